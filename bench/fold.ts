@@ -1,0 +1,125 @@
+// The fold of a full SAM ViT-B: 375 MB of parameters, 8 clients, on the filesystem store. How much memory the coordinator
+// takes beyond its idle size, and how fast it is beside a plain read of the same bytes. Needs 5 GB of temporary space.
+
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, statfs, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { blockHasher } from '#protocol/digest.ts'
+import { attemptKeys } from '#protocol/keys.ts'
+import type { PayloadRef } from '#protocol/record.ts'
+import { canonicalHeader } from '#protocol/safetensors.ts'
+import { type TensorList, tensorBytes } from '#protocol/tensors.ts'
+import { openFilesystemStore } from '#transport/filesystem.ts'
+import type { ObjectStore } from '#transport/ports.ts'
+import type { Figure, Row } from './figure.ts'
+import type { FoldMeasurement, FoldWork } from './fold-process.ts'
+
+const CLIENTS = 8
+const TARGET_MB = 200
+/** The default of coordinator.memoryBytes. */
+const MEMORY_BYTES = 512 * 2 ** 20
+
+/** As many parameters as SAM ViT-B has, in tensors of the sizes of its transformer blocks. */
+const LIST: TensorList = [
+  ...Array.from({ length: 12 }, (_, i) => ({
+    name: `block.${String(i).padStart(2, '0')}`,
+    shape: [7_811_289],
+    dtype: 'F32',
+    rule: 'Optimise',
+  })),
+].map((tensor) => tensor as TensorList[number])
+
+export const foldMemory: Figure = {
+  name: 'fold',
+  async run() {
+    const folder = await mkdtemp(join(tmpdir(), 'fedsam-bench-'))
+    try {
+      const { bavail, bsize } = await statfs(folder)
+      if (bavail * bsize < 6e9)
+        throw new Error(`${folder} has less than 6 GB free; set TMPDIR to a larger disk`)
+      const work = await prepare(folder)
+      const file = join(folder, 'work.json')
+      await writeFile(file, JSON.stringify(work))
+      // One process each: a peak is of the whole life of a process.
+      const read = await measure(file, 'read')
+      return rows(await measure(file, 'fold'), read, work)
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  },
+}
+
+function rows(fold: FoldMeasurement, read: FoldMeasurement, { base, updates }: FoldWork): Row[] {
+  const bytes = base.size + updates.reduce((sum, { payload }) => sum + payload.size, 0)
+  const rate = ({ seconds }: FoldMeasurement): number => bytes / 1e6 / seconds
+  const above = (fold.peakBytes - fold.idleBytes) / 1e6
+  return [
+    {
+      what: 'memory above idle at the peak',
+      value: `${above.toFixed(0)} MB`,
+      against: `target below ${TARGET_MB} MB; idle ${(fold.idleBytes / 1e6).toFixed(0)} MB`,
+      met: above < TARGET_MB,
+    },
+    {
+      what: `${CLIENTS} updates of ${(base.size / 1e6).toFixed(0)} MB to a model`,
+      value: `${fold.seconds.toFixed(1)} s`,
+      against: `${rate(fold).toFixed(0)} MB/s read, verified, summed, written`,
+      met: true,
+    },
+    {
+      what: 'of a plain read of the same bytes',
+      value: `${((100 * rate(fold)) / rate(read)).toFixed(0)} %`,
+      against: `${rate(read).toFixed(0)} MB/s from the page cache, unverified`,
+      met: true,
+    },
+  ]
+}
+
+async function prepare(folder: string): Promise<FoldWork> {
+  const store = await openFilesystemStore({ folder: join(folder, 'store'), durable: false })
+  const base = await storePayload(store, attemptKeys(0, 1).model, 0)
+  const updates = []
+  for (let k = 1; k <= CLIENTS; k++) {
+    const key = attemptKeys(1, 1).payload(`site-${k}`, '0123456789abcdef')
+    updates.push({
+      client: `site-${k}`,
+      numExamples: 100 + k,
+      metrics: {},
+      payload: await storePayload(store, key, k),
+    })
+  }
+  await store.close()
+  return { folder: join(folder, 'store'), list: LIST, base, updates, memoryBytes: MEMORY_BYTES }
+}
+
+/** A payload of plausible weights: small numbers that differ by client and place. */
+async function storePayload(store: ObjectStore, key: string, seed: number): Promise<PayloadRef> {
+  const header = canonicalHeader(LIST)
+  const size = header.length + LIST.reduce((sum, tensor) => sum + tensorBytes(tensor), 0)
+  const hasher = blockHasher()
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    hasher.update(header)
+    yield header
+    for (let left = size - header.length, chunk = 0; left > 0; chunk++) {
+      const values = Float32Array.from(
+        { length: Math.min(2 ** 21, left / 4) },
+        (_, i) => ((i * 7919 + seed * 31 + chunk) % 8191) / 1e5,
+      )
+      const bytes = new Uint8Array(values.buffer)
+      hasher.update(bytes)
+      yield bytes
+      left -= bytes.length
+    }
+  }
+  await store.write(key, size, chunks())
+  const { sha256, blocks } = hasher.finish()
+  return { key, size, sha256, blocks: [...blocks] }
+}
+
+async function measure(work: string, what: 'fold' | 'read'): Promise<FoldMeasurement> {
+  const program = new URL('./fold-process.ts', import.meta.url).pathname
+  const { stdout } = await promisify(execFile)(process.execPath, [program, what, work])
+  return JSON.parse(stdout) as FoldMeasurement
+}

@@ -1,0 +1,28 @@
+// npm run bench [NAME…]: prints the machine and the figures, one row each; exits with 1 where a target was missed.
+// A new figure is a file beside this one and a line in FIGURES.
+
+import { cpus, totalmem } from 'node:os'
+import type { Figure } from './figure.ts'
+import { foldMemory } from './fold.ts'
+
+const FIGURES: readonly Figure[] = [foldMemory]
+
+function describeMachine(): string {
+  const processors = cpus()
+  const gib = (totalmem() / 2 ** 30).toFixed(0)
+  return `${processors.length} × ${processors[0]?.model ?? 'unknown processor'}, ${gib} GiB, Node ${process.versions.node}, ${process.platform}`
+}
+
+const wanted = process.argv.slice(2)
+const chosen = FIGURES.filter(({ name }) => wanted.length === 0 || wanted.includes(name))
+if (chosen.length === 0) {
+  console.error(`no figure of that name; there are ${FIGURES.map(({ name }) => name).join(', ')}`)
+  process.exit(2)
+}
+console.log(describeMachine())
+for (const { name, run } of chosen) {
+  for (const { what, value, against, met } of await run()) {
+    console.log(`${met ? ' ' : '!'} ${name.padEnd(8)} ${what.padEnd(36)} ${value.padStart(12)}  ${against}`)
+    if (!met) process.exitCode = 1
+  }
+}

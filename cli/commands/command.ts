@@ -1,0 +1,35 @@
+// What a command of `fedsam` is, and how its arguments are read: node's own parser, with errors that name the argument.
+import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
+
+export interface Command {
+  readonly name: string
+  /** Without "fedsam". */
+  readonly usage: string
+  readonly summary: string
+  /** Resolves to the exit code; throws UsageError and FedsamError. */
+  run(args: readonly string[]): Promise<number>
+}
+
+/** The command line itself is wrong. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+/** Options and exactly the positional arguments that are named. Throws UsageError. */
+export function readArguments<T extends ParseArgsOptionsConfig>(
+  args: readonly string[],
+  options: T,
+  positionals: readonly string[],
+) {
+  let parsed: ReturnType<typeof parseArgs<{ options: T; allowPositionals: true; strict: true }>>
+  try {
+    parsed = parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error))
+  }
+  const missing = positionals[parsed.positionals.length]
+  if (missing !== undefined) throw new UsageError(`${missing} is missing`)
+  const extra = parsed.positionals[positionals.length]
+  if (extra !== undefined) throw new UsageError(`${extra} is one argument too many`)
+  return { values: parsed.values, positionals: parsed.positionals }
+}

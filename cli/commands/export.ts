@@ -1,0 +1,70 @@
+// `fedsam export`: a run's model as a complete checkpoint that Hugging Face opens: the base with the trained tensors in place.
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { FedsamError } from '#protocol/errors.ts'
+import { fromFloat32, isFloat32Readable, toFloat32 } from '#protocol/half.ts'
+import { baseKey, MANIFEST_KEY, outputKey, RUN_KEY } from '#protocol/keys.ts'
+import { readMarker } from '#protocol/record.ts'
+import { readSafetensors } from '#protocol/safetensors.ts'
+import type { Tensor } from '#protocol/tensors.ts'
+import { openFilesystemStore } from '#transport/filesystem.ts'
+import type { ObjectStore } from '#transport/ports.ts'
+import { readCheckpoint, writeCheckpoint } from '#worker/model/segment-anything/checkpoint.ts'
+import { recordFolder } from '../run/record-folder.ts'
+import { type Command, readArguments } from './command.ts'
+
+export const exportCommand: Command = {
+  name: 'export',
+  usage: 'export SOURCE --to FOLDER',
+  summary: "writes a run's model (SOURCE is its output folder) as a complete checkpoint that Hugging Face opens",
+  async run(args) {
+    const { values, positionals } = readArguments(args, { to: { type: 'string' } }, ['SOURCE'])
+    if (values.to === undefined) throw new FedsamError('InvalidJob', 'export needs --to FOLDER')
+    const target = resolve(values.to)
+    await refuseUsed(target)
+    const store = await openFilesystemStore({ folder: await recordFolder(resolve(positionals[0]!)) })
+    const written = await exportModel(store, target)
+    process.stdout.write(`${target}: ${written.replaced} trained tensors of round ${written.round} in ${written.base}\n`)
+    return 0
+  },
+}
+
+async function refuseUsed(target: string): Promise<void> {
+  const names = await readdir(target).catch(() => [])
+  if (names.length > 0) {
+    throw new FedsamError('OutputInUse', `${target} is not empty`, { remedy: 'name another folder with --to' })
+  }
+}
+
+/** Writes the complete checkpoint. Throws BadCheckpoint where the run has no base, OutputInUse where it is not complete. */
+export async function exportModel(store: ObjectStore, target: string): Promise<{ replaced: number; round: number; base: string }> {
+  const manifest = await store.get(MANIFEST_KEY)
+  const run = await store.get(RUN_KEY)
+  if (run === undefined || manifest === undefined) {
+    throw new FedsamError('InvalidJob', `${store.description} holds no complete run`, { remedy: 'name the output folder of a run that is complete' })
+  }
+  const { base } = readMarker('run', RUN_KEY, run)
+  if (base === null) {
+    throw new FedsamError('BadCheckpoint', `${store.description}: the run has no base checkpoint; its whole model is ${outputKey('model.safetensors')}`)
+  }
+  await mkdir(target, { recursive: true })
+  for (const { name } of base.files) await writeFile(join(target, name), (await store.get(baseKey(base.digest, name)))!)
+  const checkpoint = await readCheckpoint(target)
+  const trained = readSafetensors((await store.get(outputKey('model.safetensors')))!)
+  const tensors = new Map(checkpoint.tensors)
+  for (const tensor of trained) tensors.set(tensor.name, inDType(tensor, tensors.get(tensor.name)))
+  await writeCheckpoint(target, { configJson: checkpoint.configJson, tensors })
+  const { round } = JSON.parse(new TextDecoder().decode(manifest)) as { round: number }
+  await writeFile(join(target, 'README.md'), await readModelCard(store))
+  return { replaced: trained.length, round, base: base.uri }
+}
+
+async function readModelCard(store: ObjectStore): Promise<Uint8Array> {
+  return (await store.get(outputKey('README.md'))) ?? new Uint8Array()
+}
+
+/** The trained tensor in the dtype that the base has it in. */
+function inDType(tensor: Tensor, like: Tensor | undefined): Tensor {
+  if (like === undefined || like.dtype === tensor.dtype || !isFloat32Readable(like.dtype)) return tensor
+  return { ...tensor, dtype: like.dtype, data: fromFloat32(toFloat32(tensor), like.dtype) }
+}

@@ -1,0 +1,260 @@
+// What people read when a job file is wrong, letter by letter, and what programs get when it is right.
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { after, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { FedsamError } from '#protocol/errors.ts'
+import { loadJob } from './load.ts'
+import { resolveLocalPaths } from './paths.ts'
+
+const FOLDER = await mkdtemp(join(tmpdir(), 'fedsam-job-'))
+after(() => rm(FOLDER, { recursive: true }))
+
+const HEAD = 'apiVersion: fedsam.dev/v1alpha1\nkind: FederatedJob\nmetadata: {name: job}\nspec:\n'
+const PAIR = '  partitions: [{name: a}, {name: b}]\n'
+
+async function written(text: string): Promise<string> {
+  const file = join(FOLDER, 'job.yaml')
+  await writeFile(file, text)
+  return file
+}
+
+/** The error's text with the file's folder left out. */
+async function refusal(text: string, sets: readonly string[] = []): Promise<string> {
+  const file = await written(text)
+  const error: unknown = await loadJob(file, sets).catch((cause) => cause)
+  assert.ok(error instanceof FedsamError && error.code === 'InvalidJob', String(error))
+  return error.message.replaceAll(`${FOLDER}/`, '')
+}
+
+interface Refusal {
+  readonly given: string
+  readonly text: string
+  readonly sets?: readonly string[]
+  readonly says: string
+}
+
+const STRATEGIES = 'FedAvg, FedAvgM, FedAdam, FedYogi, FedAdagrad, FedMedian, FedTrimmedAvg'
+const START = 'write a job: apiVersion, kind, metadata and spec'
+
+const REFUSALS: readonly Refusal[] = [
+  {
+    given: 'an unknown field',
+    text: `${HEAD}  round: {deadlineSecond: 3}\n${PAIR}`,
+    says: 'job.yaml:5: spec.round.deadlineSecond: is not a field; did you mean spec.round.deadlineSeconds?',
+  },
+  {
+    given: 'an unknown field unlike any other',
+    text: `${HEAD}  output: {colour: red}\n${PAIR}`,
+    says: 'job.yaml:5: spec.output.colour: is not a field; remove it, or use one of fullCheckpoint, retention',
+  },
+  {
+    given: 'a wrong type',
+    text: `${HEAD}  rounds: three\n${PAIR}`,
+    says: 'job.yaml:5: spec.rounds: is "three"; write an integer from 1 to 100000',
+  },
+  {
+    given: 'a number in quotes',
+    text: `${HEAD}${PAIR}  trainer:\n    segmentAnything:\n      learningRate: "1e-5"\n`,
+    says: 'job.yaml:8: spec.trainer.segmentAnything.learningRate: is "1e-5"; write a number above 0 and at most 1000',
+  },
+  {
+    given: 'an object where a list belongs',
+    text: `${HEAD}  partitions: {name: a}\n`,
+    says: 'job.yaml:5: spec.partitions: is an object; write a list',
+  },
+  {
+    given: 'a number out of range',
+    text: `${HEAD}${PAIR}  strategy: {fractionFit: 1.5}\n`,
+    says: 'job.yaml:6: spec.strategy.fractionFit: is 1.5; write a number from 0 to 1',
+  },
+  {
+    given: 'a bad job name',
+    text: `${HEAD.replace('name: job', 'name: Brain_Tissue')}${PAIR}`,
+    says: `job.yaml:3: metadata.name: is "Brain_Tissue"; write a DNS label: lower-case letters, digits and '-', with a letter or a digit at both ends`,
+  },
+  {
+    given: 'no job name',
+    text: `${HEAD.replace('{name: job}', '{}')}${PAIR}`,
+    says: 'job.yaml:3: metadata.name: is missing; add it',
+  },
+  {
+    given: 'a bad partition name',
+    text: `${HEAD}  partitions:\n    - name: a\n    - name: Site B\n`,
+    says: `job.yaml:7: spec.partitions[1].name: is "Site B"; write a DNS label: lower-case letters, digits and '-', with a letter or a digit at both ends`,
+  },
+  {
+    given: 'a partition twice',
+    text: `${HEAD}  partitions:\n    - name: a\n    - name: a\n`,
+    says: 'job.yaml:7: spec.partitions[1].name: is "a" a second time; rename it',
+  },
+  {
+    given: 'an empty item',
+    text: `${HEAD}  partitions:\n    - name: a\n    -\n`,
+    says: 'job.yaml:7: spec.partitions[1]: is empty; write an object or remove it',
+  },
+  {
+    given: 'no partitions',
+    text: `${HEAD}  rounds: 3\n`,
+    says: 'job.yaml:4: spec.partitions: is missing; add it',
+  },
+  {
+    given: 'minFitClients above the partitions',
+    text: `${HEAD}${PAIR}  strategy:\n    minFitClients: 4\n`,
+    says: 'job.yaml:7: spec.strategy.minFitClients: 4 is above the number of partitions that train; lower it or add partitions',
+  },
+  {
+    given: 'an unknown strategy',
+    text: `${HEAD}${PAIR}  strategy: {type: FedSGD}\n`,
+    says: `job.yaml:6: spec.strategy.type: is "FedSGD"; write one of ${STRATEGIES}`,
+  },
+  {
+    given: 'a misspelt strategy',
+    text: `${HEAD}${PAIR}  strategy: {type: fedadm}\n`,
+    says: `job.yaml:6: spec.strategy.type: is "fedadm"; did you mean FedAdam? It is one of ${STRATEGIES}`,
+  },
+  {
+    given: 'what is not YAML',
+    text: `${HEAD}${PAIR}  strategy: {type: FedAvg\n`,
+    says: 'job.yaml:7: is not YAML: Flow map in block collection must be sufficiently indented and end with a }; correct it',
+  },
+  {
+    given: 'a field twice',
+    text: `${HEAD}${PAIR}  rounds: 3\n  rounds: 4\n`,
+    says: 'job.yaml:7: is not YAML: Map keys must be unique; correct it',
+  },
+  {
+    given: 'two documents',
+    text: `${HEAD}${PAIR}---\n${HEAD}${PAIR}`,
+    says: 'job.yaml:6: holds 2 documents; put each job into a file of its own',
+  },
+  { given: 'an empty file', text: '# nothing yet\n', says: `job.yaml: is empty; ${START}` },
+  { given: 'a word', text: 'job\n', says: `job.yaml:1: is not an object; ${START}` },
+  {
+    given: 'another kind',
+    text: `${HEAD.replace('FederatedJob', 'Job')}${PAIR}`,
+    says: 'job.yaml:2: kind: is "Job"; write kind: FederatedJob',
+  },
+  {
+    given: 'another version, and no kind',
+    text: 'apiVersion: fedsam.dev/v1\n',
+    says: [
+      'job.yaml:1: apiVersion: is "fedsam.dev/v1"; write apiVersion: fedsam.dev/v1alpha1',
+      'job.yaml:1: kind: is missing; write kind: FederatedJob',
+    ].join('\n'),
+  },
+  {
+    given: '--set with an unknown path',
+    text: HEAD + PAIR,
+    sets: ['strategy.minFit=1'],
+    says: '--set strategy.minFit=1: spec.strategy.minFit: is not a field; remove it, or use one of type, minFitClients, minAvailableClients, fractionFit, fractionEvaluate, fedAvgM, fedAdam, fedYogi, fedAdagrad, fedTrimmedAvg',
+  },
+  {
+    given: '--set with bad paths and values',
+    text: HEAD + PAIR,
+    sets: [
+      'rounds',
+      'spec..rounds=3',
+      'partitions[3].name=d',
+      'partitions.name=d',
+      'partitions[0].name.x=d',
+      'seed=[1',
+    ],
+    says: [
+      '--set rounds: is not path=value; write for example rounds=3 or partitions[0].dataset.root=data/a',
+      '--set spec..rounds=3: is not path=value; write for example rounds=3 or partitions[0].dataset.root=data/a',
+      '--set partitions[3].name=d: spec.partitions has 2 items; use an index from 0 to 2',
+      '--set partitions.name=d: spec.partitions is a list; write spec.partitions[0].name',
+      '--set partitions[0].name.x=d: spec.partitions[0].name is not an object; it has no field x',
+      '--set seed=[1: has a value that is not YAML; put it in quotes',
+    ].join('\n'),
+  },
+  {
+    given: '--set with a bad value',
+    text: HEAD + PAIR,
+    sets: ['rounds=5', 'rounds=0'],
+    says: '--set rounds=0: spec.rounds: is 0; write an integer from 1 to 100000',
+  },
+  {
+    given: 'many problems at once',
+    text: `${HEAD}  rounds: -1\n  strategy: {type: 3, minFitClients: 3}\n  seeds: 1\n${PAIR}`,
+    says: [
+      'job.yaml:5: spec.rounds: is -1; write an integer from 1 to 100000',
+      `job.yaml:6: spec.strategy.type: is 3; write one of ${STRATEGIES}`,
+      'job.yaml:7: spec.seeds: is not a field; did you mean spec.seed?',
+      'job.yaml:6: spec.strategy.minFitClients: 3 is above the number of partitions that train; lower it or add partitions',
+    ].join('\n'),
+  },
+]
+
+for (const { given, text, sets, says } of REFUSALS) {
+  test(`${given} is refused`, async () => assert.equal(await refusal(text, sets), says))
+}
+
+test('a file that cannot be read is named', async () => {
+  const message = async (file: string) =>
+    ((await loadJob(file).catch((error) => error)) as FedsamError).message
+  assert.equal(
+    await message('absent.yaml'),
+    "absent.yaml: cannot be read: no such file; name a FederatedJob's YAML file",
+  )
+  assert.equal(
+    await message(FOLDER),
+    `${FOLDER}: cannot be read: it is a folder; name a FederatedJob's YAML file`,
+  )
+})
+
+test('--set reaches fields, list items and absent objects, and takes YAML', async () => {
+  const sets = [
+    'rounds=3',
+    'spec.round.graceSeconds=null',
+    'partitions[1].dataset.labels=[2, 3]',
+    'partitions[2]={name: c}',
+    'metadata.name=other',
+  ]
+  const { name, spec } = await loadJob(await written(HEAD + PAIR), sets)
+  assert.equal(name, 'other')
+  assert.equal(spec.rounds, 3)
+  assert.equal(spec.round.graceSeconds, null)
+  assert.deepEqual(
+    spec.partitions.map((partition) => [partition.name, partition.dataset.labels]),
+    [
+      ['a', []],
+      ['b', [2, 3]],
+      ['c', []],
+    ],
+  )
+})
+
+test('a job as the cluster gives it back is a job file too', async () => {
+  const text = `${HEAD.replace('{name: job}', '{name: job, namespace: team-a, uid: 6f3a, labels: {a: b}}')}${PAIR}status: {observedGeneration: 1}\n`
+  assert.equal((await loadJob(await written(text))).namespace, 'team-a')
+})
+
+test('the example is valid, and its folders lie beside it', async () => {
+  const examples = fileURLToPath(new URL('../../examples', import.meta.url))
+  const job = await loadJob(join(examples, 'brain-tissue.yaml'))
+  assert.equal(job.name, 'brain-tissue')
+  assert.equal(
+    job.spec.partitions[0]?.dataset.root,
+    'data/brain-tissue/axial',
+    'the job keeps what was written',
+  )
+  const spec = resolveLocalPaths(job)
+  assert.equal(spec.trainer.segmentAnything?.checkpoint.uri, resolve(examples, 'models/sam-tiny-scenes'))
+  assert.equal(spec.trainer.segmentAnything?.learningRate, 1e-3)
+  assert.deepEqual(
+    spec.partitions.map(({ dataset }) => dataset.root),
+    ['axial', 'coronal', 'sagittal'].map((site) => resolve(examples, 'data/brain-tissue', site)),
+  )
+})
+
+test('what has a scheme, or is absent, is no local path', async () => {
+  const text = `${HEAD}${PAIR}  resumeFrom: {prefix: runs/one, round: 2}\n`
+  const spec = resolveLocalPaths(await loadJob(await written(text)))
+  assert.equal(spec.trainer.segmentAnything?.checkpoint.uri, 'hf://facebook/sam-vit-base')
+  assert.equal(spec.model.initialParameters, '')
+  assert.equal(spec.resumeFrom?.prefix, join(FOLDER, 'runs/one'))
+})

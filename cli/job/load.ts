@@ -1,0 +1,129 @@
+// Loads a job file: YAML, --set overrides, structure, defaults, rules. Everything that is wrong is reported at once, each with
+// its line, its field, and what to do; nothing is written and nothing else is read. Folders are left to paths.ts.
+import { readFile } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { applyDefaults, completeSpec } from '#protocol/defaults.ts'
+import { FedsamError } from '#protocol/errors.ts'
+import type { CompleteFederatedJobSpec, FederatedJobSpec } from '#protocol/generated/federatedjob.ts'
+import { FEDERATED_JOB_SCHEMA } from '#protocol/generated/schema.ts'
+import type { StructuralSchema } from '#protocol/schema.ts'
+import { type JobDocument, readDocument } from './document.ts'
+import { applyOverride, type Override, readOverride } from './overrides.ts'
+import { type Path, type Problem, pathText } from './problem.ts'
+import { checkRules } from './rules.ts'
+import { checkStructure } from './structure.ts'
+
+/** A valid job. Paths in `spec` are as written: see resolveLocalPaths. */
+export interface LoadedJob {
+  /** As it was given. */
+  readonly file: string
+  /** The folder that relative paths of the job are relative to; absolute. */
+  readonly folder: string
+  readonly name: string
+  readonly namespace: string
+  readonly spec: CompleteFederatedJobSpec
+}
+
+/**
+ * Reads and checks a job file, with `--set path=value` overrides applied in order.
+ * Throws FedsamError InvalidJob with one line per problem: "file:line: field: what is wrong; what to do".
+ */
+export async function loadJob(file: string, sets: readonly string[] = []): Promise<LoadedJob> {
+  const document = readDocument(file, await readText(file))
+  const { job, overrides } = overridden(document.value, sets)
+  refuse(findProblems(job), file, document, overrides)
+  const { metadata, spec } = job as { metadata: { name: string; namespace?: string }; spec: FederatedJobSpec }
+  return {
+    file,
+    folder: dirname(resolve(file)),
+    name: metadata.name,
+    namespace: metadata.namespace ?? 'default',
+    spec: completeSpec(spec),
+  }
+}
+
+/** Everything that is wrong with a job's value. */
+export function findProblems(job: unknown): Problem[] {
+  const { apiVersion, kind } = job as Readonly<Record<string, unknown>>
+  const foreign = [
+    ...checkConstant('apiVersion', apiVersion, 'fedsam.dev/v1alpha1'),
+    ...checkConstant('kind', kind, 'FederatedJob'),
+  ]
+  if (foreign.length > 0) return foreign
+  const structure = checkStructure(LOCAL_SCHEMA, job)
+  const completed = applyDefaults(FEDERATED_JOB_SCHEMA, job)
+  return [...structure, ...checkRules(completed, { tolerant: structure.length > 0 })]
+}
+
+/** The schema, with what the API server itself demands of metadata. */
+const LOCAL_SCHEMA: StructuralSchema = {
+  ...FEDERATED_JOB_SCHEMA,
+  required: ['metadata', ...(FEDERATED_JOB_SCHEMA.required ?? [])],
+  properties: {
+    ...FEDERATED_JOB_SCHEMA.properties,
+    metadata: {
+      ...FEDERATED_JOB_SCHEMA.properties?.metadata,
+      required: ['name'],
+      'x-kubernetes-preserve-unknown-fields': true,
+    },
+  },
+}
+
+function checkConstant(field: string, value: unknown, wanted: string): Problem[] {
+  if (value === wanted) return []
+  const found = value === undefined || value === null ? 'is missing' : `is ${JSON.stringify(value)}`
+  return [{ path: [field], message: `${found}; write ${field}: ${wanted}` }]
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    const reasons: Readonly<Record<string, string>> = {
+      ENOENT: 'no such file',
+      EISDIR: 'it is a folder',
+      EACCES: 'permission denied',
+    }
+    const reason = reasons[code ?? ''] ?? String(code)
+    throw new FedsamError(
+      'InvalidJob',
+      `${file}: cannot be read: ${reason}; name a FederatedJob's YAML file`,
+      { cause },
+    )
+  }
+}
+
+function overridden(value: unknown, sets: readonly string[]): { job: unknown; overrides: Override[] } {
+  const overrides: Override[] = []
+  const problems: string[] = []
+  let job = value
+  for (const text of sets) {
+    const override = readOverride(text)
+    const applied = 'problem' in override ? override : applyOverride(job, override)
+    if ('problem' in applied) problems.push(`--set ${text}: ${applied.problem}`)
+    else job = applied.job
+    if (!('problem' in override)) overrides.push(override)
+  }
+  if (problems.length > 0) throw new FedsamError('InvalidJob', problems.join('\n'))
+  return { job, overrides }
+}
+
+function refuse(
+  problems: readonly Problem[],
+  file: string,
+  document: JobDocument,
+  overrides: readonly Override[],
+): void {
+  if (problems.length === 0) return
+  const lines = problems.map(({ path, message }) => {
+    const override = overrides.findLast((candidate) => isWithin(path, candidate.path))
+    const place = override ? `--set ${override.text}` : `${file}:${document.locate(path)}`
+    return `${place}: ${pathText(path)}: ${message}`
+  })
+  throw new FedsamError('InvalidJob', [...new Set(lines)].join('\n'))
+}
+
+function isWithin(path: Path, parent: Path): boolean {
+  return parent.every((step, depth) => path[depth] === step)
+}

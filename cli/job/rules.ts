@@ -1,0 +1,134 @@
+// Evaluates the CRD's cross-field rules (CEL) as the API server does, so that each stands in the CRD and nowhere else.
+// Values are typed by the schema first: integers are CEL's int, numbers its double, and a null field counts as absent.
+import { Environment } from '@marcbachmann/cel-js'
+import { FEDERATED_JOB_SCHEMA } from '#protocol/generated/schema.ts'
+import type { StructuralSchema, ValidationRule } from '#protocol/schema.ts'
+import { type Path, type Problem, show } from './problem.ts'
+
+/** A rule and where it stands: "spec.partitions[]". */
+export interface PlacedRule {
+  readonly at: string
+  readonly rule: ValidationRule
+}
+
+/** Every rule of the CRD, in the schema's order. */
+export function celRules(schema: StructuralSchema = FEDERATED_JOB_SCHEMA, at = ''): PlacedRule[] {
+  const own = (schema['x-kubernetes-validations'] ?? []).map((rule) => ({ at, rule }))
+  const fields = Object.entries(schema.properties ?? {}).flatMap(([name, field]) =>
+    celRules(field, at === '' ? name : `${at}.${name}`),
+  )
+  const items = schema.items ? celRules(schema.items, `${at}[]`) : []
+  return [...own, ...fields, ...items]
+}
+
+/** Whether a rule compares with the stored object: it holds only for changes. */
+export function isTransition(rule: ValidationRule): boolean {
+  return /\boldSelf\b/.test(rule.rule)
+}
+
+/**
+ * What the rules refuse in a job with its structural defaults. `old`: the stored job that it would replace; without it, rules
+ * for changes do not apply. `tolerant`: pass over a rule that cannot be evaluated, because checkStructure found a value of the
+ * wrong type and names it; otherwise such a rule throws, for it is the rule that is wrong.
+ */
+export function checkRules(value: unknown, options: { old?: unknown; tolerant?: boolean } = {}): Problem[] {
+  const checker = new RuleChecker(options.tolerant ?? false)
+  return checker.check({ schema: FEDERATED_JOB_SCHEMA, value, old: options.old, path: [] })
+}
+
+interface Node {
+  readonly schema: StructuralSchema
+  readonly value: unknown
+  readonly old: unknown
+  readonly path: Path
+}
+
+/** One check: holds the CEL environment, which is costly to make, and the rules parsed so far. */
+class RuleChecker {
+  readonly #environment = new Environment({ unlistedVariablesAreDyn: true })
+  readonly #parsed = new Map<string, ReturnType<Environment['parse']>>()
+  readonly #tolerant: boolean
+
+  constructor(tolerant: boolean) {
+    this.#tolerant = tolerant
+  }
+
+  check(node: Node): Problem[] {
+    if (node.value === undefined || node.value === null) return []
+    const own = (node.schema['x-kubernetes-validations'] ?? []).flatMap((rule) => this.#apply(rule, node))
+    return [...own, ...childrenOf(node).flatMap((child) => this.check(child))]
+  }
+
+  #apply(rule: ValidationRule, { schema, value, old, path }: Node): Problem[] {
+    if (isTransition(rule) && (old === undefined || old === null)) return []
+    const blamed = (rule.fieldPath ?? '').split('.').filter((step) => step !== '')
+    if (this.#holds(rule, celValue(schema, value), celValue(schema, old))) return []
+    return [{ path: [...path, ...blamed], message: blameText(rule.message, lookUp(value, blamed)) }]
+  }
+
+  #holds(rule: ValidationRule, self: unknown, oldSelf: unknown): boolean {
+    const evaluate = this.#parsed.get(rule.rule) ?? this.#environment.parse(rule.rule)
+    this.#parsed.set(rule.rule, evaluate)
+    try {
+      return evaluate({ self, oldSelf }) !== false
+    } catch (cause) {
+      if (this.#tolerant) return true
+      throw new Error(`the rule ${rule.rule} cannot be evaluated`, { cause })
+    }
+  }
+}
+
+/** "4 is above …": a scalar that is to blame is shown before what is wrong with it. */
+function blameText(message: string, value: unknown): string {
+  const scalar = typeof value === 'number' || (typeof value === 'string' && value !== '')
+  return scalar && message.startsWith('is ') ? `${show(value)} ${message}` : message
+}
+
+function lookUp(value: unknown, steps: readonly string[]): unknown {
+  return steps.reduce<unknown>(
+    (node, step) => (node as Readonly<Record<string, unknown>> | undefined)?.[step],
+    value,
+  )
+}
+
+function childrenOf({ schema, value, old, path }: Node): Node[] {
+  if (Array.isArray(value)) {
+    const items = schema.items
+    return items
+      ? value.map((item, index) => ({
+          schema: items,
+          value: item,
+          old: oldItem(schema, item, old),
+          path: [...path, index],
+        }))
+      : []
+  }
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(schema.properties ?? {}).map(([name, field]) => ({
+    schema: field,
+    value: lookUp(value, [name]),
+    old: lookUp(old ?? {}, [name]),
+    path: [...path, name],
+  }))
+}
+
+/** The stored item that an item replaces: known only in lists with a key. */
+function oldItem(schema: StructuralSchema, item: unknown, old: unknown): unknown {
+  const key = schema['x-kubernetes-list-map-keys']?.[0]
+  if (key === undefined || !Array.isArray(old)) return undefined
+  return old.find((other) => lookUp(other, [key]) === lookUp(item, [key]))
+}
+
+function celValue(schema: StructuralSchema, value: unknown): unknown {
+  if (Array.isArray(value)) return value.map((item) => celValue(schema.items ?? {}, item))
+  if (typeof value === 'number')
+    return schema.type !== 'number' && Number.isInteger(value) ? BigInt(value) : value
+  if (typeof value !== 'object' || value === null) return value
+  const fields = Object.entries(value)
+    .filter(([, field]) => field !== null)
+    .map(([name, field]) => [
+      name,
+      celValue(schema.properties?.[name] ?? schema.additionalProperties ?? {}, field),
+    ])
+  return Object.fromEntries(fields)
+}

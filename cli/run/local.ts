@@ -1,0 +1,84 @@
+// A whole job in one process and its trainers' child processes: a folder in place of S3, an in-process bus in place of NATS.
+// The same coordinator and the same worker as in a cluster.
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { type CoordinatedJob, compileFixed, compileLive, type LocalFiles } from '#coordinator/compile.ts'
+import { coordinate, type RunOutcome } from '#coordinator/run.ts'
+import { DEFAULT_PACE } from '#coordinator/settings.ts'
+import type { Observer } from '#protocol/events.ts'
+import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
+import { subjectPrefix } from '#protocol/messages.ts'
+import { systemClock } from '#transport/clock.ts'
+import { openFilesystemStore } from '#transport/filesystem.ts'
+import { createGrantedTransfers } from '#transport/granted.ts'
+import { createInProcessBus } from '#transport/in-process.ts'
+import { serveRun } from '#worker/round.ts'
+import { childTrainer } from '#worker/trainer/child.ts'
+import { trainerCommand } from './trainer-command.ts'
+
+export interface LocalRun {
+  /** The job as it was written: what the record keeps. */
+  readonly job: CoordinatedJob
+  /** Its spec with folders of this machine. */
+  readonly spec: CompleteFederatedJobSpec
+  readonly files: LocalFiles
+  /** The folder that relative commands run in: the job file's. */
+  readonly folder: string
+  readonly output: string
+  readonly observe: Observer
+  readonly log: (client: string, line: string) => void
+  readonly signal: AbortSignal
+}
+
+/** Seconds; a laptop wants to see progress, and nothing is far away. */
+const LOCAL_PACE = { ...DEFAULT_PACE, holdSeconds: 1, farewellSeconds: 10 }
+
+/** Runs the job to its end, or on from where its output stands. */
+export async function runLocally(run: LocalRun): Promise<RunOutcome> {
+  const { job, output, observe, log, signal } = run
+  const clock = systemClock()
+  const store = await openFilesystemStore({ folder: output })
+  const bus = createInProcessBus({ onError: (error) => log('coordinator', String(error)) })
+  const transfers = createGrantedTransfers()
+  const fixed = compileFixed(job, run.files)
+  const live = compileLive(job)
+  const over = new AbortController()
+  const stop = AbortSignal.any([signal, over.signal])
+  const workers = run.spec.partitions.map(async ({ name: client }) => {
+    const scratch = join(output, 'scratch', client)
+    const trainer = childTrainer({
+      ...trainerCommand(run, client, scratch),
+      noProgressSeconds: job.spec.round.noProgressSeconds,
+      clock,
+      log: (line) => log(client, line),
+    })
+    await serveRun({
+      client,
+      incarnation: randomBytes(8).toString('hex'),
+      prefix: subjectPrefix(fixed.namespace, fixed.uid),
+      bus,
+      transfers,
+      trainer,
+      clock,
+      folder: scratch,
+      answerSeconds: 30,
+      silenceSeconds: 600,
+      log: (line) => log(client, line),
+      signal: stop,
+    })
+  })
+  // A worker that fails is what the rounds are made for; its reason is shown, the coordinator decides.
+  const settled = workers.map((worker, i) =>
+    worker.catch((error: unknown) => {
+      if (!stop.aborted) log(job.spec.partitions[i]!.name, error instanceof Error ? error.message : String(error))
+    }),
+  )
+  try {
+    return await coordinate({ store, bus, fixed, live: () => live, clock, pace: LOCAL_PACE, observe, signal })
+  } finally {
+    over.abort()
+    await Promise.all(settled)
+    await bus.close()
+    await store.close()
+  }
+}

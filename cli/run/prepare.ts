@@ -1,0 +1,127 @@
+// Everything that is checked before a local run writes a byte: what this version can run, the checkpoint, every partition's
+// data, the output folder. All that is wrong is told in one go.
+import { access, constants, readdir, readFile, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { FixedSettings } from '#coordinator/settings.ts'
+import { canonicalJson } from '#protocol/canonical.ts'
+import { FedsamError } from '#protocol/errors.ts'
+import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
+import { RUN_KEY } from '#protocol/keys.ts'
+import { fetchCheckpoint } from '#transport/hugging-face.ts'
+import { type DatasetReport, inspectDataset } from '#worker/data/preflight.ts'
+import { readCheckpoint } from '#worker/model/segment-anything/checkpoint.ts'
+import { readProcessor } from '#worker/model/segment-anything/processor-file.ts'
+import { fetchS3Checkpoint } from './s3-checkpoint.ts'
+
+/** A partition's report, by name. */
+export interface PartitionReport {
+  readonly name: string
+  readonly report: DatasetReport
+}
+
+/** Features of the resource that a run on this machine does not have. Throws InvalidJob naming all of them. */
+export function refuseUnsupported(spec: CompleteFederatedJobSpec): void {
+  const { trainer, partitions } = spec
+  const sam = trainer.type === 'SegmentAnything' ? trainer.segmentAnything : undefined
+  const refusals: readonly [boolean, string, string][] = [
+    [trainer.type === 'Layers', 'spec.trainer.type: Layers cannot be run yet', 'use SegmentAnything or Command'],
+    [sam?.train.includes('LoRA') ?? false, 'spec.trainer.segmentAnything.train: LoRA cannot be trained yet', 'name MaskDecoder'],
+    [sam?.keepOptimizerState ?? false, 'spec.trainer.segmentAnything.keepOptimizerState: not available yet', 'leave it out'],
+    [spec.resumeFrom != null, 'spec.resumeFrom: not available yet', 'leave it out'],
+    [spec.suspend, 'spec.suspend: the job is suspended', 'set it to false to run it'],
+    [spec.output.fullCheckpoint, 'spec.output.fullCheckpoint: not available yet', 'use fedsam export'],
+    ...partitions.map(({ name, external }): [boolean, string, string] => [
+      external != null,
+      `spec.partitions[${name}].external: an external client cannot join a run on this machine`,
+      'leave it out',
+    ]),
+    ...partitions.map(({ name, source }): [boolean, string, string] => [
+      source != null,
+      `spec.partitions[${name}].source: a run on this machine reads folders`,
+      'name the folder in dataset.root and leave source out',
+    ]),
+  ]
+  const said = refusals.filter(([applies]) => applies).map(([, what, remedy]) => `${what}; ${remedy}`)
+  if (said.length > 0) throw new FedsamError('InvalidJob', said.join('\n'))
+}
+
+/** Looks at every partition's data. Throws BadData with everything fatal, by partition and file. */
+export async function inspectPartitions(spec: CompleteFederatedJobSpec): Promise<PartitionReport[]> {
+  const reports: PartitionReport[] = []
+  for (const { name, dataset } of spec.partitions) {
+    reports.push({ name, report: await inspectDataset(dataset, dataset.root) })
+  }
+  const fatal = reports.flatMap(({ name, report }) =>
+    report.problems.filter((problem) => problem.fatal).map(({ message, remedy }) => `${name}: ${message}. ${remedy}`),
+  )
+  if (fatal.length > 0) throw new FedsamError('BadData', fatal.join('\n'))
+  return reports
+}
+
+/** The base checkpoint as a local folder, complete and of the right shapes; null where the trainer has none. */
+export async function resolveCheckpoint(
+  spec: CompleteFederatedJobSpec,
+  log: (line: string) => void,
+): Promise<string | null> {
+  const { trainer } = spec
+  if (trainer.type !== 'SegmentAnything') return null
+  const { uri } = trainer.segmentAnything!.checkpoint
+  const folder = await fetchTo(uri, log)
+  if ((await stat(folder).catch(() => undefined))?.isDirectory() !== true) {
+    throw new FedsamError('BadCheckpoint', `spec.trainer.segmentAnything.checkpoint.uri: there is no folder ${uri}`, {
+      remedy: 'name a folder with config.json and model.safetensors, hf://owner/name@revision, or s3://bucket/prefix',
+    })
+  }
+  await readCheckpoint(folder)
+  await readProcessor(folder)
+  return folder
+}
+
+async function fetchTo(uri: string, log: (line: string) => void): Promise<string> {
+  if (uri.startsWith('hf://')) {
+    const { HF_TOKEN, HF_ENDPOINT, HF_HOME } = process.env
+    return fetchCheckpoint(uri, { env: { HF_TOKEN, HF_ENDPOINT, HF_HOME }, log })
+  }
+  return uri.startsWith('s3://') ? fetchS3Checkpoint(uri, log) : uri
+}
+
+/** The output folder must be absent, empty, or hold this job's record (in the folder `record`). Writes nothing. Throws OutputInUse. */
+export async function checkOutput(output: string, record: string, fixed: FixedSettings): Promise<void> {
+  const names = await readdir(output).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw unwritable(output, error)
+  })
+  await access(await nearestFolder(output), constants.W_OK).catch((error: NodeJS.ErrnoException) => {
+    throw unwritable(output, error)
+  })
+  if (names === undefined || names.length === 0) return
+  const text = await readFile(join(record, RUN_KEY), 'utf8').catch(() => undefined)
+  if (text === undefined) {
+    throw new FedsamError('OutputInUse', `${output} is not empty and holds no run`, { remedy: 'name another folder with --output' })
+  }
+  const there = JSON.parse(text) as { name: string; spec: Record<string, unknown> }
+  const differing = [
+    ...(there.name === fixed.name ? [] : ['metadata.name']),
+    ...[...new Set([...Object.keys(there.spec), ...Object.keys(fixed.spec)])]
+      .filter((field) => canonicalJson(there.spec[field] ?? null) !== canonicalJson(fixed.spec[field] ?? null))
+      .sort()
+      .map((field) => `spec.${field}`),
+  ]
+  if (differing.length === 0) return
+  throw new FedsamError('OutputInUse', `${output} holds the run of another job: ${differing.join(', ')} differ`, {
+    remedy: 'name another folder with --output, or run the job that it was started with',
+  })
+}
+
+async function nearestFolder(path: string): Promise<string> {
+  const there = await stat(path).catch(() => undefined)
+  if (there?.isDirectory()) return path
+  if (there !== undefined) throw unwritable(path, { code: 'ENOTDIR' })
+  return nearestFolder(dirname(path))
+}
+
+function unwritable(output: string, error: { code?: string | undefined }): FedsamError {
+  return new FedsamError('OutputInUse', `${output} cannot be written (${error.code})`, {
+    remedy: 'name a folder that you may write with --output',
+  })
+}

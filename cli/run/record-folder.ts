@@ -1,0 +1,12 @@
+// Where the record of a run lies below its output folder: right there, or in the S3 server's bucket of a run in processes.
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { RUN_KEY } from '#protocol/keys.ts'
+import { processRecord } from './processes.ts'
+
+/** The folder that holds run.json; the output itself where there is none. */
+export async function recordFolder(output: string): Promise<string> {
+  const inProcesses = processRecord(output)
+  const found = await stat(join(inProcesses, RUN_KEY)).catch(() => undefined)
+  return found === undefined ? output : inProcesses
+}

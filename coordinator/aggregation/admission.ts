@@ -1,0 +1,160 @@
+// Admission of an update: every byte is checked against its receipt, the run's tensor list and the plan's base, before it
+// may touch a model. Promises: the checks' order, so that a fault has one reason; bounded memory, whatever the size claimed.
+// The strategy's own rule comes later, in the fold.
+
+import { createHash } from 'node:crypto'
+import { BLOCK_BYTES } from '#protocol/digest.ts'
+import { FedsamError } from '#protocol/errors.ts'
+import { MAX_NUM_EXAMPLES, type RejectionReason } from '#protocol/outcomes.ts'
+import type { PayloadRef, Receipt } from '#protocol/record.ts'
+import { headerLength, parseHeader, SafetensorsError } from '#protocol/safetensors.ts'
+import type { TensorList, TensorSpec } from '#protocol/tensors.ts'
+import type { ObjectStore } from '#transport/ports.ts'
+import { firstNotFinite } from './numbers.ts'
+import { readPayload } from './payload-reader.ts'
+import { prefetch } from './prefetch.ts'
+import { type PayloadLayout, payloadLayout, type Slice, slicesOf } from './slices.ts'
+import { tensorDifference } from './tensor-difference.ts'
+
+const SLICE_BYTES = 4 * BLOCK_BYTES
+
+export type Admission =
+  | { readonly kind: 'Admitted'; readonly bytes?: Uint8Array }
+  | { readonly kind: 'Rejected'; readonly reason: RejectionReason; readonly message: string }
+
+export interface AdmissionRequest {
+  readonly receipt: Receipt
+  /** The receipt's upload. */
+  readonly payload: PayloadRef
+  /** SHA-256 of the plan's base model; null where there is none yet. */
+  readonly base: string | null
+  readonly list: TensorList
+  /** Whether an admitted update's bytes are handed back, for a fold that need not read them again. */
+  readonly keepBytes: boolean
+}
+
+interface Subject {
+  readonly store: ObjectStore
+  readonly payload: PayloadRef
+  readonly list: TensorList
+  readonly layout: PayloadLayout
+}
+
+/**
+ * Admits or rejects an update. Checks, in this order: num_examples, base, size, tensor list, digests, finite values.
+ * Throws what the store throws (StorageUnreachable): that is no fault of the client's.
+ */
+export async function admit(store: ObjectStore, request: AdmissionRequest): Promise<Admission> {
+  const { receipt, payload, base, list, keepBytes } = request
+  const wrongCount = wrongNumExamples(receipt)
+  if (wrongCount !== undefined) return wrongCount
+  if (receipt.base !== base)
+    return rejected('WrongBase', `trained from ${receipt.base}, the plan's base is ${base}`)
+  const subject = { store, payload, list, layout: payloadLayout(list) }
+  return checked(
+    async () => (await wrongSize(subject)) ?? (await wrongLayout(subject)) ?? checkBytes(subject, keepBytes),
+  )
+}
+
+/** Bytes that do not fit the receipt are the client's fault here, not the record's. */
+async function checked(check: () => Promise<Admission>): Promise<Admission> {
+  try {
+    return await check()
+  } catch (error) {
+    if (error instanceof FedsamError && error.code === 'RecordDamaged')
+      return rejected('WrongDigest', error.message)
+    throw error
+  }
+}
+
+function rejected(reason: RejectionReason, message: string): Admission {
+  return { kind: 'Rejected', reason, message }
+}
+
+function wrongNumExamples({ update }: Receipt): Admission | undefined {
+  const numExamples = update?.numExamples
+  if (Number.isSafeInteger(numExamples) && numExamples! >= 1 && numExamples! <= MAX_NUM_EXAMPLES)
+    return undefined
+  return rejected(
+    'BadNumExamples',
+    `num_examples is ${numExamples}, not a whole number from 1 to ${MAX_NUM_EXAMPLES}`,
+  )
+}
+
+async function wrongSize({
+  store,
+  payload,
+}: Pick<Subject, 'store' | 'payload'>): Promise<Admission | undefined> {
+  const { key, size, blocks } = payload
+  if (blocks.length !== Math.ceil(size / BLOCK_BYTES)) {
+    return rejected('BadReceipt', `the receipt has ${blocks.length} block digests for ${size} bytes`)
+  }
+  const stored = await store.size(key)
+  if (stored === undefined) return rejected('WrongSize', `${key} is not in the store`)
+  if (stored === size) return undefined
+  return rejected('WrongSize', `${key} has ${stored} bytes, the receipt says ${size}`)
+}
+
+/** Compares the header by its bytes; only where they differ it is read, to say what differs. */
+async function wrongLayout({ store, payload, layout, list }: Subject): Promise<Admission | undefined> {
+  if (payload.size === layout.size) {
+    const header = await readPayload(store, { payload }, [0, layout.header.length])
+    if (Buffer.compare(header, layout.header) === 0) return undefined
+  }
+  const found = await readTensors(store, payload)
+  const difference = typeof found === 'string' ? found : tensorDifference(list, found)
+  return rejected(
+    'WrongTensors',
+    difference || 'the tensors are right, but not sorted by name without metadata',
+  )
+}
+
+/** What the payload's own header lists, or why it cannot be read. */
+async function readTensors(store: ObjectStore, payload: PayloadRef): Promise<readonly TensorSpec[] | string> {
+  try {
+    const length = 8 + headerLength(await readPayload(store, { payload }, [0, Math.min(8, payload.size)]))
+    return parseHeader(
+      await readPayload(store, { payload }, [0, Math.min(length, payload.size)]),
+      payload.size,
+    ).tensors
+  } catch (error) {
+    if (error instanceof SafetensorsError) return `the update cannot be read: ${error.message}`
+    throw error
+  }
+}
+
+/** Every byte: digests of blocks and whole, finite values. */
+async function checkBytes({ store, payload, layout }: Subject, keep: boolean): Promise<Admission> {
+  const slices = slicesOf(layout, SLICE_BYTES)
+  const whole = createHash('sha256').update(layout.header)
+  const kept = keep ? new Uint8Array(layout.size) : undefined
+  kept?.set(layout.header)
+  let notFinite = ''
+  let at = 0
+  for await (const bytes of prefetch(
+    slices.map(
+      ({ begin, end }) =>
+        () =>
+          readPayload(store, { payload }, [begin, end]),
+    ),
+    1,
+  )) {
+    const slice = slices[at++]!
+    whole.update(bytes)
+    kept?.set(bytes, slice.begin)
+    notFinite ||= findNotFinite(slice, bytes)
+  }
+  const digest = whole.digest('hex')
+  if (digest !== payload.sha256)
+    return rejected('WrongDigest', `SHA-256 is ${digest}, the receipt says ${payload.sha256}`)
+  if (notFinite !== '') return rejected('NotFinite', notFinite)
+  return kept === undefined ? { kind: 'Admitted' } : { kind: 'Admitted', bytes: kept }
+}
+
+function findNotFinite(slice: Slice, bytes: Uint8Array): string {
+  for (const { tensor, begin, end, first } of slice.pieces) {
+    const at = firstNotFinite(tensor.dtype, bytes.subarray(begin - slice.begin, end - slice.begin))
+    if (at >= 0) return `${tensor.name}[${first + at}] is not a finite number`
+  }
+  return ''
+}

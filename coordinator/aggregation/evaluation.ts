@@ -1,0 +1,24 @@
+// The mean of what clients measured of one model. Pure.
+
+import type { Evaluation } from '#protocol/record.ts'
+
+/**
+ * Loss and metrics, each weighted by the examples behind it, as Flower's weighted_loss_avg; a metric counts only where
+ * all evaluations report it. numExamples is their sum. null where nobody evaluated a single example.
+ */
+export function meanEvaluation(evaluations: readonly Evaluation[]): Evaluation | null {
+  const counted = evaluations.filter(({ numExamples }) => numExamples > 0)
+  const first = counted[0]
+  if (first === undefined) return null
+  const numExamples = counted.reduce((sum, evaluation) => sum + evaluation.numExamples, 0)
+  const mean = (pick: (evaluation: Evaluation) => number): number =>
+    counted.reduce((sum, evaluation) => sum + evaluation.numExamples * pick(evaluation), 0) / numExamples
+  const shared = Object.keys(first.metrics)
+    .filter((name) => counted.every(({ metrics }) => Object.hasOwn(metrics, name)))
+    .sort()
+  return {
+    loss: mean(({ loss }) => loss),
+    numExamples,
+    metrics: Object.fromEntries(shared.map((name) => [name, mean(({ metrics }) => metrics[name]!)])),
+  }
+}

@@ -1,0 +1,258 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { digestPayload } from '#protocol/digest.ts'
+import { FedsamError } from '#protocol/errors.ts'
+import { readSafetensors } from '#protocol/safetensors.ts'
+import type { DType, Tensor, TensorRule } from '#protocol/tensors.ts'
+import { listOf, storedValues, storeTensors, vector } from '#test/payloads.ts'
+import { createMemoryStore } from '#transport/memory.ts'
+import type { ObjectStore } from '#transport/ports.ts'
+import { strategyFrom } from '../strategies/presets.ts'
+import type { Strategy } from '../strategies/strategy.ts'
+import { type FoldRequest, type FoldUpdate, fold } from './fold.ts'
+
+const PLENTY = 2 ** 30
+const MODEL = 'rounds/1/1/model.safetensors'
+const STATE = 'rounds/1/1/state.safetensors'
+
+interface Case {
+  readonly base: Tensor[]
+  readonly updates: { client: string; numExamples: number; tensors: Tensor[] }[]
+  readonly rules?: Record<string, TensorRule>
+  readonly strategy?: Strategy
+}
+
+/** Stores base and updates, and makes the request; tests change what they are about. */
+async function prepared(
+  { base, updates, rules, strategy = strategyFrom({ type: 'FedAvg' }) }: Case,
+  store: ObjectStore = createMemoryStore(),
+): Promise<FoldRequest> {
+  const list = listOf(base, rules)
+  const stored = updates.map(async ({ client, numExamples, tensors }): Promise<FoldUpdate> => {
+    const payload = await storeTensors(
+      store,
+      `rounds/1/1/updates/${client}/0123456789abcdef.safetensors`,
+      tensors,
+    )
+    return { client, numExamples, metrics: {}, payload }
+  })
+  return {
+    store,
+    list,
+    base: await storeTensors(store, 'rounds/0/1/model.safetensors', base),
+    updates: await Promise.all(stored),
+    strategy,
+    state: null,
+    round: 1,
+    attempt: 1,
+    memoryBytes: PLENTY,
+  }
+}
+
+const three = (w: number[], dtype: DType = 'F32'): Tensor[] => [vector('w', dtype, w)]
+
+/** Pseudo-random f32 values in [-1, 1), the same in every run. */
+function noise(seed: number, length: number): Float32Array {
+  let state = seed + 1
+  return Float32Array.from({ length }, () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return state / 2 ** 31 - 1
+  })
+}
+
+/** Tensors of odd lengths and dtypes, so that elements lie across cuts and unaligned; about 1.7 MB. */
+function assorted(seed: number): Tensor[] {
+  return [
+    vector('a.flags', 'BOOL', [1, 0, seed % 2]),
+    vector('b.weight', 'F32', noise(seed, 300_001)),
+    vector('c.half', 'F16', noise(seed + 50, 100_003)),
+    vector('d.brain', 'BF16', noise(seed + 60, 50_001)),
+    vector('e.count', 'I64', [seed, 7, 1000 - seed]),
+    vector('f.double', 'F64', noise(seed + 70, 20_003)),
+    vector('g.mean', 'F32', noise(seed + 80, 5)),
+  ]
+}
+
+const ASSORTED: Case = {
+  base: assorted(0),
+  updates: [3, 1, 2, 4, 5].map((k) => ({ client: `site-${k}`, numExamples: 10 * k, tensors: assorted(k) })),
+  rules: { 'a.flags': 'Keep', 'e.count': 'Largest', 'g.mean': 'Average' },
+}
+
+test('FedAvg: the mean weighted by num_examples', async () => {
+  const request = await prepared({
+    base: three([1, 2, 3]),
+    updates: [
+      { client: 'a', numExamples: 1, tensors: three([2, 2, 3]) },
+      { client: 'b', numExamples: 3, tensors: three([4, 0, 3]) },
+    ],
+  })
+  const { model, state, rejected } = await fold(request)
+  assert.deepEqual(await storedValues(request.store, MODEL, 'w'), [3.5, 0.5, 3])
+  assert.deepEqual(rejected, [])
+  assert.equal(state, null)
+  assert.equal(await request.store.size(STATE), undefined)
+  assert.deepEqual(model, { key: MODEL, ...digestPayload((await request.store.get(MODEL))!) })
+})
+
+test('each rule does what it says, and counters stay exact', async () => {
+  const big = 2 ** 53
+  const tensors = (flag: number, average: number, count: number): Tensor[] => [
+    vector('average', 'F32', [average]),
+    {
+      ...vector('count', 'I64', [0]),
+      data: new Uint8Array(BigInt64Array.of(BigInt(big) + BigInt(count)).buffer),
+    },
+    vector('flag', 'BOOL', [flag]),
+    vector('moved', 'F32', [average]),
+  ]
+  const request = await prepared({
+    base: tensors(1, 0, 0),
+    updates: [
+      { client: 'a', numExamples: 1, tensors: tensors(0, 1, 3) },
+      { client: 'b', numExamples: 1, tensors: tensors(0, 3, 1) },
+    ],
+    rules: { average: 'Average', count: 'Largest', flag: 'Keep' },
+    strategy: strategyFrom({ type: 'FedAvgM', fedAvgM: { serverLearningRate: 0.5 } }),
+  })
+  await fold(request)
+  const [average, count, flag, moved] = readSafetensors((await request.store.get(MODEL))!)
+  assert.equal(new Float32Array(new Uint8Array(average!.data).buffer)[0], 2)
+  assert.equal(new BigInt64Array(new Uint8Array(count!.data).buffer)[0], BigInt(big) + 3n)
+  assert.deepEqual([...flag!.data], [1])
+  assert.equal(
+    new Float32Array(new Uint8Array(moved!.data).buffer)[0],
+    1,
+    'half of the mean: the server learning rate',
+  )
+})
+
+/** Digests of model and state of a fold in a store of its own. */
+async function outcome(changed: Partial<FoldRequest>, of: Case = ASSORTED): Promise<string[]> {
+  const request = { ...(await prepared(of)), ...changed }
+  const { model, state, rejected } = await fold({ ...request, store: request.store })
+  return [model.sha256, state?.sha256 ?? '', rejected.join()]
+}
+
+const STRATEGIES = ['FedAvg', 'FedAdam', 'FedMedian', 'MultiKrum']
+
+for (const type of STRATEGIES) {
+  test(`${type}: slices, order and kept bytes change no byte of the result`, async () => {
+    const of: Case = { ...ASSORTED, strategy: strategyFrom({ type, multiKrum: { numNodesToSelect: 2 } }) }
+    const whole = await outcome({}, of)
+    assert.notEqual(
+      whole[0],
+      digestPayload((await (await prepared(of)).store.get('rounds/0/1/model.safetensors'))!).sha256,
+    )
+    for (const memoryBytes of [24e6, 9e6]) assert.deepEqual(await outcome({ memoryBytes }, of), whole)
+    const request = await prepared(of)
+    const reversed = { ...request, updates: [...request.updates].reverse() }
+    assert.equal((await fold(reversed)).model.sha256, whole[0])
+    const kept = await prepared(of)
+    const bytes = await Promise.all(
+      kept.updates.map(async (u) => ({ ...u, bytes: (await kept.store.get(u.payload.key))! })),
+    )
+    for (const { payload } of kept.updates) await kept.store.delete(payload.key)
+    assert.equal((await fold({ ...kept, updates: bytes })).model.sha256, whole[0])
+  })
+}
+
+test('a server optimizer goes on from its state', async () => {
+  const store = createMemoryStore()
+  const strategy = strategyFrom({ type: 'FedAvgM', fedAvgM: { serverMomentum: 0.5 } })
+  const updates = [{ client: 'a', numExamples: 1, tensors: three([1, 0, -2], 'F64') }]
+  const request = await prepared({ base: three([0, 0, 0], 'F64'), updates, strategy }, store)
+  const first = await fold(request)
+  assert.deepEqual(await storedValues(store, STATE, 'vectors/w'), [-1, 0, 2])
+  await fold({ ...request, state: first.state, attempt: 2 })
+  // v = 0.5 × (-1) - 1
+  assert.deepEqual(await storedValues(store, 'rounds/1/2/model.safetensors', 'w'), [1.5, 0, -3])
+})
+
+test('a result that is there already is compared, never believed', async () => {
+  const request = await prepared(ASSORTED)
+  const first = await fold(request)
+  assert.deepEqual(await fold(request), first)
+  await request.store.delete(MODEL)
+  await request.store.put(MODEL, new Uint8Array(10))
+  await assert.rejects(
+    fold(request),
+    (error) =>
+      error instanceof FedsamError && error.code === 'RecordDamaged' && error.message.includes(MODEL),
+  )
+})
+
+/** A store whose reads of one key go through `change`, which is told how often it was asked. */
+function meddling(
+  store: ObjectStore,
+  key: string,
+  change: (bytes: Uint8Array, read: number) => Uint8Array | undefined,
+): ObjectStore {
+  let reads = 0
+  return {
+    ...store,
+    async get(asked, range) {
+      const bytes = await store.get(asked, range)
+      return asked === key && bytes !== undefined ? change(bytes, ++reads) : bytes
+    },
+  }
+}
+
+test('bytes that do not fit their digest are read again; damage that stays ends the fold and leaves nothing', async () => {
+  const request = await prepared(ASSORTED)
+  const { key } = request.updates[1]!.payload
+  const flipped = (bytes: Uint8Array): Uint8Array => bytes.map((byte, i) => (i === 77 ? byte ^ 1 : byte))
+  const once = meddling(request.store, key, (bytes, read) => (read === 1 ? flipped(bytes) : bytes))
+  assert.equal((await fold({ ...request, store: once })).model.sha256, (await outcome({}))[0])
+  await request.store.delete(MODEL)
+  for (const change of [flipped, () => undefined, (bytes: Uint8Array) => bytes.subarray(1)]) {
+    await assert.rejects(
+      fold({ ...request, store: meddling(request.store, key, change) }),
+      (error) =>
+        error instanceof FedsamError && error.code === 'RecordDamaged' && error.message.includes(key),
+    )
+    assert.equal(await request.store.size(MODEL), undefined)
+  }
+})
+
+test('a fold that cannot be right does not start', async () => {
+  const request = await prepared(ASSORTED)
+  const code = (expected: string) => (error: unknown) =>
+    error instanceof FedsamError && error.code === expected
+  const trimmed = strategyFrom({ type: 'FedTrimmedAvg', fedTrimmedAvg: { beta: 0.1 } })
+  await assert.rejects(fold({ ...request, strategy: trimmed }), code('RunFailed'))
+  await assert.rejects(fold({ ...request, updates: [] }), code('RunFailed'))
+  await assert.rejects(fold({ ...request, memoryBytes: 1e6 }), code('InvalidJob'))
+  await assert.rejects(fold({ ...request, base: { ...request.base, size: 9 } }), code('RecordDamaged'))
+  const aborted = AbortSignal.abort()
+  await assert.rejects(fold({ ...request, signal: aborted }), { name: 'AbortError' })
+  assert.equal(await request.store.size(MODEL), undefined)
+})
+
+test('a result beyond its dtype is named, not stored', async () => {
+  const request = await prepared({
+    base: three([0, 60_000, 0], 'F16'),
+    updates: [{ client: 'a', numExamples: 1, tensors: three([0, 64_000, 0], 'F16') }],
+    strategy: strategyFrom({ type: 'FedAvgM', fedAvgM: { serverLearningRate: 2 } }),
+  })
+  await assert.rejects(
+    fold(request),
+    (error) => error instanceof FedsamError && error.code === 'RunFailed' && error.message.includes('w[1]'),
+  )
+  assert.equal(await request.store.size(MODEL), undefined)
+})
+
+test('Krum leaves the outlier out and says so', async () => {
+  const request = await prepared({
+    base: three([0, 0, 0]),
+    updates: [
+      { client: 'a', numExamples: 5, tensors: three([1, 0, 0]) },
+      { client: 'b', numExamples: 1, tensors: three([1, 0.25, 0]) },
+      { client: 'c', numExamples: 2, tensors: three([1, 0.75, 0]) },
+      { client: 'd', numExamples: 900, tensors: three([-90, 0, 0]) },
+    ],
+    strategy: strategyFrom({ type: 'Krum' }),
+  })
+  assert.deepEqual((await fold(request)).rejected, ['a', 'c', 'd'])
+  assert.deepEqual(await storedValues(request.store, MODEL, 'w'), [1, 0.25, 0])
+})

@@ -1,0 +1,225 @@
+// The fold: from the updates that count to the new global model, slice by slice over the parameters.
+// Promises: the result is a function of base, updates, strategy and state, to the byte, whatever the memory, the order in
+// which updates are given, or whether their bytes were kept; memory is bounded by `memoryBytes`, not by model or clients.
+
+import { FedsamError } from '#protocol/errors.ts'
+import { attemptKeys } from '#protocol/keys.ts'
+import type { PayloadRef } from '#protocol/record.ts'
+import type { TensorList } from '#protocol/tensors.ts'
+import type { ObjectStore } from '#transport/ports.ts'
+import type { Measurements, Strategy } from '../strategies/strategy.ts'
+import { READS_AHEAD, sliceBytes } from './budget.ts'
+import { measureGram } from './measure.ts'
+import { type PayloadSource, readPayload } from './payload-reader.ts'
+import { type PayloadWriter, writePayload } from './payload-writer.ts'
+import { prefetch } from './prefetch.ts'
+import { combinedElements, needsUpdates, openSlice, type SliceContext } from './slice-fold.ts'
+import { type PayloadLayout, payloadLayout, type Slice, slicesOf } from './slices.ts'
+import { readStateOpening, type StateLayout, stateLayout, stateOpening } from './state.ts'
+
+/** An admitted update. `bytes` is its whole payload where it was kept. */
+export interface FoldUpdate extends PayloadSource {
+  readonly client: string
+  readonly numExamples: number
+  readonly metrics: Readonly<Record<string, number>>
+}
+
+export interface FoldRequest {
+  readonly store: ObjectStore
+  /** The run's parameters: layout of base, updates and model. */
+  readonly list: TensorList
+  readonly base: PayloadRef
+  readonly updates: readonly FoldUpdate[]
+  readonly strategy: Strategy
+  /** The server optimizer's state after the last round; null before the first, and where it has none. */
+  readonly state: PayloadRef | null
+  /** Where model and state go: rounds/<round>/<attempt>/. */
+  readonly round: number
+  readonly attempt: number
+  /** Bytes that the fold may hold; kept updates are not counted. */
+  readonly memoryBytes: number
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface FoldResult {
+  readonly model: PayloadRef
+  readonly state: PayloadRef | null
+  /** Clients whose update the strategy gave the weight 0, by name. */
+  readonly rejected: readonly string[]
+}
+
+interface Job extends FoldRequest {
+  readonly layout: PayloadLayout
+  readonly stateLayout: StateLayout | null
+  readonly slices: readonly Slice[]
+}
+
+/**
+ * Folds the updates into a new model and, where the server optimizer has one, a new state, both written absent-only.
+ * FedsamError: RecordDamaged for bytes that do not fit their digests, or another object under a result's key; InvalidJob
+ * for too little memory; RunFailed for fewer updates than the strategy's minimum and for results beyond their dtype.
+ */
+export async function fold(request: FoldRequest): Promise<FoldResult> {
+  const job = prepare(request)
+  const weights = job.strategy.weigh(job.updates, await measure(job))
+  const kept = job.updates.filter((_, i) => weights[i]! !== 0)
+  const scalars = await nextScalars(job)
+  const context: SliceContext = {
+    strategy: job.strategy,
+    scalars,
+    weights: weights.filter((weight) => weight !== 0),
+    columns: columnsFor(job, kept.length),
+  }
+  const written = await writeAll(job, context, kept)
+  return { ...written, rejected: job.updates.filter((_, i) => weights[i] === 0).map(({ client }) => client) }
+}
+
+function prepare(request: FoldRequest): Job {
+  const { list, strategy, memoryBytes } = request
+  const updates = [...request.updates].sort((a, b) => (a.client < b.client ? -1 : 1))
+  if (updates.length < Math.max(1, strategy.minimum)) {
+    throw new FedsamError(
+      'RunFailed',
+      `${strategy.name} needs ${strategy.minimum} updates, there are ${updates.length}`,
+      {
+        remedy: 'raise minFitClients or round.quorum',
+      },
+    )
+  }
+  const layout = payloadLayout(list)
+  for (const { key, size } of [request.base, ...updates.map(({ payload }) => payload)]) {
+    if (size === layout.size) continue
+    throw new FedsamError(
+      'RecordDamaged',
+      `${key} has ${size} bytes where the run's parameters take ${layout.size}`,
+    )
+  }
+  const together = strategy.combine.kind === 'Columns' || strategy.measure !== 'None'
+  const columns = together ? updates.length : 1
+  const bytes = sliceBytes({ list, columns, vectors: strategy.serverOptimizer.vectors.length }, memoryBytes)
+  return {
+    ...request,
+    updates,
+    layout,
+    stateLayout: stateLayout(list, strategy.serverOptimizer),
+    slices: slicesOf(layout, bytes),
+  }
+}
+
+function columnsFor({ slices, strategy }: Job, kept: number): Float64Array[] {
+  const elements = slices.reduce((most, slice) => Math.max(most, combinedElements(slice)), 0)
+  return Array.from(
+    { length: strategy.combine.kind === 'Columns' ? kept : 1 },
+    () => new Float64Array(elements),
+  )
+}
+
+async function measure(job: Job): Promise<Measurements> {
+  const { updates, slices, base } = job
+  if (job.strategy.measure === 'None') return { gram: new Float64Array(0) }
+  const gram = measureGram(updates.length)
+  const wanted = slices.filter(({ pieces }) => pieces.some(({ tensor }) => tensor.rule === 'Optimise'))
+  const sources = [{ payload: base }, ...updates]
+  const reads = prefetch(
+    readsOf(job, wanted, () => sources),
+    READS_AHEAD,
+  )
+  try {
+    for (const slice of wanted) {
+      job.signal?.throwIfAborted()
+      const [from, ...bytes] = await take(reads, sources.length)
+      gram.add(slice, from!, bytes)
+    }
+  } finally {
+    await reads.return()
+  }
+  return { gram: gram.finish() }
+}
+
+async function nextScalars({
+  store,
+  state,
+  stateLayout,
+  strategy,
+}: Job): Promise<Readonly<Record<string, number>>> {
+  const { scalars, nextScalars } = strategy.serverOptimizer
+  if (stateLayout === null || state === null) return nextScalars(scalars)
+  const range = [0, stateLayout.header.length + stateLayout.scalars.length * 8] as const
+  const found =
+    state.size === stateLayout.size
+      ? readStateOpening(stateLayout, await readPayload(store, { payload: state }, range))
+      : undefined
+  if (found !== undefined) return nextScalars(found)
+  throw new FedsamError('RecordDamaged', `${state.key} is not the state of a ${strategy.name} of this run`)
+}
+
+async function writeAll(
+  job: Job,
+  context: SliceContext,
+  kept: readonly FoldUpdate[],
+): Promise<Pick<FoldResult, 'model' | 'state'>> {
+  const { store, layout, stateLayout } = job
+  const keys = attemptKeys(job.round, job.attempt)
+  const model = writePayload(store, keys.model, layout.size)
+  const state = stateLayout && writePayload(store, keys.state, stateLayout.size)
+  try {
+    await model.push(layout.header)
+    if (stateLayout !== null) await state!.push(stateOpening(stateLayout, context.scalars))
+    await foldSlices(job, context, kept, { model, state })
+    return { model: await model.finish(), state: state && (await state.finish()) }
+  } catch (error) {
+    await Promise.all([model.abort(error), state?.abort(error)])
+    throw error
+  }
+}
+
+async function foldSlices(
+  job: Job,
+  context: SliceContext,
+  kept: readonly FoldUpdate[],
+  { model, state }: { model: PayloadWriter; state: PayloadWriter | null },
+): Promise<void> {
+  const sourcesFor = (slice: Slice): PayloadSource[] => [
+    { payload: job.base },
+    ...(needsUpdates(slice) ? kept : []),
+  ]
+  const reads = prefetch(readsOf(job, job.slices, sourcesFor), READS_AHEAD)
+  try {
+    for (const slice of job.slices) {
+      job.signal?.throwIfAborted()
+      const [base] = await take(reads, 1)
+      const open = openSlice(context, slice, base!, await oldState(job, slice))
+      for (let left = sourcesFor(slice).length - 1; left > 0; left--) open.add((await take(reads, 1))[0]!)
+      const made = open.finish()
+      await Promise.all([model.push(made.model), made.state.length > 0 && state?.push(made.state)])
+    }
+  } finally {
+    await reads.return()
+  }
+}
+
+function oldState({ store, state, stateLayout }: Job, slice: Slice): Promise<Uint8Array> | undefined {
+  if (state === null || stateLayout === null) return undefined
+  return readPayload(store, { payload: state }, stateLayout.rangeOf(slice))
+}
+
+/** One read per slice and source, in the order in which they are used. */
+function* readsOf(
+  { store }: Job,
+  slices: readonly Slice[],
+  sourcesFor: (slice: Slice) => readonly PayloadSource[],
+): Generator<() => Promise<Uint8Array>> {
+  for (const slice of slices) {
+    for (const source of sourcesFor(slice)) yield () => readPayload(store, source, [slice.begin, slice.end])
+  }
+}
+
+async function take(reads: AsyncGenerator<Uint8Array, void>, count: number): Promise<Uint8Array[]> {
+  const taken: Uint8Array[] = []
+  while (taken.length < count) {
+    const next = await reads.next()
+    if (next.done) throw new RangeError('a slice was read less often than it was used')
+    taken.push(next.value)
+  }
+  return taken
+}

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { DType } from '#protocol/tensors.ts'
+import { bytesOf, exactNumbersOf, firstNotFinite, numbersOf } from './numbers.ts'
+
+const written = (dtype: DType, values: number[]): number[] => {
+  const bytes = bytesOf(dtype, Float64Array.from(values))
+  assert.ok(bytes instanceof Uint8Array, `${dtype} ${JSON.stringify(bytes)}`)
+  return [...numbersOf(dtype, bytes)]
+}
+
+test('every dtype comes back as it went, aligned or not', () => {
+  const dtypes: DType[] = ['F64', 'F32', 'F16', 'BF16', 'I64', 'I32', 'I16', 'I8', 'U8', 'BOOL']
+  for (const dtype of dtypes) {
+    const values = dtype === 'BOOL' ? [0, 1, 1] : dtype === 'U8' ? [0, 7, 255] : [-3, 0, 96]
+    assert.deepEqual(written(dtype, values), values, dtype)
+    const bytes = bytesOf(dtype, Float64Array.from(values)) as Uint8Array
+    const shifted = new Uint8Array(bytes.length + 1)
+    shifted.set(bytes, 1)
+    assert.deepEqual([...numbersOf(dtype, shifted.subarray(1))], values, `${dtype} unaligned`)
+  }
+})
+
+test('floats are rounded once, to nearest even', () => {
+  assert.deepEqual(written('F32', [1 + 2 ** -24, 1 + 2 ** -24 + 2 ** -50]), [1, 1 + 2 ** -23])
+  // Through an f32 on the way, the second would fall on the tie and then to even, downwards.
+  assert.deepEqual(written('F16', [1 + 2 ** -11, 1 + 2 ** -11 + 2 ** -40]), [1, 1 + 2 ** -10])
+  assert.deepEqual(written('BF16', [1 + 2 ** -8, 1 + 2 ** -8 + 2 ** -40, -1 - 3 * 2 ** -8 + 2 ** -40]), [
+    1,
+    1 + 2 ** -7,
+    -1 - 2 ** -7,
+  ])
+  assert.deepEqual(written('BF16', [1 - 2 ** -40, 2 ** -133, 3 * 2 ** -135, 2 ** -150]), [
+    1,
+    2 ** -133,
+    2 ** -133,
+    0,
+  ])
+})
+
+test('integers are rounded to the nearest, halves up', () => {
+  assert.deepEqual(written('I32', [1.5, -1.5, 2.49, 2 ** 31 - 1]), [2, -1, 2, 2 ** 31 - 1])
+  assert.deepEqual(written('I64', [2 ** 53 - 1, -(2 ** 62)]), [2 ** 53 - 1, -(2 ** 62)])
+})
+
+test('what does not fit is named by its index', () => {
+  const cases: [DType, number][] = [
+    ['F64', Number.POSITIVE_INFINITY],
+    ['F64', Number.NaN],
+    ['F32', 1e39],
+    ['F16', 65_520],
+    ['BF16', 3.4e38],
+    ['BF16', Number.NaN],
+    ['I8', 127.5],
+    ['U8', -1],
+    ['BOOL', 2],
+    ['I64', 2 ** 63],
+    ['I32', Number.NaN],
+  ]
+  for (const [dtype, value] of cases)
+    assert.deepEqual(bytesOf(dtype, Float64Array.of(0, value)), { misfit: 1 }, `${dtype} ${value}`)
+  assert.deepEqual(written('F16', [65_519]), [65_504])
+})
+
+test('I64 stays exact where it is asked for', () => {
+  const values = BigInt64Array.of(2n ** 53n + 1n, -1n)
+  assert.deepEqual(exactNumbersOf('I64', new Uint8Array(values.buffer)), values)
+})
+
+test('the first NaN or infinity is found, in every float dtype', () => {
+  const patterns: [DType, number[]][] = [
+    ['F64', [0, 0, 0, 0, 0, 0, 0xf0, 0x7f]],
+    ['F64', [1, 0, 0, 0, 0, 0, 0xf8, 0xff]],
+    ['F32', [0, 0, 0x80, 0xff]],
+    ['F32', [1, 0, 0xc0, 0x7f]],
+    ['F16', [0, 0x7c]],
+    ['F16', [1, 0xfe]],
+    ['BF16', [0x80, 0x7f]],
+    ['BF16', [0xc0, 0xff]],
+  ]
+  for (const [dtype, pattern] of patterns) {
+    const fine = bytesOf(dtype, Float64Array.of(1, -60_000, 0)) as Uint8Array
+    assert.equal(firstNotFinite(dtype, fine), -1, dtype)
+    const bytes = new Uint8Array([0, ...fine, ...pattern, ...fine])
+    assert.equal(firstNotFinite(dtype, bytes.subarray(1)), 3, `${dtype} ${pattern}`)
+  }
+  assert.equal(firstNotFinite('I32', new Uint8Array(8).fill(255)), -1)
+})

@@ -1,0 +1,70 @@
+// Ranges of a payload, each block of them verified against the block digests that the record holds.
+// Promises: bytes that come out are the bytes that the digests name; what does not fit is read a second time (a flipped
+// bit on the way is no damage) and is RecordDamaged after that. Digests are computed off the main thread.
+
+import { BLOCK_BYTES } from '#protocol/digest.ts'
+import { FedsamError } from '#protocol/errors.ts'
+import type { PayloadRef } from '#protocol/record.ts'
+import type { ObjectStore } from '#transport/ports.ts'
+
+const READS = 2
+
+/** Where the bytes of a payload come from. */
+export interface PayloadSource {
+  readonly payload: PayloadRef
+  /** The whole payload where it was kept since it was verified: nothing is read then. */
+  readonly bytes?: Uint8Array | undefined
+}
+
+/** Bytes [begin, end) of a payload, verified. Throws FedsamError RecordDamaged, naming the key and the block. */
+export async function readPayload(
+  store: ObjectStore,
+  { payload, bytes }: PayloadSource,
+  [begin, end]: readonly [number, number],
+): Promise<Uint8Array> {
+  if (bytes !== undefined) return bytes.subarray(begin, end)
+  if (begin === end) return new Uint8Array(0)
+  const from = begin - (begin % BLOCK_BYTES)
+  const to = Math.min(Math.ceil(end / BLOCK_BYTES) * BLOCK_BYTES, payload.size)
+  let wrong = ''
+  for (let read = 0; read < READS; read++) {
+    const found = await readBlocks(store, payload, [from, to])
+    if (typeof found !== 'string') return within(found, begin - from, end - from)
+    wrong = found
+  }
+  throw new FedsamError('RecordDamaged', `${store.description}: ${payload.key}: ${wrong}`, {
+    remedy: 'find out who changed the store; a copy of the object with the same digest can be put back',
+  })
+}
+
+/** A view; a copy where the view would keep much more memory alive than it shows. */
+function within(blocks: Uint8Array, begin: number, end: number): Uint8Array {
+  const view = blocks.subarray(begin, end)
+  return view.length < blocks.length / 2 ? new Uint8Array(view) : view
+}
+
+/** Whole blocks, or what is wrong with them. */
+async function readBlocks(
+  store: ObjectStore,
+  payload: PayloadRef,
+  [from, to]: readonly [number, number],
+): Promise<Uint8Array | string> {
+  const bytes = await store.get(payload.key, { offset: from, length: to - from }).catch((error: unknown) => {
+    if (error instanceof RangeError) return 'it is shorter than the record says'
+    throw error
+  })
+  if (bytes === undefined) return 'it is gone'
+  if (typeof bytes === 'string') return bytes
+  if (bytes.length !== to - from) return `${bytes.length} bytes came where ${to - from} were asked for`
+  const first = from / BLOCK_BYTES
+  const count = Math.ceil(bytes.length / BLOCK_BYTES)
+  const digests = await Promise.all(
+    Array.from({ length: count }, (_, i) => digestOf(bytes.subarray(i * BLOCK_BYTES, (i + 1) * BLOCK_BYTES))),
+  )
+  const wrong = digests.findIndex((digest, i) => digest !== payload.blocks[first + i])
+  return wrong < 0 ? bytes : `block ${first + wrong} does not fit its digest`
+}
+
+async function digestOf(block: Uint8Array): Promise<string> {
+  return Buffer.from(await crypto.subtle.digest('SHA-256', block as Uint8Array<ArrayBuffer>)).toString('hex')
+}

@@ -1,0 +1,192 @@
+// One slice of the parameters on its way from the updates to the new model: bytes in, bytes out, no store.
+// Optimise: the strategy combines the deltas, its server optimizer steps. Average: combined likewise, added to the base.
+// Largest: element-wise. Keep: the base's bytes. Every element is computed by itself, so cuts cannot change a result.
+
+import { FedsamError } from '#protocol/errors.ts'
+import { DTYPE_BYTES } from '#protocol/tensors.ts'
+import { addDelta, divide } from '../strategies/mean.ts'
+import { sgd } from '../strategies/optimizers.ts'
+import type { ServerOptimizer, Strategy } from '../strategies/strategy.ts'
+import { bytesOf, exactNumbersOf, numbersOf } from './numbers.ts'
+import type { Piece, Slice } from './slices.ts'
+
+/** Elements at a time: what one step works on stays in the processor's cache. */
+const TILE = 16_384
+
+/** What all slices of a round have in common. */
+export interface SliceContext {
+  readonly strategy: Pick<Strategy, 'combine' | 'serverOptimizer'>
+  /** The optimizer's scalars of this round. */
+  readonly scalars: Readonly<Record<string, number>>
+  /** The weights that count, in fold order, all above 0. */
+  readonly weights: Float64Array
+  /** Room for the largest slice, used again for each: one array where updates are summed, else one per update. */
+  readonly columns: readonly Float64Array[]
+}
+
+export interface SliceFold {
+  /** The next update's bytes of the slice, in fold order. */
+  add(update: Uint8Array): void
+  /** After the last update: the new model's bytes of the slice, and the new state's. */
+  finish(): { readonly model: Uint8Array; readonly state: Uint8Array }
+}
+
+/** What becomes of one piece. `update` and `model` are its bytes in an update and in the new model. */
+interface Part {
+  add(update: Uint8Array, position: number): void
+  finish(model: Uint8Array): void
+}
+
+/** `base` and `state` are the slice's bytes of the base model and of the old state; no state: it starts at 0. */
+export function openSlice(
+  context: SliceContext,
+  slice: Slice,
+  base: Uint8Array,
+  state?: Uint8Array,
+): SliceFold {
+  const vectors = context.strategy.serverOptimizer.vectors.length
+  const newState = new Float64Array(elementsOf(slice, 'Optimise') * vectors)
+  if (state !== undefined) new Uint8Array(newState.buffer).set(state)
+  const model = new Uint8Array(base) // a copy; slice() of a Buffer is none
+  let columnAt = 0
+  let stateAt = 0
+  const parts = slice.pieces.map((piece) => {
+    const within = [piece.begin - slice.begin, piece.end - slice.begin] as const
+    const room = { columnAt, state: newState.subarray(stateAt, stateAt) }
+    if (isCombined(piece)) columnAt += piece.elements
+    if (piece.tensor.rule === 'Optimise') {
+      room.state = newState.subarray(stateAt, stateAt + piece.elements * vectors)
+      stateAt += piece.elements * vectors
+    }
+    return { within, part: openPart(context, piece, base.subarray(...within), room) }
+  })
+  let added = 0
+  return {
+    add(update) {
+      for (const { within, part } of parts) part.add(update.subarray(...within), added)
+      added += 1
+    },
+    finish() {
+      for (const { within, part } of parts) part.finish(model.subarray(...within))
+      return { model, state: new Uint8Array(newState.buffer) }
+    },
+  }
+}
+
+/** Elements that `combine` sees. */
+export function combinedElements(slice: Slice): number {
+  return elementsOf(slice, 'Optimise') + elementsOf(slice, 'Average')
+}
+
+/** Whether the slice needs the updates at all. */
+export function needsUpdates(slice: Slice): boolean {
+  return slice.pieces.some(({ tensor }) => tensor.rule !== 'Keep')
+}
+
+function elementsOf({ pieces }: Slice, rule: Piece['tensor']['rule']): number {
+  return pieces.reduce((sum, piece) => sum + (piece.tensor.rule === rule ? piece.elements : 0), 0)
+}
+
+function isCombined({ tensor: { rule } }: Piece): boolean {
+  return rule === 'Optimise' || rule === 'Average'
+}
+
+interface Room {
+  readonly columnAt: number
+  state: Float64Array
+}
+
+function openPart(context: SliceContext, piece: Piece, base: Uint8Array, room: Room): Part {
+  if (isCombined(piece)) return combinedPart(context, piece, base, room)
+  return piece.tensor.rule === 'Largest' ? largestPart(piece) : { add() {}, finish() {} }
+}
+
+function combinedPart(context: SliceContext, piece: Piece, baseBytes: Uint8Array, room: Room): Part {
+  const { dtype, rule } = piece.tensor
+  const { combine, serverOptimizer } = context.strategy
+  const base = numbersOf(dtype, baseBytes)
+  const columns = context.columns.map((column) =>
+    column.subarray(room.columnAt, room.columnAt + piece.elements).fill(0),
+  )
+  const optimizer = rule === 'Optimise' ? serverOptimizer : sgd(1)
+  const total = context.weights.reduce((sum, weight) => sum + weight, 0)
+  const combined = (from: number, to: number): Float64Array => {
+    const tiles = columns.map((column) => column.subarray(from, to))
+    if (combine.kind === 'Columns') {
+      const delta = new Float64Array(to - from)
+      combine.combine(tiles, delta)
+      return delta
+    }
+    divide(tiles[0]!, total)
+    return tiles[0]!
+  }
+  return {
+    add(update, position) {
+      const numbers = numbersOf(dtype, update)
+      if (combine.kind === 'Columns') addDelta(columns[position]!, numbers, base, 1)
+      else addDelta(columns[0]!, numbers, base, context.weights[position]!)
+    },
+    finish(model) {
+      for (let from = 0; from < piece.elements; from += TILE) {
+        const to = Math.min(from + TILE, piece.elements)
+        const values = new Float64Array(base.subarray(from, to))
+        step(
+          optimizer,
+          { values, delta: combined(from, to), scalars: context.scalars },
+          room.state.subarray(from * optimizer.vectors.length),
+        )
+        model.set(rounded(piece, from, values), from * DTYPE_BYTES[dtype])
+      }
+    },
+  }
+}
+
+/** One step on a tile. `state` starts with the tile's, interleaved element by element, and is replaced by the new one. */
+function step(
+  optimizer: ServerOptimizer,
+  tile: { values: Float64Array; delta: Float64Array; scalars: SliceContext['scalars'] },
+  state: Float64Array,
+): void {
+  const { length } = tile.values
+  const stride = optimizer.vectors.length
+  const vectors = optimizer.vectors.map((_, v) => {
+    const vector = new Float64Array(length)
+    for (let i = 0; i < length; i++) vector[i] = state[i * stride + v]!
+    return vector
+  })
+  optimizer.step({ ...tile, vectors })
+  for (const [v, vector] of vectors.entries()) {
+    for (let i = 0; i < length; i++) state[i * stride + v] = vector[i]!
+  }
+}
+
+function rounded(piece: Piece, from: number, values: Float64Array): Uint8Array {
+  const { name, dtype } = piece.tensor
+  const bytes = bytesOf(dtype, values)
+  if (bytes instanceof Uint8Array) return bytes
+  const value = values[bytes.misfit]!
+  const element = piece.first + from + bytes.misfit
+  throw new FedsamError(
+    'RunFailed',
+    `aggregation made ${value} of ${name}[${element}], which ${dtype} cannot hold`,
+    {
+      remedy: 'lower the server learning rate or the local one; a wider dtype may help',
+    },
+  )
+}
+
+/** The largest of the updates' values, without going through f64: integers stay exact. */
+function largestPart({ tensor: { dtype } }: Piece): Part {
+  let best: ReturnType<typeof exactNumbersOf>
+  return {
+    add(update, position) {
+      const numbers = exactNumbersOf(dtype, update)
+      if (position === 0) best = numbers.slice()
+      else for (let i = 0; i < best.length; i++) if (numbers[i]! > best[i]!) best[i] = numbers[i]!
+    },
+    finish(model) {
+      const bytes = best instanceof BigInt64Array ? best : bytesOf(dtype, new Float64Array(best))
+      if (!('misfit' in bytes)) model.set(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+    },
+  }
+}

@@ -1,0 +1,41 @@
+// The base checkpoint of a run: its files are copied into the record once, under the digest of their list, and pinned in
+// run.json. From then on nobody asks where it came from: workers get reading grants for exactly these bytes.
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { encodeJson } from '#protocol/canonical.ts'
+import { sha256 } from '#protocol/digest.ts'
+import { FedsamError } from '#protocol/errors.ts'
+import { baseKey } from '#protocol/keys.ts'
+import type { RunRecord } from '#protocol/record.ts'
+import type { ObjectStore } from '#transport/ports.ts'
+
+/** A checkpoint folder in Hugging Face's layout keeps these; everything else in it is left alone. */
+const CHECKPOINT_FILE = /^(config|preprocessor_config|processor_config|model\.safetensors\.index)\.json$|\.safetensors$/
+
+/** Copies the checkpoint folder into the store (absent-only) and says what was pinned. */
+export async function pinBase(
+  store: ObjectStore,
+  base: { readonly uri: string; readonly folder: string },
+): Promise<NonNullable<RunRecord['base']>> {
+  const names = (await readdir(base.folder)).filter((name) => CHECKPOINT_FILE.test(name)).sort()
+  if (!names.some((name) => name.endsWith('.safetensors'))) {
+    throw new FedsamError('BadCheckpoint', `${base.uri}: there is no .safetensors file in it`, {
+      remedy: "name a folder in Hugging Face's layout: config.json, preprocessor_config.json, model.safetensors",
+    })
+  }
+  const files = await Promise.all(names.map((name) => describe(base.folder, name)))
+  const digest = sha256(encodeJson(files))
+  for (const { name, size } of files) {
+    await store.write(baseKey(digest, name), size, createReadStream(join(base.folder, name)))
+  }
+  return { uri: base.uri, digest, files }
+}
+
+async function describe(folder: string, name: string): Promise<{ name: string; size: number; sha256: string }> {
+  const path = join(folder, name)
+  const hash = createHash('sha256')
+  for await (const chunk of createReadStream(path)) hash.update(chunk)
+  return { name, size: (await stat(path)).size, sha256: hash.digest('hex') }
+}

@@ -1,0 +1,89 @@
+// From a job's spec (with defaults) to the coordinator's settings: the one place where spec fields get their meaning for it.
+import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
+import { exchangedTensors, type TrainablePart } from '#protocol/segment-anything.ts'
+import type { FixedSettings, LiveSettings, Origin } from './settings.ts'
+
+/** A job as a coordinator gets it: identity and spec. */
+export interface CoordinatedJob {
+  readonly name: string
+  readonly namespace: string
+  readonly uid: string
+  readonly generation: number
+  readonly spec: CompleteFederatedJobSpec
+}
+
+/** Fields that may change while a run goes on, or that do not touch what it computes: they are no part of run.json. */
+const LIVE_FIELDS: readonly (keyof CompleteFederatedJobSpec)[] = [
+  'rounds',
+  'partitions',
+  'suspend',
+  'round',
+  'ttlSecondsAfterFinished',
+  'managedBy',
+  'storage',
+  'messaging',
+  'workers',
+  'coordinator',
+  'startDeadlineSeconds',
+  'activeDeadlineSeconds',
+]
+
+/** Where files that the spec names lie on this machine. */
+export interface LocalFiles {
+  /** Folder of the base checkpoint; null where the trainer has none. */
+  readonly checkpoint: string | null
+  /** File of `model.initialParameters`; '' where there is none. */
+  readonly initialParameters: string
+}
+
+export function compileFixed(job: CoordinatedJob, files: LocalFiles): FixedSettings {
+  const { spec } = job
+  const { strategy, trainer, evaluation } = spec
+  const sam = trainer.type === 'SegmentAnything' ? trainer.segmentAnything : undefined
+  return {
+    name: job.name,
+    uid: job.uid,
+    namespace: job.namespace,
+    seed: spec.seed,
+    strategy: { ...strategy },
+    minFitClients: strategy.minFitClients,
+    minAvailableClients: strategy.minAvailableClients,
+    fractionFit: strategy.fractionFit,
+    fractionEvaluate: strategy.fractionEvaluate,
+    config: trainer.config,
+    stopping: {
+      bestBy: evaluation?.bestBy ?? null,
+      stopWhen: evaluation?.stopWhen ? { patience: null, target: null, ...evaluation.stopWhen } : null,
+    },
+    retentionRounds: spec.output.retention.rounds,
+    memoryBytes: spec.coordinator.memoryBytes,
+    origin: originOf(spec, files),
+    base: sam !== undefined && files.checkpoint !== null ? { uri: sam.checkpoint.uri, folder: files.checkpoint } : null,
+    spec: Object.fromEntries(Object.entries(spec).filter(([field]) => !(LIVE_FIELDS as string[]).includes(field))),
+  }
+}
+
+function originOf({ trainer }: CompleteFederatedJobSpec, { initialParameters }: LocalFiles): Origin {
+  if (initialParameters !== '') return { kind: 'InitialParameters', file: initialParameters }
+  if (trainer.type !== 'SegmentAnything') return { kind: 'Client' }
+  const parts = (trainer.segmentAnything?.train ?? ['MaskDecoder']) as readonly TrainablePart[]
+  return { kind: 'Checkpoint', select: (names) => exchangedTensors(parts, names) }
+}
+
+/** The settings that may change; compiled again whenever the job does. */
+export function compileLive(job: CoordinatedJob): LiveSettings {
+  const { spec, generation } = job
+  return {
+    generation,
+    rounds: spec.rounds,
+    members: spec.partitions.map(({ name, train }) => ({ name, train })),
+    round: {
+      deadlineSeconds: spec.round.deadlineSeconds,
+      quorum: spec.round.quorum ?? spec.strategy.minFitClients,
+      graceSeconds: spec.round.graceSeconds ?? null,
+      availabilitySeconds: spec.round.availabilitySeconds,
+      settleSeconds: spec.round.settleSeconds,
+      maxFailedRounds: spec.round.maxFailedRounds,
+    },
+  }
+}

@@ -1,0 +1,88 @@
+// The output bundle: what a data scientist expects to find, written from the record alone, its manifest last. Its bytes are a
+// function of the record: no time, host or epoch.
+import { encodeJson } from '#protocol/canonical.ts'
+import { sha256 } from '#protocol/digest.ts'
+import { baseKey, MANIFEST_KEY, outputKey } from '#protocol/keys.ts'
+import type { Evaluation, PayloadRef, RoundResult } from '#protocol/record.ts'
+import type { ObjectStore } from '#transport/ports.ts'
+import type { RunContext } from './context.ts'
+import { modelCard } from './model-card.ts'
+import type { Marked } from './record.ts'
+import { bestRound, type Evaluated } from './rounds/stopping.ts'
+
+const COPY_BYTES = 8 * 1024 * 1024
+
+/** A file of the bundle. */
+interface OutputFile {
+  readonly name: string
+  readonly size: number
+  readonly sha256: string
+}
+
+/** Leaves output/: the best model where a metric is declared, else the last one. */
+export async function leaveOutput(
+  context: RunContext,
+  results: readonly Marked<RoundResult>[],
+  history: readonly Evaluated[],
+): Promise<{ model: PayloadRef; evaluation: Evaluation | null }> {
+  const { store, run } = context.book
+  const last = results.at(-1)!
+  const best = bestRound(context.fixed.stopping, history)
+  const chosen = results.find(({ value }) => value.round === best?.round) ?? last
+  const evaluation = history.find(({ round }) => round === chosen.value.round)?.evaluation ?? null
+  const files: OutputFile[] = []
+  const leave = async (name: string, bytes: Uint8Array): Promise<void> => {
+    await store.put(outputKey(name), bytes)
+    files.push({ name, size: bytes.length, sha256: sha256(bytes) })
+  }
+  const { model } = chosen.value
+  await copy(store, model, outputKey('model.safetensors'))
+  files.push({ name: 'model.safetensors', size: model.size, sha256: model.sha256 })
+  for (const { name } of run.value.base?.files.filter((file) => file.name.endsWith('config.json')) ?? []) {
+    const bytes = await store.get(baseKey(run.value.base!.digest, name))
+    if (bytes !== undefined) await leave(name, bytes)
+  }
+  await leave('metrics.json', encodeJson({ schema: 'fedsam.metrics/1', rounds: curves(results, history) }))
+  await leave(
+    'provenance.json',
+    encodeJson({
+      schema: 'fedsam.provenance/1',
+      run: run.value,
+      runDigest: run.digest,
+      round: chosen.value.round,
+      results: results.map(({ value, digest }) => ({ round: value.round, attempt: value.attempt, digest })),
+    }),
+  )
+  await leave('README.md', new TextEncoder().encode(modelCard({ run: run.value, chosen: chosen.value, evaluation, results, history })))
+  const manifest = {
+    schema: 'fedsam.manifest/1',
+    name: run.value.name,
+    round: chosen.value.round,
+    rounds: last.value.round,
+    result: chosen.digest,
+    head: last.digest,
+    evaluation,
+    files,
+  }
+  await store.put(MANIFEST_KEY, encodeJson(manifest))
+  return { model, evaluation }
+}
+
+/** Per round: the training metrics of the round and the evaluation of the model that it made. */
+function curves(results: readonly Marked<RoundResult>[], history: readonly Evaluated[]): object[] {
+  return results.map(({ value }) => ({
+    round: value.round,
+    training: value.metrics,
+    evaluation: history.find(({ round }) => round === value.round)?.evaluation ?? null,
+  }))
+}
+
+async function copy(store: ObjectStore, from: PayloadRef, to: string): Promise<void> {
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    for (let offset = 0; offset < from.size; offset += COPY_BYTES) {
+      const length = Math.min(COPY_BYTES, from.size - offset)
+      yield (await store.get(from.key, { offset, length }))!
+    }
+  }
+  if ((await store.size(to)) === undefined) await store.write(to, from.size, chunks())
+}

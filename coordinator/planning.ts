@@ -1,0 +1,94 @@
+// Opens an attempt: waits until enough clients are there, chooses the cohort, leaves plan.json; or gives the attempt up.
+import type { Plan, RoundResult } from '#protocol/record.ts'
+import { rankClients } from '#protocol/seeds.ts'
+import { type RunContext, throwIfStopped, waitForChange } from './context.ts'
+import type { Marked } from './record.ts'
+import { decideAvailability } from './rounds/availability.ts'
+import { chooseCohort } from './rounds/cohort.ts'
+
+/** What an attempt is to be. */
+export interface AttemptBrief {
+  readonly round: number
+  readonly attempt: number
+  readonly kind: Plan['kind']
+  /** The result that it starts from; null only for Initialise. */
+  readonly previous: Marked<RoundResult> | null
+  /** Clients that were lost in the attempt before. */
+  readonly lost: readonly string[]
+}
+
+/** A plan to leave, or who was missing. */
+export type Opening =
+  | { readonly kind: 'Open'; readonly plan: Omit<Plan, 'epoch'> }
+  | { readonly kind: 'Abandon'; readonly missing: readonly string[] }
+
+/** Waits for the clients of an attempt and plans it. */
+export async function awaitOpening(context: RunContext, brief: AttemptBrief): Promise<Opening> {
+  const { clock, presence, bell, live, fixed, observe } = context
+  const began = clock.now()
+  let enoughSince: number | null = null
+  let told = ''
+  for (;;) {
+    throwIfStopped(context)
+    const rung = bell.rung()
+    const { members, round } = live()
+    const trainers = members.filter(({ train }) => train).map(({ name }) => name)
+    // Who only evaluates does not open a round, but an attempt that only evaluates waits for everyone alike.
+    const wanted = brief.kind === 'Evaluate' ? members.map(({ name }) => name) : trainers
+    const present = wanted.filter(presence.isPresent)
+    const needed = brief.kind === 'Evaluate' ? 1 : brief.kind === 'Initialise' ? 1 : fixed.minAvailableClients
+    if (present.length < needed) enoughSince = null
+    else enoughSince ??= clock.now()
+    const decision = decideAvailability({
+      trainers: wanted,
+      present,
+      minAvailableClients: needed,
+      availabilitySeconds: round.availabilitySeconds,
+      settleSeconds: round.settleSeconds,
+      lost: brief.lost,
+      waited: clock.now() - began,
+      settled: enoughSince === null ? null : clock.now() - enoughSince,
+    })
+    if (decision.kind === 'Abandon') return decision
+    if (decision.kind === 'Open') return { kind: 'Open', plan: draftPlan(context, brief) }
+    if (told !== decision.missing.join()) {
+      told = decision.missing.join()
+      const { round: number, attempt } = brief
+      observe({ event: 'Waiting', round: number, attempt, available: present, missing: decision.missing, needed })
+    }
+    await waitForChange(context, rung, Math.min(decision.seconds, context.pace.silenceSeconds))
+  }
+}
+
+function draftPlan(context: RunContext, brief: AttemptBrief): Omit<Plan, 'epoch'> {
+  const { fixed, live, presence, strategy } = context
+  const { round, attempt, kind, previous } = brief
+  const { members, round: pace, generation } = live()
+  const available = members.filter(({ name }) => presence.isPresent(name))
+  const trainers = available.filter(({ train }) => train).map(({ name }) => name)
+  const onlookers = available.filter(({ train }) => !train).map(({ name }) => name)
+  const chosen = chooseCohort({ ...fixed, round, attempt, trainers, onlookers })
+  const cohort = {
+    Train: chosen.cohort,
+    Evaluate: [],
+    Initialise: rankClients(fixed.seed, round, attempt, trainers).slice(0, 1),
+  }[kind]
+  return {
+    schema: 'fedsam.plan/1',
+    round,
+    attempt,
+    kind,
+    roster: members.map(({ name }) => name).sort(),
+    available: available.map(({ name }) => name).sort(),
+    cohort,
+    evaluators: kind === 'Initialise' ? [] : chosen.evaluators,
+    base: previous === null ? null : { round: previous.value.round, payload: previous.value.model },
+    config: { ...fixed.config },
+    strategy: { ...fixed.strategy },
+    quorum: Math.min(cohort.length, Math.max(pace.quorum, kind === 'Train' ? strategy.minimum : 0)),
+    deadlineSeconds: pace.deadlineSeconds,
+    graceSeconds: pace.graceSeconds,
+    generation,
+    protocol: 'Plain',
+  }
+}

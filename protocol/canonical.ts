@@ -1,0 +1,33 @@
+// JSON in one form only: keys sorted, no spaces, finite numbers. Equal values have equal bytes, so digests mean something.
+
+/** Anything that JSON can hold. Fields that are undefined are left out, as JSON.stringify does. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined }
+
+/**
+ * The canonical text of a value.
+ * Throws TypeError for what JSON cannot hold (NaN, infinities, functions), so that no marker is silently wrong.
+ */
+export function canonicalJson(value: unknown): string {
+  if (value === null || typeof value === 'boolean' || typeof value === 'string') return JSON.stringify(value)
+  if (typeof value === 'number') {
+    if (!Number.isFinite(value)) throw new TypeError(`JSON cannot hold ${value}`)
+    return JSON.stringify(value)
+  }
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
+  if (typeof value !== 'object') throw new TypeError(`JSON cannot hold a ${typeof value}`)
+  const fields = Object.entries(value)
+    .filter(([, field]) => field !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, field]) => `${JSON.stringify(key)}:${canonicalJson(field)}`)
+  return `{${fields.join(',')}}`
+}
+
+/** The canonical text as UTF-8 bytes: what is stored, hashed and sent. */
+export function encodeJson(value: unknown): Uint8Array {
+  return new TextEncoder().encode(canonicalJson(value))
+}
+
+/** Parses UTF-8 JSON. Throws SyntaxError or TypeError; the result is unverified. */
+export function decodeJson(bytes: Uint8Array): unknown {
+  return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+}

@@ -1,0 +1,79 @@
+// Conditions per state as kubectl wait and kstatus read them.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type ConditionFacts, conditionsFor, type JobState, withTransitionTimes } from './conditions.ts'
+import { FEDERATED_JOB_SCHEMA } from './generated/schema.ts'
+
+const FACTS: ConditionFacts = {
+  generation: 3,
+  waitingFor: 'NotEnoughClients',
+  failure: 'TooManyFailedRounds',
+  message: '',
+  available: 1,
+  needed: 2,
+  missing: [{ client: 'site-b', reason: 'pending on nvidia.com/gpu' }],
+}
+
+/** "Ready=Unknown(NotEnoughClients)" for each condition. */
+function texts(state: JobState, facts: Partial<ConditionFacts> = {}): string[] {
+  return conditionsFor(state, { ...FACTS, ...facts }).map(
+    ({ type, status, reason }) => `${type}=${status}(${reason})`,
+  )
+}
+
+const TABLE: Readonly<Record<JobState, string>> = {
+  Waiting:
+    'Ready=Unknown(NotEnoughClients) Reconciling=True(NotEnoughClients) Suspended=False(NotSuspended) Complete=False(NotComplete) Failed=False(NotFailed) QuorumAvailable=False(NotEnoughClients)',
+  Training:
+    'Ready=True(Training) Suspended=False(NotSuspended) Complete=False(NotComplete) Failed=False(NotFailed) QuorumAvailable=False(NotEnoughClients)',
+  QuorumLost:
+    'Ready=False(QuorumLost) Suspended=False(NotSuspended) Complete=False(NotComplete) Failed=False(NotFailed) QuorumAvailable=False(NotEnoughClients)',
+  Suspended:
+    'Ready=False(Suspended) Suspended=True(Suspended) Complete=False(NotComplete) Failed=False(NotFailed) QuorumAvailable=Unknown(Suspended)',
+  Complete:
+    'Ready=True(Complete) Suspended=False(NotSuspended) Complete=True(Complete) Failed=False(NotFailed)',
+  Failed:
+    'Ready=False(TooManyFailedRounds) Stalled=True(TooManyFailedRounds) Suspended=False(NotSuspended) Complete=False(NotComplete) Failed=True(TooManyFailedRounds)',
+}
+
+for (const [state, conditions] of Object.entries(TABLE) as [JobState, string][]) {
+  test(`${state} has all its conditions`, () => assert.equal(texts(state).join(' '), conditions))
+}
+
+test('QuorumAvailable says who is missing and why', () => {
+  const find = (facts: Partial<ConditionFacts>) =>
+    conditionsFor('Training', { ...FACTS, ...facts }).find(({ type }) => type === 'QuorumAvailable')
+  assert.equal(
+    find({})?.message,
+    '1 of 2 needed clients are there. Missing: site-b: pending on nvidia.com/gpu.',
+  )
+  assert.equal(find({ available: 2, missing: [] })?.reason, 'EnoughClients')
+})
+
+test('a transition time moves only when the status does', () => {
+  const waiting = withTransitionTimes(conditionsFor('Waiting', FACTS), [], 't0')
+  assert.ok(waiting.every(({ lastTransitionTime }) => lastTransitionTime === 't0'))
+  const reworded = withTransitionTimes(
+    conditionsFor('Waiting', { ...FACTS, message: 'Still.' }),
+    waiting,
+    't1',
+  )
+  assert.ok(reworded.every(({ lastTransitionTime }) => lastTransitionTime === 't0'))
+  const training = withTransitionTimes(conditionsFor('Training', FACTS), reworded, 't2')
+  const times = Object.fromEntries(training.map(({ type, lastTransitionTime }) => [type, lastTransitionTime]))
+  assert.deepEqual(times, {
+    Ready: 't2',
+    Suspended: 't0',
+    Complete: 't0',
+    Failed: 't0',
+    QuorumAvailable: 't0',
+  })
+})
+
+test('reasons are what the CRD takes for reasons', () => {
+  const schema = FEDERATED_JOB_SCHEMA.properties?.status?.properties?.conditions?.items?.properties?.reason
+  const pattern = new RegExp(schema?.pattern ?? '$^')
+  for (const state of Object.keys(TABLE) as JobState[]) {
+    for (const { reason } of conditionsFor(state, FACTS)) assert.match(reason, pattern)
+  }
+})

@@ -1,0 +1,139 @@
+// The conditions of a FederatedJob, kstatus-compatible: one table from state to all of them, with every reason. Pure; who writes
+// them keeps lastTransitionTime by withTransitionTimes. Reasons are for programs, messages for people; neither is ever parsed.
+
+/** What a job does now. */
+export type JobState = 'Waiting' | 'Training' | 'QuorumLost' | 'Suspended' | 'Complete' | 'Failed'
+
+/** What a job waits for before it trains, or trains again. */
+export type WaitingReason =
+  | 'Starting'
+  | 'NotEnoughClients'
+  | 'CheckpointUnavailable'
+  | 'StorageUnreachable'
+  | 'StorageMissing'
+  | 'MessagingUnreachable'
+  | 'ChildConflict' // an object of a child's name belongs to somebody else
+
+/** Why a job failed. */
+export type FailureReason =
+  | 'BadConfiguration'
+  | 'BadData'
+  | 'BadCheckpoint'
+  | 'StorageUnsuitable'
+  | 'RecordDamaged'
+  | 'TooManyFailedRounds'
+  | 'StartDeadlineExceeded'
+  | 'DeadlineExceeded'
+  | 'CoordinatorFailed'
+
+type ConditionType =
+  | 'Ready'
+  | 'Reconciling'
+  | 'Stalled'
+  | 'QuorumAvailable'
+  | 'Suspended'
+  | 'Complete'
+  | 'Failed'
+
+type Truth = 'True' | 'False' | 'Unknown'
+
+/** A condition before it is known since when it holds. */
+export interface WantedCondition {
+  readonly type: ConditionType
+  readonly status: Truth
+  readonly reason: string
+  readonly message: string
+  readonly observedGeneration: number
+}
+
+/** A condition as Kubernetes writes it (metav1.Condition). */
+export interface Condition extends WantedCondition {
+  /** RFC 3339, when status last changed. */
+  readonly lastTransitionTime: string
+}
+
+/** What the conditions tell of. */
+export interface ConditionFacts {
+  /** metadata.generation of the spec that was looked at. */
+  readonly generation: number
+  readonly waitingFor: WaitingReason
+  readonly failure: FailureReason
+  /** A sentence for people: why, and what to do. Empty where the table's own says it all. */
+  readonly message: string
+  /** Clients that are there, and how many must be. */
+  readonly available: number
+  readonly needed: number
+  /** Who is missing, and why: "pending on nvidia.com/gpu". */
+  readonly missing: readonly { readonly client: string; readonly reason: string }[]
+}
+
+/** Status of each condition per state; Reconciling and Stalled are present only while true. */
+const TABLE: Readonly<Record<JobState, Readonly<Partial<Record<ConditionType, Truth>>>>> = {
+  Waiting: { Ready: 'Unknown', Reconciling: 'True', Suspended: 'False', Complete: 'False', Failed: 'False' },
+  Training: { Ready: 'True', Suspended: 'False', Complete: 'False', Failed: 'False' },
+  QuorumLost: { Ready: 'False', Suspended: 'False', Complete: 'False', Failed: 'False' },
+  Suspended: { Ready: 'False', Suspended: 'True', Complete: 'False', Failed: 'False' },
+  Complete: { Ready: 'True', Suspended: 'False', Complete: 'True', Failed: 'False' },
+  Failed: { Ready: 'False', Stalled: 'True', Suspended: 'False', Complete: 'False', Failed: 'True' },
+}
+
+const MESSAGES: Readonly<Record<JobState, string>> = {
+  Waiting: 'The job waits before it trains.',
+  Training: 'Rounds are running.',
+  QuorumLost: 'A round ended below its quorum; the next attempt begins when enough clients are there.',
+  Suspended: 'The job is suspended; set spec.suspend to false to go on.',
+  Complete: 'All rounds are done; the output is written.',
+  Failed: 'The run failed; correct what is named and make a new job, with resumeFrom to go on from this one.',
+}
+
+/** All conditions of a job in this state, in the order of the table. */
+export function conditionsFor(state: JobState, facts: ConditionFacts): WantedCondition[] {
+  const reasons: Readonly<Partial<Record<JobState, string>>> = {
+    Waiting: facts.waitingFor,
+    Failed: facts.failure,
+  }
+  const reason = reasons[state] ?? state
+  const message = facts.message || MESSAGES[state]
+  const observedGeneration = facts.generation
+  const conditions = (Object.entries(TABLE[state]) as [ConditionType, Truth][]).map(([type, status]) => {
+    const denied = status === 'False' && type !== 'Ready'
+    return denied
+      ? { type, status, reason: `Not${type}`, message: '', observedGeneration }
+      : { type, status, reason, message, observedGeneration }
+  })
+  return isOver(state) ? conditions : [...conditions, quorumCondition(state, facts)]
+}
+
+function isOver(state: JobState): boolean {
+  return state === 'Complete' || state === 'Failed'
+}
+
+function quorumCondition(
+  state: JobState,
+  { generation, available, needed, missing }: ConditionFacts,
+): WantedCondition {
+  const base = { type: 'QuorumAvailable' as const, observedGeneration: generation }
+  if (state === 'Suspended')
+    return { ...base, status: 'Unknown', reason: 'Suspended', message: MESSAGES.Suspended }
+  const absent = missing.map(({ client, reason }) => `${client}: ${reason}`).join('; ')
+  const message = `${available} of ${needed} needed clients are there.${absent === '' ? '' : ` Missing: ${absent}.`}`
+  const enough = available >= needed
+  return {
+    ...base,
+    status: enough ? 'True' : 'False',
+    reason: enough ? 'EnoughClients' : 'NotEnoughClients',
+    message,
+  }
+}
+
+/** The wanted conditions with the time since which each has its status: `now` where it is new or has changed. */
+export function withTransitionTimes(
+  wanted: readonly WantedCondition[],
+  stored: readonly Pick<Condition, 'type' | 'status' | 'lastTransitionTime'>[],
+  now: string,
+): Condition[] {
+  return wanted.map((condition) => {
+    const before = stored.find(({ type, status }) => type === condition.type && status === condition.status)
+    return { ...condition, lastTransitionTime: before?.lastTransitionTime ?? now }
+  })
+}

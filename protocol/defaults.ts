@@ -1,0 +1,73 @@
+// What a job means where it is silent. applyDefaults does what the API server does with the same schema, so that a laptop and a
+// cluster run the same job; completeSpec adds the few defaults that depend on other fields, which no static schema can say.
+import type { CompleteFederatedJobSpec, FederatedJobSpec } from './generated/federatedjob.ts'
+import { FEDERATED_JOB_SCHEMA } from './generated/schema.ts'
+import type { StructuralSchema } from './schema.ts'
+
+/**
+ * A copy of `value` with the schema's defaults, by the API server's rules of structural defaulting: an absent field, or a null
+ * where null is not allowed, takes the default, which is completed in turn; a forbidden null without a default is left out.
+ */
+export function applyDefaults(schema: StructuralSchema, value: unknown): unknown {
+  if (Array.isArray(value))
+    return value.map((item) => (schema.items ? applyDefaults(schema.items, item) : item))
+  if (!isObject(value)) return value
+  const completed: Record<string, unknown> = {}
+  for (const [key, field] of Object.entries(value)) {
+    const known = schema.properties?.[key] ?? schema.additionalProperties
+    if (field === null && known && !known.nullable) continue
+    completed[key] = known ? applyDefaults(known, field) : field
+  }
+  for (const [key, property] of Object.entries(schema.properties ?? {})) {
+    if (property.default === undefined || key in completed) continue
+    completed[key] = applyDefaults(property, structuredClone(property.default))
+  }
+  return completed
+}
+
+/** The parameter object of each strategy and trainer, by type; one that is absent has all its defaults. */
+const PARAMETERS = {
+  strategy: {
+    FedAvgM: 'fedAvgM',
+    FedAdam: 'fedAdam',
+    FedYogi: 'fedYogi',
+    FedAdagrad: 'fedAdagrad',
+    FedTrimmedAvg: 'fedTrimmedAvg',
+  },
+  trainer: { SegmentAnything: 'segmentAnything' },
+} as const
+
+/**
+ * The spec as the programs consume it: defaults of the schema, then the parameter object of the chosen strategy and trainer, then
+ * round.quorum (minFitClients) and minAvailableClients (never below minFitClients, or a round could not ask enough).
+ * The spec must be valid; a completed one comes back as it is.
+ */
+export function completeSpec(spec: FederatedJobSpec): CompleteFederatedJobSpec {
+  const completed = applyDefaults(SPEC_SCHEMA, spec) as CompleteFederatedJobSpec
+  const { minFitClients, minAvailableClients } = completed.strategy
+  const strategy = {
+    ...withParameters('strategy', completed.strategy, PARAMETERS.strategy),
+    minAvailableClients: Math.max(minAvailableClients, minFitClients),
+  }
+  const trainer = withParameters('trainer', completed.trainer, PARAMETERS.trainer)
+  const round = { ...completed.round, quorum: completed.round.quorum ?? minFitClients }
+  return { ...completed, strategy, trainer, round }
+}
+
+/** The schema of `spec`. */
+export const SPEC_SCHEMA: StructuralSchema = FEDERATED_JOB_SCHEMA.properties?.spec ?? {}
+
+function withParameters<T extends { readonly type: string }>(
+  section: string,
+  value: T,
+  parameters: Readonly<Record<string, string>>,
+): T {
+  const field = parameters[value.type]
+  const schema = field === undefined ? undefined : SPEC_SCHEMA.properties?.[section]?.properties?.[field]
+  if (field === undefined || !schema || field in value) return value
+  return { ...value, [field]: applyDefaults(schema, {}) }
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

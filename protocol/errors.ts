@@ -1,0 +1,34 @@
+// Errors that people meet: a stable code for programs, a sentence for people, and what to do about it.
+// The code decides the exit code (protocol/exit-codes.ts); nothing ever parses the message.
+
+/** Every code that a FedSAM program reports. */
+export type ErrorCode =
+  | 'InvalidJob' // the job file, or what it names, is wrong: the user corrects it
+  | 'BadData' // a partition's data cannot be used
+  | 'BadCheckpoint' // a checkpoint is missing, damaged or of another shape
+  | 'OutputInUse' // the output folder belongs to another job, or cannot be written
+  | 'StorageUnsuitable' // the store does not keep a promise that the record rests on
+  | 'StorageUnreachable'
+  | 'MessagingUnreachable'
+  | 'RecordDamaged' // bytes in the store do not fit the digest that names them
+  | 'Superseded' // a newer coordinator or worker has taken over
+  | 'NoAccelerator'
+  | 'TrainerFailed'
+  | 'Silence' // no coordinator was heard for silenceSeconds
+  | 'RunFailed' // the run ended without a result; the record says why
+  | 'Interrupted'
+
+/**
+ * An error with a stable code. `message` says what happened and to what; `remedy` says what to do, in one sentence.
+ */
+export class FedsamError extends Error {
+  override readonly name = 'FedsamError'
+  readonly code: ErrorCode
+  readonly remedy: string
+
+  constructor(code: ErrorCode, message: string, options: { remedy?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.remedy = options.remedy ?? ''
+  }
+}

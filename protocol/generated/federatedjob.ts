@@ -1,0 +1,890 @@
+// Generated from crds/fedsam.dev_federatedjobs.yaml by npm run generate. Do not edit.
+/** What is wanted. While a job runs, rounds (upwards), partitions, suspend, round and ttlSecondsAfterFinished may change. */
+export interface FederatedJobSpec {
+  /** Rounds of training. May be raised while the job runs. E.g. 100. Default 10. */
+  readonly rounds?: number
+  /** Everything random derives from this number, so that a run can be made again. E.g. 1337. Default 0. */
+  readonly seed?: number
+  /** true stops all pods after the record is safe, and false goes on at the round that was open; no deadline runs meanwhile. Default false. */
+  readonly suspend?: boolean
+  /** The controller that acts on this job instead of the FedSAM operator, as a domain-prefixed path; empty is the FedSAM operator. E.g. kueue.x-k8s.io/multikueue. Default "". */
+  readonly managedBy?: string
+  /** How clients are chosen and how their updates become one model. Names and defaults are Flower's. */
+  readonly strategy?: StrategySpec
+  /** When a round begins, counts and ends. May change while the job runs; the next attempt uses it. */
+  readonly round?: RoundSpec
+  /** What trains in each partition. */
+  readonly trainer?: TrainerSpec
+  /** The parts of the data, each with a client of its own. May be added and removed while the job runs; the next plan counts them. */
+  readonly partitions: readonly PartitionSpec[]
+  /** The pods that train; each field can be overridden per partition. */
+  readonly workers?: WorkersSpec
+  /** The pod that runs the rounds. */
+  readonly coordinator?: CoordinatorSpec
+  /** Where the record of the run lies; local runs use their output folder and may leave it out. */
+  readonly storage?: StorageSpec
+  /** How coordinator and workers talk; local runs need nothing and may leave it out. */
+  readonly messaging?: MessagingSpec
+  /** The model that the first round starts from. */
+  readonly model?: ModelSpec
+  /** What the evaluations of each round decide; absent, they are only recorded. */
+  readonly evaluation?: EvaluationSpec
+  /** What is left when the run is over. */
+  readonly output?: OutputSpec
+  /** Seconds within which the first round must begin, faults that heal by themselves included. E.g. 600. Default 3600. */
+  readonly startDeadlineSeconds?: number
+  /** Seconds that the run may take, without suspended times; absent or null, as long as it needs. E.g. 86400. */
+  readonly activeDeadlineSeconds?: number | null
+  /** Seconds after its end at which the job is deleted, 0 at once; absent or null, never. The record stays. E.g. 604800. */
+  readonly ttlSecondsAfterFinished?: number | null
+  /** Another run's record to go on from, or to fork; absent or null, the job starts afresh. */
+  readonly resumeFrom?: ResumeFromSpec | null
+}
+
+/** FederatedJobSpec with its defaults. */
+export interface CompleteFederatedJobSpec {
+  readonly rounds: number
+  readonly seed: number
+  readonly suspend: boolean
+  readonly managedBy: string
+  readonly strategy: CompleteStrategySpec
+  readonly round: CompleteRoundSpec
+  readonly trainer: CompleteTrainerSpec
+  readonly partitions: readonly CompletePartitionSpec[]
+  readonly workers: CompleteWorkersSpec
+  readonly coordinator: CompleteCoordinatorSpec
+  readonly storage?: CompleteStorageSpec
+  readonly messaging?: CompleteMessagingSpec
+  readonly model: CompleteModelSpec
+  readonly evaluation?: CompleteEvaluationSpec
+  readonly output: CompleteOutputSpec
+  readonly startDeadlineSeconds: number
+  readonly activeDeadlineSeconds?: number | null
+  readonly ttlSecondsAfterFinished?: number | null
+  readonly resumeFrom?: CompleteResumeFromSpec | null
+}
+
+/** How clients are chosen and how their updates become one model. Names and defaults are Flower's. */
+export interface StrategySpec {
+  /** The strategy. FedAvg takes the mean weighted by num_examples; FedAvgM, FedAdam, FedYogi and FedAdagrad run a server optimizer on it; FedMedian and FedTrimmedAvg resist outliers, unweighted. Default FedAvg. */
+  readonly type?: 'FedAvg' | 'FedAvgM' | 'FedAdam' | 'FedYogi' | 'FedAdagrad' | 'FedMedian' | 'FedTrimmedAvg'
+  /** The least number of clients that a round asks to train (Flower's min_fit_clients). E.g. 3. Default 2. */
+  readonly minFitClients?: number
+  /** The least number of clients that must be there before a round begins (Flower's min_available_clients), among the partitions that train; where minFitClients is larger, that. E.g. 3. Default 2. */
+  readonly minAvailableClients?: number
+  /** The share, 0 to 1, of the available clients that a round asks to train; the cohort has max(floor(available x fractionFit), minFitClients) clients. E.g. 0.1. Default 1. */
+  readonly fractionFit?: number
+  /** The share, 0 to 1, of the available clients (not of the cohort) that evaluates each model. E.g. 0.5. Default 1. */
+  readonly fractionEvaluate?: number
+  /** Parameters of FedAvgM; absent, all have their defaults. */
+  readonly fedAvgM?: FedAvgMSpec
+  /** Parameters of FedAdam; absent, all have their defaults. */
+  readonly fedAdam?: FedAdamSpec
+  /** Parameters of FedYogi; absent, all have their defaults. */
+  readonly fedYogi?: FedYogiSpec
+  /** Parameters of FedAdagrad; absent, all have their defaults. */
+  readonly fedAdagrad?: FedAdagradSpec
+  /** Parameters of FedTrimmedAvg; absent, all have their defaults. */
+  readonly fedTrimmedAvg?: FedTrimmedAvgSpec
+}
+
+/** StrategySpec with its defaults. */
+export interface CompleteStrategySpec {
+  readonly type: 'FedAvg' | 'FedAvgM' | 'FedAdam' | 'FedYogi' | 'FedAdagrad' | 'FedMedian' | 'FedTrimmedAvg'
+  readonly minFitClients: number
+  readonly minAvailableClients: number
+  readonly fractionFit: number
+  readonly fractionEvaluate: number
+  readonly fedAvgM?: CompleteFedAvgMSpec
+  readonly fedAdam?: CompleteFedAdamSpec
+  readonly fedYogi?: CompleteFedYogiSpec
+  readonly fedAdagrad?: CompleteFedAdagradSpec
+  readonly fedTrimmedAvg?: CompleteFedTrimmedAvgSpec
+}
+
+/** Parameters of FedAvgM; absent, all have their defaults. */
+export interface FedAvgMSpec {
+  /** Step size of the server, no unit. E.g. 0.5. Default 1. */
+  readonly serverLearningRate?: number
+  /** Momentum of the server, 0 to below 1. E.g. 0.9. Default 0. */
+  readonly serverMomentum?: number
+}
+
+/** FedAvgMSpec with its defaults. */
+export interface CompleteFedAvgMSpec {
+  readonly serverLearningRate: number
+  readonly serverMomentum: number
+}
+
+/** Parameters of FedAdam; absent, all have their defaults. */
+export interface FedAdamSpec {
+  /** Step size of the server, no unit. E.g. 0.03. Default 0.1. */
+  readonly eta?: number
+  /** Decay of the first moment, 0 to below 1. E.g. 0.8. Default 0.9. */
+  readonly beta1?: number
+  /** Decay of the second moment, 0 to below 1. E.g. 0.999. Default 0.99. */
+  readonly beta2?: number
+  /** Degree of adaptivity, added to the root of the second moment. E.g. 1e-8. Default 0.001. */
+  readonly tau?: number
+}
+
+/** FedAdamSpec with its defaults. */
+export interface CompleteFedAdamSpec {
+  readonly eta: number
+  readonly beta1: number
+  readonly beta2: number
+  readonly tau: number
+}
+
+/** Parameters of FedYogi; absent, all have their defaults. */
+export interface FedYogiSpec {
+  /** Step size of the server, no unit. E.g. 0.03. Default 0.01. */
+  readonly eta?: number
+  /** Decay of the first moment, 0 to below 1. E.g. 0.8. Default 0.9. */
+  readonly beta1?: number
+  /** Decay of the second moment, 0 to below 1. E.g. 0.999. Default 0.99. */
+  readonly beta2?: number
+  /** Degree of adaptivity, added to the root of the second moment. E.g. 1e-8. Default 0.001. */
+  readonly tau?: number
+}
+
+/** FedYogiSpec with its defaults. */
+export interface CompleteFedYogiSpec {
+  readonly eta: number
+  readonly beta1: number
+  readonly beta2: number
+  readonly tau: number
+}
+
+/** Parameters of FedAdagrad; absent, all have their defaults. */
+export interface FedAdagradSpec {
+  /** Step size of the server, no unit. E.g. 0.03. Default 0.1. */
+  readonly eta?: number
+  /** Degree of adaptivity, added to the root of the second moment. E.g. 1e-8. Default 0.001. */
+  readonly tau?: number
+}
+
+/** FedAdagradSpec with its defaults. */
+export interface CompleteFedAdagradSpec {
+  readonly eta: number
+  readonly tau: number
+}
+
+/** Parameters of FedTrimmedAvg; absent, all have their defaults. */
+export interface FedTrimmedAvgSpec {
+  /** The share of the updates, 0 to below 0.5, cut from each end of every coordinate. E.g. 0.1. Default 0.2. */
+  readonly beta?: number
+}
+
+/** FedTrimmedAvgSpec with its defaults. */
+export interface CompleteFedTrimmedAvgSpec {
+  readonly beta: number
+}
+
+/** When a round begins, counts and ends. May change while the job runs; the next attempt uses it. */
+export interface RoundSpec {
+  /** Seconds after which a round ends with what it has. E.g. 600. Default 3600. */
+  readonly deadlineSeconds?: number
+  /** Accepted updates that make a round count, never above the cohort; absent, strategy.minFitClients. E.g. 4. */
+  readonly quorum?: number
+  /** Seconds that a round stays open after its quorum; absent or null, it waits for the whole cohort until the deadline, as Flower does. Closing early biases the model against the partitions with the most data. E.g. 60. */
+  readonly graceSeconds?: number | null
+  /** Seconds to wait for strategy.minAvailableClients before an attempt is abandoned. E.g. 300. Default 1800. */
+  readonly availabilitySeconds?: number
+  /** Seconds then to wait for the other partitions, so that start-up luck does not choose the cohort. E.g. 10. Default 60. */
+  readonly settleSeconds?: number
+  /** Seconds after which a trainer that reports nothing has failed. E.g. 120. Default 600. */
+  readonly noProgressSeconds?: number
+  /** Abandoned attempts in a row after which the run fails. E.g. 10. Default 3. */
+  readonly maxFailedRounds?: number
+}
+
+/** RoundSpec with its defaults. */
+export interface CompleteRoundSpec {
+  readonly deadlineSeconds: number
+  readonly quorum: number
+  readonly graceSeconds?: number | null
+  readonly availabilitySeconds: number
+  readonly settleSeconds: number
+  readonly noProgressSeconds: number
+  readonly maxFailedRounds: number
+}
+
+/** What trains in each partition. */
+export interface TrainerSpec {
+  /** SegmentAnything fine-tunes SAM, Layers a tf.LayersModel, Command runs any program that speaks the trainer seam. Default SegmentAnything. */
+  readonly type?: 'SegmentAnything' | 'Layers' | 'Command'
+  /** Strings that reach fit(config), with server_round added, as Flower's on_fit_config_fn does. E.g. {local_epochs: "2"}. Default {}. */
+  readonly config?: Readonly<Record<string, string>>
+  /** Parameters of the SegmentAnything trainer; absent, all have their defaults. */
+  readonly segmentAnything?: SegmentAnythingSpec
+  /** Parameters of the Layers trainer, a tf.LayersModel. */
+  readonly layers?: LayersSpec
+  /** Any program that speaks the trainer seam, in its own image. */
+  readonly command?: CommandSpec
+}
+
+/** TrainerSpec with its defaults. */
+export interface CompleteTrainerSpec {
+  readonly type: 'SegmentAnything' | 'Layers' | 'Command'
+  readonly config: Readonly<Record<string, string>>
+  readonly segmentAnything?: CompleteSegmentAnythingSpec
+  readonly layers?: CompleteLayersSpec
+  readonly command?: CompleteCommandSpec
+}
+
+/** Parameters of the SegmentAnything trainer; absent, all have their defaults. */
+export interface SegmentAnythingSpec {
+  /** The pretrained model in Hugging Face's layout. */
+  readonly checkpoint?: CheckpointSpec
+  /** The parts that train and travel; everything else stays as in the checkpoint. Default [MaskDecoder]. */
+  readonly train?: readonly ('MaskDecoder' | 'PromptEncoder' | 'VisionEncoder' | 'LoRA')[]
+  /** Local epochs per round. E.g. 2. Default 1. */
+  readonly epochs?: number
+  /** Examples per local step. E.g. 4. Default 2. */
+  readonly batchSize?: number
+  /** Step size of the local optimizer, no unit. E.g. 1e-4. Default 0.00001. */
+  readonly learningRate?: number
+  /** The local optimizer. E.g. SGD. Default Adam. */
+  readonly optimizer?: 'Adam' | 'AdamW' | 'SGD'
+  /** true keeps the local optimizer's moments from round to round, on the client; false starts each round afresh. Default false. */
+  readonly keepOptimizerState?: boolean
+  /** What is minimised, of Dice, cross-entropy (CE) and focal loss. E.g. DiceFocal. Default DiceCE. */
+  readonly loss?: 'DiceCE' | 'Dice' | 'DiceFocal'
+  /** What SAM is told of the object, derived from the true mask. E.g. Points. Default Box. */
+  readonly prompts?: 'Box' | 'Points'
+  /** Pixels of the original image by which each side of a training box moves outwards at most, seeded. E.g. 0. Default 20. */
+  readonly boxJitterPixels?: number
+  /** Whether each local epoch draws the examples in a new, seeded order. Default true. */
+  readonly shuffle?: boolean
+  /** What computes; Auto takes the first that works, in the order of this list. E.g. Wasm. Default Auto. */
+  readonly backend?: 'Auto' | 'TensorFlow' | 'WebGPU' | 'Wasm' | 'CPU'
+}
+
+/** SegmentAnythingSpec with its defaults. */
+export interface CompleteSegmentAnythingSpec {
+  readonly checkpoint: CompleteCheckpointSpec
+  readonly train: readonly ('MaskDecoder' | 'PromptEncoder' | 'VisionEncoder' | 'LoRA')[]
+  readonly epochs: number
+  readonly batchSize: number
+  readonly learningRate: number
+  readonly optimizer: 'Adam' | 'AdamW' | 'SGD'
+  readonly keepOptimizerState: boolean
+  readonly loss: 'DiceCE' | 'Dice' | 'DiceFocal'
+  readonly prompts: 'Box' | 'Points'
+  readonly boxJitterPixels: number
+  readonly shuffle: boolean
+  readonly backend: 'Auto' | 'TensorFlow' | 'WebGPU' | 'Wasm' | 'CPU'
+}
+
+/** The pretrained model in Hugging Face's layout. */
+export interface CheckpointSpec {
+  /** hf://owner/name@revision, s3://bucket/prefix, or a folder (in local runs relative to the job file). E.g. hf://facebook/sam-vit-huge@main. Default hf://facebook/sam-vit-base. */
+  readonly uri?: string
+  /** A Secret of the job's namespace with the credentials; empty, none or the pod's own identity. E.g. site-a-credentials. Default "". */
+  readonly credentialsSecretName?: string
+}
+
+/** CheckpointSpec with its defaults. */
+export interface CompleteCheckpointSpec {
+  readonly uri: string
+  readonly credentialsSecretName: string
+}
+
+/** Parameters of the Layers trainer, a tf.LayersModel. */
+export interface LayersSpec {
+  /** The model, model.json and its weights. */
+  readonly model: {
+    /** hf://owner/name@revision, s3://bucket/prefix, or a folder. E.g. models/digits. */
+    readonly uri: string
+    /** A Secret of the job's namespace with the credentials; empty, none or the pod's own identity. E.g. site-a-credentials. Default "". */
+    readonly credentialsSecretName?: string
+  }
+  /** Local epochs per round. E.g. 2. Default 1. */
+  readonly epochs?: number
+  /** Examples per local step. E.g. 4. Default 2. */
+  readonly batchSize?: number
+  /** Step size of the local optimizer, no unit. E.g. 1e-4. Default 0.00001. */
+  readonly learningRate?: number
+  /** The local optimizer. E.g. SGD. Default Adam. */
+  readonly optimizer?: 'Adam' | 'AdamW' | 'SGD'
+  /** What is minimised. E.g. MeanSquaredError. Default CategoricalCrossentropy. */
+  readonly loss?: 'CategoricalCrossentropy' | 'BinaryCrossentropy' | 'MeanSquaredError'
+}
+
+/** LayersSpec with its defaults. */
+export interface CompleteLayersSpec {
+  readonly model: {
+    readonly uri: string
+    readonly credentialsSecretName: string
+  }
+  readonly epochs: number
+  readonly batchSize: number
+  readonly learningRate: number
+  readonly optimizer: 'Adam' | 'AdamW' | 'SGD'
+  readonly loss: 'CategoricalCrossentropy' | 'BinaryCrossentropy' | 'MeanSquaredError'
+}
+
+/** Any program that speaks the trainer seam, in its own image. */
+export interface CommandSpec {
+  /** The container image; empty, the worker's own. Local runs ignore it. E.g. registry.example/trainer:1.2. Default "". */
+  readonly image?: string
+  /** The program and its first arguments; empty, the image's own. E.g. [python, -m, trainer]. Default []. */
+  readonly command?: readonly string[]
+  /** Further arguments. E.g. [--verbose]. Default []. */
+  readonly args?: readonly string[]
+  /** Environment variables, as in a container. E.g. [{name: SITE, value: a}]. Default []. */
+  readonly env?: readonly ({
+    /** Its name. E.g. SITE. */
+    readonly name: string
+    /** Its value. E.g. a. Default "". */
+    readonly value?: string
+    /** Where the value comes from, as in a container (secretKeyRef, configMapKeyRef, fieldRef). */
+    readonly valueFrom?: Readonly<Record<string, unknown>>
+  })[]
+}
+
+/** CommandSpec with its defaults. */
+export interface CompleteCommandSpec {
+  readonly image: string
+  readonly command: readonly string[]
+  readonly args: readonly string[]
+  readonly env: readonly ({
+    readonly name: string
+    readonly value: string
+    readonly valueFrom?: Readonly<Record<string, unknown>>
+  })[]
+}
+
+/** One part of the data, and the client that trains on it. */
+export interface PartitionSpec {
+  /** The client's name, a DNS label, unique in the job. E.g. site-a. */
+  readonly name: string
+  /** Which images and annotations, and how they are split. */
+  readonly dataset?: DatasetSpec
+  /** What brings the data into the pod; absent, the image or the template does. Local runs ignore it. */
+  readonly source?: SourceSpec
+  /** false only evaluates (a public test set, a left-out site) and does not count for minFitClients. Default true. */
+  readonly train?: boolean
+  /** Reserved: {} makes no pod, somebody joins from outside. Absent or null, the job runs the client. */
+  readonly external?: Readonly<Record<string, never>> | null
+  /** The service account of the client, its identity, where cloud identities bind; empty, one is created. E.g. site-a-reader. Default "". */
+  readonly serviceAccountName?: string
+  /** The pod's security context, for volumes of another owner. E.g. {runAsUser: 1000, fsGroup: 1000}. Default {}. */
+  readonly securityContext?: Readonly<Record<string, unknown>>
+  /** Labels of the nodes that may run the pod. E.g. {gpu: a100}. Default {}. */
+  readonly nodeSelector?: Readonly<Record<string, string>>
+  /** Taints that the pod tolerates, as in a pod. E.g. [{key: gpu, operator: Exists}]. Default []. */
+  readonly tolerations?: readonly TolerationSpec[]
+  /** What differs from spec.workers for this partition; each field that is set replaces that one. */
+  readonly workers?: PartitionWorkersSpec
+}
+
+/** PartitionSpec with its defaults. */
+export interface CompletePartitionSpec {
+  readonly name: string
+  readonly dataset: CompleteDatasetSpec
+  readonly source?: CompleteSourceSpec
+  readonly train: boolean
+  readonly external?: Readonly<Record<string, never>> | null
+  readonly serviceAccountName: string
+  readonly securityContext: Readonly<Record<string, unknown>>
+  readonly nodeSelector: Readonly<Record<string, string>>
+  readonly tolerations: readonly CompleteTolerationSpec[]
+  readonly workers?: CompletePartitionWorkersSpec
+}
+
+/** Which images and annotations, and how they are split. */
+export interface DatasetSpec {
+  /** The folder that holds the data, in the pod; in local runs relative to the job file. E.g. data/site-a. Default /data. */
+  readonly root?: string
+  /** Folders pairs images and masks by their names without extension; COCO reads annotationsFile. Default Folders. */
+  readonly layout?: 'Folders' | 'COCO'
+  /** The folder of the images, relative to root. E.g. scans. Default images. */
+  readonly imageSubfolder?: string
+  /** The folder of the masks, relative to root. E.g. labels. Default masks. */
+  readonly annotationSubfolder?: string
+  /** The JSON file of the layout COCO, relative to root. E.g. annotations/instances.json. Default "". */
+  readonly annotationsFile?: string
+  /** The mask values that are the object; empty, every value but 0. E.g. [2]. Default []. */
+  readonly labels?: readonly number[]
+  /** A regular expression on file names; what its first group matches (one patient) never falls on both sides of the split. E.g. ^(patient[0-9]+)-. Default "". */
+  readonly groupPattern?: string
+  /** The share, 0 to 0.9, that is kept for evaluation, in contiguous blocks of the sorted names or whole groups. E.g. 0.1. Default 0.2. */
+  readonly heldOutFraction?: number
+}
+
+/** DatasetSpec with its defaults. */
+export interface CompleteDatasetSpec {
+  readonly root: string
+  readonly layout: 'Folders' | 'COCO'
+  readonly imageSubfolder: string
+  readonly annotationSubfolder: string
+  readonly annotationsFile: string
+  readonly labels: readonly number[]
+  readonly groupPattern: string
+  readonly heldOutFraction: number
+}
+
+/** What brings the data into the pod; absent, the image or the template does. Local runs ignore it. */
+export interface SourceSpec {
+  /** A claim of the job's namespace, mounted read-only at dataset.root. */
+  readonly persistentVolumeClaim?: {
+    /** The claim's name. E.g. site-a. */
+    readonly claimName: string
+  }
+  /** A prefix of a bucket that is copied into the cache and mounted at dataset.root. */
+  readonly s3?: {
+    /** The prefix. E.g. s3://hospital-a/brain. */
+    readonly uri: string
+    /** A Secret of the job's namespace with the credentials; empty, none or the pod's own identity. E.g. site-a-credentials. Default "". */
+    readonly credentialsSecretName?: string
+  }
+}
+
+/** SourceSpec with its defaults. */
+export interface CompleteSourceSpec {
+  readonly persistentVolumeClaim?: {
+    readonly claimName: string
+  }
+  readonly s3?: {
+    readonly uri: string
+    readonly credentialsSecretName: string
+  }
+}
+
+/** What differs from spec.workers for this partition; each field that is set replaces that one. */
+export interface PartitionWorkersSpec {
+  /** The device that each worker asks for; absent, none, and the CPU computes. */
+  readonly accelerator?: AcceleratorSpec
+  /** Requests and limits of the worker's container. E.g. {requests: {cpu: 2, memory: 4Gi}}. */
+  readonly resources?: ResourcesSpec
+  /** Where base model, dataset copies and embeddings are kept. */
+  readonly cache?: CacheSpec
+  /** A pod template (metadata, spec) merged last, by the API's list keys; it cannot change restartPolicy, fedsam.dev labels or tokens. Absent, nothing is merged. */
+  readonly template?: Readonly<Record<string, unknown>>
+}
+
+/** PartitionWorkersSpec with its defaults. */
+export interface CompletePartitionWorkersSpec {
+  readonly accelerator?: CompleteAcceleratorSpec
+  readonly resources?: CompleteResourcesSpec
+  readonly cache?: CompleteCacheSpec
+  readonly template?: Readonly<Record<string, unknown>>
+}
+
+/** A tolerated taint. */
+export interface TolerationSpec {
+  /** The taint's key; empty, with operator Exists, every key. E.g. gpu. */
+  readonly key?: string
+  /** How value is compared. E.g. Exists. Kubernetes takes Equal where it is absent. */
+  readonly operator?: 'Equal' | 'Exists'
+  /** The taint's value. E.g. a100. */
+  readonly value?: string
+  /** The taint's effect; absent, every effect. E.g. NoSchedule. */
+  readonly effect?: 'NoSchedule' | 'PreferNoSchedule' | 'NoExecute'
+  /** Seconds for which NoExecute is tolerated; absent, for ever. E.g. 300. */
+  readonly tolerationSeconds?: number
+}
+
+/** TolerationSpec with its defaults. */
+export interface CompleteTolerationSpec {
+  readonly key?: string
+  readonly operator?: 'Equal' | 'Exists'
+  readonly value?: string
+  readonly effect?: 'NoSchedule' | 'PreferNoSchedule' | 'NoExecute'
+  readonly tolerationSeconds?: number
+}
+
+/** The pods that train; each field can be overridden per partition. */
+export interface WorkersSpec {
+  /** The device that each worker asks for; absent, none, and the CPU computes. */
+  readonly accelerator?: AcceleratorSpec
+  /** Requests and limits of the worker's container. E.g. {requests: {cpu: 2, memory: 4Gi}}. Default {}. */
+  readonly resources?: ResourcesSpec
+  /** Where base model, dataset copies and embeddings are kept. */
+  readonly cache?: CacheSpec
+  /** A pod template (metadata, spec) merged last, by the API's list keys; it cannot change restartPolicy, fedsam.dev labels or tokens. Absent, nothing is merged. */
+  readonly template?: Readonly<Record<string, unknown>>
+}
+
+/** WorkersSpec with its defaults. */
+export interface CompleteWorkersSpec {
+  readonly accelerator?: CompleteAcceleratorSpec
+  readonly resources: CompleteResourcesSpec
+  readonly cache: CompleteCacheSpec
+  readonly template?: Readonly<Record<string, unknown>>
+}
+
+/** The device that each worker asks for; absent, none, and the CPU computes. */
+export interface AcceleratorSpec {
+  /** The extended resource's name. E.g. amd.com/gpu. Default nvidia.com/gpu. */
+  readonly resource?: string
+  /** Devices per worker. E.g. 2. Default 1. */
+  readonly count?: number
+  /** What a worker does that has the device but cannot use it. E.g. UseCPU. Default Fail. */
+  readonly whenUnseen?: 'Fail' | 'UseCPU'
+}
+
+/** AcceleratorSpec with its defaults. */
+export interface CompleteAcceleratorSpec {
+  readonly resource: string
+  readonly count: number
+  readonly whenUnseen: 'Fail' | 'UseCPU'
+}
+
+/** Requests and limits of the worker's container. E.g. {requests: {cpu: 2, memory: 4Gi}}. Default {}. */
+export interface ResourcesSpec {
+  /** Quantities by resource. E.g. {cpu: 500m, memory: 2Gi}. */
+  readonly requests?: Readonly<Record<string, number | string>>
+  /** Quantities by resource. E.g. {cpu: 500m, memory: 2Gi}. */
+  readonly limits?: Readonly<Record<string, number | string>>
+}
+
+/** ResourcesSpec with its defaults. */
+export interface CompleteResourcesSpec {
+  readonly requests?: Readonly<Record<string, number | string>>
+  readonly limits?: Readonly<Record<string, number | string>>
+}
+
+/** Where base model, dataset copies and embeddings are kept. */
+export interface CacheSpec {
+  /** Bytes at most, a Kubernetes quantity. E.g. 100Gi. Default 20Gi. */
+  readonly sizeLimit?: number | string
+  /** A claim that lives with the job, as in a StatefulSet (metadata, spec); absent or null, an emptyDir. */
+  readonly volumeClaimTemplate?: Readonly<Record<string, unknown>> | null
+}
+
+/** CacheSpec with its defaults. */
+export interface CompleteCacheSpec {
+  readonly sizeLimit: number | string
+  readonly volumeClaimTemplate?: Readonly<Record<string, unknown>> | null
+}
+
+/** The pod that runs the rounds. */
+export interface CoordinatorSpec {
+  /** Requests and limits of the coordinator's container. E.g. {requests: {cpu: 1, memory: 1Gi}}. Default {}. */
+  readonly resources?: ResourcesSpec
+  /** Bytes that aggregation may use; slices are cut to fit. E.g. 2147483648. Default 536870912. */
+  readonly memoryBytes?: number
+  /** Labels of the nodes that may run the pod. E.g. {gpu: a100}. Default {}. */
+  readonly nodeSelector?: Readonly<Record<string, string>>
+  /** Taints that the pod tolerates, as in a pod. E.g. [{key: gpu, operator: Exists}]. Default []. */
+  readonly tolerations?: readonly TolerationSpec[]
+  /** The coordinator's service account; empty, one is created. E.g. federation-writer. Default "". */
+  readonly serviceAccountName?: string
+  /** A pod template (metadata, spec) merged last, by the API's list keys; it cannot change restartPolicy, fedsam.dev labels or tokens. Absent, nothing is merged. */
+  readonly template?: Readonly<Record<string, unknown>>
+}
+
+/** CoordinatorSpec with its defaults. */
+export interface CompleteCoordinatorSpec {
+  readonly resources: CompleteResourcesSpec
+  readonly memoryBytes: number
+  readonly nodeSelector: Readonly<Record<string, string>>
+  readonly tolerations: readonly CompleteTolerationSpec[]
+  readonly serviceAccountName: string
+  readonly template?: Readonly<Record<string, unknown>>
+}
+
+/** Where the record of the run lies; local runs use their output folder and may leave it out. */
+export interface StorageSpec {
+  /** A bucket of S3 or of a store that speaks it and honours If-None-Match. */
+  readonly s3: S3Spec
+}
+
+/** StorageSpec with its defaults. */
+export interface CompleteStorageSpec {
+  readonly s3: CompleteS3Spec
+}
+
+/** A bucket of S3 or of a store that speaks it and honours If-None-Match. */
+export interface S3Spec {
+  /** The bucket's name. E.g. federations. Default fedsam. */
+  readonly bucket?: string
+  /** What all keys of this job begin with, without a slash at either end. E.g. team-a. Default "". */
+  readonly prefix?: string
+  /** The store's URL; empty, Amazon's. E.g. https://minio.storage.svc:9000. Default "". */
+  readonly endpoint?: string
+  /** The store's region; empty, what the environment says. E.g. eu-central-1. Default "". */
+  readonly region?: string
+  /** Whether the bucket stands in the path of a URL, not in the host. Default true. */
+  readonly forcePathStyle?: boolean
+  /** A Secret of the job's namespace with the credentials; empty, none or the pod's own identity. E.g. site-a-credentials. Default "". */
+  readonly credentialsSecretName?: string
+  /** A ConfigMap with ca.crt of the store's certificate; empty, the public authorities. E.g. store-ca. Default "". */
+  readonly caBundleConfigMapName?: string
+}
+
+/** S3Spec with its defaults. */
+export interface CompleteS3Spec {
+  readonly bucket: string
+  readonly prefix: string
+  readonly endpoint: string
+  readonly region: string
+  readonly forcePathStyle: boolean
+  readonly credentialsSecretName: string
+  readonly caBundleConfigMapName: string
+}
+
+/** How coordinator and workers talk; local runs need nothing and may leave it out. */
+export interface MessagingSpec {
+  /** A NATS server. */
+  readonly nats: NatsSpec
+}
+
+/** MessagingSpec with its defaults. */
+export interface CompleteMessagingSpec {
+  readonly nats: CompleteNatsSpec
+}
+
+/** A NATS server. */
+export interface NatsSpec {
+  /** The server's URL. E.g. tls://nats.messaging.svc:4222. Default nats://nats:4222. */
+  readonly url?: string
+  /** A Secret of the job's namespace with the credentials; empty, none or the pod's own identity. E.g. site-a-credentials. Default "". */
+  readonly credentialsSecretName?: string
+  /** A Secret with ca.crt, and tls.crt and tls.key for mutual TLS; empty, none. E.g. nats-client-tls. Default "". */
+  readonly tlsSecretName?: string
+}
+
+/** NatsSpec with its defaults. */
+export interface CompleteNatsSpec {
+  readonly url: string
+  readonly credentialsSecretName: string
+  readonly tlsSecretName: string
+}
+
+/** The model that the first round starts from. */
+export interface ModelSpec {
+  /** A safetensors file (s3://bucket/key or a path, in local runs relative to the job file) used instead of the checkpoint's or a client's own parameters; empty, those. E.g. s3://models/start.safetensors. Default "". */
+  readonly initialParameters?: string
+}
+
+/** ModelSpec with its defaults. */
+export interface CompleteModelSpec {
+  readonly initialParameters: string
+}
+
+/** What the evaluations of each round decide; absent, they are only recorded. */
+export interface EvaluationSpec {
+  /** Which round's model is the best one, and goes into the output. */
+  readonly bestBy?: BestBySpec
+  /** When the run ends before its last round. */
+  readonly stopWhen?: StopWhenSpec
+}
+
+/** EvaluationSpec with its defaults. */
+export interface CompleteEvaluationSpec {
+  readonly bestBy?: CompleteBestBySpec
+  readonly stopWhen?: CompleteStopWhenSpec
+}
+
+/** Which round's model is the best one, and goes into the output. */
+export interface BestBySpec {
+  /** A metric of the trainer's evaluation, or loss. E.g. dice. */
+  readonly metric: string
+  /** Whether the largest or the smallest value is best. E.g. Min for loss. Default Max. */
+  readonly mode?: 'Max' | 'Min'
+}
+
+/** BestBySpec with its defaults. */
+export interface CompleteBestBySpec {
+  readonly metric: string
+  readonly mode: 'Max' | 'Min'
+}
+
+/** When the run ends before its last round. */
+export interface StopWhenSpec {
+  /** A metric of the trainer's evaluation, or loss. E.g. dice. */
+  readonly metric: string
+  /** Whether the largest or the smallest value is best. E.g. Min for loss. Default Max. */
+  readonly mode?: 'Max' | 'Min'
+  /** Rounds in a row without a better value after which the run ends; absent, no such end. E.g. 3. */
+  readonly patience?: number
+  /** The value at which the run ends; absent, no such end. E.g. 0.9. */
+  readonly target?: number
+}
+
+/** StopWhenSpec with its defaults. */
+export interface CompleteStopWhenSpec {
+  readonly metric: string
+  readonly mode: 'Max' | 'Min'
+  readonly patience?: number
+  readonly target?: number
+}
+
+/** What is left when the run is over. */
+export interface OutputSpec {
+  /** true writes a whole checkpoint that Hugging Face opens, false the exchanged tensors (fedsam export makes the whole one later). Default false. */
+  readonly fullCheckpoint?: boolean
+  /** Which payloads are kept; markers always are, and so are the last, previous and best model. */
+  readonly retention?: {
+    /** The last rounds whose models and updates are kept. E.g. 10. Default 2. */
+    readonly rounds?: number
+  }
+}
+
+/** OutputSpec with its defaults. */
+export interface CompleteOutputSpec {
+  readonly fullCheckpoint: boolean
+  readonly retention: {
+    readonly rounds: number
+  }
+}
+
+/** Another run's record to go on from, or to fork; absent or null, the job starts afresh. */
+export interface ResumeFromSpec {
+  /** The run's prefix: s3://bucket/prefix, or a folder in local runs. E.g. s3://fedsam/team-a/brain-tissue/6f3a. */
+  readonly prefix: string
+  /** The round whose model is the start. E.g. 7. */
+  readonly round: number
+}
+
+/** ResumeFromSpec with its defaults. */
+export interface CompleteResumeFromSpec {
+  readonly prefix: string
+  readonly round: number
+}
+
+/** What is. The coordinator writes training, the operator everything else. */
+export interface FederatedJobStatus {
+  /** The generation of the spec that this status tells of. E.g. 3. */
+  readonly observedGeneration?: number
+  /** When the operator first acted on the job. E.g. 2026-11-24T08:00:00Z. */
+  readonly startTime?: string
+  /** When the job completed or failed. E.g. 2026-11-24T09:00:00Z. */
+  readonly completionTime?: string
+  /** Text for people, shown in columns; programs read conditions and training. */
+  readonly summary?: StatusSummary
+  /** What is true of the job now, for programs and kubectl wait. */
+  readonly conditions?: readonly StatusCondition[]
+  /** The coordinator's own account of the run; the record in the store is the truth. */
+  readonly training?: TrainingStatus
+}
+
+/** Text for people, shown in columns; programs read conditions and training. */
+export interface StatusSummary {
+  /** What the job does now. E.g. Training. */
+  readonly state?: string
+  /** The current round of all rounds. E.g. 7/10. */
+  readonly round?: string
+  /** Clients that take part of all partitions. E.g. 5/6. */
+  readonly clients?: string
+  /** The declared metric of the newest model. E.g. dice 0.912. */
+  readonly metric?: string
+  /** The loss of the newest model. E.g. 0.213. */
+  readonly loss?: string
+  /** Why the job is in this state. E.g. site-c is missing, pending on nvidia.com/gpu. */
+  readonly message?: string
+  /** Where the result lies. E.g. s3://fedsam/team-a/brain-tissue/6f3a/output. */
+  readonly output?: string
+}
+
+/** One condition. */
+export interface StatusCondition {
+  /** Its name. E.g. Ready. */
+  readonly type: string
+  /** Whether it holds. */
+  readonly status: 'True' | 'False' | 'Unknown'
+  /** Why, as one word for programs. E.g. QuorumLost. */
+  readonly reason: string
+  /** Why and what to do, for people. */
+  readonly message: string
+  /** The generation of the spec that it tells of. E.g. 3. */
+  readonly observedGeneration?: number
+  /** When status last changed. E.g. 2026-11-24T08:00:00Z. */
+  readonly lastTransitionTime: string
+}
+
+/** The coordinator's own account of the run; the record in the store is the truth. */
+export interface TrainingStatus {
+  /** The uid of the FederatedJob that the coordinator runs. */
+  readonly uid: string
+  /** Which start of a coordinator wrote this, counted from 1. E.g. 2. */
+  readonly epoch: number
+  /** The round that is open or was the last, 0 before the first. E.g. 7. */
+  readonly round: number
+  /** The attempt at that round, counted from 1, 0 before the first. E.g. 1. */
+  readonly attempt: number
+  /** What the coordinator does now. */
+  readonly state?: 'Starting' | 'Waiting' | 'Training' | 'QuorumLost' | 'Finishing' | 'Complete' | 'Failed'
+  /** Why, as one word for programs. E.g. NotEnoughClients. */
+  readonly reason?: string
+  /** Why and what to do, for people. */
+  readonly message?: string
+  /** The digest of the newest result, the head of the hash chain. E.g. sha256:9f86d081…. */
+  readonly head?: string
+  /** When the coordinator wrote this. E.g. 2026-11-24T08:00:00Z. */
+  readonly updatedTime?: string
+  /** Who takes part. */
+  readonly clients?: TrainingClients
+  /** The newest rounds, at most ten; the store has all. */
+  readonly rounds?: readonly TrainingRound[]
+  /** Metrics by name, weighted means over the evaluations. E.g. {loss: 0.2, dice: 0.91}. */
+  readonly metrics?: Readonly<Record<string, number>>
+  /** The best round so far by spec.evaluation.bestBy. */
+  readonly best?: {
+    /** The round. E.g. 6. */
+    readonly round: number
+    /** The metric's name. E.g. dice. */
+    readonly metric: string
+    /** Its value. E.g. 0.912. */
+    readonly value: number
+  }
+  /** What travelled so far. */
+  readonly bytes?: {
+    /** Bytes of updates that were read. E.g. 33554432. */
+    readonly received?: number
+    /** Bytes of models that were granted. E.g. 33554432. */
+    readonly sent?: number
+  }
+  /** The result, once there is one. */
+  readonly output?: {
+    /** Where it lies. E.g. s3://fedsam/team-a/brain-tissue/6f3a/output. */
+    readonly uri?: string
+    /** The round whose model it is. E.g. 9. */
+    readonly round?: number
+    /** The model's digest. E.g. sha256:9f86d081…. */
+    readonly digest?: string
+  }
+}
+
+/** Who takes part. */
+export interface TrainingClients {
+  /** Partitions of the job. E.g. 6. */
+  readonly total?: number
+  /** Clients that are heard. E.g. 5. */
+  readonly available?: number
+  /** Clients that were asked to train in this attempt. E.g. 5. */
+  readonly cohort?: number
+  /** Updates accepted in this attempt. E.g. 3. */
+  readonly accepted?: number
+  /** Clients that do not take part as they should, and why. */
+  readonly absent?: readonly ({
+    /** The partition's name. E.g. site-c. */
+    readonly name: string
+    /** What became of it. */
+    readonly outcome: 'Rejected' | 'Late' | 'Failed' | 'Unreachable' | 'Refused' | 'Removed'
+    /** Why, as one word for programs. E.g. NotFinite. */
+    readonly reason?: string
+    /** Why and what to do, for people. */
+    readonly message?: string
+  })[]
+}
+
+/** One finished round. */
+export interface TrainingRound {
+  /** The round. E.g. 6. */
+  readonly round: number
+  /** The attempt that closed it. E.g. 1. */
+  readonly attempt?: number
+  /** Clients that were asked. E.g. 6. */
+  readonly cohort?: number
+  /** Updates that count. E.g. 5. */
+  readonly accepted?: number
+  /** Seconds that it took. E.g. 41.5. */
+  readonly seconds?: number
+  /** Metrics by name, weighted means over the evaluations. E.g. {loss: 0.2, dice: 0.91}. */
+  readonly metrics?: Readonly<Record<string, number>>
+}

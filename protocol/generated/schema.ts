@@ -1,0 +1,1894 @@
+// Generated from crds/fedsam.dev_federatedjobs.yaml by npm run generate. Do not edit.
+import type { StructuralSchema } from '../schema.ts'
+
+/** The structural schema of a FederatedJob, v1alpha1: defaults, bounds and rules. */
+export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
+ "type": "object",
+ "required": [
+  "spec"
+ ],
+ "x-kubernetes-validations": [
+  {
+   "rule": "self.spec.partitions.all(p, size(self.metadata.name) + size(p.name) <= 55)",
+   "fieldPath": ".spec.partitions",
+   "reason": "FieldValueInvalid",
+   "message": "the longest name made of the job's and a partition's name is too long for its worker; shorten one of them: together they may have 55 characters"
+  }
+ ],
+ "properties": {
+  "apiVersion": {
+   "type": "string"
+  },
+  "kind": {
+   "type": "string"
+  },
+  "metadata": {
+   "type": "object",
+   "properties": {
+    "name": {
+     "type": "string",
+     "minLength": 1,
+     "maxLength": 51,
+     "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+    }
+   }
+  },
+  "spec": {
+   "type": "object",
+   "required": [
+    "partitions"
+   ],
+   "x-kubernetes-validations": [
+    {
+     "rule": "self.strategy.minFitClients <= size(self.partitions.filter(p, p.train))",
+     "fieldPath": ".strategy.minFitClients",
+     "reason": "FieldValueInvalid",
+     "message": "is above the number of partitions that train; lower it or add partitions"
+    },
+    {
+     "rule": "self.strategy.minAvailableClients <= size(self.partitions.filter(p, p.train))",
+     "fieldPath": ".strategy.minAvailableClients",
+     "reason": "FieldValueInvalid",
+     "message": "is above the number of partitions that train; lower it or add partitions"
+    },
+    {
+     "rule": "!has(self.round.quorum) || self.round.quorum <= self.strategy.minFitClients || double(self.round.quorum) <= double(size(self.partitions.filter(p, p.train))) * self.strategy.fractionFit",
+     "fieldPath": ".round.quorum",
+     "reason": "FieldValueInvalid",
+     "message": "is above the largest cohort, max(floor(training partitions x fractionFit), minFitClients); lower it, or raise strategy.minFitClients or strategy.fractionFit"
+    },
+    {
+     "rule": "!has(self.evaluation) || self.strategy.fractionEvaluate > 0.0",
+     "fieldPath": ".evaluation",
+     "reason": "FieldValueInvalid",
+     "message": "is set, but strategy.fractionEvaluate is 0 and nobody would evaluate; raise fractionEvaluate or remove evaluation"
+    },
+    {
+     "rule": "!has(self.resumeFrom) || self.model.initialParameters == ''",
+     "fieldPath": ".model.initialParameters",
+     "reason": "FieldValueForbidden",
+     "message": "is set together with resumeFrom, which brings its own parameters; remove one of the two"
+    },
+    {
+     "rule": "has(self.storage) == has(oldSelf.storage)",
+     "fieldPath": ".storage",
+     "reason": "FieldValueForbidden",
+     "message": "cannot be added or removed once the job exists; make a new job, with resumeFrom to go on from this one"
+    },
+    {
+     "rule": "has(self.messaging) == has(oldSelf.messaging)",
+     "fieldPath": ".messaging",
+     "reason": "FieldValueForbidden",
+     "message": "cannot be added or removed once the job exists; make a new job, with resumeFrom to go on from this one"
+    },
+    {
+     "rule": "has(self.evaluation) == has(oldSelf.evaluation)",
+     "fieldPath": ".evaluation",
+     "reason": "FieldValueForbidden",
+     "message": "cannot be added or removed once the job exists; make a new job, with resumeFrom to go on from this one"
+    },
+    {
+     "rule": "has(self.activeDeadlineSeconds) == has(oldSelf.activeDeadlineSeconds) && (!has(self.activeDeadlineSeconds) || self.activeDeadlineSeconds == oldSelf.activeDeadlineSeconds)",
+     "fieldPath": ".activeDeadlineSeconds",
+     "reason": "FieldValueForbidden",
+     "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
+    },
+    {
+     "rule": "has(self.resumeFrom) == has(oldSelf.resumeFrom) && (!has(self.resumeFrom) || self.resumeFrom == oldSelf.resumeFrom)",
+     "fieldPath": ".resumeFrom",
+     "reason": "FieldValueForbidden",
+     "message": "cannot be changed once the job exists; make a new job"
+    }
+   ],
+   "properties": {
+    "rounds": {
+     "type": "integer",
+     "format": "int32",
+     "default": 10,
+     "minimum": 1,
+     "maximum": 100000,
+     "x-kubernetes-validations": [
+      {
+       "rule": "self >= oldSelf",
+       "reason": "FieldValueForbidden",
+       "message": "can only be raised once the job exists; keep the old number or a larger one"
+      }
+     ]
+    },
+    "seed": {
+     "type": "integer",
+     "format": "int64",
+     "default": 0,
+     "minimum": 0,
+     "maximum": 9007199254740991,
+     "x-kubernetes-validations": [
+      {
+       "rule": "self == oldSelf",
+       "reason": "FieldValueForbidden",
+       "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
+      }
+     ]
+    },
+    "suspend": {
+     "type": "boolean",
+     "default": false
+    },
+    "managedBy": {
+     "type": "string",
+     "default": "",
+     "maxLength": 63,
+     "pattern": "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9][-A-Za-z0-9_./]*)?$",
+     "x-kubernetes-validations": [
+      {
+       "rule": "self == oldSelf",
+       "reason": "FieldValueForbidden",
+       "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
+      }
+     ]
+    },
+    "strategy": {
+     "type": "object",
+     "default": {},
+     "x-kubernetes-validations": [
+      {
+       "rule": "self == oldSelf",
+       "reason": "FieldValueForbidden",
+       "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
+      },
+      {
+       "rule": "!has(self.fedAvgM) || self.type == 'FedAvgM'",
+       "fieldPath": ".fedAvgM",
+       "reason": "FieldValueForbidden",
+       "message": "is set, but type is another strategy; remove it or set type to FedAvgM"
+      },
+      {
+       "rule": "!has(self.fedAdam) || self.type == 'FedAdam'",
+       "fieldPath": ".fedAdam",
+       "reason": "FieldValueForbidden",
+       "message": "is set, but type is another strategy; remove it or set type to FedAdam"
+      },
+      {
+       "rule": "!has(self.fedYogi) || self.type == 'FedYogi'",
+       "fieldPath": ".fedYogi",
+       "reason": "FieldValueForbidden",
+       "message": "is set, but type is another strategy; remove it or set type to FedYogi"
+      },
+      {
+       "rule": "!has(self.fedAdagrad) || self.type == 'FedAdagrad'",
+       "fieldPath": ".fedAdagrad",
+       "reason": "FieldValueForbidden",
+       "message": "is set, but type is another strategy; remove it or set type to FedAdagrad"
+      },
+      {
+       "rule": "!has(self.fedTrimmedAvg) || self.type == 'FedTrimmedAvg'",
+       "fieldPath": ".fedTrimmedAvg",
+       "reason": "FieldValueForbidden",
+       "message": "is set, but type is another strategy; remove it or set type to FedTrimmedAvg"
+      }
+     ],
+     "properties": {
+      "type": {
+       "type": "string",
+       "default": "FedAvg",
+       "enum": [
+        "FedAvg",
+        "FedAvgM",
+        "FedAdam",
+        "FedYogi",
+        "FedAdagrad",
+        "FedMedian",
+        "FedTrimmedAvg"
+       ]
+      },
+      "minFitClients": {
+       "type": "integer",
+       "format": "int32",
+       "default": 2,
+       "minimum": 1,
+       "maximum": 1000
+      },
+      "minAvailableClients": {
+       "type": "integer",
+       "format": "int32",
+       "default": 2,
+       "minimum": 1,
+       "maximum": 1000
+      },
+      "fractionFit": {
+       "type": "number",
+       "default": 1,
+       "minimum": 0,
+       "maximum": 1
+      },
+      "fractionEvaluate": {
+       "type": "number",
+       "default": 1,
+       "minimum": 0,
+       "maximum": 1
+      },
+      "fedAvgM": {
+       "type": "object",
+       "properties": {
+        "serverLearningRate": {
+         "type": "number",
+         "default": 1,
+         "minimum": 0,
+         "exclusiveMinimum": true,
+         "maximum": 1000
+        },
+        "serverMomentum": {
+         "type": "number",
+         "default": 0,
+         "minimum": 0,
+         "maximum": 1,
+         "exclusiveMaximum": true
+        }
+       }
+      },
+      "fedAdam": {
+       "type": "object",
+       "properties": {
+        "eta": {
+         "type": "number",
+         "default": 0.1,
+         "minimum": 0,
+         "exclusiveMinimum": true,
+         "maximum": 1000
+        },
+        "beta1": {
+         "type": "number",
+         "default": 0.9,
+         "minimum": 0,
+         "maximum": 1,
+         "exclusiveMaximum": true
+        },
+        "beta2": {
+         "type": "number",
+         "default": 0.99,
+         "minimum": 0,
+         "maximum": 1,
+         "exclusiveMaximum": true
+        },
+        "tau": {
+         "type": "number",
+         "default": 0.001,
+         "minimum": 0,
+         "exclusiveMinimum": true,
+         "maximum": 1000
+        }
+       }
+      },
+      "fedYogi": {
+       "type": "object",
+       "properties": {
+        "eta": {
+         "type": "number",
+         "default": 0.01,
+         "minimum": 0,
+         "exclusiveMinimum": true,
+         "maximum": 1000
+        },
+        "beta1": {
+         "type": "number",
+         "default": 0.9,
+         "minimum": 0,
+         "maximum": 1,
+         "exclusiveMaximum": true
+        },
+        "beta2": {
+         "type": "number",
+         "default": 0.99,
+         "minimum": 0,
+         "maximum": 1,
+         "exclusiveMaximum": true
+        },
+        "tau": {
+         "type": "number",
+         "default": 0.001,
+         "minimum": 0,
+         "exclusiveMinimum": true,
+         "maximum": 1000
+        }
+       }
+      },
+      "fedAdagrad": {
+       "type": "object",
+       "properties": {
+        "eta": {
+         "type": "number",
+         "default": 0.1,
+         "minimum": 0,
+         "exclusiveMinimum": true,
+         "maximum": 1000
+        },
+        "tau": {
+         "type": "number",
+         "default": 0.001,
+         "minimum": 0,
+         "exclusiveMinimum": true,
+         "maximum": 1000
+        }
+       }
+      },
+      "fedTrimmedAvg": {
+       "type": "object",
+       "properties": {
+        "beta": {
+         "type": "number",
+         "default": 0.2,
+         "minimum": 0,
+         "maximum": 0.5,
+         "exclusiveMaximum": true
+        }
+       }
+      }
+     }
+    },
+    "round": {
+     "type": "object",
+     "default": {},
+     "x-kubernetes-validations": [
+      {
+       "rule": "!has(self.graceSeconds) || !has(self.deadlineSeconds) || self.graceSeconds <= self.deadlineSeconds",
+       "fieldPath": ".graceSeconds",
+       "reason": "FieldValueInvalid",
+       "message": "is longer than deadlineSeconds, so it would never count; lower it or remove it"
+      }
+     ],
+     "properties": {
+      "deadlineSeconds": {
+       "type": "integer",
+       "format": "int32",
+       "default": 3600,
+       "minimum": 1,
+       "maximum": 604800
+      },
+      "quorum": {
+       "type": "integer",
+       "format": "int32",
+       "minimum": 1,
+       "maximum": 1000
+      },
+      "graceSeconds": {
+       "type": "integer",
+       "format": "int32",
+       "nullable": true,
+       "minimum": 0,
+       "maximum": 604800
+      },
+      "availabilitySeconds": {
+       "type": "integer",
+       "format": "int32",
+       "default": 1800,
+       "minimum": 1,
+       "maximum": 604800
+      },
+      "settleSeconds": {
+       "type": "integer",
+       "format": "int32",
+       "default": 60,
+       "minimum": 0,
+       "maximum": 604800
+      },
+      "noProgressSeconds": {
+       "type": "integer",
+       "format": "int32",
+       "default": 600,
+       "minimum": 1,
+       "maximum": 604800
+      },
+      "maxFailedRounds": {
+       "type": "integer",
+       "format": "int32",
+       "default": 3,
+       "minimum": 1,
+       "maximum": 1000
+      }
+     }
+    },
+    "trainer": {
+     "type": "object",
+     "default": {},
+     "x-kubernetes-validations": [
+      {
+       "rule": "self == oldSelf",
+       "reason": "FieldValueForbidden",
+       "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
+      },
+      {
+       "rule": "!has(self.segmentAnything) || self.type == 'SegmentAnything'",
+       "fieldPath": ".segmentAnything",
+       "reason": "FieldValueForbidden",
+       "message": "is set, but type is another trainer; remove it or set type to SegmentAnything"
+      },
+      {
+       "rule": "!has(self.layers) || self.type == 'Layers'",
+       "fieldPath": ".layers",
+       "reason": "FieldValueForbidden",
+       "message": "is set, but type is another trainer; remove it or set type to Layers"
+      },
+      {
+       "rule": "!has(self.command) || self.type == 'Command'",
+       "fieldPath": ".command",
+       "reason": "FieldValueForbidden",
+       "message": "is set, but type is another trainer; remove it or set type to Command"
+      },
+      {
+       "rule": "!has(self.type) || self.type != 'Layers' || has(self.layers)",
+       "fieldPath": ".layers",
+       "reason": "FieldValueRequired",
+       "message": "is missing for a trainer of type Layers; set layers.model.uri"
+      },
+      {
+       "rule": "!has(self.type) || self.type != 'Command' || (has(self.command) && (self.command.image != '' || size(self.command.command) > 0))",
+       "fieldPath": ".command",
+       "reason": "FieldValueRequired",
+       "message": "names no program for a trainer of type Command; set command.image, or command.command, or both"
+      }
+     ],
+     "properties": {
+      "type": {
+       "type": "string",
+       "default": "SegmentAnything",
+       "enum": [
+        "SegmentAnything",
+        "Layers",
+        "Command"
+       ]
+      },
+      "config": {
+       "type": "object",
+       "default": {},
+       "maxProperties": 64,
+       "additionalProperties": {
+        "type": "string",
+        "maxLength": 1024
+       },
+       "x-kubernetes-validations": [
+        {
+         "rule": "!('server_round' in self)",
+         "reason": "FieldValueForbidden",
+         "message": "sets server_round, which every round sets by itself; remove it"
+        }
+       ]
+      },
+      "segmentAnything": {
+       "type": "object",
+       "properties": {
+        "checkpoint": {
+         "type": "object",
+         "default": {},
+         "properties": {
+          "uri": {
+           "type": "string",
+           "default": "hf://facebook/sam-vit-base",
+           "minLength": 1,
+           "maxLength": 1024,
+           "x-kubernetes-validations": [
+            {
+             "rule": "!self.contains('://') || self.startsWith('hf://') || self.startsWith('s3://')",
+             "reason": "FieldValueInvalid",
+             "message": "has an unknown scheme; write hf://owner/name@revision, s3://bucket/prefix or a folder"
+            },
+            {
+             "rule": "!self.startsWith('hf://') || self.matches('^hf://[A-Za-z0-9._-]+/[A-Za-z0-9._-]+(@[^@]+)?$')",
+             "reason": "FieldValueInvalid",
+             "message": "is not of the form hf://owner/name or hf://owner/name@revision; correct it"
+            },
+            {
+             "rule": "!self.startsWith('s3://') || self.matches('^s3://[a-z0-9][a-z0-9.-]+[a-z0-9](/.*)?$')",
+             "reason": "FieldValueInvalid",
+             "message": "is not of the form s3://bucket/prefix; correct it"
+            }
+           ]
+          },
+          "credentialsSecretName": {
+           "type": "string",
+           "default": "",
+           "maxLength": 253,
+           "pattern": "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$"
+          }
+         }
+        },
+        "train": {
+         "type": "array",
+         "default": [
+          "MaskDecoder"
+         ],
+         "minItems": 1,
+         "maxItems": 4,
+         "x-kubernetes-list-type": "set",
+         "items": {
+          "type": "string",
+          "maxLength": 32,
+          "enum": [
+           "MaskDecoder",
+           "PromptEncoder",
+           "VisionEncoder",
+           "LoRA"
+          ]
+         }
+        },
+        "epochs": {
+         "type": "integer",
+         "format": "int32",
+         "default": 1,
+         "minimum": 1,
+         "maximum": 10000
+        },
+        "batchSize": {
+         "type": "integer",
+         "format": "int32",
+         "default": 2,
+         "minimum": 1,
+         "maximum": 65536
+        },
+        "learningRate": {
+         "type": "number",
+         "default": 0.00001,
+         "minimum": 0,
+         "exclusiveMinimum": true,
+         "maximum": 1000
+        },
+        "optimizer": {
+         "type": "string",
+         "default": "Adam",
+         "enum": [
+          "Adam",
+          "AdamW",
+          "SGD"
+         ]
+        },
+        "keepOptimizerState": {
+         "type": "boolean",
+         "default": false
+        },
+        "loss": {
+         "type": "string",
+         "default": "DiceCE",
+         "enum": [
+          "DiceCE",
+          "Dice",
+          "DiceFocal"
+         ]
+        },
+        "prompts": {
+         "type": "string",
+         "default": "Box",
+         "enum": [
+          "Box",
+          "Points"
+         ]
+        },
+        "boxJitterPixels": {
+         "type": "integer",
+         "format": "int32",
+         "default": 20,
+         "minimum": 0,
+         "maximum": 1024
+        },
+        "shuffle": {
+         "type": "boolean",
+         "default": true
+        },
+        "backend": {
+         "type": "string",
+         "default": "Auto",
+         "enum": [
+          "Auto",
+          "TensorFlow",
+          "WebGPU",
+          "Wasm",
+          "CPU"
+         ]
+        }
+       }
+      },
+      "layers": {
+       "type": "object",
+       "required": [
+        "model"
+       ],
+       "properties": {
+        "model": {
+         "type": "object",
+         "required": [
+          "uri"
+         ],
+         "properties": {
+          "uri": {
+           "type": "string",
+           "minLength": 1,
+           "maxLength": 1024,
+           "x-kubernetes-validations": [
+            {
+             "rule": "!self.contains('://') || self.startsWith('hf://') || self.startsWith('s3://')",
+             "reason": "FieldValueInvalid",
+             "message": "has an unknown scheme; write hf://owner/name@revision, s3://bucket/prefix or a folder"
+            },
+            {
+             "rule": "!self.startsWith('hf://') || self.matches('^hf://[A-Za-z0-9._-]+/[A-Za-z0-9._-]+(@[^@]+)?$')",
+             "reason": "FieldValueInvalid",
+             "message": "is not of the form hf://owner/name or hf://owner/name@revision; correct it"
+            },
+            {
+             "rule": "!self.startsWith('s3://') || self.matches('^s3://[a-z0-9][a-z0-9.-]+[a-z0-9](/.*)?$')",
+             "reason": "FieldValueInvalid",
+             "message": "is not of the form s3://bucket/prefix; correct it"
+            }
+           ]
+          },
+          "credentialsSecretName": {
+           "type": "string",
+           "default": "",
+           "maxLength": 253,
+           "pattern": "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$"
+          }
+         }
+        },
+        "epochs": {
+         "type": "integer",
+         "format": "int32",
+         "default": 1,
+         "minimum": 1,
+         "maximum": 10000
+        },
+        "batchSize": {
+         "type": "integer",
+         "format": "int32",
+         "default": 2,
+         "minimum": 1,
+         "maximum": 65536
+        },
+        "learningRate": {
+         "type": "number",
+         "default": 0.00001,
+         "minimum": 0,
+         "exclusiveMinimum": true,
+         "maximum": 1000
+        },
+        "optimizer": {
+         "type": "string",
+         "default": "Adam",
+         "enum": [
+          "Adam",
+          "AdamW",
+          "SGD"
+         ]
+        },
+        "loss": {
+         "type": "string",
+         "default": "CategoricalCrossentropy",
+         "enum": [
+          "CategoricalCrossentropy",
+          "BinaryCrossentropy",
+          "MeanSquaredError"
+         ]
+        }
+       }
+      },
+      "command": {
+       "type": "object",
+       "properties": {
+        "image": {
+         "type": "string",
+         "default": "",
+         "maxLength": 1024
+        },
+        "command": {
+         "type": "array",
+         "default": [],
+         "maxItems": 64,
+         "x-kubernetes-list-type": "atomic",
+         "items": {
+          "type": "string",
+          "maxLength": 4096
+         }
+        },
+        "args": {
+         "type": "array",
+         "default": [],
+         "maxItems": 64,
+         "x-kubernetes-list-type": "atomic",
+         "items": {
+          "type": "string",
+          "maxLength": 4096
+         }
+        },
+        "env": {
+         "type": "array",
+         "default": [],
+         "maxItems": 128,
+         "x-kubernetes-list-type": "map",
+         "x-kubernetes-list-map-keys": [
+          "name"
+         ],
+         "items": {
+          "type": "object",
+          "required": [
+           "name"
+          ],
+          "properties": {
+           "name": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 256
+           },
+           "value": {
+            "type": "string",
+            "maxLength": 4096,
+            "default": ""
+           },
+           "valueFrom": {
+            "type": "object",
+            "maxProperties": 8,
+            "x-kubernetes-preserve-unknown-fields": true
+           }
+          }
+         }
+        }
+       }
+      }
+     }
+    },
+    "partitions": {
+     "type": "array",
+     "minItems": 1,
+     "maxItems": 1000,
+     "x-kubernetes-list-type": "map",
+     "x-kubernetes-list-map-keys": [
+      "name"
+     ],
+     "items": {
+      "type": "object",
+      "required": [
+       "name"
+      ],
+      "x-kubernetes-validations": [
+       {
+        "rule": "!has(self.external) || !has(self.source)",
+        "fieldPath": ".source",
+        "reason": "FieldValueForbidden",
+        "message": "is set for an external partition, which brings its own data; remove source or external"
+       }
+      ],
+      "properties": {
+       "name": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 54,
+        "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+       },
+       "dataset": {
+        "type": "object",
+        "default": {},
+        "x-kubernetes-validations": [
+         {
+          "rule": "!has(self.layout) || self.layout != 'COCO' || (has(self.annotationsFile) && self.annotationsFile != '')",
+          "fieldPath": ".annotationsFile",
+          "reason": "FieldValueRequired",
+          "message": "is missing for layout COCO; name the JSON file, relative to root"
+         },
+         {
+          "rule": "!has(self.layout) || self.layout != 'Folders' || !has(self.annotationsFile) || self.annotationsFile == ''",
+          "fieldPath": ".annotationsFile",
+          "reason": "FieldValueForbidden",
+          "message": "is only for layout COCO; remove it or set layout to COCO"
+         }
+        ],
+        "properties": {
+         "root": {
+          "type": "string",
+          "default": "/data",
+          "minLength": 1,
+          "maxLength": 1024
+         },
+         "layout": {
+          "type": "string",
+          "default": "Folders",
+          "enum": [
+           "Folders",
+           "COCO"
+          ]
+         },
+         "imageSubfolder": {
+          "type": "string",
+          "default": "images",
+          "maxLength": 256
+         },
+         "annotationSubfolder": {
+          "type": "string",
+          "default": "masks",
+          "maxLength": 256
+         },
+         "annotationsFile": {
+          "type": "string",
+          "default": "",
+          "maxLength": 1024
+         },
+         "labels": {
+          "type": "array",
+          "default": [],
+          "maxItems": 256,
+          "x-kubernetes-list-type": "set",
+          "items": {
+           "type": "integer",
+           "format": "int32",
+           "minimum": 0,
+           "maximum": 65535
+          }
+         },
+         "groupPattern": {
+          "type": "string",
+          "default": "",
+          "maxLength": 256
+         },
+         "heldOutFraction": {
+          "type": "number",
+          "default": 0.2,
+          "minimum": 0,
+          "maximum": 0.9
+         }
+        }
+       },
+       "source": {
+        "type": "object",
+        "x-kubernetes-validations": [
+         {
+          "rule": "has(self.persistentVolumeClaim) != has(self.s3)",
+          "reason": "FieldValueInvalid",
+          "message": "must be exactly one of persistentVolumeClaim and s3; set one"
+         }
+        ],
+        "properties": {
+         "persistentVolumeClaim": {
+          "type": "object",
+          "required": [
+           "claimName"
+          ],
+          "properties": {
+           "claimName": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 253,
+            "pattern": "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+           }
+          }
+         },
+         "s3": {
+          "type": "object",
+          "required": [
+           "uri"
+          ],
+          "properties": {
+           "uri": {
+            "type": "string",
+            "maxLength": 1024,
+            "pattern": "^s3://[a-z0-9][a-z0-9.-]+[a-z0-9](/.*)?$"
+           },
+           "credentialsSecretName": {
+            "type": "string",
+            "default": "",
+            "maxLength": 253,
+            "pattern": "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$"
+           }
+          }
+         }
+        }
+       },
+       "train": {
+        "type": "boolean",
+        "default": true
+       },
+       "external": {
+        "type": "object",
+        "nullable": true,
+        "maxProperties": 0
+       },
+       "serviceAccountName": {
+        "type": "string",
+        "default": "",
+        "maxLength": 253,
+        "pattern": "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$"
+       },
+       "securityContext": {
+        "type": "object",
+        "default": {},
+        "maxProperties": 16,
+        "x-kubernetes-preserve-unknown-fields": true
+       },
+       "nodeSelector": {
+        "type": "object",
+        "default": {},
+        "maxProperties": 32,
+        "additionalProperties": {
+         "type": "string",
+         "maxLength": 63
+        }
+       },
+       "tolerations": {
+        "type": "array",
+        "default": [],
+        "maxItems": 32,
+        "x-kubernetes-list-type": "atomic",
+        "items": {
+         "type": "object",
+         "properties": {
+          "key": {
+           "type": "string",
+           "maxLength": 316
+          },
+          "operator": {
+           "type": "string",
+           "enum": [
+            "Equal",
+            "Exists"
+           ]
+          },
+          "value": {
+           "type": "string",
+           "maxLength": 63
+          },
+          "effect": {
+           "type": "string",
+           "enum": [
+            "NoSchedule",
+            "PreferNoSchedule",
+            "NoExecute"
+           ]
+          },
+          "tolerationSeconds": {
+           "type": "integer",
+           "format": "int64",
+           "minimum": 0,
+           "maximum": 31536000
+          }
+         }
+        }
+       },
+       "workers": {
+        "type": "object",
+        "properties": {
+         "accelerator": {
+          "type": "object",
+          "properties": {
+           "resource": {
+            "type": "string",
+            "default": "nvidia.com/gpu",
+            "minLength": 1,
+            "maxLength": 253
+           },
+           "count": {
+            "type": "integer",
+            "format": "int32",
+            "default": 1,
+            "minimum": 1,
+            "maximum": 64
+           },
+           "whenUnseen": {
+            "type": "string",
+            "default": "Fail",
+            "enum": [
+             "Fail",
+             "UseCPU"
+            ]
+           }
+          }
+         },
+         "resources": {
+          "type": "object",
+          "properties": {
+           "requests": {
+            "type": "object",
+            "maxProperties": 16,
+            "additionalProperties": {
+             "x-kubernetes-int-or-string": true,
+             "maxLength": 32,
+             "pattern": "^(\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))))?$"
+            }
+           },
+           "limits": {
+            "type": "object",
+            "maxProperties": 16,
+            "additionalProperties": {
+             "x-kubernetes-int-or-string": true,
+             "maxLength": 32,
+             "pattern": "^(\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))))?$"
+            }
+           }
+          }
+         },
+         "cache": {
+          "type": "object",
+          "properties": {
+           "sizeLimit": {
+            "x-kubernetes-int-or-string": true,
+            "default": "20Gi",
+            "maxLength": 32,
+            "pattern": "^(\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))))?$"
+           },
+           "volumeClaimTemplate": {
+            "type": "object",
+            "nullable": true,
+            "maxProperties": 8,
+            "x-kubernetes-preserve-unknown-fields": true
+           }
+          }
+         },
+         "template": {
+          "type": "object",
+          "maxProperties": 2,
+          "x-kubernetes-preserve-unknown-fields": true
+         }
+        }
+       }
+      }
+     }
+    },
+    "workers": {
+     "type": "object",
+     "default": {},
+     "x-kubernetes-validations": [
+      {
+       "rule": "self == oldSelf",
+       "reason": "FieldValueForbidden",
+       "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
+      }
+     ],
+     "properties": {
+      "accelerator": {
+       "type": "object",
+       "properties": {
+        "resource": {
+         "type": "string",
+         "default": "nvidia.com/gpu",
+         "minLength": 1,
+         "maxLength": 253
+        },
+        "count": {
+         "type": "integer",
+         "format": "int32",
+         "default": 1,
+         "minimum": 1,
+         "maximum": 64
+        },
+        "whenUnseen": {
+         "type": "string",
+         "default": "Fail",
+         "enum": [
+          "Fail",
+          "UseCPU"
+         ]
+        }
+       }
+      },
+      "resources": {
+       "type": "object",
+       "default": {},
+       "properties": {
+        "requests": {
+         "type": "object",
+         "maxProperties": 16,
+         "additionalProperties": {
+          "x-kubernetes-int-or-string": true,
+          "maxLength": 32,
+          "pattern": "^(\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))))?$"
+         }
+        },
+        "limits": {
+         "type": "object",
+         "maxProperties": 16,
+         "additionalProperties": {
+          "x-kubernetes-int-or-string": true,
+          "maxLength": 32,
+          "pattern": "^(\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))))?$"
+         }
+        }
+       }
+      },
+      "cache": {
+       "type": "object",
+       "default": {},
+       "properties": {
+        "sizeLimit": {
+         "x-kubernetes-int-or-string": true,
+         "default": "20Gi",
+         "maxLength": 32,
+         "pattern": "^(\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))))?$"
+        },
+        "volumeClaimTemplate": {
+         "type": "object",
+         "nullable": true,
+         "maxProperties": 8,
+         "x-kubernetes-preserve-unknown-fields": true
+        }
+       }
+      },
+      "template": {
+       "type": "object",
+       "maxProperties": 2,
+       "x-kubernetes-preserve-unknown-fields": true
+      }
+     }
+    },
+    "coordinator": {
+     "type": "object",
+     "default": {},
+     "x-kubernetes-validations": [
+      {
+       "rule": "self == oldSelf",
+       "reason": "FieldValueForbidden",
+       "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
+      }
+     ],
+     "properties": {
+      "resources": {
+       "type": "object",
+       "default": {},
+       "properties": {
+        "requests": {
+         "type": "object",
+         "maxProperties": 16,
+         "additionalProperties": {
+          "x-kubernetes-int-or-string": true,
+          "maxLength": 32,
+          "pattern": "^(\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))))?$"
+         }
+        },
+        "limits": {
+         "type": "object",
+         "maxProperties": 16,
+         "additionalProperties": {
+          "x-kubernetes-int-or-string": true,
+          "maxLength": 32,
+          "pattern": "^(\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))))?$"
+         }
+        }
+       }
+      },
+      "memoryBytes": {
+       "type": "integer",
+       "format": "int64",
+       "default": 536870912,
+       "minimum": 16777216,
+       "maximum": 1099511627776
+      },
+      "nodeSelector": {
+       "type": "object",
+       "default": {},
+       "maxProperties": 32,
+       "additionalProperties": {
+        "type": "string",
+        "maxLength": 63
+       }
+      },
+      "tolerations": {
+       "type": "array",
+       "default": [],
+       "maxItems": 32,
+       "x-kubernetes-list-type": "atomic",
+       "items": {
+        "type": "object",
+        "properties": {
+         "key": {
+          "type": "string",
+          "maxLength": 316
+         },
+         "operator": {
+          "type": "string",
+          "enum": [
+           "Equal",
+           "Exists"
+          ]
+         },
+         "value": {
+          "type": "string",
+          "maxLength": 63
+         },
+         "effect": {
+          "type": "string",
+          "enum": [
+           "NoSchedule",
+           "PreferNoSchedule",
+           "NoExecute"
+          ]
+         },
+         "tolerationSeconds": {
+          "type": "integer",
+          "format": "int64",
+          "minimum": 0,
+          "maximum": 31536000
+         }
+        }
+       }
+      },
+      "serviceAccountName": {
+       "type": "string",
+       "default": "",
+       "maxLength": 253,
+       "pattern": "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$"
+      },
+      "template": {
+       "type": "object",
+       "maxProperties": 2,
+       "x-kubernetes-preserve-unknown-fields": true
+      }
+     }
+    },
+    "storage": {
+     "type": "object",
+     "required": [
+      "s3"
+     ],
+     "x-kubernetes-validations": [
+      {
+       "rule": "self == oldSelf",
+       "reason": "FieldValueForbidden",
+       "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
+      }
+     ],
+     "properties": {
+      "s3": {
+       "type": "object",
+       "properties": {
+        "bucket": {
+         "type": "string",
+         "default": "fedsam",
+         "maxLength": 63,
+         "pattern": "^[a-z0-9][a-z0-9.-]+[a-z0-9]$"
+        },
+        "prefix": {
+         "type": "string",
+         "default": "",
+         "maxLength": 512,
+         "pattern": "^([A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*)?$"
+        },
+        "endpoint": {
+         "type": "string",
+         "default": "",
+         "maxLength": 1024,
+         "pattern": "^(https?://.+)?$"
+        },
+        "region": {
+         "type": "string",
+         "default": "",
+         "maxLength": 64
+        },
+        "forcePathStyle": {
+         "type": "boolean",
+         "default": true
+        },
+        "credentialsSecretName": {
+         "type": "string",
+         "default": "",
+         "maxLength": 253,
+         "pattern": "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$"
+        },
+        "caBundleConfigMapName": {
+         "type": "string",
+         "default": "",
+         "maxLength": 253,
+         "pattern": "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$"
+        }
+       }
+      }
+     }
+    },
+    "messaging": {
+     "type": "object",
+     "required": [
+      "nats"
+     ],
+     "x-kubernetes-validations": [
+      {
+       "rule": "self == oldSelf",
+       "reason": "FieldValueForbidden",
+       "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
+      }
+     ],
+     "properties": {
+      "nats": {
+       "type": "object",
+       "properties": {
+        "url": {
+         "type": "string",
+         "default": "nats://nats:4222",
+         "maxLength": 1024,
+         "pattern": "^(nats|tls|wss?)://.+$"
+        },
+        "credentialsSecretName": {
+         "type": "string",
+         "default": "",
+         "maxLength": 253,
+         "pattern": "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$"
+        },
+        "tlsSecretName": {
+         "type": "string",
+         "default": "",
+         "maxLength": 253,
+         "pattern": "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$"
+        }
+       }
+      }
+     }
+    },
+    "model": {
+     "type": "object",
+     "default": {},
+     "x-kubernetes-validations": [
+      {
+       "rule": "self == oldSelf",
+       "reason": "FieldValueForbidden",
+       "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
+      }
+     ],
+     "properties": {
+      "initialParameters": {
+       "type": "string",
+       "default": "",
+       "maxLength": 1024
+      }
+     }
+    },
+    "evaluation": {
+     "type": "object",
+     "minProperties": 1,
+     "x-kubernetes-validations": [
+      {
+       "rule": "self == oldSelf",
+       "reason": "FieldValueForbidden",
+       "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
+      },
+      {
+       "rule": "!has(self.bestBy) || !has(self.stopWhen) || self.bestBy.metric != self.stopWhen.metric || self.bestBy.mode == self.stopWhen.mode",
+       "fieldPath": ".stopWhen.mode",
+       "reason": "FieldValueInvalid",
+       "message": "differs from bestBy.mode for the same metric; make them equal"
+      }
+     ],
+     "properties": {
+      "bestBy": {
+       "type": "object",
+       "required": [
+        "metric"
+       ],
+       "properties": {
+        "metric": {
+         "type": "string",
+         "minLength": 1,
+         "maxLength": 64,
+         "pattern": "^[A-Za-z0-9._-]+$"
+        },
+        "mode": {
+         "type": "string",
+         "default": "Max",
+         "enum": [
+          "Max",
+          "Min"
+         ]
+        }
+       }
+      },
+      "stopWhen": {
+       "type": "object",
+       "required": [
+        "metric"
+       ],
+       "x-kubernetes-validations": [
+        {
+         "rule": "has(self.patience) || has(self.target)",
+         "reason": "FieldValueRequired",
+         "message": "has neither patience nor target, so it would never stop; set one of them or remove stopWhen"
+        }
+       ],
+       "properties": {
+        "metric": {
+         "type": "string",
+         "minLength": 1,
+         "maxLength": 64,
+         "pattern": "^[A-Za-z0-9._-]+$"
+        },
+        "mode": {
+         "type": "string",
+         "default": "Max",
+         "enum": [
+          "Max",
+          "Min"
+         ]
+        },
+        "patience": {
+         "type": "integer",
+         "format": "int32",
+         "minimum": 1,
+         "maximum": 100000
+        },
+        "target": {
+         "type": "number",
+         "minimum": -1000000000000,
+         "maximum": 1000000000000
+        }
+       }
+      }
+     }
+    },
+    "output": {
+     "type": "object",
+     "default": {},
+     "x-kubernetes-validations": [
+      {
+       "rule": "self == oldSelf",
+       "reason": "FieldValueForbidden",
+       "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
+      }
+     ],
+     "properties": {
+      "fullCheckpoint": {
+       "type": "boolean",
+       "default": false
+      },
+      "retention": {
+       "type": "object",
+       "default": {},
+       "properties": {
+        "rounds": {
+         "type": "integer",
+         "format": "int32",
+         "default": 2,
+         "minimum": 1,
+         "maximum": 100000
+        }
+       }
+      }
+     }
+    },
+    "startDeadlineSeconds": {
+     "type": "integer",
+     "format": "int32",
+     "default": 3600,
+     "minimum": 1,
+     "maximum": 2592000,
+     "x-kubernetes-validations": [
+      {
+       "rule": "self == oldSelf",
+       "reason": "FieldValueForbidden",
+       "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
+      }
+     ]
+    },
+    "activeDeadlineSeconds": {
+     "type": "integer",
+     "format": "int32",
+     "nullable": true,
+     "minimum": 1,
+     "maximum": 31536000
+    },
+    "ttlSecondsAfterFinished": {
+     "type": "integer",
+     "format": "int32",
+     "nullable": true,
+     "minimum": 0,
+     "maximum": 31536000
+    },
+    "resumeFrom": {
+     "type": "object",
+     "nullable": true,
+     "required": [
+      "prefix",
+      "round"
+     ],
+     "properties": {
+      "prefix": {
+       "type": "string",
+       "minLength": 1,
+       "maxLength": 1024
+      },
+      "round": {
+       "type": "integer",
+       "format": "int32",
+       "minimum": 0,
+       "maximum": 100000
+      }
+     }
+    }
+   }
+  },
+  "status": {
+   "type": "object",
+   "properties": {
+    "observedGeneration": {
+     "type": "integer",
+     "format": "int64",
+     "minimum": -1,
+     "maximum": 9007199254740991
+    },
+    "startTime": {
+     "type": "string",
+     "format": "date-time",
+     "maxLength": 64
+    },
+    "completionTime": {
+     "type": "string",
+     "format": "date-time",
+     "maxLength": 64
+    },
+    "summary": {
+     "type": "object",
+     "properties": {
+      "state": {
+       "type": "string",
+       "maxLength": 64
+      },
+      "round": {
+       "type": "string",
+       "maxLength": 64
+      },
+      "clients": {
+       "type": "string",
+       "maxLength": 64
+      },
+      "metric": {
+       "type": "string",
+       "maxLength": 128
+      },
+      "loss": {
+       "type": "string",
+       "maxLength": 64
+      },
+      "message": {
+       "type": "string",
+       "maxLength": 1024
+      },
+      "output": {
+       "type": "string",
+       "maxLength": 1024
+      }
+     }
+    },
+    "conditions": {
+     "type": "array",
+     "maxItems": 16,
+     "x-kubernetes-list-type": "map",
+     "x-kubernetes-list-map-keys": [
+      "type"
+     ],
+     "items": {
+      "type": "object",
+      "required": [
+       "type",
+       "status",
+       "reason",
+       "message",
+       "lastTransitionTime"
+      ],
+      "properties": {
+       "type": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 316
+       },
+       "status": {
+        "type": "string",
+        "enum": [
+         "True",
+         "False",
+         "Unknown"
+        ]
+       },
+       "reason": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 1024,
+        "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
+       },
+       "message": {
+        "type": "string",
+        "maxLength": 32768
+       },
+       "observedGeneration": {
+        "type": "integer",
+        "format": "int64",
+        "minimum": 0,
+        "maximum": 9007199254740991
+       },
+       "lastTransitionTime": {
+        "type": "string",
+        "format": "date-time",
+        "maxLength": 64
+       }
+      }
+     }
+    },
+    "training": {
+     "type": "object",
+     "required": [
+      "uid",
+      "epoch",
+      "round",
+      "attempt"
+     ],
+     "x-kubernetes-validations": [
+      {
+       "rule": "self.uid != oldSelf.uid || self.epoch >= oldSelf.epoch",
+       "fieldPath": ".epoch",
+       "reason": "FieldValueInvalid",
+       "message": "is below the epoch that was written before; a newer coordinator runs this job, stop"
+      },
+      {
+       "rule": "self.uid != oldSelf.uid || self.round > oldSelf.round || (self.round == oldSelf.round && self.attempt >= oldSelf.attempt)",
+       "fieldPath": ".round",
+       "reason": "FieldValueInvalid",
+       "message": "goes back behind the round and attempt that were written before; read the record and go on from it"
+      }
+     ],
+     "properties": {
+      "uid": {
+       "type": "string",
+       "minLength": 1,
+       "maxLength": 64
+      },
+      "epoch": {
+       "type": "integer",
+       "format": "int64",
+       "minimum": 1,
+       "maximum": 9007199254740991
+      },
+      "round": {
+       "type": "integer",
+       "format": "int32",
+       "minimum": 0,
+       "maximum": 100001
+      },
+      "attempt": {
+       "type": "integer",
+       "format": "int32",
+       "minimum": 0,
+       "maximum": 1000000
+      },
+      "state": {
+       "type": "string",
+       "enum": [
+        "Starting",
+        "Waiting",
+        "Training",
+        "QuorumLost",
+        "Finishing",
+        "Complete",
+        "Failed"
+       ]
+      },
+      "reason": {
+       "type": "string",
+       "maxLength": 128
+      },
+      "message": {
+       "type": "string",
+       "maxLength": 4096
+      },
+      "head": {
+       "type": "string",
+       "maxLength": 128
+      },
+      "updatedTime": {
+       "type": "string",
+       "format": "date-time",
+       "maxLength": 64
+      },
+      "clients": {
+       "type": "object",
+       "properties": {
+        "total": {
+         "type": "integer",
+         "format": "int32",
+         "minimum": 0,
+         "maximum": 1000
+        },
+        "available": {
+         "type": "integer",
+         "format": "int32",
+         "minimum": 0,
+         "maximum": 1000
+        },
+        "cohort": {
+         "type": "integer",
+         "format": "int32",
+         "minimum": 0,
+         "maximum": 1000
+        },
+        "accepted": {
+         "type": "integer",
+         "format": "int32",
+         "minimum": 0,
+         "maximum": 1000
+        },
+        "absent": {
+         "type": "array",
+         "maxItems": 1000,
+         "x-kubernetes-list-type": "map",
+         "x-kubernetes-list-map-keys": [
+          "name"
+         ],
+         "items": {
+          "type": "object",
+          "required": [
+           "name",
+           "outcome"
+          ],
+          "properties": {
+           "name": {
+            "type": "string",
+            "maxLength": 63
+           },
+           "outcome": {
+            "type": "string",
+            "enum": [
+             "Rejected",
+             "Late",
+             "Failed",
+             "Unreachable",
+             "Refused",
+             "Removed"
+            ]
+           },
+           "reason": {
+            "type": "string",
+            "maxLength": 128
+           },
+           "message": {
+            "type": "string",
+            "maxLength": 512
+           }
+          }
+         }
+        }
+       }
+      },
+      "rounds": {
+       "type": "array",
+       "maxItems": 10,
+       "x-kubernetes-list-type": "map",
+       "x-kubernetes-list-map-keys": [
+        "round"
+       ],
+       "items": {
+        "type": "object",
+        "required": [
+         "round"
+        ],
+        "properties": {
+         "round": {
+          "type": "integer",
+          "format": "int32",
+          "minimum": 0,
+          "maximum": 100001
+         },
+         "attempt": {
+          "type": "integer",
+          "format": "int32",
+          "minimum": 0,
+          "maximum": 1000000
+         },
+         "cohort": {
+          "type": "integer",
+          "format": "int32",
+          "minimum": 0,
+          "maximum": 1000
+         },
+         "accepted": {
+          "type": "integer",
+          "format": "int32",
+          "minimum": 0,
+          "maximum": 1000
+         },
+         "seconds": {
+          "type": "number",
+          "minimum": 0,
+          "maximum": 1000000000
+         },
+         "metrics": {
+          "type": "object",
+          "maxProperties": 32,
+          "additionalProperties": {
+           "type": "number",
+           "minimum": -1e+300,
+           "maximum": 1e+300
+          }
+         }
+        }
+       }
+      },
+      "metrics": {
+       "type": "object",
+       "maxProperties": 32,
+       "additionalProperties": {
+        "type": "number",
+        "minimum": -1e+300,
+        "maximum": 1e+300
+       }
+      },
+      "best": {
+       "type": "object",
+       "required": [
+        "round",
+        "metric",
+        "value"
+       ],
+       "properties": {
+        "round": {
+         "type": "integer",
+         "format": "int32",
+         "minimum": 0,
+         "maximum": 100001
+        },
+        "metric": {
+         "type": "string",
+         "maxLength": 64
+        },
+        "value": {
+         "type": "number",
+         "minimum": -1e+300,
+         "maximum": 1e+300
+        }
+       }
+      },
+      "bytes": {
+       "type": "object",
+       "properties": {
+        "received": {
+         "type": "integer",
+         "format": "int64",
+         "minimum": 0,
+         "maximum": 9007199254740991
+        },
+        "sent": {
+         "type": "integer",
+         "format": "int64",
+         "minimum": 0,
+         "maximum": 9007199254740991
+        }
+       }
+      },
+      "output": {
+       "type": "object",
+       "properties": {
+        "uri": {
+         "type": "string",
+         "maxLength": 1024
+        },
+        "round": {
+         "type": "integer",
+         "format": "int32",
+         "minimum": 0,
+         "maximum": 100001
+        },
+        "digest": {
+         "type": "string",
+         "maxLength": 128
+        }
+       }
+      }
+     }
+    }
+   }
+  }
+ }
+}

@@ -1,0 +1,81 @@
+// Every object key of a run's record, built and parsed here alone. Keys are computed, never found by listing.
+// N is a round (0 holds the initial parameters), A the attempt at it (from 1), k a coordinator's epoch (from 1).
+// All keys are relative to the run's prefix (protocol/names.ts for clusters; the output folder in local runs).
+
+/** Keys of the run as a whole. */
+export const RUN_KEY = 'run.json'
+export const MANIFEST_KEY = 'output/manifest.json'
+
+export function epochKey(epoch: number): string {
+  return `coordinators/${epoch}.json`
+}
+
+export function baseKey(digest: string, file: string): string {
+  return `base/${digest}/${file}`
+}
+
+export function outputKey(file: string): string {
+  return `output/${file}`
+}
+
+/** What one attempt at a round holds. */
+export interface AttemptKeys {
+  readonly plan: string
+  readonly decision: string
+  readonly model: string
+  readonly state: string
+  receipt(client: string): string
+  payload(client: string, upload: string): string
+}
+
+export function attemptKeys(round: number, attempt: number): AttemptKeys {
+  const prefix = `rounds/${round}/${attempt}`
+  return {
+    plan: `${prefix}/plan.json`,
+    decision: `${prefix}/decision.json`,
+    model: `${prefix}/model.safetensors`,
+    state: `${prefix}/state.safetensors`,
+    receipt: (client) => `${prefix}/updates/${client}.json`,
+    payload: (client, upload) => `${prefix}/updates/${client}/${upload}.safetensors`,
+  }
+}
+
+export function resultKey(round: number): string {
+  return `rounds/${round}/result.json`
+}
+
+/** A key taken apart: only the kinds that somebody outside the coordinator may name. */
+export type ParsedKey =
+  | { readonly kind: 'Base'; readonly digest: string; readonly file: string }
+  | { readonly kind: 'Model'; readonly round: number; readonly attempt: number }
+  | { readonly kind: 'Receipt'; readonly round: number; readonly attempt: number; readonly client: string }
+  | {
+      readonly kind: 'Payload'
+      readonly round: number
+      readonly attempt: number
+      readonly client: string
+      readonly upload: string
+    }
+
+const NUMBER = '(0|[1-9][0-9]{0,8})'
+const CLIENT = '([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)'
+const BASE = /^base\/([0-9a-f]{64})\/([A-Za-z0-9._-]{1,128})$/
+const MODEL = new RegExp(`^rounds/${NUMBER}/${NUMBER}/model\\.safetensors$`)
+const RECEIPT = new RegExp(`^rounds/${NUMBER}/${NUMBER}/updates/${CLIENT}\\.json$`)
+const PAYLOAD = new RegExp(`^rounds/${NUMBER}/${NUMBER}/updates/${CLIENT}/([0-9a-f]{16,64})\\.safetensors$`)
+
+/** Takes a key apart; undefined for anything that is not one of the kinds above, letter for letter. */
+export function parseKey(key: string): ParsedKey | undefined {
+  const base = BASE.exec(key)
+  if (base) return { kind: 'Base', digest: base[1]!, file: base[2]! }
+  const model = MODEL.exec(key)
+  if (model) return { kind: 'Model', round: Number(model[1]), attempt: Number(model[2]) }
+  const receipt = RECEIPT.exec(key)
+  if (receipt) {
+    return { kind: 'Receipt', round: Number(receipt[1]), attempt: Number(receipt[2]), client: receipt[3]! }
+  }
+  const payload = PAYLOAD.exec(key)
+  if (!payload) return undefined
+  const [, round, attempt, client, upload] = payload
+  return { kind: 'Payload', round: Number(round), attempt: Number(attempt), client: client!, upload: upload! }
+}

@@ -1,0 +1,132 @@
+// The whole conversation between a client and its coordinator: `next` (join, heartbeat, progress, acknowledgement, end) and
+// `grant` (URLs when they are needed). Requests and answers are canonical JSON; every one is a hint, the store is the truth.
+import * as v from 'valibot'
+import { decodeJson } from './canonical.ts'
+
+const Count = v.pipe(v.number(), v.integer(), v.minValue(0))
+const Digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))
+const Text = v.pipe(v.string(), v.maxLength(2048))
+
+const At = { round: Count, attempt: Count }
+
+/** What the client does right now, repeated in every `next` until the answer shows that it was understood. */
+const HaveSchema = v.variant('state', [
+  v.object({ state: v.literal('Idle') }),
+  v.object({ state: v.literal('Working'), ...At, epoch: Count }),
+  v.object({ state: v.literal('Left'), ...At, epoch: Count }),
+  v.object({ state: v.literal('Failed'), ...At, epoch: Count, code: Text, message: Text }),
+])
+
+const NextSchema = v.object({
+  kind: v.literal('next'),
+  client: Text,
+  incarnation: Text,
+  /** Digest of the partition's data, and what computes: for the record and for people. */
+  dataset: Text,
+  backend: Text,
+  have: HaveSchema,
+  /** Steps done and to do of the local work, where the trainer reports them. */
+  progress: v.nullable(v.object({ done: Count, total: Count, message: Text })),
+})
+
+const WantSchema = v.variant('kind', [
+  v.object({ kind: v.literal('Read'), key: Text }),
+  v.object({ kind: v.literal('Write'), key: Text, size: Count, sha256: Digest }),
+  v.object({ kind: v.literal('Part'), key: Text, upload: Text, number: Count, size: Count, sha256: Digest }),
+  v.object({ kind: v.literal('OpenUpload'), key: Text }),
+  v.object({ kind: v.literal('CompleteUpload'), key: Text, upload: Text }),
+])
+
+const GrantRequestSchema = v.object({
+  kind: v.literal('grant'),
+  client: Text,
+  incarnation: Text,
+  wants: v.pipe(v.array(WantSchema), v.maxLength(64)),
+})
+
+/** A unit of work, as data without URLs. */
+const TaskSchema = v.object({
+  /** Train: evaluate the base where asked, train, upload, leave a receipt. Evaluate: only evaluate. */
+  kind: v.picklist(['Train', 'Evaluate', 'Initialise']),
+  ...At,
+  epoch: Count,
+  /** The model to start from; null for Initialise (the trainer's own get_parameters). */
+  base: v.nullable(v.object({ key: Text, size: Count, sha256: Digest, blocks: v.array(Digest) })),
+  evaluate: v.boolean(),
+  config: v.record(v.string(), v.string()),
+  /** 64 hexadecimal digits: everything random in the local work derives from it. */
+  seed: Digest,
+})
+
+const NextAnswerSchema = v.variant('kind', [
+  v.object({ kind: v.literal('task'), epoch: Count, task: TaskSchema }),
+  v.object({ kind: v.literal('wait'), epoch: Count, reason: Text }),
+  v.object({ kind: v.literal('cancel'), epoch: Count, ...At, reason: Text }),
+  v.object({ kind: v.literal('refused'), epoch: Count, reason: Text }),
+  v.object({ kind: v.literal('finished'), epoch: Count, reason: Text }),
+])
+
+const GrantSchema = v.object({
+  method: v.picklist(['GET', 'PUT']),
+  url: v.string(),
+  headers: v.record(v.string(), v.string()),
+})
+
+const GrantedSchema = v.variant('kind', [
+  v.object({ kind: v.literal('Grant'), grant: GrantSchema }),
+  v.object({ kind: v.literal('Upload'), upload: v.string(), parts: v.array(v.object({ number: Count, size: Count })) }),
+  v.object({ kind: v.literal('Completed'), written: v.picklist(['Created', 'Exists']) }),
+  v.object({ kind: v.literal('Refused'), reason: Text }),
+])
+
+const GrantAnswerSchema = v.object({ kind: v.literal('granted'), epoch: Count, granted: v.array(GrantedSchema) })
+
+export type Have = v.InferOutput<typeof HaveSchema>
+export type NextRequest = v.InferOutput<typeof NextSchema>
+export type NextAnswer = v.InferOutput<typeof NextAnswerSchema>
+export type Task = v.InferOutput<typeof TaskSchema>
+export type Want = v.InferOutput<typeof WantSchema>
+export type GrantRequest = v.InferOutput<typeof GrantRequestSchema>
+export type Granted = v.InferOutput<typeof GrantedSchema>
+export type GrantAnswer = v.InferOutput<typeof GrantAnswerSchema>
+
+const RequestSchema = v.variant('kind', [NextSchema, GrantRequestSchema])
+
+/** A client's request, verified in form; undefined for anything else. Who sent it is checked against the subject. */
+export function readRequest(body: Uint8Array): NextRequest | GrantRequest | undefined {
+  return parse(RequestSchema, body)
+}
+
+/** The answer to `next`; undefined for anything else. */
+export function readNextAnswer(body: Uint8Array): NextAnswer | undefined {
+  return parse(NextAnswerSchema, body)
+}
+
+/** The answer to `grant`; undefined for anything else. */
+export function readGrantAnswer(body: Uint8Array): GrantAnswer | undefined {
+  return parse(GrantAnswerSchema, body)
+}
+
+function parse<S extends v.GenericSchema>(schema: S, body: Uint8Array): v.InferOutput<S> | undefined {
+  try {
+    const parsed = v.safeParse(schema, decodeJson(body))
+    return parsed.success ? parsed.output : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Subject prefix of a run: everything of one FederatedJob lies under it. */
+export function subjectPrefix(namespace: string, uid: string): string {
+  return `fedsam.${namespace}.${uid}`
+}
+
+/** The subject on which a client asks; its reply inboxes lie under `<subject>.inbox`. */
+export function clientSubject(prefix: string, client: string): string {
+  return `${prefix}.${client}.ask`
+}
+
+/** The prefix of a client's reply subjects, so that permissions can hold each to its own. */
+export function clientInbox(prefix: string, client: string): string {
+  return `${prefix}.${client}.inbox`
+}

@@ -1,0 +1,29 @@
+// What may become of a client in a round, and why: closed lists, so that every program and every reader says the same.
+
+/** What became of a client of the roster in one attempt. */
+export type Outcome =
+  | 'Accepted'
+  | 'Rejected' // its update was refused: see RejectionReason
+  | 'Late' // it was at work when the attempt closed
+  | 'Failed' // its trainer or pod said so
+  | 'Unreachable' // silent when the attempt closed
+  | 'Refused' // it may not take part (identity, tensor list)
+  | 'Removed' // its partition left the job
+  | 'NotSelected'
+
+/** Why an update was not admitted. */
+export type RejectionReason =
+  | 'WrongBase' // trained from another model than the plan's
+  | 'WrongTensors' // names, shapes or dtypes differ from the run's list
+  | 'WrongSize' // the stored body is longer or shorter than the receipt says
+  | 'WrongDigest' // the stored bytes do not fit the receipt
+  | 'NotFinite' // a NaN or an infinity
+  | 'BadNumExamples' // not a positive integer within MAX_NUM_EXAMPLES
+  | 'BadReceipt' // the receipt itself cannot be read
+  | 'Unacceptable' // the strategy's own rule gave it the factor 0
+
+/** Why an attempt was given up. */
+export type AbandonReason = 'NotEnoughClients' | 'QuorumNotReached' | 'RecordDamaged'
+
+/** Largest num_examples of one update: n·x stays exact in f64 for f32 values x. */
+export const MAX_NUM_EXAMPLES = 2 ** 29

@@ -1,0 +1,201 @@
+// The markers of a run's record: their exact shapes, and how bytes become them. Each is immutable JSON in canonical form.
+// A marker names every payload by key and digest; `epoch` says which coordinator wrote it (protocol/keys.ts has the keys).
+import * as v from 'valibot'
+import { decodeJson } from './canonical.ts'
+import { FedsamError } from './errors.ts'
+
+const Digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))
+const Count = v.pipe(v.number(), v.integer(), v.minValue(0))
+const Name = v.pipe(v.string(), v.regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/))
+const Metrics = v.record(v.string(), v.number())
+const Outcome = v.picklist([
+  'Accepted',
+  'Rejected',
+  'Late',
+  'Failed',
+  'Unreachable',
+  'Refused',
+  'Removed',
+  'NotSelected',
+])
+
+const TensorRuleSpec = v.object({
+  name: v.string(),
+  shape: v.array(Count),
+  dtype: v.picklist(['F64', 'F32', 'F16', 'BF16', 'I64', 'I32', 'I16', 'I8', 'U8', 'BOOL']),
+  rule: v.picklist(['Optimise', 'Average', 'Largest', 'Keep']),
+})
+
+/** A payload in the store: where, how long, and the digests of the whole and of its blocks. */
+const Payload = v.object({ key: v.string(), size: Count, sha256: Digest, blocks: v.array(Digest) })
+
+const RunSchema = v.object({
+  schema: v.literal('fedsam.run/1'),
+  name: Name,
+  uid: v.string(),
+  /** spec with defaults, without what may change while running. */
+  spec: v.record(v.string(), v.unknown()),
+  seed: v.number(),
+  /** The base checkpoint's files under base/<digest>/; absent where the trainer brings its own parameters. */
+  base: v.nullable(
+    v.object({ uri: v.string(), digest: Digest, files: v.array(v.object({ name: v.string(), size: Count, sha256: Digest })) }),
+  ),
+})
+
+const EpochSchema = v.object({ schema: v.literal('fedsam.coordinator/1'), epoch: Count, incarnation: v.string() })
+
+const PlanSchema = v.object({
+  schema: v.literal('fedsam.plan/1'),
+  epoch: Count,
+  round: Count,
+  attempt: Count,
+  /** Train: the cohort trains from base, the evaluators evaluate it. Evaluate: the last model is only evaluated.
+   * Initialise: the cohort's one client is asked for the initial parameters. */
+  kind: v.picklist(['Train', 'Evaluate', 'Initialise']),
+  roster: v.array(Name),
+  available: v.array(Name),
+  cohort: v.array(Name),
+  evaluators: v.array(Name),
+  /** The model that this attempt starts from, that of round `round - 1`; null where there is none yet. */
+  base: v.nullable(v.object({ round: Count, payload: Payload })),
+  /** Reaches fit(config) and evaluate(config), with server_round added. */
+  config: v.record(v.string(), v.string()),
+  strategy: v.record(v.string(), v.unknown()),
+  quorum: Count,
+  deadlineSeconds: v.number(),
+  graceSeconds: v.nullable(v.number()),
+  generation: Count,
+  protocol: v.literal('Plain'),
+})
+
+const EvaluationSchema = v.object({ loss: v.number(), numExamples: Count, metrics: Metrics })
+
+const ReceiptSchema = v.object({
+  schema: v.literal('fedsam.receipt/1'),
+  client: Name,
+  round: Count,
+  attempt: Count,
+  incarnation: v.string(),
+  /** SHA-256 of the model that it started from; null where there was none yet. */
+  base: v.nullable(Digest),
+  /** null: it only evaluated. num_examples is checked at admission, not here: a bad one has its own reason. */
+  update: v.nullable(
+    v.object({
+      upload: v.pipe(v.string(), v.regex(/^[0-9a-f]{16,64}$/)),
+      size: Count,
+      sha256: Digest,
+      blocks: v.array(Digest),
+      numExamples: v.number(),
+      metrics: Metrics,
+    }),
+  ),
+  evaluation: v.nullable(EvaluationSchema),
+  dataset: v.string(),
+})
+
+const ClientOutcomeSchema = v.object({ client: Name, outcome: Outcome, reason: v.string(), message: v.string() })
+
+const BestSchema = v.object({ round: Count, metric: v.string(), value: v.number() })
+
+const ClosedSchema = v.object({
+  schema: v.literal('fedsam.decision/1'),
+  kind: v.literal('Closed'),
+  epoch: Count,
+  round: Count,
+  attempt: Count,
+  /** The updates that count, in fold order (by client name); `attempt` is where the receipt lies. */
+  updates: v.array(v.object({ client: Name, attempt: Count, receipt: Digest, numExamples: Count })),
+  outcomes: v.array(ClientOutcomeSchema),
+  /** Evaluations of the base model that count, by client name. */
+  evaluations: v.array(v.object({ client: Name, receipt: Digest, ...EvaluationSchema.entries })),
+  /** Mean over evaluations, weighted by examples, of the base model (round - 1); null where nobody evaluated. */
+  evaluation: v.nullable(EvaluationSchema),
+  best: v.nullable(BestSchema),
+  /** Set: no further training round follows. */
+  stop: v.nullable(v.object({ reason: v.picklist(['LastRound', 'TargetReached', 'NoImprovement']), message: v.string() })),
+})
+
+const AbandonedSchema = v.object({
+  schema: v.literal('fedsam.decision/1'),
+  kind: v.literal('Abandoned'),
+  epoch: Count,
+  round: Count,
+  attempt: Count,
+  reason: v.picklist(['NotEnoughClients', 'QuorumNotReached', 'RecordDamaged']),
+  message: v.string(),
+  outcomes: v.array(ClientOutcomeSchema),
+})
+
+const DecisionSchema = v.variant('kind', [ClosedSchema, AbandonedSchema])
+
+const ResultSchema = v.object({
+  schema: v.literal('fedsam.result/1'),
+  epoch: Count,
+  round: Count,
+  attempt: Count,
+  run: Digest,
+  plan: v.nullable(Digest),
+  decision: v.nullable(Digest),
+  /** Digest of result.json of round - 1: a hash chain over everything. null at round 0. */
+  previous: v.nullable(Digest),
+  model: Payload,
+  /** Server optimizer's state and the strategy's context; null where it has none. */
+  state: v.nullable(Payload),
+  /** The tensor list of the run, as fixed at round 0. */
+  tensors: v.array(TensorRuleSpec),
+  /** Where round 0 came from. */
+  origin: v.nullable(v.object({ kind: v.picklist(['Checkpoint', 'InitialParameters', 'Client']), client: v.nullable(Name) })),
+  metrics: Metrics,
+  /** Seconds, by the coordinator's monotonic clock: for people, nothing depends on them. */
+  timings: Metrics,
+})
+
+export type RunRecord = v.InferOutput<typeof RunSchema>
+export type EpochRecord = v.InferOutput<typeof EpochSchema>
+export type Plan = v.InferOutput<typeof PlanSchema>
+export type Receipt = v.InferOutput<typeof ReceiptSchema>
+export type Evaluation = v.InferOutput<typeof EvaluationSchema>
+export type ClientOutcome = v.InferOutput<typeof ClientOutcomeSchema>
+export type Decision = v.InferOutput<typeof DecisionSchema>
+export type ClosedDecision = v.InferOutput<typeof ClosedSchema>
+export type AbandonedDecision = v.InferOutput<typeof AbandonedSchema>
+export type RoundResult = v.InferOutput<typeof ResultSchema>
+export type PayloadRef = v.InferOutput<typeof Payload>
+export type BestRound = v.InferOutput<typeof BestSchema>
+
+/** Marker kinds and their schemas: the one table. */
+export const RECORD_SCHEMAS = {
+  run: RunSchema,
+  epoch: EpochSchema,
+  plan: PlanSchema,
+  receipt: ReceiptSchema,
+  decision: DecisionSchema,
+  result: ResultSchema,
+} as const
+
+/** Verified markers by kind. */
+export interface Records {
+  run: RunRecord
+  epoch: EpochRecord
+  plan: Plan
+  receipt: Receipt
+  decision: Decision
+  result: RoundResult
+}
+
+/**
+ * Bytes of a marker, verified. Throws FedsamError RecordDamaged, naming the key and the field.
+ */
+export function readMarker<K extends keyof Records>(kind: K, key: string, bytes: Uint8Array): Records[K] {
+  let value: unknown
+  try {
+    value = decodeJson(bytes)
+  } catch (cause) {
+    throw new FedsamError('RecordDamaged', `${key} is not JSON`, { cause })
+  }
+  const parsed = v.safeParse(RECORD_SCHEMAS[kind], value)
+  if (parsed.success) return parsed.output as Records[K]
+  const issue = parsed.issues[0]
+  const field = v.getDotPath(issue) ?? '(whole)'
+  throw new FedsamError('RecordDamaged', `${key}: ${field}: ${issue.message}`)
+}

@@ -1,0 +1,20 @@
+// Everything random derives from spec.seed through one hash, so that a run made again draws the same numbers.
+import { sha256 } from './digest.ts'
+
+/** H(seed, parts…): 64 hexadecimal digits. Parts are joined unambiguously. */
+export function deriveSeed(seed: number, ...parts: readonly (string | number)[]): string {
+  return sha256(JSON.stringify([seed, ...parts]))
+}
+
+/** The seed of a client's local work in a round. Not of the attempt: an update of an abandoned attempt stays valid. */
+export function localSeed(seed: number, round: number, client: string): string {
+  return deriveSeed(seed, 'local', round, client)
+}
+
+/** The clients in the seeded order of a round's attempt, best first: by H(seed, round, attempt, name). */
+export function rankClients(seed: number, round: number, attempt: number, clients: readonly string[]): string[] {
+  return clients
+    .map((name) => ({ name, rank: deriveSeed(seed, 'rank', round, attempt, name) }))
+    .sort((a, b) => (a.rank < b.rank ? -1 : 1))
+    .map(({ name }) => name)
+}

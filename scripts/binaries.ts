@@ -1,0 +1,153 @@
+// The two servers that local runs, tests and benchmarks need: nats-server and versitygw (an S3 server), as executables.
+// They are built once by `go install` at pinned versions and kept in the user's cache folder, so only the first run pays.
+// Promises: what lies under the returned path is complete; any number of callers and processes may ask at once.
+// Starting and stopping them is the matter of servers.ts.
+
+import { execFile, spawn } from 'node:child_process'
+import { access, constants, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { type ErrorCode, FedsamError } from '#protocol/errors.ts'
+
+export type Binary = 'nats-server' | 'versitygw'
+
+interface Source {
+  readonly module: string
+  readonly version: string
+  /** Names the environment variable with which a user says which executable to take. */
+  readonly variable: string
+  readonly code: ErrorCode
+}
+
+const SOURCES: Readonly<Record<Binary, Source>> = {
+  'nats-server': {
+    module: 'github.com/nats-io/nats-server/v2',
+    version: 'v2.15.2',
+    variable: 'FEDSAM_NATS_SERVER',
+    code: 'MessagingUnreachable',
+  },
+  versitygw: {
+    module: 'github.com/versity/versitygw/cmd/versitygw',
+    version: 'v1.8.0',
+    variable: 'FEDSAM_VERSITYGW',
+    code: 'StorageUnreachable',
+  },
+}
+
+/** A build takes about a minute on two cores; a lock this old belongs to nobody. */
+const STALE_LOCK_MS = 15 * 60 * 1000
+
+export interface BinaryOptions {
+  /** Receives progress, one line a call. */
+  readonly log?: (line: string) => void
+  readonly env?: Readonly<Record<string, string | undefined>>
+}
+
+/**
+ * The path of an executable: the one named by FEDSAM_NATS_SERVER or FEDSAM_VERSITYGW (a path, or a name on PATH),
+ * otherwise the one in the cache, which is built first where it is missing (about a minute, needs Go and its module proxy).
+ * Throws FedsamError MessagingUnreachable or StorageUnreachable where it cannot be had.
+ */
+export async function ensureBinary(name: Binary, options: BinaryOptions = {}): Promise<string> {
+  const env = options.env ?? process.env
+  const named = env[SOURCES[name].variable]
+  if (named) return named
+  const cache = env['XDG_CACHE_HOME'] || join(homedir(), '.cache')
+  const folder = join(cache, 'fedsam', 'bin', `${name}-${SOURCES[name].version.slice(1)}`)
+  const executable = join(folder, name)
+  if (await isExecutable(executable)) return executable
+  await mkdir(folder, { recursive: true })
+  const lock = join(folder, 'building')
+  while (!(await takeLock(lock))) {
+    await sleep(300)
+    if (await isExecutable(executable)) return executable
+  }
+  try {
+    if (!(await isExecutable(executable))) await build(name, folder, { ...options, env })
+    return executable
+  } finally {
+    await rm(lock, { force: true })
+  }
+}
+
+async function isExecutable(path: string): Promise<boolean> {
+  return access(path, constants.X_OK).then(
+    () => true,
+    () => false,
+  )
+}
+
+/**
+ * True: the lock is ours. The lock only saves a second build: two holders (after a stale one was removed twice) would
+ * both build, and the rename at the end keeps the outcome whole.
+ */
+async function takeLock(lock: string): Promise<boolean> {
+  try {
+    await writeFile(lock, String(process.pid), { flag: 'wx' })
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+  const [owner, age] = await Promise.all([readFile(lock, 'utf8'), stat(lock)]).then(
+    ([text, { mtimeMs }]) => [Number(text), Date.now() - mtimeMs] as const,
+    () => [0, 0] as const, // gone in between: try again
+  )
+  if (age > STALE_LOCK_MS || (owner > 0 && !isAlive(owner))) await rm(lock, { force: true })
+  return false
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+/** Builds into a folder of its own and renames: nobody ever sees half an executable. */
+async function build(name: Binary, folder: string, options: BinaryOptions): Promise<void> {
+  const { module, version, variable, code } = SOURCES[name]
+  const log = options.log ?? (() => {})
+  const env = { ...options.env }
+  await promisify(execFile)('go', ['version'], { env }).catch((cause: unknown) => {
+    throw new FedsamError(code, `${name} is not there, and Go, which builds it, was not found on PATH`, {
+      remedy: `install Go (https://go.dev/dl), or name an executable in ${variable}`,
+      cause,
+    })
+  })
+  const out = join(folder, `out-${process.pid}-${Date.now()}`)
+  log(`building ${name} ${version} (once, about a minute)`)
+  const started = Date.now()
+  try {
+    const args = ['install', '-trimpath', '-ldflags', '-s -w', `${module}@${version}`]
+    await goInstall(args, { ...env, GOBIN: out, CGO_ENABLED: '0' }, log)
+    await rename(join(out, name), join(folder, name))
+  } catch (cause) {
+    throw new FedsamError(code, `${name} ${version} could not be built: ${(cause as Error).message}`, {
+      remedy: `see that \`go install ${module}@${version}\` works, or name an executable in ${variable}`,
+      cause,
+    })
+  } finally {
+    await rm(out, { recursive: true, force: true })
+  }
+  log(`built ${name} ${version} in ${Math.round((Date.now() - started) / 1000)} s`)
+}
+
+async function goInstall(args: string[], env: NodeJS.ProcessEnv, log: (line: string) => void): Promise<void> {
+  const child = spawn('go', args, { env, stdio: ['ignore', 'ignore', 'pipe'] })
+  const tail: string[] = []
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    tail.push(line)
+    if (tail.length > 5) tail.shift()
+    log(line)
+  })
+  const [status] = await new Promise<[number | null]>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (exit) => resolve([exit]))
+  })
+  if (status !== 0) throw new Error(`go ended with ${status}: ${tail.join('; ')}`)
+}

@@ -1,0 +1,169 @@
+// Starts and stops the servers that a run in several processes, the tests and the benchmark use: NATS and S3 on 127.0.0.1.
+// Promises: ready when the promise resolves; never left behind, not even when the process that started them is killed.
+// Where the executables come from is the matter of binaries.ts.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, open, readFile, writeFile } from 'node:fs/promises'
+import { connect, createServer } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type ErrorCode, FedsamError } from '#protocol/errors.ts'
+import { type BinaryOptions, ensureBinary } from './binaries.ts'
+
+export interface Server {
+  readonly pid: number
+  /** Asks it to end (SIGTERM), kills it after five seconds, and resolves when it is gone. */
+  stop(): Promise<void>
+}
+
+export interface NatsServer extends Server {
+  readonly url: string
+  readonly port: number
+}
+
+export interface S3Server extends Server {
+  readonly endpoint: string
+  readonly accessKey: string
+  readonly secretKey: string
+  readonly bucket: string
+  readonly port: number
+}
+
+interface StartOptions extends BinaryOptions {
+  /** Where it keeps its files and its log; created where missing. */
+  readonly folder: string
+  /** A port to come back to; a free one otherwise. */
+  readonly port?: number
+}
+
+/** Starts nats-server. `config` is text of a nats-server configuration file (users, permissions, TLS). */
+export async function startNats(options: StartOptions & { readonly config?: string }): Promise<NatsServer> {
+  const executable = await ensureBinary('nats-server', options)
+  await mkdir(options.folder, { recursive: true })
+  const extra: string[] = []
+  if (options.config !== undefined) {
+    const file = join(options.folder, 'nats.conf')
+    await writeFile(file, options.config)
+    extra.push('--config', file)
+  }
+  const { server, port } = await startOnPort(options, {
+    code: 'MessagingUnreachable',
+    log: join(options.folder, 'nats-server.log'),
+    command: (port) => [executable, '--addr', '127.0.0.1', '--port', String(port), ...extra],
+  })
+  return { ...server, port, url: `nats://127.0.0.1:${port}` }
+}
+
+/** Starts versitygw over a folder, with one bucket (at least three letters) and keys that only this machine knows. */
+export async function startS3(options: StartOptions & { readonly bucket: string }): Promise<S3Server> {
+  const executable = await ensureBinary('versitygw', options)
+  // A bucket is a folder of the gateway's root; temporary files of the gateway lie inside of the bucket.
+  await mkdir(join(options.folder, 'buckets', options.bucket), { recursive: true })
+  const accessKey = 'fedsam'
+  const secretKey = await secretOf(options.folder)
+  const { server, port } = await startOnPort(options, {
+    code: 'StorageUnreachable',
+    log: join(options.folder, 'versitygw.log'),
+    // Without --keep-alive every request would pay for a connection of its own.
+    command: (port) => [
+      ...[executable, '--port', `127.0.0.1:${port}`, '--keep-alive', '--quiet'],
+      ...['posix', join(options.folder, 'buckets')],
+    ],
+    env: { ROOT_ACCESS_KEY: accessKey, ROOT_SECRET_KEY: secretKey },
+  })
+  const endpoint = `http://127.0.0.1:${port}`
+  return { ...server, port, endpoint, accessKey, secretKey, bucket: options.bucket }
+}
+
+/** The same folder keeps its secret, so that whoever holds a grant can go on after a restart. */
+async function secretOf(folder: string): Promise<string> {
+  const file = join(folder, 'secret')
+  const known = await readFile(file, 'utf8').catch(() => '')
+  if (known) return known
+  const secret = crypto.randomUUID()
+  await writeFile(file, secret, { mode: 0o600 })
+  return secret
+}
+
+interface Recipe {
+  readonly code: ErrorCode
+  readonly log: string
+  readonly command: (port: number) => readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** A free port may be taken by somebody else before the server binds it: then another one is tried. */
+async function startOnPort(options: StartOptions, recipe: Recipe): Promise<{ server: Server; port: number }> {
+  const attempts = options.port === undefined ? 4 : 1
+  for (let attempt = 1; ; attempt++) {
+    const port = options.port ?? (await freePort())
+    const server = await startGuarded(recipe, port)
+    if (await isReady(server.child, port)) return { server: { pid: server.pid, stop: server.stop }, port }
+    await server.stop()
+    if (attempt < attempts) continue
+    const tail = (await readFile(recipe.log, 'utf8').catch(() => '')).trim().split('\n').slice(-3).join('; ')
+    throw new FedsamError(recipe.code, `${recipe.command(port)[0]} did not start on port ${port}: ${tail}`, {
+      remedy: `read ${recipe.log}`,
+    })
+  }
+}
+
+/**
+ * Runs a command in a session of its own (a Ctrl-C in the terminal is for us, not for it), guarded by a shell that waits
+ * on a pipe which only this process holds: when this process ends, however it ends, the pipe closes and the guard
+ * kills the server. The pid is the server's: the shell replaces itself by it.
+ */
+async function startGuarded(recipe: Recipe, port: number): Promise<Server & { child: ChildProcess }> {
+  const log = await open(recipe.log, 'a')
+  const guard = 'server=$$; (cat <&3 >/dev/null; kill -9 "$server") 2>/dev/null & exec "$0" "$@" 3<&-'
+  const child = spawn('sh', ['-c', guard, ...recipe.command(port)], {
+    detached: true,
+    stdio: ['ignore', log.fd, log.fd, 'pipe'],
+    env: { ...process.env, ...recipe.env },
+  })
+  await once(child, 'spawn').finally(() => log.close())
+  const pipe = child.stdio[3]
+  child.once('exit', () => pipe?.destroy()) // the guard has nothing to guard any more
+  child.unref() // a forgotten server keeps nobody from ending
+  ;(pipe as { unref?: () => void }).unref?.()
+  return { child, pid: child.pid ?? 0, stop: () => stop(child) }
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  child.ref()
+  const gone = once(child, 'exit')
+  child.kill('SIGTERM')
+  const late = setTimeout(() => child.kill('SIGKILL'), 5000)
+  await gone
+  clearTimeout(late)
+}
+
+async function isReady(child: ChildProcess, port: number): Promise<boolean> {
+  for (let waited = 0; waited < 15_000; waited += 20) {
+    if (child.exitCode !== null || child.signalCode !== null) return false
+    if (await accepts(port)) return child.exitCode === null
+    await sleep(20)
+  }
+  return false
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port })
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
+    socket.once('connect', () => socket.destroy())
+  })
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  if (address === null || typeof address === 'string')
+    throw new Error('no port was given to a listening server')
+  return address.port
+}

@@ -1,0 +1,206 @@
+// Native TensorFlow for TensorFlow.js without its installer: stages the pinned library and compiles the addon, once per
+// user, into ~/.cache/fedsam/tensorflow, then links both into node_modules. Promises: never throws for what a machine
+// lacks (it returns the reason), safe for runs side by side (built in a folder of its own, renamed at the end), quick
+// when cached. Leaves choosing a backend to worker/tensorflow.
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { createReadStream, existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, readlink, rename, rm, symlink } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { homedir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { BUILD_NAME, HEADER_FOLDERS, LIBRARIES, WHEEL } from './pinned.ts'
+
+/** Whether native TensorFlow can be used now, and one sentence saying why or why not. */
+export interface TensorFlowBuild {
+  readonly built: boolean
+  readonly reason: string
+}
+
+type Log = (line: string) => void
+
+/** What a step could not do, in a sentence for people. */
+class StepFailed extends Error {}
+
+const ADDON = join('lib', 'napi-v8', 'tfjs_binding.node')
+const resolvePackage = createRequire(import.meta.url).resolve
+
+/**
+ * Makes @tensorflow/tfjs-node-gpu loadable. Cold: a download of 230 MB and a compile of some ten seconds; cached: links
+ * only. Throws nothing that a missing tool, network or platform could cause.
+ */
+export async function ensureTensorFlow({ log }: { log: Log }): Promise<TensorFlowBuild> {
+  const target = packageFolder('@tensorflow/tfjs-node-gpu')
+  if (target === undefined) return { built: false, reason: '@tensorflow/tfjs-node-gpu is not installed.' }
+  const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'fedsam', 'tensorflow')
+  const build = join(cache, BUILD_NAME)
+  try {
+    const cached = existsSync(join(build, ADDON))
+    if (!cached) await buildInto(build, target, log)
+    await linkInto(target, build)
+    return {
+      built: true,
+      reason: `TensorFlow ${WHEEL.version} ${cached ? 'is cached' : 'was built'} in ${build}.`,
+    }
+  } catch (error) {
+    if (error instanceof StepFailed) return { built: false, reason: error.message }
+    return { built: false, reason: `Native TensorFlow could not be built: ${(error as Error).message}` }
+  }
+}
+
+function packageFolder(name: string): string | undefined {
+  try {
+    return dirname(resolvePackage(`${name}/package.json`))
+  } catch {
+    return undefined
+  }
+}
+
+async function buildInto(build: string, target: string, log: Log): Promise<void> {
+  if (process.platform !== 'linux' || process.arch !== 'x64')
+    throw new StepFailed(`No TensorFlow library is pinned for ${process.platform} ${process.arch}.`)
+  await need('python3', ['-m', 'pip', '--version'], 'python3 with pip')
+  await need('g++', ['--version'], 'g++')
+  await mkdir(dirname(build), { recursive: true })
+  const scratch = await mkdtemp(`${build}.building-`)
+  try {
+    const wheel = await download(join(scratch, 'wheel'), log)
+    log('unpacking the TensorFlow library')
+    await unpack(wheel, scratch)
+    await rm(dirname(wheel), { recursive: true })
+    log('compiling the TensorFlow.js addon')
+    await compile(target, scratch)
+    await install(scratch, build)
+  } finally {
+    await rm(scratch, { recursive: true, force: true })
+  }
+}
+
+async function need(command: string, args: string[], name: string): Promise<void> {
+  await run(command, args, `${name} is not here, so native TensorFlow cannot be built`)
+}
+
+async function download(folder: string, log: Log): Promise<string> {
+  const { package: name, version, megabytes, tag, sha256 } = WHEEL
+  log(`downloading ${name} ${version} (${megabytes} MB, once)`)
+  const started = performance.now()
+  const ticking = setInterval(
+    () => log(`still downloading after ${Math.round((performance.now() - started) / 1000)} s`),
+    15_000,
+  )
+  const quiet = [
+    '--quiet',
+    '--no-deps',
+    '--no-cache-dir',
+    '--only-binary=:all:',
+    '--disable-pip-version-check',
+  ]
+  try {
+    const args = ['-m', 'pip', 'download', ...quiet, ...tag, '--dest', folder, `${name}==${version}`]
+    await run('python3', args, `${name} ${version} could not be downloaded with pip`)
+  } finally {
+    clearInterval(ticking)
+  }
+  const file = (await readdir(folder)).find((entry) => entry.endsWith('.whl'))
+  if (file === undefined) throw new StepFailed(`pip left no wheel of ${name} ${version}.`)
+  const hash = createHash('sha256')
+  await pipeline(createReadStream(join(folder, file)), hash)
+  const found = hash.digest('hex')
+  if (found !== sha256)
+    throw new StepFailed(`The wheel ${file} has SHA-256 ${found} where ${sha256} is pinned; it was not used.`)
+  return join(folder, file)
+}
+
+/** Only what is needed of the wheel: two libraries into deps/lib, headers into include/. */
+async function unpack(wheel: string, folder: string): Promise<void> {
+  const program = [
+    'import sys, zipfile',
+    'wheel, folder, prefixes = sys.argv[1], sys.argv[2], tuple(sys.argv[3:])',
+    'with zipfile.ZipFile(wheel) as z: z.extractall(folder, [n for n in z.namelist() if n.startswith(prefixes)])',
+  ].join('\n')
+  const wanted = [...LIBRARIES.map((library) => library.member), ...HEADER_FOLDERS]
+  await run('python3', ['-c', program, wheel, folder, ...wanted], 'The wheel could not be unpacked')
+  const libraries = join(folder, 'deps', 'lib')
+  await mkdir(libraries, { recursive: true })
+  for (const { member, link } of LIBRARIES) {
+    const soname = member.split('/').at(-1)!
+    await rename(join(folder, member), join(libraries, soname))
+    await symlink(soname, join(libraries, link))
+    // Symbols of the library itself are 190 MB; without `strip` it only takes more room.
+    await run('strip', ['--strip-unneeded', join(libraries, soname)], 'strip failed').catch(() => undefined)
+  }
+}
+
+async function compile(target: string, folder: string): Promise<void> {
+  const headers = packageFolder('node-api-headers')
+  if (headers === undefined) throw new StepFailed('node-api-headers is not installed.')
+  const libraries = join(folder, 'deps', 'lib')
+  const addon = join(folder, ADDON)
+  await mkdir(dirname(addon), { recursive: true })
+  const sources = ['tfjs_backend.cc', 'tfjs_binding.cc'].map((name) => join(target, 'binding', name))
+  const includes = [join(headers, 'include'), join(folder, 'tensorflow', 'include'), target].map(
+    (dir) => `-I${dir}`,
+  )
+  const flags = ['-std=c++17', '-O2', '-fPIC', '-shared', '-w', '-DNAPI_VERSION=8']
+  const linking = [
+    `-L${libraries}`,
+    '-ltensorflow',
+    '-ltensorflow_framework',
+    '-Wl,-rpath,$ORIGIN/../../deps/lib',
+  ]
+  await run(
+    'g++',
+    [...flags, ...includes, ...sources, ...linking, '-o', addon],
+    'The addon could not be compiled',
+  )
+  await rm(join(folder, 'tensorflow'), { recursive: true })
+  const load = `process.dlopen({ exports: {} }, ${JSON.stringify(addon)})`
+  await run(process.execPath, ['-e', load], 'The compiled addon cannot be loaded')
+}
+
+/** Another run may have finished first: then its build stands and this one is dropped. */
+async function install(scratch: string, build: string): Promise<void> {
+  try {
+    await rename(scratch, build)
+  } catch (error) {
+    if (!existsSync(join(build, ADDON))) throw error
+  }
+}
+
+async function linkInto(target: string, build: string): Promise<void> {
+  await mkdir(dirname(join(target, ADDON)), { recursive: true })
+  for (const part of [ADDON, 'deps']) await link(join(build, part), join(target, part))
+}
+
+/** Points `path` at `to`; a rename, so that a reader beside us never finds it absent. */
+async function link(to: string, path: string): Promise<void> {
+  if ((await readlink(path).catch(() => undefined)) === to) return
+  const fresh = `${path}.${process.pid}`
+  await symlink(to, fresh)
+  await rename(fresh, path).catch(async () => {
+    await rm(path, { recursive: true, force: true })
+    await rename(fresh, path)
+  })
+}
+
+/** Runs a command to its end; fails with `otherwise` and the command's own last line. */
+async function run(command: string, args: readonly string[], otherwise: string): Promise<void> {
+  const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  let said = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said = (said + text).slice(-4000)
+  })
+  const code = await new Promise<number | null>((resolve) => {
+    child.on('error', () => resolve(-1))
+    child.on('close', resolve)
+  })
+  const lastLine = said.trim().split('\n').at(-1)
+  if (code !== 0) throw new StepFailed(`${otherwise}${lastLine ? `: ${lastLine}` : ''}.`)
+}
+
+if (import.meta.main) {
+  const build = await ensureTensorFlow({ log: (line) => console.log(line) })
+  console.log(build.reason)
+  process.exitCode = build.built ? 0 : 1
+}

@@ -1,0 +1,28 @@
+// Which TensorFlow library the native backend is built on, and which of its files are needed.
+// The wheel is used as a zip file only: no Python package is installed, and any Python 3 with pip can fetch it.
+
+/** The pinned wheel. `tag` forces the same file whatever Python is here. */
+export const WHEEL = {
+  package: 'tensorflow-cpu',
+  version: '2.18.1',
+  sha256: '810c75d7149d2da0cb2092187817b0dcabb80728ca9f9cf3a61f3f42fadd1298',
+  megabytes: 230,
+  tag: ['--implementation', 'cp', '--python-version', '3.11', '--platform', 'manylinux2014_x86_64'],
+} as const
+
+/** Shared libraries inside the wheel, and the second name under which the linker looks for each. */
+export const LIBRARIES = [
+  { member: 'tensorflow/libtensorflow_cc.so.2', link: 'libtensorflow.so' },
+  { member: 'tensorflow/libtensorflow_framework.so.2', link: 'libtensorflow_framework.so' },
+] as const
+
+/** Folders of the wheel whose headers the addon includes, directly or not. */
+export const HEADER_FOLDERS = [
+  'tensorflow/include/tensorflow/c/',
+  'tensorflow/include/tensorflow/core/platform/',
+  'tensorflow/include/tsl/',
+  'tensorflow/include/xla/tsl/',
+] as const
+
+/** Folder name of one build in the user's cache: version and checksum, so that a new pin never meets an old build. */
+export const BUILD_NAME = `${WHEEL.version}-${WHEEL.sha256.slice(0, 8)}`

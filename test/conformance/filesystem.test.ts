@@ -1,0 +1,14 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openFilesystemStore } from '#transport/filesystem.ts'
+import { createGrantedTransfers } from '#transport/granted.ts'
+import { objectStoreConformance } from './object-store.ts'
+
+objectStoreConformance('filesystem', async () => {
+  const scratch = await mkdtemp(join(tmpdir(), 'fedsam-folder-'))
+  const another = () => openFilesystemStore({ folder: join(scratch, 'store') })
+  const close = () => rm(scratch, { recursive: true })
+  const largest = 5 * 1024 ** 3 + 1
+  return { store: await another(), transfers: createGrantedTransfers(), another, scratch, largest, close }
+})

@@ -1,0 +1,23 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startS3 } from '#scripts/servers.ts'
+import { createGrantedTransfers } from '#transport/granted.ts'
+import { openS3Store } from '#transport/s3.ts'
+import { objectStoreConformance } from './object-store.ts'
+
+objectStoreConformance('S3 (versitygw)', async () => {
+  const scratch = await mkdtemp(join(tmpdir(), 'fedsam-s3-'))
+  const server = await startS3({ folder: join(scratch, 'server'), bucket: 'fedsam', log: console.log })
+  const credentials = { accessKeyId: server.accessKey, secretAccessKey: server.secretKey }
+  const open = () =>
+    openS3Store({ bucket: 'fedsam', prefix: 'runs/one', endpoint: server.endpoint, credentials })
+  const store = open()
+  const close = async () => {
+    await store.close()
+    await server.stop()
+    await rm(scratch, { recursive: true })
+  }
+  const largest = 5 * 1024 ** 3 + 1
+  return { store, transfers: createGrantedTransfers(), another: async () => open(), scratch, largest, close }
+})

@@ -1,0 +1,298 @@
+// Accepting and rejecting jobs for every rule of the CRD, as data, so that the same cases run through the command line's
+// evaluator and through a real API server. test/crd-rules.test.ts fails where a rule has no cases.
+
+/** A job, as changes to the smallest valid one; with `old`, a change of a job that was stored as `old`. */
+export interface JobCase {
+  readonly name?: string
+  readonly spec?: Readonly<Record<string, unknown>>
+  readonly status?: Readonly<Record<string, unknown>>
+  readonly old?: Omit<JobCase, 'old'>
+}
+
+/** The cases of one rule. */
+export interface RuleCases {
+  /** The field that the rule blames; "[]" stands for any index. */
+  readonly at: string
+  /** A part of the rule's message that no other rule for this field has. */
+  readonly says: string
+  readonly accepts: readonly JobCase[]
+  readonly rejects: readonly JobCase[]
+}
+
+/** The object that a case stands for. */
+export function jobOf({ name = 'job', spec = {}, status }: JobCase): Readonly<Record<string, unknown>> {
+  return {
+    apiVersion: 'fedsam.dev/v1alpha1',
+    kind: 'FederatedJob',
+    metadata: { name },
+    spec: { partitions: PAIR, ...spec },
+    ...(status ? { status } : {}),
+  }
+}
+
+const PAIR = [{ name: 'a' }, { name: 'b' }]
+const TRIO = [...PAIR, { name: 'c' }]
+const S3 = { s3: { bucket: 'one' } }
+const NATS = { nats: {} }
+const BEST = { bestBy: { metric: 'dice' } }
+const RESUME = { prefix: 's3://bucket/run', round: 3 }
+const TEXT_COCO = { layout: 'COCO', annotationsFile: 'instances.json' }
+
+/** One partition beside "b". */
+const first = (partition: object) => ({ spec: { partitions: [{ name: 'a', ...partition }, { name: 'b' }] } })
+const trainer = (fields: object) => ({ spec: { trainer: fields } })
+const strategy = (fields: object) => ({ spec: { strategy: fields } })
+
+/** A field that never changes: both values are valid ones. */
+function immutable(field: string, value: unknown, other: unknown): RuleCases {
+  return {
+    at: `spec.${field}`,
+    says: 'cannot be changed',
+    accepts: [{ spec: { [field]: value }, old: { spec: { [field]: value } } }, { spec: { [field]: other } }],
+    rejects: [{ spec: { [field]: other }, old: { spec: { [field]: value } } }],
+  }
+}
+
+/** A field that is either there from the beginning or never. */
+function settled(field: string, value: unknown): RuleCases {
+  return {
+    at: `spec.${field}`,
+    says: 'cannot be added or removed',
+    accepts: [{ spec: { [field]: value }, old: { spec: { [field]: value } } }, { old: {} }],
+    rejects: [
+      { spec: { [field]: value }, old: {} },
+      { spec: {}, old: { spec: { [field]: value } } },
+    ],
+  }
+}
+
+/** A parameter object that belongs to one type of its union. */
+function owned(union: 'strategy' | 'trainer', type: string, field: string, other: object): RuleCases {
+  const value =
+    field === 'layers' ? { model: { uri: 'models/m' } } : field === 'command' ? { command: ['run'] } : {}
+  return {
+    at: `spec.${union}.${field}`,
+    says: `is set, but type is another ${union}`,
+    accepts: [{ spec: { [union]: { type, [field]: value } } }],
+    rejects: [{ spec: { [union]: { ...other, [field]: value } } }],
+  }
+}
+
+function uris(at: string, set: (uri: string) => JobCase): RuleCases[] {
+  return [
+    {
+      at,
+      says: 'has an unknown scheme',
+      accepts: ['models/sam', '/models/sam', 'hf://a/b', 's3://bucket/sam'].map(set),
+      rejects: ['https://example.org/sam', 'file:///models/sam'].map(set),
+    },
+    {
+      at,
+      says: 'is not of the form hf://',
+      accepts: ['hf://facebook/sam-vit-base', 'hf://facebook/sam-vit-base@refs/pr/1'].map(set),
+      rejects: ['hf://sam', 'hf://a/b/c', 'hf://a/b@', 'hf:///b'].map(set),
+    },
+    {
+      at,
+      says: 'is not of the form s3://',
+      accepts: ['s3://bucket', 's3://bucket/deep/prefix'].map(set),
+      rejects: ['s3://', 's3://B/x', 's3:///x'].map(set),
+    },
+  ]
+}
+
+export const RULE_CASES: readonly RuleCases[] = [
+  {
+    at: 'spec.partitions',
+    says: 'too long for its worker',
+    accepts: [{ name: 'j'.repeat(51), spec: { partitions: [{ name: 'abcd' }, { name: 'b' }] } }],
+    rejects: [{ name: 'j'.repeat(51), spec: { partitions: [{ name: 'abcde' }, { name: 'b' }] } }],
+  },
+  {
+    at: 'spec.strategy.minFitClients',
+    says: 'above the number of partitions that train',
+    accepts: [strategy({ minFitClients: 2 }), { spec: { partitions: TRIO, strategy: { minFitClients: 3 } } }],
+    rejects: [
+      strategy({ minFitClients: 3 }),
+      { spec: { partitions: [...PAIR, { name: 'c', train: false }], strategy: { minFitClients: 3 } } },
+    ],
+  },
+  {
+    at: 'spec.strategy.minAvailableClients',
+    says: 'above the number of partitions that train',
+    accepts: [
+      { spec: { partitions: [{ name: 'a' }], strategy: { minFitClients: 1, minAvailableClients: 1 } } },
+    ],
+    rejects: [strategy({ minAvailableClients: 3 })],
+  },
+  {
+    at: 'spec.round.quorum',
+    says: 'above the largest cohort',
+    accepts: [
+      { spec: { round: { quorum: 2 } } },
+      { spec: { partitions: TRIO, round: { quorum: 3 } } },
+      { spec: { partitions: TRIO, round: { quorum: 2 }, strategy: { fractionFit: 0.1 } } },
+    ],
+    rejects: [
+      { spec: { round: { quorum: 3 } } },
+      { spec: { partitions: TRIO, round: { quorum: 3 }, strategy: { fractionFit: 0.9 } } },
+    ],
+  },
+  {
+    at: 'spec.evaluation',
+    says: 'nobody would evaluate',
+    accepts: [{ spec: { evaluation: BEST } }, strategy({ fractionEvaluate: 0 })],
+    rejects: [{ spec: { evaluation: BEST, strategy: { fractionEvaluate: 0 } } }],
+  },
+  {
+    at: 'spec.model.initialParameters',
+    says: 'together with resumeFrom',
+    accepts: [
+      { spec: { model: { initialParameters: 'start.safetensors' } } },
+      { spec: { resumeFrom: RESUME } },
+      { spec: { model: { initialParameters: 'start.safetensors' }, resumeFrom: null } },
+    ],
+    rejects: [{ spec: { model: { initialParameters: 'start.safetensors' }, resumeFrom: RESUME } }],
+  },
+  settled('storage', S3),
+  settled('messaging', NATS),
+  settled('evaluation', BEST),
+  immutable('activeDeadlineSeconds', 60, 61),
+  immutable('resumeFrom', RESUME, { ...RESUME, round: 4 }),
+  {
+    at: 'spec.rounds',
+    says: 'can only be raised',
+    accepts: [
+      { spec: { rounds: 11 }, old: {} },
+      { spec: { rounds: 5 }, old: { spec: { rounds: 5 } } },
+    ],
+    rejects: [{ spec: { rounds: 9 }, old: {} }],
+  },
+  immutable('seed', 1, 2),
+  immutable('managedBy', '', 'kueue.x-k8s.io/multikueue'),
+  immutable(
+    'strategy',
+    { type: 'FedAdam', fedAdam: { eta: 0.1 } },
+    { type: 'FedAdam', fedAdam: { eta: 0.2 } },
+  ),
+  owned('strategy', 'FedAvgM', 'fedAvgM', {}),
+  owned('strategy', 'FedAdam', 'fedAdam', { type: 'FedYogi' }),
+  owned('strategy', 'FedYogi', 'fedYogi', { type: 'FedAdam' }),
+  owned('strategy', 'FedAdagrad', 'fedAdagrad', {}),
+  owned('strategy', 'FedTrimmedAvg', 'fedTrimmedAvg', { type: 'FedMedian' }),
+  {
+    at: 'spec.round.graceSeconds',
+    says: 'longer than deadlineSeconds',
+    accepts: [{ spec: { round: { graceSeconds: 3600 } } }, { spec: { round: { graceSeconds: null } } }],
+    rejects: [
+      { spec: { round: { graceSeconds: 3601 } } },
+      { spec: { round: { graceSeconds: 11, deadlineSeconds: 10 } } },
+    ],
+  },
+  immutable('trainer', { segmentAnything: { epochs: 1 } }, { segmentAnything: { epochs: 2 } }),
+  owned('trainer', 'SegmentAnything', 'segmentAnything', { type: 'Layers', layers: { model: { uri: 'm' } } }),
+  owned('trainer', 'Layers', 'layers', {}),
+  owned('trainer', 'Command', 'command', {}),
+  {
+    at: 'spec.trainer.layers',
+    says: 'is missing for a trainer of type Layers',
+    accepts: [trainer({ type: 'Layers', layers: { model: { uri: 'models/digits' } } })],
+    rejects: [trainer({ type: 'Layers' })],
+  },
+  {
+    at: 'spec.trainer.command',
+    says: 'names no program',
+    accepts: [
+      trainer({ type: 'Command', command: { image: 'registry.example/trainer:1' } }),
+      trainer({ type: 'Command', command: { command: ['python', '-m', 'trainer'] } }),
+    ],
+    rejects: [trainer({ type: 'Command' }), trainer({ type: 'Command', command: { args: ['-v'] } })],
+  },
+  {
+    at: 'spec.trainer.config',
+    says: 'sets server_round',
+    accepts: [trainer({ config: { server_rounds: '1' } })],
+    rejects: [trainer({ config: { server_round: '1' } })],
+  },
+  ...uris('spec.trainer.segmentAnything.checkpoint.uri', (uri) =>
+    trainer({ segmentAnything: { checkpoint: { uri } } }),
+  ),
+  ...uris('spec.trainer.layers.model.uri', (uri) => trainer({ type: 'Layers', layers: { model: { uri } } })),
+  {
+    at: 'spec.partitions[].source',
+    says: 'for an external partition',
+    accepts: [first({ external: {} }), first({ external: null, source: { s3: { uri: 's3://bucket/a' } } })],
+    rejects: [first({ external: {}, source: { s3: { uri: 's3://bucket/a' } } })],
+  },
+  {
+    at: 'spec.partitions[].dataset.annotationsFile',
+    says: 'is missing for layout COCO',
+    accepts: [first({ dataset: TEXT_COCO })],
+    rejects: [first({ dataset: { layout: 'COCO' } })],
+  },
+  {
+    at: 'spec.partitions[].dataset.annotationsFile',
+    says: 'is only for layout COCO',
+    accepts: [first({ dataset: { layout: 'Folders', annotationsFile: '' } })],
+    rejects: [first({ dataset: { annotationsFile: 'instances.json' } })],
+  },
+  {
+    at: 'spec.partitions[].source',
+    says: 'exactly one of',
+    accepts: [
+      first({ source: { persistentVolumeClaim: { claimName: 'a' } } }),
+      first({ source: { s3: { uri: 's3://bucket/a' } } }),
+    ],
+    rejects: [
+      first({ source: {} }),
+      first({ source: { persistentVolumeClaim: { claimName: 'a' }, s3: { uri: 's3://bucket/a' } } }),
+    ],
+  },
+  immutable('workers', { template: { spec: { priority: 1 } } }, { template: { spec: { priority: 2 } } }),
+  immutable('coordinator', {}, { memoryBytes: 1e9 }),
+  immutable('storage', S3, { s3: { bucket: 'two' } }),
+  immutable('messaging', NATS, { nats: { url: 'nats://other:4222' } }),
+  immutable('model', {}, { initialParameters: 'start.safetensors' }),
+  immutable('evaluation', BEST, { bestBy: { metric: 'iou' } }),
+  {
+    at: 'spec.evaluation.stopWhen.mode',
+    says: 'differs from bestBy.mode',
+    accepts: [
+      { spec: { evaluation: { ...BEST, stopWhen: { metric: 'loss', mode: 'Min', patience: 3 } } } },
+      { spec: { evaluation: { ...BEST, stopWhen: { metric: 'dice', target: 0.9 } } } },
+    ],
+    rejects: [{ spec: { evaluation: { ...BEST, stopWhen: { metric: 'dice', mode: 'Min', patience: 3 } } } }],
+  },
+  {
+    at: 'spec.evaluation.stopWhen',
+    says: 'neither patience nor target',
+    accepts: [{ spec: { evaluation: { stopWhen: { metric: 'dice', patience: 3 } } } }],
+    rejects: [{ spec: { evaluation: { stopWhen: { metric: 'dice' } } } }],
+  },
+  immutable('output', {}, { fullCheckpoint: true }),
+  immutable('startDeadlineSeconds', 60, 61),
+  {
+    at: 'status.training.epoch',
+    says: 'below the epoch',
+    accepts: [training({ epoch: 3 }, { epoch: 2 }), training({ epoch: 1, uid: 'other' }, { epoch: 2 })],
+    rejects: [training({ epoch: 1 }, { epoch: 2 })],
+  },
+  {
+    at: 'status.training.round',
+    says: 'goes back behind',
+    accepts: [
+      training({ round: 2, attempt: 1 }, { round: 1, attempt: 4 }),
+      training({ round: 2, attempt: 2 }, { round: 2, attempt: 1 }),
+      training({ round: 1 }, { round: 2, uid: 'other' }),
+    ],
+    rejects: [
+      training({ round: 1, attempt: 4 }, { round: 2, attempt: 1 }),
+      training({ attempt: 1 }, { attempt: 2 }),
+    ],
+  },
+]
+
+function training(now: object, before: object): JobCase {
+  const status = (fields: object) => ({ training: { uid: 'one', epoch: 2, round: 3, attempt: 3, ...fields } })
+  return { status: status(now), old: { status: status(before) } }
+}

@@ -1,0 +1,54 @@
+// Streams of bytes whose length was promised: counted, gathered, or regrouped into blocks of equal size.
+// Promises: a stream that ends early or goes on too long throws RangeError before its consumer believes it complete.
+
+/** Passes the chunks on; throws RangeError when they are not `size` bytes in all. */
+export async function* exactly(
+  key: string,
+  size: number,
+  chunks: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  let seen = 0
+  for await (const chunk of chunks) {
+    seen += chunk.byteLength
+    if (seen > size) throw new RangeError(`the body of ${key} is longer than the ${size} bytes announced`)
+    yield chunk
+  }
+  if (seen < size) throw new RangeError(`the body of ${key} ended after ${seen} of ${size} bytes`)
+}
+
+/** All of it in one buffer of its own. */
+export async function gather(
+  key: string,
+  size: number,
+  chunks: AsyncIterable<Uint8Array>,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const body = new Uint8Array(size)
+  let offset = 0
+  for await (const chunk of exactly(key, size, chunks)) {
+    body.set(chunk, offset)
+    offset += chunk.byteLength
+  }
+  return body
+}
+
+/** Regroups into fresh buffers of `blockSize` bytes, the last one shorter. */
+export async function* blocks(
+  chunks: AsyncIterable<Uint8Array>,
+  blockSize: number,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  let block = new Uint8Array(blockSize)
+  let filled = 0
+  for await (const chunk of chunks) {
+    for (let from = 0; from < chunk.byteLength; ) {
+      const taken = chunk.subarray(from, from + blockSize - filled)
+      block.set(taken, filled)
+      from += taken.byteLength
+      filled += taken.byteLength
+      if (filled < blockSize) continue
+      yield block
+      block = new Uint8Array(blockSize)
+      filled = 0
+    }
+  }
+  if (filled > 0) yield block.subarray(0, filled)
+}

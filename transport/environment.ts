@@ -1,0 +1,53 @@
+// Where a program finds its store and its bus: read from the environment, all errors at once. Credentials are never read here:
+// the AWS SDK's own chain (AWS_*) and the files that NATS settings name have them.
+import { FedsamError } from '#protocol/errors.ts'
+import type { NatsOptions } from './nats.ts'
+import type { S3Options } from './s3-client.ts'
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** The variables of the list that are missing or empty are named in one InvalidJob error. */
+export function requireVariables<K extends string>(env: Environment, names: readonly K[]): Record<K, string> {
+  const missing = names.filter((name) => (env[name] ?? '') === '')
+  if (missing.length > 0) {
+    throw new FedsamError('InvalidJob', `environment variables are missing: ${missing.join(', ')}`, {
+      remedy: 'the operator and fedsam run set them; docs/programs.md lists them',
+    })
+  }
+  return Object.fromEntries(names.map((name) => [name, env[name]!])) as Record<K, string>
+}
+
+/** FEDSAM_S3_BUCKET, FEDSAM_S3_PREFIX, FEDSAM_S3_ENDPOINT, FEDSAM_S3_REGION, FEDSAM_S3_FORCE_PATH_STYLE (true or false). */
+export function s3Options(env: Environment): S3Options {
+  const { FEDSAM_S3_BUCKET: bucket } = requireVariables(env, ['FEDSAM_S3_BUCKET'])
+  const { FEDSAM_S3_ENDPOINT: endpoint, FEDSAM_S3_REGION: region, FEDSAM_S3_FORCE_PATH_STYLE: style } = env
+  return {
+    bucket,
+    prefix: env.FEDSAM_S3_PREFIX ?? '',
+    ...(endpoint ? { endpoint } : {}),
+    ...(region ? { region } : {}),
+    ...(style ? { forcePathStyle: style === 'true' } : {}),
+  }
+}
+
+/** FEDSAM_NATS_URL; FEDSAM_NATS_CREDS names a credentials file; FEDSAM_NATS_CA, _CERT and _KEY name TLS files. */
+export function natsOptions(env: Environment, name: string): NatsOptions {
+  const { FEDSAM_NATS_URL: url } = requireVariables(env, ['FEDSAM_NATS_URL'])
+  const {
+    FEDSAM_NATS_CREDS: credsFile,
+    FEDSAM_NATS_CA: caFile,
+    FEDSAM_NATS_CERT: certFile,
+    FEDSAM_NATS_KEY: keyFile,
+  } = env
+  const tls = {
+    ...(caFile ? { caFile } : {}),
+    ...(certFile ? { certFile } : {}),
+    ...(keyFile ? { keyFile } : {}),
+  }
+  return {
+    url,
+    name,
+    ...(credsFile ? { credentials: { credsFile } } : {}),
+    ...(Object.keys(tls).length > 0 ? { tls } : {}),
+  }
+}

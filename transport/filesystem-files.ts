@@ -1,0 +1,145 @@
+// The files under a filesystem store: how one is written whole or not at all, and how a range of one is read.
+// Promises: an object appears by link(2) from a complete temporary file, which fails where the name is taken; with
+// `durable`, data and directory entry are on the disk before a write is reported. A crash leaves temporary files only.
+// They lie in ".store~" below the root: "~" is in no key.
+
+import { type FileHandle, link, mkdir, open, unlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { FedsamError } from '#protocol/errors.ts'
+import { rangeWithin } from './key.ts'
+import type { ByteRange, Written } from './ports.ts'
+
+export interface Folder {
+  /** Absolute path. */
+  readonly root: string
+  readonly durable: boolean
+}
+
+export const pathOf = (folder: Folder, key: string): string => join(folder.root, key)
+export const internalPath = (folder: Folder, ...names: string[]): string =>
+  join(folder.root, '.store~', ...names)
+
+/** Undefined where the system answers with one of these codes ("ENOENT"). */
+export async function unless<Result>(
+  codes: readonly string[],
+  doing: Promise<Result>,
+): Promise<Result | undefined> {
+  try {
+    return await doing
+  } catch (error) {
+    if (codes.includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
+    throw error
+  }
+}
+
+/** What reading says of a key that holds nothing: no such file, or a file where the key wants a folder. */
+export const ABSENT = ['ENOENT', 'ENOTDIR'] as const
+
+/** Runs something on the folder's files; what the system refuses becomes a FedsamError. */
+export async function guarded<Result>(folder: Folder, doing: Promise<Result>): Promise<Result> {
+  try {
+    return await doing
+  } catch (cause) {
+    const { code, syscall, message } = cause as NodeJS.ErrnoException
+    if (!code || !syscall) throw cause
+    const said = `folder ${folder.root}: ${message}`
+    if (syscall === 'link' && code !== 'ENOSPC' && code !== 'EIO') {
+      throw new FedsamError('StorageUnsuitable', said, { cause, remedy: 'use a file system with hard links' })
+    }
+    const remedy = code === 'ENOSPC' ? 'free some space on the disk' : 'check that the folder can be written'
+    throw new FedsamError('StorageUnreachable', said, { cause, remedy })
+  }
+}
+
+/** Writes the chunks into a new file outside of the keys' space and returns its path; nothing is left when it throws. */
+export async function writeTemporary(
+  folder: Folder,
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<string> {
+  const path = internalPath(folder, 'temporary', crypto.randomUUID())
+  const handle = await guarded(folder, openNew(path))
+  try {
+    for await (const chunk of chunks) await guarded(folder, writeFully(handle, chunk))
+    if (folder.durable) await guarded(folder, handle.datasync())
+    await handle.close()
+    return path
+  } catch (error) {
+    await handle.close().catch(() => {})
+    await unlink(path).catch(() => {})
+    throw error
+  }
+}
+
+async function openNew(path: string): Promise<FileHandle> {
+  const handle = await unless(['ENOENT'], open(path, 'wx'))
+  if (handle) return handle
+  await mkdir(dirname(path), { recursive: true })
+  return open(path, 'wx')
+}
+
+/** FileHandle.writeFile does the same in steps of 512 KiB: three times as slow. */
+async function writeFully(handle: FileHandle, chunk: Uint8Array): Promise<void> {
+  for (let at = 0; at < chunk.byteLength; ) {
+    const { bytesWritten } = await handle.write(chunk, at, Math.min(chunk.byteLength - at, 2 ** 30))
+    at += bytesWritten
+  }
+}
+
+/** Gives a complete temporary file its key, unless the key is taken. The temporary file is gone afterwards. */
+export async function publish(folder: Folder, temporary: string, key: string): Promise<Written> {
+  const path = pathOf(folder, key)
+  try {
+    const created = await guarded(folder, unless(['EEXIST'], linkInto(folder, temporary, path)))
+    if (created && folder.durable) await guarded(folder, syncFolder(dirname(path)))
+    return created ? 'Created' : 'Exists'
+  } finally {
+    await unlink(temporary).catch(() => {})
+  }
+}
+
+/** The key's folder is made when it is missing; a deletion beside us may take it away again in between. */
+async function linkInto(folder: Folder, temporary: string, path: string): Promise<true> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await link(temporary, path)
+      return true
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt > 20) throw error
+    }
+    const first = await mkdir(dirname(path), { recursive: true })
+    if (first && folder.durable) await syncNewFolders(first, dirname(path))
+  }
+}
+
+async function syncNewFolders(first: string, last: string): Promise<void> {
+  for (let at = last; at.length >= first.length; at = dirname(at)) await syncFolder(dirname(at))
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, 'r')
+  await handle.sync().finally(() => handle.close())
+}
+
+/** The file's bytes, or the range of them; undefined where there is no such file. */
+export async function readWithin(folder: Folder, key: string, range?: ByteRange) {
+  const handle = await guarded(folder, unless(ABSENT, open(pathOf(folder, key), 'r')))
+  if (!handle) return undefined
+  try {
+    const found = await handle.stat()
+    if (!found.isFile()) return undefined
+    const { offset, length } = rangeWithin(key, found.size, range)
+    return await guarded(folder, readFully(handle, offset, length))
+  } finally {
+    await handle.close()
+  }
+}
+
+async function readFully(handle: FileHandle, offset: number, length: number): Promise<Uint8Array> {
+  const body = new Uint8Array(length)
+  for (let at = 0; at < length; ) {
+    const { bytesRead } = await handle.read(body, at, Math.min(length - at, 2 ** 30), offset + at)
+    if (bytesRead === 0) throw new RangeError(`a file ended ${length - at} bytes before its length`)
+    at += bytesRead
+  }
+  return body
+}

@@ -1,0 +1,124 @@
+// One bucket and prefix of an S3 service: the SDK's client, configured for any S3, and its errors in our terms.
+// Promises: every call ends, after bounded retries; what fails then is a FedsamError that says what to do.
+// Checksums are those of SigV4 (the SDK's newer default headers are refused by some services).
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { S3Client } from '@aws-sdk/client-s3'
+import { FedsamError } from '#protocol/errors.ts'
+
+export interface S3Options {
+  readonly bucket: string
+  /** Every key lies below it; '' is the whole bucket. */
+  readonly prefix: string
+  /** Of a service other than AWS, with or without a port: "http://127.0.0.1:7070". */
+  readonly endpoint?: string
+  readonly region?: string
+  /** Address the bucket in the path and not in the host name; the default for an own endpoint. */
+  readonly forcePathStyle?: boolean
+  /** Without them the SDK's default chain: environment, files, web identity, instance roles. */
+  readonly credentials?: {
+    readonly accessKeyId: string
+    readonly secretAccessKey: string
+    readonly sessionToken?: string
+  }
+  /** How often a request is sent before StorageUnreachable; the waits between double. */
+  readonly attempts?: number
+}
+
+export interface Bucket {
+  readonly client: S3Client
+  readonly name: string
+  readonly description: string
+  readonly attempts: number
+  /** The key inside of the bucket. */
+  at(key: string): { readonly Bucket: string; readonly Key: string }
+}
+
+/** Connects to nothing yet. */
+export function openBucket(options: S3Options): Bucket {
+  const prefix = options.prefix.split('/').filter(Boolean).join('/')
+  const { bucket, endpoint, region, credentials } = options
+  const attempts = options.attempts ?? 5
+  const agent = { keepAlive: true, maxSockets: 128 }
+  const client = new S3Client({
+    ...(endpoint ? { endpoint, region: region ?? 'us-east-1' } : region ? { region } : {}),
+    ...(credentials ? { credentials } : {}),
+    forcePathStyle: options.forcePathStyle ?? endpoint !== undefined,
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    // One round trip less for bodies of a few megabytes; a refused one costs its bytes.
+    expectContinueHeader: 64 * 1024 * 1024,
+    maxAttempts: attempts,
+    cacheMiddleware: true,
+    requestHandler: { connectionTimeout: 5000, socketTimeout: 60_000, httpAgent: agent, httpsAgent: agent },
+  })
+  return {
+    client,
+    name: bucket,
+    description: `s3://${bucket}/${prefix}`,
+    attempts,
+    at: (key) => ({ Bucket: bucket, Key: prefix ? `${prefix}/${key}` : key }),
+  }
+}
+
+interface S3Failure extends Error {
+  readonly $metadata?: { readonly httpStatusCode?: number }
+}
+
+/** The HTTP status of an answer that the SDK threw; undefined where no answer came. */
+export function statusOf(error: unknown): number | undefined {
+  return (error as S3Failure | undefined)?.$metadata?.httpStatusCode
+}
+
+/** The answer, or what `answers` makes of the error of this name or status; all others become FedsamErrors. */
+export async function ask<Result, Other = never>(
+  bucket: Bucket,
+  asking: Promise<Result>,
+  answers: Readonly<Record<string, () => Other | Promise<Other>>> = {},
+): Promise<Result | Other> {
+  try {
+    return await asking
+  } catch (error) {
+    const { name } = error as Error
+    const answer = answers[name] ?? answers[String(statusOf(error))]
+    if (answer) return answer()
+    throw failureOf(bucket, error)
+  }
+}
+
+/** 409 says that another conditional write of the key is under way: asked again until that one is decided. */
+export async function untilDecided<Result>(bucket: Bucket, write: () => Promise<Result>): Promise<Result> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await write()
+    } catch (error) {
+      if (statusOf(error) !== 409 || attempt > 3 * bucket.attempts) throw error
+    }
+    await sleep(20 * attempt)
+  }
+}
+
+const FORBIDDEN =
+  'check the credentials; they need GetObject, PutObject, DeleteObject, AbortMultipartUpload, ListMultipartUploadParts ' +
+  'and ListBucket (without the last a missing object reads as forbidden)'
+
+function failureOf(bucket: Bucket, error: unknown): Error {
+  if (error instanceof FedsamError || error instanceof RangeError) return error
+  const { name, message } = error as Error
+  const status = statusOf(error)
+  const said = `${bucket.description}: ${name}${message && message !== name ? `: ${message}` : ''}`
+  if (status === 501) {
+    const remedy = 'use a service that supports conditional writes (If-None-Match)'
+    return new FedsamError('StorageUnsuitable', said, { cause: error, remedy })
+  }
+  return new FedsamError('StorageUnreachable', said, { cause: error, remedy: remedyFor(name, status) })
+}
+
+function remedyFor(name: string, status: number | undefined): string {
+  if (name === 'NoSuchBucket') return 'create the bucket, or correct its name'
+  if (name === 'CredentialsProviderError')
+    return 'give credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role'
+  if (status === 401 || status === 403) return FORBIDDEN
+  if (status === undefined) return 'check the endpoint and that it can be reached from here'
+  return 'check the service; the run goes on from its record once it answers'
+}

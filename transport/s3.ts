@@ -1,0 +1,131 @@
+// An object store in an S3 bucket: AWS, versitygw, or any service that honours If-None-Match.
+// Promises: all of ports.ts; one request for a small object; large ones in parts, a few in flight, in bounded memory.
+// Whether the service keeps its promises is the matter of probe.ts.
+
+import type { Readable } from 'node:stream'
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  type GetObjectCommandOutput,
+  HeadObjectCommand,
+  PutObjectCommand,
+} from '@aws-sdk/client-s3'
+import { FedsamError } from '#protocol/errors.ts'
+import { gather } from './chunks.ts'
+import { beyondEnd, checkKey, checkRange, rangeWithin } from './key.ts'
+import type { ByteRange, ObjectStore, Written } from './ports.ts'
+import { ask, type Bucket, openBucket, type S3Options, untilDecided } from './s3-client.ts'
+import { grantsOf } from './s3-grants.ts'
+import { uploadsOf, writeInParts } from './s3-uploads.ts'
+
+/** Up to here an object is written by one request, from memory. */
+const LARGE = 8 * 1024 * 1024
+
+/** Opens the store without asking the service anything; probeStore says whether it will do. */
+export function openS3Store(options: S3Options): ObjectStore {
+  const bucket = openBucket(options)
+  return {
+    description: bucket.description,
+    ...objectsOf(bucket),
+    ...uploadsOf(bucket),
+    ...grantsOf(bucket),
+    async close() {
+      bucket.client.destroy()
+    },
+  }
+}
+
+function objectsOf(bucket: Bucket) {
+  const size = async (key: string) => {
+    const asking = bucket.client.send(new HeadObjectCommand(bucket.at(checkKey(key))))
+    const found = await ask(bucket, asking, { NotFound: () => undefined, NoSuchKey: () => undefined })
+    return found?.ContentLength
+  }
+  return {
+    size,
+    async get(key: string, range?: ByteRange) {
+      if (range) checkRange(checkKey(key), range)
+      if (range?.length !== 0) return getObject(bucket, checkKey(key), range)
+      const whole = await size(key) // S3 cannot say "no bytes"
+      if (whole !== undefined) rangeWithin(key, whole, range)
+      return whole === undefined ? undefined : new Uint8Array(0)
+    },
+    async put(key: string, body: Uint8Array) {
+      return putObject(bucket, checkKey(key), body)
+    },
+    async write(key: string, size: number, chunks: AsyncIterable<Uint8Array>) {
+      checkKey(key)
+      if (size > LARGE) return writeInParts(bucket, { key, size, chunks })
+      return putObject(bucket, key, await gather(key, size, chunks))
+    },
+    async delete(key: string) {
+      const asking = bucket.client.send(new DeleteObjectCommand(bucket.at(checkKey(key))))
+      await ask(bucket, asking, { NoSuchKey: () => undefined })
+    },
+  }
+}
+
+async function putObject(bucket: Bucket, key: string, body: Uint8Array): Promise<Written> {
+  const put = () =>
+    bucket.client.send(new PutObjectCommand({ ...bucket.at(key), Body: body, IfNoneMatch: '*' }))
+  const exists: () => Written = () => 'Exists'
+  const written = await ask(bucket, untilDecided(bucket, put), { 412: exists })
+  return written === 'Exists' ? 'Exists' : 'Created'
+}
+
+/** A connection that breaks within a body is not the SDK's to retry: the object is asked for again. */
+async function getObject(bucket: Bucket, key: string, range?: ByteRange): Promise<Uint8Array | undefined> {
+  const Range = range && `bytes=${range.offset}-${range.offset + range.length - 1}`
+  const command = new GetObjectCommand({ ...bucket.at(key), ...(Range ? { Range } : {}) })
+  for (let attempt = 1; ; attempt++) {
+    const found = await ask(bucket, bucket.client.send(command), {
+      NoSuchKey: () => undefined,
+      416: () => {
+        throw beyondEnd(key, range ?? { offset: 0, length: 0 })
+      },
+    })
+    if (!found) return undefined
+    const stream = found.Body as unknown as Readable
+    const length = expectedLength(bucket, key, { found, stream, range })
+    const body = await receive(stream, length).catch((error: Error) => error)
+    if (!(body instanceof Error)) return body
+    if (attempt >= bucket.attempts) return ask(bucket, Promise.reject(body))
+  }
+}
+
+interface Answer {
+  readonly found: GetObjectCommandOutput
+  readonly stream: Readable
+  readonly range: ByteRange | undefined
+}
+
+/** The length of the body to come; an answer that is not what was asked for is dropped before it is read. */
+function expectedLength(bucket: Bucket, key: string, { found, stream, range }: Answer): number {
+  const length = found.ContentLength
+  const drop = (error: Error): never => {
+    stream.destroy()
+    throw error
+  }
+  if (length === undefined || (range && !found.ContentRange)) {
+    const said = `${bucket.description}: reading ${key} was answered without ${range ? 'its range' : 'a length'}`
+    const remedy = 'use a service that supports ranged reads'
+    return drop(new FedsamError('StorageUnsuitable', said, { remedy }))
+  }
+  if (range && length !== range.length) return drop(beyondEnd(key, range))
+  return length
+}
+
+/** Copies what arrives into one buffer: half the memory of collecting chunks and joining them. */
+function receive(stream: Readable, length: number): Promise<Uint8Array> {
+  const body = new Uint8Array(length)
+  return new Promise((resolve, reject) => {
+    let offset = 0
+    stream.on('data', (chunk: Buffer) => {
+      if (offset + chunk.length <= length) body.set(chunk, offset)
+      offset += chunk.length
+    })
+    const broke = (why: string) => new Error(`the connection broke after ${offset} of ${length} bytes${why}`)
+    stream.once('error', (error) => reject(broke(`: ${error.message}`)))
+    stream.once('close', () => (offset === length ? resolve(body) : reject(broke(''))))
+  })
+}

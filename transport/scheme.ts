@@ -1,0 +1,18 @@
+// What one kind of grant URL needs to be redeemed: granted.ts chooses among these by the URL's scheme.
+// Implementations: memory.ts (memory:), filesystem-grants.ts (file:), granted-http.ts (http:, https:).
+
+import type { ByteRange, Grant, Written } from './ports.ts'
+
+/** The body of an object from some offset on. */
+export interface OpenBody {
+  /** The size of the whole object in bytes, whatever the offset. */
+  readonly size: number
+  readonly chunks: AsyncIterable<Uint8Array>
+}
+
+export interface GrantScheme {
+  read(grant: Grant, range?: ByteRange): Promise<Uint8Array>
+  /** Bodies end early where a connection breaks: whoever reads counts. */
+  open(grant: Grant, from: number): Promise<OpenBody>
+  write(grant: Grant, body: Uint8Array): Promise<Written>
+}

@@ -1,0 +1,83 @@
+// The words of this folder: what a data set's specification says, what a listing finds, and what can be wrong with it.
+// Types only; listing.ts finds the entries, preflight.ts judges them, samples.ts loads them.
+import { FedsamError } from '#protocol/errors.ts'
+
+/** A partition's `dataset`, with defaults filled in. */
+export interface DatasetSpec {
+  /** As the user wrote it: for messages. The folder itself is passed beside it. */
+  readonly root: string
+  readonly layout: 'Folders' | 'COCO'
+  readonly imageSubfolder: string
+  readonly annotationSubfolder: string
+  readonly annotationsFile: string
+  /** Mask values that are the object; empty: every non-zero one. */
+  readonly labels: readonly number[]
+  readonly groupPattern: string
+  readonly heldOutFraction: number
+}
+
+/** One thing that is wrong. `file` is relative to the root. Fatal ones keep the partition from training. */
+export interface Problem {
+  readonly file?: string
+  readonly field?: keyof DatasetSpec
+  readonly message: string
+  readonly remedy: string
+  readonly fatal: boolean
+}
+
+/** One outlined object of a COCO file: polygons [x1, y1, x2, y2, …], or runs down the columns, zeros first. */
+export type CocoRegion =
+  | { readonly kind: 'Polygons'; readonly polygons: readonly (readonly number[])[] }
+  | {
+      readonly kind: 'Runs'
+      readonly size: readonly [number, number]
+      readonly counts: string | readonly number[]
+    }
+
+export interface CocoObject {
+  readonly category: number
+  readonly region: CocoRegion
+}
+
+/** Where an image's mask comes from: a file of its own, or the objects that a COCO file outlines in it. */
+export type MaskSource =
+  | { readonly kind: 'File'; readonly file: string }
+  | {
+      readonly kind: 'Objects'
+      readonly file: string
+      readonly width: number
+      readonly height: number
+      readonly objects: readonly CocoObject[]
+    }
+
+/** An image and its mask. Files are relative to the root, with "/" between folders. */
+export interface Entry {
+  readonly stem: string
+  readonly image: string
+  readonly mask: MaskSource
+}
+
+/** What lies in a data set, sorted by stem in natural order. */
+export interface Listing {
+  readonly entries: readonly Entry[]
+  readonly unpairedImages: readonly string[]
+  readonly unpairedMasks: readonly string[]
+  readonly problems: readonly Problem[]
+}
+
+/** A mask as its file holds it: one value per pixel, [height, width]. */
+export interface LabelMap {
+  readonly width: number
+  readonly height: number
+  readonly values: Uint8Array | Uint16Array
+}
+
+/** A listing that found nothing but a reason. */
+export function emptyListing(problem: Problem): Listing {
+  return { entries: [], unpairedImages: [], unpairedMasks: [], problems: [problem] }
+}
+
+/** A file that cannot be used: `message` continues a sentence that begins with the file's name. */
+export function unusable(message: string, remedy: string, cause?: unknown): FedsamError {
+  return new FedsamError('BadData', message, { remedy, cause })
+}

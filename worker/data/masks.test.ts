@@ -1,0 +1,58 @@
+// Mask values arrive as they were saved, at every bit depth; anything ambiguous is refused.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import sharp from 'sharp'
+import { PALETTE, png, RGB } from './example-files.ts'
+import { decodeMask, selectLabels } from './masks.ts'
+
+test('values survive at every depth, grey or palette, with rows that do not fill their last byte', () => {
+  for (const depth of [1, 2, 4, 8, 16] as const) {
+    for (const colour of depth === 16 ? [0] : [0, PALETTE]) {
+      const top = Math.min(2 ** depth - 1, 300)
+      const samples = [0, 1, top, 1, 0, top, top, top, 0, 1, 1, 1, 0, 0, 1, 0, top, 0]
+      const map = decodeMask(png({ width: 9, samples, depth, colour }))
+      assert.deepEqual(
+        [map.width, map.height, [...map.values]],
+        [9, 2, samples],
+        `${depth} bits, colour type ${colour}`,
+      )
+    }
+  }
+})
+
+test('a colour file whose channels agree is grey', () => {
+  assert.deepEqual(
+    [...decodeMask(png({ width: 2, samples: [5, 5, 5, 0, 0, 0], colour: RGB })).values],
+    [5, 0],
+  )
+})
+
+test('labels select values; with none, every non-zero one is the object', () => {
+  const map = { width: 4, height: 1, values: Uint16Array.of(0, 1, 2, 700) }
+  assert.deepEqual([...selectLabels(map, [])], [0, 1, 1, 1])
+  assert.deepEqual([...selectLabels(map, [2])], [0, 0, 1, 0])
+  assert.deepEqual([...selectLabels(map, [700, 0])], [1, 0, 0, 1])
+})
+
+test('what has no unambiguous labels is refused with the reason', async () => {
+  const jpeg = await sharp(Buffer.alloc(64), { raw: { width: 8, height: 8, channels: 1 } })
+    .jpeg()
+    .toBuffer()
+  const noisy = png({ width: 64, samples: Array.from({ length: 4096 }, (_, i) => (i * i) % 251) })
+  const flipped = Buffer.from(noisy)
+  flipped[noisy.length - 40]! ^= 1
+  const cases: [Uint8Array, RegExp][] = [
+    [jpeg, /is a JPEG, whose lossy compression/],
+    [Buffer.from('BM'), /is not a PNG/],
+    [png({ width: 1, samples: [1, 2, 3], colour: RGB }), /is a colour picture/],
+    [
+      png({ width: 8, samples: [0, 1, 0, 1, 0, 1, 0, 1], depth: 1, interlaced: true }),
+      /is an interlaced PNG/,
+    ],
+    [noisy.subarray(0, noisy.length / 2), /cannot be read as PNG/],
+    [flipped, /cannot be read as PNG/],
+  ]
+  for (const [content, message] of cases) {
+    assert.throws(() => decodeMask(content), { code: 'BadData', message })
+  }
+})

@@ -1,0 +1,132 @@
+// The model's promises beyond golden numbers: no tensor is left behind, only named tensors move, batches and prompts do
+// not see each other, and every trainable part has the gradient that central differences give.
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { fromFloat32, toFloat32 } from '#protocol/half.ts'
+import { exchangedTensors, type TrainablePart } from '#protocol/segment-anything.ts'
+import { goldenFolder, largestDifference, readGolden } from '#test/fidelity/golden.ts'
+import { type BackendName, loadBackend, type TensorFlow } from '#worker/tensorflow/backend.ts'
+import { readCheckpoint } from './checkpoint.ts'
+import { createSegmentAnything, type SegmentAnything, type TrainingBatch } from './model.ts'
+import { freshOptimizerState } from './optimizer.ts'
+
+const inputs = readGolden('tiny-a', 'inputs')
+const checkpoint = await readCheckpoint(goldenFolder('tiny-a'))
+const NAMES = [...checkpoint.tensors.keys()]
+const pixels = inputs.values('pixel_values')
+const boxes = inputs.values('input_boxes')
+const truth = inputs.values('ground_truth_masks')
+
+let tf: TensorFlow
+let model: SegmentAnything
+let embeddings: Float32Array
+async function open(backend: BackendName): Promise<void> {
+  ;({ tf } = await loadBackend({ prefer: backend }))
+  model = createSegmentAnything(tf, checkpoint.config, checkpoint.tensors)
+  embeddings = await model.encodeImages(pixels, 2)
+}
+before(() => open('Wasm'))
+after(() => model.dispose())
+
+const training = (parts: TrainablePart[]) => {
+  const names = exchangedTensors(parts, NAMES)
+  const optimizer = { type: 'Adam' as const, learningRate: 1e-4 }
+  return { names, loss: 'DiceCE' as const, optimizer, state: freshOptimizerState() }
+}
+
+test('steps, predictions and a changed model leave no tensor behind', async () => {
+  const batch = { images: 2, embeddings, boxes, truth }
+  const decoder = training(['MaskDecoder'])
+  const round = async () => {
+    await model.trainStep(batch, decoder)
+    await model.predict({ images: 2, embeddings, boxes, multimask: true })
+    await model.encodeImages(pixels, 2)
+    model.setTensors(model.getTensors(decoder.names))
+    await model.predict(batch)
+  }
+  await round()
+  const { numTensors, numBytes } = tf.memory()
+  for (let i = 0; i < 3; i++) await round()
+  assert.deepEqual([tf.memory().numTensors, tf.memory().numBytes], [numTensors, numBytes])
+})
+
+test('disposing frees everything', async () => {
+  const before = tf.memory().numTensors
+  const other = createSegmentAnything(tf, checkpoint.config, checkpoint.tensors)
+  await other.predict({ images: 2, embeddings, boxes })
+  assert.ok(tf.memory().numTensors > before)
+  other.dispose()
+  assert.equal(tf.memory().numTensors, before)
+})
+
+test('a step moves the named tensors and no other', async () => {
+  const fresh = createSegmentAnything(tf, checkpoint.config, checkpoint.tensors)
+  const decoder = training(['MaskDecoder'])
+  await fresh.trainStep({ images: 2, embeddings, boxes, truth }, decoder)
+  const moved = fresh.getTensors(NAMES).filter((tensor, i) => {
+    return largestDifference(toFloat32(tensor), toFloat32(checkpoint.tensors.get(NAMES[i]!)!)) > 0
+  })
+  assert.deepEqual(moved.map(({ name }) => name).sort(), decoder.names)
+  fresh.dispose()
+})
+
+test('a batch is its samples, and two prompts are two predictions', async () => {
+  const two = inputs.values('input_boxes_two')
+  const together = await model.predict({ images: 2, embeddings, boxes: two, promptsPerImage: 2 })
+  const size = together.lowResMasks.length / 4
+  for (let prompt = 0; prompt < 4; prompt++) {
+    const image = prompt >> 1
+    const alone = await model.predict({
+      images: 1,
+      embeddings: embeddings.subarray((image * embeddings.length) / 2, ((image + 1) * embeddings.length) / 2),
+      boxes: two.subarray(4 * prompt, 4 * prompt + 4),
+    })
+    const part = together.lowResMasks.subarray(prompt * size, (prompt + 1) * size)
+    assert.ok(largestDifference(alone.lowResMasks, part) < 1e-5)
+  }
+})
+
+test('an unknown or misshapen tensor is not taken', () => {
+  const name = 'mask_decoder.iou_token.weight'
+  const [token] = model.getTensors([name])
+  assert.throws(() => model.setTensors([{ ...token!, name: 'nothing' }]), { code: 'BadCheckpoint' })
+  assert.throws(() => model.setTensors([{ ...token!, shape: [32, 1] }]), { code: 'BadCheckpoint' })
+})
+
+const POINTS = { points: inputs.values('input_points'), labels: inputs.values('input_labels') }
+const CASES: [TrainablePart, TrainingBatch][] = [
+  ['MaskDecoder', { images: 2, embeddings: new Float32Array(0), boxes, truth }],
+  ['PromptEncoder', { images: 2, pixels, ...POINTS, truth }],
+  ['PromptEncoder', { images: 2, pixels, boxes, masks: inputs.values('input_masks'), truth }],
+  ['VisionEncoder', { images: 2, pixels, boxes, truth }],
+]
+for (const [part, given] of CASES) {
+  const prompts = Object.keys(given).filter((key) => ['boxes', 'points', 'masks'].includes(key))
+  test(`${part} with ${prompts.join(' and ')}: gradients equal central differences`, async () => {
+    const batch = 'embeddings' in given ? { ...given, embeddings } : given
+    await assertGradients(batch, exchangedTensors([part], NAMES))
+  })
+}
+
+/** Each tensor moves along its own gradient: the loss must rise by the gradient's length. */
+async function assertGradients(batch: TrainingBatch, names: readonly string[]): Promise<void> {
+  const { gradients } = await model.gradients(batch, { names, loss: 'DiceCE' })
+  const [largest] = [...gradients.values()].map(length).sort((a, b) => b - a)
+  const notable = [...gradients].filter(([, gradient]) => length(gradient) > largest! / 50)
+  assert.ok(notable.length > 1)
+  for (const [name, gradient] of notable) {
+    const step = 0.01 / length(gradient)
+    const [original] = model.getTensors([name])
+    const lossAt = async (by: number) => {
+      const values = toFloat32(original!).map((value, i) => value + by * gradient[i]!)
+      model.setTensors([{ ...original!, data: fromFloat32(values, 'F32') }])
+      return (await model.gradients(batch, { names: [name], loss: 'DiceCE' })).loss
+    }
+    const rise = ((await lossAt(step)) - (await lossAt(-step))) / 0.02
+    model.setTensors([original!])
+    const off = Math.abs(rise / length(gradient) - 1)
+    assert.ok(off < 0.02, `${name}: the loss rises by ${rise}, the gradient’s length is ${length(gradient)}`)
+  }
+}
+
+const length = (values: Float32Array) => Math.hypot(...values)

@@ -1,0 +1,40 @@
+// Local training: epochs of seeded, shuffled batches, a fresh optimizer, one prompt an image.
+import { randomFrom, shuffle } from '#worker/data/random.ts'
+import type { SegmentAnything, Training } from '#worker/model/segment-anything/model.ts'
+import { freshOptimizerState } from '#worker/model/segment-anything/optimizer.ts'
+import { promptedBatch, truthOf } from './batches.ts'
+import type { Prepared } from './prepared.ts'
+import type { SegmentAnythingSettings } from './settings.ts'
+
+export interface FitOptions extends SegmentAnythingSettings {
+  readonly names: readonly string[]
+  /** Shuffling and box jitter derive from it. */
+  readonly seed: string
+  readonly report: (done: number, total: number, message?: string) => void
+}
+
+/** Trains in place; resolves to the mean loss of the last epoch's batches, weighted by their size. */
+export async function fitSamples(
+  model: SegmentAnything,
+  samples: readonly Prepared[],
+  options: FitOptions,
+): Promise<{ train_loss: number }> {
+  const { epochs, batchSize, names, loss, optimizer, learningRate, report } = options
+  const training: Training = { names, loss, optimizer: { type: optimizer, learningRate }, state: freshOptimizerState() }
+  const steps = epochs * Math.ceil(samples.length / batchSize)
+  let done = 0
+  let mean = 0
+  for (let epoch = 1; epoch <= epochs; epoch += 1) {
+    const random = randomFrom(`${options.seed}:epoch:${epoch}`)
+    const order = options.shuffle ? shuffle(samples, random) : [...samples]
+    mean = 0
+    for (let at = 0; at < order.length; at += batchSize) {
+      const batch = order.slice(at, at + batchSize)
+      const value = await model.trainStep({ ...promptedBatch(batch, options, random), truth: truthOf(batch) }, training)
+      mean += (value * batch.length) / order.length
+      done += 1
+      report(done, steps, `epoch ${epoch}/${epochs}, loss ${value.toFixed(4)}`)
+    }
+  }
+  return { train_loss: mean }
+}

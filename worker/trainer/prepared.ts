@@ -1,0 +1,76 @@
+// Samples as training consumes them: the image's embedding (or its pixels where the encoder trains), the true mask at the
+// decoder's resolution, the true box. Embeddings are cached on disk by what they depend on: encoder, processor, image, backend.
+import { createHash } from 'node:crypto'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { canonicalJson } from '#protocol/canonical.ts'
+import { sha256 } from '#protocol/digest.ts'
+import { type Box, type Sample, tightBox } from '#worker/data/samples.ts'
+import type { Checkpoint } from '#worker/model/segment-anything/checkpoint.ts'
+import type { SegmentAnything } from '#worker/model/segment-anything/model.ts'
+import { lowResolutionMask, type Processor, preprocess } from '#worker/model/segment-anything/processor.ts'
+
+/** A sample with a non-empty mask, ready for the model. */
+export interface Prepared {
+  readonly sample: Sample
+  readonly processor: Processor
+  /** Height and width before and after resizing. */
+  readonly sizes: { readonly original: readonly [number, number]; readonly reshaped: readonly [number, number] }
+  /** In pixels of the original picture. */
+  readonly box: Box
+  /** 0/1 at the decoder's resolution, [4G, 4G]. */
+  readonly truth: Uint8Array
+  readonly input: { readonly embeddings: Float32Array } | { readonly pixels: Float32Array }
+}
+
+export interface PreparationOptions {
+  readonly model: SegmentAnything
+  readonly processor: Processor
+  /** Folder of the embeddings' cache. */
+  readonly cache: string
+  /** 'Trains': embeddings change with every step, so pixels are kept instead. */
+  readonly encoder: 'Trains' | { readonly checkpoint: Checkpoint; readonly backend: string }
+}
+
+/** Prepares samples in their order; those with an empty mask are left out (the preflight named them). */
+export async function prepareSamples(samples: readonly Sample[], options: PreparationOptions): Promise<Prepared[]> {
+  const { model, processor, encoder } = options
+  const side = 4 * model.config.grid
+  const encoderDigest = encoder === 'Trains' ? '' : digestEncoder(encoder.checkpoint, processor, encoder.backend)
+  const prepared: Prepared[] = []
+  for (const sample of samples) {
+    const box = tightBox(sample.mask, sample.width)
+    if (box === undefined) continue
+    const { pixelValues, original, reshaped } = preprocess(sample.image, processor)
+    const input =
+      encoder === 'Trains' ? { pixels: pixelValues } : { embeddings: await embed(pixelValues, encoderDigest, options) }
+    prepared.push({ sample, processor, sizes: { original, reshaped }, box, truth: lowResolutionMask(sample, processor, side), input })
+  }
+  return prepared
+}
+
+/** What an embedding depends on besides the image. */
+function digestEncoder({ configJson, tensors }: Checkpoint, processor: Processor, backend: string): string {
+  const hash = createHash('sha256').update(canonicalJson([backend, configJson, processor]))
+  for (const name of [...tensors.keys()].filter((key) => key.startsWith('vision_encoder.')).sort()) {
+    hash.update(name).update(tensors.get(name)!.data)
+  }
+  return hash.digest('hex')
+}
+
+async function embed(pixels: Float32Array, encoderDigest: string, { model, cache }: PreparationOptions): Promise<Float32Array> {
+  const bytes = new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.byteLength)
+  const folder = join(cache, 'embeddings', encoderDigest.slice(0, 16))
+  const file = join(folder, `${sha256(bytes)}.f32`)
+  const { grid, decoder } = model.config
+  const expected = grid * grid * decoder.hiddenSize * 4
+  const cached = await readFile(file).catch(() => undefined)
+  if (cached?.length === expected) return new Float32Array(Uint8Array.from(cached).buffer)
+  const embeddings = await model.encodeImages(pixels, 1)
+  await mkdir(folder, { recursive: true })
+  // Two processes may prepare the same image: each writes a file of its own and gives it the name, the bytes are the same.
+  const draft = `${file}.${process.pid}`
+  await writeFile(draft, new Uint8Array(embeddings.buffer, embeddings.byteOffset, embeddings.byteLength))
+  await rename(draft, file)
+  return embeddings
+}

@@ -1,0 +1,90 @@
+// The seam between the network half of a worker and a trainer: three calls as JSON lines, tensors in safetensors files.
+// The calls are those of Flower's NumPyClient. docs/trainer-seam.md describes it for authors in any language.
+import * as v from 'valibot'
+
+/** A call to a trainer, one line on its standard input. Files are absolute paths in the scratch folder. */
+export type TrainerCall =
+  | { readonly id: number; readonly call: 'get_parameters'; readonly output: string }
+  | {
+      readonly id: number
+      readonly call: 'fit'
+      readonly tensors: string
+      readonly output: string
+      readonly config: Readonly<Record<string, string>>
+    }
+  | { readonly id: number; readonly call: 'evaluate'; readonly tensors: string; readonly config: Readonly<Record<string, string>> }
+
+const Metrics = v.optional(v.record(v.string(), v.number()), {})
+const Id = v.pipe(v.number(), v.integer())
+
+const LineSchema = v.variant('type', [
+  /** Once, before the first call: what is known of the data and of what computes. */
+  v.object({ type: v.literal('ready'), dataset: v.optional(v.string(), ''), backend: v.optional(v.string(), '') }),
+  /** Any number of times during a call. */
+  v.object({
+    type: v.literal('progress'),
+    done: v.number(),
+    total: v.number(),
+    message: v.optional(v.string(), ''),
+  }),
+  v.object({ type: v.literal('parameters'), id: Id }),
+  v.object({ type: v.literal('fitted'), id: Id, num_examples: v.number(), metrics: Metrics }),
+  v.object({ type: v.literal('evaluated'), id: Id, loss: v.number(), num_examples: v.number(), metrics: Metrics }),
+  /** A call failed (with its id) or the trainer cannot start (without). */
+  v.object({
+    type: v.literal('error'),
+    id: v.optional(Id),
+    code: v.optional(v.string(), 'TrainerFailed'),
+    message: v.string(),
+    remedy: v.optional(v.string(), ''),
+  }),
+])
+
+/** A line that a trainer writes on its standard output. Lines that are none of these are its log. */
+export type TrainerLine = v.InferOutput<typeof LineSchema>
+
+/** Reads a line; undefined for what is not of the seam (a print, a warning). */
+export function readTrainerLine(line: string): TrainerLine | undefined {
+  if (!line.startsWith('{')) return undefined
+  try {
+    const parsed = v.safeParse(LineSchema, JSON.parse(line))
+    return parsed.success ? parsed.output : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** What a trainer said of itself when it was ready. */
+export interface TrainerReady {
+  readonly dataset: string
+  readonly backend: string
+}
+
+export interface Progress {
+  readonly done: number
+  readonly total: number
+  readonly message: string
+}
+
+/** A trainer as the network half uses it. Calls come one at a time. Errors are FedsamError (TrainerFailed, BadData …). */
+export interface Trainer {
+  /** Starts it where it does not run, and waits until it is ready. */
+  ready(): Promise<TrainerReady>
+  /** Writes the parameters to `output`. */
+  getParameters(output: string): Promise<void>
+  /** Trains from `tensors`, writes the outcome to `output`. */
+  fit(
+    tensors: string,
+    output: string,
+    config: Readonly<Record<string, string>>,
+  ): Promise<{ numExamples: number; metrics: Readonly<Record<string, number>> }>
+  evaluate(
+    tensors: string,
+    config: Readonly<Record<string, string>>,
+  ): Promise<{ loss: number; numExamples: number; metrics: Readonly<Record<string, number>> }>
+  /** What it last reported of the call that runs. */
+  progress(): Progress | null
+  /** Gives up the call that runs: the process is ended, the next call starts a new one. */
+  cancel(): Promise<void>
+  close(): Promise<void>
+}

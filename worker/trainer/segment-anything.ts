@@ -1,0 +1,83 @@
+// The built-in trainer: fine-tunes Segment Anything on a partition as Hugging Face's recipe does. Frozen parts come from the
+// base checkpoint, the parameters that train come with each call; everything random derives from the call's seed.
+import { readFile, writeFile } from 'node:fs/promises'
+import { FedsamError } from '#protocol/errors.ts'
+import { readSafetensors, writeSafetensors } from '#protocol/safetensors.ts'
+import { exchangedTensors } from '#protocol/segment-anything.ts'
+import { inspectDataset } from '#worker/data/preflight.ts'
+import { loadSamples } from '#worker/data/samples.ts'
+import { readCheckpoint } from '#worker/model/segment-anything/checkpoint.ts'
+import { createSegmentAnything, type SegmentAnything } from '#worker/model/segment-anything/model.ts'
+import { readProcessor } from '#worker/model/segment-anything/processor-file.ts'
+import { type Backend, loadBackend } from '#worker/tensorflow/backend.ts'
+import { withDTypes } from './dtypes.ts'
+import { evaluateSamples } from './evaluation.ts'
+import { fitSamples } from './fitting.ts'
+import { type Prepared, prepareSamples } from './prepared.ts'
+import type { TrainerWork } from './serve.ts'
+import type { TrainerSettings } from './settings.ts'
+
+/** A partition ready to train: the model, and its samples with their embeddings. */
+export interface OpenPartition {
+  readonly model: SegmentAnything
+  readonly backend: Backend
+  /** Names of the tensors that travel, sorted. */
+  readonly names: readonly string[]
+  readonly train: readonly Prepared[]
+  readonly heldOut: readonly Prepared[]
+  readonly dataset: string
+}
+
+/** Loads backend, checkpoint and data. Throws BadData, BadCheckpoint, NoAccelerator. */
+export async function openPartition(settings: TrainerSettings): Promise<OpenPartition> {
+  const { dataset, checkpoint: folder, trainer, cache } = settings
+  const report = await inspectDataset(dataset, dataset.root)
+  const fatal = report.problems.filter((problem) => problem.fatal)
+  if (fatal.length > 0) {
+    const { message, remedy } = fatal[0]!
+    const more = fatal.length > 1 ? ` (and ${fatal.length - 1} more)` : ''
+    throw new FedsamError('BadData', `${dataset.root}: ${message}${more}`, { remedy })
+  }
+  const checkpoint = await readCheckpoint(folder)
+  const processor = await readProcessor(folder)
+  const backend = await loadBackend({ prefer: trainer.backend })
+  const model = createSegmentAnything(backend.tf, checkpoint.config, checkpoint.tensors)
+  const prepare = async (stems: readonly string[]): Promise<Prepared[]> =>
+    prepareSamples(await loadSamples(dataset, dataset.root, stems), {
+      model,
+      processor,
+      cache,
+      encoder: trainer.train.includes('VisionEncoder') ? 'Trains' : { checkpoint, backend: backend.name },
+    })
+  return {
+    model,
+    backend,
+    names: exchangedTensors(trainer.train, [...checkpoint.tensors.keys()]),
+    train: await prepare(report.split.train),
+    heldOut: await prepare(report.split.heldOut),
+    dataset: report.digest,
+  }
+}
+
+/** The trainer's three calls on an open partition. */
+export async function openSegmentAnything(settings: TrainerSettings): Promise<TrainerWork> {
+  const { model, backend, names, train, heldOut, dataset } = await openPartition(settings)
+  return {
+    dataset,
+    backend: backend.name,
+    async getParameters(output) {
+      await writeFile(output, writeSafetensors(model.getTensors(names)))
+    },
+    async fit({ tensors, output, config }, report) {
+      const given = readSafetensors(await readFile(tensors))
+      model.setTensors(given)
+      const metrics = await fitSamples(model, train, { ...settings.trainer, names, seed: config.seed ?? '', report })
+      await writeFile(output, writeSafetensors(withDTypes(model.getTensors(names), given)))
+      return { num_examples: train.length, metrics }
+    },
+    async evaluate({ tensors }, report) {
+      model.setTensors(readSafetensors(await readFile(tensors)))
+      return evaluateSamples(model, heldOut, { ...settings.trainer, tf: backend.tf, report })
+    },
+  }
+}

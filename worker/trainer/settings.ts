@@ -1,0 +1,54 @@
+// The settings of a built-in trainer: one JSON argument, checked. They never change during a run; what changes by round comes
+// with each call.
+import * as v from 'valibot'
+import { FedsamError } from '#protocol/errors.ts'
+
+const DatasetSchema = v.object({
+  root: v.string(),
+  layout: v.picklist(['Folders', 'COCO']),
+  imageSubfolder: v.string(),
+  annotationSubfolder: v.string(),
+  annotationsFile: v.string(),
+  labels: v.array(v.number()),
+  groupPattern: v.string(),
+  heldOutFraction: v.number(),
+})
+
+const SegmentAnythingSchema = v.object({
+  train: v.array(v.picklist(['MaskDecoder', 'PromptEncoder', 'VisionEncoder'])),
+  epochs: v.number(),
+  batchSize: v.number(),
+  learningRate: v.number(),
+  optimizer: v.picklist(['Adam', 'AdamW', 'SGD']),
+  loss: v.picklist(['DiceCE', 'Dice', 'DiceFocal']),
+  prompts: v.picklist(['Box', 'Points']),
+  boxJitterPixels: v.number(),
+  shuffle: v.boolean(),
+  backend: v.picklist(['Auto', 'TensorFlow', 'WebGPU', 'Wasm', 'CPU']),
+})
+
+const SettingsSchema = v.object({
+  trainer: SegmentAnythingSchema,
+  dataset: DatasetSchema,
+  /** Folder of the base checkpoint. */
+  checkpoint: v.string(),
+  /** Folder for image embeddings. */
+  cache: v.string(),
+})
+
+export type SegmentAnythingSettings = v.InferOutput<typeof SegmentAnythingSchema>
+export type TrainerSettings = v.InferOutput<typeof SettingsSchema>
+
+/** Reads the settings. Throws InvalidJob naming the field. */
+export function readSettings(text: string | undefined): TrainerSettings {
+  let value: unknown
+  try {
+    value = JSON.parse(text ?? '')
+  } catch (cause) {
+    throw new FedsamError('InvalidJob', 'the trainer was started without its settings, one JSON argument', { cause })
+  }
+  const parsed = v.safeParse(SettingsSchema, value)
+  if (parsed.success) return parsed.output
+  const issue = parsed.issues[0]
+  throw new FedsamError('InvalidJob', `the trainer's settings: ${v.getDotPath(issue) ?? '(whole)'}: ${issue.message}`)
+}

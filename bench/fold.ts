@@ -1,5 +1,5 @@
 // The fold of a full SAM ViT-B: 375 MB of parameters, 8 clients, on the filesystem store. How much memory the coordinator
-// takes beyond its idle size, and how fast it is beside a plain read of the same bytes. Needs 5 GB of temporary space.
+// takes beyond its idle size, and how fast it is beside a plain read of the same bytes. Needs 8 GB of temporary space.
 
 import { execFile } from 'node:child_process'
 import { mkdtemp, rm, statfs, writeFile } from 'node:fs/promises'
@@ -21,15 +21,21 @@ const TARGET_MB = 200
 /** The default of coordinator.memoryBytes. */
 const MEMORY_BYTES = 512 * 2 ** 20
 
-/** As many parameters as SAM ViT-B has, in tensors of the sizes of its transformer blocks. */
-const LIST: TensorList = [
-  ...Array.from({ length: 12 }, (_, i) => ({
-    name: `block.${String(i).padStart(2, '0')}`,
-    shape: [7_811_289],
-    dtype: 'F32',
-    rule: 'Optimise',
-  })),
-].map((tensor) => tensor as TensorList[number])
+/** As many parameters as SAM ViT-B has, in twelve tensors. */
+const LIST: TensorList = Array.from({ length: 12 }, (_, i) => ({
+  name: `block.${String(i).padStart(2, '0')}`,
+  shape: [7_811_289],
+  dtype: 'F32',
+  rule: 'Optimise',
+}))
+
+/** The first is the one with the target; the others keep more: state of two vectors, all updates side by side. */
+const STRATEGIES = ['FedAvg', 'FedAdam', 'FedMedian'] as const
+const CHUNK_BYTES = 8 * 2 ** 20
+const PERIOD = 8191
+const PATTERN = new Uint8Array(
+  Float32Array.from({ length: CHUNK_BYTES / 4 + PERIOD }, (_, i) => ((i * 7919) % PERIOD) / 1e5).buffer,
+)
 
 export const foldMemory: Figure = {
   name: 'fold',
@@ -37,41 +43,55 @@ export const foldMemory: Figure = {
     const folder = await mkdtemp(join(tmpdir(), 'fedsam-bench-'))
     try {
       const { bavail, bsize } = await statfs(folder)
-      if (bavail * bsize < 6e9)
-        throw new Error(`${folder} has less than 6 GB free; set TMPDIR to a larger disk`)
+      if (bavail * bsize < 8e9)
+        throw new Error(`${folder} has less than 8 GB free; set TMPDIR to a larger disk`)
       const work = await prepare(folder)
       const file = join(folder, 'work.json')
       await writeFile(file, JSON.stringify(work))
       // One process each: a peak is of the whole life of a process.
       const read = await measure(file, 'read')
-      return rows(await measure(file, 'fold'), read, work)
+      const [average, ...others] = await inTurn(STRATEGIES, (strategy) => measure(file, strategy))
+      return [
+        ...rows(average!, read, work),
+        ...others.map((measured, i) => memoryRow(STRATEGIES[i + 1]!, measured, MEMORY_BYTES / 1e6)),
+      ]
     } finally {
       await rm(folder, { recursive: true, force: true })
     }
   },
 }
 
+async function inTurn<A, B>(values: readonly A[], run: (value: A) => Promise<B>): Promise<B[]> {
+  const results: B[] = []
+  for (const value of values) results.push(await run(value))
+  return results
+}
+
+function memoryRow(strategy: string, { peakBytes, idleBytes }: FoldMeasurement, limit: number): Row {
+  const above = (peakBytes - idleBytes) / 1e6
+  return {
+    what: `${strategy}: memory above idle`,
+    value: `${above.toFixed(0)} MB`,
+    against: `target below ${limit.toFixed(0)} MB; idle ${(idleBytes / 1e6).toFixed(0)} MB`,
+    met: above < limit,
+  }
+}
+
 function rows(fold: FoldMeasurement, read: FoldMeasurement, { base, updates }: FoldWork): Row[] {
-  const bytes = base.size + updates.reduce((sum, { payload }) => sum + payload.size, 0)
-  const rate = ({ seconds }: FoldMeasurement): number => bytes / 1e6 / seconds
-  const above = (fold.peakBytes - fold.idleBytes) / 1e6
+  const gigabytes = (base.size + updates.reduce((sum, { payload }) => sum + payload.size, 0)) / 1e9
+  const rate = ({ seconds }: FoldMeasurement): number => (1000 * gigabytes) / seconds
   return [
-    {
-      what: 'memory above idle at the peak',
-      value: `${above.toFixed(0)} MB`,
-      against: `target below ${TARGET_MB} MB; idle ${(fold.idleBytes / 1e6).toFixed(0)} MB`,
-      met: above < TARGET_MB,
-    },
+    memoryRow(STRATEGIES[0], fold, TARGET_MB),
     {
       what: `${CLIENTS} updates of ${(base.size / 1e6).toFixed(0)} MB to a model`,
       value: `${fold.seconds.toFixed(1)} s`,
-      against: `${rate(fold).toFixed(0)} MB/s read, verified, summed, written`,
+      against: `${rate(fold).toFixed(0)} MB/s; a plain read of the same bytes from the page cache ${rate(read).toFixed(0)} MB/s`,
       met: true,
     },
     {
-      what: 'of a plain read of the same bytes',
-      value: `${((100 * rate(fold)) / rate(read)).toFixed(0)} %`,
-      against: `${rate(read).toFixed(0)} MB/s from the page cache, unverified`,
+      what: 'processor time',
+      value: `${(fold.processorSeconds / gigabytes).toFixed(1)} s/GB`,
+      against: `the plain read ${(read.processorSeconds / gigabytes).toFixed(1)} s/GB, SHA-256 alone ${read.digestSecondsPerGB.toFixed(1)} s/GB`,
       met: true,
     },
   ]
@@ -103,11 +123,8 @@ async function storePayload(store: ObjectStore, key: string, seed: number): Prom
     hasher.update(header)
     yield header
     for (let left = size - header.length, chunk = 0; left > 0; chunk++) {
-      const values = Float32Array.from(
-        { length: Math.min(2 ** 21, left / 4) },
-        (_, i) => ((i * 7919 + seed * 31 + chunk) % 8191) / 1e5,
-      )
-      const bytes = new Uint8Array(values.buffer)
+      const first = 4 * ((seed * 31 + chunk * 17) % PERIOD)
+      const bytes = PATTERN.subarray(first, first + Math.min(CHUNK_BYTES, left))
       hasher.update(bytes)
       yield bytes
       left -= bytes.length
@@ -118,7 +135,7 @@ async function storePayload(store: ObjectStore, key: string, seed: number): Prom
   return { key, size, sha256, blocks: [...blocks] }
 }
 
-async function measure(work: string, what: 'fold' | 'read'): Promise<FoldMeasurement> {
+async function measure(work: string, what: (typeof STRATEGIES)[number] | 'read'): Promise<FoldMeasurement> {
   const program = new URL('./fold-process.ts', import.meta.url).pathname
   const { stdout } = await promisify(execFile)(process.execPath, [program, what, work])
   return JSON.parse(stdout) as FoldMeasurement

@@ -1,14 +1,34 @@
 #!/usr/bin/env node
 // The command `fedsam`: finds the command, runs it, turns its end into an exit code. 0 complete, 1 failed, 2 invalid job or
 // usage, 130 interrupted. Each command is a file of commands/.
-import { pathToFileURL } from 'node:url'
+import { realpathSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { FedsamError } from '#protocol/errors.ts'
 import { cliExitCode } from '#protocol/exit-codes.ts'
 import { type Command, UsageError } from './commands/command.ts'
-import { exportCommand } from './commands/export.ts'
-import { runCommand } from './commands/run.ts'
 
-const COMMANDS: readonly Command[] = [runCommand, exportCommand]
+/** A command's code is loaded when it runs: help and mistakes need no model, codec or client. */
+const COMMANDS: readonly Command[] = [
+  {
+    name: 'run',
+    usage: 'run JOB.yaml [--output DIR] [--set path=value]... [--processes] [--json]',
+    summary: 'runs the whole job on this machine; on the same output it goes on where it was',
+    load: async () => (await import('./commands/run.ts')).run,
+  },
+  {
+    name: 'plan',
+    usage: 'plan JOB.yaml [--set path=value]... [--json]',
+    summary: 'what the job would exchange, compute and need, without starting it',
+    load: async () => (await import('./commands/plan.ts')).plan,
+  },
+  {
+    name: 'export',
+    usage: 'export SOURCE --to FOLDER',
+    summary:
+      "writes a run's model (SOURCE is its output folder) as a complete checkpoint that Hugging Face opens",
+    load: async () => (await import('./commands/export.ts')).exportRun,
+  },
+]
 
 const HELP = `fedsam: federated fine-tuning, where the data lies
 
@@ -30,7 +50,7 @@ export async function main(args: readonly string[]): Promise<number> {
     return 2
   }
   try {
-    return await command.run(rest)
+    return await (await command.load())(rest)
   } catch (error) {
     return explain(error, command)
   }
@@ -49,6 +69,7 @@ function explain(error: unknown, command: Command): number {
   throw error
 }
 
-if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+// An installed command is started through a link.
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   process.exitCode = await main(process.argv.slice(2))
 }

@@ -1,25 +1,11 @@
 // An open attempt: who was asked, how far each is, and the tasks that go out. It admits receipts as they appear in the store;
-// messages only say where to look. The round (round.ts) decides when the attempt ends.
-import { FedsamError } from '#protocol/errors.ts'
-import { attemptKeys } from '#protocol/keys.ts'
+// messages only say where to look. When the attempt ends is decided elsewhere (conduct.ts).
 import type { Have, Task } from '#protocol/messages.ts'
-import type { ClientOutcome, Evaluation, PayloadRef, Plan, Receipt } from '#protocol/record.ts'
+import type { ClientOutcome, Evaluation, Plan, Receipt } from '#protocol/record.ts'
 import { localSeed } from '#protocol/seeds.ts'
-import type { Admission } from './admission.ts'
+import { type Admit, type AdmittedUpdate, type Judgement, judgeReceipt } from './receipts.ts'
+import type { Marked, RunBook } from './record.ts'
 import type { Standing } from './rounds/closing.ts'
-import { type Marked, type RunBook, readRecord } from './record.ts'
-
-/** An update that was admitted, and where its receipt lies. */
-export interface AdmittedUpdate {
-  readonly client: string
-  readonly attempt: number
-  readonly receipt: Marked<Receipt>
-  readonly payload: PayloadRef
-  readonly numExamples: number
-  readonly metrics: Readonly<Record<string, number>>
-  /** The payload's bytes where they were small enough to keep. */
-  readonly bytes?: Uint8Array
-}
 
 /** An evaluation of the base that was received. */
 export interface ReceivedEvaluation extends Evaluation {
@@ -27,14 +13,13 @@ export interface ReceivedEvaluation extends Evaluation {
   readonly receipt: string
 }
 
-type Position =
-  | { readonly kind: 'Pending' }
+/** What became of a member: news for observers. */
+export type Change =
   | { readonly kind: 'Admitted'; readonly update: AdmittedUpdate }
   | { readonly kind: 'Evaluated' }
   | { readonly kind: 'Settled'; readonly outcome: ClientOutcome }
 
-/** Admits the update that a receipt names; injected, since it reads every byte (admission.ts). */
-export type Admit = (receipt: Receipt, payload: PayloadRef) => Promise<Admission>
+type Position = { readonly kind: 'Pending' } | Change
 
 export interface OpenAttempt {
   readonly plan: Marked<Plan>
@@ -46,11 +31,13 @@ export interface OpenAttempt {
   /** Looks into the store for the client's receipt and admits it; `earlier` also takes receipts of earlier attempts. */
   look(client: string, options?: { earlier?: boolean }): Promise<void>
   settle(client: string, outcome: ClientOutcome): void
-  /** What the client reports about its work on this attempt. */
-  hear(client: string, have: Have): void
+  /** The client says that its work on an attempt failed. */
+  hearFailure(client: string, have: Extract<Have, { state: 'Failed' }>): void
   readonly updates: () => readonly AdmittedUpdate[]
   readonly evaluations: () => readonly ReceivedEvaluation[]
   readonly outcomes: () => readonly ClientOutcome[]
+  /** Multipart uploads that were opened and not completed: upload to key. */
+  readonly uploads: Map<string, string>
 }
 
 export interface AttemptOptions {
@@ -58,88 +45,60 @@ export interface AttemptOptions {
   readonly plan: Marked<Plan>
   readonly seed: number
   readonly admit: Admit
-  readonly onChange: (client: string, position: 'Admitted' | 'Evaluated' | ClientOutcome) => void
+  readonly onChange: (client: string, change: Change) => void
 }
 
+const byClient = (a: { client: string }, b: { client: string }): number => (a.client < b.client ? -1 : 1)
+
+/** Opens the attempt that a plan describes; everyone's part is pending. */
 export function openAttempt(options: AttemptOptions): OpenAttempt {
-  const { book, plan, seed, admit, onChange } = options
-  const { round, attempt, cohort, evaluators, base, kind, config } = plan.value
+  const { book, plan, admit, onChange } = options
+  const { round, attempt, cohort, evaluators } = plan.value
   const positions = new Map<string, Position>()
   for (const client of [...cohort, ...evaluators]) positions.set(client, { kind: 'Pending' })
   const evaluations = new Map<string, ReceivedEvaluation>()
   const looking = new Map<string, Promise<void>>()
-  const trains = (client: string): boolean => cohort.includes(client)
   const isPending = (client: string): boolean => positions.get(client)?.kind === 'Pending'
 
-  const settle = (client: string, outcome: ClientOutcome): void => {
+  const change = (client: string, position: Change): void => {
     if (!isPending(client)) return
-    positions.set(client, { kind: 'Settled', outcome })
-    onChange(client, outcome)
+    positions.set(client, position)
+    onChange(client, position)
   }
-  const reject = (client: string, reason: string, message: string): void =>
-    settle(client, { client, outcome: 'Rejected', reason, message })
+  const settle = (client: string, outcome: ClientOutcome): void =>
+    change(client, { kind: 'Settled', outcome })
 
-  /** Takes the receipt of one attempt; true when there was one. */
-  const take = async (client: string, from: number): Promise<boolean> => {
-    const keys = attemptKeys(round, from)
-    let receipt: Marked<Receipt> | undefined
-    try {
-      receipt = await readRecord(book.store, 'receipt', keys.receipt(client))
-    } catch (error) {
-      if (!(error instanceof FedsamError) || error.code !== 'RecordDamaged') throw error
-      if (from === attempt) reject(client, 'BadReceipt', error.message)
-      return from === attempt
+  const take = (client: string, judgement: Exclude<Judgement, { kind: 'None' }>): void => {
+    if (!isPending(client)) return
+    if (judgement.kind === 'Rejected') {
+      const { reason, message } = judgement
+      settle(client, { client, outcome: 'Rejected', reason, message })
+      return
     }
-    if (receipt === undefined) return false
-    const { update, evaluation } = receipt.value
-    const fits = receipt.value.client === client && receipt.value.round === round && receipt.value.attempt === from
-    const baseDigest = base?.payload.sha256 ?? null
-    if (!fits || receipt.value.base !== baseDigest) {
-      const [reason, what] = fits ? ['WrongBase', `trained from ${receipt.value.base}`] : ['BadReceipt', 'it names another client or round']
-      if (from === attempt) reject(client, reason!, what!)
-      return from === attempt
-    }
-    if (!trains(client)) {
-      noteEvaluation(client, receipt.digest, evaluation)
-      positions.set(client, { kind: 'Evaluated' })
-      onChange(client, 'Evaluated')
-      return true
-    }
-    if (update === null) {
-      if (from === attempt) reject(client, 'BadReceipt', 'it names no update')
-      return from === attempt
-    }
-    const payload = { key: keys.payload(client, update.upload), size: update.size, sha256: update.sha256, blocks: update.blocks }
-    const admission = await admit(receipt.value, payload)
-    if (admission.kind === 'Rejected') {
-      if (from === attempt) reject(client, admission.reason, admission.message)
-      return from === attempt
-    }
-    if (!isPending(client)) return true
-    const { numExamples, metrics } = update
-    const kept = admission.bytes === undefined ? {} : { bytes: admission.bytes }
-    positions.set(client, {
-      kind: 'Admitted',
-      update: { client, attempt: from, receipt, payload, numExamples, metrics, ...kept },
-    })
-    noteEvaluation(client, receipt.digest, evaluation)
-    onChange(client, 'Admitted')
-    return true
+    const receipt = judgement.kind === 'Admitted' ? judgement.update.receipt : judgement.receipt
+    noteEvaluation(client, receipt)
+    change(client, judgement.kind === 'Admitted' ? judgement : { kind: 'Evaluated' })
   }
-  const noteEvaluation = (client: string, receipt: string, evaluation: Evaluation | null): void => {
-    if (evaluation !== null && evaluators.includes(client)) evaluations.set(client, { client, receipt, ...evaluation })
+  const noteEvaluation = (client: string, { value, digest }: Marked<Receipt>): void => {
+    if (value.evaluation === null || !evaluators.includes(client)) return
+    evaluations.set(client, { client, receipt: digest, ...value.evaluation })
   }
-
-  const look: OpenAttempt['look'] = (client, { earlier = false } = {}) => {
-    const running = looking.get(client)
-    if (running !== undefined) return running
-    const search = (async () => {
-      for (let from = attempt; from >= (earlier ? 1 : attempt) && isPending(client); from -= 1) {
-        if (await take(client, from)) return
-      }
-    })().finally(() => looking.delete(client))
-    looking.set(client, search)
-    return search
+  const search = async (client: string, oldest: number): Promise<void> => {
+    const trains = cohort.includes(client)
+    for (let from = attempt; from >= oldest && isPending(client); from -= 1) {
+      const judgement = await judgeReceipt(book, plan.value, { client, attempt: from, trains }, admit)
+      // What was wrong in an earlier attempt was said there: it does not count in this one.
+      if (judgement.kind !== 'None' && (from === attempt || judgement.kind !== 'Rejected'))
+        take(client, judgement)
+    }
+  }
+  const look: OpenAttempt['look'] = async (client, { earlier = false } = {}) => {
+    // One that is under way may have looked before the receipt was there: look again after it.
+    while (looking.has(client)) await looking.get(client)
+    if (!isPending(client)) return
+    const searching = search(client, earlier ? 1 : attempt).finally(() => looking.delete(client))
+    looking.set(client, searching)
+    await searching
   }
 
   return {
@@ -147,39 +106,39 @@ export function openAttempt(options: AttemptOptions): OpenAttempt {
     isPending,
     settle,
     look,
-    taskFor(client) {
-      if (!isPending(client)) return undefined
-      const evaluate = kind !== 'Initialise' && evaluators.includes(client)
-      const work = trains(client) ? (kind === 'Initialise' ? 'Initialise' : 'Train') : 'Evaluate'
-      return {
-        kind: work,
-        round,
-        attempt,
-        epoch: book.epoch,
-        base: base?.payload ?? null,
-        evaluate,
-        config: { ...config, server_round: String(round) },
-        seed: localSeed(seed, round, client),
-      }
-    },
+    uploads: new Map(),
+    taskFor: (client) => (isPending(client) ? taskOf(options, client) : undefined),
     standing(client) {
       const position = positions.get(client)
       if (position === undefined || position.kind === 'Pending') return 'Pending'
       return position.kind === 'Admitted' ? 'Admitted' : 'Settled'
     },
-    hear(client, have) {
-      if (have.state !== 'Left' && have.state !== 'Failed') return
+    hearFailure(client, have) {
       if (have.round !== round || have.attempt !== attempt) return
-      if (have.state === 'Failed') {
-        settle(client, { client, outcome: 'Failed', reason: have.code, message: have.message })
-      }
+      settle(client, { client, outcome: 'Failed', reason: have.code, message: have.message })
     },
     updates: () =>
       [...positions.values()]
         .flatMap((position) => (position.kind === 'Admitted' ? [position.update] : []))
-        .sort((a, b) => (a.client < b.client ? -1 : 1)),
-    evaluations: () => [...evaluations.values()].sort((a, b) => (a.client < b.client ? -1 : 1)),
+        .sort(byClient),
+    evaluations: () => [...evaluations.values()].sort(byClient),
     outcomes: () =>
       [...positions.values()].flatMap((position) => (position.kind === 'Settled' ? [position.outcome] : [])),
+  }
+}
+
+/** A client's part of the plan, as data. */
+function taskOf({ book, plan, seed }: AttemptOptions, client: string): Task {
+  const { round, attempt, kind, cohort, evaluators, base, config } = plan.value
+  const trains = cohort.includes(client)
+  return {
+    kind: trains ? (kind === 'Initialise' ? 'Initialise' : 'Train') : 'Evaluate',
+    round,
+    attempt,
+    epoch: book.epoch,
+    base: base?.payload ?? null,
+    evaluate: kind !== 'Initialise' && evaluators.includes(client),
+    config: { ...config, server_round: String(round) },
+    seed: localSeed(seed, round, client),
   }
 }

@@ -12,7 +12,8 @@ import type { RunRecord } from '#protocol/record.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 
 /** A checkpoint folder in Hugging Face's layout keeps these; everything else in it is left alone. */
-const CHECKPOINT_FILE = /^(config|preprocessor_config|processor_config|model\.safetensors\.index)\.json$|\.safetensors$/
+const CHECKPOINT_FILE =
+  /^(config|preprocessor_config|processor_config|model\.safetensors\.index)\.json$|\.safetensors$/
 
 /** Copies the checkpoint folder into the store (absent-only) and says what was pinned. */
 export async function pinBase(
@@ -22,7 +23,8 @@ export async function pinBase(
   const names = (await readdir(base.folder)).filter((name) => CHECKPOINT_FILE.test(name)).sort()
   if (!names.some((name) => name.endsWith('.safetensors'))) {
     throw new FedsamError('BadCheckpoint', `${base.uri}: there is no .safetensors file in it`, {
-      remedy: "name a folder in Hugging Face's layout: config.json, preprocessor_config.json, model.safetensors",
+      remedy:
+        "name a folder in Hugging Face's layout: config.json, preprocessor_config.json, model.safetensors",
     })
   }
   const files = await Promise.all(names.map((name) => describe(base.folder, name)))
@@ -33,7 +35,10 @@ export async function pinBase(
   return { uri: base.uri, digest, files }
 }
 
-async function describe(folder: string, name: string): Promise<{ name: string; size: number; sha256: string }> {
+async function describe(
+  folder: string,
+  name: string,
+): Promise<{ name: string; size: number; sha256: string }> {
   const path = join(folder, name)
   const hash = createHash('sha256')
   for await (const chunk of createReadStream(path)) hash.update(chunk)

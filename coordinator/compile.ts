@@ -58,8 +58,13 @@ export function compileFixed(job: CoordinatedJob, files: LocalFiles): FixedSetti
     retentionRounds: spec.output.retention.rounds,
     memoryBytes: spec.coordinator.memoryBytes,
     origin: originOf(spec, files),
-    base: sam !== undefined && files.checkpoint !== null ? { uri: sam.checkpoint.uri, folder: files.checkpoint } : null,
-    spec: Object.fromEntries(Object.entries(spec).filter(([field]) => !(LIVE_FIELDS as string[]).includes(field))),
+    base:
+      sam !== undefined && files.checkpoint !== null
+        ? { uri: sam.checkpoint.uri, folder: files.checkpoint }
+        : null,
+    spec: Object.fromEntries(
+      Object.entries(spec).filter(([field]) => !(LIVE_FIELDS as string[]).includes(field)),
+    ),
   }
 }
 

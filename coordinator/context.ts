@@ -14,8 +14,10 @@ export interface Floor {
   attempt: OpenAttempt | null
   /** Set when the run has ended: what the workers are told. */
   finished: string | null
-  /** Clients that have been told so. */
-  readonly told: Set<string>
+  /** Clients that said goodbye. */
+  readonly left: Set<string>
+  /** Set when a newer coordinator was found in the store: this one ends with it. */
+  superseded: FedsamError | null
 }
 
 export interface RunContext {
@@ -33,16 +35,48 @@ export interface RunContext {
   readonly signal: AbortSignal
 }
 
-/** Throws Interrupted where the coordinator was asked to stop. */
+/** Throws Interrupted where the coordinator was asked to stop, Superseded where a newer one was found. */
 export function throwIfStopped(context: RunContext): void {
+  if (context.floor.superseded !== null) throw context.floor.superseded
   if (!context.signal.aborted) return
-  throw new FedsamError('Interrupted', 'the coordinator was asked to stop', { remedy: 'start the job again: it goes on from its record' })
+  throw new FedsamError('Interrupted', 'the coordinator was asked to stop', {
+    remedy: 'start the job again: it goes on from its record',
+  })
 }
 
 /** Waits for a change, at most `seconds`. `rung` was taken before the facts were looked at. */
-export async function waitForChange(context: RunContext, rung: Promise<void>, seconds: number): Promise<void> {
+export async function waitForChange(
+  context: RunContext,
+  rung: Promise<void>,
+  seconds: number,
+): Promise<void> {
   const waiting = new AbortController()
   const stop = AbortSignal.any([waiting.signal, context.signal])
   await Promise.race([rung, context.clock.sleep(Math.max(seconds, 0), stop)])
   waiting.abort()
+}
+
+/**
+ * Looks for a newer coordinator in the store. The one found is noted and ends this one at its next step: two at once are
+ * safe by the record, but their clients would be told two stories. Throws Superseded; what the store throws is passed on.
+ */
+export async function assertCurrent(context: RunContext): Promise<void> {
+  try {
+    await context.book.assertCurrent()
+  } catch (error) {
+    if (error instanceof FedsamError && error.code === 'Superseded') {
+      context.floor.superseded = error
+      context.bell.ring()
+    }
+    throw error
+  }
+}
+
+/** Asks the store now and then, until the context's signal is aborted. A store out of reach is asked again later. */
+export async function watchEpoch(context: RunContext): Promise<void> {
+  const { clock, pace, signal, floor } = context
+  while (!signal.aborted && floor.superseded === null) {
+    await clock.sleep(pace.pollSeconds, signal)
+    if (!signal.aborted) await assertCurrent(context).catch(() => {})
+  }
 }

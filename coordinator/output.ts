@@ -4,13 +4,11 @@ import { encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { baseKey, MANIFEST_KEY, outputKey } from '#protocol/keys.ts'
 import type { Evaluation, PayloadRef, RoundResult } from '#protocol/record.ts'
-import type { ObjectStore } from '#transport/ports.ts'
 import type { RunContext } from './context.ts'
+import { copyPayload } from './copy.ts'
 import { modelCard } from './model-card.ts'
 import type { Marked } from './record.ts'
 import { bestRound, type Evaluated } from './rounds/stopping.ts'
-
-const COPY_BYTES = 8 * 1024 * 1024
 
 /** A file of the bundle. */
 interface OutputFile {
@@ -32,11 +30,12 @@ export async function leaveOutput(
   const evaluation = history.find(({ round }) => round === chosen.value.round)?.evaluation ?? null
   const files: OutputFile[] = []
   const leave = async (name: string, bytes: Uint8Array): Promise<void> => {
-    await store.put(outputKey(name), bytes)
-    files.push({ name, size: bytes.length, sha256: sha256(bytes) })
+    const written = await store.put(outputKey(name), bytes)
+    const there = written === 'Created' ? bytes : ((await store.get(outputKey(name))) ?? bytes)
+    files.push({ name, size: there.length, sha256: sha256(there) })
   }
   const { model } = chosen.value
-  await copy(store, model, outputKey('model.safetensors'))
+  await copyPayload(store, { payload: model }, outputKey('model.safetensors'))
   files.push({ name: 'model.safetensors', size: model.size, sha256: model.sha256 })
   for (const { name } of run.value.base?.files.filter((file) => file.name.endsWith('config.json')) ?? []) {
     const bytes = await store.get(baseKey(run.value.base!.digest, name))
@@ -53,7 +52,12 @@ export async function leaveOutput(
       results: results.map(({ value, digest }) => ({ round: value.round, attempt: value.attempt, digest })),
     }),
   )
-  await leave('README.md', new TextEncoder().encode(modelCard({ run: run.value, chosen: chosen.value, evaluation, results, history })))
+  await leave(
+    'README.md',
+    new TextEncoder().encode(
+      modelCard({ run: run.value, chosen: chosen.value, evaluation, results, history }),
+    ),
+  )
   const manifest = {
     schema: 'fedsam.manifest/1',
     name: run.value.name,
@@ -75,14 +79,4 @@ function curves(results: readonly Marked<RoundResult>[], history: readonly Evalu
     training: value.metrics,
     evaluation: history.find(({ round }) => round === value.round)?.evaluation ?? null,
   }))
-}
-
-async function copy(store: ObjectStore, from: PayloadRef, to: string): Promise<void> {
-  async function* chunks(): AsyncGenerator<Uint8Array> {
-    for (let offset = 0; offset < from.size; offset += COPY_BYTES) {
-      const length = Math.min(COPY_BYTES, from.size - offset)
-      yield (await store.get(from.key, { offset, length }))!
-    }
-  }
-  if ((await store.size(to)) === undefined) await store.write(to, from.size, chunks())
 }

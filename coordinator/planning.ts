@@ -20,7 +20,7 @@ export interface AttemptBrief {
 /** A plan to leave, or who was missing. */
 export type Opening =
   | { readonly kind: 'Open'; readonly plan: Omit<Plan, 'epoch'> }
-  | { readonly kind: 'Abandon'; readonly missing: readonly string[] }
+  | { readonly kind: 'Abandon'; readonly needed: number; readonly missing: readonly string[] }
 
 /** Waits for the clients of an attempt and plans it. */
 export async function awaitOpening(context: RunContext, brief: AttemptBrief): Promise<Opening> {
@@ -36,7 +36,7 @@ export async function awaitOpening(context: RunContext, brief: AttemptBrief): Pr
     // Who only evaluates does not open a round, but an attempt that only evaluates waits for everyone alike.
     const wanted = brief.kind === 'Evaluate' ? members.map(({ name }) => name) : trainers
     const present = wanted.filter(presence.isPresent)
-    const needed = brief.kind === 'Evaluate' ? 1 : brief.kind === 'Initialise' ? 1 : fixed.minAvailableClients
+    const needed = brief.kind === 'Train' ? fixed.minAvailableClients : 1
     if (present.length < needed) enoughSince = null
     else enoughSince ??= clock.now()
     const decision = decideAvailability({
@@ -49,12 +49,19 @@ export async function awaitOpening(context: RunContext, brief: AttemptBrief): Pr
       waited: clock.now() - began,
       settled: enoughSince === null ? null : clock.now() - enoughSince,
     })
-    if (decision.kind === 'Abandon') return decision
+    if (decision.kind === 'Abandon') return { ...decision, needed }
     if (decision.kind === 'Open') return { kind: 'Open', plan: draftPlan(context, brief) }
     if (told !== decision.missing.join()) {
       told = decision.missing.join()
       const { round: number, attempt } = brief
-      observe({ event: 'Waiting', round: number, attempt, available: present, missing: decision.missing, needed })
+      observe({
+        event: 'Waiting',
+        round: number,
+        attempt,
+        available: present,
+        missing: decision.missing,
+        needed,
+      })
     }
     await waitForChange(context, rung, Math.min(decision.seconds, context.pace.silenceSeconds))
   }
@@ -87,7 +94,8 @@ function draftPlan(context: RunContext, brief: AttemptBrief): Omit<Plan, 'epoch'
     strategy: { ...fixed.strategy },
     quorum: Math.min(cohort.length, Math.max(pace.quorum, kind === 'Train' ? strategy.minimum : 0)),
     deadlineSeconds: pace.deadlineSeconds,
-    graceSeconds: pace.graceSeconds,
+    // An evaluation has no quorum, so no time can run from it.
+    graceSeconds: kind === 'Evaluate' ? null : pace.graceSeconds,
     generation,
     protocol: 'Plain',
   }

@@ -4,7 +4,14 @@ import { encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { attemptKeys, epochKey, RUN_KEY, resultKey } from '#protocol/keys.ts'
-import { type Decision, type Plan, type Records, type RoundResult, type RunRecord, readMarker } from '#protocol/record.ts'
+import {
+  type Decision,
+  type Plan,
+  type Records,
+  type RoundResult,
+  type RunRecord,
+  readMarker,
+} from '#protocol/record.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 
 /** A marker as it lies in the store. */
@@ -57,11 +64,19 @@ export async function openRun(store: ObjectStore, wanted: RunRecord): Promise<Ma
   const bytes = encodeJson(wanted)
   await store.put(RUN_KEY, bytes)
   const there = await readRecord(store, 'run', RUN_KEY)
-  if (there === undefined) throw new FedsamError('StorageUnsuitable', `${store.description}: ${RUN_KEY} vanished after it was written`)
+  if (there === undefined)
+    throw new FedsamError(
+      'StorageUnsuitable',
+      `${store.description}: ${RUN_KEY} vanished after it was written`,
+    )
   if (there.digest === sha256(bytes)) return there
-  throw new FedsamError('OutputInUse', `${store.description} holds the record of another job, or of this job before it was changed`, {
-    remedy: 'choose another output, or run the job file that it was started with',
-  })
+  throw new FedsamError(
+    'OutputInUse',
+    `${store.description} holds the record of another job, or of this job before it was changed`,
+    {
+      remedy: 'choose another output, or run the job file that it was started with',
+    },
+  )
 }
 
 /** The record for one epoch of the coordinator. */
@@ -72,9 +87,11 @@ export function openBook(store: ObjectStore, epoch: number, run: Marked<RunRecor
     value: object,
   ): Promise<Marked<Records[K]>> => {
     const bytes = encodeJson({ ...value, epoch })
-    if ((await store.put(key, bytes)) === 'Created') return { value: readMarker(kind, key, bytes), digest: sha256(bytes) }
+    if ((await store.put(key, bytes)) === 'Created')
+      return { value: readMarker(kind, key, bytes), digest: sha256(bytes) }
     const there = await readRecord(store, kind, key)
-    if (there === undefined) throw new FedsamError('StorageUnsuitable', `${store.description}: ${key} is there and is not`)
+    if (there === undefined)
+      throw new FedsamError('StorageUnsuitable', `${store.description}: ${key} is there and is not`)
     if (there.value.epoch > epoch) throw superseded(epoch, there.value.epoch)
     return there
   }
@@ -86,7 +103,8 @@ export function openBook(store: ObjectStore, epoch: number, run: Marked<RunRecor
     decision: (round, attempt) => readRecord(store, 'decision', attemptKeys(round, attempt).decision),
     result: (round) => readRecord(store, 'result', resultKey(round)),
     leavePlan: (plan) => leave('plan', attemptKeys(plan.round, plan.attempt).plan, plan),
-    leaveDecision: (decision) => leave('decision', attemptKeys(decision.round, decision.attempt).decision, decision),
+    leaveDecision: (decision) =>
+      leave('decision', attemptKeys(decision.round, decision.attempt).decision, decision),
     leaveResult: (result) => leave('result', resultKey(result.round), result),
     async assertCurrent() {
       if ((await store.size(epochKey(epoch + 1))) !== undefined) throw superseded(epoch, epoch + 1)

@@ -28,7 +28,8 @@ export function storedFile(store: ObjectStore, key: string, size: number): Tenso
     size,
     async read(range) {
       const bytes = await store.get(key, range)
-      if (bytes === undefined) throw new FedsamError('RecordDamaged', `${store.description}: ${key} is missing`)
+      if (bytes === undefined)
+        throw new FedsamError('RecordDamaged', `${store.description}: ${key} is missing`)
       return bytes
     },
   }
@@ -41,7 +42,8 @@ export function localFile(path: string, size: number): TensorFile {
     async read({ offset, length }) {
       const pieces: Uint8Array[] = []
       if (length > 0) {
-        for await (const piece of createReadStream(path, { start: offset, end: offset + length - 1 })) pieces.push(piece)
+        for await (const piece of createReadStream(path, { start: offset, end: offset + length - 1 }))
+          pieces.push(piece)
       }
       return Buffer.concat(pieces)
     },
@@ -77,7 +79,11 @@ function ruleFor(dtype: DType): TensorList[number]['rule'] {
 }
 
 /** Writes the tensors as one canonical safetensors file, streaming. */
-export async function copyTensors(store: ObjectStore, key: string, tensors: readonly Located[]): Promise<PayloadRef> {
+export async function copyTensors(
+  store: ObjectStore,
+  key: string,
+  tensors: readonly Located[],
+): Promise<PayloadRef> {
   const header = canonicalHeader(tensors)
   const size = header.length + tensors.reduce((sum, tensor) => sum + tensorBytes(tensor), 0)
   const hasher = blockHasher()

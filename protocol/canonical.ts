@@ -1,7 +1,13 @@
 // JSON in one form only: keys sorted, no spaces, finite numbers. Equal values have equal bytes, so digests mean something.
 
 /** Anything that JSON can hold. Fields that are undefined are left out, as JSON.stringify does. */
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined }
+export type Json =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly Json[]
+  | { readonly [key: string]: Json | undefined }
 
 /**
  * The canonical text of a value.

@@ -20,7 +20,7 @@ export function applyDefaults(schema: StructuralSchema, value: unknown): unknown
   }
   for (const [key, property] of Object.entries(schema.properties ?? {})) {
     if (property.default === undefined || key in completed) continue
-    completed[key] = applyDefaults(property, structuredClone(property.default))
+    completed[key] = applyDefaults(property, property.default)
   }
   return completed
 }

@@ -4,7 +4,13 @@ import type { ClientOutcome, Evaluation } from './record.ts'
 
 /** A fact about a run, as it happens. `round` and `attempt` are those of the record. */
 export type RunEvent =
-  | { readonly event: 'RunStarted'; readonly name: string; readonly epoch: number; readonly rounds: number; readonly completed: number }
+  | {
+      readonly event: 'RunStarted'
+      readonly name: string
+      readonly epoch: number
+      readonly rounds: number
+      readonly completed: number
+    }
   | { readonly event: 'ClientJoined'; readonly client: string; readonly backend: string }
   | {
       readonly event: 'Waiting'
@@ -30,9 +36,27 @@ export type RunEvent =
       readonly total: number
       readonly message: string
     }
-  | { readonly event: 'UpdateAdmitted'; readonly round: number; readonly client: string; readonly numExamples: number; readonly bytes: number }
-  | { readonly event: 'UpdateRejected'; readonly round: number; readonly client: string; readonly reason: string; readonly message: string }
-  | { readonly event: 'ClientFailed'; readonly round: number; readonly client: string; readonly reason: string; readonly message: string }
+  | {
+      readonly event: 'UpdateAdmitted'
+      readonly round: number
+      readonly client: string
+      readonly numExamples: number
+      readonly bytes: number
+    }
+  | {
+      readonly event: 'UpdateRejected'
+      readonly round: number
+      readonly client: string
+      readonly reason: string
+      readonly message: string
+    }
+  | {
+      readonly event: 'ClientFailed'
+      readonly round: number
+      readonly client: string
+      readonly reason: string
+      readonly message: string
+    }
   | {
       readonly event: 'AttemptAbandoned'
       readonly round: number
@@ -53,7 +77,12 @@ export type RunEvent =
       readonly metrics: Readonly<Record<string, number>>
       readonly seconds: number
     }
-  | { readonly event: 'RunCompleted'; readonly rounds: number; readonly output: string; readonly evaluation: Evaluation | null }
+  | {
+      readonly event: 'RunCompleted'
+      readonly rounds: number
+      readonly output: string
+      readonly evaluation: Evaluation | null
+    }
   | { readonly event: 'RunFailed'; readonly code: string; readonly message: string }
 
 /** Takes events; must not throw and must not wait. */

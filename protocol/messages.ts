@@ -15,12 +15,16 @@ const HaveSchema = v.variant('state', [
   v.object({ state: v.literal('Working'), ...At, epoch: Count }),
   v.object({ state: v.literal('Left'), ...At, epoch: Count }),
   v.object({ state: v.literal('Failed'), ...At, epoch: Count, code: Text, message: Text }),
+  /** It heard that the run is over and goes: the last word of a client. */
+  v.object({ state: v.literal('Leaving') }),
 ])
 
 const NextSchema = v.object({
   kind: v.literal('next'),
   client: Text,
   incarnation: Text,
+  /** The highest epoch of a coordinator that it heard of: an older coordinator learns by it that it is superseded. */
+  epoch: Count,
   /** Digest of the partition's data, and what computes: for the record and for people. */
   dataset: Text,
   backend: Text,
@@ -74,12 +78,20 @@ const GrantSchema = v.object({
 
 const GrantedSchema = v.variant('kind', [
   v.object({ kind: v.literal('Grant'), grant: GrantSchema }),
-  v.object({ kind: v.literal('Upload'), upload: v.string(), parts: v.array(v.object({ number: Count, size: Count })) }),
+  v.object({
+    kind: v.literal('Upload'),
+    upload: v.string(),
+    parts: v.array(v.object({ number: Count, size: Count })),
+  }),
   v.object({ kind: v.literal('Completed'), written: v.picklist(['Created', 'Exists']) }),
   v.object({ kind: v.literal('Refused'), reason: Text }),
 ])
 
-const GrantAnswerSchema = v.object({ kind: v.literal('granted'), epoch: Count, granted: v.array(GrantedSchema) })
+const GrantAnswerSchema = v.object({
+  kind: v.literal('granted'),
+  epoch: Count,
+  granted: v.array(GrantedSchema),
+})
 
 export type Have = v.InferOutput<typeof HaveSchema>
 export type NextRequest = v.InferOutput<typeof NextSchema>

@@ -3,11 +3,14 @@
 import * as v from 'valibot'
 import { decodeJson } from './canonical.ts'
 import { FedsamError } from './errors.ts'
+import { MAX_NUM_EXAMPLES } from './outcomes.ts'
 
 const Digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))
 const Count = v.pipe(v.number(), v.integer(), v.minValue(0))
 const Name = v.pipe(v.string(), v.regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/))
-const Metrics = v.record(v.string(), v.number())
+/** What a client measured. Bounded, so that a weighted mean over any number of clients is a finite number too. */
+const Measured = v.pipe(v.number(), v.finite(), v.minValue(-1e200), v.maxValue(1e200))
+const Metrics = v.record(v.string(), Measured)
 const Outcome = v.picklist([
   'Accepted',
   'Rejected',
@@ -38,11 +41,19 @@ const RunSchema = v.object({
   seed: v.number(),
   /** The base checkpoint's files under base/<digest>/; absent where the trainer brings its own parameters. */
   base: v.nullable(
-    v.object({ uri: v.string(), digest: Digest, files: v.array(v.object({ name: v.string(), size: Count, sha256: Digest })) }),
+    v.object({
+      uri: v.string(),
+      digest: Digest,
+      files: v.array(v.object({ name: v.string(), size: Count, sha256: Digest })),
+    }),
   ),
 })
 
-const EpochSchema = v.object({ schema: v.literal('fedsam.coordinator/1'), epoch: Count, incarnation: v.string() })
+const EpochSchema = v.object({
+  schema: v.literal('fedsam.coordinator/1'),
+  epoch: Count,
+  incarnation: v.string(),
+})
 
 const PlanSchema = v.object({
   schema: v.literal('fedsam.plan/1'),
@@ -68,7 +79,13 @@ const PlanSchema = v.object({
   protocol: v.literal('Plain'),
 })
 
-const EvaluationSchema = v.object({ loss: v.number(), numExamples: Count, metrics: Metrics })
+const EvaluationSchema = v.object({ loss: Measured, numExamples: Count, metrics: Metrics })
+
+/** A client's own: its count is bounded like that of an update, or one client would outvote all others. */
+const LocalEvaluationSchema = v.object({
+  ...EvaluationSchema.entries,
+  numExamples: v.pipe(Count, v.maxValue(MAX_NUM_EXAMPLES)),
+})
 
 const ReceiptSchema = v.object({
   schema: v.literal('fedsam.receipt/1'),
@@ -89,11 +106,16 @@ const ReceiptSchema = v.object({
       metrics: Metrics,
     }),
   ),
-  evaluation: v.nullable(EvaluationSchema),
+  evaluation: v.nullable(LocalEvaluationSchema),
   dataset: v.string(),
 })
 
-const ClientOutcomeSchema = v.object({ client: Name, outcome: Outcome, reason: v.string(), message: v.string() })
+const ClientOutcomeSchema = v.object({
+  client: Name,
+  outcome: Outcome,
+  reason: v.string(),
+  message: v.string(),
+})
 
 const BestSchema = v.object({ round: Count, metric: v.string(), value: v.number() })
 
@@ -112,7 +134,9 @@ const ClosedSchema = v.object({
   evaluation: v.nullable(EvaluationSchema),
   best: v.nullable(BestSchema),
   /** Set: no further training round follows. */
-  stop: v.nullable(v.object({ reason: v.picklist(['LastRound', 'TargetReached', 'NoImprovement']), message: v.string() })),
+  stop: v.nullable(
+    v.object({ reason: v.picklist(['LastRound', 'TargetReached', 'NoImprovement']), message: v.string() }),
+  ),
 })
 
 const AbandonedSchema = v.object({
@@ -144,7 +168,9 @@ const ResultSchema = v.object({
   /** The tensor list of the run, as fixed at round 0. */
   tensors: v.array(TensorRuleSpec),
   /** Where round 0 came from. */
-  origin: v.nullable(v.object({ kind: v.picklist(['Checkpoint', 'InitialParameters', 'Client']), client: v.nullable(Name) })),
+  origin: v.nullable(
+    v.object({ kind: v.picklist(['Checkpoint', 'InitialParameters', 'Client']), client: v.nullable(Name) }),
+  ),
   metrics: Metrics,
   /** Seconds, by the coordinator's monotonic clock: for people, nothing depends on them. */
   timings: Metrics,

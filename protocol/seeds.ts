@@ -12,7 +12,12 @@ export function localSeed(seed: number, round: number, client: string): string {
 }
 
 /** The clients in the seeded order of a round's attempt, best first: by H(seed, round, attempt, name). */
-export function rankClients(seed: number, round: number, attempt: number, clients: readonly string[]): string[] {
+export function rankClients(
+  seed: number,
+  round: number,
+  attempt: number,
+  clients: readonly string[],
+): string[] {
   return clients
     .map((name) => ({ name, rank: deriveSeed(seed, 'rank', round, attempt, name) }))
     .sort((a, b) => (a.rank < b.rank ? -1 : 1))

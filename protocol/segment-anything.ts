@@ -7,7 +7,8 @@ export type TrainablePart = 'MaskDecoder' | 'PromptEncoder' | 'VisionEncoder'
 // Single-mask training never moves the IoU head (no gradient) and the hypernetworks of masks 1 to 3 (exact zeros).
 const RULES: Readonly<Record<TrainablePart, (name: string) => boolean>> = {
   MaskDecoder: (name) =>
-    name.startsWith('mask_decoder.') && !/\.(iou_prediction_head|output_hypernetworks_mlps\.[123])\./.test(name),
+    name.startsWith('mask_decoder.') &&
+    !/\.(iou_prediction_head|output_hypernetworks_mlps\.[123])\./.test(name),
   PromptEncoder: (name) => name.startsWith('prompt_encoder.') && !name.includes('.shared_embedding.'),
   VisionEncoder: (name) => name.startsWith('vision_encoder.'),
 }

@@ -55,7 +55,7 @@ export async function ensureBinary(name: Binary, options: BinaryOptions = {}): P
   const env = options.env ?? process.env
   const named = env[SOURCES[name].variable]
   if (named) return named
-  const cache = env['XDG_CACHE_HOME'] || join(homedir(), '.cache')
+  const cache = env.XDG_CACHE_HOME || join(homedir(), '.cache')
   const folder = join(cache, 'fedsam', 'bin', `${name}-${SOURCES[name].version.slice(1)}`)
   const executable = join(folder, name)
   if (await isExecutable(executable)) return executable
@@ -122,6 +122,8 @@ async function build(name: Binary, folder: string, options: BinaryOptions): Prom
   const out = join(folder, `out-${process.pid}-${Date.now()}`)
   log(`building ${name} ${version} (once, about a minute)`)
   const started = Date.now()
+  const seconds = () => Math.round((Date.now() - started) / 1000)
+  const patience = setInterval(() => log(`still building ${name} (${seconds()} s)`), 15_000)
   try {
     const args = ['install', '-trimpath', '-ldflags', '-s -w', `${module}@${version}`]
     await goInstall(args, { ...env, GOBIN: out, CGO_ENABLED: '0' }, log)
@@ -132,9 +134,10 @@ async function build(name: Binary, folder: string, options: BinaryOptions): Prom
       cause,
     })
   } finally {
+    clearInterval(patience)
     await rm(out, { recursive: true, force: true })
   }
-  log(`built ${name} ${version} in ${Math.round((Date.now() - started) / 1000)} s`)
+  log(`built ${name} ${version} in ${seconds()} s`)
 }
 
 async function goInstall(args: string[], env: NodeJS.ProcessEnv, log: (line: string) => void): Promise<void> {

@@ -12,7 +12,8 @@ const log = (line: string): void => void process.stderr.write(`${line}\n`)
 async function testFiles(prefixes: readonly string[]): Promise<string[]> {
   const files: string[] = []
   for await (const file of glob(FOLDERS.map((folder) => `${folder}/**/*.test.ts`))) files.push(file)
-  const wanted = prefixes.length === 0 ? files : files.filter((file) => prefixes.some((prefix) => file.startsWith(prefix)))
+  const wanted =
+    prefixes.length === 0 ? files : files.filter((file) => prefixes.some((prefix) => file.startsWith(prefix)))
   return wanted.sort()
 }
 

@@ -150,4 +150,6 @@ test('generated files are fresh', () => {
 test('the generators refuse what they do not know', () => {
   const changed = TEXT.replace('format: int32', 'multipleOf: 2')
   assert.throws(() => readCrd(changed), /the generators do not know multipleOf/)
+  const plain = TEXT.replace('x-kubernetes-int-or-string: true', 'type: string')
+  assert.throws(() => readCrd(plain), /anyOf is known only for x-kubernetes-int-or-string/)
 })

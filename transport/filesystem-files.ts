@@ -35,6 +35,9 @@ export async function unless<Result>(
 /** What reading says of a key that holds nothing: no such file, or a file where the key wants a folder. */
 export const ABSENT = ['ENOENT', 'ENOTDIR'] as const
 
+/** What link(2) says where the file system has no hard links. */
+const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EXDEV']
+
 /** Runs something on the folder's files; what the system refuses becomes a FedsamError. */
 export async function guarded<Result>(folder: Folder, doing: Promise<Result>): Promise<Result> {
   try {
@@ -43,7 +46,7 @@ export async function guarded<Result>(folder: Folder, doing: Promise<Result>): P
     const { code, syscall, message } = cause as NodeJS.ErrnoException
     if (!code || !syscall) throw cause
     const said = `folder ${folder.root}: ${message}`
-    if (syscall === 'link' && code !== 'ENOSPC' && code !== 'EIO') {
+    if (syscall === 'link' && NO_LINKS.includes(code)) {
       throw new FedsamError('StorageUnsuitable', said, { cause, remedy: 'use a file system with hard links' })
     }
     const remedy = code === 'ENOSPC' ? 'free some space on the disk' : 'check that the folder can be written'

@@ -31,7 +31,8 @@ export async function canonicalise(file: string): Promise<void> {
   async function* body(): AsyncGenerator<Uint8Array> {
     yield wanted
     for (const { begin, end } of sorted) {
-      if (end > begin) yield* createReadStream(file, { start: parsed.dataOffset + begin, end: parsed.dataOffset + end - 1 })
+      if (end > begin)
+        yield* createReadStream(file, { start: parsed.dataOffset + begin, end: parsed.dataOffset + end - 1 })
     }
   }
   const draft = `${file}.canonical`

@@ -12,7 +12,13 @@ import { type ChildTrainerOptions, childTrainer } from './trainer/child.ts'
 export type TrainerProgram = Pick<ChildTrainerOptions, 'command' | 'env' | 'cwd'>
 
 await runProgram(process.env, async (signal) => {
-  const names = ['FEDSAM_CLIENT', 'FEDSAM_SUBJECTS', 'FEDSAM_SCRATCH', 'FEDSAM_TRAINER', 'FEDSAM_NO_PROGRESS_SECONDS'] as const
+  const names = [
+    'FEDSAM_CLIENT',
+    'FEDSAM_SUBJECTS',
+    'FEDSAM_SCRATCH',
+    'FEDSAM_TRAINER',
+    'FEDSAM_NO_PROGRESS_SECONDS',
+  ] as const
   const variables = requireVariables(process.env, names)
   const client = variables.FEDSAM_CLIENT
   const program = JSON.parse(variables.FEDSAM_TRAINER) as TrainerProgram

@@ -5,12 +5,20 @@ import type { Task } from '#protocol/messages.ts'
 import type { Receipt } from '#protocol/record.ts'
 import type { GrantedTransfers } from '#transport/ports.ts'
 import { canonicalise } from './canonicalise.ts'
+import { fetchModel } from './models.ts'
 import type { Trainer } from './trainer/seam.ts'
-import { type AskGrants, fetchModel, type LocalOutcome, leaveOutcome } from './transfers.ts'
+import { type AskGrants, type LocalOutcome, leaveOutcome, NotWanted } from './transfers.ts'
+
+/** What was made and not left yet: its attempt closed meanwhile, the next one at the same round may want it. */
+export interface Shelf {
+  made: { readonly task: Task; readonly outcome: LocalOutcome } | null
+}
 
 export interface TaskOptions {
   /** The task as it stands: a later attempt at the same round may have renamed it meanwhile. */
   readonly task: () => Task
+  readonly signal: AbortSignal
+  readonly shelf: Shelf
   readonly client: string
   readonly incarnation: string
   readonly dataset: string
@@ -22,34 +30,85 @@ export interface TaskOptions {
   readonly scratch: string
 }
 
-/** Does the task. Throws what the trainer throws, and NotWanted when the attempt has gone on without it. */
-export async function doTask(options: TaskOptions): Promise<void> {
-  const { trainer, scratch } = options
-  const task = options.task()
+/** The same base, seed and kind give the same update, whatever attempt asks for it. */
+export function isSameWork(one: Task, other: Task): boolean {
+  return one.kind === other.kind && one.seed === other.seed && one.base?.sha256 === other.base?.sha256
+}
+
+/**
+ * Does the task; resolves to it under the name that it was left by. Throws what the trainer throws, RecordDamaged where the
+ * model is not what the task names, and NotWanted when the attempt has gone on without it.
+ */
+export async function doTask(options: TaskOptions): Promise<Task> {
+  const { shelf, signal } = options
+  const first = options.task()
+  if (shelf.made === null || !isSameWork(shelf.made.task, first)) {
+    await clear(shelf)
+    shelf.made = { task: first, outcome: await make(options, first) }
+  }
+  for (;;) {
+    stopIfUnwanted(signal)
+    const task = options.task()
+    try {
+      await leaveOutcome(shelf.made.outcome, { ...options, task })
+      await clear(shelf)
+      return task
+    } catch (error) {
+      const renamed = error instanceof NotWanted && options.task() !== task
+      if (!renamed) throw error
+    }
+  }
+}
+
+async function clear(shelf: Shelf): Promise<void> {
+  const file = shelf.made?.outcome.update?.file
+  shelf.made = null
+  if (file !== undefined) await rm(file, { force: true })
+}
+
+function stopIfUnwanted(signal: AbortSignal): void {
+  if (signal.aborted) throw new NotWanted('the work was given up')
+}
+
+async function make(options: TaskOptions, task: Task): Promise<LocalOutcome> {
+  const { trainer, scratch, signal } = options
   await mkdir(scratch, { recursive: true })
   const output = join(scratch, `update-${task.round}.safetensors`)
+  const base = task.base === null ? null : await fetchModel(task.base, options)
+  const config = { ...task.config, seed: task.seed }
   try {
-    const base = task.base === null ? null : await fetchModel(task.base, options)
-    const config = { ...task.config, seed: task.seed }
+    stopIfUnwanted(signal)
     const evaluation = base !== null && task.evaluate ? await evaluate(trainer, base, config) : null
+    stopIfUnwanted(signal)
     const update = await train(trainer, { kind: task.kind, base, output, config })
-    await leaveOutcome({ update, evaluation }, { ...options, task: options.task() })
-  } finally {
+    return { update, evaluation }
+  } catch (error) {
     await rm(output, { force: true })
+    throw error
   }
 }
 
 /** A partition without held-out data has nothing to say. */
-async function evaluate(trainer: Trainer, base: string, config: Readonly<Record<string, string>>): Promise<Receipt['evaluation']> {
+async function evaluate(
+  trainer: Trainer,
+  base: string,
+  config: Readonly<Record<string, string>>,
+): Promise<Receipt['evaluation']> {
   const { loss, numExamples, metrics } = await trainer.evaluate(base, config)
   return numExamples > 0 ? { loss, numExamples, metrics: { ...metrics } } : null
 }
 
+interface Training {
+  readonly kind: Task['kind']
+  readonly base: string | null
+  readonly output: string
+  readonly config: Readonly<Record<string, string>>
+}
+
 async function train(
   trainer: Trainer,
-  work: { kind: Task['kind']; base: string | null; output: string; config: Readonly<Record<string, string>> },
+  { kind, base, output, config }: Training,
 ): Promise<LocalOutcome['update']> {
-  const { kind, base, output, config } = work
   if (kind === 'Evaluate') return null
   if (kind === 'Initialise' || base === null) {
     await trainer.getParameters(output)

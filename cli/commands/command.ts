@@ -6,9 +6,11 @@ export interface Command {
   /** Without "fedsam". */
   readonly usage: string
   readonly summary: string
-  /** Resolves to the exit code; throws UsageError and FedsamError. */
-  run(args: readonly string[]): Promise<number>
+  load(): Promise<RunCommand>
 }
+
+/** Resolves to the exit code; throws UsageError and FedsamError. */
+export type RunCommand = (args: readonly string[]) => Promise<number>
 
 /** The command line itself is wrong. */
 export class UsageError extends Error {

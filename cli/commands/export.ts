@@ -11,44 +11,53 @@ import { openFilesystemStore } from '#transport/filesystem.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import { readCheckpoint, writeCheckpoint } from '#worker/model/segment-anything/checkpoint.ts'
 import { recordFolder } from '../run/record-folder.ts'
-import { type Command, readArguments } from './command.ts'
+import { type RunCommand, readArguments, UsageError } from './command.ts'
 
-export const exportCommand: Command = {
-  name: 'export',
-  usage: 'export SOURCE --to FOLDER',
-  summary: "writes a run's model (SOURCE is its output folder) as a complete checkpoint that Hugging Face opens",
-  async run(args) {
-    const { values, positionals } = readArguments(args, { to: { type: 'string' } }, ['SOURCE'])
-    if (values.to === undefined) throw new FedsamError('InvalidJob', 'export needs --to FOLDER')
-    const target = resolve(values.to)
-    await refuseUsed(target)
-    const store = await openFilesystemStore({ folder: await recordFolder(resolve(positionals[0]!)) })
-    const written = await exportModel(store, target)
-    process.stdout.write(`${target}: ${written.replaced} trained tensors of round ${written.round} in ${written.base}\n`)
-    return 0
-  },
+/** The command's body. */
+export const exportRun: RunCommand = async (args) => {
+  const { values, positionals } = readArguments(args, { to: { type: 'string' } }, ['SOURCE'])
+  if (values.to === undefined) throw new UsageError('--to FOLDER is missing')
+  const target = resolve(values.to)
+  await refuseUsed(target)
+  const store = await openFilesystemStore({ folder: await recordFolder(resolve(positionals[0]!)) })
+  const written = await exportModel(store, target)
+  process.stdout.write(
+    `${target}: ${written.replaced} trained tensors of round ${written.round} in ${written.base}\n`,
+  )
+  return 0
 }
 
 async function refuseUsed(target: string): Promise<void> {
   const names = await readdir(target).catch(() => [])
   if (names.length > 0) {
-    throw new FedsamError('OutputInUse', `${target} is not empty`, { remedy: 'name another folder with --to' })
+    throw new FedsamError('OutputInUse', `${target} is not empty`, {
+      remedy: 'name another folder with --to',
+    })
   }
 }
 
 /** Writes the complete checkpoint. Throws BadCheckpoint where the run has no base, OutputInUse where it is not complete. */
-export async function exportModel(store: ObjectStore, target: string): Promise<{ replaced: number; round: number; base: string }> {
+export async function exportModel(
+  store: ObjectStore,
+  target: string,
+): Promise<{ replaced: number; round: number; base: string }> {
   const manifest = await store.get(MANIFEST_KEY)
   const run = await store.get(RUN_KEY)
   if (run === undefined || manifest === undefined) {
-    throw new FedsamError('InvalidJob', `${store.description} holds no complete run`, { remedy: 'name the output folder of a run that is complete' })
+    throw new FedsamError('InvalidJob', `${store.description} holds no complete run`, {
+      remedy: 'name the output folder of a run that is complete',
+    })
   }
   const { base } = readMarker('run', RUN_KEY, run)
   if (base === null) {
-    throw new FedsamError('BadCheckpoint', `${store.description}: the run has no base checkpoint; its whole model is ${outputKey('model.safetensors')}`)
+    throw new FedsamError(
+      'BadCheckpoint',
+      `${store.description}: the run has no base checkpoint; its whole model is ${outputKey('model.safetensors')}`,
+    )
   }
   await mkdir(target, { recursive: true })
-  for (const { name } of base.files) await writeFile(join(target, name), (await store.get(baseKey(base.digest, name)))!)
+  for (const { name } of base.files)
+    await writeFile(join(target, name), (await store.get(baseKey(base.digest, name)))!)
   const checkpoint = await readCheckpoint(target)
   const trained = readSafetensors((await store.get(outputKey('model.safetensors')))!)
   const tensors = new Map(checkpoint.tensors)

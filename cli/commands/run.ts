@@ -10,31 +10,27 @@ import { watchInterrupts } from '../run/interrupts.ts'
 import { runLocally } from '../run/local.ts'
 import { checkOutput, inspectPartitions, refuseUnsupported, resolveCheckpoint } from '../run/prepare.ts'
 import { processRecord, runInProcesses } from '../run/processes.ts'
-import { type Command, readArguments } from './command.ts'
+import { type RunCommand, readArguments } from './command.ts'
 
-export const runCommand: Command = {
-  name: 'run',
-  usage: 'run JOB.yaml [--output DIR] [--set path=value]... [--processes] [--json]',
-  summary: 'runs the whole job on this machine; on the same output it goes on where it was',
-  async run(args) {
-    const { values, positionals } = readArguments(
-      args,
-      {
-        output: { type: 'string' },
-        set: { type: 'string', multiple: true },
-        processes: { type: 'boolean' },
-        json: { type: 'boolean' },
-      },
-      ['JOB.yaml'],
-    )
-    await runJob(positionals[0]!, {
-      sets: values.set ?? [],
-      processes: values.processes ?? false,
-      json: values.json ?? false,
-      ...(values.output === undefined ? {} : { output: values.output }),
-    })
-    return 0
-  },
+/** The command's body. */
+export const run: RunCommand = async (args) => {
+  const { values, positionals } = readArguments(
+    args,
+    {
+      output: { type: 'string' },
+      set: { type: 'string', multiple: true },
+      processes: { type: 'boolean' },
+      json: { type: 'boolean' },
+    },
+    ['JOB.yaml'],
+  )
+  await runJob(positionals[0]!, {
+    sets: values.set ?? [],
+    processes: values.processes ?? false,
+    json: values.json ?? false,
+    ...(values.output === undefined ? {} : { output: values.output }),
+  })
+  return 0
 }
 
 export interface RunJobOptions {
@@ -60,7 +56,8 @@ export async function runJob(file: string, options: RunJobOptions): Promise<stri
   const job = { name, namespace, uid: 'local', generation: 1, spec: loaded.spec }
   const files = { checkpoint, initialParameters: spec.model.initialParameters }
   if (spec.trainer.type !== 'Command') {
-    for (const { name: partition, report } of await inspectPartitions(spec)) say(formatReport(partition, report))
+    for (const { name: partition, report } of await inspectPartitions(spec))
+      say(formatReport(partition, report))
   }
   await checkOutput(output, options.processes ? processRecord(output) : output, compileFixed(job, files))
   say(`output: ${output}`)

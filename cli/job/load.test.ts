@@ -71,6 +71,14 @@ const REFUSALS: readonly Refusal[] = [
     says: 'job.yaml:6: spec.strategy.fractionFit: is 1.5; write a number from 0 to 1',
   },
   {
+    given: 'a number at a bound that is left out',
+    text: `${HEAD}${PAIR}  trainer: {segmentAnything: {learningRate: 0}}\n  strategy: {type: FedTrimmedAvg, fedTrimmedAvg: {beta: 0.5}}\n`,
+    says: [
+      'job.yaml:6: spec.trainer.segmentAnything.learningRate: is 0; write a number above 0 and at most 1000',
+      'job.yaml:7: spec.strategy.fedTrimmedAvg.beta: is 0.5; write a number of at least 0 and below 0.5',
+    ].join('\n'),
+  },
+  {
     given: 'a bad job name',
     text: `${HEAD.replace('name: job', 'name: Brain_Tissue')}${PAIR}`,
     says: `job.yaml:3: metadata.name: is "Brain_Tissue"; write a DNS label: lower-case letters, digits and '-', with a letter or a digit at both ends`,

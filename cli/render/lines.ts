@@ -36,16 +36,22 @@ export function eventLine(event: RunEvent, rounds: number): string | undefined {
 
 function openedLine(event: Extract<RunEvent, { event: 'AttemptOpened' }>): string | undefined {
   if (event.attempt === 1 && event.kind === 'Train') return undefined
-  const what = { Train: 'trains', Evaluate: 'evaluates', Initialise: 'gives the initial parameters' }[event.kind]
+  const what = { Train: 'trains', Evaluate: 'evaluates', Initialise: 'gives the initial parameters' }[
+    event.kind
+  ]
   const who = event.kind === 'Evaluate' ? event.evaluators : event.cohort
   return `round ${event.round}${event.attempt > 1 ? `, attempt ${event.attempt}` : ''}: ${who.join(', ')} ${what}`
 }
 
 function roundLine(event: Extract<RunEvent, { event: 'RoundCompleted' }>, rounds: number): string {
-  const evaluated = event.evaluation === null ? '' : `model of round ${event.round - 1}: ${evaluationText(event.evaluation)}`
+  const evaluated =
+    event.evaluation === null ? '' : `model of round ${event.round - 1}: ${evaluationText(event.evaluation)}`
   if (event.round > rounds || event.accepted.length === 0) return evaluated
   const lost = event.outcomes.filter(({ outcome }) => outcome !== 'Accepted' && outcome !== 'NotSelected')
-  const without = lost.length === 0 ? '' : `, without ${lost.map(({ client, outcome }) => `${client} (${outcome})`).join(', ')}`
+  const without =
+    lost.length === 0
+      ? ''
+      : `, without ${lost.map(({ client, outcome }) => `${client} (${outcome})`).join(', ')}`
   const training = Object.entries(event.metrics).map(([name, value]) => `${name} ${value.toFixed(4)}`)
   return [
     `round ${String(event.round).padStart(String(rounds).length)}/${rounds}`,
@@ -59,5 +65,8 @@ function roundLine(event: Extract<RunEvent, { event: 'RoundCompleted' }>, rounds
 }
 
 export function evaluationText({ loss, metrics }: Evaluation): string {
-  return [`loss ${loss.toFixed(4)}`, ...Object.entries(metrics).map(([name, value]) => `${name} ${value.toFixed(4)}`)].join(', ')
+  return [
+    `loss ${loss.toFixed(4)}`,
+    ...Object.entries(metrics).map(([name, value]) => `${name} ${value.toFixed(4)}`),
+  ].join(', ')
 }

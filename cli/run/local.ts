@@ -70,7 +70,8 @@ export async function runLocally(run: LocalRun): Promise<RunOutcome> {
   // A worker that fails is what the rounds are made for; its reason is shown, the coordinator decides.
   const settled = workers.map((worker, i) =>
     worker.catch((error: unknown) => {
-      if (!stop.aborted) log(job.spec.partitions[i]!.name, error instanceof Error ? error.message : String(error))
+      if (!stop.aborted)
+        log(job.spec.partitions[i]!.name, error instanceof Error ? error.message : String(error))
     }),
   )
   try {

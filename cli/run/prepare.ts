@@ -24,9 +24,21 @@ export function refuseUnsupported(spec: CompleteFederatedJobSpec): void {
   const { trainer, partitions } = spec
   const sam = trainer.type === 'SegmentAnything' ? trainer.segmentAnything : undefined
   const refusals: readonly [boolean, string, string][] = [
-    [trainer.type === 'Layers', 'spec.trainer.type: Layers cannot be run yet', 'use SegmentAnything or Command'],
-    [sam?.train.includes('LoRA') ?? false, 'spec.trainer.segmentAnything.train: LoRA cannot be trained yet', 'name MaskDecoder'],
-    [sam?.keepOptimizerState ?? false, 'spec.trainer.segmentAnything.keepOptimizerState: not available yet', 'leave it out'],
+    [
+      trainer.type === 'Layers',
+      'spec.trainer.type: Layers cannot be run yet',
+      'use SegmentAnything or Command',
+    ],
+    [
+      sam?.train.includes('LoRA') ?? false,
+      'spec.trainer.segmentAnything.train: LoRA cannot be trained yet',
+      'name MaskDecoder',
+    ],
+    [
+      sam?.keepOptimizerState ?? false,
+      'spec.trainer.segmentAnything.keepOptimizerState: not available yet',
+      'leave it out',
+    ],
     [spec.resumeFrom != null, 'spec.resumeFrom: not available yet', 'leave it out'],
     [spec.suspend, 'spec.suspend: the job is suspended', 'set it to false to run it'],
     [spec.output.fullCheckpoint, 'spec.output.fullCheckpoint: not available yet', 'use fedsam export'],
@@ -52,7 +64,9 @@ export async function inspectPartitions(spec: CompleteFederatedJobSpec): Promise
     reports.push({ name, report: await inspectDataset(dataset, dataset.root) })
   }
   const fatal = reports.flatMap(({ name, report }) =>
-    report.problems.filter((problem) => problem.fatal).map(({ message, remedy }) => `${name}: ${message}. ${remedy}`),
+    report.problems
+      .filter((problem) => problem.fatal)
+      .map(({ message, remedy }) => `${name}: ${message}. ${remedy}`),
   )
   if (fatal.length > 0) throw new FedsamError('BadData', fatal.join('\n'))
   return reports
@@ -68,9 +82,14 @@ export async function resolveCheckpoint(
   const { uri } = trainer.segmentAnything!.checkpoint
   const folder = await fetchTo(uri, log)
   if ((await stat(folder).catch(() => undefined))?.isDirectory() !== true) {
-    throw new FedsamError('BadCheckpoint', `spec.trainer.segmentAnything.checkpoint.uri: there is no folder ${uri}`, {
-      remedy: 'name a folder with config.json and model.safetensors, hf://owner/name@revision, or s3://bucket/prefix',
-    })
+    throw new FedsamError(
+      'BadCheckpoint',
+      `spec.trainer.segmentAnything.checkpoint.uri: there is no folder ${uri}`,
+      {
+        remedy:
+          'name a folder with config.json and model.safetensors, hf://owner/name@revision, or s3://bucket/prefix',
+      },
+    )
   }
   await readCheckpoint(folder)
   await readProcessor(folder)
@@ -97,20 +116,28 @@ export async function checkOutput(output: string, record: string, fixed: FixedSe
   if (names === undefined || names.length === 0) return
   const text = await readFile(join(record, RUN_KEY), 'utf8').catch(() => undefined)
   if (text === undefined) {
-    throw new FedsamError('OutputInUse', `${output} is not empty and holds no run`, { remedy: 'name another folder with --output' })
+    throw new FedsamError('OutputInUse', `${output} is not empty and holds no run`, {
+      remedy: 'name another folder with --output',
+    })
   }
   const there = JSON.parse(text) as { name: string; spec: Record<string, unknown> }
   const differing = [
     ...(there.name === fixed.name ? [] : ['metadata.name']),
     ...[...new Set([...Object.keys(there.spec), ...Object.keys(fixed.spec)])]
-      .filter((field) => canonicalJson(there.spec[field] ?? null) !== canonicalJson(fixed.spec[field] ?? null))
+      .filter(
+        (field) => canonicalJson(there.spec[field] ?? null) !== canonicalJson(fixed.spec[field] ?? null),
+      )
       .sort()
       .map((field) => `spec.${field}`),
   ]
   if (differing.length === 0) return
-  throw new FedsamError('OutputInUse', `${output} holds the run of another job: ${differing.join(', ')} differ`, {
-    remedy: 'name another folder with --output, or run the job that it was started with',
-  })
+  throw new FedsamError(
+    'OutputInUse',
+    `${output} holds the run of another job: ${differing.join(', ')} differ`,
+    {
+      remedy: 'name another folder with --output, or run the job that it was started with',
+    },
+  )
 }
 
 async function nearestFolder(path: string): Promise<string> {

@@ -7,7 +7,7 @@ import type { CoordinatorFile } from '#coordinator/main.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { RunEvent } from '#protocol/events.ts'
 import { subjectPrefix } from '#protocol/messages.ts'
-import { startNats, startS3 } from '#scripts/servers.ts'
+import { type S3Server, startNats, startS3 } from '#scripts/servers.ts'
 import type { LocalRun } from './local.ts'
 import { supervise } from './supervise.ts'
 import { trainerCommand } from './trainer-command.ts'
@@ -15,6 +15,8 @@ import { trainerCommand } from './trainer-command.ts'
 const COORDINATOR = fileURLToPath(new URL('../../coordinator/main.ts', import.meta.url))
 const WORKER = fileURLToPath(new URL('../../worker/main.ts', import.meta.url))
 const BUCKET = 'fedsam'
+/** Seconds; on one machine people want to see progress, and nothing is far away. */
+const PACE = { holdSeconds: 2, farewellSeconds: 10 }
 
 /** Where the record of a run in processes lies, below its output. */
 export function processRecord(output: string): string {
@@ -23,81 +25,106 @@ export function processRecord(output: string): string {
 
 /** Runs the job to its end. Throws RunFailed, Interrupted. */
 export async function runInProcesses(run: LocalRun): Promise<void> {
-  const { job, output, signal } = run
+  const { output, signal } = run
   const servers = join(output, 'servers')
   await mkdir(servers, { recursive: true })
-  const progress = (line: string): void => run.log('servers', line)
-  const nats = await startNats({ folder: join(servers, 'nats'), log: progress })
-  const s3 = await startS3({ folder: join(servers, 's3'), bucket: BUCKET, log: progress })
-  const over = new AbortController()
-  const stop = AbortSignal.any([signal, over.signal])
-  const inherited = Object.fromEntries(Object.entries(process.env).filter(([, value]) => value !== undefined)) as Record<string, string>
-  const common = { ...inherited, FEDSAM_NATS_URL: nats.url, FEDSAM_END_WITH_PARENT: 'true' }
+  const log = (line: string): void => run.log('servers', line)
+  const nats = await startNats({ folder: join(servers, 'nats'), log })
   try {
-    const file = join(servers, 'coordinator.json')
-    const pace = { holdSeconds: 2, farewellSeconds: 10 }
-    await writeFile(file, JSON.stringify({ job, files: run.files, pace } satisfies CoordinatorFile))
-    const workers = job.spec.partitions.map(async ({ name }) => {
-      const scratch = join(output, 'scratch', name)
-      const trainer = trainerCommand(run, name, scratch)
-      await supervise({
-        name,
-        command: [process.execPath, WORKER],
-        env: {
-          ...common,
-          FEDSAM_CLIENT: name,
-          FEDSAM_SUBJECTS: subjectPrefix(job.namespace, job.uid),
-          FEDSAM_SCRATCH: scratch,
-          FEDSAM_TRAINER: JSON.stringify(trainer),
-          FEDSAM_NO_PROGRESS_SECONDS: String(job.spec.round.noProgressSeconds),
-        },
-        onLine: (line) => run.log(name, line),
-        log: (line) => run.log(name, line),
-        signal: stop,
-      })
-    })
-    const failure = await coordinateInProcess(run, {
-      ...common,
-      FEDSAM_JOB_FILE: file,
-      FEDSAM_S3_BUCKET: s3.bucket,
-      FEDSAM_S3_ENDPOINT: s3.endpoint,
-      FEDSAM_S3_FORCE_PATH_STYLE: 'true',
-      AWS_ACCESS_KEY_ID: s3.accessKey,
-      AWS_SECRET_ACCESS_KEY: s3.secretKey,
-      AWS_REGION: 'us-east-1',
-    })
-    over.abort()
-    await Promise.all(workers)
-    if (failure !== undefined) throw new FedsamError('RunFailed', failure)
-    await copyOutput(output)
+    const s3 = await startS3({ folder: join(servers, 's3'), bucket: BUCKET, log })
+    try {
+      const over = new AbortController()
+      const common = { ...inherited(), FEDSAM_NATS_URL: nats.url, FEDSAM_END_WITH_PARENT: 'true' }
+      const workers = superviseWorkers(run, common, AbortSignal.any([signal, over.signal]))
+      try {
+        await coordinateInProcess(run, { ...common, ...(await coordinatorVariables(run, servers, s3)) })
+      } finally {
+        over.abort()
+        await workers
+      }
+      await copyOutput(output)
+    } finally {
+      await s3.stop()
+    }
   } finally {
-    over.abort()
-    await Promise.all([nats.stop(), s3.stop()])
+    await nats.stop()
   }
 }
 
-/** Resolves to the message of a run that failed. */
-async function coordinateInProcess(run: LocalRun, env: Readonly<Record<string, string>>): Promise<string | undefined> {
+function inherited(): Record<string, string> {
+  const known = Object.entries(process.env).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined,
+  )
+  return Object.fromEntries(known)
+}
+
+async function coordinatorVariables(
+  { job, files }: LocalRun,
+  servers: string,
+  s3: S3Server,
+): Promise<Record<string, string>> {
+  const file = join(servers, 'coordinator.json')
+  await writeFile(file, JSON.stringify({ job, files, pace: PACE } satisfies CoordinatorFile))
+  return {
+    FEDSAM_JOB_FILE: file,
+    FEDSAM_S3_BUCKET: s3.bucket,
+    FEDSAM_S3_ENDPOINT: s3.endpoint,
+    FEDSAM_S3_FORCE_PATH_STYLE: 'true',
+    AWS_ACCESS_KEY_ID: s3.accessKey,
+    AWS_SECRET_ACCESS_KEY: s3.secretKey,
+    AWS_REGION: 'us-east-1',
+  }
+}
+
+/** Resolves when all workers ended. One that cannot go on is what the rounds are made for: its reason is shown, they decide. */
+async function superviseWorkers(
+  run: LocalRun,
+  common: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { job, output } = run
+  const supervised = job.spec.partitions.map(async ({ name }) => {
+    const log = (line: string): void => run.log(name, line)
+    const scratch = join(output, 'scratch', name)
+    const env = {
+      ...common,
+      FEDSAM_CLIENT: name,
+      FEDSAM_SUBJECTS: subjectPrefix(job.namespace, job.uid),
+      FEDSAM_SCRATCH: scratch,
+      FEDSAM_TRAINER: JSON.stringify(trainerCommand(run, name, scratch)),
+      FEDSAM_NO_PROGRESS_SECONDS: String(job.spec.round.noProgressSeconds),
+    }
+    await supervise({ name, command: [process.execPath, WORKER], env, onLine: log, log, signal }).catch(
+      (error: Error) => log(error.message),
+    )
+  })
+  await Promise.all(supervised)
+}
+
+/** Runs the coordinator until the run is over. Throws RunFailed, Interrupted. */
+async function coordinateInProcess(run: LocalRun, env: Readonly<Record<string, string>>): Promise<void> {
+  const { signal } = run
   let failure: string | undefined
+  const log = (line: string): void => run.log('coordinator', line)
+  const onLine = (line: string): void => {
+    const event = readEvent(line)
+    if (event === undefined) return log(line)
+    if (event.event === 'RunFailed') failure = event.message
+    run.observe(event)
+  }
   await supervise({
-    name: 'coordinator',
+    name: 'the coordinator',
     command: [process.execPath, COORDINATOR],
     env,
-    onLine: (line) => {
-      const event = readEvent(line)
-      if (event === undefined) run.log('coordinator', line)
-      else {
-        if (event.event === 'RunFailed') failure = event.message
-        run.observe(event)
-      }
-    },
-    log: (line) => run.log('coordinator', line),
-    signal: run.signal,
+    onLine,
+    log,
+    signal,
   })
-  if (run.signal.aborted) {
-    throw new FedsamError('Interrupted', 'the run was asked to stop', { remedy: 'start it again: it goes on from its record' })
-  }
-  return failure
+  if (failure !== undefined) throw new FedsamError('RunFailed', failure)
+  if (!signal.aborted) return
+  throw new FedsamError('Interrupted', 'the run was asked to stop', {
+    remedy: 'start it again: it goes on from its record',
+  })
 }
 
 function readEvent(line: string): RunEvent | undefined {

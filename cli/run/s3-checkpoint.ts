@@ -1,13 +1,17 @@
 // A base checkpoint from s3://bucket/prefix on this machine: its files are copied into a temporary folder by the default
 // credential chain (AWS_* variables, profiles, roles). A run copies it into its record, so nothing needs to be kept.
-import { mkdtemp } from 'node:fs/promises'
+import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { writeFile } from 'node:fs/promises'
 import { FedsamError } from '#protocol/errors.ts'
 import { openS3Store } from '#transport/s3.ts'
 
-const FILES = ['config.json', 'preprocessor_config.json', 'processor_config.json', 'model.safetensors.index.json'] as const
+const FILES = [
+  'config.json',
+  'preprocessor_config.json',
+  'processor_config.json',
+  'model.safetensors.index.json',
+] as const
 const RANGE_BYTES = 16 * 1024 * 1024
 
 /** Throws InvalidJob for what is no s3 address, BadCheckpoint where there is no checkpoint. */
@@ -36,7 +40,10 @@ export async function fetchS3Checkpoint(uri: string, log: (line: string) => void
     const found = await Promise.all(FILES.map(copy))
     const shards = found[3] ? await shardNames(store) : ['model.safetensors']
     for (const shard of shards) {
-      if (!(await copy(shard))) throw new FedsamError('BadCheckpoint', `${uri}/${shard} is missing`, { remedy: 'see what lies under the prefix' })
+      if (!(await copy(shard)))
+        throw new FedsamError('BadCheckpoint', `${uri}/${shard} is missing`, {
+          remedy: 'see what lies under the prefix',
+        })
     }
     return folder
   } finally {

@@ -16,45 +16,84 @@ export interface SuperviseOptions {
   readonly signal: AbortSignal
 }
 
-/** Starts without a day's pause in between before the supervision gives up. */
-const MOST_RESTARTS = 20
+/** Failures in a row before the supervision gives up; a program that ran well for a while begins a new row. */
+const MOST_FAILURES = 10
+const WELL_MS = 60_000
 /** Exit codes that a restart cannot cure. */
 const FINAL = Object.values(POD_EXITS).flatMap(({ code, action }) => (action === 'FailJob' ? [code] : []))
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5000
+/** How long a program that was asked to stop may take. */
+const STOPPING_MS = 10_000
 
-/** Resolves when the program ended with 0 or was asked to stop. Throws RunFailed for an exit code that a restart cannot cure. */
+/**
+ * Resolves when the program ended with 0 or was asked to stop. Throws RunFailed, with the last words of its standard error,
+ * for an exit code that a restart cannot cure and for too many failures in a row.
+ */
 export async function supervise(options: SuperviseOptions): Promise<void> {
   const { name, log, signal } = options
-  for (let restarts = 0; !signal.aborted; restarts += 1) {
-    const { code, ended } = await runOnce(options)
+  for (let failures = 0; !signal.aborted; ) {
+    const began = performance.now()
+    const { code, ended, lastWords } = await runOnce(options)
     if (code === 0 || signal.aborted) return
-    if (code !== null && FINAL.includes(code)) throw new FedsamError('RunFailed', `${name} ended with code ${code}`, { remedy: 'see its log' })
-    if (restarts >= MOST_RESTARTS) throw new FedsamError('RunFailed', `${name} ended ${restarts} times`, { remedy: 'see its log' })
+    failures = performance.now() - began > WELL_MS ? 1 : failures + 1
+    if ((code !== null && FINAL.includes(code)) || failures >= MOST_FAILURES) {
+      const often = failures > 1 ? `, ${failures} times in a row` : ''
+      throw new FedsamError('RunFailed', `${name} ended (${ended}${often}): ${lastWords}`, {
+        remedy: 'see its log',
+      })
+    }
     log(`ended (${ended}); starting again`)
-    const wait = Math.min(FIRST_PAUSE_MS * 2 ** restarts, LONGEST_PAUSE_MS)
+    const wait = Math.min(FIRST_PAUSE_MS * 2 ** (failures - 1), LONGEST_PAUSE_MS)
     await pause(wait, undefined, { signal }).catch(() => {})
   }
 }
 
-function runOnce(options: SuperviseOptions): Promise<{ code: number | null; ended: string }> {
-  const { command, env, onLine, log, signal } = options
+interface Ended {
+  readonly code: number | null
+  readonly ended: string
+  readonly lastWords: string
+}
+
+function runOnce({ command, env, onLine, log, signal }: SuperviseOptions): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command[0], command.slice(1), { env: { ...env }, stdio: ['pipe', 'pipe', 'pipe'] })
+    // Its standard input stays open as long as this process lives: that is how it learns that nobody wants it any more. A group
+    // of its own: a Ctrl-C in the terminal is for us, and we ask it to stop.
+    const child = spawn(command[0], command.slice(1), {
+      env: { ...env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+      detached: true,
+    })
+    let lastWords = ''
     createInterface({ input: child.stdout }).on('line', onLine)
-    createInterface({ input: child.stderr }).on('line', log)
-    let timer: NodeJS.Timeout | undefined
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      lastWords = messageOf(line)
+      log(lastWords)
+    })
+    child.stdin.on('error', () => {})
+    let late: NodeJS.Timeout | undefined
     const stop = (): void => {
       child.kill('SIGTERM')
-      timer = setTimeout(() => child.kill('SIGKILL'), 10_000)
+      late = setTimeout(() => child.kill('SIGKILL'), STOPPING_MS)
     }
     signal.addEventListener('abort', stop)
     if (signal.aborted) stop()
     child.once('error', reject)
     child.once('close', (code, by) => {
-      clearTimeout(timer)
+      clearTimeout(late)
       signal.removeEventListener('abort', stop)
-      resolve({ code, ended: by === null ? `code ${code}` : by })
+      resolve({ code, ended: by === null ? `code ${code}` : by, lastWords })
     })
   })
+}
+
+/** Programs end with their reason as one JSON line (transport/process.ts); people read its message. */
+function messageOf(line: string): string {
+  if (!line.startsWith('{"code":')) return line
+  try {
+    const { message, remedy } = JSON.parse(line) as { message: string; remedy: string }
+    return remedy === '' ? message : `${message}; ${remedy}`
+  } catch {
+    return line
+  }
 }

@@ -14,18 +14,31 @@ export function trainerCommand(
 ): Pick<ChildTrainerOptions, 'command' | 'env' | 'cwd'> {
   const { trainer, partitions } = spec
   const { dataset } = partitions.find(({ name }) => name === client)!
-  const env = Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined))
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  )
   if (trainer.type === 'SegmentAnything') {
-    const settings = { trainer: trainer.segmentAnything, dataset, checkpoint: files.checkpoint, cache: scratch }
+    const settings = {
+      trainer: trainer.segmentAnything,
+      dataset,
+      checkpoint: files.checkpoint,
+      cache: scratch,
+    }
     return { command: [process.execPath, SEGMENT_ANYTHING, JSON.stringify(settings)], env, cwd: folder }
   }
   const [program, ...rest] = [...(trainer.command?.command ?? []), ...(trainer.command?.args ?? [])]
   if (trainer.type !== 'Command' || program === undefined) {
-    throw new FedsamError('InvalidJob', `spec.trainer: ${trainer.type} has no program to run on this machine`, {
-      remedy: 'use SegmentAnything, or name a program in spec.trainer.command.command',
-    })
+    throw new FedsamError(
+      'InvalidJob',
+      `spec.trainer: ${trainer.type} has no program to run on this machine`,
+      {
+        remedy: 'use SegmentAnything, or name a program in spec.trainer.command.command',
+      },
+    )
   }
-  const own = (trainer.command?.env ?? []).flatMap(({ name, value }) => (value === undefined ? [] : [[name, value]]))
+  const own = (trainer.command?.env ?? []).flatMap(({ name, value }) =>
+    value === undefined ? [] : [[name, value]],
+  )
   const about = { FEDSAM_CLIENT: client, FEDSAM_DATASET: JSON.stringify(dataset) }
   return { command: [program, ...rest], env: { ...env, ...about, ...Object.fromEntries(own) }, cwd: folder }
 }

@@ -70,6 +70,13 @@ const REJECTIONS: readonly (readonly [what: string, change: Change, reason: stri
     'BadNumExamples',
     /is 1000000000000000000, not a whole number from 1 to 536870912/,
   ],
+  ['one example too many', { numExamples: 2 ** 29 + 1 }, 'BadNumExamples', /is 536870913,/],
+  [
+    'another name',
+    { bytes: replaced(0, { ...TENSORS[0]!, name: 'bios' }) },
+    'WrongTensors',
+    /^missing: bias; not in the run: bios$/,
+  ],
   [
     'another base',
     { base: sha256('old') },

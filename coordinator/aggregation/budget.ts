@@ -6,11 +6,14 @@ import { FedsamError } from '#protocol/errors.ts'
 import { DTYPE_BYTES, type TensorList } from '#protocol/tensors.ts'
 
 /** Reads that are under way while one is folded. */
-export const READS_AHEAD = 2
-/** Larger slices save no time any more; smaller ones leave memory to others. */
-const LARGEST_SLICE = 8 * BLOCK_BYTES
+export const READS_AHEAD = 3
+/** Larger slices save no time (docs/benchmarks.md), and their garbage is larger. */
+const LARGEST_SLICE = 4 * BLOCK_BYTES
 /** Smaller ones would read each digest block too many times. */
 const SMALLEST_SLICE = BLOCK_BYTES / 16
+
+/** Buffers that V8 lets lie after their use before it collects them, whatever their size. Measured. */
+const GARBAGE_BYTES = 64 * 2 ** 20
 
 export interface FoldDemand {
   readonly list: TensorList
@@ -28,10 +31,10 @@ export function memoryOf({ list, columns, vectors }: FoldDemand, slice: number):
   )
   const f64 = (slice / narrowest) * 8
   const read = Math.max(slice, BLOCK_BYTES)
-  // Base, the update at hand and those ahead; a slice that is being made, one that is being stored; as much again as garbage.
-  const asBytes = (2 + READS_AHEAD) * read + 2 * slice + 2 * read
+  // Base, the update at hand and those ahead; a slice that is being made and one that is being stored.
+  const asBytes = (2 + READS_AHEAD) * read + 2 * slice
   // State comes in, goes out and is being stored.
-  return asBytes + f64 * (columns + 3 * vectors)
+  return GARBAGE_BYTES + asBytes + f64 * (columns + 3 * vectors)
 }
 
 /**

@@ -91,7 +91,7 @@ for (const dtype of ['F64', 'F32'] as const) {
         round,
         attempt: 1,
       }
-      base = (await fold({ ...request, memoryBytes: 2 ** 26 })).model
+      base = (await fold({ ...request, memoryBytes: 2 ** 28 })).model
       const values = await Promise.all(
         NAMES.map(async (name) => [name, Float64Array.from(await storedValues(store, base.key, name))]),
       )

@@ -68,7 +68,7 @@ export async function fold(request: FoldRequest): Promise<FoldResult> {
     strategy: job.strategy,
     scalars,
     weights: weights.filter((weight) => weight !== 0),
-    columns: columnsFor(job, kept.length),
+    columns: columnsFor(job, job.strategy.combine.kind === 'Columns' ? kept.length : 1),
   }
   const written = await writeAll(job, context, kept)
   return { ...written, rejected: job.updates.filter((_, i) => weights[i] === 0).map(({ client }) => client) }
@@ -106,34 +106,33 @@ function prepare(request: FoldRequest): Job {
   }
 }
 
-function columnsFor({ slices, strategy }: Job, kept: number): Float64Array[] {
+/** Room for the largest slice, made once and used again for each. */
+function columnsFor({ slices }: Job, count: number): Float64Array[] {
   const elements = slices.reduce((most, slice) => Math.max(most, combinedElements(slice)), 0)
-  return Array.from(
-    { length: strategy.combine.kind === 'Columns' ? kept : 1 },
-    () => new Float64Array(elements),
-  )
+  return Array.from({ length: count }, () => new Float64Array(elements))
 }
 
 async function measure(job: Job): Promise<Measurements> {
-  const { updates, slices, base } = job
-  if (job.strategy.measure === 'None') return { gram: new Float64Array(0) }
-  const gram = measureGram(updates.length)
-  const wanted = slices.filter(({ pieces }) => pieces.some(({ tensor }) => tensor.rule === 'Optimise'))
+  const { updates, base, strategy } = job
+  if (strategy.measure === 'None') return { gram: new Float64Array(0) }
+  const gram = measureGram(columnsFor(job, updates.length))
   const sources = [{ payload: base }, ...updates]
+  const slices = job.slices.filter(({ pieces }) => pieces.some(({ tensor }) => tensor.rule === 'Optimise'))
   const reads = prefetch(
-    readsOf(job, wanted, () => sources),
+    readsOf(job, slices, () => sources),
     READS_AHEAD,
   )
   try {
-    for (const slice of wanted) {
+    for (const slice of slices) {
       job.signal?.throwIfAborted()
-      const [from, ...bytes] = await take(reads, sources.length)
-      gram.add(slice, from!, bytes)
+      const open = gram.open(slice, await next(reads))
+      for (let i = 0; i < updates.length; i++) open.add(await next(reads))
+      open.close()
     }
   } finally {
     await reads.return()
   }
-  return { gram: gram.finish() }
+  return { gram: gram.result() }
 }
 
 async function nextScalars({
@@ -187,9 +186,8 @@ async function foldSlices(
   try {
     for (const slice of job.slices) {
       job.signal?.throwIfAborted()
-      const [base] = await take(reads, 1)
-      const open = openSlice(context, slice, base!, await oldState(job, slice))
-      for (let left = sourcesFor(slice).length - 1; left > 0; left--) open.add((await take(reads, 1))[0]!)
+      const open = openSlice(context, slice, await next(reads), await oldState(job, slice))
+      for (let left = sourcesFor(slice).length - 1; left > 0; left--) open.add(await next(reads))
       const made = open.finish()
       await Promise.all([model.push(made.model), made.state.length > 0 && state?.push(made.state)])
     }
@@ -214,12 +212,8 @@ function* readsOf(
   }
 }
 
-async function take(reads: AsyncGenerator<Uint8Array, void>, count: number): Promise<Uint8Array[]> {
-  const taken: Uint8Array[] = []
-  while (taken.length < count) {
-    const next = await reads.next()
-    if (next.done) throw new RangeError('a slice was read less often than it was used')
-    taken.push(next.value)
-  }
-  return taken
+async function next(reads: AsyncGenerator<Uint8Array, void>): Promise<Uint8Array> {
+  const { value } = await reads.next()
+  if (value === undefined) throw new RangeError('a slice was read less often than it was used')
+  return value
 }

@@ -10,65 +10,72 @@ import type { Piece, Slice } from './slices.ts'
 export const REDUCTION_BLOCK = 65_536
 
 export interface GramMeasure {
-  /** The slice's bytes of the base and of all updates, in fold order; slices come in order. */
-  add(slice: Slice, base: Uint8Array, updates: readonly Uint8Array[]): void
+  /** The next slice, with its bytes of the base; then each update's bytes of it, in fold order; then `close`. */
+  open(slice: Slice, base: Uint8Array): { add(update: Uint8Array): void; close(): void }
   /** Row-major, updates × updates, over all Optimise tensors. */
-  finish(): Float64Array
+  result(): Float64Array
 }
 
-export function measureGram(updates: number): GramMeasure {
-  const total = new Float64Array(updates * updates)
-  const block = new Float64Array(updates * updates)
-  const closeBlock = (): void => {
-    for (let i = 0; i < total.length; i++) total[i] = total[i]! + block[i]!
-    block.fill(0)
+/** `columns`: one array per update, with room for the largest slice. */
+export function measureGram(columns: readonly Float64Array[]): GramMeasure {
+  const n = columns.length
+  const total = new Float64Array(n * n)
+  const block = new Float64Array(n * n)
+  const addPiece = (piece: Piece, at: number): void => {
+    const last = elementCount(piece.tensor.shape)
+    for (let from = 0; from < piece.elements; ) {
+      const blockEnd = Math.min(
+        (Math.floor((piece.first + from) / REDUCTION_BLOCK) + 1) * REDUCTION_BLOCK,
+        last,
+      )
+      const to = Math.min(piece.elements, blockEnd - piece.first)
+      const tiles = columns.map((column) => column.subarray(at + from, at + to))
+      addProducts(block, tiles)
+      if (piece.first + to === blockEnd) {
+        for (let i = 0; i < total.length; i++) total[i] = total[i]! + block[i]!
+        block.fill(0)
+      }
+      from = to
+    }
   }
   return {
-    add(slice, base, bytes) {
-      for (const piece of slice.pieces) {
-        if (piece.tensor.rule !== 'Optimise') continue
-        const within = [piece.begin - slice.begin, piece.end - slice.begin] as const
-        const columns = deltasOf(
-          piece,
-          base.subarray(...within),
-          bytes.map((update) => update.subarray(...within)),
-        )
-        const last = elementCount(piece.tensor.shape)
-        for (let from = 0; from < piece.elements; ) {
-          const index = piece.first + from
-          const blockEnd = Math.min((Math.floor(index / REDUCTION_BLOCK) + 1) * REDUCTION_BLOCK, last)
-          const to = Math.min(piece.elements, blockEnd - piece.first)
-          addProducts(
-            block,
-            columns.map((column) => column.subarray(from, to)),
-          )
-          if (piece.first + to === blockEnd) closeBlock()
-          from = to
-        }
+    open(slice, base) {
+      const parts = partsOf(slice, base)
+      let added = 0
+      return {
+        add(update) {
+          for (const { piece, within, from, at } of parts) {
+            const column = columns[added]!.subarray(at, at + piece.elements).fill(0)
+            addDelta(column, numbersOf(piece.tensor.dtype, update.subarray(...within)), from, 1)
+          }
+          added += 1
+        },
+        close() {
+          for (const { piece, at } of parts) addPiece(piece, at)
+        },
       }
     },
-    finish() {
-      for (let i = 0; i < updates; i++)
-        for (let j = 0; j < i; j++) total[i * updates + j] = total[j * updates + i]!
+    result() {
+      for (let i = 0; i < n; i++) for (let j = 0; j < i; j++) total[i * n + j] = total[j * n + i]!
       return total
     },
   }
 }
 
-function deltasOf(
-  { tensor: { dtype }, elements }: Piece,
-  base: Uint8Array,
-  updates: readonly Uint8Array[],
-): Float64Array[] {
-  const from = numbersOf(dtype, base)
-  return updates.map((update) => {
-    const column = new Float64Array(elements)
-    addDelta(column, numbersOf(dtype, update), from, 1)
-    return column
-  })
+/** The Optimise pieces of a slice: their bytes in it, the base's numbers, and where their deltas begin in a column. */
+function partsOf({ begin, pieces }: Slice, base: Uint8Array) {
+  let at = 0
+  return pieces
+    .filter(({ tensor }) => tensor.rule === 'Optimise')
+    .map((piece) => {
+      const within = [piece.begin - begin, piece.end - begin] as const
+      const part = { piece, within, from: numbersOf(piece.tensor.dtype, base.subarray(...within)), at }
+      at += piece.elements
+      return part
+    })
 }
 
-/** Upper triangle: sums[i][j] goes on from what it was, one element after the other, whatever the cut. */
+/** Upper triangle: each sum goes on from what it was, one element after the other, whatever the cut. */
 function addProducts(sums: Float64Array, columns: readonly Float64Array[]): void {
   const n = columns.length
   for (let i = 0; i < n; i++) {

@@ -28,7 +28,8 @@ export function decideClosing(input: ClosingInput): ClosingDecision {
   if (pending === 0 && !input.evaluators.includes('Pending')) return { kind: 'Close' }
 
   const left = input.deadlineSeconds - input.elapsed
-  if (left <= 0) return admitted >= input.quorum ? { kind: 'Close' } : { kind: 'Abandon', reason: 'QuorumNotReached' }
+  if (left <= 0)
+    return admitted >= input.quorum ? { kind: 'Close' } : { kind: 'Abandon', reason: 'QuorumNotReached' }
   if (input.graceSeconds === null || input.sinceQuorum === null) return { kind: 'Wait', seconds: left }
   const grace = input.graceSeconds - input.sinceQuorum
   return grace <= 0 ? { kind: 'Close' } : { kind: 'Wait', seconds: Math.min(left, grace) }

@@ -18,7 +18,7 @@ export interface Evaluated {
   readonly evaluation: Evaluation
 }
 
-function valueOf(evaluation: Evaluation, metric: string): number | undefined {
+function metricOf(evaluation: Evaluation, metric: string): number | undefined {
   return metric === 'loss' ? evaluation.loss : evaluation.metrics[metric]
 }
 
@@ -28,9 +28,10 @@ export function bestRound(rule: StoppingRule, history: readonly Evaluated[]): Be
   const { metric, mode } = rule.bestBy
   let best: BestRound | null = null
   for (const { round, evaluation } of history) {
-    const value = valueOf(evaluation, metric)
+    const value = metricOf(evaluation, metric)
     if (value === undefined) continue
-    if (best === null || (mode === 'Max' ? value > best.value : value < best.value)) best = { round, metric, value }
+    if (best === null || (mode === 'Max' ? value > best.value : value < best.value))
+      best = { round, metric, value }
   }
   return best
 }
@@ -54,15 +55,21 @@ function stopEarly(
   const { metric, patience, target } = when
   const lower = when.mode === 'Min'
   const values = history.flatMap(({ round, evaluation }) => {
-    const value = valueOf(evaluation, metric)
+    const value = metricOf(evaluation, metric)
     return value === undefined ? [] : [{ round, value }]
   })
   const last = values.at(-1)
   if (last === undefined) return null
   if (target !== null && (lower ? last.value <= target : last.value >= target)) {
-    return { reason: 'TargetReached', message: `${metric} ${last.value} of round ${last.round} reached ${target}` }
+    return {
+      reason: 'TargetReached',
+      message: `${metric} ${last.value} of round ${last.round} reached ${target}`,
+    }
   }
   const best = values.reduce((a, b) => ((lower ? b.value < a.value : b.value > a.value) ? b : a))
   if (patience === null || last.round - best.round < patience) return null
-  return { reason: 'NoImprovement', message: `${metric} is best at round ${best.round}, ${patience} rounds ago` }
+  return {
+    reason: 'NoImprovement',
+    message: `${metric} is best at round ${best.round}, ${patience} rounds ago`,
+  }
 }

@@ -30,13 +30,13 @@ def draw_forever(queue, difficulty, folder, seed):
 class Feed:
     """Replay buffer over the worker. It owns a process and has an end, hence a class; call `close` when done."""
 
-    def __init__(self, folder, seed, capacity=2000):
+    def __init__(self, folder, seed, difficulty, capacity=2000):
         self.rng, self.capacity, self.scenes, self.next = np.random.default_rng(seed + 1), capacity, [], 0
         context = multiprocessing.get_context("spawn")
-        self.difficulty, self.queue = context.Value("d", 0.0), context.Queue(64)
+        self.difficulty, self.queue = context.Value("d", difficulty), context.Queue(64)
         self.worker = context.Process(target=draw_forever, args=(self.queue, self.difficulty, folder, seed), daemon=True)
         self.worker.start()
-        while len(self.scenes) < 400:
+        while len(self.scenes) < 600:
             self.take()
 
     def take(self):

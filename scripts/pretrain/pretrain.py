@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+from transformers import SamModel
 
 from feed import Feed
 from measure import dice_of, held_out
@@ -23,7 +24,8 @@ def main():
     options = parse()
     random.seed(options.seed), np.random.seed(options.seed), torch.manual_seed(options.seed)
     torch.set_num_threads(options.threads)
-    model, detail = build(), nn.Linear(64, 16)
+    model, detail = SamModel.from_pretrained(options.resume) if options.resume else build(), nn.Linear(64, 16)
+    model.shared_image_embedding.positional_embedding.requires_grad_(False)
     average = copy.deepcopy(model).requires_grad_(False)
     steps, images, seconds = train(model, detail, average, options)
     save(average, options.out)
@@ -37,13 +39,14 @@ def train(model, detail, average, options):
     trained = [p for p in list(model.parameters()) + list(detail.parameters()) if p.requires_grad]
     groups = [dict(params=[p for p in trained if p.ndim > 1]), dict(params=[p for p in trained if p.ndim < 2], weight_decay=0)]
     optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), weight_decay=0.02)
-    feed, watch = Feed(options.fashion_mnist, options.seed), held_out(options.fashion_mnist, 999_000, 60)
+    feed = Feed(options.fashion_mnist, options.seed, 1.0 if options.ramp == 0 else 0.0)
+    watch = held_out(options.fashion_mnist, 999_000, 60)
     modes = np.random.default_rng(options.seed + 2)
     started, budget = time.monotonic(), options.minutes * 60.0
     saved, logged, losses, step = started, started, [], 0
     while (spent := time.monotonic() - started) < budget:
         share = spent / budget
-        feed.difficulty.value = min(1.0, max(0.0, (share - 0.04) / 0.3))
+        feed.difficulty.value = 1.0 if options.ramp == 0 else min(1.0, max(0.0, (share - 0.04) / options.ramp))
         for group in optimizer.param_groups:
             group["lr"] = options.rate * schedule(share)
         mode = modes.choice(["box", "both", "point"], p=[0.6, 0.22, 0.18])
@@ -122,6 +125,8 @@ def parse():
     parser.add_argument("--fashion-mnist", default="/usr/share/datasets/fashion-mnist", help="folder of the gzipped IDX files")
     parser.add_argument("--minutes", type=float, default=54)
     parser.add_argument("--checkpoint-minutes", type=float, default=8)
+    parser.add_argument("--resume", help="start from the weights of this model folder instead of from scratch")
+    parser.add_argument("--ramp", type=float, default=0.3, help="share of the budget over which scenes get harder; 0: hard at once")
     parser.add_argument("--batch", type=int, default=12)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--threads", type=int, default=2)

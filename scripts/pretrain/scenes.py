@@ -1,4 +1,4 @@
-# Scene generator for pretraining: grey pictures of 1 to 4 objects with exact masks, from garments and drawn shapes.
+# Scene generator for pretraining: grey pictures of 1 to 3 objects with exact masks, from garments and drawn shapes.
 # A scene has two kinds of targets. OBJECT: what a box around it means (everything that is not background). PART: one
 # grey level of an object made of several, which only a point can tell apart. No medical picture of a brain, and nothing
 # derived from one, is used; the folded multi-level shapes are thresholded random fields.
@@ -75,6 +75,16 @@ def simple(rng, sources, centre, radius, background, gap):
     return mask, value, parts
 
 
+def free_centre(rng, placed, radius, valid):
+    """A centre that keeps the object apart from those `placed` (its outline may still touch theirs), or None."""
+    room = np.array([valid[1], valid[0]]) / 2
+    for _ in range(20):
+        centre = room + rng.uniform(-1, 1, 2) * np.maximum(room - radius * 0.9, 4)
+        if all(np.hypot(*(centre - other)) >= 0.9 * (radius + reach) for other, reach in placed):
+            return centre
+    return None
+
+
 def make_scene(rng, sources, difficulty):
     """Returns (picture uint8 [S,S], [(kind, mask bool [S,S])], valid (height, width)); outside `valid` there is padding."""
     valid = [SIZE, SIZE]
@@ -85,13 +95,14 @@ def make_scene(rng, sources, difficulty):
     picture = np.full((SIZE, SIZE), background, np.float32)
     if rng.random() < 0.25 + 0.5 * difficulty:
         picture += texture(rng, sources["textures"]) * gap * rng.uniform(0.02, 0.06 + 0.2 * difficulty)
-    lone = rng.random() < 0.35
-    count = 1 if lone else 1 + int(rng.integers(0, 1 + round(3 * difficulty)))
-    targets = []
+    count = 1 if rng.random() < 0.45 else 1 + int(rng.integers(0, 1 + round(2 * difficulty)))
+    targets, placed = [], []
     for _ in range(count):
-        radius = rng.uniform(60, 115) if count == 1 else rng.uniform(22, 75)
-        room = np.array([valid[1], valid[0]]) / 2
-        centre = room + rng.uniform(-1, 1, 2) * np.maximum(room - radius * 0.9, 4)
+        radius = rng.uniform(60, 115) if count == 1 else rng.uniform(28, 72)
+        centre = free_centre(rng, placed, radius, valid)
+        if centre is None:
+            continue
+        placed.append((centre, radius))
         if radius > 40 and rng.random() < (0.55 if count == 1 else 0.3):
             mask, value, parts = folded(rng, centre, radius, background, gap, sources["textures"])
         else:

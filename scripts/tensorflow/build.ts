@@ -3,7 +3,7 @@
 // lacks (it returns the reason), safe for runs side by side (built in a folder of its own, renamed at the end), quick
 // when cached. Leaves choosing a backend to worker/tensorflow.
 import { spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { createReadStream, existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readlink, rename, rm, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -176,7 +176,7 @@ async function linkInto(target: string, build: string): Promise<void> {
 /** Points `path` at `to`; a rename, so that a reader beside us never finds it absent. */
 async function link(to: string, path: string): Promise<void> {
   if ((await readlink(path).catch(() => undefined)) === to) return
-  const fresh = `${path}.${process.pid}`
+  const fresh = `${path}.${randomUUID()}`
   await symlink(to, fresh)
   await rename(fresh, path).catch(async () => {
     await rm(path, { recursive: true, force: true })

@@ -55,7 +55,7 @@ export const QUADRATIC: FixedSettings = {
   config: {},
   stopping: { bestBy: null, stopWhen: null },
   retentionRounds: 2,
-  memoryBytes: 64 * 1024 * 1024,
+  memoryBytes: 512 * 1024 * 1024,
   origin: { kind: 'Client' },
   base: null,
   spec: {},
@@ -117,7 +117,10 @@ export async function runFederation(options: FederationOptions): Promise<Federat
       live: () => live,
       clock,
       pace: { ...DEFAULT_PACE, farewellSeconds: 5 },
-      observe: (event) => { if (process.env.DEBUG_EVENTS) console.log(JSON.stringify(event)); events.push(event) },
+      observe: (event) => {
+        if (process.env.DEBUG_EVENTS) console.log(JSON.stringify(event))
+        events.push(event)
+      },
       signal,
     })
     const model = sha256((await store.get('output/model.safetensors'))!)

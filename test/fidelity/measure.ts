@@ -139,7 +139,10 @@ export async function measurePredictions(subject: Subject): Promise<Measurement[
   const measured: Measurement[] = []
   for (const [prefix, golden, request] of requests) {
     const { lowResMasks, iouScores } = await model.predict(request)
-    const pairs: [string, Float32Array][] = [['pred_masks', lowResMasks], ['iou_scores', iouScores]] // biome-ignore format: short
+    const pairs: [string, Float32Array][] = [
+      ['pred_masks', lowResMasks],
+      ['iou_scores', iouScores],
+    ]
     for (const [name, values] of pairs) {
       const error = largestDifference(values, golden.values(prefix + name))
       measured.push({

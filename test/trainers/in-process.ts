@@ -15,11 +15,16 @@ export function inProcessTrainer(work: TrainerWork): Trainer {
     ready: async () => ({ dataset: work.dataset, backend: work.backend }),
     getParameters: (output) => work.getParameters(output),
     async fit(tensors, output, config) {
-      const { num_examples, metrics } = await orCancelled(work.fit({ id: 1, call: 'fit', tensors, output, config }, report))
+      const { num_examples, metrics } = await orCancelled(
+        work.fit({ id: 1, call: 'fit', tensors, output, config }, report),
+      )
       return { numExamples: num_examples, metrics }
     },
     async evaluate(tensors, config) {
-      const { loss, num_examples, metrics } = await work.evaluate({ id: 1, call: 'evaluate', tensors, config }, report)
+      const { loss, num_examples, metrics } = await work.evaluate(
+        { id: 1, call: 'evaluate', tensors, config },
+        report,
+      )
       return { loss, numExamples: num_examples, metrics }
     },
     progress: () => progress,

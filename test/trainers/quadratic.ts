@@ -24,7 +24,8 @@ function numbers(text: string, count: number): Float32Array {
   return out
 }
 
-const bytesOf = (values: Float32Array): Uint8Array => new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
+const bytesOf = (values: Float32Array): Uint8Array =>
+  new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
 const valuesOf = (tensor: Tensor): Float32Array => new Float32Array(Uint8Array.from(tensor.data).buffer)
 
 /** Examples of a client: 1 to 16, by its name. */
@@ -53,7 +54,10 @@ export function quadraticWork({ client, size, seconds = 0 }: QuadraticOptions): 
     dataset: `quadratic-${client}`,
     backend: 'typed arrays',
     async getParameters(output) {
-      await writeFile(output, writeSafetensors(tensorsOf(size, (name, count) => numbers(`initial:${name}`, count))))
+      await writeFile(
+        output,
+        writeSafetensors(tensorsOf(size, (name, count) => numbers(`initial:${name}`, count))),
+      )
     },
     async fit({ tensors, output, config }, report) {
       const moved = readSafetensors(await readFile(tensors)).map((tensor) => {

@@ -21,7 +21,7 @@ export interface Backend {
 
 const require = createRequire(import.meta.url)
 
-/** What to load. `threads`: cores that native TensorFlow may use; absent: all, which small models only lose by. */
+/** What to load. `threads`: cores that native TensorFlow computes on, 1 if not said. */
 export interface BackendOptions {
   readonly prefer: 'Auto' | BackendName
   readonly requireGpu?: boolean
@@ -32,12 +32,15 @@ export interface BackendOptions {
  * Loads a backend into this process, once (TensorFlow.js has one active backend per process).
  * Throws NoAccelerator where the preferred backend, or a required GPU, is not here.
  */
-export async function loadBackend({ prefer, requireGpu = false, threads }: BackendOptions): Promise<Backend> {
-  if (threads !== undefined) {
-    // Read by libtensorflow when it is loaded.
-    process.env.TF_NUM_INTRAOP_THREADS ??= String(threads)
-    process.env.TF_NUM_INTEROP_THREADS ??= String(threads)
-  }
+export async function loadBackend({
+  prefer,
+  requireGpu = false,
+  threads = 1,
+}: BackendOptions): Promise<Backend> {
+  // Sums are cut by the number of threads, so gradients' last bits follow it: one thread gives the same bytes whatever
+  // the number of cores (and small models only lose by more). libtensorflow reads these when it is loaded.
+  process.env.TF_NUM_INTRAOP_THREADS ??= String(threads)
+  process.env.TF_NUM_INTEROP_THREADS ??= String(threads)
   if (prefer !== 'Auto') return LOADERS[prefer](requireGpu)
   const refusals: string[] = []
   for (const name of ['TensorFlow', 'Wasm', 'CPU'] as const) {

@@ -18,12 +18,18 @@ export function promptedBatch(batch: readonly Prepared[], rule: PromptRule, rand
   const inputs =
     'pixels' in first
       ? { pixels: concatenate(batch.map(({ input }) => (input as { pixels: Float32Array }).pixels)) }
-      : { embeddings: concatenate(batch.map(({ input }) => (input as { embeddings: Float32Array }).embeddings)) }
+      : {
+          embeddings: concatenate(
+            batch.map(({ input }) => (input as { embeddings: Float32Array }).embeddings),
+          ),
+        }
   if (rule.prompts === 'Points') {
     const points = concatenate(batch.map((prepared) => Float32Array.from(objectPoint(prepared, random))))
     return { ...inputs, images, points, labels: new Array(images).fill(1) }
   }
-  const boxes = concatenate(batch.map((prepared) => Float32Array.from(promptBox(prepared, rule.boxJitterPixels, random))))
+  const boxes = concatenate(
+    batch.map((prepared) => Float32Array.from(promptBox(prepared, rule.boxJitterPixels, random))),
+  )
   return { ...inputs, images, boxes }
 }
 

@@ -49,9 +49,18 @@ export async function predictMask(
   return { logits: lowResMasks, mask: postprocessMask(lowResMasks, sizes, prepared.processor) }
 }
 
-async function lossOf({ tf, loss }: EvaluationOptions, logits: Float32Array, truth: Uint8Array): Promise<number> {
+async function lossOf(
+  { tf, loss }: EvaluationOptions,
+  logits: Float32Array,
+  truth: Uint8Array,
+): Promise<number> {
   const value = tf.tidy(() =>
-    maskLoss(tf, loss, tf.tensor2d(logits, [1, logits.length]), tf.tensor2d(Float32Array.from(truth), [1, truth.length])),
+    maskLoss(
+      tf,
+      loss,
+      tf.tensor2d(logits, [1, logits.length]),
+      tf.tensor2d(Float32Array.from(truth), [1, truth.length]),
+    ),
   )
   const [number] = await value.data()
   value.dispose()

@@ -20,7 +20,12 @@ export async function fitSamples(
   options: FitOptions,
 ): Promise<{ train_loss: number }> {
   const { epochs, batchSize, names, loss, optimizer, learningRate, report } = options
-  const training: Training = { names, loss, optimizer: { type: optimizer, learningRate }, state: freshOptimizerState() }
+  const training: Training = {
+    names,
+    loss,
+    optimizer: { type: optimizer, learningRate },
+    state: freshOptimizerState(),
+  }
   const steps = epochs * Math.ceil(samples.length / batchSize)
   let done = 0
   let mean = 0
@@ -30,7 +35,10 @@ export async function fitSamples(
     mean = 0
     for (let at = 0; at < order.length; at += batchSize) {
       const batch = order.slice(at, at + batchSize)
-      const value = await model.trainStep({ ...promptedBatch(batch, options, random), truth: truthOf(batch) }, training)
+      const value = await model.trainStep(
+        { ...promptedBatch(batch, options, random), truth: truthOf(batch) },
+        training,
+      )
       mean += (value * batch.length) / order.length
       done += 1
       report(done, steps, `epoch ${epoch}/${epochs}, loss ${value.toFixed(4)}`)

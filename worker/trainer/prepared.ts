@@ -9,13 +9,17 @@ import { type Box, type Sample, tightBox } from '#worker/data/samples.ts'
 import type { Checkpoint } from '#worker/model/segment-anything/checkpoint.ts'
 import type { SegmentAnything } from '#worker/model/segment-anything/model.ts'
 import { lowResolutionMask, type Processor, preprocess } from '#worker/model/segment-anything/processor.ts'
+import type { Report } from './serve.ts'
 
 /** A sample with a non-empty mask, ready for the model. */
 export interface Prepared {
   readonly sample: Sample
   readonly processor: Processor
   /** Height and width before and after resizing. */
-  readonly sizes: { readonly original: readonly [number, number]; readonly reshaped: readonly [number, number] }
+  readonly sizes: {
+    readonly original: readonly [number, number]
+    readonly reshaped: readonly [number, number]
+  }
   /** In pixels of the original picture. */
   readonly box: Box
   /** 0/1 at the decoder's resolution, [4G, 4G]. */
@@ -30,21 +34,37 @@ export interface PreparationOptions {
   readonly cache: string
   /** 'Trains': embeddings change with every step, so pixels are kept instead. */
   readonly encoder: 'Trains' | { readonly checkpoint: Checkpoint; readonly backend: string }
+  /** Hears of each sample: embedding a large partition takes long. */
+  readonly report?: Report
 }
 
 /** Prepares samples in their order; those with an empty mask are left out (the preflight named them). */
-export async function prepareSamples(samples: readonly Sample[], options: PreparationOptions): Promise<Prepared[]> {
-  const { model, processor, encoder } = options
+export async function prepareSamples(
+  samples: readonly Sample[],
+  options: PreparationOptions,
+): Promise<Prepared[]> {
+  const { model, processor, encoder, report } = options
   const side = 4 * model.config.grid
-  const encoderDigest = encoder === 'Trains' ? '' : digestEncoder(encoder.checkpoint, processor, encoder.backend)
+  const encoderDigest =
+    encoder === 'Trains' ? '' : digestEncoder(encoder.checkpoint, processor, encoder.backend)
   const prepared: Prepared[] = []
   for (const sample of samples) {
     const box = tightBox(sample.mask, sample.width)
     if (box === undefined) continue
     const { pixelValues, original, reshaped } = preprocess(sample.image, processor)
     const input =
-      encoder === 'Trains' ? { pixels: pixelValues } : { embeddings: await embed(pixelValues, encoderDigest, options) }
-    prepared.push({ sample, processor, sizes: { original, reshaped }, box, truth: lowResolutionMask(sample, processor, side), input })
+      encoder === 'Trains'
+        ? { pixels: pixelValues }
+        : { embeddings: await embed(pixelValues, encoderDigest, options) }
+    report?.(prepared.length + 1, samples.length, 'preparing images')
+    prepared.push({
+      sample,
+      processor,
+      sizes: { original, reshaped },
+      box,
+      truth: lowResolutionMask(sample, processor, side),
+      input,
+    })
   }
   return prepared
 }
@@ -58,7 +78,11 @@ function digestEncoder({ configJson, tensors }: Checkpoint, processor: Processor
   return hash.digest('hex')
 }
 
-async function embed(pixels: Float32Array, encoderDigest: string, { model, cache }: PreparationOptions): Promise<Float32Array> {
+async function embed(
+  pixels: Float32Array,
+  encoderDigest: string,
+  { model, cache }: PreparationOptions,
+): Promise<Float32Array> {
   const bytes = new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.byteLength)
   const folder = join(cache, 'embeddings', encoderDigest.slice(0, 16))
   const file = join(folder, `${sha256(bytes)}.f32`)

@@ -12,14 +12,23 @@ export type TrainerCall =
       readonly output: string
       readonly config: Readonly<Record<string, string>>
     }
-  | { readonly id: number; readonly call: 'evaluate'; readonly tensors: string; readonly config: Readonly<Record<string, string>> }
+  | {
+      readonly id: number
+      readonly call: 'evaluate'
+      readonly tensors: string
+      readonly config: Readonly<Record<string, string>>
+    }
 
 const Metrics = v.optional(v.record(v.string(), v.number()), {})
 const Id = v.pipe(v.number(), v.integer())
 
 const LineSchema = v.variant('type', [
   /** Once, before the first call: what is known of the data and of what computes. */
-  v.object({ type: v.literal('ready'), dataset: v.optional(v.string(), ''), backend: v.optional(v.string(), '') }),
+  v.object({
+    type: v.literal('ready'),
+    dataset: v.optional(v.string(), ''),
+    backend: v.optional(v.string(), ''),
+  }),
   /** Any number of times during a call. */
   v.object({
     type: v.literal('progress'),
@@ -29,7 +38,13 @@ const LineSchema = v.variant('type', [
   }),
   v.object({ type: v.literal('parameters'), id: Id }),
   v.object({ type: v.literal('fitted'), id: Id, num_examples: v.number(), metrics: Metrics }),
-  v.object({ type: v.literal('evaluated'), id: Id, loss: v.number(), num_examples: v.number(), metrics: Metrics }),
+  v.object({
+    type: v.literal('evaluated'),
+    id: Id,
+    loss: v.number(),
+    num_examples: v.number(),
+    metrics: Metrics,
+  }),
   /** A call failed (with its id) or the trainer cannot start (without). */
   v.object({
     type: v.literal('error'),
@@ -43,15 +58,25 @@ const LineSchema = v.variant('type', [
 /** A line that a trainer writes on its standard output. Lines that are none of these are its log. */
 export type TrainerLine = v.InferOutput<typeof LineSchema>
 
-/** Reads a line; undefined for what is not of the seam (a print, a warning). */
-export function readTrainerLine(line: string): TrainerLine | undefined {
+/** The lines that answer something. */
+export type Answer = Exclude<TrainerLine, { type: 'ready' | 'progress' }>
+
+/** The beginning of a line of the seam, as JSON writers put it, whatever follows. */
+const OURS = /^\{\s*"type"\s*:\s*"(ready|progress|parameters|fitted|evaluated|error)"/
+
+/**
+ * Reads a line; undefined for what is not of the seam (a print, a warning). 'Unreadable' for one that was meant to be, such
+ * as an answer with a NaN in it, which JSON cannot hold: waiting for a better one would be waiting for ever.
+ */
+export function readTrainerLine(line: string): TrainerLine | 'Unreadable' | undefined {
   if (!line.startsWith('{')) return undefined
   try {
     const parsed = v.safeParse(LineSchema, JSON.parse(line))
-    return parsed.success ? parsed.output : undefined
+    if (parsed.success) return parsed.output
   } catch {
-    return undefined
+    // Not JSON: a print, or an answer that a careless writer made.
   }
+  return OURS.test(line) ? 'Unreadable' : undefined
 }
 
 /** What a trainer said of itself when it was ready. */

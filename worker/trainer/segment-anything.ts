@@ -14,7 +14,7 @@ import { withDTypes } from './dtypes.ts'
 import { evaluateSamples } from './evaluation.ts'
 import { fitSamples } from './fitting.ts'
 import { type Prepared, prepareSamples } from './prepared.ts'
-import type { TrainerWork } from './serve.ts'
+import type { Report, TrainerWork } from './serve.ts'
 import type { TrainerSettings } from './settings.ts'
 
 /** A partition ready to train: the model, and its samples with their embeddings. */
@@ -29,10 +29,10 @@ export interface OpenPartition {
 }
 
 /** Loads backend, checkpoint and data. Throws BadData, BadCheckpoint, NoAccelerator. */
-export async function openPartition(settings: TrainerSettings): Promise<OpenPartition> {
+export async function openPartition(settings: TrainerSettings, report: Report): Promise<OpenPartition> {
   const { dataset, checkpoint: folder, trainer, cache } = settings
-  const report = await inspectDataset(dataset, dataset.root)
-  const fatal = report.problems.filter((problem) => problem.fatal)
+  const found = await inspectDataset(dataset, dataset.root)
+  const fatal = found.problems.filter((problem) => problem.fatal)
   if (fatal.length > 0) {
     const { message, remedy } = fatal[0]!
     const more = fatal.length > 1 ? ` (and ${fatal.length - 1} more)` : ''
@@ -47,21 +47,22 @@ export async function openPartition(settings: TrainerSettings): Promise<OpenPart
       model,
       processor,
       cache,
+      report,
       encoder: trainer.train.includes('VisionEncoder') ? 'Trains' : { checkpoint, backend: backend.name },
     })
   return {
     model,
     backend,
     names: exchangedTensors(trainer.train, [...checkpoint.tensors.keys()]),
-    train: await prepare(report.split.train),
-    heldOut: await prepare(report.split.heldOut),
-    dataset: report.digest,
+    train: await prepare(found.split.train),
+    heldOut: await prepare(found.split.heldOut),
+    dataset: found.digest,
   }
 }
 
 /** The trainer's three calls on an open partition. */
-export async function openSegmentAnything(settings: TrainerSettings): Promise<TrainerWork> {
-  const { model, backend, names, train, heldOut, dataset } = await openPartition(settings)
+export async function openSegmentAnything(settings: TrainerSettings, report: Report): Promise<TrainerWork> {
+  const { model, backend, names, train, heldOut, dataset } = await openPartition(settings, report)
   return {
     dataset,
     backend: backend.name,
@@ -71,7 +72,12 @@ export async function openSegmentAnything(settings: TrainerSettings): Promise<Tr
     async fit({ tensors, output, config }, report) {
       const given = readSafetensors(await readFile(tensors))
       model.setTensors(given)
-      const metrics = await fitSamples(model, train, { ...settings.trainer, names, seed: config.seed ?? '', report })
+      const metrics = await fitSamples(model, train, {
+        ...settings.trainer,
+        names,
+        seed: config.seed ?? '',
+        report,
+      })
       await writeFile(output, writeSafetensors(withDTypes(model.getTensors(names), given)))
       return { num_examples: train.length, metrics }
     },

@@ -10,16 +10,19 @@ export interface TrainerWork {
   getParameters(output: string): Promise<void>
   fit(
     call: Extract<TrainerCall, { call: 'fit' }>,
-    report: (done: number, total: number, message?: string) => void,
+    report: Report,
   ): Promise<{ num_examples: number; metrics: Record<string, number> }>
   evaluate(
     call: Extract<TrainerCall, { call: 'evaluate' }>,
-    report: (done: number, total: number, message?: string) => void,
+    report: Report,
   ): Promise<{ loss: number; num_examples: number; metrics: Record<string, number> }>
 }
 
-/** Serves the seam until the input ends. `open` may take long; its error is told as one line and ends the process with 1. */
-export async function serveTrainer(open: () => Promise<TrainerWork>): Promise<void> {
+/** Writes a progress line: who reports nothing for noProgressSeconds is ended. */
+export type Report = (done: number, total: number, message?: string) => void
+
+/** Serves the seam until the input ends. `open` may take long, and reports; its error is told as one line and ends the process with 1. */
+export async function serveTrainer(open: (report: Report) => Promise<TrainerWork>): Promise<void> {
   const say = (line: TrainerLine): void => void process.stdout.write(`${JSON.stringify(line)}\n`)
   const complain = (error: unknown, id?: number): void => {
     const { code, message, remedy } =
@@ -27,16 +30,16 @@ export async function serveTrainer(open: () => Promise<TrainerWork>): Promise<vo
     if (!(error instanceof FedsamError)) console.error(error)
     say({ type: 'error', ...(id === undefined ? {} : { id }), code, message, remedy })
   }
+  const report: Report = (done, total, message = '') => say({ type: 'progress', done, total, message })
   let work: TrainerWork
   try {
-    work = await open()
+    work = await open(report)
   } catch (error) {
     complain(error)
     process.exitCode = 1
     return
   }
   say({ type: 'ready', dataset: work.dataset, backend: work.backend })
-  const report = (done: number, total: number, message = ''): void => say({ type: 'progress', done, total, message })
   for await (const text of createInterface({ input: process.stdin })) {
     const call = JSON.parse(text) as TrainerCall
     try {
@@ -47,11 +50,7 @@ export async function serveTrainer(open: () => Promise<TrainerWork>): Promise<vo
   }
 }
 
-async function answer(
-  work: TrainerWork,
-  call: TrainerCall,
-  report: (done: number, total: number, message?: string) => void,
-): Promise<TrainerLine> {
+async function answer(work: TrainerWork, call: TrainerCall, report: Report): Promise<TrainerLine> {
   switch (call.call) {
     case 'get_parameters':
       await work.getParameters(call.output)

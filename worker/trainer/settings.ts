@@ -45,10 +45,15 @@ export function readSettings(text: string | undefined): TrainerSettings {
   try {
     value = JSON.parse(text ?? '')
   } catch (cause) {
-    throw new FedsamError('InvalidJob', 'the trainer was started without its settings, one JSON argument', { cause })
+    throw new FedsamError('InvalidJob', 'the trainer was started without its settings, one JSON argument', {
+      cause,
+    })
   }
   const parsed = v.safeParse(SettingsSchema, value)
   if (parsed.success) return parsed.output
   const issue = parsed.issues[0]
-  throw new FedsamError('InvalidJob', `the trainer's settings: ${v.getDotPath(issue) ?? '(whole)'}: ${issue.message}`)
+  throw new FedsamError(
+    'InvalidJob',
+    `the trainer's settings: ${v.getDotPath(issue) ?? '(whole)'}: ${issue.message}`,
+  )
 }

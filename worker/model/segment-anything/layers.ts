@@ -11,22 +11,26 @@ type Save = (tensors: Saved) => void
 export function linear(net: Network, x: Tensor2D, path: string): Tensor2D {
   return affine(net, x, net.weight(`${path}.weight`) as Tensor2D, {
     bias: net.weight(`${path}.bias`) as Tensor1D,
-    trains: net.trains(`${path}.weight`),
+    path,
   })
 }
 
-/** x [N, in] · Wᵀ (+ b) → [N, out]. Where W does not train, only x gets a gradient. */
+/**
+ * x [N, in] · Wᵀ (+ b) → [N, out], W and b made of the weights under `path`. Where those do not train, only x gets a
+ * gradient.
+ */
 export function affine(
-  { tf }: Network,
+  net: Network,
   x: Tensor2D,
   weight: Tensor2D,
-  { bias, trains }: { bias?: Tensor1D | undefined; trains: boolean },
+  { bias, path }: { bias?: Tensor1D; path: string },
 ): Tensor2D {
+  const { tf } = net
   const forward = (input: Tensor2D): Tensor => {
     const product = multiply(tf, input, weight, { b: true })
     return bias === undefined ? product : tf.add(product, bias)
   }
-  if (!trains) {
+  if (!net.trains(`${path}.weight`) && !net.trains(`${path}.bias`)) {
     const frozen = tf.customGrad((...args: unknown[]) => {
       // Saved, not captured: a kernel made of a weight is gone when gradients are computed.
       ;(args.at(-1) as Save)([weight])

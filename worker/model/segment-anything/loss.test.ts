@@ -9,8 +9,14 @@ before(async () => {
   ;({ tf } = await loadBackend({ prefer: 'CPU' }))
 })
 
-const LOGITS = [[0.3, -1.2, 2.5, 0.1], [-0.7, 4, -3, 0.6]] // biome-ignore format: two masks
-const TRUTH = [[1, 0, 1, 0], [0, 1, 0, 1]] // biome-ignore format: two masks
+const LOGITS = [
+  [0.3, -1.2, 2.5, 0.1],
+  [-0.7, 4, -3, 0.6],
+]
+const TRUTH = [
+  [1, 0, 1, 0],
+  [0, 1, 0, 1],
+]
 const PIXELS = LOGITS.flatMap((row, mask) => row.map((z, i) => ({ z, g: TRUTH[mask]![i]! })))
 const sigmoid = (z: number) => 1 / (1 + Math.exp(-z))
 const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
@@ -62,6 +68,9 @@ for (const [name, loss, wanted] of LOSSES) {
 }
 
 test('large logits and empty masks stay finite', () => {
-  const extreme = [[1e4, -1e4, 1e4, -1e4], [-1e4, -1e4, -1e4, -1e4]] // biome-ignore format: two masks
+  const extreme = [
+    [1e4, -1e4, 1e4, -1e4],
+    [-1e4, -1e4, -1e4, -1e4],
+  ]
   for (const [, loss] of LOSSES) assert.ok(Number.isFinite(evaluate(loss, extreme)))
 })

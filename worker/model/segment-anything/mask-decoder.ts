@@ -165,6 +165,6 @@ function enlarge(net: Network, rows: Tensor2D, path: string): Tensor2D {
   const out = weight.shape[1]!
   const kernel = tf.reshape(tf.transpose(weight, [2, 3, 1, 0]), [4 * out, -1]) as Tensor2D // [2·2·out, in]
   const bias = tf.reshape(tf.add(tf.zeros([4, out]), net.weight(`${path}.bias`)), [-1]) as Tensor1D // [2·2·out]
-  const blocks = affine(net, rows, kernel, { bias, trains: net.trains(`${path}.weight`) })
+  const blocks = affine(net, rows, kernel, { bias, path })
   return tf.reshape(blocks, [-1, out]) as Tensor2D
 }

@@ -7,6 +7,7 @@ import { exchangedTensors, type TrainablePart } from '#protocol/segment-anything
 import { goldenFolder, largestDifference, readGolden } from '#test/fidelity/golden.ts'
 import { type BackendName, loadBackend, type TensorFlow } from '#worker/tensorflow/backend.ts'
 import { readCheckpoint } from './checkpoint.ts'
+import { maskLoss } from './loss.ts'
 import { createSegmentAnything, type SegmentAnything, type TrainingBatch } from './model.ts'
 import { freshOptimizerState } from './optimizer.ts'
 
@@ -93,40 +94,53 @@ test('an unknown or misshapen tensor is not taken', () => {
   assert.throws(() => model.setTensors([{ ...token!, shape: [32, 1] }]), { code: 'BadCheckpoint' })
 })
 
-const POINTS = { points: inputs.values('input_points'), labels: inputs.values('input_labels') }
-const CASES: [TrainablePart, TrainingBatch][] = [
-  ['MaskDecoder', { images: 2, embeddings: new Float32Array(0), boxes, truth }],
-  ['PromptEncoder', { images: 2, pixels, ...POINTS, truth }],
-  ['PromptEncoder', { images: 2, pixels, boxes, masks: inputs.values('input_masks'), truth }],
-  ['VisionEncoder', { images: 2, pixels, boxes, truth }],
+const half = (values: Float32Array) => values.subarray(0, values.length / 2)
+const one = { images: 1, pixels: half(pixels), truth: half(truth) }
+const box = { boxes: half(boxes) }
+const points = { points: half(inputs.values('input_points')), labels: half(inputs.values('input_labels')) }
+// The decoder's gradients are golden (fidelity-*.test.ts); these have no golden values.
+const CASES: [TrainablePart, string, TrainingBatch][] = [
+  ['PromptEncoder', 'points', { ...one, ...points }],
+  ['PromptEncoder', 'a box and a mask', { ...one, ...box, masks: half(inputs.values('input_masks')) }],
+  ['VisionEncoder', 'a box', { ...one, ...box }],
 ]
-for (const [part, given] of CASES) {
-  const prompts = Object.keys(given).filter((key) => ['boxes', 'points', 'masks'].includes(key))
-  test(`${part} with ${prompts.join(' and ')}: gradients equal central differences`, async () => {
-    const batch = 'embeddings' in given ? { ...given, embeddings } : given
-    await assertGradients(batch, exchangedTensors([part], NAMES))
-  })
-}
-
-/** Each tensor moves along its own gradient: the loss must rise by the gradient's length. */
-async function assertGradients(batch: TrainingBatch, names: readonly string[]): Promise<void> {
-  const { gradients } = await model.gradients(batch, { names, loss: 'DiceCE' })
-  const [largest] = [...gradients.values()].map(length).sort((a, b) => b - a)
-  const notable = [...gradients].filter(([, gradient]) => length(gradient) > largest! / 50)
-  assert.ok(notable.length > 1)
-  for (const [name, gradient] of notable) {
-    const step = 0.01 / length(gradient)
-    const [original] = model.getTensors([name])
-    const lossAt = async (by: number) => {
-      const values = toFloat32(original!).map((value, i) => value + by * gradient[i]!)
-      model.setTensors([{ ...original!, data: fromFloat32(values, 'F32') }])
-      return (await model.gradients(batch, { names: [name], loss: 'DiceCE' })).loss
+for (const [part, prompts, batch] of CASES)
+  test(`${part} with ${prompts}: gradients equal central differences`, async () => {
+    const { gradients } = await model.gradients(batch, {
+      names: exchangedTensors([part], NAMES),
+      loss: 'DiceCE',
+    })
+    const [largest] = [...gradients.values()].map(length).sort((a, b) => b - a)
+    const notable = [...gradients].filter(([, gradient]) => length(gradient) > largest! / 10)
+    assert.ok(notable.length > 1)
+    for (const [name, gradient] of notable) {
+      const slope = await slopeAlong(batch, name, gradient)
+      const off = Math.abs(slope / length(gradient) - 1)
+      assert.ok(
+        off < 0.01,
+        `${name}: the loss has slope ${slope}, the gradient’s length is ${length(gradient)}`,
+      )
     }
-    const rise = ((await lossAt(step)) - (await lossAt(-step))) / 0.02
-    model.setTensors([original!])
-    const off = Math.abs(rise / length(gradient) - 1)
-    assert.ok(off < 0.02, `${name}: the loss rises by ${rise}, the gradient’s length is ${length(gradient)}`)
+  })
+
+/** The loss's slope when a tensor moves along its gradient: its length, if the gradient is right. */
+async function slopeAlong(batch: TrainingBatch, name: string, gradient: Float32Array): Promise<number> {
+  const [original] = model.getTensors([name])
+  const lossAt = async (distance: number) => {
+    const by = distance / length(gradient)
+    const values = toFloat32(original!).map((value, i) => value + by * gradient[i]!)
+    model.setTensors([{ ...original!, data: fromFloat32(values, 'F32') }])
+    const { lowResMasks } = await model.predict(batch)
+    const rows = (pixelsOf: ArrayLike<number>) =>
+      tf.tensor2d(Float32Array.from(pixelsOf), [1, pixelsOf.length])
+    return tf.tidy(() => maskLoss(tf, 'DiceCE', rows(lowResMasks), rows(batch.truth)).dataSync()[0]!)
   }
+  const slopeOver = async (distance: number) =>
+    ((await lossAt(distance)) - (await lossAt(-distance))) / (2 * distance)
+  // Richardson: two distances cancel the curve's third order, which is notable at distances above rounding.
+  const slope = (4 * (await slopeOver(0.005)) - (await slopeOver(0.01))) / 3
+  model.setTensors([original!])
+  return slope
 }
 
 const length = (values: Float32Array) => Math.hypot(...values)

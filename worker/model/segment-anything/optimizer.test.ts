@@ -50,5 +50,14 @@ test('moments go by name, whatever the order', () => {
       )
     return values
   }
-  assert.deepEqual(run([['a', 'b'], ['b', 'a']]), run([['a', 'b'], ['a', 'b']])) // biome-ignore format: two runs
+  assert.deepEqual(
+    run([
+      ['a', 'b'],
+      ['b', 'a'],
+    ]),
+    run([
+      ['a', 'b'],
+      ['a', 'b'],
+    ]),
+  )
 })

@@ -115,7 +115,7 @@ export function encodeMasks(net: Network, nestedMasks: Tensor2D): Tensor2D {
     const kernel = tf.reshape(tf.transpose(weight, [0, 2, 3, 1]), [weight.shape[0]!, -1]) as Tensor2D // [out, k·k·in]
     return affine(net, tf.reshape(rows, [-1, kernel.shape[1]]) as Tensor2D, kernel, {
       bias: net.weight(`${path}.${name}.bias`) as Tensor1D,
-      trains: net.trains(`${path}.${name}.weight`),
+      path: `${path}.${name}`,
     })
   }
   const quarter = gelu(net, layerNorm(net, convolve(nestedMasks, 'conv1'), `${path}.layer_norm1`, epsilon))

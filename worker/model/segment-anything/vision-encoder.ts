@@ -32,7 +32,7 @@ export function embedPatches(net: Network, pixels: Tensor4D): Tensor2D {
     const weight = tf.reshape(net.weight(`${path}.weight`), [hiddenSize, -1]) as Tensor2D
     const projected = affine(net, patches, weight, {
       bias: net.weight(`${path}.bias`) as Tensor1D,
-      trains: net.trains(`${path}.weight`),
+      path,
     })
     const positioned = tf.add(
       tf.reshape(projected, [-1, grid, grid, hiddenSize]),
@@ -73,7 +73,12 @@ function toWindows({ tf, config }: Network, rows: Tensor2D): Tensor2D {
   const channels = rows.shape[1]
   let image: Tensor = tf.reshape(rows, [-1, grid, grid, channels])
   if (missing > 0) {
-    const padding: [number, number][] = [[0, 0], [0, missing], [0, missing], [0, 0]] // biome-ignore format: one line
+    const padding: [number, number][] = [
+      [0, 0],
+      [0, missing],
+      [0, missing],
+      [0, 0],
+    ]
     image = tf.pad(image, padding)
   }
   const cut = tf.reshape(image, [-1, count, windowSize, count, windowSize, channels])
@@ -99,12 +104,21 @@ export function neck(net: Network, rows: Tensor2D): Tensor2D {
   const { outputChannels: channels, hiddenSize } = config.vision
   const { grid } = config
   const path = 'vision_encoder.neck'
-  const trains = net.trains(`${path}.conv1.weight`)
   return tf.tidy(() => {
     const pointwise = tf.reshape(net.weight(`${path}.conv1.weight`), [channels, hiddenSize]) as Tensor2D
     // Neck norms are built with 1e-6 whatever the configuration says.
-    const narrow = layerNorm(net, affine(net, rows, pointwise, { trains }), `${path}.layer_norm1`, 1e-6)
-    const image = tf.pad(tf.reshape(narrow, [-1, grid, grid, channels]), [[0, 0], [1, 1], [1, 1], [0, 0]]) // biome-ignore format: one line
+    const narrow = layerNorm(
+      net,
+      affine(net, rows, pointwise, { path: `${path}.conv1` }),
+      `${path}.layer_norm1`,
+      1e-6,
+    )
+    const image = tf.pad(tf.reshape(narrow, [-1, grid, grid, channels]), [
+      [0, 0],
+      [1, 1],
+      [1, 1],
+      [0, 0],
+    ])
     const shifts = [0, 1, 2].flatMap((y) => [0, 1, 2].map((x) => [0, y, x, 0]))
     const around = tf.concat(
       shifts.map((begin) => tf.slice(image, begin, [-1, grid, grid, -1])),
@@ -115,7 +129,7 @@ export function neck(net: Network, rows: Tensor2D): Tensor2D {
       net,
       tf.reshape(around, [-1, 9 * channels]) as Tensor2D,
       tf.reshape(kernel, [channels, -1]) as Tensor2D,
-      { trains },
+      { path: `${path}.conv2` },
     )
     return layerNorm(net, mixed, `${path}.layer_norm2`, 1e-6)
   })

@@ -1,0 +1,52 @@
+// The estimate against hand-made sums.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { estimateRound, payloadBytes, type RoundDemand } from './estimate.ts'
+
+const LIST = [{ name: 'w', shape: [1000], dtype: 'F32', rule: 'Optimise' }] as const
+
+const DEMAND: RoundDemand = {
+  rounds: 10,
+  clients: 3,
+  fractionFit: 1,
+  minFitClients: 2,
+  fractionEvaluate: 1,
+  list: LIST,
+  vectors: 0,
+  measures: false,
+  memoryBytes: 512 * 1024 * 1024,
+  partitions: [{ name: 'a', train: 18, heldOut: 6 }],
+  epochs: 2,
+  batchSize: 4,
+}
+
+test('one payload is the header and the data', () => {
+  const header = 8 + '{"w":{"dtype":"F32","shape":[1000],"data_offsets":[0,4000]}}'.length
+  assert.equal(payloadBytes(LIST), Math.ceil(header / 8) * 8 + 4000)
+})
+
+test('everybody fetches, the cohort sends, kept updates are read once', () => {
+  const { modelBytes, bytes, steps } = estimateRound(DEMAND)
+  assert.deepEqual(bytes, {
+    down: 3 * modelBytes,
+    up: 3 * modelBytes,
+    read: 4 * modelBytes,
+    written: modelBytes,
+  })
+  assert.deepEqual(steps, { a: 10 })
+})
+
+test('updates that do not fit into memory are read again', () => {
+  const { modelBytes, bytes } = estimateRound({ ...DEMAND, memoryBytes: 4 })
+  assert.equal(bytes.read, 7 * modelBytes)
+})
+
+test('a server optimizer with state reads and writes it in f64', () => {
+  const { modelBytes, bytes } = estimateRound({ ...DEMAND, vectors: 2 })
+  assert.equal(bytes.written, modelBytes + 2 * 1000 * 8)
+})
+
+test('a fraction of the clients trains, at least minFitClients', () => {
+  assert.equal(estimateRound({ ...DEMAND, clients: 10, fractionFit: 0.1 }).cohort, 2)
+  assert.equal(estimateRound({ ...DEMAND, clients: 10, fractionFit: 0.55 }).cohort, 5)
+})

@@ -1,0 +1,87 @@
+// What a round costs, from counts alone. Pure: a table of plain numbers in, a table of plain numbers out. The formulas stand
+// beside the figures so that they can be checked against a run's own record.
+import { cohortSize } from '#coordinator/rounds/cohort.ts'
+import { BLOCK_BYTES } from '#protocol/digest.ts'
+import { canonicalHeader } from '#protocol/safetensors.ts'
+import { type TensorList, type TensorSpec, tensorBytes } from '#protocol/tensors.ts'
+
+/** Bytes of the payload that carries these tensors: one model, one update. */
+export function payloadBytes(tensors: readonly TensorSpec[]): number {
+  return canonicalHeader(tensors).length + tensors.reduce((sum, tensor) => sum + tensorBytes(tensor), 0)
+}
+
+/** The part of a job that costs depend on. */
+export interface RoundDemand {
+  readonly rounds: number
+  readonly clients: number
+  readonly fractionFit: number
+  readonly minFitClients: number
+  readonly fractionEvaluate: number
+  readonly list: TensorList
+  /** State vectors of the server optimizer, each of f64. */
+  readonly vectors: number
+  /** Whether the fold reads every update twice (it measures first). */
+  readonly measures: boolean
+  /** coordinator.memoryBytes; a quarter of it keeps small updates, so that they are read once. */
+  readonly memoryBytes: number
+  /** Local training: images, local epochs and batch size per partition; empty where the trainer does not say. */
+  readonly partitions: readonly { readonly name: string; readonly train: number; readonly heldOut: number }[]
+  readonly epochs: number
+  readonly batchSize: number
+}
+
+export interface RoundEstimate {
+  readonly cohort: number
+  readonly evaluators: number
+  readonly parameters: number
+  /** One update, and one global model. */
+  readonly modelBytes: number
+  /** Bytes that workers fetch, that they send, that the coordinator reads, that it writes. */
+  readonly bytes: {
+    readonly down: number
+    readonly up: number
+    readonly read: number
+    readonly written: number
+  }
+  /** Requests to the store and over the bus. */
+  readonly requests: { readonly store: number; readonly bus: number }
+  /** Optimizer steps by partition. */
+  readonly steps: Readonly<Record<string, number>>
+}
+
+/** One round with everybody available. */
+export function estimateRound(demand: RoundDemand): RoundEstimate {
+  const { clients, list, memoryBytes } = demand
+  const cohort = cohortSize(clients, demand.fractionFit, demand.minFitClients)
+  const evaluators = Math.floor(clients * demand.fractionEvaluate)
+  const members = Math.max(cohort, evaluators)
+  const modelBytes = payloadBytes(list)
+  const parameters = list.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0)
+  const state = demand.vectors * parameters * 8
+  const kept = Math.min(cohort, Math.floor(memoryBytes / 4 / modelBytes))
+  // Admission reads every update once; the fold reads again what was not kept, and everything twice where it measures.
+  const readings = cohort + (cohort - kept) * (demand.measures ? 2 : 1)
+  const blocks = Math.ceil(modelBytes / BLOCK_BYTES)
+  const ranges = Math.max(1, Math.ceil(blocks / 8))
+  return {
+    cohort,
+    evaluators,
+    parameters,
+    modelBytes,
+    bytes: {
+      down: members * modelBytes,
+      up: cohort * modelBytes,
+      read: readings * modelBytes + modelBytes + state,
+      written: modelBytes + state,
+    },
+    requests: {
+      // A worker: the model, its update, its receipt. The coordinator: receipts, updates, base, plan, decision, model, result.
+      store: members * 2 + cohort + members + readings * ranges + ranges + 4 + (demand.vectors > 0 ? 2 : 0),
+      // A worker: task and acknowledgement, one grant to read, one to write.
+      bus: members * 4,
+    },
+    steps: Object.fromEntries(
+      demand.partitions.map(({ name, train }) => [name, demand.epochs * Math.ceil(train / demand.batchSize)]),
+    ),
+  }
+}

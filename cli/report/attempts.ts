@@ -1,0 +1,69 @@
+// The rounds as a table: an attempt a row, with whose updates counted, what became of everyone else and why. Pure.
+import type { ClientOutcome } from '#protocol/record.ts'
+import type { AttemptFacts } from './facts.ts'
+import { byteText, metricText } from './figures.ts'
+import { html, type Markup } from './markup.ts'
+
+/** More names than these are counted, and listed when asked for. */
+const NAMES = 6
+
+/** The table of all attempts; abandoned ones say why. */
+export function attemptTable(attempts: readonly AttemptFacts[]): Markup {
+  if (attempts.length === 0) return html`<p class="none">No attempt was closed yet.</p>`
+  return html`<div class="wide"><table class="rounds">
+<thead><tr>${[
+    'round',
+    'updates that count',
+    'examples',
+    'received',
+    'training',
+    'seconds',
+    'not accepted',
+  ].map((title) => html`<th scope="col">${title}</th>`)}</tr></thead>
+<tbody>${attempts.map(attemptRow)}</tbody>
+</table></div>`
+}
+
+function attemptRow(facts: AttemptFacts): Markup {
+  const { accepted, others, metrics, seconds, abandoned } = facts
+  const missing = others.filter(({ outcome }) => outcome !== 'NotSelected')
+  const lost = missing.length > 0 || abandoned !== ''
+  return html`<tr${lost ? html` class="lost"` : undefined}><th scope="row">${roundText(facts)}</th>
+<td>${facts.kind === 'Evaluate' ? 'none: it only evaluates' : names(accepted.map(({ client }) => client))}</td>
+<td class="number">${facts.kind === 'Evaluate' ? '' : sum(accepted.map(({ numExamples }) => numExamples)).toLocaleString('en')}</td>
+<td class="number">${facts.kind === 'Evaluate' ? '' : received(facts)}</td>
+<td>${Object.entries(metrics).map(([name, value]) => html`<div>${name} ${metricText(value)}</div>`)}</td>
+<td class="number">${seconds === null ? '' : seconds.toFixed(1)}</td>
+<td>${abandoned === '' ? undefined : html`<div class="abandoned">abandoned: ${abandoned}</div>`}${outcomes(others)}</td></tr>
+`
+}
+
+function roundText({ round, attempt, kind }: AttemptFacts): string {
+  const what = kind === 'Evaluate' ? 'final evaluation' : String(round)
+  return attempt === 1 ? what : `${what}, attempt ${attempt}`
+}
+
+function names(clients: readonly string[]): Markup {
+  if (clients.length === 0) return html`none`
+  if (clients.length <= NAMES) return html`${clients.join(', ')}`
+  return html`<details><summary>${clients.length} clients</summary>${clients.join(', ')}</details>`
+}
+
+function received({ accepted }: AttemptFacts): string {
+  const known = accepted.flatMap(({ bytes }) => (bytes === null ? [] : [bytes]))
+  return `${known.length < accepted.length ? 'at least ' : ''}${byteText(sum(known))}`
+}
+
+/** Lost clients stand each with outcome and reason; those that were not asked are only counted. */
+function outcomes(others: readonly ClientOutcome[]): Markup {
+  const lost = others.filter(({ outcome }) => outcome !== 'NotSelected')
+  const notSelected = others.filter(({ outcome }) => outcome === 'NotSelected').map(({ client }) => client)
+  return html`${lost.map(
+    ({ client, outcome, reason, message }) =>
+      html`<div><b>${client}</b> ${outcome}${reason === '' ? '' : ` (${reason})`}${message === '' ? '' : `: ${message}`}</div>`,
+  )}${notSelected.length === 0 ? undefined : html`<div class="quiet">not selected: ${names(notSelected)}</div>`}`
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0)
+}

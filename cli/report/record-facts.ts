@@ -1,0 +1,175 @@
+// A run's record as the report's facts: read marker by marker from a folder, in the order of the rounds. Payloads are not read.
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { attemptKeys, MANIFEST_KEY, RUN_KEY, resultKey } from '#protocol/keys.ts'
+import {
+  type Decision,
+  type Plan,
+  type Receipt,
+  type Records,
+  type RoundResult,
+  type RunRecord,
+  readMarker,
+} from '#protocol/record.ts'
+import { curvesOf } from './curves.ts'
+import type { AttemptFacts, RunFacts } from './facts.ts'
+import { byteText } from './figures.ts'
+
+export interface RecordOptions {
+  /** The rounds that were asked for: they may change while running, so the record does not hold them. */
+  readonly rounds: number
+  /** Why the run ended without a result. */
+  readonly failure?: string
+}
+
+/** One attempt with its markers. `receipts` are those of clients that left one. */
+export interface AttemptRecord {
+  readonly plan: Plan
+  readonly decision: Decision
+  readonly receipts: ReadonlyMap<string, Receipt>
+  /** Only of the attempt that made the round. */
+  readonly result: RoundResult | undefined
+}
+
+/** Reads the record in `folder`; undefined where there is none yet. Throws RecordDamaged. */
+export async function gatherRunFacts(folder: string, options: RecordOptions): Promise<RunFacts | undefined> {
+  const read = <K extends keyof Records>(kind: K, key: string) => readRecordFile(folder, kind, key)
+  const run = await read('run', RUN_KEY)
+  if (run === undefined) return undefined
+  const attempts: AttemptRecord[] = []
+  let first: RoundResult | undefined
+  for (let round = 0; ; round += 1) {
+    const result = await read('result', resultKey(round))
+    if (round === 0) first = result
+    else attempts.push(...(await attemptsOf(read, round, result)))
+    if (result === undefined) break
+  }
+  const complete = await readFile(join(folder, MANIFEST_KEY)).then(
+    () => true,
+    () => false,
+  )
+  const clients = [...new Set(attempts.flatMap(({ plan }) => plan.roster))]
+  const rounds = attempts.filter(({ plan, result }) => plan.kind === 'Train' && result !== undefined).length
+  return {
+    job: run.name,
+    ...stateOf(complete, rounds, options),
+    about: about(run, { first, clients, rounds, wanted: options.rounds }),
+    clients,
+    curves: curvesOf(clients, attempts),
+    attempts: attempts.map(attemptFacts),
+  }
+}
+
+type Read = <K extends keyof Records>(kind: K, key: string) => Promise<Records[K] | undefined>
+
+async function readRecordFile<K extends keyof Records>(
+  folder: string,
+  kind: K,
+  key: string,
+): Promise<Records[K] | undefined> {
+  const bytes = await readFile(join(folder, key)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+  return bytes === undefined ? undefined : readMarker(kind, key, bytes)
+}
+
+/** Attempts are numbered without gaps, so counting up finds them. One without a decision is still open. */
+async function attemptsOf(
+  read: Read,
+  round: number,
+  result: RoundResult | undefined,
+): Promise<AttemptRecord[]> {
+  const found: AttemptRecord[] = []
+  for (let attempt = 1; ; attempt += 1) {
+    const keys = attemptKeys(round, attempt)
+    const plan = await read('plan', keys.plan)
+    const decision = await read('decision', keys.decision)
+    if (plan === undefined || decision === undefined) return found
+    const receipts = new Map<string, Receipt>()
+    const counted = decision.kind === 'Closed' ? decision.updates : []
+    for (const { client, attempt: where } of counted) {
+      const receipt = await read('receipt', attemptKeys(round, where).receipt(client))
+      if (receipt !== undefined) receipts.set(client, receipt)
+    }
+    found.push({ plan, decision, receipts, result: result?.attempt === attempt ? result : undefined })
+  }
+}
+
+function stateOf(
+  complete: boolean,
+  rounds: number,
+  { rounds: wanted, failure }: RecordOptions,
+): Pick<RunFacts, 'state' | 'message'> {
+  if (failure !== undefined) return { state: 'Failed', message: failure }
+  if (complete) return { state: 'Complete', message: '' }
+  return {
+    state: 'Unfinished',
+    message: `It stands after round ${rounds} of ${wanted}; started again, it goes on from there.`,
+  }
+}
+
+interface AboutFacts {
+  readonly first: RoundResult | undefined
+  readonly clients: readonly string[]
+  readonly rounds: number
+  readonly wanted: number
+}
+
+function about({ spec, seed, base }: RunRecord, facts: AboutFacts): (readonly [string, string])[] {
+  const { trainer, strategy } = spec as {
+    trainer: { type: string; segmentAnything?: Readonly<Record<string, unknown>> | null }
+    strategy: { type: string }
+  }
+  const sam = trainer.segmentAnything
+  const tensors = facts.first?.tensors ?? []
+  const parameters = tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0)
+  return [
+    ['Rounds', facts.rounds === facts.wanted ? String(facts.rounds) : `${facts.rounds} of ${facts.wanted}`],
+    ['Clients', facts.clients.length > 8 ? String(facts.clients.length) : facts.clients.join(', ')],
+    ['Strategy', strategy.type],
+    ['Trainer', trainer.type],
+    ...(base === null ? [] : [['Checkpoint', `${base.uri} (sha256 ${base.digest.slice(0, 12)})`] as const]),
+    ...(sam == null
+      ? []
+      : [
+          [
+            'Local training',
+            `${sam.epochs} epochs a round, batches of ${sam.batchSize}, ${sam.optimizer} ${sam.learningRate}, ${sam.loss} loss`,
+          ] as const,
+        ]),
+    ...(facts.first === undefined
+      ? []
+      : [
+          [
+            'Exchanged',
+            `${parameters.toLocaleString('en')} parameters in ${tensors.length} tensors, ${byteText(facts.first.model.size)} a model`,
+          ] as const,
+        ]),
+    ['Seed', String(seed)],
+  ]
+}
+
+function attemptFacts({ plan, decision, receipts, result }: AttemptRecord): AttemptFacts {
+  const { round, attempt, kind } = plan
+  const updates = decision.kind === 'Closed' ? decision.updates : []
+  return {
+    round,
+    attempt,
+    kind: kind === 'Evaluate' ? 'Evaluate' : 'Train',
+    abandoned: abandonedText(decision, result),
+    accepted: updates.map(({ client, numExamples }) => ({
+      client,
+      numExamples,
+      bytes: receipts.get(client)?.update?.size ?? null,
+    })),
+    others: decision.outcomes.filter(({ outcome }) => outcome !== 'Accepted'),
+    metrics: result?.metrics ?? {},
+    seconds: result?.timings.attemptSeconds ?? null,
+  }
+}
+
+function abandonedText(decision: Decision, result: RoundResult | undefined): string {
+  if (decision.kind === 'Abandoned') return `${decision.reason}: ${decision.message}`
+  return result === undefined ? 'closed, but not aggregated' : ''
+}

@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { BLOCK_BYTES } from '#protocol/digest.ts'
+import type { TensorList } from '#protocol/tensors.ts'
+import { type FoldDemand, memoryOf, sliceBytes } from './budget.ts'
+
+const demand = (changes: Partial<FoldDemand> = {}): FoldDemand => {
+  const list: TensorList = [{ name: 'w', shape: [100_000_000], dtype: 'F32', rule: 'Optimise' }]
+  return { list, columns: 1, vectors: 0, ...changes }
+}
+
+test('with memory enough, slices are whole digest blocks and no larger than pays', () => {
+  assert.equal(sliceBytes(demand(), 2 ** 29), 4 * BLOCK_BYTES)
+  assert.equal(sliceBytes(demand(), 2 ** 40), 4 * BLOCK_BYTES)
+})
+
+test('the choice fits, and the next larger one would not', () => {
+  for (const given of [
+    demand({ columns: 100 }),
+    demand({ vectors: 2 }),
+    demand({ columns: 12, vectors: 1 }),
+  ]) {
+    for (const memoryBytes of [90e6, 120e6, 180e6]) {
+      const slice = sliceBytes(given, memoryBytes)
+      assert.ok(memoryOf(given, slice) <= memoryBytes)
+      const larger = slice < BLOCK_BYTES ? 2 * slice : slice + BLOCK_BYTES
+      assert.ok(
+        slice === 4 * BLOCK_BYTES || memoryOf(given, larger) > memoryBytes,
+        `${slice} of ${memoryBytes}`,
+      )
+    }
+  }
+})
+
+test('too little memory is refused with what is needed', () => {
+  const given = demand({ columns: 1000 })
+  const least = memoryOf(given, BLOCK_BYTES / 16)
+  assert.equal(sliceBytes(given, least), BLOCK_BYTES / 16)
+  assert.throws(() => sliceBytes(given, least - 1), {
+    code: 'InvalidJob',
+    message: new RegExp(`needs ${least}$`),
+  })
+})

@@ -1,0 +1,97 @@
+// An attempt while it is open: hands it to the desk, waits until it may close, leaves its decision. Nothing that clients do
+// after the decision was drawn up counts in it.
+import type { Decision } from '#protocol/record.ts'
+import type { OpenAttempt } from './attempt.ts'
+import { type RunContext, throwIfStopped, waitForChange } from './context.ts'
+import { abandon, close } from './decisions.ts'
+import type { Marked } from './record.ts'
+import type { RoundBrief } from './round.ts'
+import { decideClosing } from './rounds/closing.ts'
+
+/** Runs the open attempt to its decision: this coordinator's, or the one that another left before. */
+export async function conduct(
+  context: RunContext,
+  brief: RoundBrief,
+  open: OpenAttempt,
+): Promise<Marked<Decision>> {
+  const { floor, bell, observe, book } = context
+  const { round, attempt, kind, cohort, evaluators, epoch } = open.plan.value
+  observe({ event: 'AttemptOpened', round, attempt, kind, cohort, evaluators })
+  // Receipts left to a coordinator before this one, or in an abandoned attempt at this round, count without being made again.
+  // Nobody can have left one for a plan that was made just now.
+  if (attempt > 1 || epoch !== book.epoch) await lookFor(open, [...cohort, ...evaluators], { earlier: true })
+  floor.attempt = open
+  bell.ring()
+  try {
+    const closing = await awaitClosing(context, open)
+    return await (closing === 'Close' ? close(context, brief, open) : abandon(context, open))
+  } finally {
+    floor.attempt = null
+    bell.ring()
+    await abortUploads(context, open)
+  }
+}
+
+async function lookFor(
+  open: OpenAttempt,
+  clients: readonly string[],
+  options?: { earlier: boolean },
+): Promise<void> {
+  await Promise.all(clients.map((client) => open.look(client, options)))
+}
+
+async function awaitClosing(context: RunContext, open: OpenAttempt): Promise<'Close' | 'Abandon'> {
+  const { clock, bell, pace, presence } = context
+  const { cohort, evaluators, quorum, deadlineSeconds, graceSeconds } = open.plan.value
+  const others = evaluators.filter((client) => !cohort.includes(client))
+  const opened = clock.now()
+  let quorumAt: number | null = null
+  let polledAt = opened
+  let swept = false
+  for (;;) {
+    throwIfStopped(context)
+    const rung = bell.rung()
+    dropRemoved(context, open)
+    if (quorumAt === null && open.updates().length >= quorum) quorumAt = clock.now()
+    const decision = decideClosing({
+      cohort: cohort.map(open.standing),
+      // Nobody waits for the evaluation of a client that went away.
+      evaluators: others.map((client) => (presence.isPresent(client) ? open.standing(client) : 'Settled')),
+      quorum,
+      deadlineSeconds,
+      graceSeconds,
+      elapsed: clock.now() - opened,
+      sinceQuorum: quorumAt === null ? null : clock.now() - quorumAt,
+    })
+    const pending = [...cohort, ...others].filter(open.isPending)
+    if (decision.kind !== 'Wait') {
+      // A receipt whose message was lost still counts: look once more before the decision is made.
+      if (swept || pending.length === 0) return decision.kind
+      swept = true
+      await lookFor(open, pending)
+      continue
+    }
+    swept = false
+    const poll = polledAt + pace.pollSeconds - clock.now()
+    if (poll <= 0) {
+      await lookFor(open, pending)
+      polledAt = clock.now()
+      continue
+    }
+    await waitForChange(context, rung, Math.min(decision.seconds, poll))
+  }
+}
+
+/** Members whose partition left the job are waited for no longer. */
+function dropRemoved(context: RunContext, open: OpenAttempt): void {
+  const members = new Set(context.live().members.map(({ name }) => name))
+  for (const client of open.plan.value.roster) {
+    if (members.has(client)) continue
+    open.settle(client, { client, outcome: 'Removed', reason: 'PartitionRemoved', message: '' })
+  }
+}
+
+/** What was uploaded in part and is not wanted any more takes room; a store out of reach keeps it. */
+async function abortUploads({ book }: RunContext, { uploads }: OpenAttempt): Promise<void> {
+  await Promise.all([...uploads].map(([upload, key]) => book.store.abortUpload(key, upload).catch(() => {})))
+}

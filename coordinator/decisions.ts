@@ -1,0 +1,93 @@
+// The decisions that end attempts: who is in, what became of everyone else, whether training goes on. Drawn up from the open
+// attempt at one moment, then left in the record; where one is there already, that one stands, whoever wrote it.
+import type { ClientOutcome, Decision } from '#protocol/record.ts'
+import { meanEvaluation } from './aggregation/evaluation.ts'
+import type { OpenAttempt } from './attempt.ts'
+import type { RunContext } from './context.ts'
+import type { AttemptBrief, Opening } from './planning.ts'
+import type { Marked } from './record.ts'
+import type { RoundBrief } from './round.ts'
+import { bestRound, decideStop } from './rounds/stopping.ts'
+
+/** Closes the attempt with what it has. */
+export function close(context: RunContext, brief: RoundBrief, open: OpenAttempt): Promise<Marked<Decision>> {
+  const { round, attempt, kind, base } = open.plan.value
+  const { stopping } = context.fixed
+  const evaluations = open.evaluations()
+  const evaluation = meanEvaluation(evaluations)
+  const history =
+    evaluation === null || base === null
+      ? brief.history
+      : [...brief.history, { round: base.round, evaluation }]
+  return context.book.leaveDecision({
+    schema: 'fedsam.decision/1',
+    kind: 'Closed',
+    round,
+    attempt,
+    updates: open.updates().map(({ client, attempt: from, receipt, numExamples }) => ({
+      client,
+      attempt: from,
+      receipt: receipt.digest,
+      numExamples,
+    })),
+    outcomes: outcomesOf(context, open),
+    evaluations: [...evaluations],
+    evaluation,
+    best: bestRound(stopping, history),
+    stop: kind === 'Train' ? decideStop(stopping, history, { round, rounds: context.live().rounds }) : null,
+  })
+}
+
+/** Gives an open attempt up: too few updates were accepted. */
+export function abandon(context: RunContext, open: OpenAttempt): Promise<Marked<Decision>> {
+  const { round, attempt, quorum, cohort } = open.plan.value
+  const outcomes = outcomesOf(context, open)
+  const lost = outcomes.filter(({ client, outcome }) => cohort.includes(client) && outcome !== 'Accepted')
+  const counted = `${cohort.length - lost.length} of ${cohort.length} updates were accepted, ${quorum} are needed`
+  return context.book.leaveDecision({
+    schema: 'fedsam.decision/1',
+    kind: 'Abandoned',
+    round,
+    attempt,
+    reason: 'QuorumNotReached',
+    message: `${counted}; ${lost.map(sentenceOf).join('; ')}`,
+    outcomes,
+  })
+}
+
+function sentenceOf({ client, outcome, reason, message }: ClientOutcome): string {
+  return `${client}: ${outcome} (${message === '' ? reason : `${reason}: ${message}`})`
+}
+
+/** Gives an attempt up that never opened: too few clients were there. */
+export function abandonUnopened(
+  context: RunContext,
+  { round, attempt }: AttemptBrief,
+  { needed, missing }: Extract<Opening, { kind: 'Abandon' }>,
+): Promise<Marked<Decision>> {
+  return context.book.leaveDecision({
+    schema: 'fedsam.decision/1',
+    kind: 'Abandoned',
+    round,
+    attempt,
+    reason: 'NotEnoughClients',
+    message: `${needed} clients are needed; missing: ${missing.join(', ')}`,
+    outcomes: missing.map((client) => ({ client, outcome: 'Unreachable', reason: 'NotHeard', message: '' })),
+  })
+}
+
+/** What became of everyone on the roster, by name. */
+function outcomesOf(context: RunContext, open: OpenAttempt): ClientOutcome[] {
+  const { roster, cohort, available } = open.plan.value
+  const settled = new Map(open.outcomes().map((outcome) => [outcome.client, outcome]))
+  const accepted = new Set(open.updates().map(({ client }) => client))
+  const unsettled = (client: string): Omit<ClientOutcome, 'client'> => {
+    if (accepted.has(client)) return { outcome: 'Accepted', reason: '', message: '' }
+    if (!available.includes(client)) return { outcome: 'Unreachable', reason: 'NotHeard', message: '' }
+    if (!cohort.includes(client)) return { outcome: 'NotSelected', reason: '', message: '' }
+    return context.presence.isPresent(client)
+      ? { outcome: 'Late', reason: 'NoReceipt', message: 'still at work when the attempt ended' }
+      : { outcome: 'Unreachable', reason: 'Silent', message: 'not heard when the attempt ended' }
+  }
+  return roster.map((client) => settled.get(client) ?? { client, ...unsettled(client) })
+}

@@ -1,0 +1,65 @@
+// What the record holds of a run's rounds so far: read once at the start, then kept as rounds are concluded.
+import type { ClosedDecision, RoundResult } from '#protocol/record.ts'
+import type { Marked, RunBook } from './record.ts'
+import type { RetainedRound } from './retention.ts'
+import { lostOf } from './round.ts'
+import type { Evaluated } from './rounds/stopping.ts'
+
+export interface Progress {
+  /** Results of round 0 and of the training rounds. */
+  readonly results: Marked<RoundResult>[]
+  /** Evaluations of the models by round, in order. */
+  readonly history: Evaluated[]
+  readonly retained: RetainedRound[]
+  /** Clients that were lost in the last attempt. */
+  lost: readonly string[]
+  /** Set by the decision after which no training round follows. */
+  stopped: boolean
+  /** The attempt that only evaluates the last model has its result. */
+  evaluated: boolean
+}
+
+/** Reads results from round 0 on until one is missing. */
+export async function readProgress(book: RunBook): Promise<Progress> {
+  const progress: Progress = {
+    results: [],
+    history: [],
+    retained: [],
+    lost: [],
+    stopped: false,
+    evaluated: false,
+  }
+  for (let round = 0; ; round += 1) {
+    const result = await book.result(round)
+    if (result === undefined) return progress
+    const { attempt, plan: planned } = result.value
+    // Parameters from a checkpoint or a file have no plan.
+    const [decision, plan] =
+      planned === null ? [] : await Promise.all([book.decision(round, attempt), book.plan(round, attempt)])
+    const closed = decision?.value.kind === 'Closed' ? decision.value : null
+    if (plan?.value.kind !== 'Evaluate') noteResult(progress, result, closed)
+    else {
+      progress.evaluated = true
+      if (closed !== null) noteEvaluation(progress, closed)
+    }
+  }
+}
+
+/** Adds a concluded round. */
+export function noteResult(
+  progress: Progress,
+  result: Marked<RoundResult>,
+  decision: ClosedDecision | null,
+): void {
+  progress.results.push(result)
+  progress.retained.push({ result: result.value, decision })
+  if (decision === null) return
+  noteEvaluation(progress, decision)
+  progress.lost = lostOf(decision.outcomes)
+  if (decision.stop !== null) progress.stopped = true
+}
+
+/** The decision of round N holds the evaluation of model N - 1. */
+export function noteEvaluation(progress: Progress, { round, evaluation }: ClosedDecision): void {
+  if (evaluation !== null) progress.history.push({ round: round - 1, evaluation })
+}

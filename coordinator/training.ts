@@ -1,0 +1,170 @@
+// The rounds of a run from where its record ends: the initial parameters, the training rounds, the evaluation of the last
+// model. What falls out of the record's window is deleted beside the next round.
+import { FedsamError } from '#protocol/errors.ts'
+import type { ClosedDecision, RoundResult } from '#protocol/record.ts'
+import { fold } from './aggregation/fold.ts'
+import { type RunContext, throwIfStopped } from './context.ts'
+import { initialise } from './initial.ts'
+import { noteEvaluation, noteResult, type Progress } from './progress.ts'
+import type { Marked } from './record.ts'
+import { retain } from './retention.ts'
+import { type ClosedAttempt, type ConcludedRound, concludeRound } from './round.ts'
+import { type DecidedUpdate, updatesOf } from './updates.ts'
+
+/** Runs what is left of the rounds. `progress` grows with each. */
+export async function runRounds(context: RunContext, progress: Progress): Promise<void> {
+  // A coordinator before this one may have ended before it deleted.
+  let tidying = tidy(context, progress)
+  try {
+    if (progress.results.length === 0) {
+      const { result, decision } = await initialise(context)
+      noteResult(progress, result, decision)
+    }
+    while (!progress.stopped && progress.results.length - 1 < context.live().rounds) {
+      await trainRound(context, progress)
+      await tidying
+      tidying = tidy(context, progress)
+    }
+    if (!progress.evaluated) await evaluateLast(context, progress)
+  } finally {
+    await tidying
+  }
+}
+
+/** Deleting is never worth a run: what the store does not delete now stays. */
+async function tidy(context: RunContext, progress: Progress): Promise<void> {
+  if (progress.retained.length > 1) await retain(context, progress.retained).catch(() => {})
+}
+
+async function trainRound(context: RunContext, progress: Progress): Promise<void> {
+  const previous = progress.results.at(-1)!
+  const round = previous.value.round + 1
+  const { lost, history } = progress
+  let rejected: readonly string[] = []
+  const concluded = await concludeRound(
+    context,
+    { round, kind: 'Train', previous, history, lost },
+    async (closed) => {
+      const folded = await foldRound(context, previous, closed)
+      rejected = folded.rejected
+      return folded.result
+    },
+  )
+  noteResult(progress, concluded.result, concluded.decision)
+  report(context, concluded, rejected)
+}
+
+/** From the updates that the decision names to the new model, and its result. */
+async function foldRound(
+  context: RunContext,
+  previous: Marked<RoundResult>,
+  { plan, decision, admitted, seconds }: ClosedAttempt,
+): Promise<{ result: Marked<RoundResult>; rejected: readonly string[] }> {
+  const { book, fixed, strategy, clock, signal } = context
+  const { round, attempt } = plan.value
+  const began = clock.now()
+  const updates = await updatesOf(book, decision.value, admitted ?? [])
+  const { model, state, tensors } = previous.value
+  const folded = await fold({
+    store: book.store,
+    list: tensors,
+    base: model,
+    updates,
+    strategy,
+    state,
+    round,
+    attempt,
+    memoryBytes: fixed.memoryBytes,
+    signal,
+  }).catch((error: unknown) => {
+    throwIfStopped(context)
+    throw error
+  })
+  const result = await book.leaveResult({
+    schema: 'fedsam.result/1',
+    round,
+    attempt,
+    run: book.run.digest,
+    plan: plan.digest,
+    decision: decision.digest,
+    previous: previous.digest,
+    model: folded.model,
+    state: folded.state,
+    tensors,
+    origin: null,
+    metrics: meanMetrics(updates),
+    timings: { attemptSeconds: seconds, foldSeconds: clock.now() - began },
+  })
+  return { result, rejected: folded.rejected }
+}
+
+/** Training metrics of a round: weighted by examples, those that every update reports. */
+function meanMetrics(updates: readonly DecidedUpdate[]): Record<string, number> {
+  const total = updates.reduce((sum, { numExamples }) => sum + numExamples, 0)
+  const shared = Object.keys(updates[0]?.metrics ?? {})
+    .filter((name) => updates.every(({ metrics }) => Object.hasOwn(metrics, name)))
+    .sort()
+  const mean = (name: string): number =>
+    updates.reduce((sum, { metrics, numExamples }) => sum + metrics[name]! * numExamples, 0) / total
+  return Object.fromEntries(shared.map((name) => [name, mean(name)]))
+}
+
+/** `rejected`: clients whose update the strategy gave the weight 0 in the fold. */
+function report(
+  context: RunContext,
+  { closed, decision, result }: ConcludedRound,
+  rejected: readonly string[] = [],
+): void {
+  const { outcomes, evaluation, evaluations, updates }: ClosedDecision = decision
+  const { round, attempt, metrics } = result.value
+  for (const client of rejected) {
+    const message = `the strategy ${context.strategy.name} left it out`
+    context.observe({ event: 'UpdateRejected', round, client, reason: 'Unacceptable', message })
+  }
+  context.observe({
+    event: 'RoundCompleted',
+    round,
+    attempt,
+    accepted: updates.map(({ client }) => client).filter((client) => !rejected.includes(client)),
+    outcomes: outcomes.map((outcome) =>
+      rejected.includes(outcome.client)
+        ? { client: outcome.client, outcome: 'Rejected', reason: 'Unacceptable', message: '' }
+        : outcome,
+    ),
+    evaluation,
+    evaluations,
+    metrics,
+    seconds: closed.seconds,
+  })
+}
+
+/** One attempt that only evaluates the last model. Nobody there to evaluate is no reason to lose the run. */
+async function evaluateLast(context: RunContext, progress: Progress): Promise<void> {
+  if (context.fixed.fractionEvaluate === 0) return
+  const previous = progress.results.at(-1)!
+  const round = previous.value.round + 1
+  const { lost, history } = progress
+  try {
+    const concluded = await concludeRound(
+      context,
+      { round, kind: 'Evaluate', previous, history, lost },
+      ({ plan, decision, seconds }) =>
+        context.book.leaveResult({
+          ...previous.value,
+          round,
+          attempt: plan.value.attempt,
+          plan: plan.digest,
+          decision: decision.digest,
+          previous: previous.digest,
+          origin: null,
+          metrics: {},
+          timings: { attemptSeconds: seconds, foldSeconds: 0 },
+        }),
+    )
+    noteEvaluation(progress, concluded.decision)
+    progress.evaluated = true
+    report(context, concluded)
+  } catch (error) {
+    if (!(error instanceof FedsamError) || error.code !== 'RunFailed') throw error
+  }
+}

@@ -1,0 +1,106 @@
+// `fedsam run` as users meet it: a whole job, its exit codes, its JSON lines, Ctrl-C and going on afterwards.
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { sha256 } from '#protocol/digest.ts'
+import { startFedsam, toyJob } from './fedsam.ts'
+
+let dir = ''
+before(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'fedsam-run-'))
+  await writeFile(join(dir, 'toy.yaml'), toyJob(3))
+  await writeFile(join(dir, 'long.yaml'), toyJob(200))
+})
+after(() => rm(dir, { recursive: true, force: true }))
+
+const modelOf = async (output: string): Promise<string> =>
+  sha256(await readFile(join(dir, output, 'output', 'model.safetensors')))
+
+test('a job runs to its end and says where the output is', async () => {
+  const { code, stdout } = await startFedsam(dir, ['run', 'toy.yaml', '--output', 'plain'])
+  assert.equal(code, 0)
+  assert.match(stdout, /^round 3\/3 {2}3 updates/m)
+  assert.match(stdout, /^complete after 3 rounds: loss 0\.0\d+/m)
+  const manifest = JSON.parse(await readFile(join(dir, 'plain', 'output', 'manifest.json'), 'utf8'))
+  assert.equal(manifest.rounds, 3)
+})
+
+test('a complete run is complete when it is started again, and trains nothing', async () => {
+  const before = await modelOf('plain')
+  const { code, stdout } = await startFedsam(dir, ['run', 'toy.yaml', '--output', 'plain', '--json'])
+  assert.equal(code, 0)
+  const events = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line).event)
+  assert.ok(events.includes('RunCompleted'))
+  assert.ok(!events.includes('AttemptOpened'))
+  assert.equal(await modelOf('plain'), before)
+})
+
+test('--json prints one object a line and nothing else', async () => {
+  const { code, stdout } = await startFedsam(dir, [
+    'run',
+    'toy.yaml',
+    '--output',
+    'json',
+    '--json',
+    '--set',
+    'rounds=2',
+  ])
+  assert.equal(code, 0)
+  const events = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  const completed = events.filter(({ event }) => event === 'RoundCompleted')
+  assert.deepEqual(completed[0].accepted, ['site-a', 'site-b', 'site-c'])
+  assert.equal(events.at(-1).event, 'RunCompleted')
+})
+
+test('Ctrl-C ends with 130, and the run goes on to the model that it would have had', async () => {
+  const whole = await startFedsam(dir, ['run', 'long.yaml', '--output', 'whole', '--set', 'rounds=20'])
+  assert.equal(whole.code, 0)
+  let interrupted = false
+  const stopped = await startFedsam(
+    dir,
+    ['run', 'long.yaml', '--output', 'stopped', '--set', 'rounds=20'],
+    (line, child) => {
+      if (interrupted || !line.startsWith('round  5/20')) return
+      interrupted = true
+      child.kill('SIGINT')
+    },
+  )
+  assert.equal(stopped.code, 130)
+  assert.match(stopped.stderr, /start the job again: it goes on from its record/)
+  const resumed = await startFedsam(dir, ['run', 'long.yaml', '--output', 'stopped', '--set', 'rounds=20'])
+  assert.equal(resumed.code, 0)
+  assert.match(resumed.stdout, /goes on after round \d+ of 20/)
+  assert.equal(await modelOf('stopped'), await modelOf('whole'))
+})
+
+test('a run that cannot reach its quorum fails with 1 and says why', async () => {
+  const broken = toyJob(1).replace('"toy"', '"toy","--what"').replace('quadratic-main.ts', 'missing.ts')
+  await writeFile(join(dir, 'broken.yaml'), broken)
+  const args = [
+    'run',
+    'broken.yaml',
+    '--output',
+    'broken',
+    '--set',
+    'round={availabilitySeconds: 1, maxFailedRounds: 1}',
+  ]
+  const { code, stderr } = await startFedsam(dir, args)
+  assert.equal(code, 1)
+  assert.match(stderr, /NotEnoughClients: .*missing: site-a, site-b, site-c/)
+})
+
+test('usage errors end with 2', async () => {
+  for (const args of [['run'], ['fly'], ['run', 'toy.yaml', '--outptu', 'x'], ['export', 'plain']]) {
+    const { code, stderr } = await startFedsam(dir, args)
+    assert.equal(code, 2, args.join(' '))
+    assert.notEqual(stderr, '')
+  }
+})

@@ -1,0 +1,32 @@
+// The package as others get it: packed, installed into an empty folder, and its command started there.
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { promisify } from 'node:util'
+import { pack } from '../scripts/pack.ts'
+import { toyJob } from './cli/fedsam.ts'
+
+const run = promisify(execFile)
+
+test('npm pack, npm install, fedsam', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'fedsam-package-'))
+  try {
+    const archive = await pack(dir)
+    const home = join(dir, 'home')
+    await mkdir(home)
+    await writeFile(join(home, 'package.json'), '{"private": true}')
+    const flags = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund']
+    await run('npm', ['install', ...flags, archive], { cwd: home })
+    const fedsam = join(home, 'node_modules/fedsam/cli/main.js')
+    const help = await run(process.execPath, [fedsam, '--help'], { cwd: home })
+    assert.match(help.stdout, /fedsam run JOB\.yaml/)
+    await writeFile(join(home, 'toy.yaml'), toyJob(1))
+    const ran = await run(process.execPath, [fedsam, 'run', 'toy.yaml'], { cwd: home })
+    assert.match(ran.stdout, /complete after 1 rounds/)
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
+})

@@ -1,0 +1,56 @@
+// The models that a worker starts from: fetched through granted URLs, verified, cached. A cached file is verified again at
+// each use: it may be older than this process, and an update from other bytes than the plan's base poisons a round.
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { FedsamError } from '#protocol/errors.ts'
+import type { Task } from '#protocol/messages.ts'
+import { type GrantedTransfers, GrantRefused } from '#transport/ports.ts'
+import { type AskGrants, withGrant } from './transfers.ts'
+
+/** Models kept in the cache: the one in use and the one before it. */
+const CACHED_MODELS = 2
+
+/**
+ * The model's file, verified against its SHA-256, from the cache or the store. Throws RecordDamaged where the store has
+ * other bytes, or none, twice; NotWanted where the coordinator does not let it be read (any more).
+ */
+export async function fetchModel(
+  base: NonNullable<Task['base']>,
+  options: { readonly folder: string; readonly ask: AskGrants; readonly transfers: GrantedTransfers },
+): Promise<string> {
+  const { folder, ask, transfers } = options
+  await mkdir(folder, { recursive: true })
+  const file = join(folder, `${base.sha256}.safetensors`)
+  if ((await digestOf(file)) === base.sha256) return file
+  const part = `${file}.part`
+  const download = withGrant(ask, { kind: 'Read', key: base.key }, (grant) => transfers.download(grant, part))
+  await download.catch((cause: unknown) => {
+    if (!(cause instanceof GrantRefused)) throw cause
+    throw new FedsamError('RecordDamaged', `${base.key} cannot be read: ${cause.message}`, { cause })
+  })
+  if ((await digestOf(part)) !== base.sha256) {
+    await rm(part, { force: true })
+    throw new FedsamError('RecordDamaged', `${base.key} does not have the bytes that the task names`)
+  }
+  await rename(part, file)
+  await forgetOldModels(folder, file)
+  return file
+}
+
+/** SHA-256 of a file; undefined where there is none. */
+async function digestOf(file: string): Promise<string | undefined> {
+  if ((await stat(file).catch(() => null)) === null) return undefined
+  const hash = createHash('sha256')
+  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk)
+  return hash.digest('hex')
+}
+
+async function forgetOldModels(folder: string, newest: string): Promise<void> {
+  const names = (await readdir(folder)).filter((name) => /^[0-9a-f]{64}\.safetensors$/.test(name))
+  const paths = names.map((name) => join(folder, name)).filter((path) => path !== newest)
+  const files = await Promise.all(paths.map(async (path) => ({ path, at: (await stat(path)).mtimeMs })))
+  files.sort((a, b) => b.at - a.at)
+  for (const { path } of files.slice(CACHED_MODELS - 1)) await rm(path, { force: true })
+}

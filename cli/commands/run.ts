@@ -1,11 +1,15 @@
-// `fedsam run`: a whole job on this machine, from its file to its output. On the same output it goes on where it was.
+// `fedsam run`: a whole job on this machine, from its file to its output and its report. On the same output it goes on where
+// it was.
 import { resolve } from 'node:path'
 import { compileFixed } from '#coordinator/compile.ts'
+import { FedsamError } from '#protocol/errors.ts'
 import type { RunEvent } from '#protocol/events.ts'
 import { formatReport } from '#worker/data/report.ts'
-import { loadJob } from '../job/load.ts'
+import { type LoadedJob, loadJob } from '../job/load.ts'
 import { resolveLocalPaths } from '../job/paths.ts'
-import { eventLine } from '../render/lines.ts'
+import { createEventLines } from '../render/lines.ts'
+import { openScreen, type Screen } from '../render/screen.ts'
+import { type ReportOptions, writeReport } from '../report/write.ts'
 import { watchInterrupts } from '../run/interrupts.ts'
 import { runLocally } from '../run/local.ts'
 import { checkOutput, inspectPartitions, refuseUnsupported, resolveCheckpoint } from '../run/prepare.ts'
@@ -24,12 +28,25 @@ export const run: RunCommand = async (args) => {
     },
     ['JOB.yaml'],
   )
-  await runJob(positionals[0]!, {
+  const screen = openScreen(process.stdout, process.stderr)
+  const job = await prepareJob(positionals[0]!, {
     sets: values.set ?? [],
     processes: values.processes ?? false,
     json: values.json ?? false,
+    screen,
     ...(values.output === undefined ? {} : { output: values.output }),
   })
+  const report = async (failure?: FedsamError): Promise<void> => {
+    const path = await tryReport(job, screen, failure)
+    if (path !== undefined && values.json !== true) screen.say(`report: ${path}`)
+  }
+  try {
+    await job.run()
+  } catch (error) {
+    if (error instanceof FedsamError) await report(error)
+    throw error
+  }
+  await report()
   return 0
 }
 
@@ -37,52 +54,69 @@ export interface RunJobOptions {
   readonly sets: readonly string[]
   readonly output?: string
   readonly processes: boolean
+  /** Events as JSON lines in place of sentences. */
   readonly json: boolean
-  /** Hears every event beside the printing. */
-  readonly observe?: (event: RunEvent) => void
+  readonly screen: Screen
 }
 
-/** Checks and runs a job file; resolves to the output folder. Throws FedsamError. */
-export async function runJob(file: string, options: RunJobOptions): Promise<string> {
+/** A job that was checked and may run. */
+export interface PreparedJob extends Omit<ReportOptions, 'failure' | 'comparison'> {
+  /** Runs it to its end, or on from where its output stands. Throws FedsamError. */
+  run(): Promise<void>
+}
+
+/** Checks a job file and everything that it names; nothing is written yet. Throws FedsamError. */
+export async function prepareJob(file: string, options: RunJobOptions): Promise<PreparedJob> {
+  const { screen } = options
   const say = (line: string): void => {
-    if (!options.json) process.stdout.write(`${line}\n`)
+    if (!options.json) screen.say(line)
   }
   const loaded = await loadJob(file, options.sets)
   const spec = resolveLocalPaths(loaded)
   refuseUnsupported(spec)
   const output = resolve(options.output ?? `fedsam-run/${loaded.name}`)
   const checkpoint = await resolveCheckpoint(spec, say)
-  const { name, namespace } = loaded
-  const job = { name, namespace, uid: 'local', generation: 1, spec: loaded.spec }
-  const files = { checkpoint, initialParameters: spec.model.initialParameters }
-  if (spec.trainer.type !== 'Command') {
-    for (const { name: partition, report } of await inspectPartitions(spec))
-      say(formatReport(partition, report))
-  }
-  await checkOutput(output, options.processes ? processRecord(output) : output, compileFixed(job, files))
-  say(`output: ${output}`)
+  const partitions = spec.trainer.type === 'Command' ? [] : await inspectPartitions(spec)
+  for (const { name, report } of partitions) say(formatReport(name, report))
+  const heldOut = partitions.map(({ name, report }) => ({ name, stems: report.split.heldOut }))
+  const ready = { spec, output, checkpoint, heldOut }
+  return { ...ready, run: () => runPrepared(loaded, ready, { ...options, say }) }
+}
 
+async function runPrepared(
+  { name, namespace, folder, spec: written }: LoadedJob,
+  { spec, output, checkpoint }: Pick<ReportOptions, 'spec' | 'output' | 'checkpoint'>,
+  { processes, json, screen, say }: RunJobOptions & { say: (line: string) => void },
+): Promise<void> {
+  const job = { name, namespace, uid: 'local', generation: 1, spec: written }
+  const files = { checkpoint, initialParameters: spec.model.initialParameters }
+  await checkOutput(output, processes ? processRecord(output) : output, compileFixed(job, files))
+  say(`output: ${output}`)
+  const lines = createEventLines(spec.rounds)
   const observe = (event: RunEvent): void => {
-    if (options.json) process.stdout.write(`${JSON.stringify(event)}\n`)
-    const line = eventLine(event, spec.rounds)
-    if (line !== undefined) say(line)
-    options.observe?.(event)
+    if (json) return void process.stdout.write(`${JSON.stringify(event)}\n`)
+    const { said, live } = lines(event)
+    if (live !== undefined) screen.live(live)
+    if (said !== undefined) screen.say(said)
   }
+  const log = (client: string, line: string): void => screen.note(`[${client}] ${line}`)
   const interrupts = watchInterrupts()
   try {
-    const run = options.processes ? runInProcesses : runLocally
-    await run({
-      job,
-      spec,
-      files,
-      folder: loaded.folder,
-      output,
-      observe,
-      log: (client, line) => process.stderr.write(`[${client}] ${line}\n`),
-      signal: interrupts.signal,
-    })
-    return output
+    const start = processes ? runInProcesses : runLocally
+    await start({ job, spec, files, folder, output, observe, log, signal: interrupts.signal })
   } finally {
+    screen.live('')
     interrupts.stop()
+  }
+}
+
+/** A report that cannot be written is told, and changes nothing about the run. */
+async function tryReport(job: PreparedJob, screen: Screen, error?: FedsamError): Promise<string | undefined> {
+  const failure = error === undefined || error.code === 'Interrupted' ? {} : { failure: error.message }
+  try {
+    return await writeReport({ ...job, ...failure })
+  } catch (cause) {
+    screen.note(`the report could not be written: ${cause instanceof Error ? cause.message : String(cause)}`)
+    return undefined
   }
 }

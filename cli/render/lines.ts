@@ -1,72 +1,120 @@
-// A run's events as lines for people: one short sentence each, the same in a terminal and in a pipe. Pure.
+// A run's events as lines for people: one short sentence each, the same in a terminal and in a pipe, and what is going on right
+// now for the line below them. No clock, no output: from events to text alone.
 import type { RunEvent } from '#protocol/events.ts'
-import type { Evaluation } from '#protocol/record.ts'
+import type { ClientOutcome, Evaluation } from '#protocol/record.ts'
 
-/** The line of an event; undefined for events that only machines want. */
-export function eventLine(event: RunEvent, rounds: number): string | undefined {
-  switch (event.event) {
-    case 'RunStarted':
-      return event.completed === 0
-        ? `${event.name}: ${event.rounds} rounds`
-        : `${event.name}: goes on after round ${event.completed} of ${event.rounds} (coordinator ${event.epoch})`
-    case 'ClientJoined':
-      return `${event.client} joined${event.backend === '' ? '' : ` (${event.backend})`}`
-    case 'Waiting':
-      return `round ${event.round}: waiting for ${event.missing.join(', ')} (${event.available.length} of ${event.needed} needed are there)`
-    case 'AttemptOpened':
-      return openedLine(event)
-    case 'Progress':
-      return undefined
-    case 'UpdateAdmitted':
-      return undefined
-    case 'UpdateRejected':
-      return `round ${event.round}: the update of ${event.client} was rejected: ${event.reason}: ${event.message}`
-    case 'ClientFailed':
-      return `round ${event.round}: ${event.client} failed: ${event.reason}: ${event.message}`
-    case 'AttemptAbandoned':
-      return `round ${event.round}, attempt ${event.attempt} abandoned: ${event.reason}: ${event.message}`
-    case 'RoundCompleted':
-      return roundLine(event, rounds)
-    case 'RunCompleted':
-      return `complete after ${event.rounds} rounds${event.evaluation === null ? '' : `: ${evaluationText(event.evaluation)}`}`
-    case 'RunFailed':
-      return `failed: ${event.message}`
+/** What an event says; `live` replaces the line of what is going on. */
+export interface EventText {
+  readonly said?: string
+  readonly live?: string
+}
+
+type Of<K extends RunEvent['event']> = Extract<RunEvent, { event: K }>
+
+/** Turns the events of one run into text, in their order: a client that starts up is no news, one that is missing later is. */
+export function createEventLines(rounds: number): (event: RunEvent) => EventText {
+  let started = false
+  const working = new Map<string, string>()
+  return (event) => {
+    switch (event.event) {
+      case 'RunStarted':
+        return { said: startedLine(event) }
+      case 'ClientJoined':
+        return { said: `${event.client} joined${event.backend === '' ? '' : ` (${event.backend})`}` }
+      case 'Waiting':
+        return waitingText(event, started)
+      case 'AttemptOpened':
+        started = true
+        working.clear()
+        return openedText(event)
+      case 'Progress':
+        working.set(event.client, `${event.client} ${event.done}/${event.total}`)
+        return { live: `round ${event.round}: ${[...working.values()].sort().join(', ')}` }
+      case 'UpdateAdmitted':
+        working.set(event.client, `${event.client} done`)
+        return {}
+      case 'UpdateRejected':
+        return {
+          said: `round ${event.round}: the update of ${event.client} was rejected: ${event.reason}: ${event.message}`,
+        }
+      case 'ClientFailed':
+        return { said: `round ${event.round}: ${event.client} failed: ${event.reason}: ${event.message}` }
+      case 'AttemptAbandoned':
+        return {
+          said: `round ${event.round}, attempt ${event.attempt} abandoned: ${event.reason}: ${event.message}`,
+        }
+      case 'RoundCompleted':
+        return roundText(event, rounds)
+      case 'RunCompleted':
+        return {
+          said: `complete after ${counted(event.rounds, 'round')}${evaluationOf(': ', event.evaluation)}`,
+          live: '',
+        }
+      case 'RunFailed':
+        return { said: `failed: ${event.message}`, live: '' }
+    }
   }
 }
 
-function openedLine(event: Extract<RunEvent, { event: 'AttemptOpened' }>): string | undefined {
-  if (event.attempt === 1 && event.kind === 'Train') return undefined
-  const what = { Train: 'trains', Evaluate: 'evaluates', Initialise: 'gives the initial parameters' }[
-    event.kind
-  ]
-  const who = event.kind === 'Evaluate' ? event.evaluators : event.cohort
-  return `round ${event.round}${event.attempt > 1 ? `, attempt ${event.attempt}` : ''}: ${who.join(', ')} ${what}`
+function startedLine(event: Of<'RunStarted'>): string {
+  if (event.completed === 0) return `${event.name}: ${counted(event.rounds, 'round')}`
+  return `${event.name}: goes on after round ${event.completed} of ${event.rounds} (coordinator ${event.epoch})`
 }
 
-function roundLine(event: Extract<RunEvent, { event: 'RoundCompleted' }>, rounds: number): string {
-  const evaluated =
-    event.evaluation === null ? '' : `model of round ${event.round - 1}: ${evaluationText(event.evaluation)}`
-  if (event.round > rounds || event.accepted.length === 0) return evaluated
-  const lost = event.outcomes.filter(({ outcome }) => outcome !== 'Accepted' && outcome !== 'NotSelected')
-  const without =
-    lost.length === 0
-      ? ''
-      : `, without ${lost.map(({ client, outcome }) => `${client} (${outcome})`).join(', ')}`
-  const training = Object.entries(event.metrics).map(([name, value]) => `${name} ${value.toFixed(4)}`)
-  return [
-    `round ${String(event.round).padStart(String(rounds).length)}/${rounds}`,
-    `${event.accepted.length} updates${without}`,
-    ...training,
-    evaluated,
-    `${event.seconds.toFixed(1)} s`,
-  ]
-    .filter((part) => part !== '')
-    .join('  ')
+function waitingText({ round, available, missing, needed }: Of<'Waiting'>, started: boolean): EventText {
+  const live = `waiting for ${missing.join(', ')}`
+  if (started) {
+    const there = `${available.length} of at least ${needed} are there`
+    return { said: `round ${round}: waiting for ${missing.join(', ')} (${there})`, live }
+  }
+  return available.length === 0 ? { said: `starting ${missing.join(', ')}`, live } : { live }
 }
 
-export function evaluationText({ loss, metrics }: Evaluation): string {
-  return [
-    `loss ${loss.toFixed(4)}`,
+function openedText({ kind, round, attempt, cohort, evaluators }: Of<'AttemptOpened'>): EventText {
+  const again = attempt === 1 ? '' : `, attempt ${attempt}`
+  switch (kind) {
+    case 'Initialise':
+      return { said: `round ${round}${again}: the initial parameters come from ${cohort.join(', ')}` }
+    case 'Evaluate':
+      return { live: `evaluating the last model: ${evaluators.join(', ')}` }
+    case 'Train':
+      return {
+        live: `round ${round}: ${cohort.join(', ')}`,
+        ...(attempt === 1 ? {} : { said: `round ${round}${again}: ${cohort.join(', ')}` }),
+      }
+  }
+}
+
+function roundText(event: Of<'RoundCompleted'>, rounds: number): EventText {
+  const { round, accepted, outcomes, evaluation, metrics, seconds } = event
+  if (accepted.length === 0) {
+    return evaluation === null
+      ? {}
+      : { said: `model of round ${round - 1}${evaluationOf(', held-out: ', evaluation)}`, live: '' }
+  }
+  const parts = [
+    `round ${String(round).padStart(String(rounds).length)}/${rounds}`,
+    `${counted(accepted.length, 'update')}${withoutText(outcomes)}`,
     ...Object.entries(metrics).map(([name, value]) => `${name} ${value.toFixed(4)}`),
-  ].join(', ')
+    `${seconds.toFixed(1)} s`,
+    // A round evaluates the model that it starts from.
+    evaluationOf(`model of round ${round - 1}, held-out: `, evaluation),
+  ]
+  return { said: parts.filter((part) => part !== '').join('  '), live: '' }
+}
+
+function withoutText(outcomes: readonly ClientOutcome[]): string {
+  const lost = outcomes.filter(({ outcome }) => outcome !== 'Accepted' && outcome !== 'NotSelected')
+  if (lost.length === 0) return ''
+  return `, without ${lost.map(({ client, outcome }) => `${client} (${outcome})`).join(', ')}`
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
+}
+
+function evaluationOf(before: string, evaluation: Evaluation | null): string {
+  if (evaluation === null) return ''
+  const metrics = Object.entries(evaluation.metrics).map(([name, value]) => `${name} ${value.toFixed(4)}`)
+  return `${before}${[`loss ${evaluation.loss.toFixed(4)}`, ...metrics].join(', ')}`
 }

@@ -108,9 +108,9 @@ async function coordinateInProcess(run: LocalRun, env: Readonly<Record<string, s
   const log = (line: string): void => run.log('coordinator', line)
   const onLine = (line: string): void => {
     const event = readEvent(line)
-    if (event === undefined) return log(line)
-    if (event.event === 'RunFailed') failure = event.message
-    run.observe(event)
+    if (event?.event === 'RunFailed') failure = event.message
+    if (event === undefined) log(line)
+    else run.observe(event)
   }
   await supervise({
     name: 'the coordinator',

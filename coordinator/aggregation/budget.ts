@@ -1,5 +1,6 @@
 // How large a slice may be within the memory that the fold was given. Pure.
-// The estimate counts what is alive at once, and what the garbage collector has not yet taken back.
+// It counts what is alive at once. V8 lets up to 120 MB of used buffers lie before it collects them (docs/benchmarks.md),
+// whatever the slices: that much of the process is not in the count.
 
 import { BLOCK_BYTES } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
@@ -11,9 +12,6 @@ export const READS_AHEAD = 3
 const LARGEST_SLICE = 4 * BLOCK_BYTES
 /** Smaller ones would read each digest block too many times. */
 const SMALLEST_SLICE = BLOCK_BYTES / 16
-
-/** Buffers that V8 lets lie after their use before it collects them, whatever their size. Measured. */
-const GARBAGE_BYTES = 64 * 2 ** 20
 
 export interface FoldDemand {
   readonly list: TensorList
@@ -34,7 +32,7 @@ export function memoryOf({ list, columns, vectors }: FoldDemand, slice: number):
   // Base, the update at hand and those ahead; a slice that is being made and one that is being stored.
   const asBytes = (2 + READS_AHEAD) * read + 2 * slice
   // State comes in, goes out and is being stored.
-  return GARBAGE_BYTES + asBytes + f64 * (columns + 3 * vectors)
+  return asBytes + f64 * (columns + 3 * vectors)
 }
 
 /**

@@ -152,7 +152,7 @@ for (const type of STRATEGIES) {
       whole[0],
       digestPayload((await (await prepared(of)).store.get('rounds/0/1/model.safetensors'))!).sha256,
     )
-    for (const memoryBytes of [90e6, 76e6]) assert.deepEqual(await outcome({ memoryBytes }, of), whole)
+    for (const memoryBytes of [16e6, 9e6]) assert.deepEqual(await outcome({ memoryBytes }, of), whole)
     const request = await prepared(of)
     const reversed = { ...request, updates: [...request.updates].reverse() }
     assert.equal((await fold(reversed)).model.sha256, whole[0])
@@ -250,7 +250,7 @@ test('a fold that cannot be right does not start', async () => {
   const trimmed = strategyFrom({ type: 'FedTrimmedAvg', fedTrimmedAvg: { beta: 0.1 } })
   await assert.rejects(fold({ ...request, strategy: trimmed }), code('RunFailed'))
   await assert.rejects(fold({ ...request, updates: [] }), code('RunFailed'))
-  await assert.rejects(fold({ ...request, memoryBytes: 60e6 }), code('InvalidJob'))
+  await assert.rejects(fold({ ...request, memoryBytes: 5e6 }), code('InvalidJob'))
   await assert.rejects(fold({ ...request, base: { ...request.base, size: 9 } }), code('RecordDamaged'))
   const signal = AbortSignal.abort()
   for (const type of ['FedAvg', 'Krum']) {

@@ -49,7 +49,10 @@ const CODES: readonly string[] = [
 /** After its process ended, output that somebody else still holds open is waited for this long. Real milliseconds. */
 const DRAIN_MS = 1000
 
-/** What is waited for: that it is ready (id 0), or the answer to a call. */
+/** Calls count from 1. */
+const OPENING = 0
+
+/** What is waited for: that it is ready, or the answer to a call. */
 interface Waiting extends PromiseWithResolvers<Exclude<TrainerLine, { type: 'progress' | 'error' }>> {
   readonly id: number
 }
@@ -70,7 +73,7 @@ export function launch(options: ChildTrainerOptions, onProgress: (line: Progress
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
   })
-  const opening = waitingFor(0)
+  const opening = waitingFor(OPENING)
   let waiting: Waiting | null = opening
   let heardAt = clock.now()
   let killedFor: string | undefined
@@ -84,20 +87,21 @@ export function launch(options: ChildTrainerOptions, onProgress: (line: Progress
     killedFor ??= reason
     endGroup(child)
   }
+  const settle = (line: Exclude<TrainerLine, { type: 'progress' }>): void => {
+    const id = line.type === 'ready' ? OPENING : (line.id ?? waiting?.id)
+    // A late answer to a call that was given up answers nothing.
+    if (id !== waiting?.id) return
+    if (line.type === 'error') waiting?.reject(trainerError(line))
+    else waiting?.resolve(line)
+    waiting = null
+  }
   const take = (text: string): void => {
     heardAt = clock.now()
     const line = readTrainerLine(text)
     if (line === undefined) log(text)
-    else if (line === 'Unreadable') {
-      const message = `the trainer wrote a line that cannot be read: ${text.slice(0, 500)}`
-      fail(new FedsamError('TrainerFailed', message, { remedy: 'docs/trainer-seam.md describes the lines' }))
-    } else if (line.type === 'progress') onProgress(line)
-    else if (line.type === 'error') {
-      if (line.id === undefined || line.id === waiting?.id) fail(trainerError(line))
-    } else if ((line.type === 'ready' ? 0 : line.id) === waiting?.id) {
-      waiting?.resolve(line)
-      waiting = null
-    }
+    else if (line === 'Unreadable') fail(unreadable(text))
+    else if (line.type === 'progress') onProgress(line)
+    else settle(line)
   }
   const finish = (what: string): void => {
     if (over) return
@@ -171,6 +175,16 @@ function endGroup({ pid, exitCode, signalCode }: ChildProcessWithoutNullStreams)
   } catch {
     // It ended by itself at this moment.
   }
+}
+
+function unreadable(line: string): FedsamError {
+  return new FedsamError(
+    'TrainerFailed',
+    `the trainer wrote a line that cannot be read: ${line.slice(0, 500)}`,
+    {
+      remedy: 'docs/trainer-seam.md describes the lines; a number must be finite',
+    },
+  )
 }
 
 function trainerError(line: Extract<TrainerLine, { type: 'error' }>): FedsamError {

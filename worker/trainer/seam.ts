@@ -62,7 +62,7 @@ export type TrainerLine = v.InferOutput<typeof LineSchema>
 export type Answer = Exclude<TrainerLine, { type: 'ready' | 'progress' }>
 
 /** The beginning of a line of the seam, as JSON writers put it, whatever follows. */
-const OURS = /^\{\s*"type"\s*:\s*"(ready|progress|parameters|fitted|evaluated|error)"/
+const OURS = /^\{\s*"type"\s*:\s*"(ready|parameters|fitted|evaluated|error)"/
 
 /**
  * Reads a line; undefined for what is not of the seam (a print, a warning). 'Unreadable' for one that was meant to be, such

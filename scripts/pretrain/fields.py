@@ -77,7 +77,7 @@ def stripes(rng, width):
 
 
 def texture_bank():
-    """Grey textures that scikit-image ships under CC0, as float32 in 0..1 with zero-mean contrast added by the caller."""
+    """Grey textures that scikit-image ships under CC0, as float32 512 x 512 in 0..255."""
     from skimage import data
 
     bank = []

@@ -90,6 +90,7 @@ def save(model, folder):
         mask_pad_size={"height": 64, "width": 64}, image_mean=list(MEAN), image_std=list(STD),
     ).save_pretrained(staging)
     os.makedirs(folder, exist_ok=True)
+    os.chmod(os.path.join(staging, "model.safetensors"), 0o644)  # the library writes it for its owner alone
     for name in os.listdir(staging):
         os.replace(os.path.join(staging, name), os.path.join(folder, name))
     os.rmdir(staging)

@@ -75,7 +75,7 @@ def predict(model, batch, boxes):
 
 
 def fit(model, samples, options, rng):
-    """Two epochs (by default) of the decoder on one site, with boxes moved outwards by up to 20 pixels."""
+    """Trains the decoder for `options.epochs` on one site, with boxes moved outwards by up to 20 pixels."""
     model.requires_grad_(False)
     model.mask_decoder.requires_grad_(True)
     optimizer = torch.optim.Adam(model.mask_decoder.parameters(), lr=options.rate)

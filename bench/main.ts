@@ -4,8 +4,9 @@
 import { cpus, totalmem } from 'node:os'
 import type { Figure } from './figure.ts'
 import { foldMemory } from './fold.ts'
+import { noopRound } from './round.ts'
 
-const FIGURES: readonly Figure[] = [foldMemory]
+const FIGURES: readonly Figure[] = [noopRound, foldMemory]
 
 function describeMachine(): string {
   const processors = cpus()

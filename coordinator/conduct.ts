@@ -6,7 +6,7 @@ import { type RunContext, throwIfStopped, waitForChange } from './context.ts'
 import { abandon, close } from './decisions.ts'
 import type { Marked } from './record.ts'
 import type { RoundBrief } from './round.ts'
-import { decideClosing } from './rounds/closing.ts'
+import { type ClosingDecision, decideClosing } from './rounds/closing.ts'
 
 /** Runs the open attempt to its decision: this coordinator's, or the one that another left before. */
 export async function conduct(
@@ -40,30 +40,25 @@ async function lookFor(
   await Promise.all(clients.map((client) => open.look(client, options)))
 }
 
+/** Times of an open attempt, by the coordinator's clock. */
+interface Times {
+  readonly opened: number
+  /** When enough had reported; null: not yet. */
+  quorum: number | null
+}
+
 async function awaitClosing(context: RunContext, open: OpenAttempt): Promise<'Close' | 'Abandon'> {
-  const { clock, bell, pace, presence } = context
-  const { cohort, evaluators, quorum, deadlineSeconds, graceSeconds } = open.plan.value
-  const others = evaluators.filter((client) => !cohort.includes(client))
-  const opened = clock.now()
-  let quorumAt: number | null = null
-  let polledAt = opened
+  const { clock, bell, pace } = context
+  const { cohort, evaluators } = open.plan.value
+  const times: Times = { opened: clock.now(), quorum: null }
+  let polledAt = times.opened
   let swept = false
   for (;;) {
     throwIfStopped(context)
     const rung = bell.rung()
     dropRemoved(context, open)
-    if (quorumAt === null && open.updates().length >= quorum) quorumAt = clock.now()
-    const decision = decideClosing({
-      cohort: cohort.map(open.standing),
-      // Nobody waits for the evaluation of a client that went away.
-      evaluators: others.map((client) => (presence.isPresent(client) ? open.standing(client) : 'Settled')),
-      quorum,
-      deadlineSeconds,
-      graceSeconds,
-      elapsed: clock.now() - opened,
-      sinceQuorum: quorumAt === null ? null : clock.now() - quorumAt,
-    })
-    const pending = [...cohort, ...others].filter(open.isPending)
+    const decision = decideNow(context, open, times)
+    const pending = [...new Set([...cohort, ...evaluators])].filter(open.isPending)
     if (decision.kind !== 'Wait') {
       // A receipt whose message was lost still counts: look once more before the decision is made.
       if (swept || pending.length === 0) return decision.kind
@@ -76,10 +71,28 @@ async function awaitClosing(context: RunContext, open: OpenAttempt): Promise<'Cl
     if (poll <= 0) {
       await lookFor(open, pending)
       polledAt = clock.now()
-      continue
+    } else {
+      await waitForChange(context, rung, Math.min(decision.seconds, poll))
     }
-    await waitForChange(context, rung, Math.min(decision.seconds, poll))
   }
+}
+
+function decideNow({ clock, presence }: RunContext, open: OpenAttempt, times: Times): ClosingDecision {
+  const { kind, cohort, evaluators, quorum, deadlineSeconds, graceSeconds } = open.plan.value
+  const others = evaluators.filter((client) => !cohort.includes(client))
+  const reported = kind === 'Evaluate' ? open.evaluations() : open.updates()
+  if (times.quorum === null && reported.length >= quorum) times.quorum = clock.now()
+  return decideClosing({
+    cohort: cohort.map(open.standing),
+    // Nobody waits for the evaluation of a client that went away.
+    evaluators: others.map((client) => (presence.isPresent(client) ? open.standing(client) : 'Settled')),
+    // No evaluation is no reason to do it again.
+    quorum: kind === 'Evaluate' ? 0 : quorum,
+    deadlineSeconds,
+    graceSeconds,
+    elapsed: clock.now() - times.opened,
+    sinceQuorum: times.quorum === null ? null : clock.now() - times.quorum,
+  })
 }
 
 /** Members whose partition left the job are waited for no longer. */

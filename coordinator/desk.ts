@@ -8,6 +8,7 @@ import {
   type NextRequest,
   readRequest,
   subjectPrefix,
+  type Task,
 } from '#protocol/messages.ts'
 import type { MessageBus } from '#transport/ports.ts'
 import { assertCurrent, type RunContext, waitForChange } from './context.ts'
@@ -23,6 +24,7 @@ export interface Desk {
 export async function openDesk(context: RunContext, bus: MessageBus): Promise<Desk> {
   const prefix = subjectPrefix(context.fixed.namespace, context.fixed.uid)
   const turns = new Map<string, number>()
+  const handed: Handed = new Map()
   const answering = new Set<Promise<unknown>>()
   const answer = async (subject: string, body: Uint8Array): Promise<object> => {
     const request = readRequest(body)
@@ -33,7 +35,7 @@ export async function openDesk(context: RunContext, bus: MessageBus): Promise<De
     if (request.kind === 'grant') return answerGrants(context, request)
     const turn = (turns.get(request.client) ?? 0) + 1
     turns.set(request.client, turn)
-    return answerNext(context, request, () => turns.get(request.client) !== turn)
+    return answerNext(context, request, { handed, isOutdated: () => turns.get(request.client) !== turn })
   }
   const serving = await bus.serve(clientSubject(prefix, '*'), async (subject, body) => {
     const answered = answer(subject, body)
@@ -59,7 +61,7 @@ export async function openDesk(context: RunContext, bus: MessageBus): Promise<De
 async function answerNext(
   context: RunContext,
   request: NextRequest,
-  isOutdated: () => boolean,
+  { handed, isOutdated }: { handed: Handed; isOutdated: () => boolean },
 ): Promise<NextAnswer> {
   const { clock, pace, bell, book } = context
   const { client, have } = request
@@ -70,13 +72,32 @@ async function answerNext(
   for (;;) {
     const rung = bell.rung()
     const answer = answerNow(context, client, have)
-    if (answer !== undefined) return answer
-    const left = until - clock.now()
-    if (left <= 0 || isOutdated() || context.signal.aborted) {
+    const pause = answer?.kind === 'task' ? pauseBefore(handed, request, answer.task, clock.now()) : 0
+    if (answer !== undefined && pause <= 0) {
+      if (answer.kind === 'task') handed.set(client, { name: nameOf(request, answer.task), at: clock.now() })
+      return answer
+    }
+    const left = Math.min(until - clock.now(), answer === undefined ? Number.POSITIVE_INFINITY : pause)
+    if (until <= clock.now() || isOutdated() || context.signal.aborted) {
       return { kind: 'wait', epoch: book.epoch, reason: '' }
     }
     await waitForChange(context, rung, left)
   }
+}
+
+/** The task that each client was given last, and when. */
+type Handed = Map<string, { readonly name: string; readonly at: number }>
+
+/** A client that comes back for the same task has lost it, or does not do it: it is given it once in so many seconds. */
+const AGAIN_SECONDS = 1
+
+function nameOf({ incarnation }: NextRequest, { round, attempt }: Task): string {
+  return `${round}/${attempt}/${incarnation}`
+}
+
+function pauseBefore(handed: Handed, request: NextRequest, task: Task, now: number): number {
+  const last = handed.get(request.client)
+  return last?.name === nameOf(request, task) ? last.at + AGAIN_SECONDS - now : 0
 }
 
 /** Facts that the request brings by itself. */

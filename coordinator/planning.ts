@@ -68,7 +68,7 @@ export async function awaitOpening(context: RunContext, brief: AttemptBrief): Pr
 }
 
 function draftPlan(context: RunContext, brief: AttemptBrief): Omit<Plan, 'epoch'> {
-  const { fixed, live, presence, strategy } = context
+  const { fixed, live, presence } = context
   const { round, attempt, kind, previous } = brief
   const { members, round: pace, generation } = live()
   const available = members.filter(({ name }) => presence.isPresent(name))
@@ -80,6 +80,8 @@ function draftPlan(context: RunContext, brief: AttemptBrief): Omit<Plan, 'epoch'
     Evaluate: [],
     Initialise: rankClients(fixed.seed, round, attempt, trainers).slice(0, 1),
   }[kind]
+  const evaluators = kind === 'Initialise' ? [] : chosen.evaluators
+  const asked = kind === 'Evaluate' ? evaluators : cohort
   return {
     schema: 'fedsam.plan/1',
     round,
@@ -88,15 +90,21 @@ function draftPlan(context: RunContext, brief: AttemptBrief): Omit<Plan, 'epoch'
     roster: members.map(({ name }) => name).sort(),
     available: available.map(({ name }) => name).sort(),
     cohort,
-    evaluators: kind === 'Initialise' ? [] : chosen.evaluators,
+    evaluators,
     base: previous === null ? null : { round: previous.value.round, payload: previous.value.model },
     config: { ...fixed.config },
     strategy: { ...fixed.strategy },
-    quorum: Math.min(cohort.length, Math.max(pace.quorum, kind === 'Train' ? strategy.minimum : 0)),
+    quorum: quorumOf(context, kind, asked.length),
     deadlineSeconds: pace.deadlineSeconds,
-    // An evaluation has no quorum, so no time can run from it.
-    graceSeconds: kind === 'Evaluate' ? null : pace.graceSeconds,
+    graceSeconds: pace.graceSeconds,
     generation,
     protocol: 'Plain',
   }
+}
+
+/** How many of those asked must report for the attempt to count; of an evaluation, for the grace to begin. */
+function quorumOf({ live, strategy }: RunContext, kind: Plan['kind'], asked: number): number {
+  if (kind === 'Initialise') return asked
+  const wanted = Math.min(live().round.quorum, asked)
+  return kind === 'Train' ? Math.max(wanted, strategy.minimum) : wanted
 }

@@ -33,6 +33,8 @@ const PARAMETERS = {
     FedYogi: 'fedYogi',
     FedAdagrad: 'fedAdagrad',
     FedTrimmedAvg: 'fedTrimmedAvg',
+    Krum: 'krum',
+    MultiKrum: 'multiKrum',
   },
   trainer: { SegmentAnything: 'segmentAnything' },
 } as const

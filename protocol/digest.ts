@@ -1,8 +1,8 @@
 // SHA-256 of bytes, and the block digests that let a reader verify any slice of a payload without reading all of it.
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 
-/** Bytes per digest block. The last block of a payload may be shorter. */
-export const BLOCK_BYTES = 1_048_576
+/** Bytes per digest block. The last block of a payload may be shorter; a payload of one block is hashed once. */
+export const BLOCK_BYTES = 4_194_304
 
 /** Lower-case hexadecimal SHA-256. */
 export function sha256(bytes: Uint8Array | string): string {
@@ -23,31 +23,34 @@ export interface PayloadDigest {
 }
 
 export function blockHasher(): BlockHasher {
-  const whole = createHash('sha256')
   const blocks: string[] = []
+  // The first block's state is that of the whole so far: they part when a second block begins.
+  let whole: Hash | undefined
   let block = createHash('sha256')
   let filled = 0
   let size = 0
-  const closeBlock = (): void => {
+  const nextBlock = (): void => {
+    whole ??= block.copy()
     blocks.push(block.digest('hex'))
     block = createHash('sha256')
     filled = 0
   }
   return {
     update(bytes) {
-      whole.update(bytes)
       size += bytes.length
       for (let at = 0; at < bytes.length; ) {
-        const take = Math.min(BLOCK_BYTES - filled, bytes.length - at)
-        block.update(bytes.subarray(at, at + take))
-        filled += take
-        at += take
-        if (filled === BLOCK_BYTES) closeBlock()
+        if (filled === BLOCK_BYTES) nextBlock()
+        const piece = bytes.subarray(at, at + BLOCK_BYTES - filled)
+        block.update(piece)
+        whole?.update(piece)
+        filled += piece.length
+        at += piece.length
       }
     },
     finish() {
-      if (filled > 0) closeBlock()
-      return { size, sha256: whole.digest('hex'), blocks }
+      const last = block.digest('hex')
+      if (filled > 0) blocks.push(last)
+      return { size, sha256: whole?.digest('hex') ?? last, blocks }
     },
   }
 }

@@ -14,7 +14,10 @@ import { type ErrorCode, FedsamError } from '#protocol/errors.ts'
 
 export type Binary = 'nats-server' | 'versitygw'
 
-interface Source {
+/** A program that `go install` builds from one module. */
+export interface GoProgram {
+  /** The executable's name. */
+  readonly name: string
   readonly module: string
   readonly version: string
   /** Names the environment variable with which a user says which executable to take. */
@@ -22,14 +25,16 @@ interface Source {
   readonly code: ErrorCode
 }
 
-const SOURCES: Readonly<Record<Binary, Source>> = {
+const SOURCES: Readonly<Record<Binary, GoProgram>> = {
   'nats-server': {
+    name: 'nats-server',
     module: 'github.com/nats-io/nats-server/v2',
     version: 'v2.15.2',
     variable: 'FEDSAM_NATS_SERVER',
     code: 'MessagingUnreachable',
   },
   versitygw: {
+    name: 'versitygw',
     module: 'github.com/versity/versitygw/cmd/versitygw',
     version: 'v1.8.0',
     variable: 'FEDSAM_VERSITYGW',
@@ -52,11 +57,17 @@ export interface BinaryOptions {
  * Throws FedsamError MessagingUnreachable or StorageUnreachable where it cannot be had.
  */
 export async function ensureBinary(name: Binary, options: BinaryOptions = {}): Promise<string> {
+  return ensureGoProgram(SOURCES[name], options)
+}
+
+/** As ensureBinary, for any program; throws FedsamError of the program's code. */
+export async function ensureGoProgram(program: GoProgram, options: BinaryOptions = {}): Promise<string> {
   const env = options.env ?? process.env
-  const named = env[SOURCES[name].variable]
+  const { name, version, variable } = program
+  const named = env[variable]
   if (named) return named
   const cache = env.XDG_CACHE_HOME || join(homedir(), '.cache')
-  const folder = join(cache, 'fedsam', 'bin', `${name}-${SOURCES[name].version.slice(1)}`)
+  const folder = join(cache, 'fedsam', 'bin', `${name}-${version.slice(1)}`)
   const executable = join(folder, name)
   if (await isExecutable(executable)) return executable
   await mkdir(folder, { recursive: true })
@@ -66,7 +77,7 @@ export async function ensureBinary(name: Binary, options: BinaryOptions = {}): P
     if (await isExecutable(executable)) return executable
   }
   try {
-    if (!(await isExecutable(executable))) await build(name, folder, { ...options, env })
+    if (!(await isExecutable(executable))) await build(program, folder, { ...options, env })
     return executable
   } finally {
     await rm(lock, { force: true })
@@ -109,8 +120,8 @@ function isAlive(pid: number): boolean {
 }
 
 /** Builds into a folder of its own and renames: nobody ever sees half an executable. */
-async function build(name: Binary, folder: string, options: BinaryOptions): Promise<void> {
-  const { module, version, variable, code } = SOURCES[name]
+async function build(program: GoProgram, folder: string, options: BinaryOptions): Promise<void> {
+  const { name, module, version, variable, code } = program
   const log = options.log ?? (() => {})
   const env = { ...options.env }
   await promisify(execFile)('go', ['version'], { env }).catch((cause: unknown) => {

@@ -180,6 +180,8 @@ export const RULE_CASES: readonly RuleCases[] = [
   owned('strategy', 'FedYogi', 'fedYogi', { type: 'FedAdam' }),
   owned('strategy', 'FedAdagrad', 'fedAdagrad', {}),
   owned('strategy', 'FedTrimmedAvg', 'fedTrimmedAvg', { type: 'FedMedian' }),
+  owned('strategy', 'Krum', 'krum', { type: 'MultiKrum' }),
+  owned('strategy', 'MultiKrum', 'multiKrum', { type: 'Krum' }),
   {
     at: 'spec.round.graceSeconds',
     says: 'longer than deadlineSeconds',

@@ -2,13 +2,16 @@
 // each use: it may be older than this process, and an update from other bytes than the plan's base poisons a round.
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Task } from '#protocol/messages.ts'
 import { type GrantedTransfers, GrantRefused } from '#transport/ports.ts'
 import { type AskGrants, withGrant } from './transfers.ts'
 
+/** Models up to this size are fetched in one piece; larger ones are streamed to disk, and go on where they broke off. */
+const SMALL_BYTES = 16 * 1024 * 1024
 /** Models kept in the cache: the one in use and the one before it. */
 const CACHED_MODELS = 2
 
@@ -25,12 +28,16 @@ export async function fetchModel(
   const file = join(folder, `${base.sha256}.safetensors`)
   if ((await digestOf(file)) === base.sha256) return file
   const part = `${file}.part`
-  const download = withGrant(ask, { kind: 'Read', key: base.key }, (grant) => transfers.download(grant, part))
-  await download.catch((cause: unknown) => {
+  const found = await withGrant(ask, { kind: 'Read', key: base.key }, async (grant) => {
+    if (base.size > SMALL_BYTES) return transfers.download(grant, part).then(() => digestOf(part))
+    const bytes = await transfers.read(grant)
+    await writeFile(part, bytes)
+    return sha256(bytes)
+  }).catch((cause: unknown) => {
     if (!(cause instanceof GrantRefused)) throw cause
     throw new FedsamError('RecordDamaged', `${base.key} cannot be read: ${cause.message}`, { cause })
   })
-  if ((await digestOf(part)) !== base.sha256) {
+  if (found !== base.sha256) {
     await rm(part, { force: true })
     throw new FedsamError('RecordDamaged', `${base.key} does not have the bytes that the task names`)
   }

@@ -29,12 +29,16 @@ export interface WorkerOptions {
   readonly signal: AbortSignal
 }
 
+const FIRST_RETRY_SECONDS = 0.02
+
 /** What the worker knows between two answers. */
 interface State {
   epoch: number
   have: Have
   work: Work | null
   heardAt: number
+  /** Requests in a row that nobody answered. */
+  unanswered: number
   readonly shelf: Shelf
 }
 
@@ -50,6 +54,7 @@ export async function serveRun(options: WorkerOptions): Promise<string> {
     have: { state: 'Idle' },
     work: null,
     heardAt: clock.now(),
+    unanswered: 0,
     shelf: { made: null },
   }
   try {
@@ -106,10 +111,13 @@ async function react(options: WorkerOptions, state: State, news: News): Promise<
   }
   if (news === 'NoAnswer') {
     if (clock.now() - state.heardAt > silenceSeconds) throw silence(options)
-    await clock.sleep(RETRY_SECONDS, signal)
+    // The first tries follow quickly: a coordinator that starts beside us is there in a moment.
+    await clock.sleep(Math.min(RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** state.unanswered), signal)
+    state.unanswered += 1
     return undefined
   }
   state.heardAt = clock.now()
+  state.unanswered = 0
   if (news.epoch < state.epoch) {
     // An older coordinator that does not know yet: the newer one should be asked, a moment later.
     await clock.sleep(RETRY_SECONDS, signal)

@@ -2,9 +2,9 @@
 // expired. The payload first, the receipt last; large payloads go up in parts.
 import { randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { open, readFile, stat } from 'node:fs/promises'
 import { encodeJson } from '#protocol/canonical.ts'
-import { blockHasher, type PayloadDigest, sha256 } from '#protocol/digest.ts'
+import { blockHasher, digestPayload, type PayloadDigest, sha256 } from '#protocol/digest.ts'
 import { attemptKeys } from '#protocol/keys.ts'
 import type { Granted, Task, Want } from '#protocol/messages.ts'
 import type { Receipt } from '#protocol/record.ts'
@@ -72,7 +72,10 @@ export async function leaveOutcome(outcome: LocalOutcome, options: LeavingOption
   const keys = attemptKeys(task.round, task.attempt)
   const upload = randomBytes(16).toString('hex')
   const file = outcome.update?.file
-  const digest = file === undefined ? null : await digestFile(file)
+  const size = file === undefined ? 0 : (await stat(file)).size
+  // A small update is read once, a large one a second time, part by part.
+  const bytes = file !== undefined && size <= SINGLE_UPLOAD_BYTES ? await readFile(file) : undefined
+  const digest = file === undefined ? null : bytes === undefined ? await digestFile(file) : digestPayload(bytes)
   const body = encodeJson(receiptOf(outcome, options, digest && { upload, ...digest }))
   const receipt = writeOf(keys.receipt(client), body)
   const leaveReceipt = (granted?: Granted): Promise<unknown> =>
@@ -80,8 +83,7 @@ export async function leaveOutcome(outcome: LocalOutcome, options: LeavingOption
   const key = keys.payload(client, upload)
   if (file === undefined || digest === null) {
     await leaveReceipt()
-  } else if (digest.size <= SINGLE_UPLOAD_BYTES) {
-    const bytes = await readRange(file, 0, digest.size)
+  } else if (bytes !== undefined) {
     const payload: Want = { kind: 'Write', key, size: digest.size, sha256: digest.sha256 }
     // Both grants in one request: a small update costs one round trip to the coordinator and two to the store.
     const [first, second] = await ask([payload, receipt])

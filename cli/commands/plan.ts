@@ -1,7 +1,6 @@
 // `fedsam plan`: what a job would exchange, compute and need, without starting it. Everything that `run` would refuse, it refuses.
 import { memoryOf, sliceBytes } from '#coordinator/aggregation/budget.ts'
 import { strategyFrom } from '#coordinator/strategies/presets.ts'
-import type { Strategy } from '#coordinator/strategies/strategy.ts'
 import { tensorList } from '#coordinator/tensor-files.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
@@ -49,7 +48,6 @@ async function makePlan(spec: CompleteFederatedJobSpec): Promise<JobPlan> {
   }
   const sam = trainer.segmentAnything!
   const strategy = strategyFrom({ ...wanted })
-  refuseTooFew(strategy, spec)
   const folder = await resolveCheckpoint(spec, () => {})
   const { tensors } = await readCheckpoint(folder!)
   const names = exchangedTensors(sam.train as readonly TrainablePart[], [...tensors.keys()])
@@ -78,16 +76,6 @@ async function makePlan(spec: CompleteFederatedJobSpec): Promise<JobPlan> {
   const demand = { list, columns, vectors: strategy.serverOptimizer.vectors.length }
   const foldBytes = memoryOf(demand, sliceBytes(demand, spec.coordinator.memoryBytes))
   return { ...estimate, tensors: list.length, tensorNames: names, foldBytes, minimum: strategy.minimum }
-}
-
-/** What cannot work is refused before anything is started. */
-function refuseTooFew(strategy: Strategy, { strategy: { minFitClients } }: CompleteFederatedJobSpec): void {
-  if (minFitClients >= strategy.minimum) return
-  throw new FedsamError(
-    'InvalidJob',
-    `spec.strategy.minFitClients: ${strategy.name} needs ${strategy.minimum} updates, a round may bring ${minFitClients}`,
-    { remedy: `set minFitClients to at least ${strategy.minimum}` },
-  )
 }
 
 function describe(name: string, spec: CompleteFederatedJobSpec, plan: JobPlan): string {

@@ -5,13 +5,13 @@ import { compileFixed } from '#coordinator/compile.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { RunEvent } from '#protocol/events.ts'
 import { formatReport } from '#worker/data/report.ts'
-import { type LoadedJob, loadJob } from '../job/load.ts'
+import { loadJob } from '../job/load.ts'
 import { resolveLocalPaths } from '../job/paths.ts'
 import { createEventLines } from '../render/lines.ts'
 import { openScreen, type Screen } from '../render/screen.ts'
 import { type ReportOptions, writeReport } from '../report/write.ts'
 import { watchInterrupts } from '../run/interrupts.ts'
-import { runLocally } from '../run/local.ts'
+import { type LocalRun, runLocally } from '../run/local.ts'
 import { checkOutput, inspectPartitions, refuseUnsupported, resolveCheckpoint } from '../run/prepare.ts'
 import { processRecord, runInProcesses } from '../run/processes.ts'
 import { type RunCommand, readArguments } from './command.ts'
@@ -43,7 +43,8 @@ export const run: RunCommand = async (args) => {
   try {
     await job.run()
   } catch (error) {
-    if (error instanceof FedsamError) await report(error)
+    // A folder that turned out to be another run's is left as it is.
+    if (error instanceof FedsamError && error.code !== 'OutputInUse') await report(error)
     throw error
   }
   await report()
@@ -78,21 +79,22 @@ export async function prepareJob(file: string, options: RunJobOptions): Promise<
   const checkpoint = await resolveCheckpoint(spec, say)
   const partitions = spec.trainer.type === 'Command' ? [] : await inspectPartitions(spec)
   for (const { name, report } of partitions) say(formatReport(name, report))
+  const { name, namespace, folder } = loaded
+  const job = { name, namespace, uid: 'local', generation: 1, spec: loaded.spec }
+  const files = { checkpoint, initialParameters: spec.model.initialParameters }
+  const record = options.processes ? processRecord(output) : output
+  await checkOutput(output, record, compileFixed(job, files))
   const heldOut = partitions.map(({ name, report }) => ({ name, stems: report.split.heldOut }))
-  const ready = { spec, output, checkpoint, heldOut }
-  return { ...ready, run: () => runPrepared(loaded, ready, { ...options, say }) }
+  const run = () => runPrepared({ job, spec, files, folder, output }, { ...options, say })
+  return { spec, output, checkpoint, heldOut, run }
 }
 
 async function runPrepared(
-  { name, namespace, folder, spec: written }: LoadedJob,
-  { spec, output, checkpoint }: Pick<ReportOptions, 'spec' | 'output' | 'checkpoint'>,
+  prepared: Pick<LocalRun, 'job' | 'spec' | 'files' | 'folder' | 'output'>,
   { processes, json, screen, say }: RunJobOptions & { say: (line: string) => void },
 ): Promise<void> {
-  const job = { name, namespace, uid: 'local', generation: 1, spec: written }
-  const files = { checkpoint, initialParameters: spec.model.initialParameters }
-  await checkOutput(output, processes ? processRecord(output) : output, compileFixed(job, files))
-  say(`output: ${output}`)
-  const lines = createEventLines(spec.rounds)
+  say(`output: ${prepared.output}`)
+  const lines = createEventLines(prepared.spec.rounds)
   const observe = (event: RunEvent): void => {
     if (json) return void process.stdout.write(`${JSON.stringify(event)}\n`)
     const { said, live } = lines(event)
@@ -103,7 +105,7 @@ async function runPrepared(
   const interrupts = watchInterrupts()
   try {
     const start = processes ? runInProcesses : runLocally
-    await start({ job, spec, files, folder, output, observe, log, signal: interrupts.signal })
+    await start({ ...prepared, observe, log, signal: interrupts.signal })
   } finally {
     screen.live('')
     interrupts.stop()

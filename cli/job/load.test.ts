@@ -36,7 +36,7 @@ interface Refusal {
   readonly says: string
 }
 
-const STRATEGIES = 'FedAvg, FedAvgM, FedAdam, FedYogi, FedAdagrad, FedMedian, FedTrimmedAvg'
+const STRATEGIES = 'FedAvg, FedAvgM, FedAdam, FedYogi, FedAdagrad, FedMedian, FedTrimmedAvg, Krum, MultiKrum'
 const START = 'write a job: apiVersion, kind, metadata and spec'
 
 const REFUSALS: readonly Refusal[] = [
@@ -157,7 +157,7 @@ const REFUSALS: readonly Refusal[] = [
     given: '--set with an unknown path',
     text: HEAD + PAIR,
     sets: ['strategy.minFit=1'],
-    says: '--set strategy.minFit=1: spec.strategy.minFit: is not a field; remove it, or use one of type, minFitClients, minAvailableClients, fractionFit, fractionEvaluate, fedAvgM, fedAdam, fedYogi, fedAdagrad, fedTrimmedAvg',
+    says: '--set strategy.minFit=1: spec.strategy.minFit: is not a field; remove it, or use one of type, minFitClients, minAvailableClients, fractionFit, fractionEvaluate, fedAvgM, fedAdam, fedYogi, fedAdagrad, fedTrimmedAvg, krum, multiKrum',
   },
   {
     given: '--set with bad paths and values',

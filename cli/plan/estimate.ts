@@ -1,7 +1,7 @@
 // What a round costs, from counts alone. Pure: a table of plain numbers in, a table of plain numbers out. The formulas stand
 // beside the figures so that they can be checked against a run's own record.
+import { LARGEST_SLICE } from '#coordinator/aggregation/budget.ts'
 import { cohortSize } from '#coordinator/rounds/cohort.ts'
-import { BLOCK_BYTES } from '#protocol/digest.ts'
 import { canonicalHeader } from '#protocol/safetensors.ts'
 import { type TensorList, type TensorSpec, tensorBytes } from '#protocol/tensors.ts'
 
@@ -61,8 +61,7 @@ export function estimateRound(demand: RoundDemand): RoundEstimate {
   const kept = Math.min(cohort, Math.floor(memoryBytes / 4 / modelBytes))
   // Admission reads every update once; the fold reads again what was not kept, and everything twice where it measures.
   const readings = cohort + (cohort - kept) * (demand.measures ? 2 : 1)
-  const blocks = Math.ceil(modelBytes / BLOCK_BYTES)
-  const ranges = Math.max(1, Math.ceil(blocks / 8))
+  const ranges = Math.ceil(modelBytes / LARGEST_SLICE)
   return {
     cohort,
     evaluators,

@@ -39,7 +39,7 @@ export function openScreen(output: Output, errors: Output): Screen {
     live(text) {
       if (output.isTTY !== true) return
       const before = clear()
-      shown = text.slice(0, (output.columns ?? 80) - 1)
+      shown = text.slice(0, (output.columns || 80) - 1)
       if (before !== '' || shown !== '') output.write(`${before}${shown}`)
     },
   }

@@ -34,7 +34,7 @@ function attemptRow(facts: AttemptFacts): Markup {
 <td class="number">${facts.kind === 'Evaluate' ? '' : received(facts)}</td>
 <td>${Object.entries(metrics).map(([name, value]) => html`<div>${name} ${metricText(value)}</div>`)}</td>
 <td class="number">${seconds === null ? '' : seconds.toFixed(1)}</td>
-<td>${abandoned === '' ? undefined : html`<div class="abandoned">abandoned: ${abandoned}</div>`}${outcomes(others)}</td></tr>
+<td>${abandoned === '' ? undefined : html`<div class="abandoned">abandoned: ${abandoned}</div>`}${outcomes(facts.kind === 'Evaluate' ? missing : others)}</td></tr>
 `
 }
 

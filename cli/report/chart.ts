@@ -7,7 +7,7 @@ import { html, type Markup } from './markup.ts'
 const WIDTH = 520
 const HEIGHT = 280
 const LEFT = 52
-const RIGHT = 112
+const RIGHT = 136
 const TOP = 14
 const BOTTOM = 40
 

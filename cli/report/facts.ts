@@ -71,7 +71,9 @@ export interface SitePictures {
 }
 
 /** Pictures, or why there are none. */
-export type Pictures = { readonly sites: readonly SitePictures[] } | { readonly absent: string }
+export type Pictures =
+  | { readonly sites: readonly SitePictures[]; readonly prompts: 'Box' | 'Points' }
+  | { readonly absent: string }
 
 /** The same measure for several ways to get a mask; a demo adds it. */
 export interface Comparison {

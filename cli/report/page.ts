@@ -76,7 +76,7 @@ function pictureSection(pictures: Pictures): Markup {
     'absent' in pictures
       ? html`<p class="none">${pictures.absent}</p>`
       : html`<p>None of these were trained on. <span class="key truth">blue</span>: the true mask and, in the other
-pictures, its outline. <span class="key predicted">orange</span>: what the model says, asked with the true box.</p>
+pictures, its outline. <span class="key predicted">orange</span>: what the model says, asked with ${pictures.prompts === 'Box' ? 'the true box' : 'a point of the object'}.</p>
 ${pictures.sites.map(
   ({ client, pictures: ofSite }, site) =>
     html`<h3>${client}</h3>${ofSite.map((picture, i) => pictureRow(picture, `image-${site}-${i}`))}`,
@@ -88,7 +88,7 @@ ${pictures.sites.map(
 function pictureRow({ stem, width, height, image, truth, predictions }: HeldOutPicture, id: string): Markup {
   const box = `0 0 ${width} ${height}`
   const tile = (label: Markup, shown: Markup, spoken: string): Markup =>
-    html`<figure><svg viewBox="${box}" style="max-width:${width}px" role="img" aria-label="${spoken}">${shown}</svg><figcaption>${label}</figcaption></figure>
+    html`<figure><svg viewBox="${box}" role="img" aria-label="${spoken}">${shown}</svg><figcaption>${label}</figcaption></figure>
 `
   const layer = (uri: string): Markup =>
     html`<use href="#${id}"/><image href="${uri}" width="${width}" height="${height}"/>`

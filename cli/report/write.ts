@@ -53,7 +53,8 @@ async function picturesOf(options: ReportOptions, trained: string): Promise<Pict
   if (heldOut.every(({ stems }) => stems.length === 0)) return { absent: 'No image was held out.' }
   try {
     const cache = (partition: string): string => join(output, 'scratch', partition)
-    return { sites: await gatherPictures({ spec, heldOut, checkpoint, trained, cache }) }
+    const sites = await gatherPictures({ spec, heldOut, checkpoint, trained, cache })
+    return { sites, prompts: spec.trainer.segmentAnything!.prompts }
   } catch (error) {
     if (!(error instanceof FedsamError)) throw error
     return { absent: `There are no pictures: ${error.message}` }

@@ -3,6 +3,7 @@
 import { access, constants, readdir, readFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { FixedSettings } from '#coordinator/settings.ts'
+import { strategyFrom } from '#coordinator/strategies/presets.ts'
 import { canonicalJson } from '#protocol/canonical.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
@@ -53,8 +54,17 @@ export function refuseUnsupported(spec: CompleteFederatedJobSpec): void {
       'name the folder in dataset.root and leave source out',
     ]),
   ]
+  refuseTooFewUpdates(spec)
   const said = refusals.filter(([applies]) => applies).map(([, what, remedy]) => `${what}; ${remedy}`)
   if (said.length > 0) throw new FedsamError('InvalidJob', said.join('\n'))
+}
+
+/** A strategy that a round cannot give enough updates cannot work. */
+function refuseTooFewUpdates({ strategy: wanted }: CompleteFederatedJobSpec): void {
+  const { name, minimum } = strategyFrom({ ...wanted })
+  if (wanted.minFitClients >= minimum) return
+  const message = `spec.strategy.minFitClients: ${name} needs ${minimum} updates, a round may bring ${wanted.minFitClients}`
+  throw new FedsamError('InvalidJob', message, { remedy: `set minFitClients to at least ${minimum}` })
 }
 
 /** Looks at every partition's data. Throws BadData with everything fatal, by partition and file. */

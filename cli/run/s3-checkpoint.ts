@@ -1,5 +1,6 @@
 // A base checkpoint from s3://bucket/prefix on this machine: its files are copied into a temporary folder by the default
-// credential chain (AWS_* variables, profiles, roles). A run copies it into its record, so nothing needs to be kept.
+// credential chain (AWS_* variables, profiles, roles). A run copies it into its record, so the folder goes with the process.
+import { rmSync } from 'node:fs'
 import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -26,6 +27,7 @@ export async function fetchS3Checkpoint(uri: string, log: (line: string) => void
     ...(endpoint === undefined ? {} : { endpoint }),
   })
   const folder = await mkdtemp(join(tmpdir(), 'fedsam-checkpoint-'))
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
   const copy = async (name: string): Promise<boolean> => {
     const size = await store.size(name)
     if (size === undefined) return false

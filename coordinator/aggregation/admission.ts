@@ -36,6 +36,8 @@ export interface AdmissionRequest {
 interface Subject {
   readonly store: ObjectStore
   readonly payload: PayloadRef
+  /** All of it, verified, where it has one block. */
+  readonly bytes: Uint8Array | undefined
   readonly list: TensorList
   readonly layout: PayloadLayout
 }
@@ -50,10 +52,15 @@ export async function admit(store: ObjectStore, request: AdmissionRequest): Prom
   if (wrongCount !== undefined) return wrongCount
   if (receipt.base !== base)
     return rejected('WrongBase', `trained from ${receipt.base}, the plan's base is ${base}`)
-  const subject = { store, payload, list, layout: payloadLayout(list) }
-  return checked(
-    async () => (await wrongSize(subject)) ?? (await wrongLayout(subject)) ?? checkBytes(subject, keepBytes),
-  )
+  const layout = payloadLayout(list)
+  return checked(async () => {
+    const wrong = await wrongSize({ store, payload })
+    if (wrong !== undefined) return wrong
+    // A payload of one block is read and hashed once; a larger one by slices, its header before them.
+    const bytes = payload.blocks.length === 1 ? await readPayload(store, { payload }, [0, payload.size]) : undefined
+    const subject = { store, payload, bytes, list, layout }
+    return (await wrongLayout(subject)) ?? checkBytes(subject, keepBytes)
+  })
 }
 
 /** Bytes that do not fit the receipt are the client's fault here, not the record's. */
@@ -96,9 +103,9 @@ async function wrongSize({
 }
 
 /** Compares the header by its bytes; only where they differ it is read, to say what differs. */
-async function wrongLayout({ store, payload, layout, list }: Subject): Promise<Admission | undefined> {
+async function wrongLayout({ store, payload, bytes, layout, list }: Subject): Promise<Admission | undefined> {
   if (payload.size === layout.size) {
-    const header = await readPayload(store, { payload }, [0, layout.header.length])
+    const header = await readPayload(store, { payload, bytes }, [0, layout.header.length])
     if (Buffer.compare(header, layout.header) === 0) return undefined
   }
   const found = await readTensors(store, payload)
@@ -124,31 +131,31 @@ async function readTensors(store: ObjectStore, payload: PayloadRef): Promise<rea
 }
 
 /** Every byte: digests of blocks and whole, finite values. */
-async function checkBytes({ store, payload, layout }: Subject, keep: boolean): Promise<Admission> {
+async function checkBytes({ store, payload, bytes: all, layout }: Subject, keep: boolean): Promise<Admission> {
   const slices = slicesOf(layout, SLICE_BYTES)
-  const whole = createHash('sha256').update(layout.header)
-  const kept = keep ? new Uint8Array(layout.size) : undefined
-  kept?.set(layout.header)
+  const whole = all === undefined ? createHash('sha256').update(layout.header) : undefined
+  const copy = keep && all === undefined ? new Uint8Array(layout.size) : undefined
+  copy?.set(layout.header)
   let notFinite = ''
   let at = 0
   for await (const bytes of prefetch(
     slices.map(
       ({ begin, end }) =>
         () =>
-          readPayload(store, { payload }, [begin, end]),
+          readPayload(store, { payload, bytes: all }, [begin, end]),
     ),
     1,
   )) {
     const slice = slices[at++]!
-    whole.update(bytes)
-    kept?.set(bytes, slice.begin)
+    whole?.update(bytes)
+    copy?.set(bytes, slice.begin)
     notFinite ||= findNotFinite(slice, bytes)
   }
-  const digest = whole.digest('hex')
+  const digest = whole?.digest('hex') ?? payload.blocks[0]
   if (digest !== payload.sha256)
     return rejected('WrongDigest', `SHA-256 is ${digest}, the receipt says ${payload.sha256}`)
   if (notFinite !== '') return rejected('NotFinite', notFinite)
-  return kept === undefined ? { kind: 'Admitted' } : { kind: 'Admitted', bytes: kept }
+  return keep ? { kind: 'Admitted', bytes: all ?? copy! } : { kind: 'Admitted' }
 }
 
 function findNotFinite(slice: Slice, bytes: Uint8Array): string {

@@ -10,8 +10,8 @@ const demand = (changes: Partial<FoldDemand> = {}): FoldDemand => {
 }
 
 test('with memory enough, slices are whole digest blocks and no larger than pays', () => {
-  assert.equal(sliceBytes(demand(), 2 ** 29), 4 * BLOCK_BYTES)
-  assert.equal(sliceBytes(demand(), 2 ** 40), 4 * BLOCK_BYTES)
+  assert.equal(sliceBytes(demand(), 2 ** 29), BLOCK_BYTES)
+  assert.equal(sliceBytes(demand(), 2 ** 40), BLOCK_BYTES)
 })
 
 test('the choice fits, and the next larger one would not', () => {
@@ -20,12 +20,12 @@ test('the choice fits, and the next larger one would not', () => {
     demand({ vectors: 2 }),
     demand({ columns: 12, vectors: 1 }),
   ]) {
-    for (const memoryBytes of [20e6, 60e6, 120e6]) {
+    for (const memoryBytes of [40e6, 60e6, 120e6]) {
       const slice = sliceBytes(given, memoryBytes)
       assert.ok(memoryOf(given, slice) <= memoryBytes)
-      const larger = slice < BLOCK_BYTES ? 2 * slice : slice + BLOCK_BYTES
+      const larger = 2 * slice
       assert.ok(
-        slice === 4 * BLOCK_BYTES || memoryOf(given, larger) > memoryBytes,
+        slice === BLOCK_BYTES || memoryOf(given, larger) > memoryBytes,
         `${slice} of ${memoryBytes}`,
       )
     }
@@ -34,8 +34,8 @@ test('the choice fits, and the next larger one would not', () => {
 
 test('too little memory is refused with what is needed', () => {
   const given = demand({ columns: 1000 })
-  const least = memoryOf(given, BLOCK_BYTES / 16)
-  assert.equal(sliceBytes(given, least), BLOCK_BYTES / 16)
+  const least = memoryOf(given, BLOCK_BYTES / 64)
+  assert.equal(sliceBytes(given, least), BLOCK_BYTES / 64)
   assert.throws(() => sliceBytes(given, least - 1), {
     code: 'InvalidJob',
     message: new RegExp(`needs ${least}$`),

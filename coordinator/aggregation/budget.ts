@@ -9,9 +9,9 @@ import { DTYPE_BYTES, type TensorList } from '#protocol/tensors.ts'
 /** Reads that are under way while one is folded. */
 export const READS_AHEAD = 3
 /** Larger slices save no time (docs/benchmarks.md), and their garbage is larger. */
-const LARGEST_SLICE = 4 * BLOCK_BYTES
+export const LARGEST_SLICE = BLOCK_BYTES
 /** Smaller ones would read each digest block too many times. */
-const SMALLEST_SLICE = BLOCK_BYTES / 16
+const SMALLEST_SLICE = BLOCK_BYTES / 64
 
 export interface FoldDemand {
   readonly list: TensorList
@@ -41,8 +41,7 @@ export function memoryOf({ list, columns, vectors }: FoldDemand, slice: number):
  */
 export function sliceBytes(demand: FoldDemand, memoryBytes: number): number {
   const fits = (slice: number): boolean => memoryOf(demand, slice) <= memoryBytes
-  for (let slice = LARGEST_SLICE; slice >= BLOCK_BYTES; slice -= BLOCK_BYTES) if (fits(slice)) return slice
-  for (let slice = BLOCK_BYTES / 2; slice >= SMALLEST_SLICE; slice /= 2) if (fits(slice)) return slice
+  for (let slice = LARGEST_SLICE; slice >= SMALLEST_SLICE; slice /= 2) if (fits(slice)) return slice
   const least = Math.ceil(memoryOf(demand, SMALLEST_SLICE))
   throw new FedsamError(
     'InvalidJob',

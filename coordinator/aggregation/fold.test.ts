@@ -152,7 +152,7 @@ for (const type of STRATEGIES) {
       whole[0],
       digestPayload((await (await prepared(of)).store.get('rounds/0/1/model.safetensors'))!).sha256,
     )
-    for (const memoryBytes of [16e6, 9e6]) assert.deepEqual(await outcome({ memoryBytes }, of), whole)
+    for (const memoryBytes of [40e6, 24e6]) assert.deepEqual(await outcome({ memoryBytes }, of), whole)
     const request = await prepared(of)
     const reversed = { ...request, updates: [...request.updates].reverse() }
     assert.equal((await fold(reversed)).model.sha256, whole[0])

@@ -127,9 +127,11 @@ function combinedPart(context: SliceContext, piece: Piece, baseBytes: Uint8Array
       else addDelta(columns[0]!, numbers, base, context.weights[position]!)
     },
     finish(model) {
+      const tile = new Float64Array(Math.min(TILE, piece.elements))
       for (let from = 0; from < piece.elements; from += TILE) {
         const to = Math.min(from + TILE, piece.elements)
-        const values = new Float64Array(base.subarray(from, to))
+        const values = tile.subarray(0, to - from)
+        values.set(base.subarray(from, to))
         step(
           optimizer,
           { values, delta: combined(from, to), scalars: context.scalars },

@@ -66,8 +66,8 @@ export interface CompleteFederatedJobSpec {
 
 /** How clients are chosen and how their updates become one model. Names and defaults are Flower's. */
 export interface StrategySpec {
-  /** The strategy. FedAvg takes the mean weighted by num_examples; FedAvgM, FedAdam, FedYogi and FedAdagrad run a server optimizer on it; FedMedian and FedTrimmedAvg resist outliers, unweighted. Default FedAvg. */
-  readonly type?: 'FedAvg' | 'FedAvgM' | 'FedAdam' | 'FedYogi' | 'FedAdagrad' | 'FedMedian' | 'FedTrimmedAvg'
+  /** The strategy. FedAvg takes the mean weighted by num_examples; FedAvgM, FedAdam, FedYogi and FedAdagrad run a server optimizer on it; FedMedian and FedTrimmedAvg resist outliers, unweighted; Krum and MultiKrum keep the updates whose neighbours are nearest. Default FedAvg. */
+  readonly type?: 'FedAvg' | 'FedAvgM' | 'FedAdam' | 'FedYogi' | 'FedAdagrad' | 'FedMedian' | 'FedTrimmedAvg' | 'Krum' | 'MultiKrum'
   /** The least number of clients that a round asks to train (Flower's min_fit_clients). E.g. 3. Default 2. */
   readonly minFitClients?: number
   /** The least number of clients that must be there before a round begins (Flower's min_available_clients), among the partitions that train; where minFitClients is larger, that. E.g. 3. Default 2. */
@@ -86,11 +86,23 @@ export interface StrategySpec {
   readonly fedAdagrad?: FedAdagradSpec
   /** Parameters of FedTrimmedAvg; absent, all have their defaults. */
   readonly fedTrimmedAvg?: FedTrimmedAvgSpec
+  /** Parameters of Krum; absent, all have their defaults. */
+  readonly krum?: {
+    /** Updates that may be hostile; a round then needs twice as many and three more. E.g. 2. Default 0. */
+    readonly numMaliciousNodes?: number
+  }
+  /** Parameters of MultiKrum; absent, all have their defaults. */
+  readonly multiKrum?: {
+    /** Updates that may be hostile; a round then needs twice as many and three more. E.g. 2. Default 0. */
+    readonly numMaliciousNodes?: number
+    /** Updates that are kept and averaged by num_examples. E.g. 3. Default 1. */
+    readonly numNodesToSelect?: number
+  }
 }
 
 /** StrategySpec with its defaults. */
 export interface CompleteStrategySpec {
-  readonly type: 'FedAvg' | 'FedAvgM' | 'FedAdam' | 'FedYogi' | 'FedAdagrad' | 'FedMedian' | 'FedTrimmedAvg'
+  readonly type: 'FedAvg' | 'FedAvgM' | 'FedAdam' | 'FedYogi' | 'FedAdagrad' | 'FedMedian' | 'FedTrimmedAvg' | 'Krum' | 'MultiKrum'
   readonly minFitClients: number
   readonly minAvailableClients: number
   readonly fractionFit: number
@@ -100,6 +112,13 @@ export interface CompleteStrategySpec {
   readonly fedYogi?: CompleteFedYogiSpec
   readonly fedAdagrad?: CompleteFedAdagradSpec
   readonly fedTrimmedAvg?: CompleteFedTrimmedAvgSpec
+  readonly krum?: {
+    readonly numMaliciousNodes: number
+  }
+  readonly multiKrum?: {
+    readonly numMaliciousNodes: number
+    readonly numNodesToSelect: number
+  }
 }
 
 /** Parameters of FedAvgM; absent, all have their defaults. */

@@ -184,6 +184,18 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
        "fieldPath": ".fedTrimmedAvg",
        "reason": "FieldValueForbidden",
        "message": "is set, but type is another strategy; remove it or set type to FedTrimmedAvg"
+      },
+      {
+       "rule": "!has(self.krum) || self.type == 'Krum'",
+       "fieldPath": ".krum",
+       "reason": "FieldValueForbidden",
+       "message": "is set, but type is another strategy; remove it or set type to Krum"
+      },
+      {
+       "rule": "!has(self.multiKrum) || self.type == 'MultiKrum'",
+       "fieldPath": ".multiKrum",
+       "reason": "FieldValueForbidden",
+       "message": "is set, but type is another strategy; remove it or set type to MultiKrum"
       }
      ],
      "properties": {
@@ -197,7 +209,9 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
         "FedYogi",
         "FedAdagrad",
         "FedMedian",
-        "FedTrimmedAvg"
+        "FedTrimmedAvg",
+        "Krum",
+        "MultiKrum"
        ]
       },
       "minFitClients": {
@@ -339,6 +353,37 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
          "minimum": 0,
          "maximum": 0.5,
          "exclusiveMaximum": true
+        }
+       }
+      },
+      "krum": {
+       "type": "object",
+       "properties": {
+        "numMaliciousNodes": {
+         "type": "integer",
+         "format": "int32",
+         "default": 0,
+         "minimum": 0,
+         "maximum": 1000
+        }
+       }
+      },
+      "multiKrum": {
+       "type": "object",
+       "properties": {
+        "numMaliciousNodes": {
+         "type": "integer",
+         "format": "int32",
+         "default": 0,
+         "minimum": 0,
+         "maximum": 1000
+        },
+        "numNodesToSelect": {
+         "type": "integer",
+         "format": "int32",
+         "default": 1,
+         "minimum": 1,
+         "maximum": 1000
         }
        }
       }
@@ -1170,7 +1215,7 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
        "type": "integer",
        "format": "int64",
        "default": 536870912,
-       "minimum": 16777216,
+       "minimum": 67108864,
        "maximum": 1099511627776
       },
       "nodeSelector": {

@@ -60,7 +60,12 @@ const CASES: readonly Case[] = [
   {
     name: 'unknown strategy',
     spoil: edit('  rounds: 1\n', '  rounds: 1\n  strategy: {type: FedAverage}\n'),
-    says: 'fedsam: job.yaml:6: spec.strategy.type: is "FedAverage"; write one of FedAvg, FedAvgM, FedAdam, FedYogi, FedAdagrad, FedMedian, FedTrimmedAvg\n',
+    says: 'fedsam: job.yaml:6: spec.strategy.type: is "FedAverage"; write one of FedAvg, FedAvgM, FedAdam, FedYogi, FedAdagrad, FedMedian, FedTrimmedAvg, Krum, MultiKrum\n',
+  },
+  {
+    name: 'too few clients for the strategy',
+    spoil: edit('  rounds: 1\n', '  rounds: 1\n  strategy: {type: Krum, krum: {numMaliciousNodes: 0}}\n'),
+    says: 'fedsam: spec.strategy.minFitClients: Krum needs 3 updates, a round may bring 2\n  set minFitClients to at least 3\n',
   },
   {
     name: 'missing folder',

@@ -10,14 +10,23 @@ export interface Ended {
   readonly stderr: string
 }
 
-/** Starts `fedsam ARGS` in a folder; `onLine` hears standard output while it runs. */
+export interface StartOptions {
+  /** Beside this process's own environment. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Hears standard output while it runs. */
+  readonly onLine?: (line: string, child: ChildProcess) => void
+}
+
+/** Starts `fedsam ARGS` in a folder and waits for its end. */
 export function startFedsam(
   cwd: string,
   args: readonly string[],
-  onLine: (line: string, child: ChildProcess) => void = () => {},
+  options: StartOptions = {},
 ): Promise<Ended> {
+  const { onLine = () => {}, env = {} } = options
   const child = spawn(process.execPath, [`${ROOT}cli/main.ts`, ...args], {
     cwd,
+    env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let stdout = ''

@@ -64,15 +64,13 @@ test('Ctrl-C ends with 130, and the run goes on to the model that it would have 
   const whole = await startFedsam(dir, ['run', 'long.yaml', '--output', 'whole', '--set', 'rounds=20'])
   assert.equal(whole.code, 0)
   let interrupted = false
-  const stopped = await startFedsam(
-    dir,
-    ['run', 'long.yaml', '--output', 'stopped', '--set', 'rounds=20'],
-    (line, child) => {
+  const stopped = await startFedsam(dir, ['run', 'long.yaml', '--output', 'stopped', '--set', 'rounds=20'], {
+    onLine: (line, child) => {
       if (interrupted || !line.startsWith('round  5/20')) return
       interrupted = true
       child.kill('SIGINT')
     },
-  )
+  })
   assert.equal(stopped.code, 130)
   assert.match(stopped.stderr, /start the job again: it goes on from its record/)
   const resumed = await startFedsam(dir, ['run', 'long.yaml', '--output', 'stopped', '--set', 'rounds=20'])

@@ -1,10 +1,10 @@
-// A federation in one process for tests: a coordinator and workers over a memory store and an in-process bus, with the
-// quadratic trainer unless a test brings another.
+// A federation in one process for tests: coordinators and workers over a memory store and an in-process bus, with the
+// quadratic trainer unless a test brings another. Coordinators and workers can be started and stopped one by one.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { coordinate, type RunOutcome } from '#coordinator/run.ts'
-import { DEFAULT_PACE, type FixedSettings, type LiveSettings } from '#coordinator/settings.ts'
+import { DEFAULT_PACE, type FixedSettings, type LiveSettings, type Pace } from '#coordinator/settings.ts'
 import { sha256 } from '#protocol/digest.ts'
 import type { RunEvent } from '#protocol/events.ts'
 import { subjectPrefix } from '#protocol/messages.ts'
@@ -15,31 +15,57 @@ import { createMemoryStore } from '#transport/memory.ts'
 import type { GrantedTransfers, MessageBus, ObjectStore } from '#transport/ports.ts'
 import { serveRun } from '#worker/round.ts'
 import type { Trainer } from '#worker/trainer/seam.ts'
+import type { TrainerWork } from '#worker/trainer/serve.ts'
 import { inProcessTrainer } from '../trainers/in-process.ts'
-import { quadraticWork } from '../trainers/quadratic.ts'
+import { type QuadraticOptions, quadraticWork } from '../trainers/quadratic.ts'
 
 /** What a test varies. */
 export interface FederationOptions {
   readonly clients: readonly string[]
+  /** Clients that only evaluate. */
+  readonly onlookers?: readonly string[]
   readonly rounds?: number
+  /** Elements of the model. */
   readonly size?: number
   readonly fixed?: Partial<FixedSettings>
   readonly round?: Partial<LiveSettings['round']>
+  readonly pace?: Partial<Pace>
   readonly store?: ObjectStore
   readonly bus?: MessageBus
+  /** What the workers send their requests through; the bus itself unless given. */
+  readonly workerBus?: MessageBus
   readonly transfers?: GrantedTransfers
   readonly clock?: Clock
-  /** Another trainer for a client; null: the client never starts. */
-  readonly trainers?: Readonly<Record<string, Trainer | null>>
-  readonly signal?: AbortSignal
+  /** Changes a client's quadratic trainer. */
+  readonly quadratic?: (client: string) => Partial<QuadraticOptions>
+  /** Longest time that a request may stay unanswered; real seconds. */
+  readonly answerSeconds?: number
+  readonly log?: (line: string) => void
 }
 
-export interface FederationOutcome {
-  readonly outcome: RunOutcome
-  readonly events: readonly RunEvent[]
+/** A federation whose parts a test starts and stops. */
+export interface Federation {
   readonly store: ObjectStore
+  readonly bus: MessageBus
+  readonly fixed: FixedSettings
+  readonly live: LiveSettings & { rounds: number; members: LiveSettings['members'] }
+  readonly events: RunEvent[]
+  readonly folder: string
+  /** Starts a coordinator; it stops when the signal is aborted. */
+  coordinate(options?: { signal?: AbortSignal; store?: ObjectStore }): Promise<RunOutcome>
+  /** Starts a worker; resolves to what ended it: the reason it was told, or the error's code. */
+  work(client: string, options?: WorkOptions): Promise<string>
   /** SHA-256 of output/model.safetensors. */
-  readonly model: string
+  model(): Promise<string>
+  /** Stops all of it. */
+  close(): Promise<void>
+}
+
+export interface WorkOptions {
+  readonly incarnation?: string
+  readonly signal?: AbortSignal
+  readonly trainer?: Trainer
+  readonly work?: TrainerWork
 }
 
 export const QUADRATIC: FixedSettings = {
@@ -61,7 +87,7 @@ export const QUADRATIC: FixedSettings = {
   spec: {},
 }
 
-const ROUND: LiveSettings['round'] = {
+export const ROUND: LiveSettings['round'] = {
   deadlineSeconds: 3600,
   quorum: 2,
   graceSeconds: null,
@@ -70,65 +96,121 @@ const ROUND: LiveSettings['round'] = {
   maxFailedRounds: 3,
 }
 
-/** Runs a federation to its end. Everything of it is gone when it returns but the store. */
-export async function runFederation(options: FederationOptions): Promise<FederationOutcome> {
-  const { clients, rounds = 3, size = 1000, store: givenStore } = options
+/** Sets up a federation; nothing runs yet. */
+export async function openFederation(options: FederationOptions): Promise<Federation> {
+  const { clients, onlookers = [], rounds = 3, size = 1000 } = options
   const clock = options.clock ?? systemClock()
   const memory = createMemoryStore()
-  const store = givenStore ?? memory
+  const store = options.store ?? memory
   const bus = options.bus ?? createInProcessBus()
   const transfers = options.transfers ?? createGrantedTransfers({ memory })
   const folder = await mkdtemp(join(tmpdir(), 'fedsam-federation-'))
   const fixed = { ...QUADRATIC, ...options.fixed }
-  const live: LiveSettings = {
+  const live = {
     generation: 1,
     rounds,
-    members: clients.map((name) => ({ name, train: true })),
+    members: [
+      ...clients.map((name) => ({ name, train: true })),
+      ...onlookers.map((name) => ({ name, train: false })),
+    ],
     round: { ...ROUND, ...options.round },
   }
   const events: RunEvent[] = []
-  const stop = new AbortController()
-  const signal = AbortSignal.any([stop.signal, ...(options.signal ? [options.signal] : [])])
-  const workers = clients
-    .filter((client) => options.trainers?.[client] !== null)
-    .map((client) =>
-      serveRun({
-        client,
-        incarnation: `${client}-1`,
-        prefix: subjectPrefix(fixed.namespace, fixed.uid),
+  const over = new AbortController()
+  const running: Promise<unknown>[] = []
+  const orOver = (signal?: AbortSignal): AbortSignal =>
+    signal === undefined ? over.signal : AbortSignal.any([signal, over.signal])
+  return {
+    store,
+    bus,
+    fixed,
+    live,
+    events,
+    folder,
+    coordinate(own = {}) {
+      const outcome = coordinate({
+        store: own.store ?? store,
         bus,
+        fixed,
+        live: () => live,
+        clock,
+        pace: { ...DEFAULT_PACE, farewellSeconds: 5, ...options.pace },
+        observe: (event) => void events.push(event),
+        signal: orOver(own.signal),
+      })
+      running.push(outcome.catch(() => {}))
+      return outcome
+    },
+    work(client, own = {}) {
+      const work = own.work ?? quadraticWork({ client, size, ...options.quadratic?.(client) })
+      const served = serveRun({
+        client,
+        incarnation: own.incarnation ?? `${client}-1`,
+        prefix: subjectPrefix(fixed.namespace, fixed.uid),
+        bus: options.workerBus ?? bus,
         transfers,
-        trainer: options.trainers?.[client] ?? inProcessTrainer(quadraticWork({ client, size })),
+        trainer: own.trainer ?? inProcessTrainer(work),
         clock,
         folder: join(folder, client),
-        answerSeconds: 30,
-        silenceSeconds: 600,
-        log: () => {},
-        signal,
-      }).catch((error: unknown) => {
-        if (!signal.aborted) throw error
-      }),
-    )
-  try {
-    const outcome = await coordinate({
-      store,
-      bus,
-      fixed,
-      live: () => live,
-      clock,
-      pace: { ...DEFAULT_PACE, farewellSeconds: 5 },
-      observe: (event) => {
-        if (process.env.DEBUG_EVENTS) console.log(JSON.stringify(event))
-        events.push(event)
-      },
-      signal,
-    })
-    const model = sha256((await store.get('output/model.safetensors'))!)
-    return { outcome, events, store, model }
-  } finally {
-    stop.abort()
-    await Promise.all(workers)
-    await bus.close()
-    await rm(folder, { recursive: true, force: true })
+        answerSeconds: options.answerSeconds ?? 30,
+        silenceSeconds: 6000,
+        log: options.log ?? (() => {}),
+        signal: orOver(own.signal),
+      }).catch((error: { code?: string }) => {
+        if (error.code === undefined) throw error
+        return error.code
+      })
+      running.push(served.catch(() => {}))
+      return served
+    },
+    model: async () => sha256((await store.get('output/model.safetensors'))!),
+    async close() {
+      over.abort()
+      await Promise.all(running)
+      await bus.close()
+      await rm(folder, { recursive: true, force: true })
+    },
   }
+}
+
+export interface FederationOutcome {
+  /** null where the run failed. */
+  readonly outcome: RunOutcome | null
+  readonly error: { readonly code?: string; readonly message: string } | null
+  readonly events: readonly RunEvent[]
+  readonly store: ObjectStore
+  /** SHA-256 of output/model.safetensors; '' where the run failed. */
+  readonly model: string
+}
+
+/** Runs one coordinator and every client to the end of the run. Everything of it is gone when it returns but the store. */
+export async function runFederation(
+  options: FederationOptions & { absent?: readonly string[] },
+): Promise<FederationOutcome> {
+  const federation = await openFederation(options)
+  const { store, events, live } = federation
+  try {
+    const workers = live.members
+      .filter(({ name }) => options.absent?.includes(name) !== true)
+      .map(({ name }) => federation.work(name))
+    // A worker that breaks breaks the test.
+    const broken = new Promise<never>((_, reject) => {
+      for (const worker of workers) worker.catch(reject)
+    })
+    const outcome = await Promise.race([federation.coordinate(), broken])
+    return { outcome, error: null, events, store, model: await federation.model() }
+  } catch (error) {
+    if (!(error instanceof Error) || !('code' in error)) throw error
+    return { outcome: null, error: error as { code: string; message: string }, events, store, model: '' }
+  } finally {
+    await federation.close()
+  }
+}
+
+/** The events of one kind, in order. */
+export function eventsOf<K extends RunEvent['event']>(
+  events: readonly RunEvent[],
+  kind: K,
+): Extract<RunEvent, { event: K }>[] {
+  return events.filter((event): event is Extract<RunEvent, { event: K }> => event.event === kind)
 }

@@ -13,7 +13,7 @@ export function inProcessTrainer(work: TrainerWork): Trainer {
   const orCancelled = <T>(call: Promise<T>): Promise<T> => Promise.race([call, cancelled.promise])
   return {
     ready: async () => ({ dataset: work.dataset, backend: work.backend }),
-    getParameters: (output) => work.getParameters(output),
+    getParameters: (output) => orCancelled(work.getParameters(output)),
     async fit(tensors, output, config) {
       const { num_examples, metrics } = await orCancelled(
         work.fit({ id: 1, call: 'fit', tensors, output, config }, report),
@@ -21,9 +21,8 @@ export function inProcessTrainer(work: TrainerWork): Trainer {
       return { numExamples: num_examples, metrics }
     },
     async evaluate(tensors, config) {
-      const { loss, num_examples, metrics } = await work.evaluate(
-        { id: 1, call: 'evaluate', tensors, config },
-        report,
+      const { loss, num_examples, metrics } = await orCancelled(
+        work.evaluate({ id: 1, call: 'evaluate', tensors, config }, report),
       )
       return { loss, numExamples: num_examples, metrics }
     },

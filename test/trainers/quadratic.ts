@@ -10,18 +10,23 @@ export interface QuadraticOptions {
   readonly client: string
   /** Elements of the two tensors together. */
   readonly size: number
-  /** Seconds that a fit takes; for stragglers. */
-  readonly seconds?: number
+  /** Runs before each call: to count them, to make them late, to make them fail. */
+  readonly before?: (call: 'get_parameters' | 'fit' | 'evaluate', round: number) => Promise<void> | void
+  /** What fit says in place of the client's own number. */
+  readonly numExamples?: number
+  /** Changes what fit has made: for clients that go wrong. */
+  readonly spoil?: (tensors: Tensor[]) => Tensor[]
 }
 
-/** Seeded numbers in [-1, 1): one per element, from SHA-256 of the text. */
+/** Seeded numbers in [-1, 1): a generator (mulberry32) that starts from the text's SHA-256. */
 function numbers(text: string, count: number): Float32Array {
-  const out = new Float32Array(count)
-  for (let at = 0; at < count; at += 8) {
-    const digest = createHash('sha256').update(`${text}:${at}`).digest()
-    for (let i = 0; i < 8 && at + i < count; i += 1) out[at + i] = digest.readUInt32LE(i * 4) / 2 ** 31 - 1
-  }
-  return out
+  let state = createHash('sha256').update(text).digest().readUInt32LE(0)
+  return Float32Array.from({ length: count }, () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 31 - 1
+  })
 }
 
 const bytesOf = (values: Float32Array): Uint8Array =>
@@ -47,30 +52,33 @@ function step(values: Float32Array, target: Float32Array, noise: Float32Array): 
 }
 
 /** The trainer's work. Loss is half the mean squared distance to the client's target. */
-export function quadraticWork({ client, size, seconds = 0 }: QuadraticOptions): TrainerWork {
+export function quadraticWork(options: QuadraticOptions): TrainerWork {
+  const { client, size, before = () => {}, spoil = (tensors) => tensors } = options
   const target = (name: string, count: number): Float32Array => numbers(`target:${client}:${name}`, count)
   const examples = examplesOf(client)
   return {
     dataset: `quadratic-${client}`,
     backend: 'typed arrays',
     async getParameters(output) {
+      await before('get_parameters', 0)
       await writeFile(
         output,
         writeSafetensors(tensorsOf(size, (name, count) => numbers(`initial:${name}`, count))),
       )
     },
     async fit({ tensors, output, config }, report) {
+      await before('fit', Number(config.server_round))
       const moved = readSafetensors(await readFile(tensors)).map((tensor) => {
         const values = valuesOf(tensor)
         const noise = numbers(`noise:${config.seed}:${tensor.name}`, values.length)
         return { ...tensor, data: bytesOf(step(values, target(tensor.name, values.length), noise)) }
       })
       report(1, 1)
-      if (seconds > 0) await new Promise((resolve) => setTimeout(resolve, seconds * 1000))
-      await writeFile(output, writeSafetensors(moved))
-      return { num_examples: examples, metrics: { train_loss: lossOf(moved, target) } }
+      await writeFile(output, writeSafetensors(spoil(moved)))
+      return { num_examples: options.numExamples ?? examples, metrics: { train_loss: lossOf(moved, target) } }
     },
-    async evaluate({ tensors }) {
+    async evaluate({ tensors, config }) {
+      await before('evaluate', Number(config.server_round))
       const loss = lossOf(readSafetensors(await readFile(tensors)), target)
       return { loss, num_examples: examples, metrics: { closeness: 1 / (1 + loss) } }
     },

@@ -29,7 +29,10 @@ export interface OpenPartition {
 }
 
 /** Loads backend, checkpoint and data. Throws BadData, BadCheckpoint, NoAccelerator. */
-export async function openPartition(settings: TrainerSettings, report: Report): Promise<OpenPartition> {
+export async function openPartition(
+  settings: TrainerSettings,
+  report: Report = () => {},
+): Promise<OpenPartition> {
   const { dataset, checkpoint: folder, trainer, cache } = settings
   const found = await inspectDataset(dataset, dataset.root)
   const fatal = found.problems.filter((problem) => problem.fatal)

@@ -1,0 +1,64 @@
+// The report as `fedsam run` leaves it, from a real record: of a run that lost a client, of one that failed.
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { ROOT, startFedsam, toyJob } from '#test/cli/fedsam.ts'
+import { malformedTag } from './example-page.ts'
+
+let dir = ''
+before(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'fedsam-report-'))
+  // The third site's training breaks in round 2.
+  await writeFile(
+    join(dir, 'trainer.ts'),
+    `import { serveTrainer } from '${ROOT}worker/trainer/serve.ts'
+import { quadraticWork } from '${ROOT}test/trainers/quadratic.ts'
+const client = process.env.FEDSAM_CLIENT ?? ''
+const before = (call: string, round: number) => {
+  if (client === 'site-c' && call === 'fit' && round === 2) throw new Error('out of <memory>')
+}
+await serveTrainer(async () => quadraticWork({ client, size: 1000, before }))
+`,
+  )
+  const job = toyJob(3).replace(`${ROOT}test/trainers/quadratic-main.ts`, 'trainer.ts')
+  await writeFile(join(dir, 'toy.yaml'), job)
+})
+after(() => rm(dir, { recursive: true, force: true }))
+
+test('a run ends with the path of its report, which names the client that it lost', async () => {
+  const { code, stdout } = await startFedsam(dir, ['run', 'toy.yaml', '--output', 'out'])
+  assert.equal(code, 0)
+  const path = /^report: (.*)$/m.exec(stdout)?.[1]
+  assert.equal(path, join(dir, 'out', 'report.html'))
+  const page = await readFile(path, 'utf8')
+  assert.equal(malformedTag(page), undefined)
+  assert.match(page, /class="state complete">Complete</)
+  assert.match(page, /<b>site-c<\/b> Failed .*out of &lt;memory&gt;/)
+  assert.equal(page.match(/<b>site-c<\/b>/g)?.length, 1)
+  for (const round of [0, 1, 2, 3]) assert.match(page, new RegExp(`site-a, round ${round}: `))
+  assert.match(page, /The trainer is a Command/)
+})
+
+test('a run that failed has a report that says why', async () => {
+  const round = 'round={availabilitySeconds: 1, maxFailedRounds: 1}'
+  const args = [
+    'run',
+    'toy.yaml',
+    '--output',
+    'failed',
+    '--set',
+    round,
+    '--set',
+    'trainer.command.args=["--no-such-option"]',
+  ]
+  const job = (await readFile(join(dir, 'toy.yaml'), 'utf8')).replace('trainer.ts', 'missing.ts')
+  await writeFile(join(dir, 'broken.yaml'), job)
+  const { code, stdout } = await startFedsam(dir, ['run', 'broken.yaml', ...args.slice(2)])
+  assert.equal(code, 1)
+  assert.match(stdout, /^report: /m)
+  const page = await readFile(join(dir, 'failed', 'report.html'), 'utf8')
+  assert.match(page, /class="state failed">Failed</)
+  assert.match(page, /NotEnoughClients/)
+})

@@ -1,0 +1,149 @@
+// SIGKILL of the coordinator, and of each worker, before and after every one of its writes to the store: in processes over a
+// real nats-server and a shared folder. Every run must end complete, with the same model and a sound record.
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { verifyRecord } from '#coordinator/verify.ts'
+import { type NatsServer, startNats } from '#scripts/servers.ts'
+import { openFilesystemStore } from '#transport/filesystem.ts'
+import { connectNats } from '#transport/nats.ts'
+import type { MessageBus } from '#transport/ports.ts'
+import { openFederation, runFederation } from './federation.ts'
+import { ANSWER_SECONDS, CLIENTS, fixedSettings, type Orders, PACE, ROUNDS, SIZE } from './kills/job.ts'
+
+/** Runs at the same time: each has a folder and subjects of its own. */
+const AT_ONCE = 3
+const COORDINATOR = fileURLToPath(new URL('./kills/coordinator.ts', import.meta.url))
+const WORKER = fileURLToPath(new URL('./kills/worker.ts', import.meta.url))
+
+/** Who is killed where. `victim` is the coordinator or a client. */
+interface Kill {
+  readonly victim: string
+  readonly kill: Orders['kill']
+}
+
+let folder: string
+let nats: NatsServer
+let bus: MessageBus
+let reference: string
+let runs = 0
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fedsam-kills-'))
+  nats = await startNats({ folder: join(folder, 'nats') })
+  bus = await connectNats({ url: nats.url })
+  const fixed = { minFitClients: 3, minAvailableClients: 3 }
+  reference = (
+    await runFederation({ clients: CLIENTS, rounds: ROUNDS, size: SIZE, fixed, round: { quorum: 3 } })
+  ).model
+})
+
+after(async () => {
+  await bus.close()
+  await nats.stop()
+  await rm(folder, { recursive: true, force: true })
+})
+
+/** A process that obeys, started again without the order to die until it ends well. Resolves to how often it was killed. */
+async function supervised(program: string, orders: Orders): Promise<number> {
+  for (let kills = 0; ; kills += 1) {
+    const own: Orders = kills === 0 ? orders : { ...orders, kill: null }
+    const child = spawn(process.execPath, [program, JSON.stringify(own)], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    let said = ''
+    child.stderr.on('data', (text) => {
+      said += text
+    })
+    const [code, signal] = (await once(child, 'exit')) as [number | null, string | null]
+    if (code === 0) return kills
+    assert.equal(signal, 'SIGKILL', said)
+  }
+}
+
+/** One whole run with a kill in it; resolves to the writes that the victim was about to make. */
+async function runWith({ victim, kill }: Kill): Promise<string[]> {
+  const own = join(folder, `run-${runs}`)
+  const uid = `kill-${runs}`
+  runs += 1
+  const store = await openFilesystemStore({ folder: own, durable: false })
+  const record = kill === null ? join(folder, `${uid}.txt`) : ''
+  const orders: Orders = {
+    folder: own,
+    nats: nats.url,
+    uid,
+    kill,
+    record,
+    client: victim,
+    scratch: join(own, 'scratch'),
+  }
+  const federation = await openFederation({
+    clients: CLIENTS,
+    rounds: ROUNDS,
+    size: SIZE,
+    store,
+    // The bus is shared: closing one federation must leave it open.
+    bus: { ...bus, close: async () => {} },
+    fixed: fixedSettings(uid),
+    round: { quorum: 3 },
+    pace: PACE,
+    answerSeconds: ANSWER_SECONDS,
+  })
+  try {
+    const workers = CLIENTS.filter((client) => client !== victim).map((client) => federation.work(client))
+    const killed = supervised(victim === 'coordinator' ? COORDINATOR : WORKER, orders)
+    const coordinated = victim === 'coordinator' ? killed : federation.coordinate()
+    await Promise.all([killed, coordinated])
+    assert.equal(await killed, kill === null ? 0 : 1, `${victim} was killed as ordered`)
+    for (const end of await Promise.all(workers)) assert.equal(end, 'the run is complete')
+    assert.equal(await federation.model(), reference, 'the same model bytes')
+    const { problems, complete, results } = await verifyRecord(store)
+    assert.deepEqual(problems, [])
+    assert.deepEqual({ complete, results }, { complete: true, results: ROUNDS + 2 })
+  } finally {
+    await federation.close()
+    await rm(own, { recursive: true, force: true })
+  }
+  return record === '' ? [] : (await readFile(record, 'utf8')).trim().split('\n')
+}
+
+/** Does all, a few at a time; every failure is told. */
+async function inParallel<T>(items: readonly T[], act: (item: T) => Promise<unknown>): Promise<void> {
+  const left = [...items]
+  const failures: unknown[] = []
+  const lane = async (): Promise<void> => {
+    for (let item = left.shift(); item !== undefined; item = left.shift()) {
+      await act(item).catch((error: unknown) => failures.push(error))
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, lane))
+  if (failures.length > 0)
+    throw new AggregateError(failures, `${failures.length} of ${items.length} failed: ${failures.join('\n')}`)
+}
+
+const named = (what: string, act: Promise<unknown>): Promise<unknown> =>
+  act.catch((error: Error) => {
+    throw new Error(`killed ${what}: ${error.message}`, { cause: error })
+  })
+
+describe('SIGKILL at every write', () => {
+  for (const victim of ['coordinator', ...CLIENTS]) {
+    test(`of ${victim === 'coordinator' ? 'the coordinator' : `the worker ${victim}`}`, async (t) => {
+      const writes = await runWith({ victim, kill: null })
+      const least = victim === 'coordinator' ? 20 : 5
+      assert.ok(writes.length >= least, `${writes.length} writes: ${writes.join(', ')}`)
+      const kills = writes.flatMap((write, index) =>
+        (['before', 'after'] as const).map((phase) => ({ write, index, phase })),
+      )
+      await inParallel(kills, ({ write, index, phase }) =>
+        named(`${victim} ${phase} ${write}`, runWith({ victim, kill: { index, phase } })),
+      )
+      t.diagnostic(`${kills.length} kills, one in each run`)
+    })
+  }
+})

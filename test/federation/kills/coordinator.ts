@@ -1,0 +1,23 @@
+// A coordinator in a process of its own that can end itself at any of its writes: node coordinator.ts ORDERS
+import { coordinate } from '#coordinator/run.ts'
+import { systemClock } from '#transport/clock.ts'
+import { openFilesystemStore } from '#transport/filesystem.ts'
+import { connectNats } from '#transport/nats.ts'
+import { recordingStore } from '../../faults/recording-store.ts'
+import { fixedSettings, liveSettings, type Orders, obey, PACE } from './job.ts'
+
+const orders = JSON.parse(process.argv[2]!) as Orders
+const store = await openFilesystemStore({ folder: orders.folder, durable: false })
+const bus = await connectNats({ url: orders.nats })
+const live = liveSettings()
+await coordinate({
+  store: recordingStore(store, obey(orders)),
+  bus,
+  fixed: fixedSettings(orders.uid),
+  live: () => live,
+  clock: systemClock(),
+  pace: PACE,
+  observe: () => {},
+  signal: new AbortController().signal,
+})
+process.exit(0)

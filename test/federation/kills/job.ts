@@ -1,0 +1,48 @@
+// The job of the kill tests: what the coordinator's and the workers' processes, and the test that kills them, agree on.
+import { appendFileSync } from 'node:fs'
+import type { FixedSettings, LiveSettings, Pace } from '#coordinator/settings.ts'
+import { DEFAULT_PACE } from '#coordinator/settings.ts'
+import type { OnWrite } from '../../faults/recording-store.ts'
+import { QUADRATIC, ROUND } from '../federation.ts'
+
+export const CLIENTS = ['a', 'b', 'c']
+export const ROUNDS = 2
+export const SIZE = 200
+
+/** Seconds: short, so that a request to a process that was killed is soon asked again. */
+export const PACE: Pace = { ...DEFAULT_PACE, holdSeconds: 0.3, pollSeconds: 1, farewellSeconds: 5 }
+export const ANSWER_SECONDS = 0.6
+
+/** What a process is told, as its one argument. */
+export interface Orders {
+  /** Of the store. */
+  readonly folder: string
+  readonly nats: string
+  readonly uid: string
+  /** Ends itself with SIGKILL at its write of this index (from 0); null: never. */
+  readonly kill: { readonly index: number; readonly phase: 'before' | 'after' } | null
+  /** A file that takes a line for every write; '' for none. */
+  readonly record: string
+  /** Of a worker. */
+  readonly client?: string
+  readonly scratch?: string
+}
+
+export function fixedSettings(uid: string): FixedSettings {
+  return { ...QUADRATIC, uid, minFitClients: 3, minAvailableClients: 3 }
+}
+
+export function liveSettings(): LiveSettings {
+  const members = CLIENTS.map((name) => ({ name, train: true }))
+  return { generation: 1, rounds: ROUNDS, members, round: { ...ROUND, quorum: 3 } }
+}
+
+/** Records each write and carries the order to die out. */
+export function obey({ kill, record }: Orders): OnWrite {
+  return async (index, operation, key, phase) => {
+    if (record !== '' && phase === 'before') appendFileSync(record, `${operation} ${key}\n`)
+    if (kill?.index !== index || kill.phase !== phase) return
+    process.kill(process.pid, 'SIGKILL')
+    await new Promise(() => {}) // nothing more happens in this process
+  }
+}

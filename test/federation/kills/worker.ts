@@ -1,0 +1,29 @@
+// A worker in a process of its own that can end itself at any of its writes: node worker.ts ORDERS
+import { subjectPrefix } from '#protocol/messages.ts'
+import { systemClock } from '#transport/clock.ts'
+import { createGrantedTransfers } from '#transport/granted.ts'
+import { connectNats } from '#transport/nats.ts'
+import { serveRun } from '#worker/round.ts'
+import { recordingTransfers } from '../../faults/recording-store.ts'
+import { inProcessTrainer } from '../../trainers/in-process.ts'
+import { quadraticWork } from '../../trainers/quadratic.ts'
+import { ANSWER_SECONDS, fixedSettings, type Orders, obey, SIZE } from './job.ts'
+
+const orders = JSON.parse(process.argv[2]!) as Orders
+const client = orders.client!
+const { namespace, uid } = fixedSettings(orders.uid)
+await serveRun({
+  client,
+  incarnation: `${client}-${process.pid}`,
+  prefix: subjectPrefix(namespace, uid),
+  bus: await connectNats({ url: orders.nats }),
+  transfers: recordingTransfers(createGrantedTransfers(), obey(orders)),
+  trainer: inProcessTrainer(quadraticWork({ client, size: SIZE })),
+  clock: systemClock(),
+  folder: orders.scratch!,
+  answerSeconds: ANSWER_SECONDS,
+  silenceSeconds: 60,
+  log: () => {},
+  signal: new AbortController().signal,
+})
+process.exit(0)

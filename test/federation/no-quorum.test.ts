@@ -1,0 +1,295 @@
+// Rounds that do not get their quorum: what is abandoned, what is kept of it, who is named, and when the run fails.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ClientOutcome } from '#protocol/record.ts'
+import { systemClock } from '#transport/clock.ts'
+import { eventsOf, openFederation, runFederation } from './federation.ts'
+
+/** A second lasts 20 ms; nobody counts as silent because the machine is slow. */
+const FAST = { clock: systemClock(50), pace: { silenceSeconds: 10_000 } }
+
+const outcomeOf = (outcomes: readonly ClientOutcome[], client: string): string | undefined =>
+  outcomes.find((outcome) => outcome.client === client)?.outcome
+
+describe('too few updates', () => {
+  test('abandon the attempt; after maxFailedRounds the run fails and names who is missing', async () => {
+    const { outcome, error, events } = await runFederation({
+      clients: ['a', 'b', 'c'],
+      rounds: 2,
+      round: { quorum: 2, maxFailedRounds: 3 },
+      quadratic: (client) => ({
+        before: (call) => {
+          if (client !== 'a' && call === 'fit') throw new Error('no memory left')
+        },
+      }),
+    })
+    assert.equal(outcome, null)
+    assert.equal(error?.code, 'RunFailed')
+    assert.match(
+      error!.message,
+      /round 1 was abandoned 3 times: QuorumNotReached: 1 of 3 updates were accepted, 2 are needed/,
+    )
+    assert.match(error!.message, /b: Failed \(TrainerFailed: .*no memory left/)
+    assert.match(error!.message, /c: Failed/)
+    assert.doesNotMatch(error!.message, /a: /)
+    const abandoned = eventsOf(events, 'AttemptAbandoned')
+    assert.deepEqual(
+      abandoned.map(({ round, attempt, reason }) => [round, attempt, reason]),
+      [
+        [1, 1, 'QuorumNotReached'],
+        [1, 2, 'QuorumNotReached'],
+        [1, 3, 'QuorumNotReached'],
+      ],
+    )
+    assert.equal(eventsOf(events, 'RunFailed').length, 1)
+  })
+
+  test('an update of an abandoned attempt counts in the next one without being made again', async () => {
+    const fits: string[] = []
+    const { model, events } = await runFederation({
+      clients: ['a', 'b'],
+      rounds: 1,
+      quadratic: (client) => ({
+        before: (call) => {
+          if (call !== 'fit') return
+          fits.push(client)
+          if (client === 'b' && fits.filter((name) => name === 'b').length === 1) throw new Error('once')
+        },
+      }),
+    })
+    assert.deepEqual(
+      eventsOf(events, 'AttemptAbandoned').map(({ attempt }) => attempt),
+      [1],
+    )
+    assert.deepEqual(fits.sort(), ['a', 'b', 'b'], 'a was asked once, b twice')
+    assert.equal(eventsOf(events, 'RoundCompleted')[0]?.attempt, 2)
+    assert.equal(model, (await runFederation({ clients: ['a', 'b'], rounds: 1 })).model)
+  })
+
+  test('work that goes on when its attempt is abandoned counts in the next one too', async () => {
+    const fits: string[] = []
+    const abandoned = Promise.withResolvers<void>()
+    const federation = await openFederation({
+      clients: ['a', 'b', 'c'],
+      rounds: 1,
+      fixed: { minFitClients: 3 },
+      round: { quorum: 3 },
+      quadratic: (client) => ({
+        before: async (call) => {
+          if (call !== 'fit') return
+          fits.push(client)
+          if (client === 'a') await abandoned.promise
+          if (client === 'b' && fits.filter((name) => name === 'b').length === 1) throw new Error('once')
+        },
+      }),
+    })
+    try {
+      const run = (async () => {
+        for (const client of ['a', 'b', 'c']) void federation.work(client)
+        return federation.coordinate()
+      })()
+      while (eventsOf(federation.events, 'AttemptOpened').length < 3) await sleep(5)
+      abandoned.resolve()
+      await run
+      assert.deepEqual(fits.sort(), ['a', 'b', 'b', 'c'])
+    } finally {
+      await federation.close()
+    }
+  })
+})
+
+describe('too few clients', () => {
+  test('end the attempt as NotEnoughClients after availabilitySeconds, naming the missing', async () => {
+    const { error, events } = await runFederation({
+      ...FAST,
+      clients: ['a', 'b', 'c'],
+      absent: ['b', 'c'],
+      rounds: 1,
+      round: { availabilitySeconds: 10, settleSeconds: 1, maxFailedRounds: 2 },
+    })
+    assert.equal(error?.code, 'RunFailed')
+    assert.match(
+      error!.message,
+      /round 1 was abandoned 2 times: NotEnoughClients: 2 clients are needed; missing: b, c/,
+    )
+    const [first] = eventsOf(events, 'AttemptAbandoned')
+    assert.equal(first?.reason, 'NotEnoughClients')
+    assert.deepEqual(
+      first.outcomes.map(({ client, outcome }) => [client, outcome]),
+      [
+        ['b', 'Unreachable'],
+        ['c', 'Unreachable'],
+      ],
+    )
+  })
+
+  test('with enough there, the others are waited for settleSeconds, so that luck does not choose the cohort', async () => {
+    const federation = await openFederation({
+      clients: ['a', 'b', 'c'],
+      rounds: 1,
+      round: { settleSeconds: 30 },
+    })
+    try {
+      void federation.work('a')
+      void federation.work('b')
+      const run = federation.coordinate()
+      while (eventsOf(federation.events, 'ClientJoined').length < 2) await sleep(5)
+      await sleep(100)
+      assert.equal(eventsOf(federation.events, 'AttemptOpened').length, 0, 'it waits for c')
+      void federation.work('c')
+      await run
+      assert.deepEqual(eventsOf(federation.events, 'RoundCompleted')[0]?.accepted, ['a', 'b', 'c'])
+    } finally {
+      await federation.close()
+    }
+  })
+
+  test('who was lost in the last attempt is not waited for again', async () => {
+    const { events } = await runFederation({
+      clients: ['a', 'b', 'gone'],
+      absent: ['gone'],
+      rounds: 3,
+      // Waiting for it before every round would take a minute.
+      round: { settleSeconds: 0.5 },
+    })
+    const waits = eventsOf(events, 'Waiting').filter(({ missing }) => missing.join() === 'gone')
+    assert.deepEqual([...new Set(waits.map(({ round }) => round))], [0])
+    for (const { outcomes } of eventsOf(events, 'RoundCompleted')) {
+      assert.equal(outcomeOf(outcomes, 'gone'), 'Unreachable')
+    }
+  })
+})
+
+describe('the end of a round', () => {
+  test('comes at the deadline with the quorum, and names who was late', async () => {
+    const late = Promise.withResolvers<void>()
+    const { events } = await runFederation({
+      ...FAST,
+      clients: ['a', 'b', 'slow'],
+      rounds: 1,
+      round: { deadlineSeconds: 60 },
+      quadratic: (client) => ({
+        before: (call) => (client === 'slow' && call === 'fit' ? late.promise : undefined),
+      }),
+    })
+    late.resolve()
+    const [first] = eventsOf(events, 'RoundCompleted')
+    assert.deepEqual(first?.accepted, ['a', 'b'])
+    assert.equal(outcomeOf(first!.outcomes, 'slow'), 'Late')
+  })
+
+  test('comes graceSeconds after the quorum', async () => {
+    const late = Promise.withResolvers<void>()
+    const { events } = await runFederation({
+      ...FAST,
+      clients: ['a', 'b', 'slow'],
+      rounds: 1,
+      round: { deadlineSeconds: 100_000, graceSeconds: 20 },
+      quadratic: (client) => ({
+        before: (call) => (client === 'slow' && call !== 'get_parameters' ? late.promise : undefined),
+      }),
+    })
+    late.resolve()
+    const [first, evaluation] = eventsOf(events, 'RoundCompleted')
+    assert.deepEqual(first?.accepted, ['a', 'b'])
+    assert.equal(outcomeOf(first!.outcomes, 'slow'), 'Late')
+    assert.deepEqual(
+      evaluation?.evaluations.map(({ client }) => client),
+      ['a', 'b'],
+    )
+  })
+
+  test('at the deadline below the quorum: abandoned, and a client that went silent is Unreachable', async () => {
+    const federation = await openFederation({
+      clock: systemClock(20),
+      clients: ['a', 'b'],
+      rounds: 1,
+      pace: { silenceSeconds: 40, holdSeconds: 5 },
+      round: { deadlineSeconds: 80, maxFailedRounds: 1 },
+      quadratic: (client) => ({
+        before: (call) => (client === 'b' && call === 'fit' ? new Promise(() => {}) : undefined),
+      }),
+    })
+    try {
+      const gone = new AbortController()
+      void federation.work('a')
+      void federation.work('b', { signal: gone.signal })
+      const run = federation.coordinate()
+      while (!federation.events.some((event) => event.event === 'UpdateAdmitted' && event.round === 1))
+        await sleep(5)
+      gone.abort()
+      await assert.rejects(run, { code: 'RunFailed', message: /b: Unreachable \(Silent/ })
+    } finally {
+      await federation.close()
+    }
+  })
+})
+
+test('a worker that dies in the middle of a round and comes back as a new incarnation', async () => {
+  const reached = Promise.withResolvers<void>()
+  let lives = 0
+  const federation = await openFederation({
+    clients: ['a', 'b'],
+    rounds: 2,
+    quadratic: (client) => ({
+      before: (call) => {
+        if (client !== 'b' || call !== 'fit') return undefined
+        lives += 1
+        if (lives > 1) return undefined
+        reached.resolve()
+        return new Promise(() => {})
+      },
+    }),
+  })
+  try {
+    const death = new AbortController()
+    void federation.work('a')
+    void federation.work('b', { signal: death.signal })
+    const run = federation.coordinate()
+    await reached.promise
+    death.abort()
+    void federation.work('b', { incarnation: 'b-2' })
+    await run
+    assert.deepEqual(
+      eventsOf(federation.events, 'ClientJoined')
+        .map(({ client }) => client)
+        .sort(),
+      ['a', 'b', 'b'],
+    )
+    assert.equal(eventsOf(federation.events, 'AttemptAbandoned').length, 0)
+    assert.equal(await federation.model(), (await runFederation({ clients: ['a', 'b'], rounds: 2 })).model)
+  } finally {
+    await federation.close()
+  }
+})
+
+test('a partition that leaves the job during a round is not waited for, and one that joins takes part in the next', async () => {
+  const reached = Promise.withResolvers<void>()
+  const federation = await openFederation({
+    clients: ['a', 'b', 'leaving'],
+    rounds: 2,
+    quadratic: (client) => ({
+      before: (call) => {
+        if (client !== 'leaving' || call !== 'fit') return undefined
+        reached.resolve()
+        return new Promise(() => {})
+      },
+    }),
+  })
+  try {
+    const ended = federation.work('leaving')
+    for (const client of ['a', 'b', 'new']) void federation.work(client).catch(() => {})
+    const run = federation.coordinate()
+    await reached.promise
+    federation.live.members = ['a', 'b', 'new'].map((name) => ({ name, train: true }))
+    void federation.work('new', { incarnation: 'new-2' })
+    await run
+    const [first, second] = eventsOf(federation.events, 'RoundCompleted')
+    assert.equal(outcomeOf(first!.outcomes, 'leaving'), 'Removed')
+    assert.deepEqual(second?.accepted, ['a', 'b', 'new'])
+    assert.equal(await ended, 'Superseded', 'it was told that it is not wanted')
+  } finally {
+    await federation.close()
+  }
+})

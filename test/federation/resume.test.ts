@@ -1,0 +1,210 @@
+// Stopping and going on: a coordinator that is stopped, superseded or doubled changes no byte of the model.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { verifyRecord } from '#coordinator/verify.ts'
+import type { RunEvent } from '#protocol/events.ts'
+import { epochKey, resultKey } from '#protocol/keys.ts'
+import { createInProcessBus } from '#transport/in-process.ts'
+import {
+  eventsOf,
+  type Federation,
+  type FederationOptions,
+  openFederation,
+  runFederation,
+} from './federation.ts'
+
+const JOB: FederationOptions = { clients: ['a', 'b', 'c'], rounds: 4 }
+const reference = runFederation(JOB)
+
+/** Waits until an event like this was seen. */
+async function seen(federation: Federation, matches: (event: RunEvent) => boolean): Promise<void> {
+  while (!federation.events.some(matches)) await sleep(2)
+}
+
+const completed = (round: number) => (event: RunEvent) =>
+  event.event === 'RoundCompleted' && event.round === round
+
+async function assertSame(federation: Federation): Promise<void> {
+  assert.equal(await federation.model(), (await reference).model)
+  const { problems, complete } = await verifyRecord(federation.store)
+  assert.deepEqual(problems, [])
+  assert.equal(complete, true)
+}
+
+describe('a coordinator that goes on', () => {
+  for (const round of [1, 2, 3]) {
+    test(`where the one before was stopped, after round ${round}`, async () => {
+      const federation = await openFederation(JOB)
+      try {
+        for (const client of JOB.clients) void federation.work(client)
+        const stop = new AbortController()
+        const first = federation.coordinate({ signal: stop.signal })
+        await seen(federation, completed(round))
+        stop.abort()
+        await assert.rejects(first, { code: 'Interrupted' })
+        await federation.coordinate()
+        const started = eventsOf(federation.events, 'RunStarted')
+        assert.equal(started.length, 2)
+        assert.equal(started[1]?.epoch, 2)
+        assert.ok(started[1]!.completed >= round)
+        await assertSame(federation)
+      } finally {
+        await federation.close()
+      }
+    })
+  }
+
+  test('in the middle of a round, without asking again those who had left their update', async () => {
+    const fits: string[] = []
+    const stopped = Promise.withResolvers<void>()
+    const federation = await openFederation({
+      ...JOB,
+      quadratic: (client) => ({
+        before: async (call, round) => {
+          if (call !== 'fit' || round !== 2) return
+          fits.push(client)
+          if (client === 'c') await stopped.promise
+        },
+      }),
+    })
+    try {
+      for (const client of JOB.clients) void federation.work(client)
+      const stop = new AbortController()
+      const first = federation.coordinate({ signal: stop.signal })
+      const admitted = () =>
+        eventsOf(federation.events, 'UpdateAdmitted').filter(({ round }) => round === 2).length === 2
+      while (!admitted()) await sleep(2)
+      stop.abort()
+      await assert.rejects(first, { code: 'Interrupted' })
+      const second = federation.coordinate()
+      await seen(federation, (event) => event.event === 'RunStarted' && event.epoch === 2)
+      stopped.resolve()
+      await second
+      assert.deepEqual(fits.sort(), ['a', 'b', 'c'], 'everybody trained round 2 once')
+      await assertSame(federation)
+    } finally {
+      await federation.close()
+    }
+  })
+
+  test('on a complete run says so at once, and asks nobody', async () => {
+    const { store, model } = await runFederation(JOB)
+    const federation = await openFederation({ ...JOB, store })
+    try {
+      const outcome = await federation.coordinate()
+      assert.equal(outcome.rounds, 4)
+      assert.deepEqual(
+        federation.events.map(({ event }) => event),
+        ['RunStarted', 'RunCompleted'],
+      )
+      assert.equal(await federation.model(), model)
+    } finally {
+      await federation.close()
+    }
+  })
+
+  test('refuses the record of another job', async () => {
+    const { store } = await runFederation({ ...JOB, rounds: 1 })
+    const federation = await openFederation({ ...JOB, store, fixed: { spec: { trainer: 'another' } } })
+    try {
+      await assert.rejects(federation.coordinate(), { code: 'OutputInUse' })
+    } finally {
+      await federation.close()
+    }
+  })
+
+  test('goes on where the rounds were raised before the last one was reached', async () => {
+    const federation = await openFederation({ ...JOB, rounds: 4 })
+    try {
+      for (const client of JOB.clients) void federation.work(client)
+      const stop = new AbortController()
+      const first = federation.coordinate({ signal: stop.signal })
+      await seen(federation, completed(2))
+      stop.abort()
+      await first.catch(() => {})
+      federation.live.rounds = 5
+      const outcome = await federation.coordinate()
+      assert.equal(outcome.rounds, 5)
+    } finally {
+      await federation.close()
+    }
+  })
+})
+
+describe('a newer coordinator', () => {
+  test('supersedes the older one, and the workers go on with it', async () => {
+    const federation = await openFederation(JOB)
+    try {
+      const workers = JOB.clients.map((client) => federation.work(client))
+      const first = federation.coordinate()
+      const superseded = assert.rejects(first, { code: 'Superseded' })
+      await seen(federation, completed(1))
+      await federation.coordinate()
+      await superseded
+      assert.deepEqual(await Promise.all(workers), Array(3).fill('the run is complete'))
+      await assertSame(federation)
+    } finally {
+      await federation.close()
+    }
+  })
+
+  test('is noticed by the older one in an attempt that waits, by what the workers say or in the store', async () => {
+    const late = Promise.withResolvers<void>()
+    const federation = await openFederation({
+      ...JOB,
+      pace: { holdSeconds: 0.3 },
+      quadratic: (client) => ({
+        before: (call, round) => (client === 'c' && call === 'fit' && round === 2 ? late.promise : undefined),
+      }),
+    })
+    try {
+      for (const client of JOB.clients) void federation.work(client)
+      const first = federation.coordinate()
+      const superseded = assert.rejects(first, { code: 'Superseded' })
+      await seen(federation, (event) => event.event === 'UpdateAdmitted' && event.round === 2)
+      const second = federation.coordinate()
+      await superseded
+      late.resolve()
+      await second
+      await assertSame(federation)
+    } finally {
+      late.resolve()
+      await federation.close()
+    }
+  })
+
+  test('that is only claimed by a worker is looked for in the store, and the coordinator stays', async () => {
+    const bus = createInProcessBus()
+    // Every request says that it heard of coordinator 9.
+    const boasting = {
+      ...bus,
+      request: (subject: string, body: Uint8Array, options: { timeoutMs: number }) => {
+        const message = JSON.parse(new TextDecoder().decode(body))
+        const said = 'epoch' in message ? { ...message, epoch: 9 } : message
+        return bus.request(subject, new TextEncoder().encode(JSON.stringify(said)), options)
+      },
+    }
+    const { outcome } = await runFederation({ ...JOB, bus, workerBus: boasting })
+    assert.equal(outcome?.rounds, 4)
+  })
+
+  for (const seed of [1, 2, 3]) {
+    test(`and the older one at work at the same time are safe (${seed})`, async () => {
+      const federation = await openFederation(JOB)
+      try {
+        for (const client of JOB.clients) void federation.work(client)
+        const runs = [federation.coordinate(), sleep(seed * 25).then(() => federation.coordinate())]
+        const ends = await Promise.allSettled(runs)
+        const codes = ends.map((end) => (end.status === 'fulfilled' ? 'Complete' : end.reason.code))
+        assert.ok(codes.includes('Complete'), codes.join())
+        for (const code of codes) assert.match(code, /Complete|Superseded/)
+        assert.notEqual(await federation.store.size(epochKey(2)), undefined)
+        assert.notEqual(await federation.store.size(resultKey(5)), undefined)
+        await assertSame(federation)
+      } finally {
+        await federation.close()
+      }
+    })
+  }
+})

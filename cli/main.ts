@@ -5,6 +5,7 @@ import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { FedsamError } from '#protocol/errors.ts'
 import { cliExitCode } from '#protocol/exit-codes.ts'
+import { tuneCollector } from '#transport/collector.ts'
 import { type Command, UsageError } from './commands/command.ts'
 
 /** A command's code is loaded when it runs: help and mistakes need no model, codec or client. */
@@ -71,5 +72,6 @@ function explain(error: unknown, command: Command): number {
 
 // An installed command is started through a link.
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  tuneCollector()
   process.exitCode = await main(process.argv.slice(2))
 }

@@ -2,6 +2,7 @@
 // to, says why it ended on one line, and turns the reason into its exit code.
 import { FedsamError } from '#protocol/errors.ts'
 import { POD_EXITS, podExitCode } from '#protocol/exit-codes.ts'
+import { tuneCollector } from './collector.ts'
 import type { Environment } from './environment.ts'
 
 /**
@@ -12,6 +13,7 @@ export async function runProgram(
   env: Environment,
   body: (signal: AbortSignal) => Promise<void>,
 ): Promise<never> {
+  tuneCollector()
   const stop = new AbortController()
   process.on('SIGTERM', () => stop.abort())
   process.on('SIGINT', () => stop.abort())

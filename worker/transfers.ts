@@ -75,7 +75,8 @@ export async function leaveOutcome(outcome: LocalOutcome, options: LeavingOption
   const size = file === undefined ? 0 : (await stat(file)).size
   // A small update is read once, a large one a second time, part by part.
   const bytes = file !== undefined && size <= SINGLE_UPLOAD_BYTES ? await readFile(file) : undefined
-  const digest = file === undefined ? null : bytes === undefined ? await digestFile(file) : digestPayload(bytes)
+  const digest =
+    file === undefined ? null : bytes === undefined ? await digestFile(file) : digestPayload(bytes)
   const body = encodeJson(receiptOf(outcome, options, digest && { upload, ...digest }))
   const receipt = writeOf(keys.receipt(client), body)
   const leaveReceipt = (granted?: Granted): Promise<unknown> =>

@@ -57,7 +57,8 @@ export async function admit(store: ObjectStore, request: AdmissionRequest): Prom
     const wrong = await wrongSize({ store, payload })
     if (wrong !== undefined) return wrong
     // A payload of one block is read and hashed once; a larger one by slices, its header before them.
-    const bytes = payload.blocks.length === 1 ? await readPayload(store, { payload }, [0, payload.size]) : undefined
+    const bytes =
+      payload.blocks.length === 1 ? await readPayload(store, { payload }, [0, payload.size]) : undefined
     const subject = { store, payload, bytes, list, layout }
     return (await wrongLayout(subject)) ?? checkBytes(subject, keepBytes)
   })
@@ -131,7 +132,10 @@ async function readTensors(store: ObjectStore, payload: PayloadRef): Promise<rea
 }
 
 /** Every byte: digests of blocks and whole, finite values. */
-async function checkBytes({ store, payload, bytes: all, layout }: Subject, keep: boolean): Promise<Admission> {
+async function checkBytes(
+  { store, payload, bytes: all, layout }: Subject,
+  keep: boolean,
+): Promise<Admission> {
   const slices = slicesOf(layout, SLICE_BYTES)
   const whole = all === undefined ? createHash('sha256').update(layout.header) : undefined
   const copy = keep && all === undefined ? new Uint8Array(layout.size) : undefined

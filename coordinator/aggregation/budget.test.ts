@@ -24,10 +24,7 @@ test('the choice fits, and the next larger one would not', () => {
       const slice = sliceBytes(given, memoryBytes)
       assert.ok(memoryOf(given, slice) <= memoryBytes)
       const larger = 2 * slice
-      assert.ok(
-        slice === BLOCK_BYTES || memoryOf(given, larger) > memoryBytes,
-        `${slice} of ${memoryBytes}`,
-      )
+      assert.ok(slice === BLOCK_BYTES || memoryOf(given, larger) > memoryBytes, `${slice} of ${memoryBytes}`)
     }
   }
 })

@@ -85,7 +85,9 @@ function decideNow({ clock, presence }: RunContext, open: OpenAttempt, times: Ti
   return decideClosing({
     cohort: cohort.map(open.standing),
     // Nobody waits for the evaluation of a client that went away.
-    evaluators: others.map((client) => (presence.isPresent(client) ? open.standing(client) : 'Settled')),
+    evaluators: others.map((client) =>
+      presence.isLost(client, times.opened) ? 'Settled' : open.standing(client),
+    ),
     // No evaluation is no reason to do it again.
     quorum: kind === 'Evaluate' ? 0 : quorum,
     deadlineSeconds,

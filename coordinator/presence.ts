@@ -17,6 +17,8 @@ export interface Presence {
   last(client: string): Heard | undefined
   /** Heard within the silence limit. */
   isPresent(client: string): boolean
+  /** Unheard for the silence limit since that moment: a coordinator that has just begun knows nobody, and nobody is lost. */
+  isLost(client: string, since: number): boolean
 }
 
 export function openPresence(clock: Clock, silenceSeconds: number): Presence {
@@ -34,5 +36,9 @@ export function openPresence(clock: Clock, silenceSeconds: number): Presence {
     },
     last: (client) => heard.get(client),
     isPresent,
+    isLost(client, since) {
+      const at = Math.max(since, heard.get(client)?.at ?? since)
+      return clock.now() - at > silenceSeconds
+    },
   }
 }

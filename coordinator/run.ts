@@ -105,15 +105,20 @@ async function runToOutput(context: RunContext): Promise<RunOutcome> {
   return { rounds, model, evaluation }
 }
 
-/** Waits until every client that is there has said goodbye too, at most farewellSeconds. */
+/**
+ * Waits until every client that is there has said goodbye too, at most farewellSeconds. Clients of a coordinator before this
+ * one may still wait for its answer, and be heard only then.
+ */
 async function sayGoodbye(context: RunContext, reason: string): Promise<void> {
-  const { floor, bell, clock, pace, presence, live, signal } = context
+  const { book, floor, bell, clock, pace, presence, live, signal } = context
   floor.finished = reason
   bell.ring()
   const until = clock.now() + pace.farewellSeconds
+  const mayBeThere = (name: string): boolean =>
+    presence.isPresent(name) || (book.epoch > 1 && presence.last(name) === undefined)
   for (;;) {
     const rung = bell.rung()
-    const staying = live().members.filter(({ name }) => presence.isPresent(name) && !floor.left.has(name))
+    const staying = live().members.filter(({ name }) => mayBeThere(name) && !floor.left.has(name))
     const left = until - clock.now()
     if (staying.length === 0 || left <= 0 || signal.aborted) return
     await waitForChange(context, rung, left)

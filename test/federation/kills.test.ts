@@ -68,7 +68,7 @@ async function supervised(program: string, orders: Orders): Promise<number> {
 
 /** One whole run with a kill in it; resolves to the writes that the victim was about to make. */
 async function runWith({ victim, kill }: Kill): Promise<string[]> {
-  console.error('run', runs, victim, JSON.stringify(kill)); const own = join(folder, `run-${runs}`)
+  const own = join(folder, `run-${runs}`)
   const uid = `kill-${runs}`
   runs += 1
   const store = await openFilesystemStore({ folder: own, durable: false })

@@ -1,0 +1,174 @@
+// The complete set of children that a FederatedJob should have, rendered whole. What of it is written, and what is left alone
+// because it is there already or belongs to somebody else, is decided in writes.ts.
+import { POD_EXITS } from '#protocol/exit-codes.ts'
+import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
+import { coordinatorName, workerName } from '#protocol/names.ts'
+import { CONTAINER_SECURITY, childMetadata, JOB_LABEL, POD_SECURITY, podLabels, type Role, ROLE_LABEL } from './labels.ts'
+import type { Json, KubernetesObject, Settings, StoredJob } from './objects.ts'
+import { overlay } from './overlay.ts'
+import { natsParts, s3Parts } from './settings.ts'
+import { workerTemplate } from './worker-pod.ts'
+
+const QUEUE_LABEL = 'kueue.x-k8s.io/queue-name'
+
+/** Exits that another try may cure: how often one is tried, per partition and for the coordinator. */
+const WORKER_RETRIES = 6
+const COORDINATOR_RETRIES = 1000
+
+/** All children of a running job; `suspend` stops the pods, nothing else. */
+export function renderChildren(
+  job: StoredJob,
+  spec: CompleteFederatedJobSpec,
+  settings: Settings,
+  suspend: boolean,
+): KubernetesObject[] {
+  const own = spec.partitions.filter(({ external }) => !external)
+  const account = (name: string, role: Role, partition?: string): KubernetesObject => ({
+    apiVersion: 'v1',
+    kind: 'ServiceAccount',
+    metadata: childMetadata(job, name, podLabels(job.metadata.name, role, partition)),
+    automountServiceAccountToken: false,
+  })
+  const name = coordinatorName(job.metadata.name)
+  return [
+    ...(spec.coordinator.serviceAccountName ? [] : [account(name, 'coordinator')]),
+    ...coordinatorAccess(job, spec),
+    networkPolicy(job, 'coordinator'),
+    networkPolicy(job, 'worker'),
+    coordinatorJob(job, spec, settings, suspend),
+    ...own.flatMap((partition) => {
+      const worker = workerName(job.metadata.name, partition.name)
+      return [
+        ...(partition.serviceAccountName ? [] : [account(worker, 'worker', partition.name)]),
+        batchJob(job, worker, podLabels(job.metadata.name, 'worker', partition.name), {
+          backoffLimit: WORKER_RETRIES,
+          // Two workers of one partition would contend for its device: the next begins when the last is gone.
+          podReplacementPolicy: 'Failed',
+          podFailurePolicy: podFailurePolicy(),
+          suspend,
+          template: workerTemplate(job, spec, partition, settings),
+        }),
+      ]
+    }),
+  ]
+}
+
+/** A Job's policy by the table of exit codes; an eviction is never counted. */
+export function podFailurePolicy(): Json {
+  const exits = Object.values(POD_EXITS)
+  const codes = (action: string): number[] => exits.filter((exit) => exit.action === action).map(({ code }) => code)
+  const rule = (action: 'Ignore' | 'FailJob'): Json => ({
+    action,
+    onExitCodes: { containerName: 'trainer', operator: 'In', values: codes(action).sort((a, b) => a - b) },
+  })
+  const disrupted = { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] }
+  return { rules: [disrupted, rule('Ignore'), rule('FailJob')] }
+}
+
+function batchJob(
+  job: StoredJob,
+  name: string,
+  labels: Readonly<Record<string, string>>,
+  spec: Json,
+): KubernetesObject {
+  const queue = job.metadata.labels?.[QUEUE_LABEL]
+  const queued = queue === undefined ? labels : { ...labels, [QUEUE_LABEL]: queue }
+  const metadata = childMetadata(job, name, queued)
+  // A queue decides when its Jobs begin: they are born suspended.
+  const suspend = queue === undefined ? spec.suspend : true
+  return { apiVersion: 'batch/v1', kind: 'Job', metadata, spec: { ...spec, suspend } }
+}
+
+function coordinatorJob(
+  job: StoredJob,
+  spec: CompleteFederatedJobSpec,
+  settings: Settings,
+  suspend: boolean,
+): KubernetesObject {
+  const { name, namespace, uid } = job.metadata
+  const labels = podLabels(name, 'coordinator')
+  const [nats, s3] = [natsParts(spec), s3Parts(spec, job)]
+  const { coordinator } = spec
+  const container = {
+    name: 'coordinator',
+    image: settings.images.coordinator,
+    imagePullPolicy: settings.pullPolicy,
+    args: ['coordinator'],
+    env: [
+      { name: 'FEDSAM_JOB_NAMESPACE', value: namespace },
+      { name: 'FEDSAM_JOB_NAME', value: name },
+      { name: 'FEDSAM_JOB_UID', value: uid },
+      ...nats.env,
+      ...s3.env,
+    ],
+    envFrom: s3.envFrom,
+    resources: coordinator.resources,
+    securityContext: CONTAINER_SECURITY,
+    volumeMounts: [{ name: 'tmp', mountPath: '/tmp' }, ...nats.mounts, ...s3.mounts],
+    terminationMessagePolicy: 'FallbackToLogsOnError',
+  }
+  const template = {
+    metadata: { labels },
+    spec: {
+      restartPolicy: 'Never',
+      serviceAccountName: coordinator.serviceAccountName || coordinatorName(name),
+      automountServiceAccountToken: true,
+      terminationGracePeriodSeconds: 30,
+      securityContext: POD_SECURITY,
+      nodeSelector: coordinator.nodeSelector,
+      tolerations: coordinator.tolerations,
+      containers: [container],
+      volumes: [{ name: 'tmp', emptyDir: {} }, ...nats.volumes, ...s3.volumes],
+    },
+  }
+  return batchJob(job, coordinatorName(name), labels, {
+    backoffLimit: COORDINATOR_RETRIES,
+    // Two coordinators are safe by the record; none is not.
+    podReplacementPolicy: 'TerminatingOrFailed',
+    suspend,
+    template: overlay(template, coordinator.template),
+  })
+}
+
+/** Its own FederatedJob, and of that the status alone to write. */
+function coordinatorAccess(job: StoredJob, spec: CompleteFederatedJobSpec): KubernetesObject[] {
+  const name = coordinatorName(job.metadata.name)
+  const metadata = childMetadata(job, name, podLabels(job.metadata.name, 'coordinator'))
+  const apiVersion = 'rbac.authorization.k8s.io/v1'
+  const rule = (resource: string, verbs: string[]): Json => ({
+    apiGroups: ['fedsam.dev'],
+    resources: [resource],
+    resourceNames: [job.metadata.name],
+    verbs,
+  })
+  const account = spec.coordinator.serviceAccountName || name
+  return [
+    {
+      apiVersion,
+      kind: 'Role',
+      metadata,
+      rules: [rule('federatedjobs', ['get', 'list', 'watch']), rule('federatedjobs/status', ['patch'])],
+    },
+    {
+      apiVersion,
+      kind: 'RoleBinding',
+      metadata,
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name },
+      subjects: [{ kind: 'ServiceAccount', name: account, namespace: job.metadata.namespace }],
+    },
+  ]
+}
+
+/** No pod is reached from outside. Egress stays open to ports of storage and messaging by the chart's own policy. */
+function networkPolicy(job: StoredJob, role: Role): KubernetesObject {
+  const { name } = job.metadata
+  return {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: childMetadata(job, role === 'worker' ? `${name}-workers` : coordinatorName(name), podLabels(name, role)),
+    spec: {
+      podSelector: { matchLabels: { [JOB_LABEL]: name, [ROLE_LABEL]: role } },
+      policyTypes: ['Ingress'],
+    },
+  }
+}

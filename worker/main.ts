@@ -11,6 +11,9 @@ import { type ChildTrainerOptions, childTrainer } from './trainer/child.ts'
 /** What FEDSAM_TRAINER holds: the program that trains. */
 export type TrainerProgram = Pick<ChildTrainerOptions, 'command' | 'env' | 'cwd'>
 
+/** Well above the time that a coordinator holds a request open. */
+const ANSWER_SECONDS = 30
+
 await runProgram(process.env, async (signal) => {
   const names = [
     'FEDSAM_CLIENT',
@@ -40,7 +43,7 @@ await runProgram(process.env, async (signal) => {
       }),
       clock,
       folder: variables.FEDSAM_SCRATCH,
-      answerSeconds: 30,
+      answerSeconds: Number(process.env.FEDSAM_ANSWER_SECONDS ?? ANSWER_SECONDS),
       silenceSeconds: 600,
       log,
       signal,

@@ -16,7 +16,9 @@ const COORDINATOR = fileURLToPath(new URL('../../coordinator/main.ts', import.me
 const WORKER = fileURLToPath(new URL('../../worker/main.ts', import.meta.url))
 const BUCKET = 'fedsam'
 /** Seconds; on one machine people want to see progress, and nothing is far away. */
-const PACE = { holdSeconds: 2, farewellSeconds: 10 }
+const PACE = { holdSeconds: 1, farewellSeconds: 10 }
+/** A request to a coordinator that was killed is asked again after so long. */
+const ANSWER_SECONDS = 4
 
 /** Where the record of a run in processes lies, below its output. */
 export function processRecord(output: string): string {
@@ -92,6 +94,7 @@ async function superviseWorkers(
       FEDSAM_SUBJECTS: subjectPrefix(job.namespace, job.uid),
       FEDSAM_SCRATCH: scratch,
       FEDSAM_TRAINER: JSON.stringify(trainerCommand(run, name, scratch)),
+      FEDSAM_ANSWER_SECONDS: String(ANSWER_SECONDS),
       FEDSAM_NO_PROGRESS_SECONDS: String(job.spec.round.noProgressSeconds),
     }
     await supervise({ name, command: [process.execPath, WORKER], env, onLine: log, log, signal }).catch(

@@ -3,7 +3,15 @@
 import { POD_EXITS } from '#protocol/exit-codes.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { coordinatorName, workerName } from '#protocol/names.ts'
-import { CONTAINER_SECURITY, childMetadata, JOB_LABEL, POD_SECURITY, podLabels, type Role, ROLE_LABEL } from './labels.ts'
+import {
+  CONTAINER_SECURITY,
+  childMetadata,
+  JOB_LABEL,
+  POD_SECURITY,
+  podLabels,
+  ROLE_LABEL,
+  type Role,
+} from './labels.ts'
 import type { Json, KubernetesObject, Settings, StoredJob } from './objects.ts'
 import { overlay } from './overlay.ts'
 import { natsParts, s3Parts } from './settings.ts'
@@ -56,7 +64,8 @@ export function renderChildren(
 /** A Job's policy by the table of exit codes; an eviction is never counted. */
 export function podFailurePolicy(): Json {
   const exits = Object.values(POD_EXITS)
-  const codes = (action: string): number[] => exits.filter((exit) => exit.action === action).map(({ code }) => code)
+  const codes = (action: string): number[] =>
+    exits.filter((exit) => exit.action === action).map(({ code }) => code)
   const rule = (action: 'Ignore' | 'FailJob'): Json => ({
     action,
     onExitCodes: { containerName: 'trainer', operator: 'In', values: codes(action).sort((a, b) => a - b) },
@@ -165,7 +174,11 @@ function networkPolicy(job: StoredJob, role: Role): KubernetesObject {
   return {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',
-    metadata: childMetadata(job, role === 'worker' ? `${name}-workers` : coordinatorName(name), podLabels(name, role)),
+    metadata: childMetadata(
+      job,
+      role === 'worker' ? `${name}-workers` : coordinatorName(name),
+      podLabels(name, role),
+    ),
     spec: {
       podSelector: { matchLabels: { [JOB_LABEL]: name, [ROLE_LABEL]: role } },
       policyTypes: ['Ingress'],

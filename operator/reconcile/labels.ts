@@ -20,7 +20,11 @@ export function podLabels(job: string, role: Role, partition?: string): Record<s
 }
 
 /** Metadata of a child. */
-export function childMetadata(job: StoredJob, name: string, labels: Readonly<Record<string, string>>): Metadata {
+export function childMetadata(
+  job: StoredJob,
+  name: string,
+  labels: Readonly<Record<string, string>>,
+): Metadata {
   return {
     name,
     namespace: job.metadata.namespace,
@@ -40,7 +44,9 @@ export function childMetadata(job: StoredJob, name: string, labels: Readonly<Rec
 
 /** Whether this very FederatedJob, not an earlier one of its name, controls the object. */
 export function isOwned(job: StoredJob, metadata: Metadata): boolean {
-  return (metadata.ownerReferences ?? []).some(({ uid, controller }) => controller && uid === job.metadata.uid)
+  return (metadata.ownerReferences ?? []).some(
+    ({ uid, controller }) => controller && uid === job.metadata.uid,
+  )
 }
 
 /** Pod Security "restricted". */

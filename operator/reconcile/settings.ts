@@ -1,6 +1,7 @@
 // Where a pod finds its store and its bus: environment, volumes and mounts from spec.storage and spec.messaging. Secrets are
 // mounted by name; the operator reads none.
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
+import { runPrefix } from '#protocol/names.ts'
 import type { Json, StoredJob } from './objects.ts'
 
 interface Parts {
@@ -11,7 +12,11 @@ interface Parts {
 
 /** NATS for either role: the URL, a credentials file nats.creds, TLS files. */
 export function natsParts(spec: CompleteFederatedJobSpec): Parts {
-  const nats = spec.messaging?.nats ?? { url: 'nats://nats:4222', credentialsSecretName: '', tlsSecretName: '' }
+  const nats = spec.messaging?.nats ?? {
+    url: 'nats://nats:4222',
+    credentialsSecretName: '',
+    tlsSecretName: '',
+  }
   const credentials = secret('nats-credentials', nats.credentialsSecretName, {
     FEDSAM_NATS_CREDS: 'nats.creds',
   })
@@ -35,7 +40,10 @@ function secret(name: string, secretName: string, files: Readonly<Record<string,
 }
 
 /** S3 for the coordinator: settings of the bucket; the Secret's keys are the AWS SDK's own variables. */
-export function s3Parts(spec: CompleteFederatedJobSpec, job: StoredJob): Parts & { readonly envFrom: Json[] } {
+export function s3Parts(
+  spec: CompleteFederatedJobSpec,
+  job: StoredJob,
+): Parts & { readonly envFrom: Json[] } {
   const s3 = spec.storage?.s3
   if (!s3) return { env: [], envFrom: [], volumes: [], mounts: [] }
   const { namespace, name, uid } = job.metadata

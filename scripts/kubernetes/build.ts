@@ -36,10 +36,15 @@ export async function ensureKubernetes(options: BuildOptions = {}): Promise<Kube
   const run: Run = { folder, log: options.log ?? (() => {}), env }
   const missing: string[] = []
   for (const program of PROGRAMS) if (!(await isThere(join(folder, program)))) missing.push(program)
-  if (missing.length > 0) await guarded('Kubernetes', 'see that Go and its module proxy work', build(run, missing))
+  if (missing.length > 0)
+    await guarded('Kubernetes', 'see that Go and its module proxy work', build(run, missing))
   const etcd = join(folder, 'etcd')
   if (!(await isThere(etcd)))
-    await guarded('etcd', 'on Debian run apt-get update, or put an etcd into the cache folder', unpackEtcd(run))
+    await guarded(
+      'etcd',
+      'on Debian run apt-get update, or put an etcd into the cache folder',
+      unpackEtcd(run),
+    )
   const [apiserver, controllerManager, kubectl] = PROGRAMS.map((program) => join(folder, program))
   return { apiserver: apiserver!, controllerManager: controllerManager!, kubectl: kubectl!, etcd }
 }
@@ -98,7 +103,9 @@ async function build(run: Run, programs: readonly string[]): Promise<void> {
 async function buildOne(run: Run, work: string, program: string): Promise<void> {
   const [major, minor] = KUBERNETES_VERSION.split('.')
   const values = { gitVersion: `v${KUBERNETES_VERSION}`, gitMajor: major, gitMinor: minor }
-  const set = Object.entries(values).map(([name, value]) => `-X k8s.io/component-base/version.${name}=${value}`)
+  const set = Object.entries(values).map(
+    ([name, value]) => `-X k8s.io/component-base/version.${name}=${value}`,
+  )
   const flags = ['-trimpath', '-p', '2', '-ldflags', `-s -w ${set.join(' ')}`]
   const out = join(work, program)
   await output(run, work, ['go', 'build', ...flags, '-o', out, `k8s.io/kubernetes/cmd/${program}`])
@@ -140,6 +147,7 @@ async function output(run: Run, cwd: string, command: readonly string[]): Promis
     child.once('error', reject)
     child.once('close', resolve)
   })
-  if (status !== 0) throw new Error(`${command.slice(0, 3).join(' ')} ended with ${status}: ${tail.join('; ')}`)
+  if (status !== 0)
+    throw new Error(`${command.slice(0, 3).join(' ')} ended with ${status}: ${tail.join('; ')}`)
   return text
 }

@@ -12,7 +12,7 @@ import { verifyRecord } from '#coordinator/verify.ts'
 import { type NatsServer, startNats } from '#scripts/servers.ts'
 import { openFilesystemStore } from '#transport/filesystem.ts'
 import { connectNats } from '#transport/nats.ts'
-import type { MessageBus } from '#transport/ports.ts'
+import type { MessageBus, ObjectStore } from '#transport/ports.ts'
 import { openFederation, runFederation } from './federation.ts'
 import { ANSWER_SECONDS, CLIENTS, fixedSettings, type Orders, PACE, ROUNDS, SIZE } from './kills/job.ts'
 
@@ -30,7 +30,7 @@ interface Kill {
 let folder: string
 let nats: NatsServer
 let bus: MessageBus
-let reference: string
+let reference: { readonly model: string; readonly metrics: string }
 let runs = 0
 
 before(async () => {
@@ -38,9 +38,14 @@ before(async () => {
   nats = await startNats({ folder: join(folder, 'nats') })
   bus = await connectNats({ url: nats.url })
   const fixed = { minFitClients: 3, minAvailableClients: 3 }
-  reference = (
-    await runFederation({ clients: CLIENTS, rounds: ROUNDS, size: SIZE, fixed, round: { quorum: 3 } })
-  ).model
+  const { model, store } = await runFederation({
+    clients: CLIENTS,
+    rounds: ROUNDS,
+    size: SIZE,
+    fixed,
+    round: { quorum: 3 },
+  })
+  reference = { model, metrics: await metricsOf(store) }
 })
 
 after(async () => {
@@ -48,6 +53,11 @@ after(async () => {
   await nats.stop()
   await rm(folder, { recursive: true, force: true })
 })
+
+/** Training metrics and evaluations of all rounds, as the output says. */
+async function metricsOf(store: ObjectStore): Promise<string> {
+  return new TextDecoder().decode((await store.get('output/metrics.json'))!)
+}
 
 /** A process that obeys, started again without the order to die until it ends well. Resolves to how often it was killed. */
 async function supervised(program: string, orders: Orders): Promise<number> {
@@ -101,7 +111,8 @@ async function runWith({ victim, kill }: Kill): Promise<string[]> {
     await Promise.all([killed, coordinated])
     assert.equal(await killed, kill === null ? 0 : 1, `${victim} was killed as ordered`)
     for (const end of await Promise.all(workers)) assert.equal(end, 'the run is complete')
-    assert.equal(await federation.model(), reference, 'the same model bytes')
+    assert.equal(await federation.model(), reference.model, 'the same model bytes')
+    assert.equal(await metricsOf(store), reference.metrics, 'the same evaluations')
     const { problems, complete, results } = await verifyRecord(store)
     assert.deepEqual(problems, [])
     assert.deepEqual({ complete, results }, { complete: true, results: ROUNDS + 2 })

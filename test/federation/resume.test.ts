@@ -90,7 +90,7 @@ describe('a coordinator that goes on', () => {
 
   test('on a complete run says so at once, and asks nobody', async () => {
     const { store, model } = await runFederation(JOB)
-    const federation = await openFederation({ ...JOB, store })
+    const federation = await openFederation({ ...JOB, store, pace: { farewellSeconds: 0.1 } })
     try {
       const outcome = await federation.coordinate()
       assert.equal(outcome.rounds, 4)

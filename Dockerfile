@@ -1,0 +1,86 @@
+# The images of FedSAM, one target each: operator, coordinator, worker, worker-gpu.
+#   buildah bud --target operator --build-arg BASE_IMAGE=... -t fedsam-operator .
+# BASE_IMAGE is any Debian 12 or newer. Nothing compiles in a final image; programs run as uid 65532 and write only to /tmp.
+ARG BASE_IMAGE=docker.io/library/debian:bookworm-slim
+
+FROM ${BASE_IMAGE} AS packages
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates npm && rm -rf /var/lib/apt/lists/*
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+# --ignore-scripts: Node itself comes as a locked package, and no package may run code at installation.
+RUN npm ci --ignore-scripts --omit=dev && \
+    mkdir -p /node/bin && cp node_modules/node-linux-*/bin/node /node/bin/node && rm -rf node_modules/node-linux-*
+# What control programs do not use: TensorFlow.js and pictures.
+FROM packages AS control-packages
+RUN rm -rf node_modules/@tensorflow node_modules/sharp node_modules/@img
+
+FROM ${BASE_IMAGE} AS runtime
+COPY --from=packages /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=packages /node/bin/node /usr/local/bin/node
+WORKDIR /app
+ENV NODE_ENV=production NODE_COMPILE_CACHE=/app/.compile-cache HOME=/tmp
+LABEL org.opencontainers.image.licenses=Apache-2.0 \
+      org.opencontainers.image.title=fedsam
+COPY package.json LICENSE ./
+COPY protocol protocol
+COPY transport transport
+
+FROM runtime AS control
+COPY --from=control-packages /app/node_modules node_modules
+
+FROM control AS operator
+LABEL org.opencontainers.image.description="FedSAM operator: FederatedJobs to Kubernetes objects"
+COPY operator operator
+# A start without its environment loads, and so compiles, every module; that it then ends with an error is expected.
+RUN node operator/main.ts > /dev/null 2>&1; test -d "$NODE_COMPILE_CACHE"
+USER 65532:65532
+ENTRYPOINT ["node", "operator/main.ts"]
+
+FROM control AS coordinator
+LABEL org.opencontainers.image.description="FedSAM coordinator: the rounds of one job"
+COPY coordinator coordinator
+RUN node coordinator/main.ts > /dev/null 2>&1; test -d "$NODE_COMPILE_CACHE"
+USER 65532:65532
+ENTRYPOINT ["node", "coordinator/main.ts"]
+
+# The addon is compiled against the pinned CPU wheel, whose libraries are kept; the GPU wheel of the same version has the same API.
+FROM packages AS tensorflow
+RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-pip g++ binutils && \
+    rm -rf /var/lib/apt/lists/*
+ENV PATH=/node/bin:$PATH XDG_CACHE_HOME=/tensorflow
+RUN npm ci --ignore-scripts && rm -rf node_modules/node-linux-*
+COPY protocol protocol
+COPY scripts/tensorflow scripts/tensorflow
+RUN node scripts/tensorflow/build.ts && npm prune --omit=dev --ignore-scripts && rm -rf node_modules/node-linux-*
+# A link into the cache becomes what it points at: the image has no cache.
+RUN cd node_modules/@tensorflow/tfjs-node-gpu && \
+    for part in deps lib/napi-v8/tfjs_binding.node; do \
+      cp -r "$(readlink -f "$part")" /tmp/part && rm "$part" && mv /tmp/part "$part"; \
+    done
+
+FROM runtime AS worker-base
+COPY worker worker
+ENV TF_CPP_MIN_LOG_LEVEL=2
+
+FROM worker-base AS worker
+LABEL org.opencontainers.image.description="FedSAM worker: one partition's training, on a CPU"
+COPY --from=tensorflow /app/node_modules node_modules
+RUN node worker/main.ts > /dev/null 2>&1; test -d "$NODE_COMPILE_CACHE"
+USER 65532:65532
+ENTRYPOINT ["node", "worker/main.ts"]
+
+# TensorFlow's GPU libraries with the CUDA libraries that its wheel names; the driver comes from the node.
+FROM tensorflow AS tensorflow-gpu
+RUN python3 -m pip install --no-cache-dir --only-binary=:all: --target /gpu 'tensorflow[and-cuda]==2.18.1' && \
+    cd node_modules/@tensorflow/tfjs-node-gpu/deps/lib && \
+    cp /gpu/tensorflow/libtensorflow_cc.so.2 /gpu/tensorflow/libtensorflow_framework.so.2 . && \
+    mkdir /cuda && cp -P /gpu/nvidia/*/lib/*.so* /cuda/
+
+FROM worker-base AS worker-gpu
+LABEL org.opencontainers.image.description="FedSAM worker: one partition's training, on an NVIDIA GPU"
+COPY --from=tensorflow-gpu /app/node_modules node_modules
+COPY --from=tensorflow-gpu /cuda /usr/local/cuda/lib
+ENV LD_LIBRARY_PATH=/usr/local/cuda/lib NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
+RUN node worker/main.ts > /dev/null 2>&1; test -d "$NODE_COMPILE_CACHE"
+USER 65532:65532
+ENTRYPOINT ["node", "worker/main.ts"]

@@ -1,0 +1,53 @@
+{{- define "fedsam.fullname" -}}
+{{- if contains "fedsam" .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}{{ else }}{{ printf "%s-fedsam" .Release.Name | trunc 50 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{- define "fedsam.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}{{ .Values.serviceAccount.name | default (include "fedsam.fullname" .) }}{{ else }}{{ required "serviceAccount.name is needed where serviceAccount.create is false" .Values.serviceAccount.name }}{{ end }}
+{{- end }}
+
+{{- define "fedsam.selector" -}}
+app.kubernetes.io/name: fedsam
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: operator
+{{- end }}
+
+{{- define "fedsam.labels" -}}
+{{ include "fedsam.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{/* The full name of one image: (list $ .Values.images.NAME). A digest wins over the tag. */}}
+{{- define "fedsam.image" -}}
+{{- $root := index . 0 }}{{ $image := index . 1 -}}
+{{- with $root.Values.images.registry }}{{ . | trimSuffix "/" }}/{{ end }}{{ $image.repository }}
+{{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag | default $root.Chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{/* What the restricted Pod Security level asks of a container. */}}
+{{- define "fedsam.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end }}
+
+{{- define "fedsam.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{/* What the operator does with FederatedJobs and their children; it grants coordinators no more than it has itself. */}}
+{{- define "fedsam.rules" -}}
+- {apiGroups: [fedsam.dev], resources: [federatedjobs], verbs: [get, list, watch, delete]}
+- {apiGroups: [fedsam.dev], resources: [federatedjobs/status], verbs: [get, patch]}
+- {apiGroups: [batch], resources: [jobs], verbs: [get, list, watch, create, patch, delete]}
+- {apiGroups: [""], resources: [pods], verbs: [get, list, watch]}
+- {apiGroups: [""], resources: [serviceaccounts, configmaps], verbs: [get, list, watch, create, patch, delete]}
+- {apiGroups: [rbac.authorization.k8s.io], resources: [roles, rolebindings], verbs: [get, list, watch, create, patch, delete]}
+- {apiGroups: [networking.k8s.io], resources: [networkpolicies], verbs: [get, list, watch, create, patch, delete]}
+- {apiGroups: ["", events.k8s.io], resources: [events], verbs: [get, list, watch, create, patch]}
+{{- end }}

@@ -1,0 +1,150 @@
+// What a job does now, decided from what is observed: ordered checks, the first that applies. Pure.
+import type { FailureReason, JobState, WaitingReason } from '#protocol/conditions.ts'
+import { POD_EXITS } from '#protocol/exit-codes.ts'
+import type { CompleteFederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
+import { coordinatorName } from '#protocol/names.ts'
+import { isOwned, ROLE_LABEL } from './labels.ts'
+import type { KubernetesObject, Observed } from './objects.ts'
+import { exitCodes, jobFailure } from './pod-problems.ts'
+
+/** A state, with its reason where it has several. */
+export interface Verdict {
+  readonly state: JobState
+  readonly waitingFor?: WaitingReason
+  readonly failure?: FailureReason
+  readonly message?: string
+  /** When, in milliseconds since 1970, a deadline will change it. */
+  readonly until?: number
+}
+
+const FAILURES: readonly string[] = [
+  'BadConfiguration',
+  'BadData',
+  'BadCheckpoint',
+  'StorageUnsuitable',
+  'RecordDamaged',
+  'TooManyFailedRounds',
+] satisfies FailureReason[]
+const WAITS: readonly string[] = [
+  'NotEnoughClients',
+  'CheckpointUnavailable',
+  'StorageUnreachable',
+  'StorageMissing',
+  'MessagingUnreachable',
+] satisfies WaitingReason[]
+
+/** What the coordinator says of this very job; an earlier job of the same name says nothing. */
+export function trainingOf({ job }: Observed): TrainingStatus | undefined {
+  const training = job.status?.training
+  return training?.uid === job.metadata.uid ? training : undefined
+}
+
+/** Complete or Failed once, complete or failed for ever. */
+export function terminalState({ job }: Observed): 'Complete' | 'Failed' | undefined {
+  const over = (job.status?.conditions ?? []).find(
+    ({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True',
+  )
+  return over?.type as 'Complete' | 'Failed' | undefined
+}
+
+/** The state of a job that was not over. `conflicts` are objects of somebody else under a child's name. */
+export function decideState(
+  observed: Observed,
+  spec: CompleteFederatedJobSpec,
+  conflicts: readonly KubernetesObject[],
+): Verdict {
+  const training = trainingOf(observed)
+  const message = training?.message ?? ''
+  if (training?.state === 'Complete') return { state: 'Complete', message }
+  if (training?.state === 'Failed') {
+    const known = FAILURES.includes(training.reason ?? '')
+    return {
+      state: 'Failed',
+      failure: known ? (training.reason as FailureReason) : 'CoordinatorFailed',
+      message,
+    }
+  }
+  const failed = coordinatorFailure(observed)
+  if (failed) return failed
+  if (spec.suspend) return { state: 'Suspended' }
+  const deadline = nearestDeadline(observed, spec, training)
+  if (deadline && deadline.at <= observed.now)
+    return { state: 'Failed', failure: deadline.reason, message: deadline.message }
+  return { ...runningState(training, conflicts), ...(deadline ? { until: deadline.at } : {}) }
+}
+
+function runningState(training: TrainingStatus | undefined, conflicts: readonly KubernetesObject[]): Verdict {
+  if (conflicts.length > 0) {
+    const names = conflicts.map(({ kind, metadata }) => `${kind} ${metadata.name}`).join(', ')
+    const message = `${names} belongs to somebody else; delete or rename it, or give the job another name.`
+    return { state: 'Waiting', waitingFor: 'ChildConflict', message }
+  }
+  const message = training?.message ?? ''
+  switch (training?.state) {
+    case 'Training':
+    case 'Finishing':
+      return { state: 'Training', message }
+    case 'QuorumLost':
+      return { state: 'QuorumLost', message }
+    default: {
+      const known = WAITS.includes(training?.reason ?? '')
+      return {
+        state: 'Waiting',
+        waitingFor: known ? (training?.reason as WaitingReason) : 'Starting',
+        message,
+      }
+    }
+  }
+}
+
+/** The coordinator's Job gave up, or its program says that trying again changes nothing. */
+function coordinatorFailure({ job, children, pods }: Observed): Verdict | undefined {
+  const name = coordinatorName(job.metadata.name)
+  const own = children.find(
+    ({ kind, metadata }) => kind === 'Job' && metadata.name === name && isOwned(job, metadata),
+  )
+  const message = own && jobFailure(own)
+  if (message) return { state: 'Failed', failure: 'CoordinatorFailed', message: `The coordinator ${message}` }
+  const hopeless = pods.some(
+    (pod) =>
+      pod.metadata.labels?.[ROLE_LABEL] === 'coordinator' &&
+      exitCodes(pod).includes(POD_EXITS.BadConfiguration.code),
+  )
+  const text = 'The coordinator found the job, or what it names, to be wrong; its log says what.'
+  return hopeless ? { state: 'Failed', failure: 'BadConfiguration', message: text } : undefined
+}
+
+interface Deadline {
+  readonly at: number
+  readonly reason: FailureReason
+  readonly message: string
+}
+
+/** Deadlines run from the start, or from the last resume: suspended times do not count. */
+function nearestDeadline(
+  { job, now }: Observed,
+  spec: CompleteFederatedJobSpec,
+  training: TrainingStatus | undefined,
+): Deadline | undefined {
+  const begun = since(job.status?.startTime, now)
+  const suspended = job.status?.conditions?.find(({ type }) => type === 'Suspended')
+  // Still True: this pass resumes it, and the clock begins now.
+  const resumed = suspended?.status === 'True' ? now : since(suspended?.lastTransitionTime, begun)
+  const from = Math.max(begun, resumed)
+  const started = training !== undefined && (training.round > 0 || training.state === 'Training')
+  const deadlines: Deadline[] = []
+  if (!started) {
+    const message = `No round began within startDeadlineSeconds, ${spec.startDeadlineSeconds}.`
+    deadlines.push({ at: from + spec.startDeadlineSeconds * 1000, reason: 'StartDeadlineExceeded', message })
+  }
+  if (typeof spec.activeDeadlineSeconds === 'number') {
+    const message = `The run took longer than activeDeadlineSeconds, ${spec.activeDeadlineSeconds}.`
+    deadlines.push({ at: from + spec.activeDeadlineSeconds * 1000, reason: 'DeadlineExceeded', message })
+  }
+  return deadlines.sort((a, b) => a.at - b.at)[0]
+}
+
+function since(time: string | undefined, otherwise: number): number {
+  const parsed = Date.parse(time ?? '')
+  return Number.isNaN(parsed) ? otherwise : parsed
+}

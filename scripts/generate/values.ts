@@ -1,0 +1,57 @@
+// Emits charts/fedsam/README.md: every value of the chart with its default and meaning, from values.yaml and the comments in
+// it that begin with `# --`. A comment stands above the value that it describes, and describes all below it.
+import { parse } from 'yaml'
+
+interface Row {
+  readonly path: string
+  readonly meaning: string
+}
+
+/** The page, in Markdown. Throws where a value has no comment, so that none is without meaning. */
+export function emitValues(values: string, banner: string): string {
+  const defaults = parse(values) as unknown
+  const rows = readRows(values)
+  const silent = leavesOf(defaults, '').find(
+    (leaf) => !rows.some(({ path }) => leaf === path || leaf.startsWith(`${path}.`)),
+  )
+  if (silent !== undefined) throw new Error(`values.yaml: ${silent} has no comment that begins with # --`)
+  const lines = rows.map(({ path, meaning }) => {
+    return `| \`${path}\` | \`${JSON.stringify(valueAt(defaults, path))}\` | ${meaning.replaceAll('|', '\\|')} |`
+  })
+  const intro = [
+    '# The chart fedsam',
+    '',
+    'Installs the operator of FederatedJobs: `helm install fedsam charts/fedsam`.',
+    '',
+  ]
+  return `${banner}${[...intro, '| value | default | meaning |', '| --- | --- | --- |', ...lines].join('\n')}\n`
+}
+
+/** Comments and the keys under them; only block style is looked into, two spaces a level. */
+function readRows(values: string): Row[] {
+  const rows: Row[] = []
+  const above: string[] = []
+  let meaning: string | undefined
+  for (const line of values.split('\n')) {
+    const comment = /^ *# -- (.*)$/.exec(line)?.[1]
+    const key = /^( *)([A-Za-z]+):/.exec(line)
+    if (comment !== undefined) meaning = comment
+    if (!key) continue
+    above.length = key[1]!.length / 2
+    above.push(key[2]!)
+    if (meaning !== undefined) rows.push({ path: above.join('.'), meaning })
+    meaning = undefined
+  }
+  return rows
+}
+
+function leavesOf(value: unknown, path: string): string[] {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return [path]
+  const entries = Object.entries(value)
+  if (entries.length === 0) return [path]
+  return entries.flatMap(([name, field]) => leavesOf(field, path === '' ? name : `${path}.${name}`))
+}
+
+function valueAt(values: unknown, path: string): unknown {
+  return path.split('.').reduce((value, name) => (value as Record<string, unknown>)[name], values)
+}

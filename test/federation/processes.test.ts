@@ -1,0 +1,102 @@
+// `fedsam run --processes`: coordinator and workers in processes of their own over a real nats-server and a real S3 server,
+// with a trainer of a program's own. The same model bytes as in one process, also where processes are killed meanwhile.
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { runLocally } from '#cli/run/local.ts'
+import { processRecord, runInProcesses } from '#cli/run/processes.ts'
+import { verifyRecord } from '#coordinator/verify.ts'
+import { completeSpec } from '#protocol/defaults.ts'
+import { sha256 } from '#protocol/digest.ts'
+import type { RunEvent } from '#protocol/events.ts'
+import { openFilesystemStore } from '#transport/filesystem.ts'
+
+const TRAINER = fileURLToPath(new URL('../trainers/quadratic-main.ts', import.meta.url))
+
+let folder: string
+let reference: string
+
+const modelIn = async (output: string): Promise<string> =>
+  sha256(await readFile(join(folder, output, 'output', 'model.safetensors')))
+
+const spec = completeSpec({
+  rounds: 3,
+  strategy: { type: 'FedAvg', minFitClients: 3, minAvailableClients: 3 },
+  trainer: { type: 'Command', command: { command: [process.execPath, TRAINER, 'a', '500'] } },
+  partitions: ['a', 'b', 'c'].map((name) => ({ name })),
+})
+
+/** Runs the job; the events are heard on the way. */
+async function run(
+  start: typeof runLocally | typeof runInProcesses,
+  output: string,
+  observe = (_: RunEvent) => {},
+): Promise<void> {
+  const said: string[] = []
+  await start({
+    job: { name: 'toy', namespace: 'default', uid: 'local', generation: 1, spec },
+    spec,
+    files: { checkpoint: null, initialParameters: '' },
+    folder,
+    output: join(folder, output),
+    observe,
+    log: (client, line) => said.push(`[${client}] ${line}`),
+    signal: AbortSignal.timeout(90_000),
+  }).catch((error: Error) => {
+    throw new Error(`${error.message}\n${said.join('\n')}`, { cause: error })
+  })
+}
+
+/** Processes that this one started whose command line holds the text. */
+function children(text: string): number[] {
+  return execFileSync('ps', ['-A', '-o', 'pid=,ppid=,args='], { encoding: 'utf8' })
+    .split('\n')
+    .map((line) => /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line))
+    .flatMap((found) =>
+      found !== null && Number(found[2]) === process.pid && found[3]!.includes(text)
+        ? [Number(found[1])]
+        : [],
+    )
+}
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fedsam-processes-'))
+  await run(runLocally, 'reference')
+  reference = await modelIn('reference')
+})
+after(() => rm(folder, { recursive: true, force: true }))
+
+describe('a run in processes', () => {
+  test('has the model bytes of the run in one process, and a sound record', async () => {
+    await run(runInProcesses, 'processes')
+    assert.equal(await modelIn('processes'), reference)
+    const store = await openFilesystemStore({ folder: processRecord(join(folder, 'processes')) })
+    const { problems, complete, results } = await verifyRecord(store)
+    assert.deepEqual(problems, [])
+    assert.deepEqual({ complete, results }, { complete: true, results: 5 })
+  })
+
+  test('has them too where the coordinator and workers are killed on the way, and leaves no process', async () => {
+    const killed: string[] = []
+    const kill = (text: string, which: number): void => {
+      const pid = children(text)[which]
+      if (pid === undefined) return
+      process.kill(pid, 'SIGKILL')
+      killed.push(text)
+    }
+    await run(runInProcesses, 'killed', (event) => {
+      if (event.event === 'UpdateAdmitted' && event.round === 1 && killed.length === 0)
+        kill('coordinator/main.ts', 0)
+      if (event.event === 'RoundCompleted' && event.round === 1) kill('worker/main.ts', 1)
+      if (event.event === 'RoundCompleted' && event.round === 2) kill('coordinator/main.ts', 0)
+    })
+    assert.deepEqual(killed, ['coordinator/main.ts', 'worker/main.ts', 'coordinator/main.ts'])
+    assert.equal(await modelIn('killed'), reference)
+    assert.deepEqual(children('main.ts'), [])
+    assert.deepEqual(children('nats-server'), [])
+  })
+})

@@ -1,0 +1,56 @@
+// A program on the trainer seam that behaves as its argument says: node awkward-main.ts BEHAVIOUR [FILE]
+// FILE counts its starts: some behaviours are those of the first life only.
+import { spawn } from 'node:child_process'
+import { appendFileSync, readFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+
+const [behaviour, file = '/dev/null'] = process.argv.slice(2)
+const say = (line: object | string): void => {
+  process.stdout.write(`${typeof line === 'string' ? line : JSON.stringify(line)}\n`)
+}
+
+appendFileSync(file, 'started\n')
+const lives = readFileSync(file, 'utf8').trim().split('\n').length
+
+if (behaviour === 'leaves-a-child') {
+  spawn('sh', ['-c', `while :; do echo >> '${file}.beats'; sleep 0.02; done`], { stdio: 'inherit' })
+}
+if (behaviour === 'cannot-start') {
+  say({ type: 'error', code: 'BadData', message: 'there is no picture', remedy: 'put one there' })
+  process.exit(1)
+}
+if (behaviour !== 'never-ready') {
+  say('loading weights')
+  console.error('a warning')
+  say({ type: 'ready', dataset: 'd', backend: 'b' })
+}
+
+const fitted = { type: 'fitted', num_examples: 3, metrics: { train_loss: 0.5 } }
+for await (const text of createInterface({ input: process.stdin })) {
+  const { id, call } = JSON.parse(text) as { id: number; call: string }
+  if (call === 'evaluate') say({ type: 'evaluated', id, loss: 0.25, num_examples: 2, metrics: { dice: 0.5 } })
+  else if (behaviour === 'crashes-once' && lives === 1) process.exit(3)
+  else if (behaviour === 'prints') {
+    say('{"epoch": 1}')
+    say('{ not json')
+    say({ type: 'progress', done: 1, total: 4, message: 'step' })
+    setTimeout(() => say({ ...fitted, id }), 50)
+  } else if (behaviour === 'not-finite')
+    say(`{"type": "fitted", "id": ${id}, "num_examples": 3, "metrics": {"loss": NaN}}`)
+  else if (behaviour === 'fails') say({ type: 'error', id, code: 'TrainerFailed', message: 'no memory left' })
+  else if (behaviour === 'answers-late') {
+    say({ ...fitted, id: id - 1, num_examples: 99 })
+    say({ ...fitted, id })
+  } else if (behaviour === 'hangs-once' && lives === 1) setInterval(() => {}, 1000)
+  else if (behaviour === 'hangs-but-reports') {
+    let done = 0
+    const timer = setInterval(() => {
+      done += 1
+      say({ type: 'progress', done, total: 6 })
+      if (done < 6) return
+      clearInterval(timer)
+      say({ ...fitted, id })
+    }, 60)
+  } else if (behaviour === 'mistakes') say({ type: 'parameters', id })
+  else say({ ...fitted, id })
+}

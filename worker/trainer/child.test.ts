@@ -1,0 +1,166 @@
+// The seam to a trainer's process: what it prints, how it fails, how it is ended, and that the next call starts a new one.
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { type Clock, systemClock } from '#transport/clock.ts'
+import { childTrainer } from './child.ts'
+import type { Trainer } from './seam.ts'
+
+const AWKWARD = fileURLToPath(new URL('../../test/trainers/awkward-main.ts', import.meta.url))
+const CONFIG = { seed: '0' }
+
+let folder: string
+let log: string[]
+let trainer: Trainer | undefined
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fedsam-child-'))
+  log = []
+})
+afterEach(async () => {
+  await trainer?.close()
+  await rm(folder, { recursive: true, force: true })
+})
+
+interface Options {
+  readonly noProgressSeconds?: number
+  readonly clock?: Clock
+  readonly command?: [string, ...string[]]
+}
+
+function awkward(behaviour: string, options: Options = {}): Trainer {
+  trainer = childTrainer({
+    command: [process.execPath, AWKWARD, behaviour, join(folder, 'lives')],
+    env: { PATH: process.env.PATH ?? '' },
+    cwd: folder,
+    noProgressSeconds: 60,
+    clock: systemClock(),
+    log: (line) => log.push(line),
+    ...options,
+  })
+  return trainer
+}
+
+const fit = (of: Trainer) => of.fit('tensors', 'output', CONFIG)
+const lives = async (): Promise<number> =>
+  (await readFile(join(folder, 'lives'), 'utf8')).trim().split('\n').length
+
+describe('a trainer in a process', () => {
+  test('says what it is, and answers its calls', async () => {
+    const of = awkward('answers')
+    assert.deepEqual(await of.ready(), { dataset: 'd', backend: 'b' })
+    assert.deepEqual(await fit(of), { numExamples: 3, metrics: { train_loss: 0.5 } })
+    assert.deepEqual(await of.evaluate('tensors', CONFIG), {
+      loss: 0.25,
+      numExamples: 2,
+      metrics: { dice: 0.5 },
+    })
+    assert.equal(await lives(), 1)
+  })
+
+  test('may print what it likes: that is its log; progress is told while the call runs', async () => {
+    const of = awkward('prints')
+    const fitting = fit(of)
+    while (of.progress() === null) await sleep(5)
+    assert.deepEqual(of.progress(), { type: 'progress', done: 1, total: 4, message: 'step' })
+    assert.equal((await fitting).numExamples, 3)
+    assert.equal(of.progress(), null)
+    assert.deepEqual(log.sort(), ['a warning', 'loading weights', '{ not json', '{"epoch": 1}'].sort())
+  })
+
+  test('that crashes in a call fails it; the next call starts a new process', async () => {
+    const of = awkward('crashes-once')
+    await assert.rejects(fit(of), { code: 'TrainerFailed', message: /ended with code 3/ })
+    assert.equal((await fit(of)).numExamples, 3)
+    assert.equal(await lives(), 2)
+  })
+
+  test('that says what is wrong is quoted', async () => {
+    await assert.rejects(fit(awkward('fails')), { code: 'TrainerFailed', message: 'no memory left' })
+  })
+
+  test('that cannot start says why, with its code and remedy', async () => {
+    const wanted = { code: 'BadData', message: 'there is no picture', remedy: 'put one there' }
+    await assert.rejects(awkward('cannot-start').ready(), wanted)
+  })
+
+  test('that is no program at all', async () => {
+    const of = awkward('', { command: ['/nowhere/trainer'] })
+    await assert.rejects(of.ready(), { code: 'TrainerFailed', message: /cannot be started: .*ENOENT/ })
+    await assert.rejects(fit(of), { code: 'TrainerFailed' })
+  })
+
+  test('that answers with a number which is none fails at once, not after noProgressSeconds', async () => {
+    await assert.rejects(fit(awkward('not-finite')), {
+      code: 'TrainerFailed',
+      message: /cannot be read: .*NaN/,
+    })
+  })
+
+  test('that gives the answer of another call is wrong; a late answer to an earlier call is none', async () => {
+    await assert.rejects(fit(awkward('mistakes')), {
+      code: 'TrainerFailed',
+      message: /parameters where fitted/,
+    })
+    await trainer?.close()
+    assert.equal((await fit(awkward('answers-late'))).numExamples, 3)
+  })
+})
+
+describe('a trainer that reports nothing', () => {
+  test('for noProgressSeconds in a call is ended, and the next call starts a new one', async () => {
+    const of = awkward('hangs-once', { noProgressSeconds: 20, clock: systemClock(40) })
+    await of.ready()
+    await assert.rejects(fit(of), { code: 'TrainerFailed', message: /reported nothing for 20 s/ })
+    assert.equal((await fit(of)).numExamples, 3)
+    assert.equal(await lives(), 2)
+  })
+
+  test('before it is ready is ended too', async () => {
+    const of = awkward('never-ready', { noProgressSeconds: 20, clock: systemClock(20) })
+    await assert.rejects(of.ready(), { code: 'TrainerFailed', message: /reported nothing for 20 s/ })
+  })
+
+  test('is not one that reports progress, however long it takes', async () => {
+    const of = awkward('hangs-but-reports', { noProgressSeconds: 10 })
+    assert.equal((await fit(of)).numExamples, 3)
+  })
+})
+
+describe('ending a trainer', () => {
+  test('in the middle of a call fails the call; the next call starts a new one', async () => {
+    const of = awkward('hangs-once')
+    await of.ready()
+    const fitting = assert.rejects(fit(of), { code: 'TrainerFailed', message: /was ended: it was cancelled/ })
+    await sleep(20)
+    await of.cancel()
+    await fitting
+    assert.equal((await fit(of)).numExamples, 3)
+    assert.equal(await lives(), 2)
+  })
+
+  test('ends what it started as well, even where that holds its output open', async () => {
+    const of = awkward('leaves-a-child')
+    await of.ready()
+    const beats = async (): Promise<number> =>
+      (await readFile(join(folder, 'lives.beats'), 'utf8').catch(() => '')).length
+    while ((await beats()) === 0) await sleep(5)
+    await of.cancel()
+    const last = await beats()
+    await sleep(200)
+    assert.equal(await beats(), last)
+  })
+
+  test('that does not run, or twice, is no error', async () => {
+    const of = awkward('answers')
+    await of.cancel()
+    await of.close()
+    await of.ready()
+    await of.close()
+    await of.close()
+  })
+})

@@ -29,6 +29,12 @@ const COMMANDS: readonly Command[] = [
       "writes a run's model (SOURCE is its output folder) as a complete checkpoint that Hugging Face opens",
     load: async () => (await import('./commands/export.ts')).exportRun,
   },
+  {
+    name: 'verify',
+    usage: 'verify SOURCE',
+    summary: "holds everything that a run's record names against its digests (SOURCE is its output folder)",
+    load: async () => (await import('./commands/verify.ts')).verify,
+  },
 ]
 
 const HELP = `fedsam: federated fine-tuning, where the data lies

@@ -25,7 +25,7 @@ test('npm pack, npm install, fedsam', async () => {
     assert.match(help.stdout, /fedsam run JOB\.yaml/)
     await writeFile(join(home, 'toy.yaml'), toyJob(1))
     const ran = await run(process.execPath, [fedsam, 'run', 'toy.yaml'], { cwd: home })
-    assert.match(ran.stdout, /complete after 1 rounds/)
+    assert.match(ran.stdout, /complete after 1 round:/)
   } finally {
     await rm(dir, { recursive: true, force: true })
   }

@@ -40,6 +40,18 @@ test('a complete run is complete when it is started again, and trains nothing', 
   assert.equal(await modelOf('plain'), before)
 })
 
+test('a record is sound until a byte of it changes', async () => {
+  const sound = await startFedsam(dir, ['verify', 'plain'])
+  assert.equal(sound.code, 0, sound.stdout)
+  assert.match(sound.stdout, /the record is sound/)
+  const file = join(dir, 'plain', 'rounds/3/1/model.safetensors')
+  const bytes = await readFile(file)
+  await writeFile(file, bytes.with(bytes.length - 1, bytes.at(-1)! ^ 1))
+  const { code, stdout } = await startFedsam(dir, ['verify', 'plain'])
+  assert.equal(code, 1)
+  assert.match(stdout, /rounds\/3\/1\/model\.safetensors/)
+})
+
 test('--json prints one object a line and nothing else', async () => {
   const { code, stdout } = await startFedsam(dir, [
     'run',

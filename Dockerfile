@@ -5,6 +5,8 @@ ARG BASE_IMAGE=docker.io/library/debian:bookworm-slim
 
 FROM ${BASE_IMAGE} AS packages
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates npm && rm -rf /var/lib/apt/lists/*
+# npm trusts the authorities of the build machine's system, as apt does (a mirror or proxy may have its own).
+ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 # --ignore-scripts: Node itself comes as a locked package, and no package may run code at installation.

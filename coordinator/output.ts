@@ -7,6 +7,7 @@ import type { Evaluation, PayloadRef, RoundResult } from '#protocol/record.ts'
 import type { RunContext } from './context.ts'
 import { copyPayload } from './copy.ts'
 import { modelCard } from './model-card.ts'
+import type { Progress } from './progress.ts'
 import type { Marked } from './record.ts'
 import { bestRound, type Evaluated } from './rounds/stopping.ts'
 
@@ -20,8 +21,7 @@ interface OutputFile {
 /** Leaves output/: the best model where a metric is declared, else the last one. */
 export async function leaveOutput(
   context: RunContext,
-  results: readonly Marked<RoundResult>[],
-  history: readonly Evaluated[],
+  { results, history, evaluated }: Progress,
 ): Promise<{ model: PayloadRef; evaluation: Evaluation | null }> {
   const { store, run } = context.book
   const last = results.at(-1)!
@@ -49,7 +49,11 @@ export async function leaveOutput(
       run: run.value,
       runDigest: run.digest,
       round: chosen.value.round,
-      results: results.map(({ value, digest }) => ({ round: value.round, attempt: value.attempt, digest })),
+      results: (evaluated === null ? results : [...results, evaluated]).map(({ value, digest }) => ({
+        round: value.round,
+        attempt: value.attempt,
+        digest,
+      })),
     }),
   )
   await leave(
@@ -64,7 +68,8 @@ export async function leaveOutput(
     round: chosen.value.round,
     rounds: last.value.round,
     result: chosen.digest,
-    head: last.digest,
+    // The end of the hash chain: everything follows from it.
+    head: (evaluated ?? last).digest,
     evaluation,
     files,
   }

@@ -15,8 +15,8 @@ export interface Progress {
   lost: readonly string[]
   /** Set by the decision after which no training round follows. */
   stopped: boolean
-  /** The attempt that only evaluates the last model has its result. */
-  evaluated: boolean
+  /** The result of the attempt that only evaluates the last model. */
+  evaluated: Marked<RoundResult> | null
 }
 
 /** Reads results from round 0 on until one is missing. */
@@ -27,7 +27,7 @@ export async function readProgress(book: RunBook): Promise<Progress> {
     retained: [],
     lost: [],
     stopped: false,
-    evaluated: false,
+    evaluated: null,
   }
   for (let round = 0; ; round += 1) {
     const result = await book.result(round)
@@ -39,7 +39,7 @@ export async function readProgress(book: RunBook): Promise<Progress> {
     const closed = decision?.value.kind === 'Closed' ? decision.value : null
     if (plan?.value.kind !== 'Evaluate') noteResult(progress, result, closed)
     else {
-      progress.evaluated = true
+      progress.evaluated = result
       if (closed !== null) noteEvaluation(progress, closed)
     }
   }

@@ -99,7 +99,7 @@ async function runToOutput(context: RunContext): Promise<RunOutcome> {
   const complete = (await book.store.size(MANIFEST_KEY)) !== undefined
   if (!complete) await runRounds(context, progress)
   throwIfStopped(context)
-  const { model, evaluation } = await leaveOutput(context, progress.results, progress.history)
+  const { model, evaluation } = await leaveOutput(context, progress)
   const rounds = progress.results.at(-1)!.value.round
   observe({ event: 'RunCompleted', rounds, output: MANIFEST_KEY, evaluation })
   return { rounds, model, evaluation }

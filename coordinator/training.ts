@@ -25,7 +25,7 @@ export async function runRounds(context: RunContext, progress: Progress): Promis
       await tidying
       tidying = tidy(context, progress)
     }
-    if (!progress.evaluated) await evaluateLast(context, progress)
+    if (progress.evaluated === null) await evaluateLast(context, progress)
   } finally {
     await tidying
   }
@@ -162,7 +162,7 @@ async function evaluateLast(context: RunContext, progress: Progress): Promise<vo
         }),
     )
     noteEvaluation(progress, concluded.decision)
-    progress.evaluated = true
+    progress.evaluated = concluded.result
     report(context, concluded)
   } catch (error) {
     if (!(error instanceof FedsamError) || error.code !== 'RunFailed') throw error

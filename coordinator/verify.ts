@@ -71,8 +71,10 @@ async function verifyResult(findings: Findings, result: RoundResult): Promise<vo
   if (result.decision !== null) {
     const decision = await sound(findings, readRecord(store, 'decision', keys.decision))
     if (decision?.digest !== result.decision) problems.push(`${keys.decision} is not what the result names`)
-    if (decision?.value.kind === 'Closed') await verifyUpdates(findings, decision.value)
-    else problems.push(`${keys.decision} did not close the attempt`)
+    if (decision?.value.kind === 'Closed') {
+      await verifyUpdates(findings, decision.value)
+      await verifyEvaluations(findings, decision.value)
+    } else problems.push(`${keys.decision} did not close the attempt`)
   }
   await verifyPayload(findings, result.model)
   if (result.state !== null) await verifyPayload(findings, result.state)
@@ -85,6 +87,24 @@ async function verifyUpdates(findings: Findings, { round, updates }: ClosedDecis
     if (there?.digest !== receipt) findings.problems.push(`${key} is not what the decision names`)
     const payload = there === undefined ? null : payloadOf(there.value)
     if (payload !== null) await verifyPayload(findings, payload)
+  }
+}
+
+/** An evaluation's receipt may lie in an earlier attempt at the round. */
+async function verifyEvaluations(
+  findings: Findings,
+  { round, attempt, evaluations }: ClosedDecision,
+): Promise<void> {
+  for (const { client, receipt } of evaluations) {
+    let found = false
+    for (let from = attempt; from >= 1 && !found; from -= 1) {
+      const bytes = await findings.store.get(attemptKeys(round, from).receipt(client))
+      found = bytes !== undefined && sha256(bytes) === receipt
+    }
+    if (!found)
+      findings.problems.push(
+        `round ${round}: the receipt of the evaluation by ${client} is gone or another one`,
+      )
   }
 }
 

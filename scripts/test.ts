@@ -1,8 +1,9 @@
-// `npm test`: makes the real parts that tests need (native TensorFlow, nats-server, versitygw: built once, cached), then runs
+// `npm test`: makes the real parts that tests need (native TensorFlow, nats-server, versitygw, helm: built once, cached), then runs
 // every test beside the sources and under test/ with node's own runner. Arguments choose files: npm test -- protocol/
 import { spawn } from 'node:child_process'
 import { glob } from 'node:fs/promises'
 import { ensureBinary } from './binaries.ts'
+import { ensureHelm } from './helm.ts'
 import { ensureTensorFlow } from './tensorflow/build.ts'
 
 const FOLDERS = ['protocol', 'transport', 'coordinator', 'worker', 'operator', 'cli', 'scripts', 'test']
@@ -24,6 +25,7 @@ if (!built) {
 }
 await ensureBinary('nats-server', { log })
 await ensureBinary('versitygw', { log })
+await ensureHelm({ log })
 const files = await testFiles(process.argv.slice(2))
 const runner = spawn(process.execPath, ['--test', '--test-concurrency=2', ...files], {
   stdio: 'inherit',

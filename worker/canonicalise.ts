@@ -4,27 +4,11 @@ import { createReadStream, createWriteStream } from 'node:fs'
 import { open, rename } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { FedsamError } from '#protocol/errors.ts'
-import { canonicalHeader, headerLength, parseHeader } from '#protocol/safetensors.ts'
+import { canonicalHeader, headerLength, parseHeader, type SafetensorsHeader } from '#protocol/safetensors.ts'
 
 /** Rewrites the file in place where it is not canonical already. Throws TrainerFailed for what is not safetensors. */
 export async function canonicalise(file: string): Promise<void> {
-  const handle = await open(file).catch((cause: unknown) => {
-    throw new FedsamError('TrainerFailed', 'the trainer wrote no parameters', { cause })
-  })
-  let header: Uint8Array
-  let size: number
-  try {
-    size = (await handle.stat()).size
-    const first = new Uint8Array(8)
-    await handle.read(first, 0, 8, 0)
-    header = new Uint8Array(8 + headerLength(first))
-    await handle.read(header, 0, header.length, 0)
-  } catch (cause) {
-    throw new FedsamError('TrainerFailed', "the trainer's parameters are not a safetensors file", { cause })
-  } finally {
-    await handle.close()
-  }
-  const parsed = parseHeader(header, size)
+  const { header, parsed } = await readHeader(file)
   const sorted = [...parsed.tensors].sort((a, b) => (a.name < b.name ? -1 : 1))
   const wanted = canonicalHeader(sorted)
   if (Buffer.compare(header, wanted) === 0) return
@@ -38,4 +22,25 @@ export async function canonicalise(file: string): Promise<void> {
   const draft = `${file}.canonical`
   await pipeline(body(), createWriteStream(draft))
   await rename(draft, file)
+}
+
+async function readHeader(file: string): Promise<{ header: Uint8Array; parsed: SafetensorsHeader }> {
+  const handle = await open(file).catch((cause: unknown) => {
+    throw new FedsamError('TrainerFailed', 'the trainer wrote no parameters', { cause })
+  })
+  try {
+    const { size } = await handle.stat()
+    const first = new Uint8Array(8)
+    await handle.read(first, 0, 8, 0)
+    const header = new Uint8Array(8 + headerLength(first))
+    await handle.read(header, 0, header.length, 0)
+    return { header, parsed: parseHeader(header, size) }
+  } catch (cause) {
+    const why = cause instanceof Error ? `: ${cause.message}` : ''
+    throw new FedsamError('TrainerFailed', `the trainer's parameters are not a safetensors file${why}`, {
+      cause,
+    })
+  } finally {
+    await handle.close()
+  }
 }

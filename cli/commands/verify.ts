@@ -19,7 +19,9 @@ export const verify: RunCommand = async (args) => {
   const { results, payloads, absent, complete, problems } = await verifyRecord(store)
   const say = (line: string): void => void process.stdout.write(`${line}\n`)
   for (const problem of problems) say(problem)
-  say(`${results} results in the chain, ${payloads} payloads fit their digests, ${absent.length} were retired`)
+  say(
+    `${results} results in the chain, ${payloads} payloads fit their digests, ${absent.length} were retired`,
+  )
   say(`the output is ${complete ? 'complete' : 'not complete'}`)
   say(problems.length === 0 ? 'the record is sound' : `${problems.length} things do not fit`)
   return problems.length === 0 ? 0 : 1

@@ -54,12 +54,16 @@ function containerProblem(status: Json): string | undefined {
 
 function containerStatuses(pod: KubernetesObject): Json[] {
   const lists = ['initContainerStatuses', 'containerStatuses'].map((name) => field(pod.status, name))
-  return lists.flatMap((list) => (Array.isArray(list) ? (list as Json[]) : []))
+  return lists.flatMap(maps)
 }
 
 function conditionOf(object: KubernetesObject, type: string): Json | undefined {
-  const list = field(object.status, 'conditions')
-  return Array.isArray(list) ? (list as Json[]).find((condition) => condition.type === type) : undefined
+  return maps(field(object.status, 'conditions')).find((condition) => condition.type === type)
+}
+
+/** The maps of a list; what is neither is left out. */
+function maps(list: unknown): Json[] {
+  return Array.isArray(list) ? list.filter((item) => typeof item === 'object' && item !== null) : []
 }
 
 function field(value: unknown, name: string): unknown {

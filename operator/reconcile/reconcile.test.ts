@@ -122,10 +122,10 @@ test('every child is owned by this very job', () => {
 
 test('the policy of exit codes is that of the table', () => {
   const job = running.children.find((child) => keyOf(child) === 'Job/brain-worker-a')
-  const { rules } = job?.spec?.podFailurePolicy as { rules: { action: string; onExitCodes?: object }[] }
+  const policy = job?.spec?.podFailurePolicy as { rules: { action: string; onExitCodes?: object }[] }
   const exits = { containerName: 'trainer', operator: 'In' }
   assert.deepEqual(
-    rules.map(({ action, onExitCodes }) => [action, onExitCodes]),
+    policy.rules.map(({ action, onExitCodes }) => [action, onExitCodes]),
     [
       ['Ignore', undefined],
       ['Ignore', { ...exits, values: [79, 143] }],

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { type AvailabilityInput, decideAvailability } from './availability.ts'
+
+const INPUT: AvailabilityInput = {
+  trainers: ['a', 'b', 'c'],
+  present: ['a', 'b', 'c'],
+  minAvailableClients: 2,
+  availabilitySeconds: 100,
+  settleSeconds: 10,
+  lost: [],
+  waited: 0,
+  settled: 0,
+}
+
+describe('an attempt', () => {
+  test('opens at once when everybody is there', () => {
+    assert.deepEqual(decideAvailability(INPUT), { kind: 'Open' })
+  })
+
+  test('waits for the minimum as long as availabilitySeconds allow, then is abandoned', () => {
+    const few = { ...INPUT, present: ['a'], settled: null }
+    assert.deepEqual(decideAvailability({ ...few, waited: 30 }), {
+      kind: 'Wait',
+      seconds: 70,
+      missing: ['b', 'c'],
+    })
+    assert.deepEqual(decideAvailability({ ...few, waited: 100 }), { kind: 'Abandon', missing: ['b', 'c'] })
+  })
+
+  test('with the minimum there waits settleSeconds for the others, and opens without them', () => {
+    const most = { ...INPUT, present: ['a', 'c'] }
+    assert.deepEqual(decideAvailability({ ...most, settled: 4 }), {
+      kind: 'Wait',
+      seconds: 6,
+      missing: ['b'],
+    })
+    assert.deepEqual(decideAvailability({ ...most, settled: 10 }), { kind: 'Open' })
+  })
+
+  test('is not held up by those who were lost in the last one, though the minimum counts without them', () => {
+    assert.deepEqual(decideAvailability({ ...INPUT, present: ['a', 'c'], lost: ['b'] }), { kind: 'Open' })
+    const few = { ...INPUT, present: ['a'], lost: ['b', 'c'], settled: null }
+    assert.equal(decideAvailability(few).kind, 'Wait')
+  })
+
+  test('that began to settle late is not abandoned for the time that it waited before', () => {
+    assert.equal(decideAvailability({ ...INPUT, present: ['a', 'b'], waited: 500, settled: 1 }).kind, 'Wait')
+  })
+})

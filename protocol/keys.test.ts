@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { attemptKeys, baseKey, epochKey, outputKey, parseKey, resultKey } from './keys.ts'
+
+const UPLOAD = '0123456789abcdef'
+
+describe('keys', () => {
+  test('are these, and no version of the program may change them', () => {
+    const keys = attemptKeys(12, 3)
+    assert.deepEqual(
+      [epochKey(4), resultKey(12), keys.plan, keys.decision, keys.model, keys.state, outputKey('README.md')],
+      [
+        'coordinators/4.json',
+        'rounds/12/result.json',
+        'rounds/12/3/plan.json',
+        'rounds/12/3/decision.json',
+        'rounds/12/3/model.safetensors',
+        'rounds/12/3/state.safetensors',
+        'output/README.md',
+      ],
+    )
+    assert.equal(keys.receipt('site-a'), 'rounds/12/3/updates/site-a.json')
+    assert.equal(keys.payload('site-a', UPLOAD), `rounds/12/3/updates/site-a/${UPLOAD}.safetensors`)
+  })
+
+  test('that clients may name are taken apart as they were put together', () => {
+    const keys = attemptKeys(12, 3)
+    const at = { round: 12, attempt: 3 }
+    assert.deepEqual(parseKey(keys.model), { kind: 'Model', ...at })
+    assert.deepEqual(parseKey(keys.receipt('a')), { kind: 'Receipt', ...at, client: 'a' })
+    assert.deepEqual(parseKey(keys.payload('a', UPLOAD)), {
+      kind: 'Payload',
+      ...at,
+      client: 'a',
+      upload: UPLOAD,
+    })
+    const digest = 'd'.repeat(64)
+    assert.deepEqual(parseKey(baseKey(digest, 'config.json')), { kind: 'Base', digest, file: 'config.json' })
+  })
+
+  for (const key of [
+    'run.json',
+    'coordinators/1.json',
+    'rounds/1/1/plan.json',
+    'rounds/1/1/decision.json',
+    'rounds/1/result.json',
+    'rounds/01/1/model.safetensors',
+    'rounds/1/1/updates/../b.json',
+    'rounds/1/1/updates/A.json',
+    'rounds/1/1/updates/-a.json',
+    `rounds/1/1/updates/a/${UPLOAD.slice(1)}.safetensors`,
+    `rounds/1/1/updates/a/${UPLOAD.toUpperCase()}.safetensors`,
+    'rounds/1/1/updates/a.json/',
+    'rounds/1/1/updates/a.json\n',
+    '/rounds/1/1/model.safetensors',
+    'output/manifest.json',
+    `base/${'d'.repeat(64)}/../../run.json`,
+  ]) {
+    test(`${JSON.stringify(key)} is none of them`, () => assert.equal(parseKey(key), undefined))
+  }
+})

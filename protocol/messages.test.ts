@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { encodeJson } from './canonical.ts'
+import {
+  clientInbox,
+  clientSubject,
+  readGrantAnswer,
+  readNextAnswer,
+  readRequest,
+  subjectPrefix,
+} from './messages.ts'
+
+const NEXT = {
+  kind: 'next',
+  client: 'a',
+  incarnation: 'i',
+  epoch: 0,
+  dataset: 'd',
+  backend: 'b',
+  have: { state: 'Idle' },
+  progress: null,
+}
+const GRANT = { kind: 'grant', client: 'a', incarnation: 'i', wants: [{ kind: 'Read', key: 'k' }] }
+
+describe('requests', () => {
+  test('are read as they were written', () => {
+    for (const request of [
+      NEXT,
+      { ...NEXT, have: { state: 'Leaving' } },
+      {
+        ...NEXT,
+        have: { state: 'Working', round: 1, attempt: 2, epoch: 3 },
+        progress: { done: 1, total: 2, message: '' },
+      },
+      GRANT,
+    ]) {
+      assert.deepEqual(readRequest(encodeJson(request)), request)
+    }
+  })
+
+  const bad: readonly [string, unknown][] = [
+    ['no kind of ours', { ...NEXT, kind: 'other' }],
+    ['a state of no kind', { ...NEXT, have: { state: 'Asleep' } }],
+    ['a state without its round', { ...NEXT, have: { state: 'Left', attempt: 1, epoch: 1 } }],
+    ['half a round', { ...NEXT, have: { state: 'Left', round: 1.5, attempt: 1, epoch: 1 } }],
+    ['a very long text', { ...NEXT, backend: 'x'.repeat(3000) }],
+    ['a thousand wants', { ...GRANT, wants: Array(1000).fill(GRANT.wants[0]) }],
+    ['a digest that is none', { ...GRANT, wants: [{ kind: 'Write', key: 'k', size: 1, sha256: 'abc' }] }],
+    ['a negative size', { ...GRANT, wants: [{ kind: 'Write', key: 'k', size: -1, sha256: 'a'.repeat(64) }] }],
+    ['no object', 'next'],
+  ]
+  for (const [what, body] of bad) {
+    test(`with ${what} are none`, () => assert.equal(readRequest(encodeJson(body)), undefined))
+  }
+
+  test('that are no JSON are none', () => {
+    assert.equal(readRequest(Uint8Array.of(1, 2, 3)), undefined)
+    assert.equal(readNextAnswer(new Uint8Array(0)), undefined)
+    assert.equal(readGrantAnswer(new TextEncoder().encode('{}')), undefined)
+  })
+})
+
+test('subjects carry the job and the client', () => {
+  const prefix = subjectPrefix('team', 'uid')
+  assert.equal(clientSubject(prefix, 'a'), 'fedsam.team.uid.a.ask')
+  assert.equal(clientInbox(prefix, 'a'), 'fedsam.team.uid.a.inbox')
+})

@@ -1,0 +1,77 @@
+// The operator as a program against a real API server: ready, acts on what changes, ends on SIGTERM.
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { POD_EXITS } from '#protocol/exit-codes.ts'
+import { type Cluster, startCluster } from './cluster.ts'
+
+let cluster: Cluster
+before(async () => {
+  cluster = await startCluster()
+})
+after(() => cluster?.stop())
+
+async function freePort(): Promise<string> {
+  const listener = createServer().listen(0)
+  await once(listener, 'listening')
+  const { port } = listener.address() as { port: number }
+  listener.close()
+  return String(port)
+}
+
+async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 150; tries++) {
+    if (await holds().catch(() => false)) return
+    await sleep(100)
+  }
+  assert.fail(`never: ${what}`)
+}
+
+test('ready, a job becomes its children, an edit follows, SIGTERM ends it', async () => {
+  const { server } = cluster
+  const images = ['COORDINATOR', 'WORKER', 'WORKER_GPU'].map((name) => [`FEDSAM_IMAGE_${name}`, 'image:1'])
+  const port = await freePort()
+  const env = {
+    ...process.env,
+    ...Object.fromEntries(images),
+    KUBECONFIG: server.kubeconfig,
+    FEDSAM_PROBE_PORT: port,
+    FEDSAM_END_WITH_PARENT: 'true',
+  }
+  const operator = spawn(process.execPath, ['operator/main.ts'], {
+    env,
+    stdio: ['pipe', 'inherit', 'inherit'],
+  })
+  const exit = once(operator, 'exit')
+  try {
+    await until('ready', async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok)
+    const job = (names: readonly string[]): string => {
+      const spec = { partitions: names.map((name) => ({ name })) }
+      return JSON.stringify({
+        apiVersion: 'fedsam.dev/v1alpha1',
+        kind: 'FederatedJob',
+        metadata: { name: 'brain' },
+        spec,
+      })
+    }
+    const jobNames = async (): Promise<string> => (await server.kubectl(['get', 'jobs', '-o', 'name'])).trim()
+    const expected = (names: readonly string[]): string =>
+      ['coordinator', ...names].map((name) => `job.batch/brain-${name}`).join('\n')
+    await server.kubectl(['apply', '-f', '-'], job(['a', 'b']))
+    await until('children', async () => (await jobNames()) === expected(['worker-a', 'worker-b']))
+    await until('state', async () => (await server.kubectl(['get', 'fj', 'brain'])).includes('Waiting'))
+    await server.kubectl(['apply', '-f', '-'], job(['a', 'c']))
+    await until('the edit', async () => (await jobNames()).includes('worker-c'))
+    const uid = (): Promise<string> =>
+      server.kubectl(['get', 'job', 'brain-coordinator', '-o', 'jsonpath={.metadata.uid}'])
+    const before = await uid()
+    await server.kubectl(['delete', 'job', 'brain-coordinator'])
+    await until('the deleted one again', async () => (await uid()) !== before)
+  } finally {
+    operator.kill('SIGTERM')
+  }
+  assert.deepEqual(await exit, [POD_EXITS.AskedToStop.code, null])
+})

@@ -1,0 +1,210 @@
+// What a client does with the answers that it gets: a coordinator played by hand.
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { encodeJson } from '#protocol/canonical.ts'
+import {
+  clientSubject,
+  type NextAnswer,
+  type NextRequest,
+  readRequest,
+  type Task,
+} from '#protocol/messages.ts'
+import { inProcessTrainer } from '#test/trainers/in-process.ts'
+import { quadraticWork } from '#test/trainers/quadratic.ts'
+import { systemClock } from '#transport/clock.ts'
+import { createGrantedTransfers } from '#transport/granted.ts'
+import { createInProcessBus } from '#transport/in-process.ts'
+import type { MessageBus } from '#transport/ports.ts'
+import { serveRun } from './round.ts'
+
+let folder: string
+let bus: MessageBus
+let said: NextRequest[]
+let stop: AbortController
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fedsam-worker-'))
+  bus = createInProcessBus()
+  said = []
+  stop = new AbortController()
+})
+afterEach(async () => {
+  stop.abort()
+  await bus.close()
+  await rm(folder, { recursive: true, force: true })
+})
+
+/** Serves: answers each `next` by what the script says to it, and refuses all grants. */
+async function play(script: (request: NextRequest) => NextAnswer | Promise<NextAnswer>): Promise<void> {
+  await bus.serve(clientSubject('run', '*'), async (_subject, body) => {
+    const request = readRequest(body)!
+    if (request.kind === 'next') {
+      said.push(request)
+      const answer = await script(request)
+      // A coordinator holds a request open before it says that there is nothing to do.
+      if (answer.kind === 'wait') await sleep(5)
+      return encodeJson(answer)
+    }
+    const granted = request.wants.map(() => ({ kind: 'Refused', reason: 'the attempt is closed' }))
+    return encodeJson({ kind: 'granted', epoch: 1, granted })
+  })
+}
+
+function work(
+  before: (call: string) => Promise<void> | void = () => {},
+  silenceSeconds = 600,
+): Promise<string> {
+  return serveRun({
+    client: 'a',
+    incarnation: 'i',
+    prefix: 'run',
+    bus,
+    transfers: createGrantedTransfers(),
+    trainer: inProcessTrainer(quadraticWork({ client: 'a', size: 10, before })),
+    clock: systemClock(50),
+    folder,
+    answerSeconds: 5,
+    silenceSeconds,
+    log: () => {},
+    signal: stop.signal,
+  })
+}
+
+const FINISHED: NextAnswer = { kind: 'finished', epoch: 1, reason: 'over' }
+const TASK: Task = {
+  kind: 'Initialise',
+  round: 0,
+  attempt: 1,
+  epoch: 1,
+  base: null,
+  evaluate: false,
+  config: {},
+  seed: '5'.repeat(64),
+}
+const task = (change: Partial<Task> = {}): NextAnswer => {
+  const made = { ...TASK, ...change }
+  return { kind: 'task', epoch: made.epoch, task: made }
+}
+
+describe('a client', () => {
+  test('that hears the end says that it leaves', async () => {
+    await play(() => FINISHED)
+    assert.equal(await work(), 'over')
+    assert.deepEqual(
+      said.map(({ have }) => have.state),
+      ['Idle', 'Leaving'],
+    )
+  })
+
+  test('that is refused ends as superseded', async () => {
+    await play(() => ({ kind: 'refused', epoch: 1, reason: 'no such partition' }))
+    await assert.rejects(work(), { code: 'Superseded', message: /no such partition/ })
+  })
+
+  test('that hears nobody for silenceSeconds ends with Silence', async () => {
+    await assert.rejects(work(undefined, 10), { code: 'Silence' })
+  })
+
+  test('that is asked to stop ends at once, also while its request is held open', async () => {
+    await play(() => new Promise(() => {}))
+    const ended = work()
+    while (said.length === 0) await sleep(2)
+    stop.abort()
+    await assert.rejects(ended, { code: 'Interrupted' })
+  })
+
+  test('does not listen to an older coordinator, and tells it of the newer one', async () => {
+    await play((request) => {
+      if (request.have.state === 'Leaving') return FINISHED
+      if (said.length === 1) return { kind: 'wait', epoch: 3, reason: '' }
+      if (said.length === 2) return { ...FINISHED, epoch: 2 }
+      return { ...FINISHED, epoch: 3 }
+    })
+    await work()
+    assert.deepEqual(
+      said.slice(0, 3).map(({ epoch }) => epoch),
+      [0, 3, 3],
+    )
+  })
+
+  test('whose work nobody wants any more keeps it for the next attempt at the same round', async () => {
+    let made = 0
+    await play(({ have }) => {
+      if (have.state === 'Leaving') return FINISHED
+      if (have.state === 'Working') return { kind: 'wait', epoch: 1, reason: '' }
+      if (made === 0) return task()
+      return said.filter(({ have: { state } }) => state === 'Idle').length < 3
+        ? task({ attempt: 2 })
+        : FINISHED
+    })
+    await work((call) => {
+      if (call === 'get_parameters') made += 1
+    })
+    assert.equal(made, 1)
+  })
+
+  test('that is cancelled gives its work up, whatever it is at, and takes the next', async () => {
+    const reached = Promise.withResolvers<void>()
+    const seen: string[] = []
+    await play(async ({ have }) => {
+      seen.push(have.state === 'Working' ? `Working ${have.round}` : have.state)
+      if (have.state === 'Idle' && seen.length === 1) return task()
+      if (have.state === 'Working') {
+        await reached.promise
+        return { kind: 'cancel', epoch: 1, round: 0, attempt: 1, reason: 'not needed' }
+      }
+      return FINISHED
+    })
+    const ended = await work((call) => {
+      if (call !== 'get_parameters') return undefined
+      reached.resolve()
+      return new Promise(() => {})
+    })
+    assert.equal(ended, 'over')
+    assert.deepEqual(seen, ['Idle', 'Working 0', 'Idle', 'Leaving'])
+  })
+
+  test('that fails says why until it is told something else', async () => {
+    await play(({ have }) => {
+      if (have.state === 'Idle') return task()
+      if (have.state === 'Failed' && said.filter((one) => one.have.state === 'Failed').length < 3) {
+        return { kind: 'wait', epoch: 1, reason: '' }
+      }
+      return have.state === 'Working' ? { kind: 'wait', epoch: 1, reason: '' } : FINISHED
+    })
+    await work(() => {
+      throw new Error('no memory left')
+    })
+    const failures = said.flatMap(({ have }) => (have.state === 'Failed' ? [have.message] : []))
+    assert.equal(failures.length, 3)
+    assert.match(failures[0]!, /no memory left/)
+  })
+
+  test('whose trainer reports nonsense stays', async () => {
+    const trainer = inProcessTrainer(
+      quadraticWork({ client: 'a', size: 10, before: () => new Promise(() => {}) }),
+    )
+    await play(({ have }) => (have.state === 'Working' || have.state === 'Leaving' ? FINISHED : task()))
+    const ended = await serveRun({
+      client: 'a',
+      incarnation: 'i',
+      prefix: 'run',
+      bus,
+      transfers: createGrantedTransfers(),
+      trainer: { ...trainer, progress: () => ({ done: -0.5, total: Number.NaN, message: 'x'.repeat(9000) }) },
+      clock: systemClock(50),
+      folder,
+      answerSeconds: 5,
+      silenceSeconds: 600,
+      log: () => {},
+      signal: stop.signal,
+    })
+    assert.equal(ended, 'over')
+    const { progress } = said.find(({ have }) => have.state === 'Working')!
+    assert.deepEqual({ ...progress, message: progress!.message.length }, { done: 0, total: 0, message: 2000 })
+  })
+})

@@ -1,9 +1,10 @@
-// `npm test`: makes the real parts that tests need (native TensorFlow, nats-server, versitygw, helm: built once, cached), then runs
-// every test beside the sources and under test/ with node's own runner. Arguments choose files: npm test -- protocol/
+// `npm test`: makes the real parts that tests need (native TensorFlow, nats-server, versitygw, helm, a Kubernetes API server: built
+// once, cached), then runs every test beside the sources and under test/ with node's own runner. Arguments choose files: npm test -- protocol/
 import { spawn } from 'node:child_process'
 import { glob } from 'node:fs/promises'
 import { ensureBinary } from './binaries.ts'
 import { ensureHelm } from './helm.ts'
+import { ensureKubernetes } from './kubernetes/build.ts'
 import { ensureTensorFlow } from './tensorflow/build.ts'
 
 const FOLDERS = ['protocol', 'transport', 'coordinator', 'worker', 'operator', 'cli', 'scripts', 'test']
@@ -26,6 +27,7 @@ if (!built) {
 await ensureBinary('nats-server', { log })
 await ensureBinary('versitygw', { log })
 await ensureHelm({ log })
+await ensureKubernetes({ log })
 const files = await testFiles(process.argv.slice(2))
 const runner = spawn(process.execPath, ['--test', '--test-concurrency=2', ...files], {
   stdio: 'inherit',

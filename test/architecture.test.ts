@@ -21,7 +21,7 @@ const MAY_IMPORT: Readonly<Record<Folder, readonly string[]>> = {
 
 /** Path prefixes that own an outside package; tests and scripts may use any. */
 const OWNERS: Readonly<Record<string, readonly string[]>> = {
-  valibot: ['protocol/', 'transport/', 'worker/', 'coordinator/', 'cli/'],
+  valibot: ['protocol/', 'transport/', 'worker/', 'coordinator/', 'operator/', 'cli/'],
   yaml: ['cli/'],
   '@marcbachmann/cel-js': ['cli/'],
   nats: ['transport/nats'],

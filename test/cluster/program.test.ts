@@ -32,7 +32,7 @@ async function until(what: string, holds: () => Promise<boolean>): Promise<void>
 
 test('ready, a job becomes its children, an edit follows, SIGTERM ends it', async () => {
   const { server } = cluster
-  const images = ['COORDINATOR', 'WORKER', 'WORKER_GPU'].map((name) => [`FEDSAM_IMAGE_${name}`, 'image:1'])
+  const images = ['COORDINATOR', 'WORKER', 'WORKER_GPU'].map((name) => [`FEDSAM_${name}_IMAGE`, 'image:1'])
   const port = await freePort()
   const env = {
     ...process.env,

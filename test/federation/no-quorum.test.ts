@@ -4,6 +4,9 @@ import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClientOutcome } from '#protocol/record.ts'
 import { systemClock } from '#transport/clock.ts'
+import { createGrantedTransfers } from '#transport/granted.ts'
+import { createMemoryStore } from '#transport/memory.ts'
+import { recordingStore } from '../faults/recording-store.ts'
 import { eventsOf, openFederation, runFederation } from './federation.ts'
 
 /** A second lasts 20 ms; nobody counts as silent because the machine is slow. */
@@ -45,26 +48,42 @@ describe('too few updates', () => {
     assert.equal(eventsOf(events, 'RunFailed').length, 1)
   })
 
-  test('an update of an abandoned attempt counts in the next one without being made again', async () => {
+  test('an admitted update of an abandoned attempt counts in the next one, also for a coordinator that takes over', async () => {
     const fits: string[] = []
-    const { model, events } = await runFederation({
+    const memory = createMemoryStore()
+    const decided = new AbortController()
+    // The first coordinator is stopped between the decision of the second attempt and its fold.
+    const store = recordingStore(memory, (_index, _operation, key, phase) => {
+      if (key === 'rounds/1/2/decision.json' && phase === 'after') decided.abort()
+    })
+    const federation = await openFederation({
       clients: ['a', 'b'],
       rounds: 1,
+      store,
+      transfers: createGrantedTransfers({ memory }),
       quadratic: (client) => ({
-        before: (call) => {
+        before: async (call) => {
           if (call !== 'fit') return
           fits.push(client)
-          if (client === 'b' && fits.filter((name) => name === 'b').length === 1) throw new Error('once')
+          if (client === 'a' || fits.filter((name) => name === 'b').length > 1) return
+          while (eventsOf(federation.events, 'UpdateAdmitted').every(({ round }) => round === 0))
+            await sleep(2)
+          throw new Error('once')
         },
       }),
     })
-    assert.deepEqual(
-      eventsOf(events, 'AttemptAbandoned').map(({ attempt }) => attempt),
-      [1],
-    )
-    assert.deepEqual(fits.sort(), ['a', 'b', 'b'], 'a was asked once, b twice')
-    assert.equal(eventsOf(events, 'RoundCompleted')[0]?.attempt, 2)
-    assert.equal(model, (await runFederation({ clients: ['a', 'b'], rounds: 1 })).model)
+    try {
+      for (const client of ['a', 'b']) void federation.work(client)
+      await assert.rejects(federation.coordinate({ signal: decided.signal }), { code: 'Interrupted' })
+      await federation.coordinate()
+      const abandoned = eventsOf(federation.events, 'AttemptAbandoned')
+      assert.deepEqual([...new Set(abandoned.map(({ attempt }) => attempt))], [1])
+      assert.deepEqual(fits.sort(), ['a', 'b', 'b'], 'a was asked once, b twice')
+      assert.equal(eventsOf(federation.events, 'RoundCompleted')[0]?.attempt, 2)
+      assert.equal(await federation.model(), (await runFederation({ clients: ['a', 'b'], rounds: 1 })).model)
+    } finally {
+      await federation.close()
+    }
   })
 
   test('work that goes on when its attempt is abandoned counts in the next one too', async () => {

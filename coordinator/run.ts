@@ -14,7 +14,7 @@ import { type RunContext, throwIfStopped, waitForChange, watchEpoch } from './co
 import { openDesk } from './desk.ts'
 import { leaveOutput } from './output.ts'
 import { openPresence } from './presence.ts'
-import { readProgress } from './progress.ts'
+import { type Progress, readProgress } from './progress.ts'
 import { claimEpoch, openBook, openRun, readRecord } from './record.ts'
 import type { FixedSettings, LiveSettings, Pace } from './settings.ts'
 import { strategyFrom } from './strategies/presets.ts'
@@ -43,10 +43,12 @@ export async function coordinate(options: CoordinateOptions): Promise<RunOutcome
   // Releases whatever still waits when this ends, however it ends.
   const over = new AbortController()
   const context = await openContext(options, AbortSignal.any([options.signal, over.signal]))
+  const progress = await readProgress(context.book)
+  announce(context, progress)
   const desk = await openDesk(context, options.bus)
   const watching = watchEpoch(context)
   try {
-    const outcome = await runToOutput(context)
+    const outcome = await runToOutput(context, progress)
     await sayGoodbye(context, 'the run is complete')
     return outcome
   } catch (error) {
@@ -90,11 +92,13 @@ async function describeRun(store: ObjectStore, fixed: FixedSettings): Promise<Ru
   return { schema: 'fedsam.run/1', name, uid, spec: { ...fixed.spec }, seed, base }
 }
 
-async function runToOutput(context: RunContext): Promise<RunOutcome> {
-  const { book, fixed, live, observe } = context
-  const progress = await readProgress(book)
-  const completed = Math.max(0, progress.results.length - 1)
+function announce({ book, fixed, live, observe }: RunContext, { results }: Progress): void {
+  const completed = Math.max(0, results.length - 1)
   observe({ event: 'RunStarted', name: fixed.name, epoch: book.epoch, rounds: live().rounds, completed })
+}
+
+async function runToOutput(context: RunContext, progress: Progress): Promise<RunOutcome> {
+  const { book, observe } = context
   // The manifest is the last marker: where it is, there is nothing left to do.
   const complete = (await book.store.size(MANIFEST_KEY)) !== undefined
   if (!complete) await runRounds(context, progress)

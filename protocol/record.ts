@@ -9,7 +9,7 @@ const Digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))
 const Count = v.pipe(v.number(), v.integer(), v.minValue(0))
 const Name = v.pipe(v.string(), v.regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/))
 /** What a client measured. Bounded, so that a weighted mean over any number of clients is a finite number too. */
-const Measured = v.pipe(v.number(), v.finite(), v.minValue(-1e200), v.maxValue(1e200))
+const Measured = v.pipe(v.number(), v.minValue(-1e200), v.maxValue(1e200))
 const Metrics = v.record(v.string(), Measured)
 const Outcome = v.picklist([
   'Accepted',

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { encodeJson } from '#protocol/canonical.ts'
+import { digestPayload } from '#protocol/digest.ts'
 import {
   clientSubject,
   type NextAnswer,
@@ -18,6 +19,7 @@ import { quadraticWork } from '#test/trainers/quadratic.ts'
 import { systemClock } from '#transport/clock.ts'
 import { createGrantedTransfers } from '#transport/granted.ts'
 import { createInProcessBus } from '#transport/in-process.ts'
+import { createMemoryStore } from '#transport/memory.ts'
 import type { MessageBus } from '#transport/ports.ts'
 import { serveRun } from './round.ts'
 
@@ -57,13 +59,14 @@ async function play(script: (request: NextRequest) => NextAnswer | Promise<NextA
 function work(
   before: (call: string) => Promise<void> | void = () => {},
   silenceSeconds = 600,
+  transfers = createGrantedTransfers(),
 ): Promise<string> {
   return serveRun({
     client: 'a',
     incarnation: 'i',
     prefix: 'run',
     bus,
-    transfers: createGrantedTransfers(),
+    transfers,
     trainer: inProcessTrainer(quadraticWork({ client: 'a', size: 10, before })),
     clock: systemClock(50),
     folder,
@@ -166,6 +169,37 @@ describe('a client', () => {
     })
     assert.equal(ended, 'over')
     assert.deepEqual(seen, ['Idle', 'Working 0', 'Idle', 'Leaving'])
+  })
+
+  test('that is cancelled while it fetches the model does not begin to train', async () => {
+    const memory = createMemoryStore()
+    const body = new Uint8Array(8)
+    await memory.put('rounds/0/1/model.safetensors', body)
+    const base = { key: 'rounds/0/1/model.safetensors', ...digestPayload(body) }
+    const asked = Promise.withResolvers<void>()
+    const cancelled = Promise.withResolvers<void>()
+    await bus.serve(clientSubject('run', '*'), async (_subject, message) => {
+      const request = readRequest(message)!
+      if (request.kind === 'grant') {
+        asked.resolve()
+        await cancelled.promise
+        const grant = await memory.grantRead(base.key, 60)
+        return encodeJson({ kind: 'granted', epoch: 1, granted: [{ kind: 'Grant', grant }] })
+      }
+      said.push(request)
+      if (said.length === 1) return encodeJson(task({ kind: 'Train', round: 1, base, evaluate: true }))
+      if (request.have.state !== 'Working') return encodeJson(FINISHED)
+      await asked.promise
+      setTimeout(cancelled.resolve, 20)
+      return encodeJson({ kind: 'cancel', epoch: 1, round: 1, attempt: 1, reason: 'not needed' })
+    })
+    const calls: string[] = []
+    await work((call) => void calls.push(call), 600, createGrantedTransfers({ memory }))
+    assert.deepEqual(calls, [])
+    assert.deepEqual(
+      said.map(({ have }) => have.state),
+      ['Idle', 'Working', 'Idle', 'Leaving'],
+    )
   })
 
   test('that fails says why until it is told something else', async () => {

@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { connectKubernetes, type KubernetesClient } from '#operator/kubernetes/client.ts'
 import { type KubernetesServer, startKubernetes } from '#scripts/kubernetes/server.ts'
 
@@ -16,16 +17,28 @@ export async function startCluster(): Promise<Cluster> {
   const server = await startKubernetes({ folder, log: (line) => process.stderr.write(`${line}\n`) })
   const client = connectKubernetes({ kubeconfig: server.kubeconfig })
   await server.kubectl(['apply', '--server-side', '-f', 'crds/fedsam.dev_federatedjobs.yaml'])
-  await server.kubectl([
-    'wait',
-    '--for=condition=Established',
-    'crd/federatedjobs.fedsam.dev',
-    '--timeout=30s',
-  ])
+  await untilServed(server)
   const stop = async (): Promise<void> => {
     client.close()
     await server.stop()
     await rm(folder, { recursive: true, force: true })
   }
   return { server, client, stop }
+}
+
+/**
+ * Until the API server serves the new resource. `kubectl wait` is no help: it gives up at once on a definition that has no
+ * conditions yet.
+ */
+async function untilServed(server: KubernetesServer): Promise<void> {
+  const attempts = 150
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await server.kubectl(['get', 'federatedjobs.fedsam.dev', '--all-namespaces'])
+      return
+    } catch (error) {
+      if (attempt === attempts) throw error
+      await sleep(200)
+    }
+  }
 }

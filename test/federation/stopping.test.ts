@@ -1,5 +1,5 @@
 // What ends a run, what it leaves, and what it keeps: early stop, best round, retention, cohorts as Flower counts them,
-// partitions that only evaluate, initial parameters from a file, damaged records, updates that go up in parts.
+// partitions that only evaluate, initial parameters from a file, updates that go up in parts.
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -185,58 +185,6 @@ test('initial parameters from a file, in any order of tensors', async () => {
     await federation.close()
   } finally {
     await rm(folder, { recursive: true, force: true })
-  }
-})
-
-test('an update that changes after its admission ends the attempt as RecordDamaged; the next one succeeds', async () => {
-  const memory = createMemoryStore()
-  const decided = new AbortController()
-  // Once the decision is there the coordinator is stopped, and the update of b in the store is another one.
-  const store: ObjectStore = {
-    ...memory,
-    async put(key, body) {
-      const written = await memory.put(key, body)
-      if (key === 'rounds/1/1/decision.json') decided.abort()
-      return written
-    },
-    async get(key, range) {
-      const bytes = await memory.get(key, range)
-      if (!decided.signal.aborted || bytes === undefined || !/^rounds\/1\/1\/updates\/b\//.test(key))
-        return bytes
-      const flipped = new Uint8Array(bytes)
-      flipped[flipped.length - 1] = flipped[flipped.length - 1]! ^ 1
-      return flipped
-    },
-  }
-  const job = { clients: ['a', 'b'], rounds: 2 }
-  const fits: string[] = []
-  const federation = await openFederation({
-    ...job,
-    store,
-    transfers: createGrantedTransfers({ memory }),
-    quadratic: (client) => ({
-      before: (call, round) => void (call === 'fit' && round === 1 && fits.push(client)),
-    }),
-  })
-  try {
-    for (const client of job.clients) void federation.work(client)
-    await assert.rejects(federation.coordinate({ signal: decided.signal }), { code: 'Interrupted' })
-    await federation.coordinate()
-    const [abandoned] = eventsOf(federation.events, 'AttemptAbandoned')
-    assert.equal(abandoned?.reason, 'RecordDamaged')
-    assert.match(abandoned!.message, /rounds\/1\/1\/updates\/b\//)
-    const rounds = eventsOf(federation.events, 'RoundCompleted').slice(0, 2)
-    assert.deepEqual(
-      rounds.map(({ round, attempt }) => [round, attempt]),
-      [
-        [1, 2],
-        [2, 1],
-      ],
-    )
-    assert.deepEqual(fits.sort(), ['a', 'b', 'b'], 'only the damaged update was made again')
-    assert.equal(await federation.model(), (await runFederation(job)).model)
-  } finally {
-    await federation.close()
   }
 })
 

@@ -1,0 +1,147 @@
+// The end of a round: the deadline, the grace after the quorum, who was late or silent, who died and came back, who left the
+// job and who joined it.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ClientOutcome } from '#protocol/record.ts'
+import { systemClock } from '#transport/clock.ts'
+import { eventsOf, openFederation, runFederation } from './federation.ts'
+
+/** A second lasts 20 ms; nobody counts as silent because the machine is slow. */
+const FAST = { clock: systemClock(50), pace: { silenceSeconds: 10_000 } }
+
+const outcomeOf = (outcomes: readonly ClientOutcome[], client: string): string | undefined =>
+  outcomes.find((outcome) => outcome.client === client)?.outcome
+
+describe('the end of a round', () => {
+  test('comes at the deadline with the quorum, and names who was late', async () => {
+    const late = Promise.withResolvers<void>()
+    const { events } = await runFederation({
+      ...FAST,
+      clients: ['a', 'b', 'slow'],
+      rounds: 1,
+      round: { deadlineSeconds: 60 },
+      quadratic: (client) => ({
+        before: (call) => (client === 'slow' && call === 'fit' ? late.promise : undefined),
+      }),
+    })
+    late.resolve()
+    const [first] = eventsOf(events, 'RoundCompleted')
+    assert.deepEqual(first?.accepted, ['a', 'b'])
+    assert.equal(outcomeOf(first!.outcomes, 'slow'), 'Late')
+  })
+
+  test('comes graceSeconds after the quorum', async () => {
+    const late = Promise.withResolvers<void>()
+    const { events } = await runFederation({
+      ...FAST,
+      clients: ['a', 'b', 'slow'],
+      rounds: 1,
+      round: { deadlineSeconds: 100_000, graceSeconds: 20 },
+      quadratic: (client) => ({
+        before: (call) => (client === 'slow' && call !== 'get_parameters' ? late.promise : undefined),
+      }),
+    })
+    late.resolve()
+    const [first, evaluation] = eventsOf(events, 'RoundCompleted')
+    assert.deepEqual(first?.accepted, ['a', 'b'])
+    assert.equal(outcomeOf(first!.outcomes, 'slow'), 'Late')
+    assert.deepEqual(
+      evaluation?.evaluations.map(({ client }) => client),
+      ['a', 'b'],
+    )
+  })
+
+  test('at the deadline below the quorum: abandoned, and a client that went silent is Unreachable', async () => {
+    const federation = await openFederation({
+      clock: systemClock(20),
+      clients: ['a', 'b'],
+      rounds: 1,
+      pace: { silenceSeconds: 40, holdSeconds: 5 },
+      round: { deadlineSeconds: 80, maxFailedRounds: 1 },
+      quadratic: (client) => ({
+        before: (call) => (client === 'b' && call === 'fit' ? new Promise(() => {}) : undefined),
+      }),
+    })
+    try {
+      const gone = new AbortController()
+      void federation.work('a')
+      void federation.work('b', { signal: gone.signal })
+      const run = federation.coordinate()
+      while (!federation.events.some((event) => event.event === 'UpdateAdmitted' && event.round === 1))
+        await sleep(5)
+      gone.abort()
+      await assert.rejects(run, { code: 'RunFailed', message: /b: Unreachable \(Silent/ })
+    } finally {
+      await federation.close()
+    }
+  })
+})
+
+test('a worker that dies in the middle of a round and comes back as a new incarnation', async () => {
+  const reached = Promise.withResolvers<void>()
+  let lives = 0
+  const federation = await openFederation({
+    clients: ['a', 'b'],
+    rounds: 2,
+    quadratic: (client) => ({
+      before: (call) => {
+        if (client !== 'b' || call !== 'fit') return undefined
+        lives += 1
+        if (lives > 1) return undefined
+        reached.resolve()
+        return new Promise(() => {})
+      },
+    }),
+  })
+  try {
+    const death = new AbortController()
+    void federation.work('a')
+    void federation.work('b', { signal: death.signal })
+    const run = federation.coordinate()
+    await reached.promise
+    death.abort()
+    void federation.work('b', { incarnation: 'b-2' })
+    await run
+    assert.deepEqual(
+      eventsOf(federation.events, 'ClientJoined')
+        .map(({ client }) => client)
+        .sort(),
+      ['a', 'b', 'b'],
+    )
+    assert.equal(eventsOf(federation.events, 'AttemptAbandoned').length, 0)
+    assert.equal(await federation.model(), (await runFederation({ clients: ['a', 'b'], rounds: 2 })).model)
+  } finally {
+    await federation.close()
+  }
+})
+
+test('a partition that leaves the job during a round is not waited for, and one that joins takes part in the next', async () => {
+  const reached = Promise.withResolvers<void>()
+  const federation = await openFederation({
+    clients: ['a', 'b', 'leaving'],
+    rounds: 2,
+    quadratic: (client) => ({
+      before: (call) => {
+        if (client !== 'leaving' || call !== 'fit') return undefined
+        reached.resolve()
+        return new Promise(() => {})
+      },
+    }),
+  })
+  try {
+    const ended = federation.work('leaving')
+    for (const client of ['a', 'b', 'new']) void federation.work(client).catch(() => {})
+    const run = federation.coordinate()
+    await reached.promise
+    federation.live.members = ['a', 'b', 'new'].map((name) => ({ name, train: true }))
+    void federation.work('new', { incarnation: 'new-2' })
+    await run
+    const [first, second] = eventsOf(federation.events, 'RoundCompleted')
+    assert.equal(outcomeOf(first!.outcomes, 'leaving'), 'Removed')
+    assert.deepEqual(second?.accepted, ['a', 'b', 'new'])
+    assert.equal(await ended, 'Superseded', 'it was told that it is not wanted')
+  } finally {
+    await federation.close()
+  }
+})

@@ -32,6 +32,7 @@ async function ask(context: RunContext, want: Want, client = 'a'): Promise<Grant
     kind: 'grant',
     client,
     incarnation: 'i',
+    token: '',
     wants: [want],
   })) as {
     granted: Granted[]

@@ -8,6 +8,7 @@ const request = (incarnation: string): NextRequest => ({
   kind: 'next',
   client: 'a',
   incarnation,
+  token: '',
   epoch: 0,
   dataset: '',
   backend: '',

@@ -7,11 +7,16 @@ const Count = v.pipe(v.number(), v.integer(), v.minValue(0))
 const Digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))
 const Text = v.pipe(v.string(), v.maxLength(2048))
 
+/** Says who the client is, where the coordinator asks for it: its pod's projected service-account token. */
+const Token = v.optional(v.pipe(v.string(), v.maxLength(8192)), '')
+
 const At = { round: Count, attempt: Count }
 
 /** What the client does right now, repeated in every `next` until the answer shows that it was understood. */
 const HaveSchema = v.variant('state', [
   v.object({ state: v.literal('Idle') }),
+  /** It cannot train yet: what it waits for, in words for people. It does not count as being there. */
+  v.object({ state: v.literal('Preparing'), message: Text }),
   v.object({ state: v.literal('Working'), ...At, epoch: Count }),
   v.object({ state: v.literal('Left'), ...At, epoch: Count }),
   v.object({ state: v.literal('Failed'), ...At, epoch: Count, code: Text, message: Text }),
@@ -23,6 +28,7 @@ const NextSchema = v.object({
   kind: v.literal('next'),
   client: Text,
   incarnation: Text,
+  token: Token,
   /** The highest epoch of a coordinator that it heard of: an older coordinator learns by it that it is superseded. */
   epoch: Count,
   /** Digest of the partition's data, and what computes: for the record and for people. */
@@ -45,6 +51,7 @@ const GrantRequestSchema = v.object({
   kind: v.literal('grant'),
   client: Text,
   incarnation: Text,
+  token: Token,
   wants: v.pipe(v.array(WantSchema), v.maxLength(64)),
 })
 

@@ -1,7 +1,8 @@
 // Carries out what reconciling wants, in its order: children, then the status, then the events that tell of it, then the end of
 // the job itself. Each write is safe to repeat; whoever is interrupted between two of them goes on in the next pass.
+
+import { ApiError, type KubernetesClient } from '#transport/kubernetes.ts'
 import type { Announcement, ChildWrite, Desired, OperatorStatus, StoredJob } from '../reconcile/objects.ts'
-import { ApiError, type KubernetesClient } from './client.ts'
 import { pathOf } from './resources.ts'
 
 /** Owner of the operator's fields in server-side apply; the coordinator has another. */

@@ -1,47 +1,8 @@
-// The one REST client of the operator: kubeconfig and authentication are client-node's, the connections are ours (its stock
-// transport opens one for every call). JSON in, JSON out, no types that drop fields. Watching and retrying are left to others.
-import { once } from 'node:events'
-import type { IncomingMessage } from 'node:http'
-import { Agent, type RequestOptions, request } from 'node:https'
+// Whom the operator asks, and as whom: kubeconfig and authentication are client-node's, the requests are transport/kubernetes.ts's
+// (client-node's stock transport opens a connection for every call).
+import type { RequestOptions } from 'node:https'
 import { KubeConfig } from '@kubernetes/client-node'
-
-/** A server's refusal: HTTP status, the reason as one word (NotFound, AlreadyExists, Conflict, Invalid, …), and its text. */
-export class ApiError extends Error {
-  readonly status: number
-  readonly reason: string
-
-  constructor(status: number, reason: string, message: string) {
-    super(message)
-    this.name = 'ApiError'
-    this.status = status
-    this.reason = reason
-  }
-}
-
-export interface Call {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
-  /** Path and query: /apis/batch/v1/namespaces/team/jobs?limit=500 */
-  readonly path: string
-  readonly body?: unknown
-  /** Of the body; application/json where absent. */
-  readonly contentType?: string
-  readonly signal?: AbortSignal
-}
-
-export interface KubernetesClient {
-  /** The answer's JSON. Throws ApiError for a refusal, and what the network throws. */
-  call<T>(call: Call): Promise<T>
-  /** The lines of a watch, each a JSON value, until the server ends it, nothing comes for `quietSeconds`, or the signal says stop. */
-  lines<T>(call: Pick<Call, 'path' | 'signal'>, quietSeconds: number): AsyncGenerator<T>
-  /** Connections that are open. */
-  connections(): number
-  close(): void
-}
-
-/** Connections at most, three of them watches: what a thousand jobs need at once is queued. */
-const MAX_CONNECTIONS = 12
-/** A call that gets no byte for so long has failed. */
-const TIMEOUT_MS = 30_000
+import { type KubernetesClient, openKubernetes } from '#transport/kubernetes.ts'
 
 /** Connects as the kubeconfig says: a file, or where none is named the pod's own account, or the user's default. */
 export function connectKubernetes(options: { readonly kubeconfig?: string } = {}): KubernetesClient {
@@ -50,87 +11,12 @@ export function connectKubernetes(options: { readonly kubeconfig?: string } = {}
   else config.loadFromDefault()
   const cluster = config.getCurrentCluster()
   if (!cluster) throw new Error('no cluster is configured; set KUBECONFIG or run in a pod')
-  const { hostname, port } = new URL(cluster.server)
-  const agent = new Agent({ keepAlive: true, maxSockets: MAX_CONNECTIONS })
-  const target = async (method: string, path: string): Promise<RequestOptions> => {
-    // Asked for every call: tokens are files that are renewed.
-    const secured: RequestOptions = {}
-    await config.applyToHTTPSOptions(secured)
-    const headers = { ...(secured.headers as Record<string, string>), accept: 'application/json' }
-    return { ...secured, agent, headers, hostname, port, method, path }
-  }
-  return {
-    call: async <T>(call: Call): Promise<T> => send<T>(await target(call.method, call.path), call),
-    async *lines<T>({ path, signal }: Pick<Call, 'path' | 'signal'>, quietSeconds: number) {
-      yield* stream<T>({ ...(await target('GET', path)), ...(signal ? { signal } : {}) }, quietSeconds)
+  return openKubernetes({
+    server: cluster.server,
+    async secure() {
+      const secured: RequestOptions = {}
+      await config.applyToHTTPSOptions(secured)
+      return secured
     },
-    connections: () =>
-      [...Object.values(agent.sockets), ...Object.values(agent.freeSockets)].reduce(
-        (sum, sockets) => sum + (sockets?.length ?? 0),
-        0,
-      ),
-    close: () => agent.destroy(),
-  }
-}
-
-function send<T>(options: RequestOptions, { body, contentType, signal }: Call): Promise<T> {
-  const payload = body === undefined ? undefined : JSON.stringify(body)
-  const headers = {
-    ...options.headers,
-    ...(payload === undefined
-      ? {}
-      : { 'content-type': contentType ?? 'application/json', 'content-length': Buffer.byteLength(payload) }),
-  }
-  return new Promise((resolve, reject) => {
-    const outgoing = request({ ...options, headers, ...(signal ? { signal } : {}) }, (incoming) => {
-      const chunks: Buffer[] = []
-      incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
-      incoming.once('error', reject)
-      incoming.once('end', () => {
-        const text = Buffer.concat(chunks).toString()
-        const status = incoming.statusCode ?? 0
-        try {
-          if (status >= 200 && status < 300) resolve(JSON.parse(text) as T)
-          else reject(refusal(status, text))
-        } catch (error) {
-          reject(error)
-        }
-      })
-    })
-    outgoing.setTimeout(TIMEOUT_MS, () =>
-      outgoing.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)),
-    )
-    outgoing.once('error', reject)
-    outgoing.end(payload)
   })
-}
-
-async function* stream<T>(options: RequestOptions, quietSeconds: number): AsyncGenerator<T> {
-  const outgoing = request(options)
-  outgoing.setTimeout(quietSeconds * 1000, () => outgoing.destroy(new Error(`quiet for ${quietSeconds} s`)))
-  outgoing.end()
-  const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage]
-  const status = incoming.statusCode ?? 0
-  let rest = ''
-  try {
-    incoming.setEncoding('utf8')
-    for await (const chunk of incoming) {
-      const lines = (rest + chunk).split('\n')
-      rest = lines.pop() ?? ''
-      if (status !== 200) continue
-      for (const line of lines) yield JSON.parse(line) as T
-    }
-    if (status !== 200) throw refusal(status, rest)
-  } finally {
-    outgoing.destroy()
-  }
-}
-
-function refusal(status: number, text: string): ApiError {
-  try {
-    const { reason, message } = JSON.parse(text) as { reason?: string; message?: string }
-    return new ApiError(status, reason ?? '', message ?? text)
-  } catch {
-    return new ApiError(status, '', text.slice(0, 500))
-  }
 }

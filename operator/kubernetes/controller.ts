@@ -1,11 +1,11 @@
 // The operator at work: watches FederatedJobs and what they became, and for each that changed observes, decides, acts. One replica:
 // two do the same twice, which is safe, since names are computed and every write is repeatable.
 
+import type { KubernetesClient } from '#transport/kubernetes.ts'
 import { JOB_LABEL } from '../reconcile/labels.ts'
 import type { Metadata, Settings } from '../reconcile/objects.ts'
 import { reconcile } from '../reconcile/reconcile.ts'
 import { act } from './act.ts'
-import type { KubernetesClient } from './client.ts'
 import { observe } from './observe.ts'
 import { startQueue } from './queue.ts'
 import { watch } from './watch.ts'

@@ -1,8 +1,9 @@
 // Gathers what a decision about one FederatedJob depends on, by live reads: itself, all objects of its children's kinds in its
 // namespace, its pods and the events about them. Promises nothing about their being of one moment: each pass is repeatable.
+
+import { ApiError, type KubernetesClient } from '#transport/kubernetes.ts'
 import { JOB_LABEL } from '../reconcile/labels.ts'
 import type { KubernetesObject, Observed, PodEvent, Settings, StoredJob } from '../reconcile/objects.ts'
-import { ApiError, type KubernetesClient } from './client.ts'
 import { CHILD_KINDS, pathOf } from './resources.ts'
 
 interface List {

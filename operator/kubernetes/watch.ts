@@ -1,8 +1,8 @@
 // Lists a kind and follows it: every change calls `changed`. A watch goes on at the newest resourceVersion (bookmarks move it on);
 // one that is gone (410) begins with a list again; failures back off. Handlers only note keys, so nothing is kept here.
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { KubernetesClient } from '#transport/kubernetes.ts'
 import type { Metadata } from '../reconcile/objects.ts'
-import type { KubernetesClient } from './client.ts'
 
 export interface WatchOptions {
   /** Path of the list, of one namespace or of all. */

@@ -832,6 +832,8 @@ export interface TrainingStatus {
   readonly reason?: string
   /** Why and what to do, for people. */
   readonly message?: string
+  /** Until then no attempt begins, since too few clients were there, and the operator suspends the workers, so that others get their devices. E.g. 2026-11-24T08:00:00Z. */
+  readonly pauseUntil?: string
   /** The digest of the newest result, the head of the hash chain. E.g. sha256:9f86d081…. */
   readonly head?: string
   /** When the coordinator wrote this. E.g. 2026-11-24T08:00:00Z. */

@@ -1729,6 +1729,11 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
        "type": "string",
        "maxLength": 4096
       },
+      "pauseUntil": {
+       "type": "string",
+       "format": "date-time",
+       "maxLength": 64
+      },
       "head": {
        "type": "string",
        "maxLength": 128

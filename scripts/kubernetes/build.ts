@@ -11,7 +11,14 @@ import { FedsamError } from '#protocol/errors.ts'
 /** 1.34 is the newest line whose kubelet runs with Debian 12's containerd. */
 export const KUBERNETES_VERSION = '1.34.4'
 
-const PROGRAMS = ['kube-apiserver', 'kube-controller-manager', 'kubectl'] as const
+const PROGRAMS = [
+  'kube-apiserver',
+  'kube-controller-manager',
+  'kube-scheduler',
+  'kubelet',
+  'kube-proxy',
+  'kubectl',
+] as const
 
 /** Paths of the executables. */
 export interface KubernetesBinaries {

@@ -3,8 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { connectKubernetes, type KubernetesClient } from '#operator/kubernetes/client.ts'
+import { connectKubernetes } from '#operator/kubernetes/client.ts'
 import { type KubernetesServer, startKubernetes } from '#scripts/kubernetes/server.ts'
+import type { KubernetesClient } from '#transport/kubernetes.ts'
 
 export interface Cluster {
   readonly server: KubernetesServer

@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { act } from '#operator/kubernetes/act.ts'
-import type { Call, KubernetesClient } from '#operator/kubernetes/client.ts'
 import { observe } from '#operator/kubernetes/observe.ts'
 import type { KubernetesObject, Settings, StoredJob } from '#operator/reconcile/objects.ts'
 import { reconcile } from '#operator/reconcile/reconcile.ts'
+import type { Call, KubernetesClient } from '#transport/kubernetes.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 
 let cluster: Cluster

@@ -1,0 +1,25 @@
+// The files by which the two halves of a worker meet in a pod, in a volume of their own: what the operator's trainer script and the
+// worker's network half agree on. Outside a pod the trainer is a child process, and none of these exist.
+
+/** Names in the seam's folder. */
+export const SEAM_FILES = {
+  /** FIFO: calls to the trainer, its standard input. */
+  input: 'in',
+  /** FIFO: the trainer's answers, its standard output. */
+  output: 'out',
+  /** FIFO: a line "again" ends the trainer's process, with SIGKILL, and starts it anew on the same FIFOs. */
+  control: 'control',
+  /** Left by the network half before it closes `in` for the last time: the exit code that the pod should end with, as digits. */
+  exit: 'exit',
+} as const
+
+/** Where the volumes lie in both containers. */
+export const POD_FOLDERS = {
+  seam: '/seam',
+  cache: '/cache',
+  /** The base checkpoint, complete and verified, once the FIFOs are there. */
+  checkpoint: '/cache/base/current',
+  embeddings: '/cache/embeddings',
+  /** What was fetched of a partition's S3 source. */
+  data: '/cache/data',
+} as const

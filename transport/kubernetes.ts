@@ -1,0 +1,160 @@
+// The one REST client of the Kubernetes API, for the operator and for a job's coordinator: one pool of connections, JSON in, JSON
+// out, no types that drop fields. Whose API server and as whom, the caller says; watching and retrying are left to others.
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
+import { Agent, type RequestOptions, request } from 'node:https'
+import { FedsamError } from '#protocol/errors.ts'
+import type { Environment } from './environment.ts'
+
+/** A server's refusal: HTTP status, the reason as one word (NotFound, AlreadyExists, Conflict, Invalid, …), and its text. */
+export class ApiError extends Error {
+  readonly status: number
+  readonly reason: string
+
+  constructor(status: number, reason: string, message: string) {
+    super(message)
+    this.name = 'ApiError'
+    this.status = status
+    this.reason = reason
+  }
+}
+
+export interface Call {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
+  /** Path and query: /apis/batch/v1/namespaces/team/jobs?limit=500 */
+  readonly path: string
+  readonly body?: unknown
+  /** Of the body; application/json where absent. */
+  readonly contentType?: string
+  readonly signal?: AbortSignal
+}
+
+export interface KubernetesClient {
+  /** The answer's JSON. Throws ApiError for a refusal, and what the network throws. */
+  call<T>(call: Call): Promise<T>
+  /** The lines of a watch, each a JSON value, until the server ends it, nothing comes for `quietSeconds`, or the signal says stop. */
+  lines<T>(call: Pick<Call, 'path' | 'signal'>, quietSeconds: number): AsyncGenerator<T>
+  /** Connections that are open. */
+  connections(): number
+  close(): void
+}
+
+/** Connections at most, three of them watches: what a thousand jobs need at once is queued. */
+const MAX_CONNECTIONS = 12
+/** A call that gets no byte for so long has failed. */
+const TIMEOUT_MS = 30_000
+
+/** Where the API server is, and who asks. */
+export interface ApiAccess {
+  /** https://host:port */
+  readonly server: string
+  /** Asked for every call: certificates, and headers with a token; both are files that are renewed. */
+  secure(): Promise<RequestOptions>
+}
+
+/** A client over one pool of kept connections. */
+export function openKubernetes(access: ApiAccess): KubernetesClient {
+  const { hostname, port } = new URL(access.server)
+  const agent = new Agent({ keepAlive: true, maxSockets: MAX_CONNECTIONS })
+  const target = async (method: string, path: string): Promise<RequestOptions> => {
+    const secured = await access.secure()
+    const headers = { ...(secured.headers as Record<string, string>), accept: 'application/json' }
+    return { ...secured, agent, headers, hostname, port, method, path }
+  }
+  return {
+    call: async <T>(call: Call): Promise<T> => send<T>(await target(call.method, call.path), call),
+    async *lines<T>({ path, signal }: Pick<Call, 'path' | 'signal'>, quietSeconds: number) {
+      yield* stream<T>({ ...(await target('GET', path)), ...(signal ? { signal } : {}) }, quietSeconds)
+    },
+    connections: () =>
+      [...Object.values(agent.sockets), ...Object.values(agent.freeSockets)].reduce(
+        (sum, sockets) => sum + (sockets?.length ?? 0),
+        0,
+      ),
+    close: () => agent.destroy(),
+  }
+}
+
+function send<T>(options: RequestOptions, { body, contentType, signal }: Call): Promise<T> {
+  const payload = body === undefined ? undefined : JSON.stringify(body)
+  const headers = {
+    ...options.headers,
+    ...(payload === undefined
+      ? {}
+      : { 'content-type': contentType ?? 'application/json', 'content-length': Buffer.byteLength(payload) }),
+  }
+  return new Promise((resolve, reject) => {
+    const outgoing = request({ ...options, headers, ...(signal ? { signal } : {}) }, (incoming) => {
+      const chunks: Buffer[] = []
+      incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
+      incoming.once('error', reject)
+      incoming.once('end', () => {
+        const text = Buffer.concat(chunks).toString()
+        const status = incoming.statusCode ?? 0
+        try {
+          if (status >= 200 && status < 300) resolve(JSON.parse(text) as T)
+          else reject(refusal(status, text))
+        } catch (error) {
+          reject(error)
+        }
+      })
+    })
+    outgoing.setTimeout(TIMEOUT_MS, () =>
+      outgoing.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)),
+    )
+    outgoing.once('error', reject)
+    outgoing.end(payload)
+  })
+}
+
+async function* stream<T>(options: RequestOptions, quietSeconds: number): AsyncGenerator<T> {
+  const outgoing = request(options)
+  outgoing.setTimeout(quietSeconds * 1000, () => outgoing.destroy(new Error(`quiet for ${quietSeconds} s`)))
+  outgoing.end()
+  const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage]
+  const status = incoming.statusCode ?? 0
+  let rest = ''
+  try {
+    incoming.setEncoding('utf8')
+    for await (const chunk of incoming) {
+      const lines = (rest + chunk).split('\n')
+      rest = lines.pop() ?? ''
+      if (status !== 200) continue
+      for (const line of lines) yield JSON.parse(line) as T
+    }
+    if (status !== 200) throw refusal(status, rest)
+  } finally {
+    outgoing.destroy()
+  }
+}
+
+function refusal(status: number, text: string): ApiError {
+  try {
+    const { reason, message } = JSON.parse(text) as { reason?: string; message?: string }
+    return new ApiError(status, reason ?? '', message ?? text)
+  } catch {
+    return new ApiError(status, '', text.slice(0, 500))
+  }
+}
+
+/** Where a pod finds its account: the kubelet renews the token in it. */
+const ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
+
+/** The access of a pod's own service account. Throws FedsamError InvalidJob outside a pod. */
+export function podAccess(env: Environment, folder = ACCOUNT): ApiAccess {
+  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = env
+  if (!host || !port) {
+    throw new FedsamError('InvalidJob', 'this is no pod of a cluster: KUBERNETES_SERVICE_HOST is not set')
+  }
+  const name = host.includes(':') ? `[${host}]` : host
+  return {
+    server: `https://${name}:${port}`,
+    async secure() {
+      const [ca, token] = await Promise.all(
+        ['ca.crt', 'token'].map((file) => readFile(`${folder}/${file}`, 'utf8')),
+      )
+      return { ca: ca!, headers: { authorization: `Bearer ${token!.trim()}` } }
+    },
+  }
+}

@@ -10,6 +10,8 @@ export type ErrorCode =
   | 'StorageUnsuitable' // the store does not keep a promise that the record rests on
   | 'StorageUnreachable'
   | 'MessagingUnreachable'
+  | 'ClusterUnreachable' // the Kubernetes API does not answer, or not as the kubeconfig says
+  | 'Forbidden' // the Kubernetes API refuses it to this caller
   | 'RecordDamaged' // bytes in the store do not fit the digest that names them
   | 'Superseded' // a newer coordinator or worker has taken over
   | 'NoAccelerator'

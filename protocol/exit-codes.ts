@@ -58,6 +58,8 @@ const EXITS: Readonly<Record<ErrorCode, { readonly pod: PodExit; readonly cli: k
   StorageUnsuitable: { pod: 'BadConfiguration', cli: 'Failed' },
   StorageUnreachable: { pod: 'Retriable', cli: 'Failed' },
   MessagingUnreachable: { pod: 'Retriable', cli: 'Failed' },
+  ClusterUnreachable: { pod: 'Retriable', cli: 'Failed' },
+  Forbidden: { pod: 'Retriable', cli: 'Failed' },
   RecordDamaged: { pod: 'BadConfiguration', cli: 'Failed' },
   Superseded: { pod: 'Superseded', cli: 'Failed' },
   NoAccelerator: { pod: 'NoAccelerator', cli: 'Failed' },

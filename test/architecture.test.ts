@@ -16,7 +16,7 @@ const MAY_IMPORT: Readonly<Record<Folder, readonly string[]>> = {
   coordinator: ['protocol', 'transport'],
   worker: ['protocol', 'transport'],
   operator: ['protocol', 'transport'],
-  cli: ['protocol', 'transport', 'coordinator', 'worker', 'scripts'],
+  cli: ['protocol', 'transport', 'coordinator', 'worker', 'operator', 'scripts'],
 }
 
 /** Path prefixes that own an outside package; tests and scripts may use any. */

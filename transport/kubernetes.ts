@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { Agent, type RequestOptions, request } from 'node:https'
+import { urlToHttpOptions } from 'node:url'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Environment } from './environment.ts'
 
@@ -35,6 +36,8 @@ export interface KubernetesClient {
   call<T>(call: Call): Promise<T>
   /** The lines of a watch, each a JSON value, until the server ends it, nothing comes for `quietSeconds`, or the signal says stop. */
   lines<T>(call: Pick<Call, 'path' | 'signal'>, quietSeconds: number): AsyncGenerator<T>
+  /** The same of a log: its lines as text. */
+  text(call: Pick<Call, 'path' | 'signal'>, quietSeconds: number): AsyncGenerator<string>
   /** Connections that are open. */
   connections(): number
   close(): void
@@ -55,17 +58,23 @@ export interface ApiAccess {
 
 /** A client over one pool of kept connections. */
 export function openKubernetes(access: ApiAccess): KubernetesClient {
-  const { hostname, port } = new URL(access.server)
+  // A proxy in front of the server may have a path of its own.
+  const { hostname, port, path: proxied } = urlToHttpOptions(new URL(access.server))
+  const base = (proxied ?? '/').replace(/\/$/, '')
   const agent = new Agent({ keepAlive: true, maxSockets: MAX_CONNECTIONS })
   const target = async (method: string, path: string): Promise<RequestOptions> => {
     const secured = await access.secure()
     const headers = { ...(secured.headers as Record<string, string>), accept: 'application/json' }
-    return { ...secured, agent, headers, hostname, port, method, path }
+    return { ...secured, agent, headers, hostname, port, method, path: `${base}${path}` }
   }
   return {
     call: async <T>(call: Call): Promise<T> => send<T>(await target(call.method, call.path), call),
     async *lines<T>({ path, signal }: Pick<Call, 'path' | 'signal'>, quietSeconds: number) {
-      yield* stream<T>({ ...(await target('GET', path)), ...(signal ? { signal } : {}) }, quietSeconds)
+      const asked = { ...(await target('GET', path)), ...(signal ? { signal } : {}) }
+      for await (const line of stream(asked, quietSeconds)) yield JSON.parse(line) as T
+    },
+    async *text({ path, signal }, quietSeconds) {
+      yield* stream({ ...(await target('GET', path)), ...(signal ? { signal } : {}) }, quietSeconds)
     },
     connections: () =>
       [...Object.values(agent.sockets), ...Object.values(agent.freeSockets)].reduce(
@@ -108,7 +117,7 @@ function send<T>(options: RequestOptions, { body, contentType, signal }: Call): 
   })
 }
 
-async function* stream<T>(options: RequestOptions, quietSeconds: number): AsyncGenerator<T> {
+async function* stream(options: RequestOptions, quietSeconds: number): AsyncGenerator<string> {
   const outgoing = request(options)
   outgoing.setTimeout(quietSeconds * 1000, () => outgoing.destroy(new Error(`quiet for ${quietSeconds} s`)))
   outgoing.end()
@@ -118,12 +127,13 @@ async function* stream<T>(options: RequestOptions, quietSeconds: number): AsyncG
   try {
     incoming.setEncoding('utf8')
     for await (const chunk of incoming) {
-      const lines = (rest + chunk).split('\n')
+      const lines = status === 200 ? (rest + chunk).split('\n') : [rest + chunk]
       rest = lines.pop() ?? ''
-      if (status !== 200) continue
-      for (const line of lines) yield JSON.parse(line) as T
+      yield* lines
     }
     if (status !== 200) throw refusal(status, rest)
+    // A watch that is cut ends within a line that nobody can read; a log's last line may lack its end.
+    if (rest !== '' && incoming.complete) yield rest
   } finally {
     outgoing.destroy()
   }

@@ -1,22 +1,52 @@
 // A trainer in a process of its own, so that it may block for minutes, crash, or be ended. The calls of the seam, one at a
 // time; the process starts with the first one, and anew after it ended. What it prints besides is passed on as its log.
+// On one machine the process is our child, in a pod it is another container's: the promises are the same.
 import { FedsamError } from '#protocol/errors.ts'
-import { type ChildTrainerOptions, launch, type Running } from './process.ts'
+import { openSeamFolder, type SeamFolder } from './fifos.ts'
+import type { Link } from './link.ts'
+import { type LifeOptions, launch, type Running } from './process.ts'
 import type { Answer, Progress, Trainer, TrainerCall } from './seam.ts'
+import { spawnTrainer, type TrainerProgram } from './spawned.ts'
 
-export type { ChildTrainerOptions } from './process.ts'
+export type ChildTrainerOptions = TrainerProgram & LifeOptions
 
 /** How long a trainer that was told to leave may take. Real milliseconds. */
 const LEAVING_MS = 2000
 
-/** The trainer; its process starts with the first call. */
+/** A trainer that is a child of ours; its process starts with the first call. */
 export function childTrainer(options: ChildTrainerOptions): Trainer {
+  return trainerOver(() => spawnTrainer(options), options)
+}
+
+/** A trainer in the container beside us, joined by the FIFOs of a folder, which are made by the first call. */
+export function podTrainer(folder: string, options: LifeOptions): Trainer {
+  let seam: SeamFolder | undefined
+  let closed = false
+  const trainer = trainerOver(() => {
+    seam ??= openSeamFolder(folder)
+    return seam.connect()
+  }, options)
+  return {
+    ...trainer,
+    async close(code = 0) {
+      if (closed) return // the first word counts
+      closed = true
+      await seam?.leaveExit(code)
+      await trainer.close()
+      seam?.release()
+    },
+  }
+}
+
+/** A trainer over links: each is a life of its process, the next one begins with the first call after its end. */
+export function trainerOver(connect: () => Link, options: LifeOptions): Trainer {
   let running: Running | null = null
   let progress: Progress | null = null
   let nextId = 1
   const start = (): Running => {
     if (running?.hasEnded() === false) return running
-    running = launch(options, (line) => {
+    progress = null
+    running = launch(connect(), options, (line) => {
       progress = line
     })
     return running

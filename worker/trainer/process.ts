@@ -1,9 +1,10 @@
 // One life of a trainer's process: its start, one call after the other, its end. Promises that every call ends: with the
 // answer, with the trainer's own error, when the process ends, or when it reported nothing for noProgressSeconds.
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+// Whether the process is a child or lives in a container beside us is the matter of its link.
 import { createInterface } from 'node:readline'
 import { type ErrorCode, FedsamError } from '#protocol/errors.ts'
 import type { Clock } from '#transport/clock.ts'
+import type { Link } from './link.ts'
 import {
   type Answer,
   type Progress,
@@ -13,11 +14,7 @@ import {
   type TrainerReady,
 } from './seam.ts'
 
-export interface ChildTrainerOptions {
-  /** Program and arguments. */
-  readonly command: readonly [string, ...string[]]
-  readonly env: Readonly<Record<string, string>>
-  readonly cwd: string
+export interface LifeOptions {
   /** A trainer that writes nothing for so long, before it is ready or during a call, has failed. Seconds. */
   readonly noProgressSeconds: number
   readonly clock: Clock
@@ -46,9 +43,6 @@ const CODES: readonly string[] = [
   'TrainerFailed',
 ] satisfies ErrorCode[]
 
-/** After its process ended, output that somebody else still holds open is waited for this long. Real milliseconds. */
-const DRAIN_MS = 1000
-
 /** Calls count from 1. */
 const OPENING = 0
 
@@ -63,16 +57,9 @@ const waitingFor = (id: number): Waiting => {
   return waiting
 }
 
-/** Starts the process. */
-export function launch(options: ChildTrainerOptions, onProgress: (line: Progress) => void): Running {
-  const { command, cwd, clock, log, noProgressSeconds } = options
-  // A group of its own: ending it ends what it started, and a Ctrl-C in the terminal is for us to pass on.
-  const child = spawn(command[0], command.slice(1), {
-    cwd,
-    env: { ...options.env },
-    stdio: ['pipe', 'pipe', 'pipe'],
-    detached: true,
-  })
+/** Follows the process at the other end of the link, from its start. */
+export function launch(link: Link, options: LifeOptions, onProgress: (line: Progress) => void): Running {
+  const { clock, log, noProgressSeconds } = options
   const opening = waitingFor(OPENING)
   let waiting: Waiting | null = opening
   let heardAt = clock.now()
@@ -85,7 +72,7 @@ export function launch(options: ChildTrainerOptions, onProgress: (line: Progress
   }
   const kill = (reason: string): void => {
     killedFor ??= reason
-    endGroup(child)
+    link.kill()
   }
   const settle = (line: Exclude<TrainerLine, { type: 'progress' }>): void => {
     const id = line.type === 'ready' ? OPENING : (line.id ?? waiting?.id)
@@ -107,9 +94,7 @@ export function launch(options: ChildTrainerOptions, onProgress: (line: Progress
     if (over) return
     over = true
     const why = killedFor === undefined ? what : `was ended: ${killedFor}`
-    fail(
-      new FedsamError('TrainerFailed', `the trainer ${command.join(' ')} ${why}`, { remedy: 'see its log' }),
-    )
+    fail(new FedsamError('TrainerFailed', `the trainer ${link.name} ${why}`, { remedy: 'see its log' }))
   }
   const watch = async (watched: Waiting): Promise<void> => {
     while (waiting === watched && killedFor === undefined) {
@@ -122,14 +107,19 @@ export function launch(options: ChildTrainerOptions, onProgress: (line: Progress
     }
   }
 
-  createInterface({ input: child.stdout }).on('line', take)
-  createInterface({ input: child.stderr }).on('line', (text) => {
+  createInterface({ input: link.output }).on('line', take)
+  if (link.errors !== undefined) {
+    createInterface({ input: link.errors }).on('line', (text) => {
+      heardAt = clock.now()
+      log(text)
+    })
+  }
+  const ended = link.ended.then(finish)
+  // A trainer whose container does not run yet is not silent.
+  void link.connected.then(() => {
     heardAt = clock.now()
-    log(text)
+    return watch(opening)
   })
-  child.stdin.on('error', () => {}) // its end is reported below
-  const ended = untilEnded(child).then(finish)
-  void watch(opening)
   const ready = opening.promise.then((line) => {
     const { dataset, backend } = line as Extract<TrainerLine, { type: 'ready' }>
     return { dataset, backend }
@@ -140,40 +130,16 @@ export function launch(options: ChildTrainerOptions, onProgress: (line: Progress
     ended,
     hasEnded: () => over,
     kill,
-    leave: () => child.stdin.end(),
+    leave: link.leave,
     async ask(call) {
       if (over || killedFor !== undefined) throw new FedsamError('TrainerFailed', 'the trainer has ended')
       const asked = waitingFor(call.id)
       waiting = asked
       heardAt = clock.now()
-      child.stdin.write(`${JSON.stringify(call)}\n`)
+      link.write(`${JSON.stringify(call)}\n`)
       void watch(asked)
       return (await asked.promise) as Exclude<Answer, { type: 'error' }>
     },
-  }
-}
-
-/** Resolves with how it ended, once its output was read. */
-function untilEnded(child: ChildProcessWithoutNullStreams): Promise<string> {
-  return new Promise((resolve) => {
-    child.once('error', (cause) => resolve(`cannot be started: ${cause.message}`))
-    child.once('exit', (code, signal) => {
-      const how = signal === null ? `ended with code ${code}` : `was ended by ${signal}`
-      const late = setTimeout(resolve, DRAIN_MS, how)
-      child.once('close', () => {
-        clearTimeout(late)
-        resolve(how)
-      })
-    })
-  })
-}
-
-function endGroup({ pid, exitCode, signalCode }: ChildProcessWithoutNullStreams): void {
-  if (pid === undefined || exitCode !== null || signalCode !== null) return
-  try {
-    process.kill(-pid, 'SIGKILL')
-  } catch {
-    // It ended by itself at this moment.
   }
 }
 

@@ -111,5 +111,6 @@ export interface Trainer {
   progress(): Progress | null
   /** Gives up the call that runs: the process is ended, the next call starts a new one. */
   cancel(): Promise<void>
-  close(): Promise<void>
+  /** Ends it. In a pod `code` becomes the exit code of its container; 0 unless given. */
+  close(code?: number): Promise<void>
 }

@@ -1,0 +1,33 @@
+// A trainer's container on this machine: the operator's script under a plain shell, joined to a worker's network half by FIFOs.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { trainerScript } from '#operator/reconcile/trainer-script.ts'
+
+export interface Container {
+  readonly process: ChildProcess
+  /** Its exit code. */
+  readonly exit: Promise<number | null>
+}
+
+/** Starts it; the FIFOs must be there. */
+export function startContainer(
+  seam: string,
+  program: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Container {
+  const child = spawn('sh', ['-c', trainerScript(seam), 'sh', ...program], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    detached: true,
+    env: { ...process.env, ...env },
+  })
+  return { process: child, exit: once(child, 'exit').then(([code]) => code as number | null) }
+}
+
+/** Ends it with everything that it started, as a pod's end does. */
+export function endContainer({ process: { pid } }: Container): void {
+  try {
+    process.kill(-pid!, 'SIGKILL')
+  } catch {
+    // It ended by itself.
+  }
+}

@@ -1,0 +1,143 @@
+// The seam in a pod: a trainer under a shell beside us, real FIFOs between. The same promises as for a child, and the exit code of
+// the trainer's container.
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { SEAM_FILES } from '#protocol/seam-files.ts'
+import { type Container, endContainer, startContainer } from '#test/trainers/container.ts'
+import { type Clock, systemClock } from '#transport/clock.ts'
+import { podTrainer } from './child.ts'
+import type { Trainer } from './seam.ts'
+
+const program = (name: string): string =>
+  fileURLToPath(new URL(`../../test/trainers/${name}`, import.meta.url))
+const AWKWARD = program('awkward-main.ts')
+const QUADRATIC = program('quadratic-main.ts')
+const CONFIG = { seed: '0', server_round: '1' }
+
+let folder: string
+let seam: string
+let trainer: Trainer
+let container: Container | undefined
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fedsam-fifos-'))
+  seam = join(folder, 'seam')
+})
+afterEach(async () => {
+  if (container !== undefined) endContainer(container)
+  container = undefined
+  await trainer.close()
+  await rm(folder, { recursive: true, force: true })
+})
+
+function half(options: { noProgressSeconds?: number; clock?: Clock } = {}): Trainer {
+  trainer = podTrainer(seam, { noProgressSeconds: 60, clock: systemClock(), log: () => {}, ...options })
+  return trainer
+}
+
+/** The pod's order: the FIFOs first, then the trainer's container. */
+async function start(of: Trainer, command: readonly string[]): Promise<Container> {
+  void of.ready().catch(() => {})
+  while ((await stat(join(seam, SEAM_FILES.input)).catch(() => undefined)) === undefined) await sleep(5)
+  container = startContainer(seam, [process.execPath, ...command])
+  return container
+}
+
+const awkward = (behaviour: string): string[] => [AWKWARD, behaviour, join(folder, 'lives')]
+const lives = async (): Promise<number> =>
+  (await readFile(join(folder, 'lives'), 'utf8')).trim().split('\n').length
+const fit = (of: Trainer) => of.fit('tensors', 'output', CONFIG)
+
+describe('a trainer in its own container', () => {
+  test('answers its calls; at the end its container has the exit code that it was left', async () => {
+    const of = half()
+    const { exit } = await start(of, [QUADRATIC, 'a', '10'])
+    assert.deepEqual(await of.ready(), { dataset: 'quadratic-a', backend: 'typed arrays' })
+    const [first, second] = [join(folder, 'first'), join(folder, 'second')]
+    await of.getParameters(first)
+    assert.ok((await of.fit(first, second, CONFIG)).numExamples > 0)
+    assert.ok((await of.evaluate(second, CONFIG)).loss < (await of.evaluate(first, CONFIG)).loss)
+    await of.close(79)
+    assert.equal(await exit, 79)
+  })
+
+  test('that is cancelled starts again in place, and the next call is answered', async () => {
+    const of = half()
+    await start(of, awkward('hangs-once'))
+    await of.ready()
+    const fitting = assert.rejects(fit(of), { code: 'TrainerFailed', message: /was ended: it was cancelled/ })
+    await sleep(20)
+    await of.cancel()
+    await fitting
+    assert.equal((await fit(of)).numExamples, 3)
+    assert.equal(await lives(), 2)
+    assert.equal(container?.process.exitCode, null)
+  })
+
+  test('that reports nothing is ended, and starts again', async () => {
+    const of = half({ noProgressSeconds: 20, clock: systemClock(20) })
+    await start(of, awkward('hangs-once'))
+    await of.ready()
+    await assert.rejects(fit(of), { code: 'TrainerFailed', message: /reported nothing for 20 s/ })
+    assert.equal((await fit(of)).numExamples, 3)
+  })
+
+  test('that crashes fails its call, and ends its container with its own code', async () => {
+    const of = half()
+    const { exit } = await start(of, awkward('crashes-once'))
+    await assert.rejects(fit(of), { code: 'TrainerFailed', message: /the trainer of this pod ended/ })
+    assert.equal(await exit, 3)
+  })
+
+  test('is not silent before its container runs', async () => {
+    const of = half({ noProgressSeconds: 1, clock: systemClock(100) })
+    const ready = of.ready()
+    await sleep(200)
+    await start(of, [QUADRATIC, 'a', '10'])
+    // From here on it may take noProgressSeconds, which is too short for it: then it is named, not before.
+    await assert.rejects(ready, { message: /reported nothing for 1 s/ })
+  })
+
+  test('whose container comes when all is over finds the end of its input, and ends as it was left', async () => {
+    const of = half()
+    void of.ready().catch(() => {})
+    await of.close(80)
+    container = startContainer(seam, [process.execPath, QUADRATIC, 'a', '10'])
+    assert.equal(await container.exit, 80)
+  })
+
+  test('that does not leave is ended, and what starts in its place leaves', async () => {
+    const of = half()
+    const { exit } = await start(of, awkward('hangs-once'))
+    await of.ready()
+    void fit(of).catch(() => {})
+    await sleep(20)
+    await of.close(0)
+    assert.equal(await exit, 0)
+    assert.equal(await lives(), 2)
+  })
+})
+
+describe('the files of the seam', () => {
+  test('are open to every user, whatever the umask', async () => {
+    const umask = process.umask(0o077)
+    try {
+      const of = half()
+      void of.ready().catch(() => {})
+      await of.close(65)
+    } finally {
+      process.umask(umask)
+    }
+    for (const name of [SEAM_FILES.input, SEAM_FILES.output, SEAM_FILES.control]) {
+      const found = await stat(join(seam, name))
+      assert.deepEqual([name, found.isFIFO(), found.mode & 0o777], [name, true, 0o666])
+    }
+    assert.equal(await readFile(join(seam, SEAM_FILES.exit), 'utf8'), '65')
+    assert.equal((await stat(join(seam, SEAM_FILES.exit))).mode & 0o444, 0o444)
+  })
+})

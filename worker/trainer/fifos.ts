@@ -1,0 +1,146 @@
+// A trainer's process in a container beside us, joined by FIFOs in a shared folder (protocol/seam-files.ts names them).
+// Promises: no open blocks a thread; a trainer that ended shows as the end of `out`; a new life has FIFOs of its own, so it reads
+// no call of the life before and its answers are not taken for that one's. Leaves starting the process to the container's script.
+import { execFileSync } from 'node:child_process'
+import { closeSync, constants, mkdirSync, openSync, renameSync, statSync, writeSync } from 'node:fs'
+import { chmod, rename, stat, writeFile } from 'node:fs/promises'
+import { Socket } from 'node:net'
+import { join } from 'node:path'
+import { SEAM_FILES } from '#protocol/seam-files.ts'
+import type { Link } from './link.ts'
+
+const { input, output, control, exit } = SEAM_FILES
+
+/** How often it is looked whether somebody reads `in` yet. Real milliseconds. */
+const LOOK_MS = 100
+/** A process that was ended is gone after so long, even where others hold its output open. Real milliseconds. */
+const DRAIN_MS = 5000
+
+/** The shared folder, ready for trainers. */
+export interface SeamFolder {
+  /** Waits for the next life of the trainer, without blocking. */
+  connect(): Link
+  /** Leaves the exit code that the container is to end with. */
+  leaveExit(code: number): Promise<void>
+  /** Whoever comes now finds the end of its input. Keeps no process alive. */
+  release(): void
+}
+
+/**
+ * Makes the FIFOs, open to every user whatever the umask: the trainer's container may run as another one. A trainer that an
+ * earlier life of this process left is ended, and starts anew.
+ */
+export function openSeamFolder(folder: string): SeamFolder {
+  const path = (name: string): string => join(folder, name)
+  mkdirSync(folder, { recursive: true })
+  const again = isFifo(path(output))
+  makeFifo(path(control))
+  // Open for both directions: neither this nor a write waits for the reader, and what is written stays for it.
+  const toControl = openSync(path(control), constants.O_RDWR | constants.O_NONBLOCK)
+  const restart = (): void => {
+    renew(folder)
+    writeSync(toControl, 'again\n')
+  }
+  if (again) restart()
+  else renew(folder)
+  return {
+    connect: () => connect(folder, restart),
+    async leaveExit(code) {
+      const draft = path(`${exit}.draft`)
+      await writeFile(draft, String(code))
+      await chmod(draft, 0o644)
+      await rename(draft, path(exit))
+    },
+    release() {
+      const link = connect(folder, () => {}, { keepsAlive: false })
+      link.leave()
+      link.output.resume()
+    },
+  }
+}
+
+/** Whether an earlier life of the network half has told the trainer already how to end. */
+export async function wasReleased(folder: string): Promise<boolean> {
+  return stat(join(folder, exit)).then(
+    () => true,
+    () => false,
+  )
+}
+
+function isFifo(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFIFO() === true
+}
+
+/** Node has no call for it. */
+function makeFifo(path: string): void {
+  if (!isFifo(path)) execFileSync('mkfifo', ['-m', '0666', path])
+}
+
+/** New FIFOs under the old names. Those who have the old ones open keep each other. */
+function renew(folder: string): void {
+  const drafts = [input, output].map((name) => join(folder, `${name}.draft`))
+  for (const draft of drafts) {
+    makeFifo(draft)
+    renameSync(draft, draft.slice(0, -'.draft'.length))
+  }
+}
+
+/** One life: from the moment that a process opens the FIFOs to the end of its output. */
+function connect(folder: string, restart: () => void, { keepsAlive = true } = {}): Link {
+  const reading = openSync(join(folder, output), constants.O_RDONLY | constants.O_NONBLOCK)
+  const from = new Socket({ fd: reading, readable: true, writable: false })
+  const { promise: connected, resolve: connect } = Promise.withResolvers<void>()
+  const { promise: ended, resolve: end } = Promise.withResolvers<string>()
+  let to: Socket | undefined
+  let left = false
+  const look = setInterval(() => {
+    const writing = openForReader(join(folder, input))
+    if (writing === undefined) return
+    clearInterval(look)
+    connect()
+    if (left) closeSync(writing)
+    else to = new Socket({ fd: writing, readable: false, writable: true }).on('error', () => {})
+  }, LOOK_MS)
+  const over = (how: string): void => {
+    clearInterval(look)
+    to?.destroy()
+    from.destroy()
+    end(how)
+  }
+  from.on('error', () => {}) // its close says it
+  from.once('close', () => over('ended'))
+  if (!keepsAlive) {
+    look.unref()
+    from.unref()
+  }
+  return {
+    name: 'of this pod',
+    output: from,
+    connected,
+    ended,
+    write: (line) => void to?.write(line),
+    kill() {
+      // Where nobody came yet there is nobody to end.
+      if (to === undefined) return over('did not start')
+      restart()
+      setTimeout(over, DRAIN_MS, 'was ended').unref()
+    },
+    leave() {
+      left = true
+      to?.destroy()
+    },
+  }
+}
+
+/** ENXIO: nobody reads. ENOENT: the pod's folder is gone, and we are about to be. */
+const NOBODY: readonly (string | undefined)[] = ['ENXIO', 'ENOENT']
+
+/** Opens a FIFO for writing where somebody has it open, or waits to open it, for reading. */
+function openForReader(path: string): number | undefined {
+  try {
+    return openSync(path, constants.O_WRONLY | constants.O_NONBLOCK)
+  } catch (error) {
+    if (NOBODY.includes((error as NodeJS.ErrnoException).code)) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,22 @@
+// What joins the network half and a trainer's process, whatever it is made of: a child with pipes (spawned.ts), or FIFOs to a
+// container beside us (fifos.ts). One link is one life of the process.
+import type { Readable } from 'node:stream'
+
+export interface Link {
+  /** For messages: what the trainer is. */
+  readonly name: string
+  /** What it writes on its standard output. */
+  readonly output: Readable
+  /** What it writes besides, where we can read it. */
+  readonly errors?: Readable
+  /** Resolves when the process is there. */
+  readonly connected: Promise<void>
+  /** Resolves with how the process ended, once its output was read. */
+  readonly ended: Promise<string>
+  /** A line for its standard input, with its line feed. What a process that ended does not read is lost. */
+  readonly write: (line: string) => void
+  /** Ends the process, with everything that it started, as far as we can reach it. */
+  readonly kill: () => void
+  /** The end of its input is a trainer's sign to leave. */
+  readonly leave: () => void
+}

@@ -1,4 +1,4 @@
-// The parts of a real Kubernetes that tests run against: kube-apiserver, kube-controller-manager and kubectl, built from the Go
+// The parts of a real Kubernetes that tests run against: its six programs, built from the Go
 // module, and etcd from Debian's package, unpacked, not installed. Kept in ~/.cache/fedsam/kubernetes-VERSION, so that only the
 // first run pays (seven minutes on two cores). Promises: what is found there is complete. Starting them: server.ts.
 import { spawn } from 'node:child_process'
@@ -24,6 +24,9 @@ const PROGRAMS = [
 export interface KubernetesBinaries {
   readonly apiserver: string
   readonly controllerManager: string
+  readonly scheduler: string
+  readonly kubelet: string
+  readonly proxy: string
   readonly kubectl: string
   readonly etcd: string
 }
@@ -52,8 +55,16 @@ export async function ensureKubernetes(options: BuildOptions = {}): Promise<Kube
       'on Debian run apt-get update, or put an etcd into the cache folder',
       unpackEtcd(run),
     )
-  const [apiserver, controllerManager, kubectl] = PROGRAMS.map((program) => join(folder, program))
-  return { apiserver: apiserver!, controllerManager: controllerManager!, kubectl: kubectl!, etcd }
+  const at = (program: (typeof PROGRAMS)[number]): string => join(folder, program)
+  return {
+    apiserver: at('kube-apiserver'),
+    controllerManager: at('kube-controller-manager'),
+    scheduler: at('kube-scheduler'),
+    kubelet: at('kubelet'),
+    proxy: at('kube-proxy'),
+    kubectl: at('kubectl'),
+    etcd,
+  }
 }
 
 interface Run {

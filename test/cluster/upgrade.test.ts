@@ -1,0 +1,115 @@
+// An upgrade with a running job: the operator of the previous commit makes the children, this one takes over with other images, and no
+// Job and no pod is made anew. The previous commit is checked out beside this one and runs as a program, with its own CRD first.
+import assert from 'node:assert/strict'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { type KubernetesServer, startKubernetes } from '#scripts/kubernetes/server.ts'
+import { ROOT } from '../cli/fedsam.ts'
+
+const CRD = 'crds/fedsam.dev_federatedjobs.yaml'
+const SITES = ['a', 'b']
+const git = (...args: readonly string[]) => promisify(execFile)('git', ['-C', ROOT, ...args])
+
+let folder: string
+let previous: string
+let server: KubernetesServer
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fedsam-upgrade-'))
+  previous = join(folder, 'previous')
+  await git('worktree', 'add', '--detach', previous, 'HEAD~1')
+  await symlink(join(ROOT, 'node_modules'), join(previous, 'node_modules'))
+  server = await startKubernetes({ folder: join(folder, 'cluster'), controllers: true })
+})
+after(async () => {
+  await server?.stop()
+  await git('worktree', 'remove', '--force', previous)
+  await rm(folder, { recursive: true, force: true })
+})
+
+async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 300; tries++) {
+    if (await holds().catch(() => false)) return
+    await sleep(100)
+  }
+  assert.fail(`never: ${what}`)
+}
+
+/** Runs the operator of a checkout, with images of this tag, while `body` does. */
+async function withOperator(root: string, tag: string, body: () => Promise<void>): Promise<void> {
+  const images = ['COORDINATOR', 'WORKER', 'WORKER_GPU'].map((name) => [
+    `FEDSAM_${name}_IMAGE`,
+    `image:${tag}`,
+  ])
+  const env = {
+    ...process.env,
+    ...Object.fromEntries(images),
+    KUBECONFIG: server.kubeconfig,
+    FEDSAM_PROBE_PORT: '0',
+    FEDSAM_METRICS_PORT: '0',
+    FEDSAM_END_WITH_PARENT: 'true',
+  }
+  const operator = spawn(process.execPath, ['operator/main.ts'], {
+    cwd: root,
+    env,
+    stdio: ['pipe', 'ignore', 'inherit'],
+  })
+  const exit = once(operator, 'exit')
+  try {
+    await body()
+  } finally {
+    operator.kill('SIGTERM')
+    await exit
+  }
+}
+
+const apply = (sites: readonly string[]): Promise<string> =>
+  server.kubectl(
+    ['apply', '-f', '-'],
+    JSON.stringify({
+      apiVersion: 'fedsam.dev/v1alpha1',
+      kind: 'FederatedJob',
+      metadata: { name: 'brain' },
+      spec: { partitions: sites.map((name) => ({ name })) },
+    }),
+  )
+
+/** Name and uid of the job's Jobs and pods, those of a later partition left out. */
+async function children(): Promise<string[]> {
+  const text = await server.kubectl(['get', 'jobs,pods', '-l', 'fedsam.dev/job=brain', '-o', 'json'])
+  const items = JSON.parse(text).items as { kind: string; metadata: { name: string; uid: string } }[]
+  return items
+    .filter(({ metadata }) => !metadata.name.startsWith('brain-worker-c'))
+    .map(({ kind, metadata }) => `${kind} ${metadata.name} ${metadata.uid}`)
+    .sort()
+}
+
+test('no Job and no pod of a running job is made anew', async () => {
+  await server.kubectl(['apply', '--server-side', '-f', join(previous, CRD)])
+  let made: string[] = []
+  await withOperator(previous, 'old', async () => {
+    await until('served', async () => (await apply(SITES)) !== '')
+    await until('three Jobs and their pods', async () => (await children()).length === 6)
+    made = await children()
+  })
+  await server.kubectl(['apply', '--server-side', '-f', CRD])
+  await withOperator(ROOT, 'new', async () => {
+    await apply([...SITES, 'c'])
+    await until(
+      'the new operator has looked at it',
+      async () => (await server.kubectl(['get', 'job', 'brain-worker-c', '-o', 'name'])) !== '',
+    )
+    // A partition later, everything of this pass is written.
+    await apply(SITES)
+    await until(
+      'and looked again',
+      async () => (await server.kubectl(['get', 'jobs', '-o', 'name'])).includes('brain-worker-c') === false,
+    )
+  })
+  assert.deepEqual(await children(), made)
+})

@@ -10,7 +10,7 @@ import { promisify } from 'node:util'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 /** What is emitted, and what is copied as it is. */
-const SOURCES = ['protocol', 'transport', 'coordinator', 'worker', 'cli', 'scripts'] as const
+const SOURCES = ['protocol', 'transport', 'coordinator', 'worker', 'operator', 'cli', 'scripts'] as const
 const COPIED = ['README.md', 'LICENSE', 'CHANGELOG.md', 'crds', 'docs', 'examples/brain-tissue.yaml'] as const
 
 const NOT_SHIPPED = /\.test\.ts$|\/example-[a-z-]+\.ts$|^scripts\/(pack|test|demo|generate)/
@@ -66,7 +66,9 @@ async function publishedPackage(): Promise<PackageJson> {
   const folders = Object.keys(source.imports).map((name) => name.slice(1, -2))
   return {
     ...rest,
-    bin: { fedsam: 'cli/main.js' },
+    bin: Object.fromEntries(
+      Object.entries(source.bin).map(([name, entry]) => [name, entry.replace(/\.ts$/, '.js')]),
+    ),
     imports: Object.fromEntries(folders.map((name) => [`#${name}/*.ts`, `./${name}/*.js`])),
   }
 }

@@ -23,6 +23,12 @@ test('npm pack, npm install, fedsam', async () => {
     const fedsam = join(home, 'node_modules/fedsam/cli/main.js')
     const help = await run(process.execPath, [fedsam, '--help'], { cwd: home })
     assert.match(help.stdout, /fedsam run JOB\.yaml/)
+    // kubectl finds a plugin by its name in PATH.
+    const plugin = await run(join(home, 'node_modules/.bin/kubectl-fedsam'), ['status', '--help'])
+    assert.match(plugin.stdout, /^usage: kubectl fedsam status NAME/)
+    const nowhere = { ...process.env, KUBECONFIG: join(home, 'nowhere') }
+    const asked = run(process.execPath, [fedsam, 'status', 'toy'], { cwd: home, env: nowhere })
+    await assert.rejects(asked, { code: 2, stderr: /nowhere: it cannot be read/ })
     await writeFile(join(home, 'toy.yaml'), toyJob(1))
     const ran = await run(process.execPath, [fedsam, 'run', 'toy.yaml'], { cwd: home })
     assert.match(ran.stdout, /complete after 1 round:/)

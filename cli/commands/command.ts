@@ -6,6 +6,8 @@ export interface Command {
   /** Without "fedsam". */
   readonly usage: string
   readonly summary: string
+  /** Its options, for --help. */
+  readonly details: string
   load(): Promise<RunCommand>
 }
 
@@ -17,11 +19,12 @@ export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
-/** Options and exactly the positional arguments that are named. Throws UsageError. */
+/** Options and exactly the positional arguments that are named, then those that may be left out. Throws UsageError. */
 export function readArguments<T extends ParseArgsOptionsConfig>(
   args: readonly string[],
   options: T,
   positionals: readonly string[],
+  optional: readonly string[] = [],
 ) {
   let parsed: ReturnType<typeof parseArgs<{ options: T; allowPositionals: true; strict: true }>>
   try {
@@ -31,7 +34,7 @@ export function readArguments<T extends ParseArgsOptionsConfig>(
   }
   const missing = positionals[parsed.positionals.length]
   if (missing !== undefined) throw new UsageError(`${missing} is missing`)
-  const extra = parsed.positionals[positionals.length]
+  const extra = parsed.positionals[positionals.length + optional.length]
   if (extra !== undefined) throw new UsageError(`${extra} is one argument too many`)
   return { values: parsed.values, positionals: parsed.positionals }
 }

@@ -7,20 +7,22 @@ import { baseKey, MANIFEST_KEY, outputKey, RUN_KEY } from '#protocol/keys.ts'
 import { readMarker } from '#protocol/record.ts'
 import { readSafetensors } from '#protocol/safetensors.ts'
 import type { Tensor } from '#protocol/tensors.ts'
-import { openFilesystemStore } from '#transport/filesystem.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import { readCheckpoint, writeCheckpoint } from '#worker/model/segment-anything/checkpoint.ts'
-import { recordFolder } from '../run/record-folder.ts'
+import { SOURCE_OPTIONS, withRecord } from '../cluster/source.ts'
 import { type RunCommand, readArguments, UsageError } from './command.ts'
 
 /** The command's body. */
 export const exportRun: RunCommand = async (args) => {
-  const { values, positionals } = readArguments(args, { to: { type: 'string' } }, ['SOURCE'])
+  const { values, positionals } = readArguments(
+    args,
+    { ...SOURCE_OPTIONS, to: { type: 'string' } } as const,
+    ['SOURCE'],
+  )
   if (values.to === undefined) throw new UsageError('--to FOLDER is missing')
   const target = resolve(values.to)
   await refuseUsed(target)
-  const store = await openFilesystemStore({ folder: await recordFolder(resolve(positionals[0]!)) })
-  const written = await exportModel(store, target)
+  const written = await withRecord(positionals[0]!, values, (store) => exportModel(store, target))
   process.stdout.write(
     `${target}: ${written.replaced} trained tensors of round ${written.round} in ${written.base}\n`,
   )
@@ -45,7 +47,8 @@ export async function exportModel(
   const run = await store.get(RUN_KEY)
   if (run === undefined || manifest === undefined) {
     throw new FedsamError('InvalidJob', `${store.description} holds no complete run`, {
-      remedy: 'name the output folder of a run that is complete',
+      remedy:
+        'name the output folder of a run that is complete, its s3://bucket/prefix, or fj/NAME of a cluster',
     })
   }
   const { base } = readMarker('run', RUN_KEY, run)

@@ -1,19 +1,21 @@
 // `fedsam verify`: reads everything that a run's record names and holds it against the digests that name it.
-import { resolve } from 'node:path'
 import { verifyRecord } from '#coordinator/verify.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { RUN_KEY } from '#protocol/keys.ts'
-import { openFilesystemStore } from '#transport/filesystem.ts'
-import { recordFolder } from '../run/record-folder.ts'
+import type { ObjectStore } from '#transport/ports.ts'
+import { SOURCE_OPTIONS, withRecord } from '../cluster/source.ts'
 import { type RunCommand, readArguments } from './command.ts'
 
 /** 0: sound; 1: something does not fit, a line each. */
 export const verify: RunCommand = async (args) => {
-  const { positionals } = readArguments(args, {}, ['SOURCE'])
-  const store = await openFilesystemStore({ folder: await recordFolder(resolve(positionals[0]!)) })
+  const { values, positionals } = readArguments(args, SOURCE_OPTIONS, ['SOURCE'])
+  return withRecord(positionals[0]!, values, verifyStore)
+}
+
+async function verifyStore(store: ObjectStore): Promise<number> {
   if ((await store.size(RUN_KEY)) === undefined) {
     throw new FedsamError('InvalidJob', `${store.description} holds no run`, {
-      remedy: 'name the output folder of a run',
+      remedy: 'name the output folder of a run, its s3://bucket/prefix, or fj/NAME of a cluster',
     })
   }
   const { results, payloads, absent, complete, problems } = await verifyRecord(store)

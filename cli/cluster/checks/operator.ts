@@ -1,0 +1,79 @@
+// Whether an operator runs that looks after the namespace, and with which images.
+import type { Cluster } from '../connect.ts'
+import { DEPLOYMENTS } from '../questions.ts'
+import { type Finding, ok, problem } from './finding.ts'
+
+const SUBJECT = 'operator'
+const LABELS = 'app.kubernetes.io/name=fedsam,app.kubernetes.io/component=operator'
+
+/** What is read of a Deployment. */
+export interface Deployment {
+  readonly metadata: { readonly name: string; readonly namespace: string }
+  readonly spec: {
+    readonly replicas?: number
+    readonly template: {
+      readonly spec: {
+        readonly containers: readonly {
+          readonly image?: string
+          readonly env?: readonly { readonly name: string; readonly value?: string }[]
+        }[]
+      }
+    }
+  }
+  readonly status?: {
+    readonly readyReplicas?: number
+    readonly conditions?: readonly {
+      readonly type: string
+      readonly status: string
+      readonly message?: string
+    }[]
+  }
+}
+
+/** Operators anywhere in the cluster. */
+export async function checkOperator(cluster: Cluster): Promise<Finding[]> {
+  const { items } = await cluster.ask<{ items: Deployment[] }>({
+    ...DEPLOYMENTS,
+    query: { labelSelector: LABELS },
+  })
+  return judgeOperators(items, cluster.namespace)
+}
+
+/** Those that watch the namespace. */
+export function judgeOperators(deployments: readonly Deployment[], namespace: string): Finding[] {
+  const watching = deployments.filter((deployment) => {
+    const names = variable(deployment, 'FEDSAM_WATCH_NAMESPACES').split(',').filter(Boolean)
+    return names.length === 0 || names.includes(namespace)
+  })
+  if (watching.length > 0) return watching.map(judgeOperator)
+  const remedy =
+    deployments.length === 0
+      ? 'install the chart: helm install fedsam charts/fedsam -n fedsam-system --create-namespace'
+      : `add ${namespace} to the chart's watchNamespaces, or choose another namespace with -n`
+  const there = deployments.map(named).join(', ')
+  const says = deployments.length === 0 ? 'none is installed' : `${there} does not watch ${namespace}`
+  return [problem(SUBJECT, says, remedy)]
+}
+
+function judgeOperator(deployment: Deployment): Finding {
+  const { spec, status } = deployment
+  const [ready, wanted] = [status?.readyReplicas ?? 0, spec.replicas ?? 1]
+  const says = `${named(deployment)}: ${ready} of ${wanted} ready, ${spec.template.spec.containers[0]?.image ?? ''}`
+  if (ready > 0) return ok(SUBJECT, says)
+  const because = status?.conditions?.find((condition) => condition.type === 'Available')?.message
+  const { name, namespace } = deployment.metadata
+  return problem(
+    SUBJECT,
+    because ? `${says}: ${because}` : says,
+    `see why: kubectl -n ${namespace} describe deployment ${name}; kubectl -n ${namespace} get pods`,
+  )
+}
+
+function named({ metadata }: Deployment): string {
+  return `${metadata.namespace}/${metadata.name}`
+}
+
+function variable(deployment: Deployment, name: string): string {
+  const variables = deployment.spec.template.spec.containers.flatMap(({ env }) => env ?? [])
+  return variables.find((candidate) => candidate.name === name)?.value ?? ''
+}

@@ -1,0 +1,33 @@
+// What a job's pods say of themselves: images that cannot be pulled, devices that are not free, volumes that are missing.
+
+import { PARTITION_LABEL } from '#operator/reconcile/labels.ts'
+import { podProblem } from '#operator/reconcile/pod-problems.ts'
+import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
+import type { JobFacts } from '../job-facts.ts'
+import { type Finding, ok, problem, unseen } from './finding.ts'
+
+/** A finding per pod with a problem, or one for all. */
+export function judgePods({ pods, events, job }: JobFacts): Finding[] {
+  if (pods === null) return [unseen('pods', `you may not list pods in namespace ${job.metadata.namespace}`)]
+  if (pods.length === 0) return [ok('pods', 'there are none; the job is new, suspended or over')]
+  const found = pods.flatMap((pod) => {
+    const says = podProblem(pod, events)
+    const who = pod.metadata.labels?.[PARTITION_LABEL] ?? 'coordinator'
+    const { name, namespace } = pod.metadata
+    return says
+      ? [problem('pods', `${who}: ${says}`, `see: kubectl -n ${namespace} describe pod ${name}`)]
+      : []
+  })
+  return found.length > 0 ? found : [ok('pods', `${pods.length} are there, none with a problem`)]
+}
+
+/** The image of the user's own; whether a node can pull it, only a pod shows. */
+export function judgeImages({ trainer }: CompleteFederatedJobSpec): Finding[] {
+  if (trainer.type !== 'Command') return []
+  const image = trainer.command?.image ?? ''
+  if (image === '') {
+    const remedy = 'set spec.trainer.command.image to an image with the program and a POSIX shell'
+    return [problem('images', 'the trainer is a Command without an image of its own', remedy)]
+  }
+  return [unseen('images', `${image} is pulled by the nodes when a worker starts; its pod says if it cannot`)]
+}

@@ -1,0 +1,75 @@
+// Which logs a job's pods have, and their lines. The choice is pure; the lines come from the kubelets through the API server.
+import { PARTITION_LABEL, ROLE_LABEL } from '#operator/reconcile/labels.ts'
+import type { KubernetesObject } from '#operator/reconcile/objects.ts'
+import { ApiError } from '#transport/kubernetes.ts'
+import type { Cluster } from './connect.ts'
+import { PODS, pathFor } from './questions.ts'
+
+/** A container's log. */
+export interface LogSource {
+  readonly pod: string
+  readonly namespace: string
+  readonly container: string
+  /** What its lines begin with: "site-a", "site-a network", "coordinator". */
+  readonly label: string
+}
+
+export interface LogOptions {
+  readonly follow: boolean
+  /** Of the container's run before this one. */
+  readonly previous: boolean
+}
+
+/** A log that is followed may be quiet for so long. */
+const QUIET_SECONDS = 24 * 3600
+
+/** The coordinator first, then clients by name; of each pod its containers as they start. One client's alone where it is named. */
+export function logSources(pods: readonly KubernetesObject[], client?: string): LogSource[] {
+  const named = pods.map((pod) => ({ pod, who: whose(pod) })).filter(({ who }) => who !== undefined)
+  const wanted = client === undefined ? named : named.filter(({ who }) => who === client)
+  const rank = (who: string | undefined): string => (who === 'coordinator' ? '' : who!)
+  return wanted
+    .sort((a, b) => (rank(a.who) < rank(b.who) ? -1 : rank(a.who) > rank(b.who) ? 1 : 0))
+    .flatMap(({ pod, who }) =>
+      containersOf(pod).map((container) => ({
+        pod: pod.metadata.name,
+        namespace: pod.metadata.namespace,
+        container,
+        label: container === 'trainer' || container === who ? who! : `${who} ${container}`,
+      })),
+    )
+}
+
+/** The lines of a log; refusals (no log yet, none before) come as one line for people, said to `note`. */
+export async function* logLines(
+  cluster: Cluster,
+  source: LogSource,
+  { follow, previous }: LogOptions,
+  note: (line: string) => void,
+): AsyncGenerator<string> {
+  const { namespace, pod, container } = source
+  const query = {
+    container,
+    ...(follow ? { follow: 'true' } : {}),
+    ...(previous ? { previous: 'true' } : {}),
+  }
+  const path = `${pathFor({ ...PODS, namespace, name: pod })}/log?${new URLSearchParams(query)}`
+  try {
+    yield* cluster.client.text({ path }, follow ? QUIET_SECONDS : 60)
+  } catch (error) {
+    const explained = cluster.explain(error, `get pods/log ${pod} in namespace ${namespace}`)
+    if (!(explained instanceof ApiError)) throw explained
+    note(`[${source.label}] ${explained.message}`)
+  }
+}
+
+function whose({ metadata: { labels } }: KubernetesObject): string | undefined {
+  return labels?.[ROLE_LABEL] === 'coordinator' ? 'coordinator' : labels?.[PARTITION_LABEL]
+}
+
+function containersOf(pod: KubernetesObject): string[] {
+  const { initContainers = [], containers = [] } = (pod.spec ?? {}) as Readonly<
+    Record<string, readonly { readonly name: string }[] | undefined>
+  >
+  return [...initContainers, ...containers].map(({ name }) => name)
+}

@@ -1,0 +1,41 @@
+// What the command line asks the Kubernetes API: a resource and a verb, from which the path follows and the words of a refusal.
+
+export interface Resource {
+  /** api/v1, or apis/GROUP/VERSION. */
+  readonly group: string
+  readonly plural: string
+}
+
+export interface Question extends Resource {
+  /** Absent for resources of the whole cluster, and for a list over all namespaces. */
+  readonly namespace?: string
+  /** One object; absent, the list. */
+  readonly name?: string
+  /** labelSelector, fieldSelector, … */
+  readonly query?: Readonly<Record<string, string>>
+}
+
+export const FEDERATED_JOBS: Resource = { group: 'apis/fedsam.dev/v1alpha1', plural: 'federatedjobs' }
+export const PODS: Resource = { group: 'api/v1', plural: 'pods' }
+export const EVENTS: Resource = { group: 'apis/events.k8s.io/v1', plural: 'events' }
+export const SECRETS: Resource = { group: 'api/v1', plural: 'secrets' }
+export const NODES: Resource = { group: 'api/v1', plural: 'nodes' }
+export const DEPLOYMENTS: Resource = { group: 'apis/apps/v1', plural: 'deployments' }
+export const DEFINITIONS: Resource = {
+  group: 'apis/apiextensions.k8s.io/v1',
+  plural: 'customresourcedefinitions',
+}
+
+/** Path and query of a question. */
+export function pathFor({ group, plural, namespace, name, query }: Question): string {
+  const within = namespace === undefined ? '' : `/namespaces/${encodeURIComponent(namespace)}`
+  const one = name === undefined ? '' : `/${encodeURIComponent(name)}`
+  const asked = new URLSearchParams(query).toString()
+  return `/${group}${within}/${plural}${one}${asked === '' ? '' : `?${asked}`}`
+}
+
+/** "get secrets store in namespace team-a": what was asked, in kubectl's words. */
+export function wordsFor({ plural, namespace, name }: Question): string {
+  const what = name === undefined ? `list ${plural}` : `get ${plural} ${name}`
+  return namespace === undefined ? what : `${what} in namespace ${namespace}`
+}

@@ -1,0 +1,161 @@
+// Where a run's record lies, as the user names it: an output folder, s3://bucket/prefix, or fj/NAME of a cluster. A bucket is read
+// with the caller's own AWS credentials; the Secret that the job names is read only where the caller asks for that.
+import { resolve } from 'node:path'
+import type { StoredJob } from '#operator/reconcile/objects.ts'
+import { completeSpec } from '#protocol/defaults.ts'
+import { FedsamError } from '#protocol/errors.ts'
+import type { CompleteS3Spec } from '#protocol/generated/federatedjob.ts'
+import { runPrefix } from '#protocol/names.ts'
+import { openFilesystemStore } from '#transport/filesystem.ts'
+import type { ObjectStore } from '#transport/ports.ts'
+import { openS3Store } from '#transport/s3.ts'
+import type { S3Options } from '#transport/s3-client.ts'
+import { recordFolder } from '../run/record-folder.ts'
+import { CLUSTER_OPTIONS, type Cluster, type ClusterOptions, withCluster } from './connect.ts'
+import { findJob, isJobReference } from './find-job.ts'
+import { SECRETS } from './questions.ts'
+
+/** Options of every command that reads a record. */
+export const SOURCE_OPTIONS = {
+  ...CLUSTER_OPTIONS,
+  endpoint: { type: 'string' },
+  'credentials-from-secret': { type: 'boolean' },
+} as const
+
+export interface SourceOptions extends ClusterOptions {
+  /** In place of the job's, which may be known only inside the cluster. */
+  readonly endpoint?: string | undefined
+  readonly 'credentials-from-secret'?: boolean | undefined
+}
+
+/** Requests of a person at a terminal are not tried for long. */
+const ATTEMPTS = 3
+
+/** Opens the record, uses it, closes it; a store that cannot be reached says how it may be. */
+export async function withRecord<T>(
+  source: string,
+  options: SourceOptions,
+  use: (store: ObjectStore) => Promise<T>,
+): Promise<T> {
+  const { store, hint } = await openRecord(source, options)
+  try {
+    return await use(store)
+  } catch (error) {
+    throw withHint(error, hint)
+  } finally {
+    await store.close()
+  }
+}
+
+interface OpenRecord {
+  readonly store: ObjectStore
+  /** What to do where the store cannot be reached from here. */
+  readonly hint?: string | undefined
+}
+
+async function openRecord(source: string, options: SourceOptions): Promise<OpenRecord> {
+  if (isJobReference(source)) {
+    return withCluster(options, async (cluster) => {
+      const job = await findJob(cluster, source)
+      const s3 = await jobBucket(cluster, job, options)
+      return { store: openS3Store(s3), hint: endpointHint(s3.endpoint) }
+    })
+  }
+  if (source.startsWith('s3://')) {
+    const s3 = namedBucket(source, options)
+    return { store: openS3Store(s3), hint: endpointHint(s3.endpoint) }
+  }
+  return { store: await openFilesystemStore({ folder: await recordFolder(resolve(source)) }) }
+}
+
+function namedBucket(uri: string, { endpoint: named }: SourceOptions): S3Options {
+  const [, bucket, prefix] = /^s3:\/\/([^/]+)\/?(.*)$/.exec(uri) ?? []
+  if (bucket === undefined) throw new FedsamError('InvalidJob', `${uri} is not s3://bucket/prefix`)
+  const endpoint = named ?? process.env.AWS_ENDPOINT_URL_S3 ?? process.env.AWS_ENDPOINT_URL
+  // What status shows as the output lies below the run's prefix.
+  const run = (prefix ?? '').replace(/\/$/, '').replace(/\/output$/, '')
+  return { bucket, prefix: run, attempts: ATTEMPTS, ...(endpoint ? { endpoint } : {}) }
+}
+
+/** The bucket and prefix of a job's run, as the caller reaches it. */
+export async function jobBucket(
+  cluster: Cluster,
+  job: Pick<StoredJob, 'metadata' | 'spec'>,
+  options: SourceOptions,
+): Promise<S3Options> {
+  const { namespace, name, uid } = job.metadata
+  const s3 = completeSpec(job.spec).storage?.s3
+  if (!s3) {
+    throw new FedsamError('InvalidJob', `FederatedJob ${name} names no bucket`, {
+      remedy: 'set spec.storage.s3; without it a cluster keeps nothing',
+    })
+  }
+  const settings = bucketSettings(s3, options.endpoint)
+  const prefix = runPrefix(s3.prefix, { namespace, name, uid })
+  if (options['credentials-from-secret'] !== true) return { ...settings, prefix }
+  return { ...settings, prefix, ...(await secretCredentials(cluster, namespace, s3.credentialsSecretName)) }
+}
+
+/** spec.storage.s3 as the store's client takes it. */
+export function bucketSettings(s3: CompleteS3Spec, named?: string): Omit<S3Options, 'prefix'> {
+  const endpoint = named ?? s3.endpoint
+  return {
+    bucket: s3.bucket,
+    attempts: ATTEMPTS,
+    forcePathStyle: s3.forcePathStyle,
+    ...(endpoint ? { endpoint } : {}),
+    ...(s3.region ? { region: s3.region } : {}),
+  }
+}
+
+/** The keys of the Secret that the job names, by the caller's own right to get it. */
+export async function secretCredentials(
+  cluster: Cluster,
+  namespace: string,
+  name: string,
+): Promise<Pick<S3Options, 'credentials' | 'region'>> {
+  if (name === '') {
+    throw new FedsamError('InvalidJob', 'the job names no Secret in spec.storage.s3.credentialsSecretName', {
+      remedy: 'leave --credentials-from-secret out, and use your own AWS credentials',
+    })
+  }
+  const secret = await cluster.find<{ data?: Record<string, string> }>({ ...SECRETS, namespace, name })
+  const value = (key: string): string => Buffer.from(secret?.data?.[key] ?? '', 'base64').toString()
+  const [accessKeyId, secretAccessKey] = [value('AWS_ACCESS_KEY_ID'), value('AWS_SECRET_ACCESS_KEY')]
+  if (accessKeyId === '' || secretAccessKey === '') {
+    const lacks = secret ? 'lacks AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY' : 'is not there'
+    throw new FedsamError('InvalidJob', `Secret ${name} in namespace ${namespace} ${lacks}`, {
+      remedy: 'create it with both keys, or use your own AWS credentials',
+    })
+  }
+  const [sessionToken, region] = [value('AWS_SESSION_TOKEN'), value('AWS_REGION')]
+  return {
+    credentials: { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) },
+    ...(region ? { region } : {}),
+  }
+}
+
+/** What to do about an endpoint that only pods reach: http://NAME.NAMESPACE.svc:PORT, or a name without a dot. */
+export function endpointHint(endpoint: string | undefined): string | undefined {
+  if (endpoint === undefined) return undefined
+  const { hostname, protocol, port: named } = new URL(endpoint)
+  if (hostname === 'localhost' || !/^[a-z0-9-]+(\.[a-z0-9-]+\.svc(\..+)?)?$/.test(hostname)) return undefined
+  const [service, namespace] = hostname.split('.')
+  const port = named || (protocol === 'https:' ? '443' : '80')
+  const local = Number(port) < 1024 ? `1${port.padStart(4, '0')}` : port
+  const within = namespace === undefined ? '' : ` -n ${namespace}`
+  return (
+    `${hostname} is a name inside the cluster: run kubectl${within} port-forward svc/${service} ${local}:${port} ` +
+    `and add --endpoint ${protocol}//127.0.0.1:${local}`
+  )
+}
+
+/** An unreachable store with the hint as its remedy; an answer of the store (it was reached) keeps its own. */
+export function withHint(error: unknown, hint: string | undefined): unknown {
+  if (hint === undefined || !(error instanceof FedsamError) || error.code !== 'StorageUnreachable')
+    return error
+  const answered = (error.cause as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata
+    ?.httpStatusCode
+  if (answered !== undefined) return error
+  return new FedsamError(error.code, error.message, { remedy: hint, cause: error.cause })
+}

@@ -1,0 +1,72 @@
+// `fedsam logs`: what the coordinator and the clients of a job say, each line with whose it is. A client has its trainer's log and
+// its network half's.
+import { JOB_LABEL } from '#operator/reconcile/labels.ts'
+import type { KubernetesObject } from '#operator/reconcile/objects.ts'
+import { FedsamError } from '#protocol/errors.ts'
+import { CLUSTER_OPTIONS, type Cluster, withCluster } from '../cluster/connect.ts'
+import { findJob } from '../cluster/find-job.ts'
+import { type LogOptions, type LogSource, logLines, logSources } from '../cluster/pod-logs.ts'
+import { PODS } from '../cluster/questions.ts'
+import { type RunCommand, readArguments } from './command.ts'
+
+/** Logs that are followed at once: each holds a connection, and more would scroll by unread. */
+const FOLLOWED = 10
+
+/** 0: at least one line; 1: nothing yet. */
+export const logs: RunCommand = async (args) => {
+  const options = {
+    ...CLUSTER_OPTIONS,
+    client: { type: 'string' },
+    follow: { type: 'boolean', short: 'f' },
+    previous: { type: 'boolean' },
+  } as const
+  const { values, positionals } = readArguments(args, options, ['NAME'])
+  const { follow = false, previous = false, client } = values
+  return withCluster(values, async (cluster) => {
+    const sources = await chooseSources(cluster, positionals[0]!, client)
+    if (follow && sources.length > FOLLOWED) {
+      throw new FedsamError('InvalidJob', `${sources.length} logs cannot be followed at once`, {
+        remedy: 'name one client with --client',
+      })
+    }
+    const lines = await printLogs(cluster, sources, { follow, previous })
+    return lines > 0 ? 0 : 1
+  })
+}
+
+async function chooseSources(cluster: Cluster, text: string, client?: string): Promise<LogSource[]> {
+  const { metadata, spec } = await findJob(cluster, text)
+  const { name, namespace } = metadata
+  const names = ['coordinator', ...spec.partitions.map((partition) => partition.name)]
+  if (client !== undefined && !names.includes(client)) {
+    throw new FedsamError('InvalidJob', `${name} has no client ${client}`, {
+      remedy: `name one of: ${names.join(', ')}`,
+    })
+  }
+  const query = { labelSelector: `${JOB_LABEL}=${name}` }
+  const { items } = await cluster.ask<{ items: KubernetesObject[] }>({ ...PODS, namespace, query })
+  const sources = logSources(items, client)
+  if (sources.length > 0) return sources
+  throw new FedsamError('RunFailed', `${client ?? name} has no pod, so there is no log`, {
+    remedy: `see what it waits for: fedsam status ${name} -n ${namespace}`,
+  })
+}
+
+/** One log after the other, or all at once where they are followed; resolves to the number of lines. */
+async function printLogs(
+  cluster: Cluster,
+  sources: readonly LogSource[],
+  options: LogOptions,
+): Promise<number> {
+  let count = 0
+  const note = (line: string): void => void process.stderr.write(`${line}\n`)
+  const print = async (source: LogSource): Promise<void> => {
+    for await (const line of logLines(cluster, source, options, note)) {
+      process.stdout.write(`[${source.label}] ${line}\n`)
+      count += 1
+    }
+  }
+  if (options.follow) await Promise.all(sources.map(print))
+  else for (const source of sources) await print(source)
+  return count
+}

@@ -1,0 +1,127 @@
+// A job's view as text of 100 columns for people. No clock, no output; a tone of voice only where the caller paints.
+import type { ClientView, JobView } from '../cluster/job-view.ts'
+import { ageText, alignRows, labelled } from './columns.ts'
+
+const WIDTH = 100
+/** Metrics of the table of rounds, at most. */
+const METRICS = 4
+/** Clients that are listed one by one although nothing is wrong with them. */
+const MANY = 40
+
+export type Tone = 'good' | 'bad' | 'waiting'
+/** Colours a word; the same text without a terminal. */
+export type Paint = (tone: Tone, text: string) => string
+
+const TONES: Readonly<Record<JobView['state'], Tone>> = {
+  New: 'waiting',
+  Waiting: 'waiting',
+  Training: 'good',
+  QuorumLost: 'bad',
+  Suspended: 'waiting',
+  Complete: 'good',
+  Failed: 'bad',
+}
+
+/** The whole status, its lines. `now` in milliseconds since 1970. */
+export function statusLines(view: JobView, now: number, paint: Paint = (_, text) => text): string[] {
+  return [
+    ...headLines(view, now, paint),
+    ...section('Conditions', conditionLines(view, now)),
+    ...section(clientsTitle(view), clientLines(view.clients)),
+    ...section(
+      'Waits for',
+      view.waitsFor.flatMap((text) => labelled('  ', text, WIDTH)),
+    ),
+    ...section('Rounds', roundLines(view)),
+    ...section('Output', outputLines(view)),
+  ]
+}
+
+/** One line for a pipe that follows a job. */
+export function summaryLine({ state, round, rounds, attempt, metrics, message }: JobView): string {
+  const again = attempt > 1 ? `, attempt ${attempt}` : ''
+  const parts = [state, `round ${round}/${rounds}${again}`, ...metricTexts(metrics), message]
+  return parts.filter((part) => part !== '').join('  ')
+}
+
+function headLines(view: JobView, now: number, paint: Paint): string[] {
+  const { namespace, name, state, conditions, round, rounds, attempt, metrics, best, message } = view
+  const since = conditions.find(({ type }) => type === 'Ready')?.lastTransitionTime
+  const parts = [
+    `${namespace}/${name}`,
+    paint(TONES[state], state) + (since === undefined ? '' : ` for ${ageText(since, now)}`),
+    `round ${round} of ${rounds}${attempt > 1 ? `, attempt ${attempt}` : ''}`,
+    ...metricTexts(metrics),
+    ...(best ? [`(best: ${best.metric} ${best.value.toFixed(4)} in round ${best.round})`] : []),
+  ]
+  const text = state === 'New' ? 'The operator has not looked at it yet; see: kubectl fedsam doctor' : message
+  return [parts.join('  '), ...labelled('  ', text, WIDTH).filter((line) => line.trim() !== '')]
+}
+
+function conditionLines({ conditions, message: said }: JobView, now: number): string[] {
+  const rows = conditions.map(({ type, status, reason, lastTransitionTime }) => [
+    `  ${type}`,
+    status,
+    reason,
+    ageText(lastTransitionTime, now),
+  ])
+  // What the head or a condition above says is not said again.
+  const told = new Set([said, ''])
+  return alignRows(rows).flatMap((row, i) => {
+    const { message } = conditions[i]!
+    if (told.has(message)) return [row]
+    told.add(message)
+    return [row, ...labelled('      ', message, WIDTH)]
+  })
+}
+
+function clientsTitle({ available, clients, needed }: JobView): string {
+  const there = available === null ? '' : `${available} of ${clients.length} are there, `
+  return `Clients: ${there}at least ${needed} are needed`
+}
+
+function clientLines(clients: readonly ClientView[]): string[] {
+  const quiet = (client: ClientView): boolean => client.state === 'Present' || client.state === 'Over'
+  const shown = clients.length > MANY ? clients.filter((client) => !quiet(client)) : clients
+  const labels = alignRows([...shown.map(({ name, state, reason }) => [`  ${name}`, state, reason, '|'])])
+  const lines = shown.flatMap(({ message }, i) => labelled(labels[i]!.slice(0, -1), message, WIDTH))
+  const left = clients.length - shown.length
+  return left === 0 ? lines : [...lines, `  and ${left} with nothing to tell`]
+}
+
+function roundLines({ history }: JobView): string[] {
+  if (history.length === 0) return []
+  const names = [...new Set(history.flatMap(({ metrics }) => Object.keys(metrics ?? {})))].slice(0, METRICS)
+  const rows = history.map(({ round, attempt, cohort, accepted, seconds, metrics }) => [
+    `  ${round}`,
+    String(attempt ?? ''),
+    `${accepted ?? '?'}/${cohort ?? '?'}`,
+    seconds?.toFixed(1) ?? '',
+    ...names.map((name) => metrics?.[name]?.toFixed(4) ?? ''),
+  ])
+  const head = ['  round', 'attempt', 'updates', 'seconds', ...names]
+  return alignRows(
+    [head, ...rows],
+    head.map((_, i) => i),
+  )
+}
+
+function outputLines({ output, namespace, name }: JobView): string[] {
+  if (!output?.uri) return []
+  const model = output.round === undefined ? '' : `the model of round ${output.round}`
+  return [
+    `  ${output.uri}`,
+    ...(model ? [`  ${model}${output.digest ? `, ${output.digest}` : ''}`] : []),
+    `  kubectl fedsam export fj/${name} -n ${namespace} --to FOLDER`,
+  ]
+}
+
+function metricTexts(metrics: JobView['metrics']): string[] {
+  return Object.entries(metrics)
+    .slice(0, METRICS)
+    .map(([name, value]) => `${name} ${value.toFixed(4)}`)
+}
+
+function section(title: string, lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : ['', title, ...lines]
+}

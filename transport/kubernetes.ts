@@ -12,12 +12,15 @@ import type { Environment } from './environment.ts'
 export class ApiError extends Error {
   readonly status: number
   readonly reason: string
+  /** After how many seconds the server wants to be asked again, where it says so. */
+  readonly retryAfterSeconds?: number
 
-  constructor(status: number, reason: string, message: string) {
+  constructor(status: number, reason: string, message: string, retryAfterSeconds = Number.NaN) {
     super(message)
     this.name = 'ApiError'
     this.status = status
     this.reason = reason
+    if (retryAfterSeconds >= 0) this.retryAfterSeconds = retryAfterSeconds
   }
 }
 
@@ -43,8 +46,8 @@ export interface KubernetesClient {
   close(): void
 }
 
-/** Connections at most, three of them watches: what a thousand jobs need at once is queued. */
-const MAX_CONNECTIONS = 12
+/** Connections of calls at most: what a thousand jobs need at once is queued. A watch has one of its own while it lasts. */
+const CALL_CONNECTIONS = 6
 /** A call that gets no byte for so long has failed. */
 const TIMEOUT_MS = 30_000
 
@@ -56,13 +59,14 @@ export interface ApiAccess {
   secure(): Promise<RequestOptions>
 }
 
-/** A client over one pool of kept connections. */
-export function openKubernetes(access: ApiAccess): KubernetesClient {
+/** A client over one pool of kept connections, `calls` of them at most, beside those of its watches. */
+export function openKubernetes(access: ApiAccess, calls = CALL_CONNECTIONS): KubernetesClient {
   // A proxy in front of the server may have a path of its own.
   const { hostname, port, path: proxied } = urlToHttpOptions(new URL(access.server))
   const base = (proxied ?? '/').replace(/\/$/, '')
-  const agent = new Agent({ keepAlive: true, maxSockets: MAX_CONNECTIONS })
-  const target = async (method: string, path: string): Promise<RequestOptions> => {
+  const pool = new Agent({ keepAlive: true, maxSockets: calls })
+  const watches = new Agent({ keepAlive: true, maxFreeSockets: 1 })
+  const target = async (method: string, path: string, agent = pool): Promise<RequestOptions> => {
     const secured = await access.secure()
     const headers = { ...(secured.headers as Record<string, string>), accept: 'application/json' }
     return { ...secured, agent, headers, hostname, port, method, path: `${base}${path}` }
@@ -70,18 +74,20 @@ export function openKubernetes(access: ApiAccess): KubernetesClient {
   return {
     call: async <T>(call: Call): Promise<T> => send<T>(await target(call.method, call.path), call),
     async *lines<T>({ path, signal }: Pick<Call, 'path' | 'signal'>, quietSeconds: number) {
-      const asked = { ...(await target('GET', path)), ...(signal ? { signal } : {}) }
+      const asked = { ...(await target('GET', path, watches)), ...(signal ? { signal } : {}) }
       for await (const line of stream(asked, quietSeconds)) yield JSON.parse(line) as T
     },
     async *text({ path, signal }, quietSeconds) {
-      yield* stream({ ...(await target('GET', path)), ...(signal ? { signal } : {}) }, quietSeconds)
+      yield* stream({ ...(await target('GET', path, watches)), ...(signal ? { signal } : {}) }, quietSeconds)
     },
     connections: () =>
-      [...Object.values(agent.sockets), ...Object.values(agent.freeSockets)].reduce(
-        (sum, sockets) => sum + (sockets?.length ?? 0),
-        0,
-      ),
-    close: () => agent.destroy(),
+      [pool, watches]
+        .flatMap(({ sockets, freeSockets }) => [...Object.values(sockets), ...Object.values(freeSockets)])
+        .reduce((sum, sockets) => sum + (sockets?.length ?? 0), 0),
+    close() {
+      pool.destroy()
+      watches.destroy()
+    },
   }
 }
 
@@ -103,7 +109,7 @@ function send<T>(options: RequestOptions, { body, contentType, signal }: Call): 
         const status = incoming.statusCode ?? 0
         try {
           if (status >= 200 && status < 300) resolve(JSON.parse(text) as T)
-          else reject(refusal(status, text))
+          else reject(refusal(status, text, incoming.headers['retry-after']))
         } catch (error) {
           reject(error)
         }
@@ -122,6 +128,7 @@ async function* stream(options: RequestOptions, quietSeconds: number): AsyncGene
   outgoing.setTimeout(quietSeconds * 1000, () => outgoing.destroy(new Error(`quiet for ${quietSeconds} s`)))
   outgoing.end()
   const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage]
+  outgoing.on('error', () => {}) // from here on the answer itself tells of it
   const status = incoming.statusCode ?? 0
   let rest = ''
   try {
@@ -131,7 +138,7 @@ async function* stream(options: RequestOptions, quietSeconds: number): AsyncGene
       rest = lines.pop() ?? ''
       yield* lines
     }
-    if (status !== 200) throw refusal(status, rest)
+    if (status !== 200) throw refusal(status, rest, incoming.headers['retry-after'])
     // A watch that is cut ends within a line that nobody can read; a log's last line may lack its end.
     if (rest !== '' && incoming.complete) yield rest
   } finally {
@@ -139,12 +146,13 @@ async function* stream(options: RequestOptions, quietSeconds: number): AsyncGene
   }
 }
 
-function refusal(status: number, text: string): ApiError {
+function refusal(status: number, text: string, retryAfter?: string): ApiError {
+  const seconds = Number.parseInt(retryAfter ?? '', 10)
   try {
     const { reason, message } = JSON.parse(text) as { reason?: string; message?: string }
-    return new ApiError(status, reason ?? '', message ?? text)
+    return new ApiError(status, reason ?? '', message ?? text, seconds)
   } catch {
-    return new ApiError(status, '', text.slice(0, 500))
+    return new ApiError(status, '', text.slice(0, 500), seconds)
   }
 }
 

@@ -9,6 +9,8 @@ export interface ConnectOptions {
   readonly kubeconfig?: string
   /** One of its contexts; the current one where none is named. */
   readonly context?: string
+  /** Connections of calls at most. */
+  readonly calls?: number
 }
 
 /** A client, and what its context says. */
@@ -41,7 +43,7 @@ export class NoCluster extends Error {
 }
 
 /** The same, with what the context says beside the client. */
-export function connectContext({ kubeconfig, context }: ConnectOptions): Connection {
+export function connectContext({ kubeconfig, context, calls }: ConnectOptions): Connection {
   const config = new KubeConfig()
   if (kubeconfig) config.loadFromFile(kubeconfig)
   else config.loadFromDefault()
@@ -50,14 +52,12 @@ export function connectContext({ kubeconfig, context }: ConnectOptions): Connect
   const contexts = config.getContexts().map(({ name }) => name)
   if (!cluster) throw new NoCluster(`the kubeconfig has no context ${config.getCurrentContext()}`, contexts)
   if (cluster.server === NOWHERE) throw new NoCluster('no cluster is configured', [])
-  const client = openKubernetes({
-    server: cluster.server,
-    async secure() {
-      const secured: RequestOptions = {}
-      await config.applyToHTTPSOptions(secured)
-      return secured
-    },
-  })
+  const secure = async (): Promise<RequestOptions> => {
+    const secured: RequestOptions = {}
+    await config.applyToHTTPSOptions(secured)
+    return secured
+  }
+  const client = openKubernetes({ server: cluster.server, secure }, calls)
   const current = config.getCurrentContext()
   const namespace = config.getContextObject(current)?.namespace || 'default'
   return { client, server: cluster.server, context: current, namespace }

@@ -1,0 +1,100 @@
+"""python -m fedsam_client module:Class [--arg name=value]…: serves a NumPyClient on the seam until the input ends."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from typing import Any, Dict, List, Optional, Tuple
+
+from fedsam_client.arguments import read_given
+from fedsam_client.errors import ClientError
+from fedsam_client.loading import load_target, make_client
+from fedsam_client.seam import Pulse, Seam
+
+
+def main(args: Optional[List[str]] = None) -> int:
+    """The exit code: 0 where the input ended, 1 where the class could not be made."""
+    target, arguments = _read(sys.argv[1:] if args is None else args)
+    # Before numpy and the class are imported: they may print.
+    seam = Seam()
+    try:
+        client = _open(target, arguments)
+    except ClientError as error:
+        _print_cause(error)
+        seam.say(type="error", code=error.code, message=error.message, remedy=error.remedy)
+        return 1
+    seam.say(type="ready", dataset="", backend=_backend())
+    for call in seam.calls():
+        _answer(seam, client, call)
+        if not seam.is_ours:
+            os._exit(0)  # a fork of the class's that came back here is not the client
+    return 0
+
+
+def _read(args: List[str]) -> Tuple[str, Dict[str, str]]:
+    parser = argparse.ArgumentParser(prog="python -m fedsam_client", description=__doc__)
+    parser.add_argument("target", metavar="module:Class", help="a NumPyClient class, a client_fn, or folder/file.py:Class")
+    parser.add_argument(
+        "--arg", action="append", default=[], metavar="name=value", help="an argument of its constructor; any number"
+    )
+    parsed = parser.parse_args(args)
+    arguments: Dict[str, str] = {}
+    for text in parsed.arg:
+        name, equals, value = text.partition("=")
+        if equals == "":
+            parser.error(f"--arg {text}: write name=value")
+        arguments[name] = value
+    return parsed.target, arguments
+
+
+def _open(target: str, arguments: Dict[str, str]) -> Any:
+    try:
+        from fedsam_client.client import SeamClient
+    except ImportError as error:
+        raise ClientError(f"{error.name or 'numpy'} is not installed", "pip install numpy") from error
+    return SeamClient(make_client(load_target(target), target, read_given(arguments, os.environ)))
+
+
+def _backend() -> str:
+    import numpy
+
+    return f"Python {sys.version.split()[0]}, numpy {numpy.__version__}"
+
+
+def _answer(seam: Seam, client: Any, call: Dict[str, Any]) -> None:
+    try:
+        with Pulse(seam):
+            line = _called(client, call)
+    except Exception as error:
+        known = error if isinstance(error, ClientError) else ClientError(f"{type(error).__name__}: {error}")
+        _print_cause(known) if known is error else traceback.print_exc()
+        # Of a failed call only the message reaches the run's record: what to do stands in it.
+        message = known.message + (f": {known.remedy}" if known.remedy else "")
+        seam.say(type="error", id=call["id"], code=known.code, message=message, remedy=known.remedy)
+    else:
+        seam.say(id=call["id"], **line)
+
+
+def _print_cause(error: ClientError) -> None:
+    """The whole traceback of the class's own exception, to the log."""
+    cause = error.__cause__
+    if cause is not None:
+        traceback.print_exception(type(cause), cause, cause.__traceback__)
+
+
+def _called(client: Any, call: Dict[str, Any]) -> Dict[str, Any]:
+    name = call["call"]
+    if name == "get_parameters":
+        client.get_parameters(call["output"])
+        return {"type": "parameters"}
+    if name == "fit":
+        return {"type": "fitted", **client.fit(call["tensors"], call["output"], call["config"])}
+    if name == "evaluate":
+        return {"type": "evaluated", **client.evaluate(call["tensors"], call["config"])}
+    raise ClientError(f"there is no call {name}", "is the package older than fedsam?")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,246 @@
+"""The three calls on a NumPyClient: files to arrays, the class's own method in whatever signature it has, and back.
+
+Promises that what a method returns is looked at before it travels, and that an error says which of its values is wrong, in
+the words of somebody who wrote the class. What only the coordinator can know (NaN, the run's list) is left to it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import numbers
+import sys
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+
+import numpy as np
+
+from fedsam_client import tensors
+from fedsam_client.arguments import scalar
+from fedsam_client.errors import ClientError, raised, shortened
+from fedsam_client.tensors import Spec
+
+#: The weight of an update: a whole number from 1 to this.
+MOST_EXAMPLES = 2**29
+
+
+class SeamClient:
+    """A client of Flower's as the seam calls it."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._noted: set = set()
+        self._names: Optional[List[str]] = None
+        if callable(getattr(client, "parameter_names", None)):
+            self._names = [str(name) for name in _called("parameter_names", client.parameter_names)]
+
+    def get_parameters(self, output: str) -> None:
+        """Writes the class's parameters to a file."""
+        if not hasattr(self._client, "get_parameters"):
+            remedy = "or start the run from a file: spec.model.initialParameters"
+            raise ClientError("the class has no get_parameters, and a client is asked for the initial parameters", remedy)
+        method = self._client.get_parameters
+        arguments, named = _with_config(method, {})
+        returned = _called("get_parameters", method, *arguments, **named)
+        arrays = _arrays("get_parameters", returned)
+        if not arrays:
+            raise ClientError("get_parameters returned no arrays", "return the model's tensors as a list of numpy arrays")
+        tensors.write(output, list(zip(self._named("get_parameters", len(arrays)), arrays)))
+
+    def fit(self, source: str, output: str, config: Mapping[str, str]) -> Dict[str, Any]:
+        """Trains from one file to the other; the weight and the metrics of the update."""
+        # The arrays are the method's alone: nothing here keeps them while it trains.
+        specs, returned = self._call_with("fit", source, config)
+        if not isinstance(returned, (tuple, list)) or len(returned) != 3:
+            raise ClientError(f"fit returned {_described(returned)}", "return three values: parameters, num_examples, metrics")
+        parameters, num_examples, metrics = returned
+        count = _count("fit", num_examples, least=1)
+        found = self._metrics("fit", metrics)
+        arrays = self._matched(specs, _arrays("fit", parameters))
+        tensors.write(output, [(spec.name, array) for spec, array in zip(specs, arrays)])
+        return {"num_examples": count, "metrics": found}
+
+    def evaluate(self, source: str, config: Mapping[str, str]) -> Dict[str, Any]:
+        """The loss on what the class holds out; num_examples 0 where it has no evaluate, or nothing held out."""
+        if not callable(getattr(self._client, "evaluate", None)):
+            return {"loss": 0.0, "num_examples": 0, "metrics": {}}
+        _, returned = self._call_with("evaluate", source, config)
+        if not isinstance(returned, (tuple, list)) or len(returned) != 3:
+            raise ClientError(f"evaluate returned {_described(returned)}", "return three values: loss, num_examples, metrics")
+        loss, num_examples, metrics = returned
+        if not isinstance(loss, numbers.Real) or not math.isfinite(loss):
+            remedy = "return a finite number; a loss that is none often means that training has diverged"
+            raise ClientError(f"evaluate returned the loss {_described(loss)}", remedy)
+        count = _count("evaluate", num_examples, least=0)
+        return {"loss": float(loss), "num_examples": count, "metrics": self._metrics("evaluate", metrics)}
+
+    def _call_with(self, name: str, source: str, config: Mapping[str, str]) -> Tuple[List[Spec], Any]:
+        found = self._in_order(tensors.read(source))
+        specs = [spec for spec, _ in found]
+        arrays = [array for _, array in found]
+        del found
+        method = getattr(self._client, name)
+        arguments, named = _with_config(method, typed(config), arrays)
+        del arrays
+        return specs, _called(name, method, *arguments, **named)
+
+    def _in_order(self, found: List[Tuple[Spec, np.ndarray]]) -> List[Tuple[Spec, np.ndarray]]:
+        """In the class's order: that of parameter_names, else of numbers."""
+        by_name = {spec.name: (spec, array) for spec, array in found}
+        names = self._names
+        if names is None:
+            names = _numbered(len(found))
+            remedy = "give the class a method parameter_names() that lists the names in the order of its arrays"
+        else:
+            remedy = "do parameter_names() and the initial parameters fit?"
+        if sorted(names) != sorted(by_name):
+            strange = sorted(set(by_name) - set(names)) or sorted(set(names) - set(by_name))
+            raise ClientError(f"the parameters have names of their own, such as {strange[0]}", remedy)
+        return [by_name[name] for name in names]
+
+    def _named(self, method: str, count: int) -> List[str]:
+        if self._names is None:
+            return _numbered(count)
+        if len(self._names) == count:
+            return self._names
+        raise ClientError(f"{method} returned {count} arrays, parameter_names() lists {len(self._names)}")
+
+    def _matched(self, specs: List[Spec], arrays: List[np.ndarray]) -> List[np.ndarray]:
+        """The arrays as the run holds them: as many, of the same shapes, floats and integers in the run's own types."""
+        if len(arrays) != len(specs):
+            remedy = "return all of the model's tensors, in the order that they came in"
+            raise ClientError(f"fit returned {len(arrays)} arrays where it was given {len(specs)}", remedy)
+        return [self._fitting(index, spec, array) for index, (spec, array) in enumerate(zip(specs, arrays))]
+
+    def _fitting(self, index: int, spec: Spec, array: np.ndarray) -> np.ndarray:
+        if tuple(array.shape) != spec.shape:
+            raise ClientError(
+                f"fit returned array {index} ({spec.name}) with shape {tuple(array.shape)} where it was given {spec.shape}",
+                "return the model's tensors in the order and the shapes that they came in",
+            )
+        if tensors.spec_of(spec.name, array).dtype == spec.dtype:
+            return array
+        wanted = tensors.numpy_dtype(spec.dtype)
+        cast = _cast(array, wanted)
+        if cast is None:
+            raise ClientError(
+                f"fit returned array {index} ({spec.name}) as {array.dtype.name} where it was given {wanted.name}",
+                f"return it as {wanted.name}: array.astype('{wanted.name}')",
+            )
+        self._note(f"fit returned array {index} ({spec.name}) as {array.dtype.name}; it travels as {wanted.name}, as it came")
+        return cast
+
+    def _metrics(self, method: str, metrics: Any) -> Dict[str, float]:
+        """Numbers alone: they are averaged over clients. The rest is dropped with a note."""
+        if metrics is None:
+            return {}
+        if not isinstance(metrics, Mapping):
+            raise ClientError(f"{method} returned {_described(metrics)} for its metrics", "return a dict of numbers, or {}")
+        kept: Dict[str, float] = {}
+        for key, value in metrics.items():
+            number = _number(value)
+            if number is None:
+                self._note(f"{method} returned the metric {key} as {_described(value)}, which is no finite number: it is dropped")
+            else:
+                kept[str(key)] = number
+        return kept
+
+    def _note(self, text: str) -> None:
+        if text not in self._noted:
+            self._noted.add(text)
+            print(f"fedsam_client: {text}", file=sys.stderr)
+
+
+def typed(config: Mapping[str, str]) -> Dict[str, Any]:
+    """A call's config as Flower's would hold it: server_round and whatever else is written as a number are numbers."""
+    return {key: value if key == "seed" else scalar(value) for key, value in config.items()}
+
+
+def _with_config(method: Callable[..., Any], config: Dict[str, Any], *before: Any) -> Tuple[Tuple[Any, ...], Dict[str, Any]]:
+    """The arguments in whichever signature the method has: (…, config), (…, **kwargs), config by its name, or without it."""
+    try:
+        parameters = list(inspect.signature(method).parameters.values())
+    except (TypeError, ValueError):
+        return (*before, config), {}
+    kinds = [parameter.kind for parameter in parameters]
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        return (*before, config), {}
+    positional = [one for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    if len(positional) > len(before):
+        return (*before, config), {}
+    takes_named = inspect.Parameter.VAR_KEYWORD in kinds or any(
+        one.name == "config" and one.kind is one.KEYWORD_ONLY for one in parameters
+    )
+    return before, {"config": config} if takes_named else {}
+
+
+def _called(name: str, method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    try:
+        return method(*arguments, **named)
+    except ClientError:
+        raise
+    except SystemExit as error:
+        remedy = "raise an exception instead: its message is shown"
+        raise ClientError(f"{name} left the program: sys.exit({error.code!r})", remedy) from error
+    except Exception as error:
+        raise raised(name, error) from error
+
+
+def _arrays(method: str, returned: Any) -> List[np.ndarray]:
+    """The returned list as arrays, none of them copied that is one already."""
+    if not isinstance(returned, (list, tuple)):
+        raise ClientError(f"{method} returned {_described(returned)} for the parameters", "return a list of numpy arrays")
+    arrays = []
+    for index, value in enumerate(returned):
+        try:
+            array = np.asarray(value)
+        except Exception as error:
+            remedy = "of a torch tensor that needs gradients: tensor.detach().cpu().numpy()"
+            text = shortened(str(error), 200)
+            raise ClientError(f"{method} returned {_described(value)} as array {index}: {text}", remedy) from error
+        tensors.spec_of(f"{index} of {method}", array)
+        arrays.append(array)
+    return arrays
+
+
+def _cast(array: np.ndarray, wanted: np.dtype) -> Optional[np.ndarray]:
+    """Floats as floats of another width; integers and flags only where every value stays the same. None: it cannot be."""
+    is_float = array.dtype.kind == "f" or array.dtype.name == "bfloat16"
+    if wanted.kind == "f" or wanted.name == "bfloat16":
+        return array.astype(wanted) if is_float else None
+    if not is_float and array.dtype.kind == "b" and wanted.kind != "b":
+        return None
+    with np.errstate(invalid="ignore"):
+        cast = array.astype(wanted)
+    return cast if np.array_equal(cast, array) else None
+
+
+def _count(method: str, value: Any, least: int) -> int:
+    remedy = f"return a whole number from {least} to {MOST_EXAMPLES}, such as len(self.dataset)"
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not least <= value <= MOST_EXAMPLES:
+        raise ClientError(f"{method} returned {_described(value)} for num_examples", remedy)
+    return int(value)
+
+
+def _number(value: Any) -> Optional[float]:
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.reshape(-1)[0]
+    if isinstance(value, (bool, np.bool_)):
+        return float(value)
+    if not isinstance(value, numbers.Real):
+        return None
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def _numbered(count: int) -> List[str]:
+    """0000, 0001 …: as many digits as keep the order of names that of the arrays."""
+    digits = max(4, len(str(count - 1)))
+    return [f"{index:0{digits}}" for index in range(count)]
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, (tuple, list)):
+        return f"a {type(value).__name__} of {len(value)}"
+    if isinstance(value, (numbers.Number, str, type(None))):
+        return f"{shortened(repr(value), 80)} ({type(value).__name__})" if value is not None else "None"
+    return f"a {type(value).__name__}"

@@ -1,0 +1,123 @@
+"""Finds the class or function that TARGET names and makes a client of it, whatever version of flwr is installed, or none."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import os
+import sys
+from types import SimpleNamespace
+from typing import Any, Dict, Mapping
+
+from fedsam_client.arguments import Given, fill
+from fedsam_client.errors import ClientError, raised
+
+
+def load_target(target: str) -> Any:
+    """What module:Name or folder/file.py:Name names."""
+    module_name, colon, name = target.rpartition(":")
+    if colon == "" or not name.replace(".", "_").isidentifier():
+        raise ClientError(f"{target} names no class", "write module:Class, such as client:SAMClient", "InvalidJob")
+    module = _import_file(module_name) if module_name.endswith(".py") else _import_module(module_name)
+    found = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            known = ", ".join(sorted(key for key, value in vars(module).items() if _is_local(value, module)))
+            raise ClientError(f"{module_name} has no {name}", f"it has: {known or 'nothing of its own'}", "InvalidJob")
+        found = getattr(found, part)
+    return found
+
+
+def _is_local(value: Any, module: Any) -> bool:
+    return callable(value) and getattr(value, "__module__", None) == module.__name__
+
+
+def _import_module(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name == name.split(".")[0]:
+            remedy = f"Python looks in {os.getcwd()} and where packages are installed; a path works too: folder/{name}.py:Class"
+            raise ClientError(f"there is no module {name}", remedy, "InvalidJob") from error
+        raise ClientError(
+            f"{name} imports {error.name}, which is not installed", f"install it: pip install {error.name}", "InvalidJob"
+        ) from error
+    except Exception as error:
+        raise raised(f"importing {name}", error) from error
+
+
+def _import_file(path: str) -> Any:
+    if not os.path.isfile(path):
+        raise ClientError(f"there is no file {os.path.abspath(path)}", "", "InvalidJob")
+    # What it imports lies beside it, as for a script; and its own name must be importable, for workers that are spawned.
+    sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
+    return _import_module(os.path.splitext(os.path.basename(path))[0])
+
+
+def make_client(target: Any, name: str, given: Given) -> Any:
+    """Calls the class or the client_fn with the arguments that it asks for."""
+    if not callable(target):
+        return checked(_unwrapped(target), name)
+    extra: Dict[str, Any] = {}
+    if not inspect.isclass(target):
+        context = make_context(given)
+        extra = {"context": context}
+        # client_fn(cid) of old, client_fn(context) of today: told apart by name, and where the name says nothing, by age.
+        parameters = list(inspect.signature(target).parameters)
+        if len(parameters) == 1 and parameters[0] not in given.names:
+            extra[parameters[0]] = context
+    arguments = fill(target, name, given, extra)
+    try:
+        made = target(**arguments)
+    except ClientError:
+        raise
+    except Exception as error:
+        raise raised(f"making {name}", error) from error
+    client = checked(_unwrapped(made), name)
+    if hasattr(client, "set_context"):
+        client.set_context(make_context(given))
+    return client
+
+
+def _unwrapped(client: Any) -> Any:
+    """What .to_client() wrapped."""
+    return getattr(client, "numpy_client", client)
+
+
+def checked(client: Any, name: str) -> Any:
+    """The client, where it has what a NumPyClient has."""
+    if not callable(getattr(client, "fit", None)):
+        remedy = "name a class with fit(self, parameters, config), such as a flwr.client.NumPyClient, or a client_fn"
+        raise ClientError(f"{name} is {type(client).__name__}, which has no method fit", remedy, "InvalidJob")
+    module = type(client).__mro__[-2].__module__ if len(type(client).__mro__) > 1 else ""
+    if module.startswith("flwr.") and not hasattr(client, "get_parameters"):
+        raise ClientError(f"{name} is no NumPyClient", "", "InvalidJob")
+    if module == "flwr.client.client":
+        remedy = "make it a NumPyClient: its methods take and return lists of arrays"
+        raise ClientError(f"{name} is a flwr Client of the protocol's own messages", remedy, "InvalidJob")
+    return client
+
+
+def make_context(given: Given) -> Any:
+    """A Context as flwr's ClientApp gives one: the partition in node_config, the arguments of --arg in run_config."""
+    values: Mapping[str, Any] = {
+        "run_id": 0,
+        "node_id": 0,
+        "node_config": {"client": given.client, **given.dataset},
+        "run_config": given.converted(),
+    }
+    try:
+        from flwr.common import Context
+    except Exception:  # no flwr, or one from before contexts
+        return SimpleNamespace(**values, state=SimpleNamespace())
+    wanted = inspect.signature(Context).parameters
+    known = {key: value for key, value in values.items() if key in wanted}
+    if "state" in wanted:
+        known["state"] = _record()
+    return Context(**known)
+
+
+def _record() -> Any:
+    common = importlib.import_module("flwr.common")
+    return getattr(common, "RecordDict", None) and common.RecordDict() or common.RecordSet()

@@ -1,0 +1,116 @@
+"""The seam: calls as JSON lines in, answers as JSON lines out, on descriptors that nobody else can reach.
+
+Promises that a print, a library's own output, a subprocess or a fork cannot write into an answer, eat a call or keep the
+seam open: descriptors 0 and 1 are exchanged before any other code runs. docs/trainer-seam.md describes the lines.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from typing import Any, Dict, Iterator, Optional
+
+#: Seconds between two looks at whether a call that reports nothing still computes.
+PULSE_SECONDS = 5.0
+#: Processor seconds within a pulse that count as work: more than the looking itself costs.
+WORK_SECONDS = 0.05
+
+_open: Optional["Seam"] = None
+
+
+class Seam:
+    """The two ends of this process's seam. There is one; it lives as long as the process."""
+
+    def __init__(self) -> None:
+        global _open
+        # Copies of a descriptor are not inherited by programs that are started; forks are handled below.
+        self._calls = os.fdopen(os.dup(0), "r", encoding="utf-8", newline="\n")
+        self._answers = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
+        self._lock = threading.Lock()
+        self._owner = os.getpid()
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
+        os.dup2(2, 1)
+        # Prints reach the log when they are made, not when a buffer is full.
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(line_buffering=True)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(before=self._lock.acquire, after_in_parent=self._lock.release, after_in_child=self._forked)
+        _open = self
+
+    def _forked(self) -> None:
+        """In a forked child: the seam is the parent's alone."""
+        self._lock = threading.Lock()
+        for file in (self._calls, self._answers):
+            try:
+                os.close(file.fileno())
+            except OSError:
+                pass
+
+    @property
+    def is_ours(self) -> bool:
+        """False in a forked child."""
+        return os.getpid() == self._owner
+
+    def calls(self) -> Iterator[Dict[str, Any]]:
+        """The calls, until the input ends."""
+        while True:
+            line = self._calls.readline()
+            if line == "":
+                return
+            if line.strip():
+                yield json.loads(line)
+
+    def say(self, **line: Any) -> None:
+        """Writes one line. Numbers must be finite: JSON has no others."""
+        if not self.is_ours:
+            return
+        text = json.dumps(line, allow_nan=False)
+        with self._lock:
+            self._answers.write(text + "\n")
+            self._answers.flush()
+
+
+def report(done: float, total: float, message: str = "") -> None:
+    """Says how far the call that runs has come. Does nothing where the class runs elsewhere, under Flower for one."""
+    if _open is not None:
+        _open.say(type="progress", done=int(done), total=int(total), message=str(message))
+
+
+class Pulse:
+    """While a call runs, says every few seconds that it works, if this process used its processor since.
+
+    A client of Flower's reports nothing, and need not. One that hangs uses no processor time, so it still is ended after
+    noProgressSeconds; one that turns in circles is ended by the round's deadline.
+    """
+
+    def __init__(self, seam: Seam, seconds: float = PULSE_SECONDS) -> None:
+        self._seam = seam
+        self._seconds = seconds
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> "Pulse":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._over.set()
+
+    def _beat(self) -> None:
+        used = _processor_seconds()
+        while not self._over.wait(self._seconds):
+            now = _processor_seconds()
+            if now - used >= WORK_SECONDS:
+                self._seam.say(type="progress", done=0, total=0, message="")
+            used = now
+
+
+def _processor_seconds() -> float:
+    """Of this process and of the children that it has waited for."""
+    times = os.times()
+    return time.process_time() + times.children_user + times.children_system

@@ -1,0 +1,113 @@
+"""Arrays to and from safetensors files, one array at a time: a file as large as memory allows is never held twice.
+
+Promises the one layout that FedSAM uploads (sorted by name, no metadata), so that nothing is rewritten on the way. The
+safetensors package would do the same, but its numpy writer first copies every array to bytes. Tests hold both side by side.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any, Dict, Iterable, List, NamedTuple, Tuple
+
+import numpy as np
+
+from fedsam_client.errors import ClientError
+
+#: Name on the wire by numpy's kind and size of an element.
+_NAMES = {"f8": "F64", "f4": "F32", "f2": "F16", "i8": "I64", "i4": "I32", "i2": "I16", "i1": "I8", "u1": "U8", "b1": "BOOL"}
+_DTYPES = {name: np.dtype("<" + code) for code, name in _NAMES.items()}
+#: What to do about element types that do not travel.
+_REMEDIES = {
+    "O": "an array of objects (a list of arrays of different lengths?) is not numbers: return one array for each tensor",
+    "U": "text is not numbers: leave it out of the parameters",
+    "S": "text is not numbers: leave it out of the parameters",
+    "u": "use int32 or int64 (array.astype('int64'))",
+    "c": "send the real and the imaginary part as two arrays",
+}
+
+
+class Spec(NamedTuple):
+    """What a file's header says of a tensor."""
+
+    name: str
+    dtype: str
+    shape: Tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.dtype}{list(self.shape)}"
+
+
+def spec_of(name: str, array: np.ndarray) -> Spec:
+    """The array's name on the wire, or ClientError for an element type that does not travel."""
+    dtype = array.dtype
+    known = "BF16" if dtype.name == "bfloat16" else _NAMES.get(f"{dtype.kind}{dtype.itemsize}")
+    if known is None:
+        remedy = _REMEDIES.get(dtype.kind, "use float64, float32, float16, int64, int32, int16, int8, uint8 or bool")
+        raise ClientError(f"array {name} has elements of type {dtype.name}, which do not travel", remedy)
+    return Spec(name, known, tuple(array.shape))
+
+
+def numpy_dtype(name: str) -> np.dtype:
+    """The numpy type of a name on the wire. BF16 needs the package ml_dtypes: numpy itself has no bfloat16."""
+    if name in _DTYPES:
+        return _DTYPES[name]
+    if name != "BF16":
+        raise ClientError(f"numpy has no element type for {name}")
+    try:
+        import ml_dtypes
+    except ImportError:
+        raise ClientError(
+            "the parameters hold bfloat16, which numpy does not have",
+            "install the package ml_dtypes, or start the run from float32 parameters",
+        ) from None
+    return np.dtype(ml_dtypes.bfloat16)
+
+
+def write(path: str, tensors: Iterable[Tuple[str, np.ndarray]]) -> None:
+    """Writes the arrays to a file, sorted by name, each straight from its own memory where it is contiguous."""
+    ordered = sorted(tensors, key=lambda named: named[0])
+    entries: Dict[str, Any] = {}
+    end = 0
+    for name, array in ordered:
+        spec = spec_of(name, array)
+        begin, end = end, end + array.size * array.dtype.itemsize
+        entries[name] = {"dtype": spec.dtype, "shape": list(spec.shape), "data_offsets": [begin, end]}
+    header = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    header += b" " * (-len(header) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(header)))
+        file.write(header)
+        for _, array in ordered:
+            if array.size > 0:
+                # As bytes: numpy's own dtypes and bfloat16 alike. No copy, unless the order of bytes or elements differs.
+                little = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
+                file.write(little.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
+
+
+def read(path: str) -> List[Tuple[Spec, np.ndarray]]:
+    """The arrays of a file, sorted by name, each in memory of its own that may be written to."""
+    with open(path, "rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))
+        header.pop("__metadata__", None)
+        found = []
+        for name, entry in sorted(header.items()):
+            dtype = numpy_dtype(entry["dtype"])
+            shape = tuple(entry["shape"])
+            array = np.empty(shape, dtype)
+            file.seek(8 + length + entry["data_offsets"][0])
+            if array.size > 0:
+                _fill(file, array, path)
+            found.append((Spec(name, entry["dtype"], shape), array))
+        return found
+
+
+def _fill(file: Any, array: np.ndarray, path: str) -> None:
+    view = memoryview(array.reshape(-1).view(np.uint8))
+    filled = 0
+    while filled < len(view):
+        count = file.readinto(view[filled:])
+        if not count:
+            raise ClientError(f"{path} ends too early")
+        filled += count

@@ -1,9 +1,10 @@
 // What every long-running program does the same way: it stops on SIGTERM and SIGINT, ends with its parent where it was told
-// to, says why it ended on one line, and turns the reason into its exit code.
+// to, says why it ended on one line (in a pod also where the kubelet reads it), and turns the reason into its exit code.
 import { FedsamError } from '#protocol/errors.ts'
 import { POD_EXITS, podExitCode } from '#protocol/exit-codes.ts'
 import { tuneCollector } from './collector.ts'
 import type { Environment } from './environment.ts'
+import { leaveLastWord } from './termination.ts'
 
 /**
  * Runs a program's body with a signal that says "stop". With FEDSAM_END_WITH_PARENT=true the end of standard input is such a
@@ -26,13 +27,29 @@ export async function runProgram(
     process.exit(stop.signal.aborted ? POD_EXITS.AskedToStop.code : 0)
   } catch (error) {
     if (stop.signal.aborted) process.exit(POD_EXITS.AskedToStop.code)
-    if (!(error instanceof FedsamError)) {
-      console.error(error)
-      process.exit(podExitCode(undefined))
-    }
-    process.stderr.write(
-      `${JSON.stringify({ code: error.code, message: error.message, remedy: error.remedy })}\n`,
-    )
-    process.exit(podExitCode(error.code))
+    process.exit(reportFailure(env, error))
   }
+}
+
+/** Says why the program ends: on standard error, and where the kubelet reads it. Returns the exit code for it. */
+export function reportFailure(env: Environment, error: unknown): number {
+  if (!(error instanceof FedsamError)) {
+    console.error(error)
+    leaveLastWord(env, { code: 'Unexpected', message: String(error), remedy: 'see the log' })
+    return podExitCode(undefined)
+  }
+  const word = { code: error.code, message: error.message, remedy: error.remedy }
+  process.stderr.write(`${JSON.stringify(word)}\n`)
+  leaveLastWord(env, word)
+  return podExitCode(error.code)
+}
+
+/** Resolves when the program was asked to stop. Keeps the process alive until then, and does nothing else. */
+export async function untilStopped(signal: AbortSignal): Promise<void> {
+  const alive = setInterval(() => {}, 2 ** 30)
+  await new Promise<void>((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+  clearInterval(alive)
 }

@@ -22,7 +22,10 @@ const LEAVING_TRIES = 3
 /** Longest text that a message may hold (protocol/messages.ts). */
 const LONGEST_TEXT = 2000
 
-type Asking = Pick<WorkerOptions, 'client' | 'incarnation' | 'prefix' | 'bus' | 'answerSeconds' | 'trainer'>
+type Asking = Pick<
+  WorkerOptions,
+  'client' | 'incarnation' | 'prefix' | 'bus' | 'answerSeconds' | 'trainer' | 'token'
+>
 
 interface Position {
   readonly epoch: number
@@ -93,8 +96,10 @@ export function askGrants(
 async function request(asking: Asking, body: object, seconds: number): Promise<Uint8Array | undefined> {
   const { bus, prefix, client } = asking
   const options = { timeoutMs: seconds * 1000, inbox: clientInbox(prefix, client) }
+  // Read for every request: it is renewed while we run.
+  const token = (await asking.token?.()) ?? ''
   try {
-    return await bus.request(clientSubject(prefix, client), encodeJson(body), options)
+    return await bus.request(clientSubject(prefix, client), encodeJson({ ...body, token }), options)
   } catch (error) {
     if (error instanceof NoAnswer) return undefined
     throw error

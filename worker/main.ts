@@ -1,54 +1,92 @@
-// The network half of a worker as a program: chooses NATS and granted URLs, starts its trainer, serves the run to its end.
+// The network half of a worker as a program: chooses NATS and granted URLs, and how the trainer is reached: as a child, or in a pod
+// through FIFOs to the container beside it. Serves the run to its end.
 import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { FedsamError } from '#protocol/errors.ts'
 import { systemClock } from '#transport/clock.ts'
-import { natsOptions, requireVariables } from '#transport/environment.ts'
 import { createGrantedTransfers } from '#transport/granted.ts'
 import { connectNats } from '#transport/nats.ts'
-import { runProgram } from '#transport/process.ts'
-import { serveRun } from './round.ts'
-import { type ChildTrainerOptions, childTrainer } from './trainer/child.ts'
+import { reportFailure, runProgram, untilStopped } from '#transport/process.ts'
+import { fetchBase } from './base.ts'
+import { type WorkerSettings, workerSettings } from './environment.ts'
+import { serveRun, type WorkerOptions } from './round.ts'
+import { childTrainer, podTrainer } from './trainer/child.ts'
+import { wasSeamLeft } from './trainer/fifos.ts'
 
-/** What FEDSAM_TRAINER holds: the program that trains. */
-export type TrainerProgram = Pick<ChildTrainerOptions, 'command' | 'env' | 'cwd'>
-
-/** Well above the time that a coordinator holds a request open. */
-const ANSWER_SECONDS = 30
+const SILENCE_SECONDS = 600
 
 await runProgram(process.env, async (signal) => {
-  const names = [
-    'FEDSAM_CLIENT',
-    'FEDSAM_SUBJECTS',
-    'FEDSAM_SCRATCH',
-    'FEDSAM_TRAINER',
-    'FEDSAM_NO_PROGRESS_SECONDS',
-  ] as const
-  const variables = requireVariables(process.env, names)
-  const client = variables.FEDSAM_CLIENT
-  const program = JSON.parse(variables.FEDSAM_TRAINER) as TrainerProgram
+  const settings = workerSettings(process.env)
+  if (settings.trainer.kind === 'Child') return serve(settings, signal)
+  // The trainer's container may run as another user: what one half writes, the other reads and replaces.
+  process.umask(0)
+  const { seam } = settings.trainer
+  if (!wasSeamLeft(seam)) {
+    try {
+      await serve(settings, signal)
+    } catch (error) {
+      // Where the trainer's container was not told how to end, it has nothing of ours yet: we start anew.
+      if (!wasSeamLeft(seam) || signal.aborted) throw error
+      reportFailure(process.env, error)
+    }
+  }
+  // A sidecar that ends is started again: the pod ends with its trainer, and then we are asked to stop.
+  return untilStopped(signal)
+})
+
+async function serve(settings: WorkerSettings, signal: AbortSignal): Promise<void> {
+  const { client, subjects, scratch, answerSeconds, tokenFile, nats } = settings
   const clock = systemClock()
+  const transfers = createGrantedTransfers()
   const log = (line: string): void => void process.stderr.write(`${line}\n`)
-  const bus = await connectNats(natsOptions(process.env, `worker-${client}`))
+  const bus = await connectNats(nats)
   try {
     await serveRun({
       client,
       incarnation: randomBytes(8).toString('hex'),
-      prefix: variables.FEDSAM_SUBJECTS,
+      prefix: subjects,
       bus,
-      transfers: createGrantedTransfers(),
-      trainer: childTrainer({
-        ...program,
-        noProgressSeconds: Number(variables.FEDSAM_NO_PROGRESS_SECONDS),
-        clock,
-        log,
-      }),
+      transfers,
+      ...trainerOf(settings, { clock, transfers, signal, log }),
+      ...(tokenFile === '' ? {} : { token: () => readToken(tokenFile) }),
       clock,
-      folder: variables.FEDSAM_SCRATCH,
-      answerSeconds: Number(process.env.FEDSAM_ANSWER_SECONDS ?? ANSWER_SECONDS),
-      silenceSeconds: 600,
+      folder: scratch,
+      answerSeconds,
+      silenceSeconds: SILENCE_SECONDS,
       log,
       signal,
     })
   } finally {
     await bus.close()
   }
-})
+}
+
+function trainerOf(
+  { trainer, noProgressSeconds }: WorkerSettings,
+  { clock, transfers, signal, log }: Pick<WorkerOptions, 'clock' | 'transfers' | 'signal' | 'log'>,
+): Pick<WorkerOptions, 'trainer' | 'prepare'> {
+  const life = { noProgressSeconds, clock, log }
+  if (trainer.kind === 'Child') return { trainer: childTrainer({ ...trainer.program, ...life }) }
+  const { seam, cache, base } = trainer
+  if (!base) return { trainer: podTrainer(seam, life) }
+  return {
+    trainer: podTrainer(seam, life),
+    prepare(ask, say) {
+      const heard = (message: string): void => {
+        log(message)
+        say(message)
+      }
+      return fetchBase({ cache, ask, transfers, clock, signal, say: heard })
+    },
+  }
+}
+
+async function readToken(file: string): Promise<string> {
+  const text = await readFile(file, 'utf8').catch((cause: Error) => {
+    throw new FedsamError('InvalidJob', `the token in ${file} cannot be read: ${cause.message}`, {
+      remedy: 'mount the projected service-account token there; docs/programs.md describes it',
+      cause,
+    })
+  })
+  return text.trim()
+}

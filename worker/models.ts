@@ -1,13 +1,12 @@
 // The models that a worker starts from: fetched through granted URLs, verified, cached. A cached file is verified again at
 // each use: it may be older than this process, and an update from other bytes than the plan's base poisons a round.
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Task } from '#protocol/messages.ts'
 import { type GrantedTransfers, GrantRefused } from '#transport/ports.ts'
+import { sha256OfFile } from './file-digest.ts'
 import { type AskGrants, withGrant } from './transfers.ts'
 
 /** Models up to this size are fetched in one piece; larger ones are streamed to disk, and go on where they broke off. */
@@ -26,10 +25,10 @@ export async function fetchModel(
   const { folder, ask, transfers } = options
   await mkdir(folder, { recursive: true })
   const file = join(folder, `${base.sha256}.safetensors`)
-  if ((await digestOf(file)) === base.sha256) return file
+  if ((await sha256OfFile(file)) === base.sha256) return file
   const part = `${file}.part`
   const found = await withGrant(ask, { kind: 'Read', key: base.key }, async (grant) => {
-    if (base.size > SMALL_BYTES) return transfers.download(grant, part).then(() => digestOf(part))
+    if (base.size > SMALL_BYTES) return transfers.download(grant, part).then(() => sha256OfFile(part))
     const bytes = await transfers.read(grant)
     await writeFile(part, bytes)
     return sha256(bytes)
@@ -44,14 +43,6 @@ export async function fetchModel(
   await rename(part, file)
   await forgetOldModels(folder, file)
   return file
-}
-
-/** SHA-256 of a file; undefined where there is none. */
-async function digestOf(file: string): Promise<string | undefined> {
-  if ((await stat(file).catch(() => null)) === null) return undefined
-  const hash = createHash('sha256')
-  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk)
-  return hash.digest('hex')
 }
 
 async function forgetOldModels(folder: string, newest: string): Promise<void> {

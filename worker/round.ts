@@ -1,12 +1,16 @@
 // The client's whole story: asks for work, does it, leaves it, asks again. One request is open at any time; it joins, keeps
 // alive, reports and acknowledges. Everything it was told can be lost: it says what it has, and is told again.
 import { FedsamError } from '#protocol/errors.ts'
+import { podExitCode } from '#protocol/exit-codes.ts'
 import type { Have, NextAnswer } from '#protocol/messages.ts'
 import type { Clock } from '#transport/clock.ts'
 import type { GrantedTransfers, MessageBus } from '#transport/ports.ts'
-import { askGrants, askNext, RETRY_SECONDS, sayLeaving } from './asking.ts'
+import { askGrants, askNext, sayLeaving } from './asking.ts'
+import { hear, type Standing } from './hearing.ts'
+import { prepareTrainer } from './preparing.ts'
 import type { Shelf } from './task.ts'
 import type { Trainer } from './trainer/seam.ts'
+import type { AskGrants } from './transfers.ts'
 import { beginWork, type Work } from './work.ts'
 
 export interface WorkerOptions {
@@ -17,7 +21,11 @@ export interface WorkerOptions {
   readonly prefix: string
   readonly bus: MessageBus
   readonly transfers: GrantedTransfers
+  /** What has to be done before the trainer can start; says what it waits for. */
+  readonly prepare?: (ask: AskGrants, say: (message: string) => void) => Promise<void>
   readonly trainer: Trainer
+  /** Says who the client is, where the coordinator asks for it. */
+  readonly token?: () => Promise<string>
   readonly clock: Clock
   /** For models, updates in the making. */
   readonly folder: string
@@ -29,16 +37,10 @@ export interface WorkerOptions {
   readonly signal: AbortSignal
 }
 
-const FIRST_RETRY_SECONDS = 0.02
-
 /** What the worker knows between two answers. */
-interface State {
-  epoch: number
+interface State extends Standing {
   have: Have
   work: Work | null
-  heardAt: number
-  /** Requests in a row that nobody answered. */
-  unanswered: number
   readonly shelf: Shelf
 }
 
@@ -47,8 +49,7 @@ interface State {
  * Throws Silence, Superseded (it was refused), Interrupted, and what the trainer says when it cannot start.
  */
 export async function serveRun(options: WorkerOptions): Promise<string> {
-  const { clock, trainer, signal } = options
-  const stopped = untilAborted(signal)
+  const { clock, trainer } = options
   const state: State = {
     epoch: 0,
     have: { state: 'Idle' },
@@ -57,22 +58,35 @@ export async function serveRun(options: WorkerOptions): Promise<string> {
     unanswered: 0,
     shelf: { made: null },
   }
+  let code = 0
   try {
-    const about = await Promise.race([trainer.ready(), stopped.then(() => undefined)])
-    state.heardAt = clock.now()
-    for (;;) {
-      if (signal.aborted || about === undefined) {
-        throw new FedsamError('Interrupted', `worker ${options.client} was asked to stop`)
-      }
-      const news = await nextNews(options, { ...state, about }, stopped)
-      const over = await react(options, state, news)
-      if (over === undefined) continue
-      await sayLeaving(options, { ...state, about })
-      return over
-    }
+    return await serve(options, state)
+  } catch (error) {
+    code = podExitCode(error instanceof FedsamError ? error.code : undefined)
+    throw error
   } finally {
     state.work?.stop()
-    await trainer.close()
+    await trainer.close(code)
+  }
+}
+
+async function serve(options: WorkerOptions, state: State): Promise<string> {
+  const { client, clock, signal } = options
+  const stopped = untilAborted(signal)
+  const prepared = await prepareTrainer(options, state, stopped)
+  if (prepared.kind === 'Over') {
+    await sayLeaving(options, { ...state, about: { dataset: '', backend: '' } })
+    return prepared.reason
+  }
+  const { about } = prepared
+  state.heardAt = clock.now()
+  for (;;) {
+    if (signal.aborted) throw new FedsamError('Interrupted', `worker ${client} was asked to stop`)
+    const news = await nextNews(options, { ...state, about }, stopped)
+    const over = await react(options, state, news)
+    if (over === undefined) continue
+    await sayLeaving(options, { ...state, about })
+    return over
   }
 }
 
@@ -102,38 +116,22 @@ async function nextNews(
 
 /** Takes the news; resolves to the reason where the run is over. */
 async function react(options: WorkerOptions, state: State, news: News): Promise<string | undefined> {
-  const { client, clock, signal, silenceSeconds } = options
   if (news === 'Stopped') return undefined
   if (news === 'WorkDone') {
     state.have = await state.work!.done
     state.work = null
     return undefined
   }
-  if (news === 'NoAnswer') {
-    if (clock.now() - state.heardAt > silenceSeconds) throw silence(options)
-    // The first tries follow quickly: a coordinator that starts beside us is there in a moment.
-    await clock.sleep(Math.min(RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** state.unanswered), signal)
-    state.unanswered += 1
-    return undefined
-  }
-  state.heardAt = clock.now()
-  state.unanswered = 0
-  if (news.epoch < state.epoch) {
-    // An older coordinator that does not know yet: the newer one should be asked, a moment later.
-    await clock.sleep(RETRY_SECONDS, signal)
-    return undefined
-  }
-  state.epoch = news.epoch
-  if (news.kind === 'finished') return news.reason
-  if (news.kind === 'refused') {
-    throw new FedsamError('Superseded', `worker ${client} was refused: ${news.reason}`)
-  }
-  if (news.kind === 'cancel') {
+  const heard = await hear(options, state, news)
+  if (heard.kind === 'Over') return heard.reason
+  if (heard.kind === 'Nothing') return undefined
+  const { answer } = heard
+  if (answer.kind === 'cancel') {
     await state.work?.cancel()
     state.work = null
     state.have = { state: 'Idle' }
   }
-  if (news.kind === 'task') await take(options, state, news)
+  if (answer.kind === 'task') await take(options, state, answer)
   return undefined
 }
 
@@ -149,10 +147,4 @@ async function take(
     state.work = beginWork({ ...options, ask: askGrants(options), shelf: state.shelf }, task)
   }
   state.have = { state: 'Working', round: task.round, attempt: task.attempt, epoch }
-}
-
-function silence({ client, silenceSeconds }: WorkerOptions): FedsamError {
-  return new FedsamError('Silence', `worker ${client} heard no coordinator for ${silenceSeconds} s`, {
-    remedy: 'it starts again by itself; look whether the coordinator and the message bus run',
-  })
 }

@@ -1,7 +1,7 @@
 // Which program trains a partition on this machine: the built-in trainer with its settings, or the user's own command.
 import { fileURLToPath } from 'node:url'
 import { FedsamError } from '#protocol/errors.ts'
-import type { ChildTrainerOptions } from '#worker/trainer/child.ts'
+import type { TrainerProgram } from '#worker/trainer/spawned.ts'
 import type { LocalRun } from './local.ts'
 
 const SEGMENT_ANYTHING = fileURLToPath(new URL('../../worker/trainer/main.ts', import.meta.url))
@@ -11,7 +11,7 @@ export function trainerCommand(
   { spec, folder, files }: Pick<LocalRun, 'spec' | 'folder' | 'files'>,
   client: string,
   scratch: string,
-): Pick<ChildTrainerOptions, 'command' | 'env' | 'cwd'> {
+): TrainerProgram {
   const { trainer, partitions } = spec
   const { dataset } = partitions.find(({ name }) => name === client)!
   const env = Object.fromEntries(

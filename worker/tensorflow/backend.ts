@@ -16,6 +16,8 @@ export type BackendName = 'TensorFlow' | 'WebGPU' | 'Wasm' | 'CPU'
 export interface Backend {
   readonly tf: TensorFlow
   readonly name: BackendName
+  /** Whether it computes on a GPU. */
+  readonly gpu: boolean
   readonly reason: string
 }
 
@@ -89,7 +91,7 @@ async function loadTensorFlow(requireGpu: boolean): Promise<Backend> {
     throw new FedsamError('NoAccelerator', 'A GPU is required, and TensorFlow found none on this machine.', {
       remedy: 'Give the worker a GPU, or take the requirement away.',
     })
-  return { tf, name: 'TensorFlow', reason: `Native TensorFlow on the ${gpu ? 'GPU' : 'CPU'}.` }
+  return { tf, name: 'TensorFlow', gpu, reason: `Native TensorFlow on the ${gpu ? 'GPU' : 'CPU'}.` }
 }
 
 /** tfjs-node calls functions of `util` that Node 23 removed (tfjs issue 8609); it looks them up when called. */
@@ -108,7 +110,7 @@ async function loadWasm(requireGpu: boolean): Promise<Backend> {
   )
   if (!(await tf.setBackend('wasm')))
     throw new FedsamError('NoAccelerator', 'The WebAssembly backend cannot be started.')
-  return { tf, name: 'Wasm', reason: 'WebAssembly, on one core.' }
+  return { tf, name: 'Wasm', gpu: false, reason: 'WebAssembly, on one core.' }
 }
 
 async function loadCpu(requireGpu: boolean): Promise<Backend> {
@@ -117,7 +119,7 @@ async function loadCpu(requireGpu: boolean): Promise<Backend> {
   require('@tensorflow/tfjs-backend-cpu')
   if (!(await tf.setBackend('cpu')))
     throw new FedsamError('NoAccelerator', 'The CPU backend cannot be started.')
-  return { tf, name: 'CPU', reason: 'Plain JavaScript: for tests of tiny models only.' }
+  return { tf, name: 'CPU', gpu: false, reason: 'Plain JavaScript: for tests of tiny models only.' }
 }
 
 /** The umbrella package: tfjs-core by itself has no gradients registered. */

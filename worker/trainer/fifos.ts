@@ -2,8 +2,17 @@
 // Promises: no open blocks a thread; a trainer that ended shows as the end of `out`; a new life has FIFOs of its own, so it reads
 // no call of the life before and its answers are not taken for that one's. Leaves starting the process to the container's script.
 import { execFileSync } from 'node:child_process'
-import { closeSync, constants, mkdirSync, openSync, renameSync, statSync, writeSync } from 'node:fs'
-import { chmod, rename, stat, writeFile } from 'node:fs/promises'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
+import { chmod, rename, writeFile } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { SEAM_FILES } from '#protocol/seam-files.ts'
@@ -59,12 +68,9 @@ export function openSeamFolder(folder: string): SeamFolder {
   }
 }
 
-/** Whether an earlier life of the network half has told the trainer already how to end. */
-export async function wasReleased(folder: string): Promise<boolean> {
-  return stat(join(folder, exit)).then(
-    () => true,
-    () => false,
-  )
+/** Whether the container was told how to end, by this life of the network half or an earlier one. */
+export function wasSeamLeft(folder: string): boolean {
+  return existsSync(join(folder, exit))
 }
 
 function isFifo(path: string): boolean {

@@ -13,6 +13,7 @@ import { type Backend, loadBackend } from '#worker/tensorflow/backend.ts'
 import { withDTypes } from './dtypes.ts'
 import { evaluateSamples } from './evaluation.ts'
 import { fitSamples } from './fitting.ts'
+import { openPatiently } from './patience.ts'
 import { type Prepared, prepareSamples } from './prepared.ts'
 import type { Report, TrainerWork } from './serve.ts'
 import type { TrainerSettings } from './settings.ts'
@@ -33,7 +34,7 @@ export async function openPartition(
   settings: TrainerSettings,
   report: Report = () => {},
 ): Promise<OpenPartition> {
-  const { dataset, checkpoint: folder, trainer, cache } = settings
+  const { dataset, checkpoint: folder, trainer, cache, whenUnseen } = settings
   const found = await inspectDataset(dataset, dataset.root)
   const fatal = found.problems.filter((problem) => problem.fatal)
   if (fatal.length > 0) {
@@ -43,7 +44,7 @@ export async function openPartition(
   }
   const checkpoint = await readCheckpoint(folder)
   const processor = await readProcessor(folder)
-  const backend = await loadBackend({ prefer: trainer.backend })
+  const backend = await loadBackend({ prefer: trainer.backend, requireGpu: whenUnseen === 'Fail' })
   const model = createSegmentAnything(backend.tf, checkpoint.config, checkpoint.tensors)
   const prepare = async (stems: readonly string[]): Promise<Prepared[]> =>
     prepareSamples(await loadSamples(dataset, dataset.root, stems), {
@@ -63,12 +64,17 @@ export async function openPartition(
   }
 }
 
-/** The trainer's three calls on an open partition. */
+/** An accelerator was asked for, and may be done without. */
+const NO_GPU = 'CPU: no GPU was seen'
+
+/** The trainer's three calls on an open partition. Bad data is waited for as the settings say. */
 export async function openSegmentAnything(settings: TrainerSettings, report: Report): Promise<TrainerWork> {
-  const { model, backend, names, train, heldOut, dataset } = await openPartition(settings, report)
+  const { waitSeconds, whenUnseen } = settings
+  const opened = await openPatiently(() => openPartition(settings, report), { waitSeconds, report })
+  const { model, backend, names, train, heldOut, dataset } = opened
   return {
     dataset,
-    backend: backend.name,
+    backend: whenUnseen === null ? backend.name : `${backend.name} on the ${backend.gpu ? 'GPU' : NO_GPU}`,
     async getParameters(output) {
       await writeFile(output, writeSafetensors(model.getTensors(names)))
     },

@@ -1,6 +1,9 @@
 // The other end of the seam for trainers written in TypeScript: reads calls from standard input, one at a time, and answers.
+// The end of the input ends the process at any time, also while the trainer still opens.
 import { createInterface } from 'node:readline'
 import { FedsamError } from '#protocol/errors.ts'
+import { podExitCode } from '#protocol/exit-codes.ts'
+import { leaveLastWord } from '#transport/termination.ts'
 import type { TrainerCall, TrainerLine } from './seam.ts'
 
 /** A trainer's own work. `report` writes a progress line. */
@@ -21,36 +24,51 @@ export interface TrainerWork {
 /** Writes a progress line: who reports nothing for noProgressSeconds is ended. */
 export type Report = (done: number, total: number, message?: string) => void
 
-/** Serves the seam until the input ends. `open` may take long, and reports; its error is told as one line and ends the process with 1. */
+/**
+ * Serves the seam until the input ends. `open` may take long, and reports; its error is told as one line, in a pod to the
+ * kubelet too, and ends the process with the error's exit code.
+ */
 export async function serveTrainer(open: (report: Report) => Promise<TrainerWork>): Promise<void> {
-  const say = (line: TrainerLine): void => void process.stdout.write(`${JSON.stringify(line)}\n`)
-  const complain = (error: unknown, id?: number): void => {
-    const { code, message, remedy } =
-      error instanceof FedsamError ? error : { code: 'TrainerFailed', message: String(error), remedy: '' }
-    if (!(error instanceof FedsamError)) console.error(error)
-    say({ type: 'error', ...(id === undefined ? {} : { id }), code, message, remedy })
-  }
-  const report: Report = (done, total, message = '') => say({ type: 'progress', done, total, message })
-  let work: TrainerWork
-  try {
-    work = await open(report)
-  } catch (error) {
-    complain(error)
-    process.exitCode = 1
-    return
-  }
+  // Nobody reads the answers any more: the other half is gone.
+  process.stdout.once('error', () => process.exit(podExitCode('TrainerFailed')))
+  const input = createInterface({ input: process.stdin })
+  const calls = input[Symbol.asyncIterator]()
+  const leave = (): never => process.exit(0)
+  input.once('close', leave)
+  const work = await Promise.try(open, report).catch((error: unknown) => {
+    const word = complain(error)
+    leaveLastWord(process.env, word)
+    process.exit(podExitCode(error instanceof FedsamError ? error.code : undefined))
+  })
+  input.off('close', leave)
   say({ type: 'ready', dataset: work.dataset, backend: work.backend })
-  for await (const text of createInterface({ input: process.stdin })) {
-    const call = JSON.parse(text) as TrainerCall
+  for (let next = await calls.next(); !next.done; next = await calls.next()) {
+    const call = JSON.parse(next.value) as TrainerCall
     try {
-      say(await answer(work, call, report))
+      say(await answer(work, call))
     } catch (error) {
       complain(error, call.id)
     }
   }
 }
 
-async function answer(work: TrainerWork, call: TrainerCall, report: Report): Promise<TrainerLine> {
+function say(line: TrainerLine): void {
+  process.stdout.write(`${JSON.stringify(line)}\n`)
+}
+
+function report(done: number, total: number, message = ''): void {
+  say({ type: 'progress', done, total, message })
+}
+
+function complain(error: unknown, id?: number): { code: string; message: string; remedy: string } {
+  const { code, message, remedy } =
+    error instanceof FedsamError ? error : { code: 'TrainerFailed', message: String(error), remedy: '' }
+  if (!(error instanceof FedsamError)) console.error(error)
+  say({ type: 'error', ...(id === undefined ? {} : { id }), code, message, remedy })
+  return { code, message, remedy }
+}
+
+async function answer(work: TrainerWork, call: TrainerCall): Promise<TrainerLine> {
   switch (call.call) {
     case 'get_parameters':
       await work.getParameters(call.output)

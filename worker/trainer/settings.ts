@@ -34,6 +34,10 @@ const SettingsSchema = v.object({
   checkpoint: v.string(),
   /** Folder for image embeddings. */
   cache: v.string(),
+  /** What to do where an accelerator was asked for and the backend sees none; null where none was asked for. */
+  whenUnseen: v.optional(v.nullable(v.picklist(['Fail', 'UseCPU'])), null),
+  /** How long data that is missing or wrong is waited for. Seconds. */
+  waitSeconds: v.optional(v.pipe(v.number(), v.minValue(0)), 0),
 })
 
 export type SegmentAnythingSettings = v.InferOutput<typeof SegmentAnythingSchema>

@@ -23,6 +23,7 @@ export type ClientState =
   | 'Starting'
   | 'Missing' // no pod, or one that cannot run
   | 'External' // no pod is made for it
+  | 'Suspended' // its pod was taken away, with the job or for a pause
   | 'Over' // the run is over
   | 'Unknown' // pods may not be looked at
 
@@ -64,8 +65,8 @@ export function viewOf(facts: JobFacts): JobView {
   // What an earlier job of this name left says nothing about this one.
   const training = status?.training?.uid === metadata.uid ? status.training : undefined
   const { state, leading } = stateOf(status)
-  const over = state === 'Complete' || state === 'Failed'
-  const clients = spec.partitions.map((partition) => clientView(partition, facts, training, over))
+  const frame = { facts, training, state }
+  const clients = spec.partitions.map((partition) => clientView(partition, frame))
   return {
     namespace: metadata.namespace,
     name: metadata.name,
@@ -83,7 +84,7 @@ export function viewOf(facts: JobFacts): JobView {
     available: training?.clients?.available ?? null,
     needed: spec.strategy.minAvailableClients,
     clients,
-    waitsFor: over ? [] : waitsFor(facts, training, state, clients),
+    waitsFor: waitsFor(frame, clients),
     history: training?.rounds ?? [],
     output: training?.output ?? null,
   }
@@ -115,32 +116,40 @@ export function stateOf(status: FederatedJobStatus | undefined): {
 
 type Partition = CompleteFederatedJobSpec['partitions'][number]
 
-function clientView(
-  { name, external }: Partition,
-  { pods, events }: JobFacts,
-  training: TrainingStatus | undefined,
-  over: boolean,
-): ClientView {
-  const absent = training?.clients?.absent?.find((client) => client.name === name)
-  const own = pods?.filter(({ metadata: { labels } }) => labels?.[PARTITION_LABEL] === name) ?? null
-  const shown: { state: ClientState; message: string } = over
-    ? { state: 'Over', message: '' }
-    : external
-      ? { state: 'External', message: '' }
-      : podState(own, events)
+/** What holds for all clients of a job. */
+interface Frame {
+  readonly facts: JobFacts
+  readonly training: TrainingStatus | undefined
+  readonly state: JobView['state']
+}
+
+function clientView({ name, external }: Partition, frame: Frame): ClientView {
+  const absent = frame.training?.clients?.absent?.find((client) => client.name === name)
+  const pod = external ? { state: 'External' as const, message: '' } : workerState(name, frame)
+  // A pod's problem explains why a client is not heard; it does not explain what its update lacked.
+  const unheard = absent === undefined || absent.outcome === 'Unreachable'
+  const said = absent?.message ?? ''
   return {
     name,
-    state: absent?.outcome ?? shown.state,
+    state: absent?.outcome ?? pod.state,
     reason: absent?.reason ?? '',
-    // A pod's problem explains why a client is unreachable; nothing else explains what its update lacked.
-    message: shown.message || absent?.message || '',
+    message: unheard ? pod.message || said : said || pod.message,
   }
 }
 
-function podState(
-  pods: readonly KubernetesObject[] | null,
-  events: JobFacts['events'],
-): { state: ClientState; message: string } {
+interface PodState {
+  readonly state: ClientState
+  readonly message: string
+}
+
+function workerState(name: string, { facts: { pods, events }, training, state }: Frame): PodState {
+  if (isOver(state)) return { state: 'Over', message: '' }
+  const own = pods?.filter(({ metadata: { labels } }) => labels?.[PARTITION_LABEL] === name) ?? null
+  const paused = state === 'Suspended' || training?.pauseUntil !== undefined
+  return paused && own?.length === 0 ? { state: 'Suspended', message: '' } : podState(own, events)
+}
+
+function podState(pods: readonly KubernetesObject[] | null, events: JobFacts['events']): PodState {
   if (pods === null) return { state: 'Unknown', message: '' }
   if (pods.some(isReady)) return { state: 'Present', message: '' }
   const problem = pods.map((pod) => podProblem(pod, events)).findLast((text) => text !== undefined)
@@ -151,36 +160,39 @@ function podState(
     : { state: 'Missing', message: 'it has no pod' }
 }
 
-function waitsFor(
-  { job: { metadata, status, spec }, pods, events }: JobFacts,
-  training: TrainingStatus | undefined,
-  state: JobView['state'],
-  clients: readonly ClientView[],
-): string[] {
-  const behind = (status?.observedGeneration ?? -1) !== (metadata.generation ?? 1)
-  const coordinators = (pods ?? []).filter(
-    ({ metadata: { labels } }) => labels?.[ROLE_LABEL] === 'coordinator',
-  )
-  const coordinator = coordinators.some(isReady) ? undefined : podState(coordinators, events).message
-  const managed = spec.managedBy
+function isOver(state: JobView['state']): boolean {
+  return state === 'Complete' || state === 'Failed'
+}
+
+const NOT_THERE: readonly ClientState[] = ['Missing', 'Starting', 'Unreachable', 'Unknown']
+
+function waitsFor({ facts, training, state }: Frame, clients: readonly ClientView[]): string[] {
+  const { metadata, spec } = facts.job
+  if (isOver(state)) return metadata.deletionTimestamp ? ['its deletion'] : []
+  const { cohort = 0, accepted = 0 } = training?.clients ?? {}
+  const missing = clients.filter((client) => NOT_THERE.includes(client.state)).map(({ name }) => name)
   return [
-    ...(metadata.deletionTimestamp ? ['the job is being deleted'] : []),
-    ...(managed ? [`${managed}, which manages this job`] : []),
-    ...(behind && !managed ? ['the operator, which has not seen this version of the job yet'] : []),
-    ...(state === 'Suspended'
-      ? [
-          `spec.suspend to be false: kubectl -n ${metadata.namespace} patch fj ${metadata.name} --type merge -p '{"spec":{"suspend":false}}'`,
-        ]
-      : []),
+    ...(metadata.deletionTimestamp ? ['its deletion'] : []),
+    ...(spec.managedBy ? [`${spec.managedBy}, which manages this job`] : operatorBehind(facts)),
+    ...(state === 'Suspended' ? ['spec.suspend to be false'] : []),
     ...(training?.pauseUntil
       ? [`${training.pauseUntil}: no attempt begins before, since too few clients were there`]
       : []),
-    ...(coordinators.length > 0 && coordinator ? [`the coordinator: ${coordinator}`] : []),
-    ...clients
-      .filter(
-        (client) =>
-          client.state === 'Missing' || client.state === 'Starting' || client.state === 'Unreachable',
-      )
-      .map((client) => [client.name, client.message].filter(Boolean).join(': ')),
+    ...coordinatorProblem(facts),
+    ...(state === 'Training' && accepted < cohort ? [`updates: ${accepted} of ${cohort} are in`] : []),
+    ...((state === 'Waiting' || state === 'QuorumLost') && missing.length > 0
+      ? [`clients: ${missing.join(', ')}`]
+      : []),
   ]
+}
+
+function operatorBehind({ job: { metadata, status } }: JobFacts): string[] {
+  const seen = (status?.observedGeneration ?? -1) === (metadata.generation ?? 1)
+  return seen ? [] : ['the operator, which has not seen this version of the job yet']
+}
+
+function coordinatorProblem({ pods, events }: JobFacts): string[] {
+  const own = (pods ?? []).filter(({ metadata: { labels } }) => labels?.[ROLE_LABEL] === 'coordinator')
+  const { message } = podState(own, events)
+  return own.length > 0 && message ? [`the coordinator: ${message}`] : []
 }

@@ -51,11 +51,14 @@ function headLines(view: JobView, now: number, paint: Paint): string[] {
     `${namespace}/${name}`,
     paint(TONES[state], state) + (since === undefined ? '' : ` for ${ageText(since, now)}`),
     `round ${round} of ${rounds}${attempt > 1 ? `, attempt ${attempt}` : ''}`,
-    ...metricTexts(metrics),
-    ...(best ? [`(best: ${best.metric} ${best.value.toFixed(4)} in round ${best.round})`] : []),
   ]
+  const measured = [
+    ...metricTexts(metrics),
+    ...(best ? [`best: ${best.metric} ${best.value.toFixed(4)} in round ${best.round}`] : []),
+  ].join(', ')
   const text = state === 'New' ? 'The operator has not looked at it yet; see: kubectl fedsam doctor' : message
-  return [parts.join('  '), ...labelled('  ', text, WIDTH).filter((line) => line.trim() !== '')]
+  const below = [measured, text].filter((line) => line !== '')
+  return [parts.join('  '), ...below.flatMap((line) => labelled('  ', line, WIDTH))]
 }
 
 function conditionLines({ conditions, message: said }: JobView, now: number): string[] {
@@ -75,7 +78,8 @@ function conditionLines({ conditions, message: said }: JobView, now: number): st
   })
 }
 
-function clientsTitle({ available, clients, needed }: JobView): string {
+function clientsTitle({ state, available, clients, needed }: JobView): string {
+  if (state === 'Complete' || state === 'Failed') return 'Clients'
   const there = available === null ? '' : `${available} of ${clients.length} are there, `
   return `Clients: ${there}at least ${needed} are needed`
 }
@@ -83,7 +87,10 @@ function clientsTitle({ available, clients, needed }: JobView): string {
 function clientLines(clients: readonly ClientView[]): string[] {
   const quiet = (client: ClientView): boolean => client.state === 'Present' || client.state === 'Over'
   const shown = clients.length > MANY ? clients.filter((client) => !quiet(client)) : clients
-  const labels = alignRows([...shown.map(({ name, state, reason }) => [`  ${name}`, state, reason, '|'])])
+  const reasons = shown.some(({ reason }) => reason !== '')
+  const row = ({ name, state, reason }: ClientView): string[] =>
+    reasons ? [`  ${name}`, state, reason, '|'] : [`  ${name}`, state, '|']
+  const labels = alignRows(shown.map(row))
   const lines = shown.flatMap(({ message }, i) => labelled(labels[i]!.slice(0, -1), message, WIDTH))
   const left = clients.length - shown.length
   return left === 0 ? lines : [...lines, `  and ${left} with nothing to tell`]

@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 import time
-from typing import Any, Dict, Iterator, Optional
+from typing import Any, Callable, Dict, Iterator, Optional
 
 #: Seconds between two looks at whether a call that reports nothing still computes.
 PULSE_SECONDS = 5.0
@@ -88,9 +88,10 @@ class Pulse:
     noProgressSeconds; one that turns in circles is ended by the round's deadline.
     """
 
-    def __init__(self, seam: Seam, seconds: float = PULSE_SECONDS) -> None:
+    def __init__(self, seam: Seam, seconds: float = PULSE_SECONDS, used: Optional[Callable[[], float]] = None) -> None:
         self._seam = seam
         self._seconds = seconds
+        self._used = used or _processor_seconds
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
@@ -102,9 +103,9 @@ class Pulse:
         self._over.set()
 
     def _beat(self) -> None:
-        used = _processor_seconds()
+        used = self._used()
         while not self._over.wait(self._seconds):
-            now = _processor_seconds()
+            now = self._used()
             if now - used >= WORK_SECONDS:
                 self._seam.say(type="progress", done=0, total=0, message="")
             used = now

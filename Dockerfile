@@ -64,10 +64,15 @@ FROM runtime AS worker-base
 COPY worker worker
 ENV TF_CPP_MIN_LOG_LEVEL=2
 
+# Three programs: the network half (the entry point), the data source's sidecar, the built-in trainer. Each is loaded once, and so
+# compiled; the trainer's TensorFlow.js too, which is loaded only when a job is there.
 FROM worker-base AS worker
 LABEL org.opencontainers.image.description="FedSAM worker: one partition's training, on a CPU"
 COPY --from=tensorflow /app/node_modules node_modules
-RUN node worker/main.ts > /dev/null 2>&1; test -d "$NODE_COMPILE_CACHE"
+RUN for program in worker/main.ts worker/source/main.ts worker/trainer/main.ts; do \
+      node "$program" < /dev/null > /dev/null 2>&1; \
+    done; \
+    node worker/tensorflow/warm.ts && test -d "$NODE_COMPILE_CACHE" && test -x /usr/bin/mkfifo
 USER 65532:65532
 ENTRYPOINT ["node", "worker/main.ts"]
 
@@ -83,6 +88,9 @@ LABEL org.opencontainers.image.description="FedSAM worker: one partition's train
 COPY --from=tensorflow-gpu /app/node_modules node_modules
 COPY --from=tensorflow-gpu /cuda /usr/local/cuda/lib
 ENV LD_LIBRARY_PATH=/usr/local/cuda/lib NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
-RUN node worker/main.ts > /dev/null 2>&1; test -d "$NODE_COMPILE_CACHE"
+RUN for program in worker/main.ts worker/source/main.ts worker/trainer/main.ts; do \
+      node "$program" < /dev/null > /dev/null 2>&1; \
+    done; \
+    node worker/tensorflow/warm.ts && test -d "$NODE_COMPILE_CACHE" && test -x /usr/bin/mkfifo
 USER 65532:65532
 ENTRYPOINT ["node", "worker/main.ts"]

@@ -3,6 +3,6 @@
 import { loadBackend } from './backend.ts'
 
 const { tf, reason } = await loadBackend({ prefer: 'TensorFlow' })
-const [three] = tf.tensor1d([1, 2]).sum().dataSync()
+const [three] = tf.sum(tf.tensor1d([1, 2])).dataSync()
 if (three !== 3) throw new Error(`1 + 2 is ${three} here`)
 console.log(reason)

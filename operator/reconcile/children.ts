@@ -3,18 +3,10 @@
 import { POD_EXITS } from '#protocol/exit-codes.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { coordinatorName, workerName } from '#protocol/names.ts'
-import {
-  CONTAINER_SECURITY,
-  childMetadata,
-  JOB_LABEL,
-  POD_SECURITY,
-  podLabels,
-  ROLE_LABEL,
-  type Role,
-} from './labels.ts'
+import { coordinatorTemplate } from './coordinator-pod.ts'
+import { childMetadata, podLabels, type Role } from './labels.ts'
+import { networkPolicies } from './network-policies.ts'
 import type { Json, KubernetesObject, Settings, StoredJob } from './objects.ts'
-import { overlay } from './overlay.ts'
-import { natsParts, s3Parts } from './settings.ts'
 import { workerTemplate } from './worker-pod.ts'
 
 const QUEUE_LABEL = 'kueue.x-k8s.io/queue-name'
@@ -41,8 +33,7 @@ export function renderChildren(
   return [
     ...(spec.coordinator.serviceAccountName ? [] : [account(name, 'coordinator')]),
     ...coordinatorAccess(job, spec),
-    networkPolicy(job, 'coordinator'),
-    networkPolicy(job, 'worker'),
+    ...networkPolicies(job, spec),
     coordinatorJob(job, spec, settings, suspend),
     ...own.flatMap((partition) => {
       const worker = workerName(job.metadata.name, partition.name)
@@ -54,7 +45,7 @@ export function renderChildren(
           podReplacementPolicy: 'Failed',
           podFailurePolicy: podFailurePolicy(),
           suspend,
-          template: workerTemplate(job, spec, partition, settings),
+          template: workerTemplate({ job, spec, partition, settings }),
         }),
       ]
     }),
@@ -94,48 +85,13 @@ function coordinatorJob(
   settings: Settings,
   suspend: boolean,
 ): KubernetesObject {
-  const { name, namespace, uid } = job.metadata
-  const labels = podLabels(name, 'coordinator')
-  const [nats, s3] = [natsParts(spec), s3Parts(spec, job)]
-  const { coordinator } = spec
-  const container = {
-    name: 'coordinator',
-    image: settings.images.coordinator,
-    imagePullPolicy: settings.pullPolicy,
-    args: ['coordinator'],
-    env: [
-      { name: 'FEDSAM_JOB_NAMESPACE', value: namespace },
-      { name: 'FEDSAM_JOB_NAME', value: name },
-      { name: 'FEDSAM_JOB_UID', value: uid },
-      ...nats.env,
-      ...s3.env,
-    ],
-    envFrom: s3.envFrom,
-    resources: coordinator.resources,
-    securityContext: CONTAINER_SECURITY,
-    volumeMounts: [{ name: 'tmp', mountPath: '/tmp' }, ...nats.mounts, ...s3.mounts],
-    terminationMessagePolicy: 'FallbackToLogsOnError',
-  }
-  const template = {
-    metadata: { labels },
-    spec: {
-      restartPolicy: 'Never',
-      serviceAccountName: coordinator.serviceAccountName || coordinatorName(name),
-      automountServiceAccountToken: true,
-      terminationGracePeriodSeconds: 30,
-      securityContext: POD_SECURITY,
-      nodeSelector: coordinator.nodeSelector,
-      tolerations: coordinator.tolerations,
-      containers: [container],
-      volumes: [{ name: 'tmp', emptyDir: {} }, ...nats.volumes, ...s3.volumes],
-    },
-  }
-  return batchJob(job, coordinatorName(name), labels, {
+  const { name } = job.metadata
+  return batchJob(job, coordinatorName(name), podLabels(name, 'coordinator'), {
     backoffLimit: COORDINATOR_RETRIES,
     // Two coordinators are safe by the record; none is not.
     podReplacementPolicy: 'TerminatingOrFailed',
     suspend,
-    template: overlay(template, coordinator.template),
+    template: coordinatorTemplate(job, spec, settings),
   })
 }
 
@@ -166,22 +122,4 @@ function coordinatorAccess(job: StoredJob, spec: CompleteFederatedJobSpec): Kube
       subjects: [{ kind: 'ServiceAccount', name: account, namespace: job.metadata.namespace }],
     },
   ]
-}
-
-/** No pod is reached from outside. Egress stays open to ports of storage and messaging by the chart's own policy. */
-function networkPolicy(job: StoredJob, role: Role): KubernetesObject {
-  const { name } = job.metadata
-  return {
-    apiVersion: 'networking.k8s.io/v1',
-    kind: 'NetworkPolicy',
-    metadata: childMetadata(
-      job,
-      role === 'worker' ? `${name}-workers` : coordinatorName(name),
-      podLabels(name, role),
-    ),
-    spec: {
-      podSelector: { matchLabels: { [JOB_LABEL]: name, [ROLE_LABEL]: role } },
-      policyTypes: ['Ingress'],
-    },
-  }
 }

@@ -49,8 +49,16 @@ export function isOwned(job: StoredJob, metadata: Metadata): boolean {
   )
 }
 
+/** The user of our images; of all containers of a pod, so that volumes are writable by each. */
+const USER = 65532
 /** Pod Security "restricted". */
-export const POD_SECURITY: Json = { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } }
+export const POD_SECURITY: Json = {
+  runAsNonRoot: true,
+  runAsUser: USER,
+  runAsGroup: USER,
+  fsGroup: USER,
+  seccompProfile: { type: 'RuntimeDefault' },
+}
 export const CONTAINER_SECURITY: Json = {
   allowPrivilegeEscalation: false,
   readOnlyRootFilesystem: true,

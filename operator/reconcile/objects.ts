@@ -53,6 +53,8 @@ export interface PodEvent {
 export interface Settings {
   readonly images: { readonly coordinator: string; readonly worker: string; readonly workerGpu: string }
   readonly pullPolicy: 'Always' | 'IfNotPresent' | 'Never'
+  /** Names of Secrets, in the job's namespace, with which images are pulled. */
+  readonly pullSecrets: readonly string[]
 }
 
 /** Everything that a decision may depend on. `children` are all objects that are ours or have the name of a child. */

@@ -31,7 +31,7 @@ function templateOf({ writes }: Desired, name: string): Record<string, any> {
 
 function observe(job: StoredJob, rest: Partial<Observed> = {}): Observed {
   const images = { coordinator: 'c:1', worker: 'w:1', workerGpu: 'g:1' }
-  const settings = { images, pullPolicy: 'IfNotPresent' as const }
+  const settings = { images, pullPolicy: 'IfNotPresent' as const, pullSecrets: [] }
   return { job, children: [], pods: [], events: [], now: NOW, settings, ...rest }
 }
 

@@ -18,6 +18,7 @@ after(() => cluster?.stop())
 const SETTINGS: Settings = {
   images: { coordinator: 'c:1', worker: 'w:1', workerGpu: 'g:1' },
   pullPolicy: 'IfNotPresent',
+  pullSecrets: [],
 }
 const NOW = Date.parse('2026-11-24T08:00:00Z')
 const SPEC = {

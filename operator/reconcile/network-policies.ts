@@ -1,0 +1,86 @@
+// Whom a job's pods may reach and who may reach them, one policy per role: DNS, and the ports of storage, messaging and sources;
+// the API server for the coordinator alone. Rendered, not enforced: that is the network plugin's.
+// A policy sees a pod's port, not its Service's: a store behind another port than its URL's needs a policy of its own.
+import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
+import { coordinatorName } from '#protocol/names.ts'
+import { childMetadata, JOB_LABEL, podLabels, ROLE_LABEL, type Role } from './labels.ts'
+import type { Json, KubernetesObject, StoredJob } from './objects.ts'
+
+/** Of URLs that name none. */
+const DEFAULT_PORTS: Readonly<Record<string, number>> = {
+  'http:': 80,
+  'https:': 443,
+  'nats:': 4222,
+  'tls:': 4222,
+  'ws:': 80,
+  'wss:': 443,
+}
+const HTTPS = 443
+/** Of the API server, as a Service and as a process. */
+const API_SERVER = [443, 6443]
+
+const tcp = (port: number): Json => ({ port, protocol: 'TCP' })
+const DNS = { ports: [{ port: 53, protocol: 'UDP' }, tcp(53)] }
+
+/** The two policies of a job. */
+export function networkPolicies(job: StoredJob, spec: CompleteFederatedJobSpec): KubernetesObject[] {
+  const metrics = { ports: [{ port: 'metrics', protocol: 'TCP' }] }
+  return [
+    policy(job, 'coordinator', [metrics], coordinatorPorts(spec)),
+    policy(job, 'worker', [], workerPorts(spec)),
+  ]
+}
+
+function policy(
+  job: StoredJob,
+  role: Role,
+  ingress: readonly Json[],
+  ports: readonly number[],
+): KubernetesObject {
+  const { name } = job.metadata
+  const own = role === 'worker' ? `${name}-workers` : coordinatorName(name)
+  const egress = ports.length === 0 ? [DNS] : [DNS, { ports: distinct(ports).map(tcp) }]
+  return {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: childMetadata(job, own, podLabels(name, role)),
+    spec: {
+      podSelector: { matchLabels: { [JOB_LABEL]: name, [ROLE_LABEL]: role } },
+      policyTypes: ['Ingress', 'Egress'],
+      ...(ingress.length === 0 ? {} : { ingress }),
+      egress,
+    },
+  }
+}
+
+function coordinatorPorts(spec: CompleteFederatedJobSpec): number[] {
+  const checkpoint = spec.trainer.segmentAnything?.checkpoint.uri ?? ''
+  // hf:// is HTTPS; an s3:// checkpoint with credentials of its own may lie at Amazon's.
+  const remote = checkpoint.startsWith('hf://') || checkpoint.startsWith('s3://')
+  return [...API_SERVER, ...storagePorts(spec), ...messagingPorts(spec), ...(remote ? [HTTPS] : [])]
+}
+
+function workerPorts(spec: CompleteFederatedJobSpec): number[] {
+  // A source's Secret may name an endpoint that the operator does not read: HTTPS is open to it.
+  const sources = spec.partitions.some(({ source }) => source?.s3)
+  return [...storagePorts(spec), ...messagingPorts(spec), ...(sources ? [HTTPS] : [])]
+}
+
+function storagePorts({ storage }: CompleteFederatedJobSpec): number[] {
+  return storage ? [portOf(storage.s3.endpoint)] : []
+}
+
+function messagingPorts({ messaging }: CompleteFederatedJobSpec): number[] {
+  return messaging ? messaging.nats.url.split(',').map(portOf) : []
+}
+
+/** The port of a URL; that of HTTPS where there is no URL, or none that can be read. */
+export function portOf(url: string): number {
+  const parsed = URL.parse(url.trim())
+  if (!parsed) return HTTPS
+  return parsed.port === '' ? (DEFAULT_PORTS[parsed.protocol] ?? HTTPS) : Number(parsed.port)
+}
+
+function distinct(ports: readonly number[]): number[] {
+  return [...new Set(ports)].sort((a, b) => a - b)
+}

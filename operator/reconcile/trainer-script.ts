@@ -1,0 +1,50 @@
+// What runs as the first process of a trainer's container: a POSIX shell script of builtins alone, since the image is the user's and
+// need hold nothing but sh. It joins the program's standard streams to the seam's FIFOs, starts it anew when the network half says
+// so, passes SIGTERM on, and turns the program's end into the pod's exit code. It waits; it never polls.
+import { POD_EXITS } from '#protocol/exit-codes.ts'
+import { POD_FOLDERS, SEAM_FILES } from '#protocol/seam-files.ts'
+
+const { input, output, control, exit } = SEAM_FILES
+
+/**
+ * The text for `sh -c TEXT sh PROGRAM ARGUMENT…`. Exit codes: 143 after SIGTERM; the program's own where it is not zero; else the
+ * digits in the file `exit`, or Retriable without it.
+ */
+export function trainerScript(seam: string = POD_FOLDERS.seam): string {
+  return `
+seam='${seam}' program= reader= again=
+[ -p "$seam/${control}" ] || exit ${POD_EXITS.Retriable.code}
+# Open for the life of this shell: no line is lost between two programs, and no open waits for a writer.
+exec 3<>"$seam/${control}"
+# The first process of a container ends all that the program started; elsewhere only the program is ours to end.
+end_all() {
+  if [ $$ -eq 1 ]; then kill -KILL -1; else kill -KILL "$program" "$reader"; fi 2>/dev/null
+}
+stop() {
+  trap '' TERM INT USR1
+  if [ -n "$program" ]; then kill -TERM "$program"; wait "$program"; fi 2>/dev/null
+  end_all
+  exit ${POD_EXITS.AskedToStop.code}
+}
+trap stop TERM INT
+trap 'again=yes; end_all' USR1
+while :; do
+  again=
+  "$@" <"$seam/${input}" >"$seam/${output}" 3<&- &
+  program=$!
+  while IFS= read -r line; do
+    if [ "$line" = again ]; then kill -USR1 $$; break; fi
+  done <&3 &
+  reader=$!
+  wait "$program"
+  code=$?
+  if [ -z "$again" ]; then break; fi
+  wait "$program" "$reader" 2>/dev/null
+done
+end_all
+if [ "$code" -eq 0 ]; then
+  if [ -f "$seam/${exit}" ]; then read -r code <"$seam/${exit}"; else code=; fi
+  case $code in '' | *[!0-9]*) code=${POD_EXITS.Retriable.code} ;; esac
+fi
+exit "$code"`.trimStart()
+}

@@ -130,15 +130,16 @@ async function* stream(options: RequestOptions, quietSeconds: number): AsyncGene
   const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage]
   outgoing.on('error', () => {}) // from here on the answer itself tells of it
   const status = incoming.statusCode ?? 0
+  const given = status >= 200 && status < 300 // 204: a log of no lines
   let rest = ''
   try {
     incoming.setEncoding('utf8')
     for await (const chunk of incoming) {
-      const lines = status === 200 ? (rest + chunk).split('\n') : [rest + chunk]
+      const lines = given ? (rest + chunk).split('\n') : [rest + chunk]
       rest = lines.pop() ?? ''
       yield* lines
     }
-    if (status !== 200) throw refusal(status, rest, incoming.headers['retry-after'])
+    if (!given) throw refusal(status, rest, incoming.headers['retry-after'])
     // A watch that is cut ends within a line that nobody can read; a log's last line may lack its end.
     if (rest !== '' && incoming.complete) yield rest
   } finally {

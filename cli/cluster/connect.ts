@@ -85,7 +85,7 @@ function connect(options: { readonly context?: string; readonly kubeconfig?: str
 }
 
 function unconfigured(cause: unknown, kubeconfig: string | undefined): FedsamError {
-  const file = kubeconfig ?? process.env.KUBECONFIG ?? '~/.kube/config'
+  const file = kubeconfig || process.env.KUBECONFIG || '~/.kube/config'
   if (cause instanceof NoCluster && cause.contexts.length > 0) {
     return new FedsamError('InvalidJob', `${file}: ${cause.message}`, {
       remedy: `choose one with --context: ${cause.contexts.join(', ')}`,

@@ -54,8 +54,13 @@ export async function* logLines(
     ...(previous ? { previous: 'true' } : {}),
   }
   const path = `${pathFor({ ...PODS, namespace, name: pod })}/log?${new URLSearchParams(query)}`
+  let said = false
   try {
-    yield* cluster.client.text({ path }, follow ? QUIET_SECONDS : 60)
+    for await (const line of cluster.client.text({ path }, follow ? QUIET_SECONDS : 60)) {
+      said = true
+      yield line
+    }
+    if (!said) note(`[${source.label}] has said nothing${previous ? '' : ' yet'}`)
   } catch (error) {
     const explained = cluster.explain(error, `get pods/log ${pod} in namespace ${namespace}`)
     if (!(explained instanceof ApiError)) throw explained

@@ -65,7 +65,7 @@ function refusedByServer(error: ApiError, { server, context, words }: Asked): Er
     })
   }
   if (status === 403) {
-    const who = /^\S+ is forbidden: (User "[^"]+")/.exec(message)?.[1] ?? 'you'
+    const who = / is forbidden: (User "[^"]+")/.exec(message)?.[1] ?? 'you'
     return new FedsamError('Forbidden', `${who} may not ${words}`, {
       remedy: `ask whoever runs the cluster for a role that may ${words}`,
       cause: error,

@@ -1,5 +1,4 @@
 // Which devices the nodes offer, and whether a job's partitions find theirs. Free or taken is the scheduler's matter.
-import { workersOf } from '#operator/reconcile/worker-pod.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import type { Cluster } from '../connect.ts'
 import { NODES } from '../questions.ts'
@@ -54,7 +53,7 @@ function lackingPartitions(
 ): Finding[] {
   const lacks = new Map<string, string[]>()
   for (const partition of spec.partitions) {
-    const wanted = workersOf(spec, partition).accelerator
+    const wanted = partition.workers?.accelerator ?? spec.workers.accelerator
     if (!wanted || partition.external) continue
     const most = Math.max(0, ...(offers.get(wanted.resource) ?? []))
     if (most >= wanted.count) continue

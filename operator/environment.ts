@@ -2,31 +2,60 @@
 import * as v from 'valibot'
 import { FedsamError } from '#protocol/errors.ts'
 import { type Environment, requireVariables } from '#transport/environment.ts'
+import { LEASE_TIMES, type LeaseTimes } from './kubernetes/lease.ts'
+import type { Rate } from './kubernetes/throttle.ts'
 import type { Settings } from './reconcile/objects.ts'
 
 export interface OperatorEnvironment {
   readonly settings: Settings
-  /** The one namespace that is watched; all where absent. */
-  readonly namespace?: string
+  /** The namespaces that are watched; all where there are none. */
+  readonly namespaces: readonly string[]
+  /** A file; where it is absent the pod's own account is used. */
   readonly kubeconfig?: string
   readonly probePort: number
+  readonly metricsPort: number
+  readonly workers: number
+  readonly rate: Rate
+  readonly resyncSeconds: number
+  /** Absent: this operator leads without asking. */
+  readonly election?: { readonly namespace: string; readonly identity: string; readonly times: LeaseTimes }
 }
 
-const PullPolicy = v.picklist(['Always', 'IfNotPresent', 'Never'])
+const count = (otherwise: number, least = 1) =>
+  v.pipe(
+    v.optional(v.string(), String(otherwise)),
+    v.digits('is no whole number'),
+    v.transform(Number),
+    v.minValue(least),
+  )
 
-/** Throws FedsamError InvalidJob. */
-export function readEnvironment(env: Environment): OperatorEnvironment {
+/** A thousand jobs at once need more calls a second than client-go's habit; the server says when they are too many. */
+const Variables = v.object({
+  FEDSAM_IMAGE_PULL_POLICY: v.optional(v.picklist(['Always', 'IfNotPresent', 'Never']), 'IfNotPresent'),
+  FEDSAM_PROBE_PORT: count(8081, 0),
+  FEDSAM_METRICS_PORT: count(8080, 0),
+  FEDSAM_WORKERS: count(8),
+  FEDSAM_QPS: count(500),
+  FEDSAM_BURST: count(1000),
+  FEDSAM_RESYNC_SECONDS: count(36_000),
+  FEDSAM_LEASE_SECONDS: count(LEASE_TIMES.durationSeconds, 3),
+  FEDSAM_LEADER_ELECTION: v.optional(v.picklist(['true', 'false'])),
+})
+
+/** Throws FedsamError InvalidJob. `unique` is of this process alone. */
+export function readEnvironment(env: Environment, unique: string): OperatorEnvironment {
   const names = ['FEDSAM_COORDINATOR_IMAGE', 'FEDSAM_WORKER_IMAGE', 'FEDSAM_WORKER_GPU_IMAGE'] as const
   const images = requireVariables(env, names)
-  const policy = v.safeParse(PullPolicy, env.FEDSAM_IMAGE_PULL_POLICY || 'IfNotPresent')
-  const namespaces = (env.FEDSAM_WATCH_NAMESPACES ?? '').split(',').filter((name) => name !== '')
-  const wrong = [
-    ...(policy.success ? [] : ['FEDSAM_IMAGE_PULL_POLICY is not Always, IfNotPresent or Never']),
-    ...(namespaces.length > 1
-      ? ['FEDSAM_WATCH_NAMESPACES names several namespaces: name one, or none for all']
-      : []),
-  ]
-  if (!policy.success || wrong.length > 0) throw new FedsamError('InvalidJob', wrong.join('; '))
+  const set = Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
+  )
+  const read = v.safeParse(Variables, set)
+  if (!read.success) {
+    const wrong = read.issues.map(({ path, message }) => `${path?.[0]?.key}: ${message}`)
+    throw new FedsamError('InvalidJob', wrong.join('; '), { remedy: 'docs/programs.md lists the variables' })
+  }
+  const given = read.output
+  const elects = given.FEDSAM_LEADER_ELECTION ?? (env.POD_NAMESPACE ? 'true' : 'false')
   return {
     settings: {
       images: {
@@ -34,10 +63,38 @@ export function readEnvironment(env: Environment): OperatorEnvironment {
         worker: images.FEDSAM_WORKER_IMAGE,
         workerGpu: images.FEDSAM_WORKER_GPU_IMAGE,
       },
-      pullPolicy: policy.output,
+      pullPolicy: given.FEDSAM_IMAGE_PULL_POLICY,
+      pullSecrets: listed(env.FEDSAM_IMAGE_PULL_SECRETS),
     },
-    ...(namespaces[0] === undefined ? {} : { namespace: namespaces[0] }),
+    namespaces: listed(env.FEDSAM_WATCH_NAMESPACES),
     ...(env.KUBECONFIG ? { kubeconfig: env.KUBECONFIG } : {}),
-    probePort: Number(env.FEDSAM_PROBE_PORT ?? 8081),
+    probePort: given.FEDSAM_PROBE_PORT,
+    metricsPort: given.FEDSAM_METRICS_PORT,
+    workers: given.FEDSAM_WORKERS,
+    rate: { perSecond: given.FEDSAM_QPS, burst: given.FEDSAM_BURST },
+    resyncSeconds: given.FEDSAM_RESYNC_SECONDS,
+    ...(elects === 'true'
+      ? {
+          election: {
+            namespace: env.POD_NAMESPACE || 'default',
+            identity: `${env.POD_NAME || 'operator'}_${unique}`,
+            times: scaled(given.FEDSAM_LEASE_SECONDS),
+          },
+        }
+      : {}),
+  }
+}
+
+function listed(names: string | undefined): string[] {
+  return [...new Set((names ?? '').split(',').map((name) => name.trim()))].filter((name) => name !== '')
+}
+
+/** client-go's proportions, 15 to 10 to 2. */
+function scaled(durationSeconds: number): LeaseTimes {
+  const part = durationSeconds / LEASE_TIMES.durationSeconds
+  return {
+    durationSeconds,
+    renewSeconds: LEASE_TIMES.renewSeconds * part,
+    retrySeconds: LEASE_TIMES.retrySeconds * part,
   }
 }

@@ -1,27 +1,68 @@
-// The operator as a program: watches, reconciles, answers probes on /healthz and /readyz, stops on SIGTERM when the passes under
-// way are done.
-import { createServer } from 'node:http'
+// The operator as a program: watches, stands for election, reconciles while it leads; answers probes and metrics; logs JSON lines;
+// stops on SIGTERM when the looks under way are done. Choices and wiring only.
+import { randomUUID } from 'node:crypto'
+import pino from 'pino'
+import { openKubernetes, podAccess } from '#transport/kubernetes.ts'
 import { runProgram } from '#transport/process.ts'
 import { readEnvironment } from './environment.ts'
-import { connectKubernetes } from './kubernetes/client.ts'
-import { startController } from './kubernetes/controller.ts'
+import type { Report } from './kubernetes/controller.ts'
+import { openElector } from './kubernetes/elector.ts'
+import { startOperator } from './kubernetes/operator.ts'
+import { throttled } from './kubernetes/throttle.ts'
+import { openMetrics } from './metrics.ts'
+import { serveMetrics, serveProbes } from './probes.ts'
+
+const LEASE = 'fedsam-operator'
+/** Calls at a time, beside eight watches a namespace and the election's own connection. */
+const CALLS = 6
 
 await runProgram(process.env, async (signal) => {
-  const { settings, namespace, kubeconfig, probePort } = readEnvironment(process.env)
-  const client = connectKubernetes(kubeconfig ? { kubeconfig } : {})
-  const controller = startController(client, {
-    settings,
-    ...(namespace ? { namespace } : {}),
-    log: (line) => void process.stderr.write(`${line}\n`),
+  const environment = readEnvironment(process.env, randomUUID())
+  const { election, kubeconfig, rate, workers } = environment
+  const log = pino({ base: { program: 'operator' } })
+  const report = ({ error, ...about }: Report): void => log.warn({ ...about, err: error }, String(error))
+  const connect = async (calls: number) => {
+    if (!kubeconfig) return openKubernetes(podAccess(process.env), calls)
+    // Loaded where it is needed alone: it takes 90 MB.
+    const { connectKubernetes } = await import('./kubernetes/client.ts')
+    return connectKubernetes({ kubeconfig, calls })
+  }
+  const [client, leases] = [await connect(CALLS), await connect(1)]
+  const metrics = openMetrics(workers)
+  const elector =
+    election &&
+    openElector(metrics.metered(leases, 'kubernetes'), {
+      ...election,
+      name: LEASE,
+      onError: (error) => report({ error }),
+      signal,
+    })
+  const operator = startOperator(throttled(metrics.metered(client, 'kubernetes'), rate), elector, {
+    ...environment,
+    report,
     now: () => Date.now(),
+    meter: metrics.meter,
     signal,
   })
-  const probes = createServer(({ url }, response) => {
-    const well = url === '/healthz' || (url === '/readyz' && controller.isSynced())
-    response.writeHead(well ? 200 : 503).end(well ? 'ok' : 'not ready')
+  const { cache, queue } = operator.controller
+  metrics.observe({
+    queue,
+    *states() {
+      for (const { status } of cache.jobs())
+        yield String((status?.summary as { state?: string })?.state ?? '')
+    },
+    isLeader: elector?.isLeader ?? (() => true),
+    connections: () => client.connections() + leases.connections(),
   })
-  probes.listen(probePort)
-  await controller.done
-  probes.close()
-  client.close()
+  const servers = [
+    serveProbes(environment.probePort, { isReady: cache.isSynced, running: queue.running }),
+    serveMetrics(environment.metricsPort, metrics),
+  ]
+  try {
+    await operator.done
+  } finally {
+    for (const server of servers) server.close()
+    client.close()
+    leases.close()
+  }
 })

@@ -25,6 +25,8 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   yaml: ['cli/'],
   '@marcbachmann/cel-js': ['cli/'],
   nats: ['transport/nats'],
+  pino: ['operator/main.ts', 'coordinator/'],
+  'prom-client': ['operator/metrics.ts', 'coordinator/'],
   '@aws-sdk/client-s3': ['transport/s3'],
   '@aws-sdk/s3-request-presigner': ['transport/s3'],
   '@kubernetes/client-node': ['operator/kubernetes/'],

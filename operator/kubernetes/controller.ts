@@ -1,63 +1,81 @@
-// The operator at work: watches FederatedJobs and what they became, and for each that changed observes, decides, acts. One replica:
-// two do the same twice, which is safe, since names are computed and every write is repeatable.
-
+// The operator at work: keeps a cache of FederatedJobs and what they became, and for each that changed observes, decides, acts.
+// Knows nothing of elections: it works from `lead` on, through a client that writes only while it may.
 import type { KubernetesClient } from '#transport/kubernetes.ts'
-import { JOB_LABEL } from '../reconcile/labels.ts'
-import type { Metadata, Settings } from '../reconcile/objects.ts'
-import { reconcile } from '../reconcile/reconcile.ts'
-import { act } from './act.ts'
-import { observe } from './observe.ts'
-import { startQueue } from './queue.ts'
-import { watch } from './watch.ts'
+import type { Settings } from '../reconcile/objects.ts'
+import { type Cache, startCache } from './cache.ts'
+import { openOwnWrites } from './own-writes.ts'
+import { openPass } from './pass.ts'
+import { openQueue, type QueueMeter, type WorkQueue } from './queue.ts'
+
+/** What happened, for the log. */
+export interface Report {
+  readonly error: unknown
+  /** namespace/name of a FederatedJob, and its uid where it is known. */
+  readonly key?: string
+  readonly uid?: string
+  /** How often in a row. */
+  readonly attempt?: number
+  /** Path of a watch. */
+  readonly watch?: string
+}
 
 export interface ControllerOptions {
   readonly settings: Settings
-  /** One namespace; all where absent. */
-  readonly namespace?: string
-  readonly log: (line: string) => void
+  /** The namespaces that are watched; all where there are none. */
+  readonly namespaces: readonly string[]
+  readonly workers: number
+  /** How often every job is looked at though nothing changed. */
+  readonly resyncSeconds: number
+  readonly report: (report: Report) => void
   readonly now: () => number
-  readonly signal: AbortSignal
+  readonly meter?: QueueMeter
 }
 
 export interface Controller {
-  /** Whether every watch has its first list. */
-  isSynced(): boolean
-  /** Resolves when the signal was given and the passes under way are done. */
-  readonly done: Promise<void>
+  readonly cache: Cache
+  readonly queue: Pick<WorkQueue, 'depth' | 'running'>
+  /** Begins to act; until then it only watches. */
+  lead(): void
+  /** Takes nothing more on, lets what goes on end within `graceMs` or aborts it; then ends the watches. */
+  stop(graceMs: number): Promise<void>
 }
 
+/** A look that takes longer has failed. */
+const DEADLINE_MS = 60_000
+
 export function startController(client: KubernetesClient, options: ControllerOptions): Controller {
-  const { settings, log, now, signal } = options
-  const work = async (key: string): Promise<void> => {
-    const [namespace, name] = key.split('/') as [string, string]
-    const observed = await observe(client, { namespace, name }, { settings, now: now() })
-    if (!observed) return
-    const desired = reconcile(observed)
-    await act(client, observed.job, desired, new Date(now()))
-    if (desired.requeueAfterSeconds !== undefined) queue.add(key, desired.requeueAfterSeconds)
-  }
-  const onError = (key: string, error: unknown): void => log(`${key}: ${error}`)
-  const queue = startQueue(work, { workers: 4, onError })
-  const scope = options.namespace === undefined ? '' : `/namespaces/${options.namespace}`
-  const note = (name: string | undefined, { namespace }: Metadata): void => {
-    if (name !== undefined) queue.add(`${namespace}/${name}`)
-  }
-  const ofChild = (metadata: Metadata): void => note(metadata.labels?.[JOB_LABEL], metadata)
-  const sources: readonly (readonly [string, (metadata: Metadata) => void])[] = [
-    [`/apis/fedsam.dev/v1alpha1${scope}/federatedjobs`, (metadata) => note(metadata.name, metadata)],
-    [`/apis/batch/v1${scope}/jobs`, ofChild],
-    [`/api/v1${scope}/pods`, ofChild],
-  ]
-  const unsynced = new Set(sources.map(([path]) => path))
-  const watches = sources.map(([path, changed]) =>
-    watch(client, {
-      path,
-      changed,
-      listed: () => unsynced.delete(path),
-      onError: (error) => log(`watch of ${path}: ${error}`),
-      signal,
-    }),
+  const { settings, namespaces, workers, resyncSeconds, report, now, meter } = options
+  const stop = new AbortController()
+  const queue = openQueue((job, signal) => pass(job, signal), {
+    workers,
+    deadlineMs: DEADLINE_MS,
+    onError: (key, error, attempt) =>
+      report({ error, key, attempt, uid: cache.get('FederatedJob', key)?.metadata.uid ?? '' }),
+    ...(meter ? { meter } : {}),
+  })
+  const cache = startCache(client, {
+    namespaces,
+    changed: (job, listed) => queue.add(job, listed),
+    onError: (watch, error) => report({ error, watch }),
+    signal: stop.signal,
+  })
+  const ownWrites = openOwnWrites(cache, () => performance.now())
+  const pass = openPass(client, { cache, ownWrites }, { settings, now })
+  const resync = setInterval(
+    () => {
+      for (const { metadata } of cache.jobs()) queue.add(`${metadata.namespace}/${metadata.name}`, true)
+    },
+    resyncSeconds * 1000 * (0.9 + Math.random() / 5),
   )
-  const done = Promise.all(watches).then(() => queue.stop())
-  return { isSynced: () => unsynced.size === 0, done }
+  return {
+    cache,
+    queue,
+    lead: queue.start,
+    async stop(graceMs) {
+      clearInterval(resync)
+      await queue.stop(graceMs)
+      stop.abort()
+      await cache.done
+    },
+  }
 }

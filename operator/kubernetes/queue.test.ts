@@ -1,57 +1,208 @@
-// The queue's promises: each key once, never twice at a time, again after a failure, and a stop that waits.
+// The queue's promises: each key once, never twice at a time, urgent ones first, again after a failure, and a stop that waits; and
+// thousands of random histories against a model that is too simple to be wrong.
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import { startQueue } from './queue.ts'
+import { mock, test } from 'node:test'
+import fc from 'fast-check'
+import { openQueue, type QueueOptions } from './queue.ts'
 
-const nothing = (): void => {}
+const OPTIONS: QueueOptions = { workers: 4, deadlineMs: 60_000, onError: () => {}, random: () => 0 }
 
 test('a key added many times while it is worked on is looked at once more, never at the same time', async () => {
   let [active, most, runs] = [0, 0, 0]
   const gate = Promise.withResolvers<void>()
   const second = Promise.withResolvers<void>()
-  const work = async (): Promise<void> => {
+  const work = async (): Promise<undefined> => {
     most = Math.max(most, ++active)
     if (++runs === 1) await gate.promise
     else second.resolve()
     active--
   }
-  const queue = startQueue(work, { workers: 4, onError: nothing })
+  const queue = openQueue(work, OPTIONS)
+  queue.start()
   queue.add('a')
   await Promise.resolve()
   for (let i = 0; i < 5; i++) queue.add('a')
   gate.resolve()
   await second.promise
-  await queue.stop()
+  await queue.stop(0)
   assert.deepEqual([runs, most], [2, 1])
 })
 
-test('a failed key is tried again; what it threw is told', async () => {
-  const errors: unknown[] = []
+test('a failed key is tried again; what it threw is told, with how often', async () => {
+  const told: unknown[] = []
   const done = Promise.withResolvers<void>()
-  const work = async (): Promise<void> => {
-    if (errors.length < 2) throw new Error('not yet')
+  const work = async (): Promise<undefined> => {
+    if (told.length < 2) throw new Error('not yet')
     done.resolve()
   }
-  const queue = startQueue(work, { workers: 1, onError: (_, error) => errors.push(error) })
+  const queue = openQueue(work, { ...OPTIONS, onError: (...all) => told.push(all) })
+  queue.start()
   queue.add('a')
   await done.promise
-  await queue.stop()
-  assert.equal(errors.length, 2)
+  await queue.stop(0)
+  assert.deepEqual(told, [
+    ['a', new Error('not yet'), 1],
+    ['a', new Error('not yet'), 2],
+  ])
 })
 
-test('no more keys at a time than workers, and stop waits for them', async () => {
-  let [active, most, finished] = [0, 0, 0]
-  const work = async (): Promise<void> => {
-    most = Math.max(most, ++active)
-    await new Promise((resolve) => setImmediate(resolve))
-    active--
-    finished++
-  }
-  const queue = startQueue(work, { workers: 2, onError: nothing })
-  for (const key of ['a', 'b', 'c', 'd']) queue.add(key)
-  await Promise.resolve()
-  await queue.stop()
-  assert.equal(most, 2)
-  assert.equal(active, 0)
-  assert.equal(finished, 2)
+test('what takes longer than the deadline is told to stop, and has failed', async () => {
+  const failed = Promise.withResolvers<unknown>()
+  const work = (_: string, signal: AbortSignal): Promise<undefined> =>
+    new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+  const queue = openQueue(work, { ...OPTIONS, deadlineMs: 5, onError: (_, error) => failed.resolve(error) })
+  queue.start()
+  queue.add('a')
+  assert.match(String(await failed.promise), /took longer than/)
+  await queue.stop(0)
 })
+
+test('stop waits for what goes on, aborts it after the grace, and begins nothing', async () => {
+  const begun: string[] = []
+  const work = (key: string, signal: AbortSignal): Promise<undefined> => {
+    begun.push(key)
+    return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+  }
+  const queue = openQueue(work, { ...OPTIONS, workers: 1 })
+  queue.start()
+  queue.add('a')
+  queue.add('b')
+  await queue.stop(1)
+  queue.add('c')
+  assert.deepEqual([begun, queue.running()], [['a'], []])
+})
+
+/** The queue as one would explain it: two lists, a set of active keys, moments of keys that come later. */
+class Model {
+  high: string[] = []
+  low: string[] = []
+  active: string[] = []
+  later = new Map<string, number>()
+  failures = new Map<string, number>()
+  now = 0
+  started: string[] = []
+
+  add(key: string, low: boolean): void {
+    if (this.high.includes(key) || (low && this.low.includes(key))) return
+    this.low = this.low.filter((other) => other !== key)
+    ;(low ? this.low : this.high).push(key)
+    this.pump()
+  }
+
+  pump(): void {
+    for (const list of [this.high, this.low]) {
+      for (const key of [...list]) {
+        if (this.active.length >= 2 || this.active.includes(key)) continue
+        list.splice(list.indexOf(key), 1)
+        this.active.push(key)
+        this.started.push(key)
+      }
+    }
+  }
+
+  addAfter(key: string, milliseconds: number): void {
+    const at = this.now + milliseconds
+    if ((this.later.get(key) ?? Number.POSITIVE_INFINITY) <= at) return
+    this.later.delete(key) // keys of one moment come in the order in which they were wanted
+    this.later.set(key, at)
+  }
+
+  tick(milliseconds: number): void {
+    this.now += milliseconds
+    const due = [...this.later].filter(([, at]) => at <= this.now)
+    for (const [key] of due.sort(([, a], [, b]) => a - b)) {
+      this.later.delete(key)
+      this.add(key, false)
+    }
+  }
+
+  end(key: string, failed: boolean): void {
+    const count = failed ? (this.failures.get(key) ?? 0) + 1 : 0
+    this.failures.set(key, count)
+    if (failed) this.addAfter(key, Math.min(5 * 2 ** (count - 1), 1_000_000))
+    this.active = this.active.filter((other) => other !== key)
+    this.pump()
+  }
+}
+
+type Step =
+  | { readonly do: 'add'; readonly key: string; readonly low: boolean }
+  | { readonly do: 'later'; readonly key: string; readonly milliseconds: number }
+  | { readonly do: 'tick'; readonly milliseconds: number }
+  | { readonly do: 'end'; readonly which: number; readonly failed: boolean }
+
+const key = fc.constantFrom('a', 'b', 'c', 'd', 'e')
+const steps: fc.Arbitrary<Step[]> = fc.array(
+  fc.oneof(
+    fc.record({ do: fc.constant('add' as const), key, low: fc.boolean() }),
+    fc.record({ do: fc.constant('later' as const), key, milliseconds: fc.integer({ min: 1, max: 50 }) }),
+    fc.record({ do: fc.constant('tick' as const), milliseconds: fc.integer({ min: 1, max: 30 }) }),
+    fc.record({ do: fc.constant('end' as const), which: fc.nat(1), failed: fc.boolean() }),
+  ),
+  { maxLength: 60 },
+)
+
+test('random histories: what begins, and in which order, is what the model says', async () => {
+  mock.timers.enable({ apis: ['setTimeout'] })
+  const clock = mock.method(performance, 'now', () => 0)
+  try {
+    await fc.assert(
+      fc.asyncProperty(steps, async (history) => {
+        const model = new Model()
+        clock.mock.mockImplementation(() => model.now)
+        const started: string[] = []
+        const active = new Map<string, PromiseWithResolvers<undefined>>()
+        const work = (name: string): Promise<undefined> => {
+          assert.ok(!active.has(name), `${name} twice at a time`)
+          started.push(name)
+          active.set(name, Promise.withResolvers())
+          return active.get(name)!.promise
+        }
+        const queue = openQueue(work, { ...OPTIONS, workers: 2, deadlineMs: 1e9 })
+        queue.start()
+        for (const step of history) await take(step, { model, queue, active })
+        assert.deepEqual(started, model.started)
+        assert.equal(queue.depth(), model.high.length + model.low.length)
+        for (const { resolve } of active.values()) resolve(undefined)
+        await queue.stop(0)
+      }),
+      { numRuns: 300 },
+    )
+  } finally {
+    mock.timers.reset()
+    mock.restoreAll()
+  }
+})
+
+async function take(
+  step: Step,
+  at: {
+    model: Model
+    queue: ReturnType<typeof openQueue>
+    active: Map<string, PromiseWithResolvers<undefined>>
+  },
+): Promise<void> {
+  const { model, queue, active } = at
+  if (step.do === 'add') {
+    model.add(step.key, step.low)
+    queue.add(step.key, step.low)
+  } else if (step.do === 'later') {
+    model.addAfter(step.key, step.milliseconds)
+    queue.addAfter(step.key, step.milliseconds)
+  } else if (step.do === 'tick') {
+    // One millisecond at a time, as time goes.
+    for (let i = 0; i < step.milliseconds; i++) {
+      model.tick(1)
+      mock.timers.tick(1)
+    }
+  } else {
+    const name = model.active[step.which]
+    if (name === undefined) return
+    model.end(name, step.failed)
+    const { resolve, reject } = active.get(name)!
+    active.delete(name)
+    if (step.failed) reject(new Error('failed'))
+    else resolve(undefined)
+    for (let i = 0; i < 20; i++) await Promise.resolve()
+  }
+}

@@ -1,4 +1,4 @@
-// The operator as a program against a real API server: ready, acts on what changes, ends on SIGTERM.
+// The operator as a program against a real API server: ready, acts on what changes, counts, ends on SIGTERM.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -33,12 +33,14 @@ async function until(what: string, holds: () => Promise<boolean>): Promise<void>
 test('ready, a job becomes its children, an edit follows, SIGTERM ends it', async () => {
   const { server } = cluster
   const images = ['COORDINATOR', 'WORKER', 'WORKER_GPU'].map((name) => [`FEDSAM_${name}_IMAGE`, 'image:1'])
-  const port = await freePort()
+  const [probes, metrics] = [await freePort(), await freePort()]
   const env = {
     ...process.env,
     ...Object.fromEntries(images),
     KUBECONFIG: server.kubeconfig,
-    FEDSAM_PROBE_PORT: port,
+    POD_NAMESPACE: 'default',
+    FEDSAM_PROBE_PORT: probes,
+    FEDSAM_METRICS_PORT: metrics,
     FEDSAM_END_WITH_PARENT: 'true',
   }
   const operator = spawn(process.execPath, ['operator/main.ts'], {
@@ -47,7 +49,8 @@ test('ready, a job becomes its children, an edit follows, SIGTERM ends it', asyn
   })
   const exit = once(operator, 'exit')
   try {
-    await until('ready', async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok)
+    await until('ready', async () => (await fetch(`http://127.0.0.1:${probes}/readyz`)).ok)
+    assert.ok((await fetch(`http://127.0.0.1:${probes}/healthz`)).ok)
     const job = (names: readonly string[]): string => {
       const spec = { partitions: names.map((name) => ({ name })) }
       return JSON.stringify({
@@ -70,8 +73,26 @@ test('ready, a job becomes its children, an edit follows, SIGTERM ends it', asyn
     const before = await uid()
     await server.kubectl(['delete', 'job', 'brain-coordinator'])
     await until('the deleted one again', async () => (await uid()) !== before)
+    const scraped = await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text()
+    for (const line of [
+      'leader_election_master_status{name="fedsam-operator"} 1',
+      'fedsam_jobs{state="Waiting"} 1',
+      'fedsam_children_writes_total{kind="Job",write="Create"} 5',
+      'controller_runtime_reconcile_errors_total{controller="federatedjob"} 0',
+    ])
+      assert.ok(scraped.includes(`\n${line}\n`), `${line} is not in\n${scraped}`)
+    // Names of objects would make as many series as there ever were jobs.
+    assert.doesNotMatch(scraped, /brain/)
   } finally {
     operator.kill('SIGTERM')
   }
   assert.deepEqual(await exit, [POD_EXITS.AskedToStop.code, null])
+  const holder = await server.kubectl([
+    'get',
+    'lease',
+    'fedsam-operator',
+    '-o',
+    'jsonpath={.spec.holderIdentity}',
+  ])
+  assert.equal(holder, '')
 })

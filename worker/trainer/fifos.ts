@@ -43,15 +43,17 @@ export function openSeamFolder(folder: string): SeamFolder {
   const path = (name: string): string => join(folder, name)
   mkdirSync(folder, { recursive: true })
   const again = isFifo(path(output))
+  // `control` is the last one that appears: who finds it finds all.
+  renew(folder)
   makeFifo(path(control))
   // Open for both directions: neither this nor a write waits for the reader, and what is written stays for it.
   const toControl = openSync(path(control), constants.O_RDWR | constants.O_NONBLOCK)
+  const sayAgain = (): void => void writeSync(toControl, 'again\n')
+  if (again) sayAgain()
   const restart = (): void => {
     renew(folder)
-    writeSync(toControl, 'again\n')
+    sayAgain()
   }
-  if (again) restart()
-  else renew(folder)
   return {
     connect: () => connect(folder, restart),
     async leaveExit(code) {

@@ -1,0 +1,198 @@
+// Workers as in pods: the network half a program, the trainer under the operator's script beside it, FIFOs between, nats-server as
+// the bus. The same model bytes as in one process, whatever is killed, and exit codes as a Job reads them.
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { POD_EXITS } from '#protocol/exit-codes.ts'
+import { clientSubject, type NextRequest, readRequest, subjectPrefix } from '#protocol/messages.ts'
+import { SEAM_FILES } from '#protocol/seam-files.ts'
+import { type NatsServer, startNats } from '#scripts/servers.ts'
+import { openFilesystemStore } from '#transport/filesystem.ts'
+import { connectNats } from '#transport/nats.ts'
+import type { MessageBus } from '#transport/ports.ts'
+import { type Container, endContainer, startContainer } from '../trainers/container.ts'
+import { type Federation, openFederation, runFederation } from './federation.ts'
+
+const fileOf = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+const WORKER = fileOf('../../worker/main.ts')
+const PACED = fileOf('../trainers/paced-main.ts')
+const CLIENTS = ['a', 'b']
+const SIZE = 500
+const FIT_MS = 150
+
+let folder: string
+let nats: NatsServer
+let reference: string
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fedsam-pods-'))
+  nats = await startNats({ folder: join(folder, 'nats') })
+  reference = (await runFederation({ clients: CLIENTS, size: SIZE })).model
+})
+after(async () => {
+  await nats?.stop()
+  await rm(folder, { recursive: true, force: true })
+})
+
+/** One pod of a client: a folder of its own, the network half, and the trainer's container once the FIFOs are there. */
+interface Pod {
+  readonly seam: string
+  readonly network: ChildProcess
+  readonly networkExit: Promise<number | null>
+  readonly container: Promise<Container>
+  /** Kills the network half as the kubelet would find it dead; what it starts in its place is returned. */
+  restartNetwork(): Promise<{ network: ChildProcess; exit: Promise<number | null> }>
+}
+
+const pods: Pod[] = []
+
+async function startPod(client: string, uid: string): Promise<Pod> {
+  const seam = join(await mkdtemp(join(folder, `${client}-`)), 'seam')
+  const token = `${seam}.token`
+  await writeFile(token, `token-of-${client}\n`)
+  const start = () => {
+    const { PATH = '' } = process.env
+    const env = {
+      PATH,
+      FEDSAM_CLIENT: client,
+      FEDSAM_SUBJECTS: subjectPrefix('test', uid),
+      FEDSAM_SEAM: seam,
+      FEDSAM_SCRATCH: join(seam, 'scratch'),
+      FEDSAM_CACHE: `${seam}.cache`,
+      FEDSAM_BASE: 'false',
+      FEDSAM_TOKEN_FILE: token,
+      FEDSAM_NO_PROGRESS_SECONDS: '60',
+      FEDSAM_ANSWER_SECONDS: '2',
+      FEDSAM_NATS_URL: nats.url,
+      FEDSAM_TERMINATION_LOG: `${seam}.termination`,
+    }
+    const network = spawn(process.execPath, [WORKER], { env, stdio: ['ignore', 'ignore', 'inherit'] })
+    return { network, exit: once(network, 'exit').then(([code]) => code as number | null) }
+  }
+  const { network, exit } = start()
+  const container = untilFifo(join(seam, SEAM_FILES.control)).then(() =>
+    startContainer(seam, [process.execPath, PACED, String(SIZE), String(FIT_MS)], { FEDSAM_CLIENT: client }),
+  )
+  const pod: Pod = {
+    seam,
+    network,
+    networkExit: exit,
+    container,
+    async restartNetwork() {
+      network.kill('SIGKILL')
+      await exit
+      return start()
+    },
+  }
+  pods.push(pod)
+  return pod
+}
+
+async function untilFifo(path: string): Promise<void> {
+  while ((await stat(path).catch(() => undefined))?.isFIFO() !== true) await sleep(10)
+}
+
+/** The pod's end by the kubelet: first the container, then the sidecar. */
+async function endPod(pod: Pod): Promise<void> {
+  endContainer(await pod.container)
+  pod.network.kill('SIGKILL')
+  await pod.networkExit
+}
+
+/** A run over nats-server; workers are pods. */
+async function openRun(uid: string): Promise<{ federation: Federation; bus: MessageBus }> {
+  const store = await openFilesystemStore({ folder: join(folder, uid), durable: false })
+  const bus = await connectNats({ url: nats.url })
+  const pace = { holdSeconds: 0.3, pollSeconds: 1, farewellSeconds: 5 }
+  const federation = await openFederation({ clients: CLIENTS, size: SIZE, store, bus, pace, fixed: { uid } })
+  return { federation, bus }
+}
+
+async function closeRun({ federation }: { federation: Federation }): Promise<void> {
+  await Promise.all(pods.splice(0).map(endPod))
+  await federation.close()
+}
+
+describe('workers in pods', () => {
+  test('have the model bytes of workers in one process; containers end with 0, sidecars when asked to', async () => {
+    const run = await openRun('whole')
+    try {
+      const started = await Promise.all(CLIENTS.map((client) => startPod(client, 'whole')))
+      await run.federation.coordinate()
+      assert.equal(await run.federation.model(), reference)
+      for (const { container, network, networkExit } of started) {
+        assert.equal(await (await container).exit, POD_EXITS.RunOver.code)
+        assert.equal(network.exitCode, null)
+        network.kill('SIGTERM')
+        assert.equal(await networkExit, POD_EXITS.AskedToStop.code)
+      }
+    } finally {
+      await closeRun(run)
+    }
+  })
+
+  test('have them too where a trainer and a network half are killed on the way', async () => {
+    const run = await openRun('killed')
+    try {
+      const [a, b] = await Promise.all(CLIENTS.map((client) => startPod(client, 'killed')))
+      const over = run.federation.coordinate()
+      const inRound = async (round: number): Promise<void> => {
+        while (
+          !run.federation.events.some((event) => event.event === 'AttemptOpened' && event.round === round)
+        )
+          await sleep(5)
+        await sleep(FIT_MS / 2)
+      }
+      await inRound(1)
+      // The whole container, as a crash of its program ends it: the Job replaces the pod.
+      endContainer(await a!.container)
+      assert.notEqual(await (await a!.container).exit, 0)
+      await endPod(a!)
+      const again = await startPod('a', 'killed')
+      await inRound(2)
+      // The sidecar alone: the trainer finds the end of its input, or is started anew by the next network half.
+      const { network, exit } = await b!.restartNetwork()
+      const outcome = await Promise.race([(await b!.container).exit, over.then(() => 'over' as const)])
+      if (outcome !== 'over') {
+        assert.equal(outcome, POD_EXITS.Retriable.code)
+        network.kill('SIGKILL')
+        await exit
+        await startPod('b', 'killed')
+      }
+      await over
+      network.kill('SIGKILL')
+      assert.equal(await run.federation.model(), reference)
+      assert.equal(await (await again.container).exit, POD_EXITS.RunOver.code)
+    } finally {
+      await closeRun(run)
+    }
+  })
+})
+
+test('a client that is refused ends its container as superseded, and stays until it is stopped', async () => {
+  const bus = await connectNats({ url: nats.url })
+  const heard: NextRequest[] = []
+  await bus.serve(clientSubject(subjectPrefix('test', 'refused'), '*'), async (_subject, body) => {
+    const request = readRequest(body) as NextRequest
+    heard.push(request)
+    const preparing = request.have.state === 'Preparing'
+    const answer = preparing ? { kind: 'wait', reason: '' } : { kind: 'refused', reason: 'no such partition' }
+    return new TextEncoder().encode(JSON.stringify({ ...answer, epoch: 1 }))
+  })
+  const pod = await startPod('a', 'refused')
+  try {
+    assert.equal(await (await pod.container).exit, POD_EXITS.Superseded.code)
+    assert.equal(heard.at(-1)?.token, 'token-of-a')
+    assert.equal(pod.network.exitCode, null)
+    pod.network.kill('SIGTERM')
+    assert.equal(await pod.networkExit, POD_EXITS.AskedToStop.code)
+  } finally {
+    await Promise.all(pods.splice(0).map(endPod))
+    await bus.close()
+  }
+})

@@ -64,8 +64,11 @@ export async function openPartition(
   }
 }
 
-/** An accelerator was asked for, and may be done without. */
-const NO_GPU = 'CPU: no GPU was seen'
+/** What computes. Where an accelerator was asked for, people want to know whether it is used. */
+function wordsOn({ name, gpu }: Backend, whenUnseen: TrainerSettings['whenUnseen']): string {
+  if (whenUnseen === null) return name
+  return gpu ? `${name} on the GPU` : `${name} without a GPU: none was seen`
+}
 
 /** The trainer's three calls on an open partition. Bad data is waited for as the settings say. */
 export async function openSegmentAnything(settings: TrainerSettings, report: Report): Promise<TrainerWork> {
@@ -74,7 +77,7 @@ export async function openSegmentAnything(settings: TrainerSettings, report: Rep
   const { model, backend, names, train, heldOut, dataset } = opened
   return {
     dataset,
-    backend: whenUnseen === null ? backend.name : `${backend.name} on the ${backend.gpu ? 'GPU' : NO_GPU}`,
+    backend: wordsOn(backend, whenUnseen),
     async getParameters(output) {
       await writeFile(output, writeSafetensors(model.getTensors(names)))
     },

@@ -1,0 +1,102 @@
+// The built-in trainer as a program: how it ends where it cannot start, that it waits for data, and that it leaves at any time.
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rename, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { completeSpec } from '#protocol/defaults.ts'
+import { POD_EXITS } from '#protocol/exit-codes.ts'
+import { makeSamJob } from '../../test/cli/sam-job.ts'
+import type { TrainerLine } from './seam.ts'
+
+const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
+
+let dir: string
+before(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'fedsam-trainer-'))
+  await makeSamJob(dir)
+})
+after(() => rm(dir, { recursive: true, force: true }))
+
+/** Settings of the site's trainer, as the operator and the command line make them. */
+function settings(backend: string, own: object = {}): string {
+  const spec = completeSpec({
+    trainer: { type: 'SegmentAnything', segmentAnything: { checkpoint: { uri: 'sam' }, backend } },
+    partitions: [{ name: 'a', dataset: { root: join(dir, 'a') } }],
+  } as Parameters<typeof completeSpec>[0])
+  const [partition] = spec.partitions
+  return JSON.stringify({
+    trainer: spec.trainer.segmentAnything,
+    dataset: partition!.dataset,
+    checkpoint: join(dir, 'sam'),
+    cache: join(dir, 'cache'),
+    ...own,
+  })
+}
+
+function start(argument: string) {
+  const { PATH = '' } = process.env
+  const child = spawn(process.execPath, [MAIN, argument], {
+    env: { PATH, FEDSAM_TERMINATION_LOG: join(dir, 'termination') },
+    stdio: ['pipe', 'pipe', 'ignore'],
+  })
+  const exit = once(child, 'exit').then(([code]) => code as number | null)
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  /** The first line of this type. */
+  const until = async <T extends TrainerLine['type']>(
+    type: T,
+  ): Promise<Extract<TrainerLine, { type: T }>> => {
+    for (;;) {
+      const { value, done } = await lines.next()
+      assert.notEqual(done, true, `it ended before it said ${type}`)
+      const line = JSON.parse(value as string) as TrainerLine
+      if (line.type === type) return line as Extract<TrainerLine, { type: T }>
+    }
+  }
+  return { child, exit, until }
+}
+
+test('settings that are none end it as a bad configuration', async () => {
+  const { exit, until } = start('{}')
+  assert.equal((await until('error')).code, 'InvalidJob')
+  assert.equal(await exit, POD_EXITS.BadConfiguration.code)
+})
+
+test('bad data ends it with its code, told on the seam and to the kubelet', async () => {
+  const dataset = { ...JSON.parse(settings('CPU')).dataset, root: join(dir, 'nowhere') }
+  const { exit, until } = start(settings('CPU', { dataset }))
+  const { code, message, remedy } = await until('error')
+  assert.equal(code, 'BadData')
+  assert.equal(await exit, POD_EXITS.BadData.code)
+  assert.deepEqual(JSON.parse(await readFile(join(dir, 'termination'), 'utf8')), { code, message, remedy })
+})
+
+test('an accelerator that is asked for and not seen fails it, or is done without and said so', async () => {
+  const strict = start(settings('CPU', { whenUnseen: 'Fail' }))
+  assert.equal((await strict.until('error')).code, 'NoAccelerator')
+  assert.equal(await strict.exit, POD_EXITS.NoAccelerator.code)
+  const lenient = start(settings('CPU', { whenUnseen: 'UseCPU' }))
+  assert.equal((await lenient.until('ready')).backend, 'CPU without a GPU: none was seen')
+  lenient.child.stdin.end()
+  assert.equal(await lenient.exit, 0)
+  const local = start(settings('CPU'))
+  assert.equal((await local.until('ready')).backend, 'CPU')
+  local.child.stdin.end()
+  assert.equal(await local.exit, 0)
+})
+
+test('data that is missing is waited for, aloud; the end of its input ends it meanwhile', async () => {
+  await rename(join(dir, 'a'), join(dir, 'elsewhere'))
+  try {
+    const { child, exit, until } = start(settings('CPU', { waitSeconds: 1800 }))
+    assert.match((await until('progress')).message, /a: .* \(waited 0 of 1800 s\)$/)
+    child.stdin.end()
+    assert.equal(await exit, 0)
+  } finally {
+    await rename(join(dir, 'elsewhere'), join(dir, 'a'))
+  }
+})

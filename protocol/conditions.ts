@@ -12,6 +12,7 @@ export type WaitingReason =
   | 'StorageUnreachable'
   | 'StorageMissing'
   | 'MessagingUnreachable'
+  | 'CoordinatorUnavailable' // its pod cannot run
   | 'ChildConflict' // an object of a child's name belongs to somebody else
 
 /** Why a job failed. */
@@ -115,8 +116,7 @@ function quorumCondition(
   const base = { type: 'QuorumAvailable' as const, observedGeneration: generation }
   if (state === 'Suspended')
     return { ...base, status: 'Unknown', reason: 'Suspended', message: MESSAGES.Suspended }
-  const absent = missing.map(({ client, reason }) => `${client}: ${reason}`).join('; ')
-  const message = `${available} of ${needed} needed clients are there.${absent === '' ? '' : ` Missing: ${absent}.`}`
+  const message = `${whoIsMissing(missing)}${available} of ${needed} needed clients are there.`
   const enough = available >= needed
   return {
     ...base,
@@ -124,6 +124,25 @@ function quorumCondition(
     reason: enough ? 'EnoughClients' : 'NotEnoughClients',
     message,
   }
+}
+
+/** What of a message is for who is missing, and the least that is said of each. */
+const MISSING_CHARACTERS = 900
+const LEAST_CHARACTERS = 80
+
+/** "site-b: pending on nvidia.com/gpu; site-c: …. ": names first, each with as much of its reason as there is room for. */
+function whoIsMissing(missing: ConditionFacts['missing']): string {
+  if (missing.length === 0) return ''
+  const room = Math.max(LEAST_CHARACTERS, Math.floor(MISSING_CHARACTERS / missing.length))
+  const shown = missing.slice(0, Math.floor(MISSING_CHARACTERS / room))
+  const said = shown.map(({ client, reason }) => shortened(`${client}: ${reason}`, room - 2))
+  const others = missing.length - shown.length
+  const more = others === 0 ? '' : `; and ${others} more`
+  return `${said.join('; ').replace(/[.]+$/, '')}${more}. `
+}
+
+function shortened(text: string, longest: number): string {
+  return text.length <= longest ? text : `${text.slice(0, longest - 1)}…`
 }
 
 /** The wanted conditions with the time since which each has its status: `now` where it is new or has changed. */

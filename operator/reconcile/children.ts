@@ -4,23 +4,27 @@ import { POD_EXITS } from '#protocol/exit-codes.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { coordinatorName, workerName } from '#protocol/names.ts'
 import { coordinatorTemplate } from './coordinator-pod.ts'
-import { childMetadata, podLabels, type Role } from './labels.ts'
+import { childMetadata, podLabels, QUEUE_LABEL, type Role } from './labels.ts'
 import { networkPolicies } from './network-policies.ts'
 import type { Json, KubernetesObject, Settings, StoredJob } from './objects.ts'
 import { workerTemplate } from './worker-pod.ts'
-
-const QUEUE_LABEL = 'kueue.x-k8s.io/queue-name'
 
 /** Exits that another try may cure: how often one is tried, per partition and for the coordinator. */
 const WORKER_RETRIES = 6
 const COORDINATOR_RETRIES = 1000
 
-/** All children of a running job; `suspend` stops the pods, nothing else. */
+/** Which Jobs are suspended: that stops their pods, and nothing else. */
+export interface Suspension {
+  readonly coordinator: boolean
+  readonly workers: boolean
+}
+
+/** All children of a running job. */
 export function renderChildren(
   job: StoredJob,
   spec: CompleteFederatedJobSpec,
   settings: Settings,
-  suspend: boolean,
+  suspend: Suspension,
 ): KubernetesObject[] {
   const own = spec.partitions.filter(({ external }) => !external)
   const account = (name: string, role: Role, partition?: string): KubernetesObject => ({
@@ -34,7 +38,7 @@ export function renderChildren(
     ...(spec.coordinator.serviceAccountName ? [] : [account(name, 'coordinator')]),
     ...coordinatorAccess(job, spec),
     ...networkPolicies(job, spec),
-    coordinatorJob(job, spec, settings, suspend),
+    coordinatorJob(job, spec, settings, suspend.coordinator),
     ...own.flatMap((partition) => {
       const worker = workerName(job.metadata.name, partition.name)
       return [
@@ -44,7 +48,7 @@ export function renderChildren(
           // Two workers of one partition would contend for its device: the next begins when the last is gone.
           podReplacementPolicy: 'Failed',
           podFailurePolicy: podFailurePolicy(),
-          suspend,
+          suspend: suspend.workers,
           template: workerTemplate({ job, spec, partition, settings }),
         }),
       ]
@@ -74,9 +78,7 @@ function batchJob(
   const queue = job.metadata.labels?.[QUEUE_LABEL]
   const queued = queue === undefined ? labels : { ...labels, [QUEUE_LABEL]: queue }
   const metadata = childMetadata(job, name, queued)
-  // A queue decides when its Jobs begin: they are born suspended.
-  const suspend = queue === undefined ? spec.suspend : true
-  return { apiVersion: 'batch/v1', kind: 'Job', metadata, spec: { ...spec, suspend } }
+  return { apiVersion: 'batch/v1', kind: 'Job', metadata, spec }
 }
 
 function coordinatorJob(

@@ -5,6 +5,8 @@ import type { Json, Metadata, StoredJob } from './objects.ts'
 export const JOB_LABEL = 'fedsam.dev/job'
 export const ROLE_LABEL = 'fedsam.dev/role'
 export const PARTITION_LABEL = 'fedsam.dev/partition'
+/** Kueue's: on a FederatedJob it is passed on to its Jobs. */
+export const QUEUE_LABEL = 'kueue.x-k8s.io/queue-name'
 
 export type Role = 'coordinator' | 'worker'
 

@@ -21,7 +21,9 @@ export interface Metadata {
   readonly generation?: number
   readonly resourceVersion?: string
   readonly labels?: Readonly<Record<string, string>>
+  readonly annotations?: Readonly<Record<string, string>>
   readonly ownerReferences?: readonly OwnerReference[]
+  readonly creationTimestamp?: string
   readonly deletionTimestamp?: string
 }
 

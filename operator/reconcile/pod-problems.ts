@@ -1,71 +1,79 @@
-// Why a partition has no running worker, as a sentence for people: from the pod's conditions, its containers' states, the events
-// about it, and its Job's end. The first that applies is said.
-import type { Json, KubernetesObject, PodEvent } from './objects.ts'
+// What is wrong with a pod, as a sentence for people: its node, its place, its containers, its volumes; the first that applies is
+// said. Nothing here decides what is done about it.
+import { containerProblem, containerStatuses } from './container-problems.ts'
+import { conditionOf, field, holds, moment, text } from './fields.ts'
+import type { KubernetesObject, PodEvent } from './objects.ts'
 
-const IMAGE = ['ErrImagePull', 'ImagePullBackOff', 'InvalidImageName', 'ErrImageNeverPull']
+/** What hinders a mount stands in no status, only in events. */
 const MOUNT = ['FailedMount', 'FailedAttachVolume', 'FailedCreatePodSandBox']
 
+/** A pod that is still there so long after it should be gone is on a node that does not answer. */
+const STUCK_MS = 60_000
+
+/** What is known beside the pod itself. */
+interface PodFacts {
+  /** Milliseconds since 1970; without it no pod counts as stuck. */
+  readonly now?: number
+  /** The memory limit of the container of this name; undefined without one. */
+  readonly memoryLimit?: (container: string) => string | undefined
+}
+
 /** What is wrong with a pod, or undefined where nothing is known to be. */
-export function podProblem(pod: KubernetesObject, events: readonly PodEvent[]): string | undefined {
-  const unscheduled = conditionOf(pod, 'PodScheduled')
-  if (unscheduled?.status === 'False') return `pending, ${unscheduled.message ?? unscheduled.reason}`
+export function podProblem(
+  pod: KubernetesObject,
+  events: readonly PodEvent[],
+  facts: PodFacts = {},
+): string | undefined {
+  const { now = Number.NEGATIVE_INFINITY } = facts
+  return (
+    nodeProblem(pod, now) ?? placeProblem(pod) ?? containersProblem(pod, facts) ?? mountProblem(pod, events)
+  )
+}
+
+/** When a pod that is being deleted counts as stuck. */
+export function stuckAt({ metadata }: KubernetesObject): number | undefined {
+  const deleted = moment(metadata.deletionTimestamp)
+  return deleted === undefined ? undefined : deleted + STUCK_MS
+}
+
+function nodeProblem(pod: KubernetesObject, now: number): string | undefined {
+  const node = text(field(pod.spec, 'nodeName'))
+  const disrupted = conditionOf(pod, 'DisruptionTarget')
+  const why = disrupted?.status === 'True' ? `${text(disrupted.reason)}: ${text(disrupted.message)}` : ''
+  const reason = text(field(pod.status, 'reason'))
+  if (reason === 'Evicted') return `evicted from node ${node}: ${text(field(pod.status, 'message'))}`
+  const at = stuckAt(pod)
+  const stuck = at !== undefined && at <= now
+  if (!stuck && reason !== 'NodeLost') return undefined
+  const cause = [why, reason].filter(Boolean).join(', ')
+  return (
+    `node ${node} does not end the pod${cause === '' ? '' : ` (${cause})`}; ` +
+    'another begins when the node answers again or is removed from the cluster'
+  )
+}
+
+function placeProblem(pod: KubernetesObject): string | undefined {
+  const scheduled = conditionOf(pod, 'PodScheduled')
+  if (scheduled?.status !== 'False') return undefined
+  return `pending, ${text(scheduled.message) || text(scheduled.reason)}`
+}
+
+function containersProblem(pod: KubernetesObject, { memoryLimit }: PodFacts): string | undefined {
+  const ready = isReady(pod)
   for (const status of containerStatuses(pod)) {
-    const problem = containerProblem(status)
+    const limit = memoryLimit?.(text(status.name))
+    const problem = containerProblem(status, { podReady: ready, memoryLimit: limit })
     if (problem !== undefined) return problem
   }
-  if (isReady(pod)) return undefined
-  // What hinders a mount stands in no status, only in events.
+  return undefined
+}
+
+function mountProblem(pod: KubernetesObject, events: readonly PodEvent[]): string | undefined {
+  if (isReady(pod) || text(field(pod.status, 'phase')) === 'Running') return undefined
   return events.findLast(({ pod: name, reason }) => name === pod.metadata.name && MOUNT.includes(reason))
     ?.message
 }
 
-/** Why a Job will not be tried again, or undefined. */
-export function jobFailure(job: KubernetesObject): string | undefined {
-  const failed = conditionOf(job, 'Failed')
-  return failed?.status === 'True' ? `failed, ${failed.reason}: ${failed.message ?? ''}` : undefined
-}
-
 export function isReady(pod: KubernetesObject): boolean {
-  return conditionOf(pod, 'Ready')?.status === 'True'
-}
-
-/** Exit codes of a pod's containers that have ended. */
-export function exitCodes(pod: KubernetesObject): number[] {
-  return containerStatuses(pod).flatMap(({ state }) => {
-    const code = field(field(state, 'terminated'), 'exitCode')
-    return typeof code === 'number' ? [code] : []
-  })
-}
-
-function containerProblem(status: Json): string | undefined {
-  const [waiting, terminated] = [field(status.state, 'waiting'), field(status.state, 'terminated')]
-  const last = field(status.lastState, 'terminated')
-  if (field(terminated, 'reason') === 'OOMKilled' || field(last, 'reason') === 'OOMKilled')
-    return `container ${status.name} ran out of memory; raise its limit`
-  const reason = field(waiting, 'reason')
-  const message = field(waiting, 'message') ?? ''
-  if (IMAGE.includes(String(reason))) return `image ${status.image} cannot be pulled, ${reason}: ${message}`
-  if (reason === 'CreateContainerConfigError') return `container ${status.name}: ${message}`
-  const code = field(terminated, 'exitCode')
-  return typeof code === 'number' && code !== 0
-    ? `container ${status.name} ended with exit code ${code}`
-    : undefined
-}
-
-function containerStatuses(pod: KubernetesObject): Json[] {
-  const lists = ['initContainerStatuses', 'containerStatuses'].map((name) => field(pod.status, name))
-  return lists.flatMap(maps)
-}
-
-function conditionOf(object: KubernetesObject, type: string): Json | undefined {
-  return maps(field(object.status, 'conditions')).find((condition) => condition.type === type)
-}
-
-/** The maps of a list; what is neither is left out. */
-function maps(list: unknown): Json[] {
-  return Array.isArray(list) ? list.filter((item) => typeof item === 'object' && item !== null) : []
-}
-
-function field(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? (value as Json)[name] : undefined
+  return holds(pod, 'Ready')
 }

@@ -3,88 +3,22 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type {
-  FederatedJobSpec,
-  FederatedJobStatus,
-  TrainingStatus,
-} from '#protocol/generated/federatedjob.ts'
-import type { ChildWrite, Desired, KubernetesObject, Observed, StoredJob } from './objects.ts'
+import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
+import {
+  after,
+  jobWith,
+  keyOf,
+  NOW,
+  observe,
+  running,
+  SPEC,
+  training,
+  truths,
+  withTraining,
+  workerPod,
+  writesOf,
+} from './given.ts'
 import { reconcile } from './reconcile.ts'
-
-const NOW = Date.parse('2026-11-24T08:00:00Z')
-const SPEC: FederatedJobSpec = { partitions: [{ name: 'a' }, { name: 'b' }] }
-
-function jobWith(spec: Partial<FederatedJobSpec> = {}, metadata: object = {}): StoredJob {
-  return {
-    metadata: { name: 'brain', namespace: 'team', uid: 'u1', generation: 1, ...metadata },
-    spec: { ...SPEC, ...spec },
-  }
-}
-
-/** The pod of a partition's Job among the writes, loosely typed: tests look where they please. */
-// biome-ignore lint/suspicious/noExplicitAny: a rendered template is plain JSON
-function templateOf({ writes }: Desired, name: string): Record<string, any> {
-  const found = writes.find(({ object }) => keyOf(object) === name)?.object.spec?.template
-  assert.ok(found)
-  return found as Record<string, unknown>
-}
-
-function observe(job: StoredJob, rest: Partial<Observed> = {}): Observed {
-  const images = { coordinator: 'c:1', worker: 'w:1', workerGpu: 'g:1' }
-  const settings = { images, pullPolicy: 'IfNotPresent' as const, pullSecrets: [] }
-  return { job, children: [], pods: [], events: [], now: NOW, settings, ...rest }
-}
-
-const keyOf = ({ kind, metadata }: KubernetesObject): string => `${kind}/${metadata.name}`
-const writesOf = ({ writes }: Desired): string[] =>
-  writes.map(({ kind, object }) => `${kind} ${keyOf(object)}`)
-
-/** What the cluster holds after the writes. */
-function applied(children: readonly KubernetesObject[], writes: readonly ChildWrite[]): KubernetesObject[] {
-  const next = new Map(children.map((child) => [keyOf(child), child]))
-  for (const { kind, object } of writes) {
-    const before = next.get(keyOf(object))
-    if (kind === 'Delete') next.delete(keyOf(object))
-    else if (kind === 'Create' || !before) next.set(keyOf(object), structuredClone(object))
-    else {
-      const metadata = { ...before.metadata, ...object.metadata }
-      next.set(keyOf(object), { ...before, ...object, metadata, spec: { ...before.spec, ...object.spec } })
-    }
-  }
-  return [...next.values()]
-}
-
-/** One pass carried out. */
-function after(observed: Observed): Observed {
-  const { writes, status } = reconcile(observed)
-  const training = observed.job.status?.training
-  const stored = { ...status, ...(training ? { training } : {}) } as FederatedJobStatus
-  const job = status ? { ...observed.job, status: stored } : observed.job
-  return { ...observed, job, children: applied(observed.children, writes) }
-}
-
-function training(state: TrainingStatus['state'], more: Partial<TrainingStatus> = {}): TrainingStatus {
-  return { uid: 'u1', epoch: 1, round: 1, attempt: 1, ...(state ? { state } : {}), ...more }
-}
-
-function withTraining(job: StoredJob, value: TrainingStatus): StoredJob {
-  return { ...job, status: { ...job.status, training: value } }
-}
-
-const truths = ({ status }: Desired): Record<string, string> =>
-  Object.fromEntries((status?.conditions ?? []).map((c) => [c.type, `${c.status} ${c.reason}`]))
-
-const running = after(observe(jobWith()))
-
-function workerPod(partition: string, status: object): KubernetesObject {
-  const labels = { 'fedsam.dev/role': 'worker', 'fedsam.dev/partition': partition, 'fedsam.dev/job': 'brain' }
-  return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name: `brain-worker-${partition}-x`, namespace: 'team', labels },
-    status: { ...status },
-  }
-}
 
 test('a new job: all children, and Waiting', () => {
   const desired = reconcile(observe(jobWith()))
@@ -136,52 +70,6 @@ test('the policy of exit codes is that of the table', () => {
   assert.equal(coordinator?.spec?.podFailurePolicy, undefined)
   assert.equal(coordinator?.spec?.podReplacementPolicy, 'TerminatingOrFailed')
   assert.equal(job?.spec?.podReplacementPolicy, 'Failed')
-})
-
-test('device and data are with the trainer alone, the token and the bus with the network half alone', () => {
-  const source = { persistentVolumeClaim: { claimName: 'scans' } }
-  const accelerator = { resource: 'nvidia.com/gpu', count: 2 }
-  const spec = { workers: { accelerator }, partitions: [{ name: 'a', source }, { name: 'b' }] }
-  const pod = templateOf(reconcile(observe(jobWith(spec))), 'Job/brain-worker-a').spec
-  const [trainer, network] = [pod.containers[0], pod.initContainers[0]]
-  const mounts = (container: { volumeMounts: { name: string }[] }) =>
-    container.volumeMounts.map(({ name }) => name)
-  assert.deepEqual(trainer.resources.limits, { 'nvidia.com/gpu': '2' })
-  assert.equal(trainer.image, 'g:1')
-  assert.deepEqual(mounts(trainer), ['seam', 'cache', 'tmp', 'data'])
-  assert.deepEqual(mounts(network), ['seam', 'cache', 'tmp', 'token'])
-  assert.equal(network.restartPolicy, 'Always')
-  assert.equal(network.resources.limits, undefined)
-  const claim = { claimName: 'scans', readOnly: true }
-  assert.deepEqual(
-    pod.volumes.find(({ name }: { name: string }) => name === 'data').persistentVolumeClaim,
-    claim,
-  )
-  assert.ok(!JSON.stringify(trainer.env).includes('NATS'))
-})
-
-test("a user's template is merged last, but not over what is not the user's", () => {
-  const template = {
-    metadata: { labels: { team: 'x', 'fedsam.dev/role': 'coordinator' } },
-    spec: {
-      restartPolicy: 'OnFailure',
-      automountServiceAccountToken: true,
-      priorityClassName: 'low',
-      containers: [{ name: 'trainer', env: [{ name: 'MINE', value: '1' }] }],
-      volumes: [{ name: 'token', emptyDir: {} }],
-    },
-  }
-  const desired = reconcile(observe(jobWith({ workers: { template } })))
-  const { metadata, spec } = templateOf(desired, 'Job/brain-worker-a')
-  assert.equal(metadata.labels.team, 'x')
-  assert.equal(metadata.labels['fedsam.dev/role'], 'worker')
-  assert.equal(spec.restartPolicy, 'Never')
-  assert.equal(spec.automountServiceAccountToken, false)
-  assert.equal(spec.priorityClassName, 'low')
-  assert.equal(spec.containers.length, 1)
-  const names = spec.containers[0].env.map(({ name }: { name: string }) => name)
-  assert.ok(names.includes('FEDSAM_DATASET') && names.includes('MINE'))
-  assert.ok(spec.volumes.find(({ name }: { name: string }) => name === 'token').projected)
 })
 
 test('suspended: the Jobs are suspended, nothing else; resumed: they go on, and the start deadline begins anew', () => {
@@ -318,45 +206,21 @@ test("the coordinator's Job gave up, or its program found the job wrong: failed"
   assert.equal(truths(reconcile({ ...running, pods })).Failed, 'True BadConfiguration')
 })
 
-const scheduled = (message: string) => ({
-  conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message }],
-})
-const container = (state: object, more: object = {}) => ({
-  containerStatuses: [{ name: 'trainer', image: 'w:1', state, ...more }],
-})
-const PROBLEMS: readonly (readonly [string, object, RegExp])[] = [
-  ['no device', scheduled('0/1 nodes: Insufficient nvidia.com/gpu.'), /b: pending, .*Insufficient nvidia/],
-  ['no claim', scheduled('persistentvolumeclaim "scans" not found'), /b: pending, .*"scans" not found/],
-  ['no image', container({ waiting: { reason: 'ImagePullBackOff', message: 'no' } }), /b: image w:1 cannot/],
-  [
-    'no secret',
-    container({ waiting: { reason: 'CreateContainerConfigError', message: 'secret "s" not found' } }),
-    /"s" not found/,
-  ],
-  ['out of memory', container({ terminated: { reason: 'OOMKilled', exitCode: 137 } }), /b: .*out of memory/],
-  ['failure', container({ terminated: { exitCode: 75 } }), /b: .*exit code 75/],
-]
-for (const [given, status, expected] of PROBLEMS) {
-  test(`a pod's problem reaches QuorumAvailable with the partition's name: ${given}`, () => {
-    const { status: written } = reconcile({ ...running, pods: [workerPod('b', status)] })
-    const quorum = written?.conditions.find(({ type }) => type === 'QuorumAvailable')
-    assert.match(quorum?.message ?? '', expected)
-  })
-}
-
-test('what stands only in an event reaches it too', () => {
-  const events = [{ pod: 'brain-worker-b-x', reason: 'FailedMount', message: 'secret "creds" not found' }]
-  const { status } = reconcile({ ...running, pods: [workerPod('b', {})], events })
-  assert.match(JSON.stringify(status?.conditions), /b: secret \\"creds\\" not found/)
-})
-
 test("with a queue's label Jobs are born suspended, and never resumed by us", () => {
   const labels = { 'kueue.x-k8s.io/queue-name': 'gpus' }
   const created = after(observe(jobWith({}, { labels })))
   const jobs = created.children.filter(({ kind }) => kind === 'Job')
   assert.ok(jobs.every(({ spec }) => spec?.suspend === true))
+  assert.deepEqual(writesOf(reconcile(created)), [])
   const admitted = created.children.map((child) => ({ ...child, spec: { ...child.spec, suspend: false } }))
-  assert.deepEqual(writesOf(reconcile({ ...created, children: admitted })), [])
+  const there = { ...created, children: admitted }
+  assert.deepEqual(writesOf(reconcile(there)), [])
+  // The user suspends: that is set, and stays set until the queue lifts it.
+  const suspended = after({ ...there, job: { ...there.job, spec: { ...SPEC, suspend: true } } })
+  const resumed = reconcile({ ...suspended, job: there.job })
+  assert.deepEqual(writesOf(resumed), [])
+  const suspensions = suspended.children.filter(({ kind }) => kind === 'Job').map(({ spec }) => spec?.suspend)
+  assert.deepEqual(suspensions, [true, true, true])
 })
 
 const SPECS = fc.record({

@@ -2,10 +2,14 @@
 // clock and no cluster; applied to its own outcome it wants nothing more.
 import { completeSpec } from '#protocol/defaults.ts'
 import { renderChildren } from './children.ts'
-import { ROLE_LABEL } from './labels.ts'
+import { isOwned, ROLE_LABEL } from './labels.ts'
 import type { ChildWrite, Desired, Observed, OperatorStatus } from './objects.ts'
-import { decideState, terminalState, trainingOf } from './state.ts'
+import { pauseOf, suspensionOf } from './pause.ts'
+import { stuckAt } from './pod-problems.ts'
+import { isFinished } from './renewal.ts'
+import { decideState, terminalState, type Verdict } from './state.ts'
 import { announce, statusFor } from './status.ts'
+import { trainingOf } from './training.ts'
 import { childWrites, covers } from './writes.ts'
 
 const NOTHING: Desired = { writes: [], announcements: [], deleteJob: false }
@@ -18,22 +22,30 @@ export function reconcile(observed: Observed): Desired {
   const spec = completeSpec(job.spec)
   if (spec.managedBy !== '') return NOTHING
   if (terminalState(observed)) return { ...NOTHING, ...afterTheEnd(observed, spec.ttlSecondsAfterFinished) }
-  const wanted = renderChildren(job, spec, observed.settings, spec.suspend)
-  const { writes, conflicts } = childWrites(job, wanted, observed.children)
+  const wanted = renderChildren(job, spec, observed.settings, suspensionOf(observed, spec))
+  const { writes, conflicts, until } = childWrites(job, wanted, observed.children, observed.now)
   const verdict = decideState(observed, spec, conflicts)
   const over = verdict.state === 'Complete' || verdict.state === 'Failed'
   const status = statusFor(observed, spec, verdict)
   const differs = !sameStatus(observed, status)
+  const moments = over ? [] : [...until, ...momentsOf(observed, verdict)]
   return {
     // The status of a job that is over goes first; the next pass clears up.
     writes: over ? [] : writes,
     announcements: differs ? announce(observed, status) : [],
     ...(differs ? { status } : {}),
     deleteJob: false,
-    ...(verdict.until === undefined
+    ...(moments.length === 0
       ? {}
-      : { requeueAfterSeconds: secondsUntil(verdict.until, observed.now) }),
+      : { requeueAfterSeconds: secondsUntil(Math.min(...moments), observed.now) }),
   }
+}
+
+/** When time alone changes what is to be done: deadlines, the ends of pauses, pods that become stuck. */
+function momentsOf(observed: Observed, { until }: Verdict): number[] {
+  const pause = pauseOf(observed)
+  const stuck = observed.pods.map(stuckAt).filter((at) => at !== undefined && at > observed.now)
+  return [until, pause?.begins ?? pause?.until, ...stuck].filter((moment) => moment !== undefined)
 }
 
 function secondsUntil(moment: number, now: number): number {
@@ -50,24 +62,16 @@ function sameStatus({ job }: Observed, status: OperatorStatus): boolean {
 function afterTheEnd(observed: Observed, ttl: number | null | undefined): Partial<Desired> {
   const { job, children, now } = observed
   const leftRunning = children.filter(
-    ({ kind, metadata, status }) =>
-      kind === 'Job' &&
-      !metadata.deletionTimestamp &&
-      metadata.ownerReferences?.some(({ uid }) => uid === job.metadata.uid) &&
-      !isFinished(status) &&
-      (metadata.labels?.[ROLE_LABEL] === 'worker' || trainingOf(observed)?.state !== 'Complete'),
+    (child) =>
+      child.kind === 'Job' &&
+      !child.metadata.deletionTimestamp &&
+      isOwned(job, child.metadata) &&
+      !isFinished(child) &&
+      (child.metadata.labels?.[ROLE_LABEL] === 'worker' || trainingOf(observed)?.state !== 'Complete'),
   )
   const writes = leftRunning.map((object): ChildWrite => ({ kind: 'Delete', object }))
   const ended = Date.parse(job.status?.completionTime ?? '')
   if (typeof ttl !== 'number' || Number.isNaN(ended)) return { writes }
   const end = ended + ttl * 1000
   return end <= now ? { writes, deleteJob: true } : { writes, requeueAfterSeconds: secondsUntil(end, now) }
-}
-
-function isFinished(status: unknown): boolean {
-  const conditions =
-    (status as { conditions?: { type: string; status: string }[] } | undefined)?.conditions ?? []
-  return conditions.some(
-    ({ type, status: truth }) => truth === 'True' && (type === 'Complete' || type === 'Failed'),
-  )
 }

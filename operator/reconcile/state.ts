@@ -3,9 +3,12 @@ import type { FailureReason, JobState, WaitingReason } from '#protocol/condition
 import { POD_EXITS } from '#protocol/exit-codes.ts'
 import type { CompleteFederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import { coordinatorName } from '#protocol/names.ts'
+import { endedWith } from './container-problems.ts'
 import { isOwned, ROLE_LABEL } from './labels.ts'
 import type { KubernetesObject, Observed } from './objects.ts'
-import { exitCodes, jobFailure } from './pod-problems.ts'
+import { missingSections } from './pause.ts'
+import { jobFailure, latestProblem } from './pod-history.ts'
+import { trainingOf } from './training.ts'
 
 /** A state, with its reason where it has several. */
 export interface Verdict {
@@ -32,12 +35,6 @@ const WAITS: readonly string[] = [
   'StorageMissing',
   'MessagingUnreachable',
 ] satisfies WaitingReason[]
-
-/** What the coordinator says of this very job; an earlier job of the same name says nothing. */
-export function trainingOf({ job }: Observed): TrainingStatus | undefined {
-  const training = job.status?.training
-  return training?.uid === job.metadata.uid ? training : undefined
-}
 
 /** Complete or Failed once, complete or failed for ever. */
 export function terminalState({ job }: Observed): 'Complete' | 'Failed' | undefined {
@@ -70,15 +67,18 @@ export function decideState(
   const deadline = nearestDeadline(observed, spec, training)
   if (deadline && deadline.at <= observed.now)
     return { state: 'Failed', failure: deadline.reason, message: deadline.message }
-  return { ...runningState(training, conflicts), ...(deadline ? { until: deadline.at } : {}) }
+  return { ...runningState(observed, spec, conflicts), ...(deadline ? { until: deadline.at } : {}) }
 }
 
-function runningState(training: TrainingStatus | undefined, conflicts: readonly KubernetesObject[]): Verdict {
-  if (conflicts.length > 0) {
-    const names = conflicts.map(({ kind, metadata }) => `${kind} ${metadata.name}`).join(', ')
-    const message = `${names} belongs to somebody else; delete or rename it, or give the job another name.`
-    return { state: 'Waiting', waitingFor: 'ChildConflict', message }
-  }
+function runningState(
+  observed: Observed,
+  spec: CompleteFederatedJobSpec,
+  conflicts: readonly KubernetesObject[],
+): Verdict {
+  const training = trainingOf(observed)
+  const hindrance =
+    conflictOf(conflicts) ?? (training ? undefined : sectionsMissing(spec)) ?? coordinatorHindrance(observed)
+  if (hindrance) return hindrance
   const message = training?.message ?? ''
   switch (training?.state) {
     case 'Training':
@@ -97,6 +97,31 @@ function runningState(training: TrainingStatus | undefined, conflicts: readonly 
   }
 }
 
+function conflictOf(conflicts: readonly KubernetesObject[]): Verdict | undefined {
+  if (conflicts.length === 0) return undefined
+  const names = conflicts.map(({ kind, metadata }) => `${kind} ${metadata.name}`).join(', ')
+  const message = `${names} belongs to somebody else; delete or rename it, or give the job another name.`
+  return { state: 'Waiting', waitingFor: 'ChildConflict', message }
+}
+
+function sectionsMissing(spec: CompleteFederatedJobSpec): Verdict | undefined {
+  const missing = missingSections(spec)
+  if (missing.length === 0) return undefined
+  const message = `${missing.join(' and ')} is missing, and a job in a cluster needs it; make the job anew with it.`
+  return { state: 'Waiting', waitingFor: 'StorageMissing', message }
+}
+
+function ofCoordinator({ metadata }: KubernetesObject): boolean {
+  return metadata.labels?.[ROLE_LABEL] === 'coordinator'
+}
+
+/** What keeps the coordinator's pod from running: then nobody knows how the rounds stand. */
+function coordinatorHindrance({ pods, events, now }: Observed): Verdict | undefined {
+  const problem = latestProblem(pods.filter(ofCoordinator), { events, now })
+  if (problem === undefined) return undefined
+  return { state: 'Waiting', waitingFor: 'CoordinatorUnavailable', message: `The coordinator: ${problem}` }
+}
+
 /** The coordinator's Job gave up, or its program says that trying again changes nothing. */
 function coordinatorFailure({ job, children, pods }: Observed): Verdict | undefined {
   const name = coordinatorName(job.metadata.name)
@@ -105,13 +130,14 @@ function coordinatorFailure({ job, children, pods }: Observed): Verdict | undefi
   )
   const message = own && jobFailure(own)
   if (message) return { state: 'Failed', failure: 'CoordinatorFailed', message: `The coordinator ${message}` }
-  const hopeless = pods.some(
-    (pod) =>
-      pod.metadata.labels?.[ROLE_LABEL] === 'coordinator' &&
-      exitCodes(pod).includes(POD_EXITS.BadConfiguration.code),
-  )
-  const text = 'The coordinator found the job, or what it names, to be wrong; its log says what.'
-  return hopeless ? { state: 'Failed', failure: 'BadConfiguration', message: text } : undefined
+  const hopeless = pods
+    .filter(ofCoordinator)
+    .map((pod) => endedWith(pod, POD_EXITS.BadConfiguration.code))
+    .find((end) => end !== undefined)
+  if (!hopeless) return undefined
+  const text =
+    hopeless.said || 'The coordinator found the job, or what it names, to be wrong; its log says what.'
+  return { state: 'Failed', failure: 'BadConfiguration', message: text }
 }
 
 interface Deadline {

@@ -1,20 +1,25 @@
 // The operator's part of the status, rebuilt from facts in each pass: conditions, times, and the text of the columns. Pure.
 import { type Condition, conditionsFor, withTransitionTimes } from '#protocol/conditions.ts'
 import type { CompleteFederatedJobSpec, StatusSummary } from '#protocol/generated/federatedjob.ts'
-import { workerName } from '#protocol/names.ts'
-import { PARTITION_LABEL, ROLE_LABEL } from './labels.ts'
-import type { Announcement, KubernetesObject, Observed, OperatorStatus } from './objects.ts'
-import { isReady, jobFailure, podProblem } from './pod-problems.ts'
-import { trainingOf, type Verdict } from './state.ts'
+import { ROLE_LABEL } from './labels.ts'
+import { clockTime, missingClients } from './missing-clients.ts'
+import type { Announcement, Observed, OperatorStatus } from './objects.ts'
+import { pauseOf } from './pause.ts'
+import { isReady } from './pod-problems.ts'
+import type { Verdict } from './state.ts'
+import { trainingOf } from './training.ts'
 
 /** Kubernetes' times have whole seconds. */
 export function timestamp(milliseconds: number): string {
   return new Date(Math.floor(milliseconds / 1000) * 1000).toISOString().replace('.000Z', 'Z')
 }
 
-/** Conditions' messages are bounded by the schema. */
+/** Of conditions' messages and events' notes: the latter are bounded by the API server. */
 const LONGEST = 1024
-const bounded = (text: string): string => (text.length <= LONGEST ? text : `${text.slice(0, LONGEST - 1)}…`)
+/** Of the column's text. */
+const LONGEST_SUMMARY = 500
+const bounded = (text: string, longest = LONGEST): string =>
+  text.length <= longest ? text : `${text.slice(0, longest - 1)}…`
 
 /** The status that the verdict makes. */
 export function statusFor(
@@ -23,61 +28,48 @@ export function statusFor(
   verdict: Verdict,
 ): OperatorStatus {
   const { job, now } = observed
-  const missing = missingClients(observed, spec)
   const ready = observed.pods.filter((pod) => pod.metadata.labels?.[ROLE_LABEL] === 'worker' && isReady(pod))
   const available = trainingOf(observed)?.clients?.available ?? ready.length
   const wanted = conditionsFor(verdict.state, {
     generation: job.metadata.generation ?? 1,
     waitingFor: verdict.waitingFor ?? 'Starting',
     failure: verdict.failure ?? 'CoordinatorFailed',
-    message: verdict.message ?? '',
+    message: [verdict.message, pauseMessage(observed)].filter(Boolean).join(' '),
     available,
     needed: spec.strategy.minAvailableClients,
-    missing,
+    missing: missingClients(observed, spec),
   }).map((condition) => ({ ...condition, message: bounded(condition.message) }))
   const time = timestamp(now)
   const over = verdict.state === 'Complete' || verdict.state === 'Failed'
+  const conditions = withTransitionTimes(wanted, (job.status?.conditions ?? []) as readonly Condition[], time)
   return {
     observedGeneration: job.metadata.generation ?? 1,
     startTime: job.status?.startTime ?? time,
     ...(over ? { completionTime: job.status?.completionTime ?? time } : {}),
-    summary: summaryFor(observed, spec, verdict, available),
-    conditions: withTransitionTimes(wanted, (job.status?.conditions ?? []) as readonly Condition[], time),
+    summary: summaryFor(observed, spec, verdict, { available, message: summaryMessage(conditions) }),
+    conditions,
   }
 }
 
-/** Partitions without a running worker whose reason is known, in the order of the spec. */
-function missingClients(
-  observed: Observed,
-  spec: CompleteFederatedJobSpec,
-): { client: string; reason: string }[] {
-  const { job, pods, children } = observed
-  return spec.partitions.flatMap(({ name, external }) => {
-    if (external) return []
-    const worker = children.find(
-      ({ kind, metadata }) => kind === 'Job' && metadata.name === workerName(job.metadata.name, name),
-    )
-    const own = pods.filter(({ metadata }) => metadata.labels?.[PARTITION_LABEL] === name)
-    const reason = (worker && jobFailure(worker)) ?? latestProblem(own, observed)
-    const absent = trainingOf(observed)?.clients?.absent?.find((client) => client.name === name)
-    const said =
-      reason ?? (absent && [absent.outcome, absent.message ?? absent.reason].filter(Boolean).join(', '))
-    return said === undefined ? [] : [{ client: name, reason: said.slice(0, 300) }]
-  })
+function pauseMessage(observed: Observed): string {
+  const pause = pauseOf(observed)
+  if (!pause || pause.begins !== undefined) return ''
+  return `The workers are suspended until ${clockTime(pause.until)}, so that others get their devices.`
 }
 
-function latestProblem(own: readonly KubernetesObject[], { events }: Observed): string | undefined {
-  if (own.some(isReady)) return undefined
-  const problems = own.map((pod) => podProblem(pod, events)).filter((problem) => problem !== undefined)
-  const last = problems.at(-1)
-  return problems.length > 1 ? `${last} (${problems.length} pods)` : last
+/** Who is missing where that is what the job waits for, else why the job is as it is. */
+function summaryMessage(conditions: readonly Condition[]): string {
+  const of = (wanted: string): Condition | undefined => conditions.find(({ type }) => type === wanted)
+  const [ready, quorum] = [of('Ready'), of('QuorumAvailable')]
+  const starting = ready?.reason === 'Starting' && quorum?.status === 'False'
+  return bounded((starting ? quorum.message : ready?.message) ?? '', LONGEST_SUMMARY)
 }
 
 function summaryFor(
   observed: Observed,
   spec: CompleteFederatedJobSpec,
   verdict: Verdict,
-  available: number,
+  { available, message }: { readonly available: number; readonly message: string },
 ): StatusSummary {
   const training = trainingOf(observed)
   const metric = spec.evaluation?.bestBy?.metric
@@ -86,26 +78,25 @@ function summaryFor(
   const uri = training?.output?.uri
   return {
     state: verdict.state,
-    round: `${training?.round ?? 0}/${spec.rounds}`,
+    // An attempt after the last round only evaluates.
+    round: `${Math.min(training?.round ?? 0, spec.rounds)}/${spec.rounds}`,
     clients: `${available}/${spec.partitions.length}`,
     ...(value === undefined ? {} : { metric: `${metric} ${value.toFixed(3)}` }),
     ...(loss === undefined ? {} : { loss: loss.toFixed(3) }),
-    message: bounded(verdict.message ?? '').slice(0, 500),
+    message,
     ...(uri ? { output: uri } : {}),
   }
 }
 
-/** One event per condition that became true and was not, about what people wait for. */
+/** One event per change of what the job does, and one when the quorum is gone. */
 export function announce(observed: Observed, status: OperatorStatus): Announcement[] {
   const before = observed.job.status?.conditions ?? []
-  const holds = (type: string, reason: string): boolean =>
-    before.some(
-      (condition) => condition.type === type && condition.status === 'True' && condition.reason === reason,
-    )
-  const told = ['Reconciling', 'Suspended', 'Complete', 'Failed']
-  return status.conditions
-    .filter(
-      ({ type, status: truth, reason }) => told.includes(type) && truth === 'True' && !holds(type, reason),
-    )
-    .map(({ type, reason, message }) => ({ type: type === 'Failed' ? 'Warning' : 'Normal', reason, message }))
+  return status.conditions.flatMap(({ type, status: truth, reason, message }): Announcement[] => {
+    const stored = before.find((condition) => condition.type === type)
+    if (type === 'QuorumAvailable')
+      return stored?.status === 'True' && truth === 'False' ? [{ type: 'Warning', reason, message }] : []
+    if (type !== 'Ready' || (stored?.status === truth && stored.reason === reason)) return []
+    const grave = truth === 'False' && reason !== 'Suspended'
+    return [{ type: grave ? 'Warning' : 'Normal', reason, message }]
+  })
 }

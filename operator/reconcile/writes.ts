@@ -1,35 +1,66 @@
 // The difference between the children that should be and those that are: what is created, applied, deleted, left alone. A Job's
 // template is immutable, so a Job is created whole once, and later only its metadata and its suspension are applied.
-import { isOwned } from './labels.ts'
+import { isOwned, QUEUE_LABEL } from './labels.ts'
 import type { ChildWrite, KubernetesObject, StoredJob } from './objects.ts'
+import { renewalAt, renewed } from './renewal.ts'
 
 interface Writes {
   readonly writes: readonly ChildWrite[]
   /** Objects of somebody else under the name of a child. */
   readonly conflicts: readonly KubernetesObject[]
+  /** When to look again, in milliseconds since 1970: a Job that ended is made anew. */
+  readonly until: readonly number[]
 }
 
-/** What turns the observed children into the wanted ones; nothing where they agree. */
+/** What turns the observed children into the wanted ones; nothing where they agree. `now` in milliseconds since 1970. */
 export function childWrites(
   job: StoredJob,
   wanted: readonly KubernetesObject[],
   observed: readonly KubernetesObject[],
+  now: number,
 ): Writes {
   const stored = new Map(observed.map((object) => [keyOf(object), object]))
   const conflicts: KubernetesObject[] = []
+  const until: number[] = []
   const writes = wanted.flatMap((object): ChildWrite[] => {
     const there = stored.get(keyOf(object))
-    if (!there) return [{ kind: 'Create', object }]
+    if (!there) return [{ kind: 'Create', object: born(object) }]
     if (!isOwned(job, there.metadata)) {
       conflicts.push(there)
       return []
     }
     // On its way out: what replaces it is made when it is gone.
     if (there.metadata.deletionTimestamp) return []
-    const changed = there.kind === 'Job' ? mutablePart(object) : object
-    return covers(there, changed) ? [] : [{ kind: 'Apply', object: changed }]
+    if (there.kind !== 'Job') return application(there, object)
+    const at = renewalAt(there)
+    if (at === undefined) return application(there, mutablePart(object, there))
+    if (at <= now) return renewal(there, object)
+    until.push(at)
+    return []
   })
-  return { writes: [...writes, ...prunes(job, wanted, observed)], conflicts }
+  return { writes: [...writes, ...prunes(job, wanted, observed)], conflicts, until }
+}
+
+function application(there: KubernetesObject, object: KubernetesObject): ChildWrite[] {
+  return covers(there, object) ? [] : [{ kind: 'Apply', object }]
+}
+
+function renewal(ended: KubernetesObject, wanted: KubernetesObject): ChildWrite[] {
+  return [
+    { kind: 'Delete', object: ended },
+    { kind: 'Create', object: born(renewed(wanted, ended)) },
+  ]
+}
+
+/** A queue decides when its Jobs begin: they are born suspended. */
+function born(object: KubernetesObject): KubernetesObject {
+  return isQueued(object) && object.kind === 'Job'
+    ? { ...object, spec: { ...object.spec, suspend: true } }
+    : object
+}
+
+function isQueued({ metadata }: KubernetesObject): boolean {
+  return QUEUE_LABEL in (metadata.labels ?? {})
 }
 
 function prunes(
@@ -45,12 +76,15 @@ function prunes(
   return unwanted.map((object) => ({ kind: 'Delete', object }))
 }
 
-/** With a queue's label `suspend` is the queue's to lift: then it is only ever set. */
-function mutablePart(object: KubernetesObject): KubernetesObject {
+/**
+ * With a queue's label `suspend` is the queue's to lift, so it is only ever set. One that is set stays applied: a field that its
+ * only owner no longer applies would fall back to false.
+ */
+function mutablePart(object: KubernetesObject, there: KubernetesObject): KubernetesObject {
   const { apiVersion, kind, metadata, spec } = object
-  const queued = 'kueue.x-k8s.io/queue-name' in (metadata.labels ?? {})
-  const suspend = spec?.suspend === true
-  return { apiVersion, kind, metadata, spec: queued ? {} : { suspend } }
+  const queued = isQueued(object)
+  const suspend = spec?.suspend === true || (queued && there.spec?.suspend === true)
+  return { apiVersion, kind, metadata, spec: queued && !suspend ? {} : { suspend } }
 }
 
 function keyOf({ kind, metadata }: KubernetesObject): string {

@@ -23,6 +23,8 @@ WORKDIR /app
 ENV NODE_ENV=production NODE_COMPILE_CACHE=/app/.compile-cache HOME=/tmp
 LABEL org.opencontainers.image.licenses=Apache-2.0 \
       org.opencontainers.image.title=fedsam
+# Node keeps a compile cache for each user: it is filled by the one that runs the programs.
+RUN mkdir .compile-cache && chown 65532:65532 .compile-cache
 COPY package.json LICENSE ./
 COPY protocol protocol
 COPY transport transport
@@ -34,15 +36,15 @@ FROM control AS operator
 LABEL org.opencontainers.image.description="FedSAM operator: FederatedJobs to Kubernetes objects"
 COPY operator operator
 # A start without its environment loads, and so compiles, every module; that it then ends with an error is expected.
-RUN node operator/main.ts > /dev/null 2>&1; test -d "$NODE_COMPILE_CACHE"
 USER 65532:65532
+RUN node operator/main.ts > /dev/null 2>&1; test -d "$NODE_COMPILE_CACHE"/*-65532
 ENTRYPOINT ["node", "operator/main.ts"]
 
 FROM control AS coordinator
 LABEL org.opencontainers.image.description="FedSAM coordinator: the rounds of one job"
 COPY coordinator coordinator
-RUN node coordinator/main.ts > /dev/null 2>&1; test -d "$NODE_COMPILE_CACHE"
 USER 65532:65532
+RUN node coordinator/main.ts > /dev/null 2>&1; test -d "$NODE_COMPILE_CACHE"/*-65532
 ENTRYPOINT ["node", "coordinator/main.ts"]
 
 # The addon is compiled against the pinned CPU wheel, whose libraries are kept; the GPU wheel of the same version has the same API.
@@ -69,11 +71,11 @@ ENV TF_CPP_MIN_LOG_LEVEL=2
 FROM worker-base AS worker
 LABEL org.opencontainers.image.description="FedSAM worker: one partition's training, on a CPU"
 COPY --from=tensorflow /app/node_modules node_modules
+USER 65532:65532
 RUN for program in worker/main.ts worker/source/main.ts worker/trainer/main.ts; do \
       node "$program" < /dev/null > /dev/null 2>&1; \
     done; \
-    node worker/tensorflow/warm.ts && test -d "$NODE_COMPILE_CACHE" && test -x /usr/bin/mkfifo
-USER 65532:65532
+    node worker/tensorflow/warm.ts && test -d "$NODE_COMPILE_CACHE"/*-65532 && test -x /usr/bin/mkfifo
 ENTRYPOINT ["node", "worker/main.ts"]
 
 # TensorFlow's GPU libraries with the CUDA libraries that its wheel names; the driver comes from the node.
@@ -88,9 +90,9 @@ LABEL org.opencontainers.image.description="FedSAM worker: one partition's train
 COPY --from=tensorflow-gpu /app/node_modules node_modules
 COPY --from=tensorflow-gpu /cuda /usr/local/cuda/lib
 ENV LD_LIBRARY_PATH=/usr/local/cuda/lib NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
+USER 65532:65532
 RUN for program in worker/main.ts worker/source/main.ts worker/trainer/main.ts; do \
       node "$program" < /dev/null > /dev/null 2>&1; \
     done; \
-    node worker/tensorflow/warm.ts && test -d "$NODE_COMPILE_CACHE" && test -x /usr/bin/mkfifo
-USER 65532:65532
+    node worker/tensorflow/warm.ts && test -d "$NODE_COMPILE_CACHE"/*-65532 && test -x /usr/bin/mkfifo
 ENTRYPOINT ["node", "worker/main.ts"]

@@ -2,8 +2,7 @@
 // Pure: from what is known to plain data, which --json prints and render/status.ts writes as text.
 
 import { PARTITION_LABEL, ROLE_LABEL } from '#operator/reconcile/labels.ts'
-import type { KubernetesObject } from '#operator/reconcile/objects.ts'
-import { isReady, podProblem } from '#operator/reconcile/pod-problems.ts'
+import { isReady } from '#operator/reconcile/pod-problems.ts'
 import type { JobState } from '#protocol/conditions.ts'
 import { completeSpec } from '#protocol/defaults.ts'
 import type {
@@ -14,7 +13,7 @@ import type {
   TrainingStatus,
 } from '#protocol/generated/federatedjob.ts'
 import type { Outcome } from '#protocol/outcomes.ts'
-import type { JobFacts } from './job-facts.ts'
+import type { JobFacts, PodFact } from './job-facts.ts'
 
 /** A client's outcome where the coordinator named one; else what its pod shows. */
 export type ClientState =
@@ -142,19 +141,20 @@ interface PodState {
   readonly message: string
 }
 
-function workerState(name: string, { facts: { pods, events }, training, state }: Frame): PodState {
+function workerState(name: string, { facts: { pods }, training, state }: Frame): PodState {
   if (isOver(state)) return { state: 'Over', message: '' }
-  const own = pods?.filter(({ metadata: { labels } }) => labels?.[PARTITION_LABEL] === name) ?? null
+  const own = pods?.filter(({ pod }) => pod.metadata.labels?.[PARTITION_LABEL] === name) ?? null
   const paused = state === 'Suspended' || training?.pauseUntil !== undefined
-  return paused && own?.length === 0 ? { state: 'Suspended', message: '' } : podState(own, events)
+  return paused && own?.length === 0 ? { state: 'Suspended', message: '' } : podState(own)
 }
 
-function podState(pods: readonly KubernetesObject[] | null, events: JobFacts['events']): PodState {
+function podState(pods: readonly PodFact[] | null): PodState {
   if (pods === null) return { state: 'Unknown', message: '' }
-  if (pods.some(isReady)) return { state: 'Present', message: '' }
-  const problem = pods.map((pod) => podProblem(pod, events)).findLast((text) => text !== undefined)
+  if (pods.some(({ pod }) => isReady(pod))) return { state: 'Present', message: '' }
+  const problem = pods.findLast((fact) => fact.problem !== undefined)?.problem
   if (problem !== undefined) return { state: 'Missing', message: problem }
-  const alive = pods.filter(({ status }) => status?.phase !== 'Failed' && status?.phase !== 'Succeeded')
+  const ended = ['Failed', 'Succeeded']
+  const alive = pods.filter(({ pod }) => !ended.includes(String(pod.status?.phase)))
   return alive.length > 0
     ? { state: 'Starting', message: '' }
     : { state: 'Missing', message: 'it has no pod' }
@@ -191,8 +191,8 @@ function operatorBehind({ job: { metadata, status } }: JobFacts): string[] {
   return seen ? [] : ['the operator, which has not seen this version of the job yet']
 }
 
-function coordinatorProblem({ pods, events }: JobFacts): string[] {
-  const own = (pods ?? []).filter(({ metadata: { labels } }) => labels?.[ROLE_LABEL] === 'coordinator')
-  const { message } = podState(own, events)
+function coordinatorProblem({ pods }: JobFacts): string[] {
+  const own = (pods ?? []).filter(({ pod }) => pod.metadata.labels?.[ROLE_LABEL] === 'coordinator')
+  const { message } = podState(own)
   return own.length > 0 && message ? [`the coordinator: ${message}`] : []
 }

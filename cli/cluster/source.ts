@@ -71,7 +71,7 @@ async function openRecord(source: string, options: SourceOptions): Promise<OpenR
 function namedBucket(uri: string, { endpoint: named }: SourceOptions): S3Options {
   const [, bucket, prefix] = /^s3:\/\/([^/]+)\/?(.*)$/.exec(uri) ?? []
   if (bucket === undefined) throw new FedsamError('InvalidJob', `${uri} is not s3://bucket/prefix`)
-  const endpoint = named ?? process.env.AWS_ENDPOINT_URL_S3 ?? process.env.AWS_ENDPOINT_URL
+  const endpoint = checkedUrl(named ?? process.env.AWS_ENDPOINT_URL_S3 ?? process.env.AWS_ENDPOINT_URL)
   // What status shows as the output lies below the run's prefix.
   const run = (prefix ?? '').replace(/\/$/, '').replace(/\/output$/, '')
   return { bucket, prefix: run, attempts: ATTEMPTS, ...(endpoint ? { endpoint } : {}) }
@@ -97,8 +97,8 @@ export async function jobBucket(
 }
 
 /** spec.storage.s3 as the store's client takes it. */
-export function bucketSettings(s3: CompleteS3Spec, named?: string): Omit<S3Options, 'prefix'> {
-  const endpoint = named ?? s3.endpoint
+function bucketSettings(s3: CompleteS3Spec, named?: string): Omit<S3Options, 'prefix'> {
+  const endpoint = checkedUrl(named ?? s3.endpoint)
   return {
     bucket: s3.bucket,
     attempts: ATTEMPTS,
@@ -108,8 +108,15 @@ export function bucketSettings(s3: CompleteS3Spec, named?: string): Omit<S3Optio
   }
 }
 
+function checkedUrl(endpoint: string | undefined): string | undefined {
+  if (!endpoint || /^https?:$/.test(URL.parse(endpoint)?.protocol ?? '')) return endpoint
+  throw new FedsamError('InvalidJob', `${endpoint} is no URL of an S3 service`, {
+    remedy: 'write it as http://HOST:PORT or https://HOST',
+  })
+}
+
 /** The keys of the Secret that the job names, by the caller's own right to get it. */
-export async function secretCredentials(
+async function secretCredentials(
   cluster: Cluster,
   namespace: string,
   name: string,

@@ -14,6 +14,7 @@ type Of<K extends RunEvent['event']> = Extract<RunEvent, { event: K }>
 /** Turns the events of one run into text, in their order: a client that starts up is no news, one that is missing later is. */
 export function createEventLines(rounds: number): (event: RunEvent) => EventText {
   let started = false
+  let awaited = ''
   const working = new Map<string, string>()
   return (event) => {
     switch (event.event) {
@@ -21,10 +22,18 @@ export function createEventLines(rounds: number): (event: RunEvent) => EventText
         return { said: startedLine(event) }
       case 'ClientJoined':
         return { said: `${event.client} joined${event.backend === '' ? '' : ` (${event.backend})`}` }
-      case 'Waiting':
-        return waitingText(event, started)
+      case 'ClientRefused':
+        return { said: `${event.client} was refused: ${event.message}` }
+      case 'Waiting': {
+        // Only what a client prepares has changed: no news for those who read along.
+        const { said, live } = waitingText(event, started)
+        const news = said !== awaited && said !== undefined ? { said } : {}
+        awaited = said ?? awaited
+        return { ...news, ...(live === undefined ? {} : { live }) }
+      }
       case 'AttemptOpened':
         started = true
+        awaited = ''
         working.clear()
         return openedText(event)
       case 'Progress':
@@ -43,6 +52,8 @@ export function createEventLines(rounds: number): (event: RunEvent) => EventText
         return {
           said: `round ${event.round}, attempt ${event.attempt} abandoned: ${event.reason}: ${event.message}`,
         }
+      case 'Initialised':
+        return {}
       case 'RoundCompleted':
         return roundText(event, rounds)
       case 'RunCompleted':
@@ -61,8 +72,12 @@ function startedLine(event: Of<'RunStarted'>): string {
   return `${event.name}: goes on after round ${event.completed} of ${event.rounds} (coordinator ${event.epoch})`
 }
 
-function waitingText({ round, available, missing, needed }: Of<'Waiting'>, started: boolean): EventText {
-  const live = `waiting for ${missing.join(', ')}`
+function waitingText(
+  { round, available, missing, absent, needed }: Of<'Waiting'>,
+  started: boolean,
+): EventText {
+  const named = absent.map(({ client, message }) => (message === '' ? client : `${client} (${message})`))
+  const live = `waiting for ${named.join(', ')}`
   if (started) {
     const there = `${available.length} of at least ${needed} are there`
     return { said: `round ${round}: waiting for ${missing.join(', ')} (${there})`, live }

@@ -40,6 +40,18 @@ test('a complete run is complete when it is started again, and trains nothing', 
   assert.equal(await modelOf('plain'), before)
 })
 
+test("where the trainer brought the model, an export is that model with its card, and help tells each command's options", async () => {
+  const { code, stdout } = await startFedsam(dir, ['export', 'plain', '--to', 'model'])
+  assert.equal(code, 0)
+  assert.match(stdout, /\d+ trained tensors of round 3, the whole model\n$/)
+  const exported = sha256(await readFile(join(dir, 'model', 'model.safetensors')))
+  assert.equal(exported, await modelOf('plain'))
+  const help = await startFedsam(dir, ['export', '--help'])
+  assert.equal(help.code, 0)
+  assert.match(help.stdout, /^usage: fedsam export SOURCE --to FOLDER/)
+  assert.match(help.stdout, /own AWS credentials/)
+})
+
 test('a record is sound until a byte of it changes', async () => {
   const sound = await startFedsam(dir, ['verify', 'plain'])
   assert.equal(sound.code, 0, sound.stdout)

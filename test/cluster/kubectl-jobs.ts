@@ -27,7 +27,8 @@ export interface Told {
   readonly message?: string
   readonly waitingFor?: 'Starting' | 'NotEnoughClients'
   readonly available?: number
-  readonly missing?: readonly { client: string; reason: string }[]
+  /** The message of QuorumAvailable. */
+  readonly quorum?: string
   readonly training?: Omit<TrainingStatus, 'uid' | 'epoch'>
   readonly spec?: object
 }
@@ -70,8 +71,8 @@ export async function tell(
     message: told.message ?? '',
     available: told.available ?? 3,
     needed: 2,
-    missing: told.missing ?? [],
-  }).map((condition) => ({ ...condition, lastTransitionTime: SINCE }))
+    missing: [],
+  }).map((condition) => ({ ...condition, message: messageOf(condition, told), lastTransitionTime: SINCE }))
   const status = {
     observedGeneration: generation,
     conditions,
@@ -80,6 +81,11 @@ export async function tell(
   const path = `${JOBS}/${namespace}/federatedjobs/${name}/status`
   const contentType = 'application/merge-patch+json'
   await client.call({ method: 'PATCH', path, body: { status }, contentType })
+}
+
+/** The operator's words for a quorum are its own tests' matter. */
+function messageOf({ type, message }: { type: string; message: string }, { quorum }: Told): string {
+  return type === 'QuorumAvailable' && message !== '' ? (quorum ?? '') : message
 }
 
 /** A pod of a job, with the status that is given. */

@@ -35,7 +35,7 @@ Waits for
       state: 'Waiting',
       waitingFor: 'NotEnoughClients',
       available: 1,
-      missing: [{ client: 'site-b', reason: 'pending on nvidia.com/gpu' }],
+      quorum: 'site-b is missing: pending on nvidia.com/gpu. 1 of 2 needed clients are there.',
       training: { round: 0, attempt: 0, state: 'Waiting', clients: { total: 3, available: 1 } },
     },
     says: `waiting/waiting  Waiting for 3h  round 0 of 3
@@ -48,7 +48,7 @@ Conditions
   Complete         False    NotComplete       3h
   Failed           False    NotFailed         3h
   QuorumAvailable  False    NotEnoughClients  3h
-      1 of 2 needed clients are there. Missing: site-b: pending on nvidia.com/gpu.
+      site-b is missing: pending on nvidia.com/gpu. 1 of 2 needed clients are there.
 
 Clients: 1 of 3 are there, at least 2 are needed
   site-a  Present
@@ -86,7 +86,6 @@ Conditions
   Complete         False  NotComplete    3h
   Failed           False  NotFailed      3h
   QuorumAvailable  True   EnoughClients  3h
-      3 of 2 needed clients are there.
 
 Clients: 2 of 3 are there, at least 2 are needed
   site-a  Present
@@ -121,7 +120,6 @@ Conditions
   Complete         False  NotComplete       3h
   Failed           False  NotFailed         3h
   QuorumAvailable  False  NotEnoughClients  3h
-      1 of 2 needed clients are there.
 
 Clients: 1 of 3 are there, at least 2 are needed
   site-a  Present

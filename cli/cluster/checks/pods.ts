@@ -1,17 +1,15 @@
 // What a job's pods say of themselves: images that cannot be pulled, devices that are not free, volumes that are missing.
 
 import { PARTITION_LABEL } from '#operator/reconcile/labels.ts'
-import { podProblem } from '#operator/reconcile/pod-problems.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import type { JobFacts } from '../job-facts.ts'
 import { type Finding, ok, problem, unseen } from './finding.ts'
 
 /** A finding per pod with a problem, or one for all. */
-export function judgePods({ pods, events, job }: JobFacts): Finding[] {
+export function judgePods({ pods, job }: JobFacts): Finding[] {
   if (pods === null) return [unseen('pods', `you may not list pods in namespace ${job.metadata.namespace}`)]
   if (pods.length === 0) return [ok('pods', 'there are none; the job is new, suspended or over')]
-  const found = pods.flatMap((pod) => {
-    const says = podProblem(pod, events)
+  const found = pods.flatMap(({ pod, problem: says }) => {
     const who = pod.metadata.labels?.[PARTITION_LABEL] ?? 'coordinator'
     const { name, namespace } = pod.metadata
     return says

@@ -26,7 +26,8 @@ await runProgram(process.env, async (signal) => {
       await serve(settings, signal)
     } catch (error) {
       // Where the trainer's container was not told how to end, it has nothing of ours yet: we start anew.
-      if (!wasSeamLeft(seam) || signal.aborted) throw error
+      const interrupted = error instanceof FedsamError && error.code === 'Interrupted'
+      if (interrupted || !wasSeamLeft(seam)) throw error
       reportFailure(process.env, error)
     }
   }

@@ -3,14 +3,23 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { encodeJson } from '#protocol/canonical.ts'
+import { sha256 } from '#protocol/digest.ts'
 import { POD_EXITS } from '#protocol/exit-codes.ts'
-import { clientSubject, type NextRequest, readRequest, subjectPrefix } from '#protocol/messages.ts'
+import { baseKey, RUN_KEY } from '#protocol/keys.ts'
+import {
+  clientSubject,
+  type Granted,
+  type NextRequest,
+  readRequest,
+  subjectPrefix,
+} from '#protocol/messages.ts'
 import { SEAM_FILES } from '#protocol/seam-files.ts'
 import { type NatsServer, startNats } from '#scripts/servers.ts'
 import { openFilesystemStore } from '#transport/filesystem.ts'
@@ -51,7 +60,7 @@ interface Pod {
 
 const pods: Pod[] = []
 
-async function startPod(client: string, uid: string): Promise<Pod> {
+async function startPod(client: string, uid: string, { base = false } = {}): Promise<Pod> {
   const seam = join(await mkdtemp(join(folder, `${client}-`)), 'seam')
   const token = `${seam}.token`
   await writeFile(token, `token-of-${client}\n`)
@@ -64,7 +73,7 @@ async function startPod(client: string, uid: string): Promise<Pod> {
       FEDSAM_SEAM: seam,
       FEDSAM_SCRATCH: join(seam, 'scratch'),
       FEDSAM_CACHE: `${seam}.cache`,
-      FEDSAM_BASE: 'false',
+      FEDSAM_BASE: String(base),
       FEDSAM_TOKEN_FILE: token,
       FEDSAM_NO_PROGRESS_SECONDS: '60',
       FEDSAM_ANSWER_SECONDS: '2',
@@ -174,16 +183,32 @@ describe('workers in pods', () => {
   })
 })
 
-test('a client that is refused ends its container as superseded, and stays until it is stopped', async () => {
+/** A coordinator played by hand: every request is heard, `next` is answered by the script, reading is granted where it says so. */
+async function play(
+  uid: string,
+  script: (request: NextRequest) => object,
+  grant: (key: string) => Promise<Granted> = async () => ({ kind: 'Refused', reason: 'nothing to read' }),
+): Promise<{ readonly heard: NextRequest[]; readonly bus: MessageBus }> {
   const bus = await connectNats({ url: nats.url })
   const heard: NextRequest[] = []
-  await bus.serve(clientSubject(subjectPrefix('test', 'refused'), '*'), async (_subject, body) => {
-    const request = readRequest(body) as NextRequest
+  await bus.serve(clientSubject(subjectPrefix('test', uid), '*'), async (_subject, body) => {
+    const request = readRequest(body)!
+    if (request.kind === 'grant') {
+      const keys = request.wants.map((want) => want.key)
+      return encodeJson({ kind: 'granted', epoch: 1, granted: await Promise.all(keys.map(grant)) })
+    }
     heard.push(request)
-    const preparing = request.have.state === 'Preparing'
-    const answer = preparing ? { kind: 'wait', reason: '' } : { kind: 'refused', reason: 'no such partition' }
-    return new TextEncoder().encode(JSON.stringify({ ...answer, epoch: 1 }))
+    return encodeJson({ epoch: 1, ...script(request) })
   })
+  return { heard, bus }
+}
+
+const WAIT = { kind: 'wait', reason: '' }
+const wordsOf = ({ have }: NextRequest): string[] => (have.state === 'Preparing' ? [have.message] : [])
+
+test('a client that is refused ends its container as superseded, and stays until it is stopped', async () => {
+  const refused = { kind: 'refused', reason: 'no such partition' }
+  const { heard, bus } = await play('refused', ({ have }) => (have.state === 'Preparing' ? WAIT : refused))
   const pod = await startPod('a', 'refused')
   try {
     assert.equal(await (await pod.container).exit, POD_EXITS.Superseded.code)
@@ -191,8 +216,44 @@ test('a client that is refused ends its container as superseded, and stays until
     assert.equal(pod.network.exitCode, null)
     pod.network.kill('SIGTERM')
     assert.equal(await pod.networkExit, POD_EXITS.AskedToStop.code)
+    const { code, message } = JSON.parse(await readFile(`${pod.seam}.termination`, 'utf8'))
+    assert.deepEqual([code, message], ['Superseded', 'worker a was refused: no such partition'])
   } finally {
     await Promise.all(pods.splice(0).map(endPod))
     await bus.close()
+  }
+})
+
+test('where the trainer needs the base checkpoint, its container starts when that is complete', async () => {
+  const store = await openFilesystemStore({ folder: join(folder, 'base'), durable: false })
+  const weights = Buffer.alloc(100_000, 'weights')
+  const digest = 'd'.repeat(64)
+  const files = [{ name: 'model.safetensors', size: weights.length, sha256: sha256(weights) }]
+  const base = { uri: 'hf://a/b@c', digest, files }
+  const run = { schema: 'fedsam.run/1', name: 'job', uid: 'base', spec: {}, seed: 1, base }
+  await store.put(baseKey(digest, 'model.safetensors'), weights)
+  let wasTold = false
+  const { heard, bus } = await play(
+    'base',
+    (request) => {
+      wasTold ||= wordsOf(request).some((words) => words.includes('the run is not open yet'))
+      return request.have.state === 'Preparing' ? WAIT : { kind: 'finished', reason: 'over' }
+    },
+    async (key) => {
+      if (!wasTold) return { kind: 'Refused', reason: 'the run is not open yet' }
+      await store.put(RUN_KEY, encodeJson(run))
+      return { kind: 'Grant', grant: await store.grantRead(key, 60) }
+    },
+  )
+  const pod = await startPod('a', 'base', { base: true })
+  try {
+    const container = await pod.container
+    assert.deepEqual(await readFile(join(`${pod.seam}.cache`, 'base/current/model.safetensors')), weights)
+    assert.equal(await container.exit, POD_EXITS.RunOver.code)
+    assert.deepEqual(heard.at(-1)?.have, { state: 'Leaving' })
+  } finally {
+    await Promise.all(pods.splice(0).map(endPod))
+    await bus.close()
+    await store.close()
   }
 })

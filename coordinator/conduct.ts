@@ -14,9 +14,10 @@ export async function conduct(
   brief: RoundBrief,
   open: OpenAttempt,
 ): Promise<Marked<Decision>> {
-  const { floor, bell, observe, book } = context
-  const { round, attempt, kind, cohort, evaluators, epoch } = open.plan.value
-  observe({ event: 'AttemptOpened', round, attempt, kind, cohort, evaluators })
+  const { floor, bell, observe, book, presence } = context
+  const { round, attempt, kind, roster, available, cohort, evaluators, epoch } = open.plan.value
+  const absent = roster.filter((client) => !available.includes(client)).map(presence.absence)
+  observe({ event: 'AttemptOpened', round, attempt, kind, roster, cohort, evaluators, absent })
   // Receipts left to a coordinator before this one, or in an abandoned attempt at this round, count without being made again.
   // Nobody can have left one for a plan that was made just now.
   if (attempt > 1 || epoch !== book.epoch) await lookFor(open, [...cohort, ...evaluators], { earlier: true })

@@ -18,7 +18,12 @@ export interface Floor {
   readonly left: Set<string>
   /** Set when a newer coordinator was found in the store: this one ends with it. */
   superseded: FedsamError | null
+  /** Bytes of models and checkpoint files that were granted since they were last told. */
+  sentBytes: number
 }
+
+/** Says whether the token is this client's: undefined, or why not. Throws where that cannot be known now. */
+export type Verify = (client: string, token: string) => Promise<string | undefined>
 
 export interface RunContext {
   readonly book: RunBook
@@ -32,6 +37,8 @@ export interface RunContext {
   readonly clock: Clock
   readonly pace: Pace
   readonly observe: Observer
+  /** Absent: whoever may use the bus is believed. */
+  readonly verify?: Verify
   readonly signal: AbortSignal
 }
 

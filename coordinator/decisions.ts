@@ -63,7 +63,7 @@ function sentenceOf({ client, outcome, reason, message }: ClientOutcome): string
 export function abandonUnopened(
   context: RunContext,
   { round, attempt }: AttemptBrief,
-  { needed, missing }: Extract<Opening, { kind: 'Abandon' }>,
+  { needed, absent }: Extract<Opening, { kind: 'Abandon' }>,
 ): Promise<Marked<Decision>> {
   return context.book.leaveDecision({
     schema: 'fedsam.decision/1',
@@ -71,8 +71,8 @@ export function abandonUnopened(
     round,
     attempt,
     reason: 'NotEnoughClients',
-    message: `${needed} clients are needed; missing: ${missing.join(', ')}`,
-    outcomes: missing.map((client) => ({ client, outcome: 'Unreachable', reason: 'NotHeard', message: '' })),
+    message: `${needed} clients are needed; missing: ${absent.map(({ client, message }) => (message === '' ? client : `${client} (${message})`)).join(', ')}`,
+    outcomes: [...absent],
   })
 }
 
@@ -83,7 +83,7 @@ function outcomesOf(context: RunContext, open: OpenAttempt): ClientOutcome[] {
   const accepted = new Set(open.updates().map(({ client }) => client))
   const unsettled = (client: string): Omit<ClientOutcome, 'client'> => {
     if (accepted.has(client)) return { outcome: 'Accepted', reason: '', message: '' }
-    if (!available.includes(client)) return { outcome: 'Unreachable', reason: 'NotHeard', message: '' }
+    if (!available.includes(client)) return context.presence.absence(client)
     if (!cohort.includes(client)) return { outcome: 'NotSelected', reason: '', message: '' }
     return context.presence.isPresent(client)
       ? { outcome: 'Late', reason: 'NoReceipt', message: 'still at work when the attempt ended' }

@@ -3,6 +3,7 @@
 import { encodeJson } from '#protocol/canonical.ts'
 import {
   clientSubject,
+  type GrantRequest,
   type Have,
   type NextAnswer,
   type NextRequest,
@@ -25,6 +26,7 @@ export async function openDesk(context: RunContext, bus: MessageBus): Promise<De
   const prefix = subjectPrefix(context.fixed.namespace, context.fixed.uid)
   const turns = new Map<string, number>()
   const handed: Handed = new Map()
+  const told = new Map<string, string>()
   const answering = new Set<Promise<unknown>>()
   const answer = async (subject: string, body: Uint8Array): Promise<object> => {
     const request = readRequest(body)
@@ -32,6 +34,8 @@ export async function openDesk(context: RunContext, bus: MessageBus): Promise<De
     if (request === undefined || subject !== clientSubject(prefix, request.client)) {
       return { kind: 'refused', epoch: context.book.epoch, reason: 'the request is not of this client' }
     }
+    const refused = context.verify && (await refusal(context, told, request))
+    if (refused !== undefined) return refused
     if (request.kind === 'grant') return answerGrants(context, request)
     const turn = (turns.get(request.client) ?? 0) + 1
     turns.set(request.client, turn)
@@ -52,6 +56,22 @@ export async function openDesk(context: RunContext, bus: MessageBus): Promise<De
       await Promise.allSettled(answering)
     },
   }
+}
+
+/**
+ * The answer to somebody who cannot show to be this client, before anything else takes note of it. Throws, so that nobody is
+ * answered, where it cannot be known now: the client asks again. `told` holds the last reason of each client, for observers.
+ */
+async function refusal(
+  { verify, book, observe }: RunContext,
+  told: Map<string, string>,
+  { client, token }: NextRequest | GrantRequest,
+): Promise<NextAnswer | undefined> {
+  const reason = await verify?.(client, token)
+  if (reason === undefined) return undefined
+  if (told.get(client) !== reason) observe({ event: 'ClientRefused', client, message: reason })
+  told.set(client, reason)
+  return { kind: 'refused', epoch: book.epoch, reason }
 }
 
 /**
@@ -102,12 +122,14 @@ function pauseBefore(handed: Handed, request: NextRequest, task: Task, now: numb
 
 /** Facts that the request brings by itself. */
 function takeNote(context: RunContext, request: NextRequest): void {
-  const { presence, bell, floor, observe } = context
+  const { presence, bell, floor, observe, live } = context
   const { client, have, progress, backend } = request
-  if (presence.hear(request)) {
-    observe({ event: 'ClientJoined', client, backend })
-    bell.ring()
+  const news = presence.hear(request)
+  if (news === 'Joined') {
+    const available = live().members.filter(({ name }) => presence.isPresent(name)).length
+    observe({ event: 'ClientJoined', client, backend, available })
   }
+  if (news !== 'Known') bell.ring()
   if (have.state === 'Working' && progress !== null) {
     observe({ event: 'Progress', round: have.round, client, ...progress })
   }
@@ -132,6 +154,8 @@ function answerNow(context: RunContext, client: string, have: Have): NextAnswer 
   if (!context.live().members.some((member) => member.name === client)) {
     return { kind: 'refused', epoch, reason: `the job has no partition named ${client}` }
   }
+  // What it waits for is heard, and asked for again later.
+  if (have.state === 'Preparing') return undefined
   const attempt = floor.attempt
   const task = attempt?.taskFor(client)
   if (have.state === 'Working') {

@@ -1,7 +1,7 @@
 // Which transfers a client is granted: one row a rule.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { attemptKeys, baseKey } from '#protocol/keys.ts'
+import { attemptKeys, baseKey, RUN_KEY } from '#protocol/keys.ts'
 import type { Granted, Want } from '#protocol/messages.ts'
 import { createMemoryStore } from '#transport/memory.ts'
 import type { OpenAttempt } from './attempt.ts'
@@ -16,13 +16,14 @@ const BASE = attemptKeys(1, 1).model
 /** A context whose round 2, attempt 1 is open for `a` (still at work) and `done` (settled). */
 function contextOf(open = true) {
   const store = createMemoryStore()
-  const plan = { value: { round: 2, attempt: 1, base: { round: 1, payload: { key: BASE } } } }
+  const plan = { value: { round: 2, attempt: 1, base: { round: 1, payload: { key: BASE, size: 100 } } } }
   const uploads = new Map<string, string>()
   const attempt = { plan, uploads, isPending: (client: string) => client === 'a' } as unknown as OpenAttempt
   const context = {
-    book: { store, epoch: 1 },
+    book: { store, epoch: 1, run: { value: { base: null } } },
+    live: () => ({ members: ['a', 'b', 'done'].map((name) => ({ name, train: true })) }),
     pace: { grantSeconds: 60 },
-    floor: { attempt: open ? attempt : null },
+    floor: { attempt: open ? attempt : null, sentBytes: 0 },
   } as unknown as RunContext
   return { store, context, uploads }
 }
@@ -45,6 +46,7 @@ const write = (key: string, size = 10): Want => ({ kind: 'Write', key, size, sha
 describe('a client is granted', () => {
   for (const [what, want] of [
     ["the attempt's model to read", { kind: 'Read', key: BASE }],
+    ['what the run is to read', { kind: 'Read', key: RUN_KEY }],
     ['the base checkpoint to read', { kind: 'Read', key: baseKey(SHA, 'model.safetensors') }],
     ['its payload to write', write(KEYS.payload('a', UPLOAD))],
     ['its receipt to write', write(KEYS.receipt('a'))],
@@ -55,9 +57,10 @@ describe('a client is granted', () => {
 
 describe('a client is refused', () => {
   const cases: readonly [string, Want, RegExp, string?][] = [
-    ['a key that is none', { kind: 'Read', key: 'run.json' }, /not a key/],
+    ['a key that is none', { kind: 'Read', key: 'coordinators/1.json' }, /not a key/],
     ['a model of another round', { kind: 'Read', key: attemptKeys(0, 1).model }, /not for a to read/],
     ["another's update", { kind: 'Read', key: KEYS.payload('b', UPLOAD) }, /not for a to read/],
+    ['what is not of its job', { kind: 'Read', key: RUN_KEY }, /no partition gone/, 'gone'],
     ['to write a model', write(KEYS.model), /not for clients to write/],
     ["to write another's receipt", write(KEYS.receipt('b')), /belongs to b/],
     ['to write into another attempt', write(attemptKeys(2, 2).receipt('a')), /attempt 2 is not open/],

@@ -1,5 +1,5 @@
 // Rights to single transfers: which wants of a client are granted, decided by the key that is wanted and the open attempt.
-// A client reads the base and the attempt's model, and writes one update and one receipt of its own, while it is awaited.
+// A client reads run.json, the base and the attempt's model, and writes one update and one receipt of its own, while it is awaited.
 import { attemptKeys, type ParsedKey, parseKey } from '#protocol/keys.ts'
 import type { Granted, GrantRequest, Want } from '#protocol/messages.ts'
 import { type ObjectStore, UploadGone } from '#transport/ports.ts'
@@ -21,6 +21,7 @@ async function grant(context: RunContext, client: string, want: Want): Promise<G
   const seconds = context.pace.grantSeconds
   switch (want.kind) {
     case 'Read':
+      context.floor.sentBytes += sizeOf(context, want.key)
       return { kind: 'Grant', grant: await store.grantRead(want.key, seconds) }
     case 'Write':
       return { kind: 'Grant', grant: await store.grantWrite(want.key, want, seconds) }
@@ -39,6 +40,14 @@ async function grant(context: RunContext, client: string, want: Want): Promise<G
   }
 }
 
+/** Bytes that a client reads by a grant, as the record has them: for people. */
+function sizeOf({ book, floor }: RunContext, wanted: string): number {
+  const key = parseKey(wanted)
+  if (key?.kind === 'Model') return floor.attempt?.plan.value.base?.payload.size ?? 0
+  if (key?.kind !== 'Base') return 0
+  return book.run.value.base?.files.find(({ name }) => name === key.file)?.size ?? 0
+}
+
 /** Completing is asked for again where the first answer was lost: then the object is there, and the upload is not. */
 async function complete(store: ObjectStore, key: string, upload: string): Promise<Granted> {
   try {
@@ -55,13 +64,14 @@ async function complete(store: ObjectStore, key: string, upload: string): Promis
 function whyNot(context: RunContext, client: string, want: Want): string | undefined {
   const key = parseKey(want.key)
   if (key === undefined) return `${want.key} is not a key of this run`
+  if (!context.live().members.some(({ name }) => name === client)) return `the job has no partition ${client}`
   return want.kind === 'Read'
     ? whyNotRead(context, client, key, want.key)
     : whyNotWrite(context, client, key, want)
 }
 
 function whyNotRead(context: RunContext, client: string, key: ParsedKey, name: string): string | undefined {
-  if (key.kind === 'Base') return undefined
+  if (key.kind === 'Base' || key.kind === 'Run') return undefined
   const plan = context.floor.attempt?.plan.value
   if (key.kind === 'Model' && plan?.base?.payload.key === name) return undefined
   return `${name} is not for ${client} to read now`

@@ -18,11 +18,21 @@ interface OutputFile {
   readonly sha256: string
 }
 
+/** What the output is. */
+export interface Output {
+  readonly model: PayloadRef
+  readonly evaluation: Evaluation | null
+  /** The round whose model it is. */
+  readonly round: number
+  /** The end of the hash chain: everything follows from it. */
+  readonly head: string
+}
+
 /** Leaves output/: the best model where a metric is declared, else the last one. */
 export async function leaveOutput(
   context: RunContext,
   { results, history, evaluated }: Progress,
-): Promise<{ model: PayloadRef; evaluation: Evaluation | null }> {
+): Promise<Output> {
   const { store, run } = context.book
   const last = results.at(-1)!
   const best = bestRound(context.fixed.stopping, history)
@@ -62,19 +72,20 @@ export async function leaveOutput(
       modelCard({ run: run.value, chosen: chosen.value, evaluation, results, history }),
     ),
   )
+  const { round } = chosen.value
+  const head = (evaluated ?? last).digest
   const manifest = {
     schema: 'fedsam.manifest/1',
     name: run.value.name,
-    round: chosen.value.round,
+    round,
     rounds: last.value.round,
     result: chosen.digest,
-    // The end of the hash chain: everything follows from it.
-    head: (evaluated ?? last).digest,
+    head,
     evaluation,
     files,
   }
   await store.put(MANIFEST_KEY, encodeJson(manifest))
-  return { model, evaluation }
+  return { model, evaluation, round, head }
 }
 
 /** Per round: the training metrics of the round and the evaluation of the model that it made. */

@@ -1,5 +1,6 @@
 // Opens an attempt: waits until enough clients are there, chooses the cohort, leaves plan.json; or gives the attempt up.
-import type { Plan, RoundResult } from '#protocol/record.ts'
+import { canonicalJson } from '#protocol/canonical.ts'
+import type { ClientOutcome, Plan, RoundResult } from '#protocol/record.ts'
 import { rankClients } from '#protocol/seeds.ts'
 import { type RunContext, throwIfStopped, waitForChange } from './context.ts'
 import type { Marked } from './record.ts'
@@ -20,7 +21,7 @@ export interface AttemptBrief {
 /** A plan to leave, or who was missing. */
 export type Opening =
   | { readonly kind: 'Open'; readonly plan: Omit<Plan, 'epoch'> }
-  | { readonly kind: 'Abandon'; readonly needed: number; readonly missing: readonly string[] }
+  | { readonly kind: 'Abandon'; readonly needed: number; readonly absent: readonly ClientOutcome[] }
 
 /** Waits for the clients of an attempt and plans it. */
 export async function awaitOpening(context: RunContext, brief: AttemptBrief): Promise<Opening> {
@@ -49,17 +50,24 @@ export async function awaitOpening(context: RunContext, brief: AttemptBrief): Pr
       waited: clock.now() - began,
       settled: enoughSince === null ? null : clock.now() - enoughSince,
     })
-    if (decision.kind === 'Abandon') return { ...decision, needed }
+    if (decision.kind === 'Abandon')
+      return { ...decision, absent: decision.missing.map(presence.absence), needed }
     if (decision.kind === 'Open') return { kind: 'Open', plan: draftPlan(context, brief) }
-    if (told !== decision.missing.join()) {
-      told = decision.missing.join()
-      const { round: number, attempt } = brief
+    const absent = decision.missing.map(presence.absence)
+    if (told !== canonicalJson(absent)) {
+      told = canonicalJson(absent)
+      const { round: number, attempt, kind } = brief
+      const roster = members.map(({ name }) => name)
+      const { missing } = decision
       observe({
         event: 'Waiting',
         round: number,
         attempt,
+        kind,
+        roster,
         available: present,
-        missing: decision.missing,
+        missing,
+        absent,
         needed,
       })
     }

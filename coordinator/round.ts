@@ -5,12 +5,13 @@ import type { AbandonedDecision, ClientOutcome, ClosedDecision, Plan, RoundResul
 import { admitTo } from './admission.ts'
 import { type Change, openAttempt } from './attempt.ts'
 import { conduct } from './conduct.ts'
-import { type RunContext, throwIfStopped } from './context.ts'
+import { type RunContext, throwIfStopped, waitForChange } from './context.ts'
 import { abandonUnopened } from './decisions.ts'
 import { type AttemptBrief, awaitOpening } from './planning.ts'
 import type { AdmittedUpdate } from './receipts.ts'
 import type { Marked } from './record.ts'
 import type { Evaluated } from './rounds/stopping.ts'
+import type { Pace } from './settings.ts'
 
 /** What a round is asked to do. `history` holds the evaluations of the models before its base. */
 export interface RoundBrief extends Omit<AttemptBrief, 'attempt'> {
@@ -36,6 +37,7 @@ export function lostOf(outcomes: readonly ClientOutcome[]): string[] {
 /** Runs attempts, from `first` on, until one closes. Throws RunFailed after maxFailedRounds abandoned ones in a row. */
 async function closeRound(context: RunContext, brief: RoundBrief, first = 1): Promise<ClosedAttempt> {
   let { lost } = brief
+  let inRow = 0
   for (let attempt = first; ; attempt += 1) {
     const began = context.clock.now()
     const { plan, decision, admitted } = await runAttempt(context, { ...brief, attempt, lost })
@@ -43,10 +45,40 @@ async function closeRound(context: RunContext, brief: RoundBrief, first = 1): Pr
       const closed = decision as Marked<ClosedDecision>
       return { plan: plan!, decision: closed, admitted, seconds: context.clock.now() - began }
     }
-    const { reason, message, outcomes } = decision.value
+    const { reason, message, outcomes, epoch } = decision.value
+    const { round, kind } = brief
     lost = lostOf(outcomes)
-    context.observe({ event: 'AttemptAbandoned', round: brief.round, attempt, reason, message, outcomes })
-    failAfterTooMany(context, { round: brief.round, attempt, why: `${reason}: ${message}` })
+    inRow = reason === 'NotEnoughClients' ? inRow + 1 : 0
+    // Whoever decided before this coordinator began has paused already, or was ended in it: the next attempt is due.
+    const pauses = epoch === context.book.epoch && kind !== 'Evaluate'
+    const pauseSeconds = pauses ? pauseAfter(context.pace, inRow) : 0
+    const last = attempt >= context.live().round.maxFailedRounds
+    context.observe({
+      event: 'AttemptAbandoned',
+      round,
+      attempt,
+      kind,
+      reason,
+      message,
+      outcomes,
+      pauseSeconds: last ? 0 : pauseSeconds,
+    })
+    failAfterTooMany(context, { round, attempt, why: `${reason}: ${message}` })
+    await pause(context, pauseSeconds)
+  }
+}
+
+/** Doubles with each attempt in a row at which too few clients were there. */
+function pauseAfter({ pauseSeconds, longestPauseSeconds }: Pace, inRow: number): number {
+  return inRow === 0 ? 0 : Math.min(pauseSeconds * 2 ** (inRow - 1), longestPauseSeconds)
+}
+
+async function pause(context: RunContext, seconds: number): Promise<void> {
+  const { clock, bell } = context
+  const until = clock.now() + seconds
+  for (let left = seconds; left > 0; left = until - clock.now()) {
+    throwIfStopped(context)
+    await waitForChange(context, bell.rung(), left)
   }
 }
 
@@ -73,13 +105,16 @@ export async function concludeRound(
     } catch (error) {
       if (!(error instanceof FedsamError) || error.code !== 'RecordDamaged') throw error
       const { message } = error
+      const { kind } = brief
       context.observe({
         event: 'AttemptAbandoned',
         round,
         attempt,
+        kind,
         reason: 'RecordDamaged',
         message,
         outcomes,
+        pauseSeconds: 0,
       })
       failAfterTooMany(context, { round, attempt, why: `RecordDamaged: ${message}` })
     }

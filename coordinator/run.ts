@@ -9,13 +9,14 @@ import type { Clock } from '#transport/clock.ts'
 import type { MessageBus, ObjectStore } from '#transport/ports.ts'
 import { probeStore } from '#transport/probe.ts'
 import { pinBase } from './base.ts'
-import { createBell } from './bell.ts'
-import { type RunContext, throwIfStopped, waitForChange, watchEpoch } from './context.ts'
+import { type Bell, createBell } from './bell.ts'
+import { type RunContext, throwIfStopped, type Verify, waitForChange, watchEpoch } from './context.ts'
 import { openDesk } from './desk.ts'
 import { leaveOutput } from './output.ts'
 import { openPresence } from './presence.ts'
 import { type Progress, readProgress } from './progress.ts'
 import { claimEpoch, openBook, openRun, readRecord } from './record.ts'
+import { bestRound } from './rounds/stopping.ts'
 import type { FixedSettings, LiveSettings, Pace } from './settings.ts'
 import { strategyFrom } from './strategies/presets.ts'
 import { runRounds } from './training.ts'
@@ -29,6 +30,10 @@ export interface CoordinateOptions {
   readonly pace: Pace
   readonly observe: Observer
   readonly signal: AbortSignal
+  /** Whether a token is a client's; absent: whoever may use the bus is believed. */
+  readonly verify?: Verify
+  /** Rung from outside when `live` has changed. */
+  readonly bell?: Bell
 }
 
 /** How a run ended well. A run that failed throws FedsamError RunFailed. */
@@ -65,7 +70,7 @@ export async function coordinate(options: CoordinateOptions): Promise<RunOutcome
 
 /** Probes the store, and claims this coordinator's epoch in the run's record. */
 async function openContext(options: CoordinateOptions, signal: AbortSignal): Promise<RunContext> {
-  const { store, fixed, live, clock, pace, observe } = options
+  const { store, fixed, live, clock, pace, observe, verify, bell = createBell() } = options
   await probeStore(store)
   const run = await openRun(store, await describeRun(store, fixed))
   const epoch = await claimEpoch(store, randomBytes(8).toString('hex'))
@@ -74,13 +79,14 @@ async function openContext(options: CoordinateOptions, signal: AbortSignal): Pro
     fixed,
     live,
     strategy: strategyFrom(fixed.strategy),
-    floor: { attempt: null, finished: null, left: new Set(), superseded: null },
+    floor: { attempt: null, finished: null, left: new Set(), superseded: null, sentBytes: 0 },
     presence: openPresence(clock, pace.silenceSeconds),
-    bell: createBell(),
+    bell,
     clock,
     pace,
     observe,
     signal,
+    ...(verify === undefined ? {} : { verify }),
   }
 }
 
@@ -92,9 +98,19 @@ async function describeRun(store: ObjectStore, fixed: FixedSettings): Promise<Ru
   return { schema: 'fedsam.run/1', name, uid, spec: { ...fixed.spec }, seed, base }
 }
 
-function announce({ book, fixed, live, observe }: RunContext, { results }: Progress): void {
-  const completed = Math.max(0, results.length - 1)
-  observe({ event: 'RunStarted', name: fixed.name, epoch: book.epoch, rounds: live().rounds, completed })
+function announce({ book, fixed, live, observe }: RunContext, progress: Progress): void {
+  const { results, history, evaluated } = progress
+  const { rounds, members } = live()
+  observe({
+    event: 'RunStarted',
+    name: fixed.name,
+    epoch: book.epoch,
+    rounds,
+    completed: Math.max(0, results.length - 1),
+    roster: members.map(({ name }) => name),
+    head: (evaluated ?? results.at(-1))?.digest ?? null,
+    best: bestRound(fixed.stopping, history),
+  })
 }
 
 async function runToOutput(context: RunContext, progress: Progress): Promise<RunOutcome> {
@@ -103,9 +119,10 @@ async function runToOutput(context: RunContext, progress: Progress): Promise<Run
   const complete = (await book.store.size(MANIFEST_KEY)) !== undefined
   if (!complete) await runRounds(context, progress)
   throwIfStopped(context)
-  const { model, evaluation } = await leaveOutput(context, progress)
+  const { model, evaluation, round, head } = await leaveOutput(context, progress)
   const rounds = progress.results.at(-1)!.value.round
-  observe({ event: 'RunCompleted', rounds, output: MANIFEST_KEY, evaluation })
+  const digest = model.sha256
+  observe({ event: 'RunCompleted', rounds, output: MANIFEST_KEY, evaluation, round, digest, head })
   return { rounds, model, evaluation }
 }
 
@@ -119,7 +136,7 @@ async function sayGoodbye(context: RunContext, reason: string): Promise<void> {
   bell.ring()
   const until = clock.now() + pace.farewellSeconds
   const mayBeThere = (name: string): boolean =>
-    presence.isPresent(name) || (book.epoch > 1 && presence.last(name) === undefined)
+    presence.isHeard(name) || (book.epoch > 1 && presence.last(name) === undefined)
   for (;;) {
     const rung = bell.rung()
     const staying = live().members.filter(({ name }) => mayBeThere(name) && !floor.left.has(name))

@@ -66,6 +66,14 @@ export interface Pace {
   /** How long the end of the run waits for workers to hear of it. */
   readonly farewellSeconds: number
   readonly grantSeconds: number
+  /** Progress is left in the job's status at most so often; changes of state at once. */
+  readonly statusSeconds: number
+  /**
+   * After an attempt at which too few clients were there, none begins for so long, doubled for each such attempt in a row; 0: the
+   * next one begins at once.
+   */
+  readonly pauseSeconds: number
+  readonly longestPauseSeconds: number
 }
 
 export const DEFAULT_PACE: Pace = {
@@ -74,4 +82,10 @@ export const DEFAULT_PACE: Pace = {
   pollSeconds: 15,
   farewellSeconds: 60,
   grantSeconds: 900,
+  statusSeconds: 10,
+  pauseSeconds: 0,
+  longestPauseSeconds: 600,
 }
+
+/** In a cluster others wait for the devices that idle workers hold. */
+export const CLUSTER_PACE: Pace = { ...DEFAULT_PACE, pauseSeconds: 30 }

@@ -19,6 +19,8 @@ export async function runRounds(context: RunContext, progress: Progress): Promis
     if (progress.results.length === 0) {
       const { result, decision } = await initialise(context)
       noteResult(progress, result, decision)
+      const { kind, client } = result.value.origin!
+      context.observe({ event: 'Initialised', origin: kind, client, head: result.digest })
     }
     while (!progress.stopped && progress.results.length - 1 < context.live().rounds) {
       await trainRound(context, progress)
@@ -51,7 +53,7 @@ async function trainRound(context: RunContext, progress: Progress): Promise<void
     },
   )
   noteResult(progress, concluded.result, concluded.decision)
-  report(context, concluded, rejected)
+  report(context, concluded, { kind: 'Train', rejected })
 }
 
 /** From the updates that the decision names to the new model, and its result. */
@@ -113,9 +115,9 @@ function meanMetrics(updates: readonly DecidedUpdate[]): Record<string, number> 
 function report(
   context: RunContext,
   { closed, decision, result }: ConcludedRound,
-  rejected: readonly string[] = [],
+  { kind, rejected }: { readonly kind: 'Train' | 'Evaluate'; readonly rejected: readonly string[] },
 ): void {
-  const { outcomes, evaluation, evaluations, updates }: ClosedDecision = decision
+  const { outcomes, evaluation, evaluations, updates, best }: ClosedDecision = decision
   const { round, attempt, metrics } = result.value
   for (const client of rejected) {
     const message = `the strategy ${context.strategy.name} left it out`
@@ -125,6 +127,8 @@ function report(
     event: 'RoundCompleted',
     round,
     attempt,
+    kind,
+    cohort: closed.plan.value.cohort,
     accepted: updates.map(({ client }) => client).filter((client) => !rejected.includes(client)),
     outcomes: outcomes.map((outcome) =>
       rejected.includes(outcome.client)
@@ -135,7 +139,11 @@ function report(
     evaluations,
     metrics,
     seconds: closed.seconds,
+    head: result.digest,
+    best,
+    sentBytes: context.floor.sentBytes,
   })
+  context.floor.sentBytes = 0
 }
 
 /** One attempt that only evaluates the last model. Nobody there to evaluate is no reason to lose the run. */
@@ -163,7 +171,7 @@ async function evaluateLast(context: RunContext, progress: Progress): Promise<vo
     )
     noteEvaluation(progress, concluded.decision)
     progress.evaluated = concluded.result
-    report(context, concluded)
+    report(context, concluded, { kind: 'Evaluate', rejected: [] })
   } catch (error) {
     if (!(error instanceof FedsamError) || error.code !== 'RunFailed') throw error
   }

@@ -1,6 +1,6 @@
 // What a run tells its observers, as data: the command line prints it (`--json`: one object a line, documented in
 // docs/events.md), the cluster makes conditions and Kubernetes events of it. Nothing depends on an event being seen.
-import type { ClientOutcome, Evaluation } from './record.ts'
+import type { BestRound, ClientOutcome, Evaluation } from './record.ts'
 
 /** A fact about a run, as it happens. `round` and `attempt` are those of the record. */
 export type RunEvent =
@@ -10,14 +10,32 @@ export type RunEvent =
       readonly epoch: number
       readonly rounds: number
       readonly completed: number
+      /** All partitions of the job. */
+      readonly roster: readonly string[]
+      /** Digest of the newest result, the head of the hash chain; null where there is none yet. */
+      readonly head: string | null
+      /** Best round so far by the declared metric. */
+      readonly best: BestRound | null
     }
-  | { readonly event: 'ClientJoined'; readonly client: string; readonly backend: string }
+  | {
+      readonly event: 'ClientJoined'
+      readonly client: string
+      readonly backend: string
+      /** How many partitions are there now, it included. */
+      readonly available: number
+    }
+  /** Somebody who cannot show to be this client; told once for each reason. */
+  | { readonly event: 'ClientRefused'; readonly client: string; readonly message: string }
   | {
       readonly event: 'Waiting'
       readonly round: number
       readonly attempt: number
+      readonly kind: 'Train' | 'Evaluate' | 'Initialise'
+      readonly roster: readonly string[]
       readonly available: readonly string[]
       readonly missing: readonly string[]
+      /** Why each of the missing is: not heard, or what it prepares. */
+      readonly absent: readonly ClientOutcome[]
       readonly needed: number
     }
   | {
@@ -25,8 +43,11 @@ export type RunEvent =
       readonly round: number
       readonly attempt: number
       readonly kind: 'Train' | 'Evaluate' | 'Initialise'
+      readonly roster: readonly string[]
       readonly cohort: readonly string[]
       readonly evaluators: readonly string[]
+      /** Who of the roster is not there, and why. */
+      readonly absent: readonly ClientOutcome[]
     }
   | {
       readonly event: 'Progress'
@@ -61,14 +82,26 @@ export type RunEvent =
       readonly event: 'AttemptAbandoned'
       readonly round: number
       readonly attempt: number
+      readonly kind: 'Train' | 'Evaluate' | 'Initialise'
       readonly reason: string
       readonly message: string
       readonly outcomes: readonly ClientOutcome[]
+      /** For so long no attempt begins, so that others get the devices; 0: the next one begins at once. */
+      readonly pauseSeconds: number
+    }
+  /** Round 0 has its result: the initial parameters, and whose they are. */
+  | {
+      readonly event: 'Initialised'
+      readonly origin: 'Checkpoint' | 'InitialParameters' | 'Client'
+      readonly client: string | null
+      readonly head: string
     }
   | {
       readonly event: 'RoundCompleted'
       readonly round: number
       readonly attempt: number
+      readonly kind: 'Train' | 'Evaluate'
+      readonly cohort: readonly string[]
       readonly accepted: readonly string[]
       readonly outcomes: readonly ClientOutcome[]
       /** Of the model that the round started from, the mean over the clients and each client's own. */
@@ -76,12 +109,21 @@ export type RunEvent =
       readonly evaluations: readonly ({ readonly client: string } & Evaluation)[]
       readonly metrics: Readonly<Record<string, number>>
       readonly seconds: number
+      /** Digest of its result, the head of the hash chain. */
+      readonly head: string
+      readonly best: BestRound | null
+      /** Bytes of models and checkpoint files that clients were granted since the last round. */
+      readonly sentBytes: number
     }
   | {
       readonly event: 'RunCompleted'
       readonly rounds: number
       readonly output: string
       readonly evaluation: Evaluation | null
+      /** The round whose model it is, and the model's SHA-256. */
+      readonly round: number
+      readonly digest: string
+      readonly head: string
     }
   | { readonly event: 'RunFailed'; readonly code: string; readonly message: string }
 

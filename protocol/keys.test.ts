@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { attemptKeys, baseKey, epochKey, outputKey, parseKey, resultKey } from './keys.ts'
+import { attemptKeys, baseKey, epochKey, outputKey, parseKey, RUN_KEY, resultKey } from './keys.ts'
 
 const UPLOAD = '0123456789abcdef'
 
@@ -26,6 +26,7 @@ describe('keys', () => {
   test('that clients may name are taken apart as they were put together', () => {
     const keys = attemptKeys(12, 3)
     const at = { round: 12, attempt: 3 }
+    assert.deepEqual(parseKey(RUN_KEY), { kind: 'Run' })
     assert.deepEqual(parseKey(keys.model), { kind: 'Model', ...at })
     assert.deepEqual(parseKey(keys.receipt('a')), { kind: 'Receipt', ...at, client: 'a' })
     assert.deepEqual(parseKey(keys.payload('a', UPLOAD)), {
@@ -39,7 +40,7 @@ describe('keys', () => {
   })
 
   for (const key of [
-    'run.json',
+    'runs.json',
     'coordinators/1.json',
     'rounds/1/1/plan.json',
     'rounds/1/1/decision.json',

@@ -46,6 +46,7 @@ export function resultKey(round: number): string {
 
 /** A key taken apart: only the kinds that somebody outside the coordinator may name. */
 export type ParsedKey =
+  | { readonly kind: 'Run' }
   | { readonly kind: 'Base'; readonly digest: string; readonly file: string }
   | { readonly kind: 'Model'; readonly round: number; readonly attempt: number }
   | { readonly kind: 'Receipt'; readonly round: number; readonly attempt: number; readonly client: string }
@@ -66,6 +67,7 @@ const PAYLOAD = new RegExp(`^rounds/${NUMBER}/${NUMBER}/updates/${CLIENT}/([0-9a
 
 /** Takes a key apart; undefined for anything that is not one of the kinds above, letter for letter. */
 export function parseKey(key: string): ParsedKey | undefined {
+  if (key === RUN_KEY) return { kind: 'Run' }
   const base = BASE.exec(key)
   if (base) return { kind: 'Base', digest: base[1]!, file: base[2]! }
   const model = MODEL.exec(key)

@@ -204,11 +204,12 @@ export const RULE_CASES: readonly RuleCases[] = [
   {
     at: 'spec.trainer.command',
     says: 'names no program',
-    accepts: [
+    accepts: [trainer({ type: 'Command', command: { command: ['python', '-m', 'trainer'] } })],
+    rejects: [
+      trainer({ type: 'Command' }),
+      trainer({ type: 'Command', command: { args: ['-v'] } }),
       trainer({ type: 'Command', command: { image: 'registry.example/trainer:1' } }),
-      trainer({ type: 'Command', command: { command: ['python', '-m', 'trainer'] } }),
     ],
-    rejects: [trainer({ type: 'Command' }), trainer({ type: 'Command', command: { args: ['-v'] } })],
   },
   {
     at: 'spec.trainer.config',

@@ -67,6 +67,34 @@ test('the default in each text is the default', () => {
   )
 })
 
+test('every value that a user writes has an example, or is one of few words', () => {
+  const written = NODES.filter(
+    ({ at }) => at.startsWith('.spec.') && !at.endsWith('[]') && !at.endsWith('.*'),
+  )
+  const without = written.filter(({ schema: { type, enum: words, properties, description = '' } }) => {
+    const chosen =
+      type === 'boolean' || words !== undefined || (type === 'object' && properties !== undefined)
+    return !chosen && !/E\.g\. |\(.*\)|\{\}/.test(description)
+  })
+  assert.deepEqual(
+    without.map(({ at }) => at),
+    [],
+  )
+})
+
+test('a unit stands in the text of what has one', () => {
+  const units = [/Seconds(After|$)/, /Bytes$/, /Pixels$/, /^fraction|Fraction$/]
+  const words = [/[Ss]econds/, /[Bb]ytes/, /[Pp]ixels/, /share/]
+  const without = NODES.filter(({ at, schema: { description = '' } }) => {
+    const unit = units.findIndex((pattern) => pattern.test(at.split('.').at(-1) ?? ''))
+    return unit >= 0 && !words[unit]!.test(description)
+  })
+  assert.deepEqual(
+    without.map(({ at }) => at),
+    [],
+  )
+})
+
 test('every string, list, map and number is bounded', () => {
   assert.deepEqual(
     failing(({ type, enum: words, maxLength }) => type !== 'string' || !!words || !!maxLength),

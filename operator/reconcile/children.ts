@@ -6,7 +6,8 @@ import { coordinatorName, workerName } from '#protocol/names.ts'
 import { coordinatorTemplate } from './coordinator-pod.ts'
 import { childMetadata, podLabels, QUEUE_LABEL, type Role } from './labels.ts'
 import { networkPolicies } from './network-policies.ts'
-import type { Json, KubernetesObject, Settings, StoredJob } from './objects.ts'
+import type { Json, KubernetesObject, Metadata, Settings, StoredJob } from './objects.ts'
+import { revisionOf } from './revision.ts'
 import { workerTemplate } from './worker-pod.ts'
 
 /** Exits that another try may cure: how often one is tried, per partition and for the coordinator. */
@@ -41,16 +42,21 @@ export function renderChildren(
     coordinatorJob(job, spec, settings, suspend.coordinator),
     ...own.flatMap((partition) => {
       const worker = workerName(job.metadata.name, partition.name)
+      const labels = podLabels(job.metadata.name, 'worker', partition.name)
       return [
         ...(partition.serviceAccountName ? [] : [account(worker, 'worker', partition.name)]),
-        batchJob(job, worker, podLabels(job.metadata.name, 'worker', partition.name), {
-          backoffLimit: WORKER_RETRIES,
-          // Two workers of one partition would contend for its device: the next begins when the last is gone.
-          podReplacementPolicy: 'Failed',
-          podFailurePolicy: podFailurePolicy(),
-          suspend: suspend.workers,
-          template: workerTemplate({ job, spec, partition, settings }),
-        }),
+        batchJob(
+          job,
+          { name: worker, labels, annotations: revisionOf(partition) },
+          {
+            backoffLimit: WORKER_RETRIES,
+            // Two workers of one partition would contend for its device: the next begins when the last is gone.
+            podReplacementPolicy: 'Failed',
+            podFailurePolicy: podFailurePolicy(),
+            suspend: suspend.workers,
+            template: workerTemplate({ job, spec, partition, settings }),
+          },
+        ),
       ]
     }),
   ]
@@ -71,13 +77,13 @@ export function podFailurePolicy(): Json {
 
 function batchJob(
   job: StoredJob,
-  name: string,
-  labels: Readonly<Record<string, string>>,
+  { name, labels, annotations }: Pick<Metadata, 'name' | 'labels' | 'annotations'>,
   spec: Json,
 ): KubernetesObject {
   const queue = job.metadata.labels?.[QUEUE_LABEL]
-  const queued = queue === undefined ? labels : { ...labels, [QUEUE_LABEL]: queue }
-  const metadata = childMetadata(job, name, queued)
+  const queued = queue === undefined ? { ...labels } : { ...labels, [QUEUE_LABEL]: queue }
+  const common = childMetadata(job, name, queued)
+  const metadata = annotations ? { ...common, annotations } : common
   return { apiVersion: 'batch/v1', kind: 'Job', metadata, spec }
 }
 
@@ -88,13 +94,17 @@ function coordinatorJob(
   suspend: boolean,
 ): KubernetesObject {
   const { name } = job.metadata
-  return batchJob(job, coordinatorName(name), podLabels(name, 'coordinator'), {
-    backoffLimit: COORDINATOR_RETRIES,
-    // Two coordinators are safe by the record; none is not.
-    podReplacementPolicy: 'TerminatingOrFailed',
-    suspend,
-    template: coordinatorTemplate(job, spec, settings),
-  })
+  return batchJob(
+    job,
+    { name: coordinatorName(name), labels: podLabels(name, 'coordinator') },
+    {
+      backoffLimit: COORDINATOR_RETRIES,
+      // Two coordinators are safe by the record; none is not.
+      podReplacementPolicy: 'TerminatingOrFailed',
+      suspend,
+      template: coordinatorTemplate(job, spec, settings),
+    },
+  )
 }
 
 /** Its own FederatedJob, and of that the status alone to write. */

@@ -3,6 +3,7 @@
 import { isOwned, QUEUE_LABEL } from './labels.ts'
 import type { ChildWrite, KubernetesObject, StoredJob } from './objects.ts'
 import { renewalAt, renewed } from './renewal.ts'
+import { isOutdated } from './revision.ts'
 
 interface Writes {
   readonly writes: readonly ChildWrite[]
@@ -32,9 +33,10 @@ export function childWrites(
     // On its way out: what replaces it is made when it is gone.
     if (there.metadata.deletionTimestamp) return []
     if (there.kind !== 'Job') return application(there, object)
+    if (isOutdated(there, object)) return replacement(there, object)
     const at = renewalAt(there)
     if (at === undefined) return application(there, mutablePart(object, there))
-    if (at <= now) return renewal(there, object)
+    if (at <= now) return replacement(there, renewed(object, there))
     until.push(at)
     return []
   })
@@ -45,10 +47,10 @@ function application(there: KubernetesObject, object: KubernetesObject): ChildWr
   return covers(there, object) ? [] : [{ kind: 'Apply', object }]
 }
 
-function renewal(ended: KubernetesObject, wanted: KubernetesObject): ChildWrite[] {
+function replacement(there: KubernetesObject, next: KubernetesObject): ChildWrite[] {
   return [
-    { kind: 'Delete', object: ended },
-    { kind: 'Create', object: born(renewed(wanted, ended)) },
+    { kind: 'Delete', object: there },
+    { kind: 'Create', object: born(next) },
   ]
 }
 

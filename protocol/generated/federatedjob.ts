@@ -15,7 +15,7 @@ export interface FederatedJobSpec {
   readonly round?: RoundSpec
   /** What trains in each partition. */
   readonly trainer?: TrainerSpec
-  /** The parts of the data, each with a client of its own. May be added and removed while the job runs; the next plan counts them. */
+  /** The parts of the data, each with a client of its own. May be added, removed and changed while the job runs: the next plan counts them, and a changed one gets a new worker. E.g. [{name: site-a}, {name: site-b}]. */
   readonly partitions: readonly PartitionSpec[]
   /** The pods that train; each field can be overridden per partition. */
   readonly workers?: WorkersSpec
@@ -256,7 +256,7 @@ export interface CompleteTrainerSpec {
 export interface SegmentAnythingSpec {
   /** The pretrained model in Hugging Face's layout. */
   readonly checkpoint?: CheckpointSpec
-  /** The parts that train and travel; everything else stays as in the checkpoint. Default [MaskDecoder]. */
+  /** The parts that train and travel; everything else stays as in the checkpoint. E.g. [MaskDecoder, PromptEncoder]. Default [MaskDecoder]. */
   readonly train?: readonly ('MaskDecoder' | 'PromptEncoder' | 'VisionEncoder' | 'LoRA')[]
   /** Local epochs per round. E.g. 2. Default 1. */
   readonly epochs?: number
@@ -348,7 +348,7 @@ export interface CompleteLayersSpec {
 export interface CommandSpec {
   /** The container image; empty, the worker's own. Local runs ignore it. E.g. registry.example/trainer:1.2. Default "". */
   readonly image?: string
-  /** The program and its first arguments; empty, the image's own. E.g. [python, -m, trainer]. Default []. */
+  /** The program and its first arguments, as they are called in the image: its own entrypoint is not run. E.g. [python, -m, trainer]. Default []. */
   readonly command?: readonly string[]
   /** Further arguments. E.g. [--verbose]. Default []. */
   readonly args?: readonly string[]
@@ -389,7 +389,7 @@ export interface PartitionSpec {
   readonly external?: Readonly<Record<string, never>> | null
   /** The service account of the client, its identity, where cloud identities bind; empty, one is created. E.g. site-a-reader. Default "". */
   readonly serviceAccountName?: string
-  /** The pod's security context, for volumes of another owner. E.g. {runAsUser: 1000, fsGroup: 1000}. Default {}. */
+  /** The pod's security context, for volumes of another owner; user and groups that it does not name are 65532. E.g. {runAsUser: 1000, fsGroup: 1000}. Default {}. */
   readonly securityContext?: Readonly<Record<string, unknown>>
   /** Labels of the nodes that may run the pod. E.g. {gpu: a100}. Default {}. */
   readonly nodeSelector?: Readonly<Record<string, string>>
@@ -480,7 +480,7 @@ export interface PartitionWorkersSpec {
   readonly resources?: ResourcesSpec
   /** Where base model, dataset copies and embeddings are kept. */
   readonly cache?: CacheSpec
-  /** A pod template (metadata, spec) merged last, by the API's list keys; it cannot change restartPolicy, fedsam.dev labels or tokens. Absent, nothing is merged. */
+  /** A pod template (metadata, spec) merged last, by the API's list keys, null removes a field; it cannot change restartPolicy, fedsam.dev labels, accounts or tokens. Absent, nothing is merged. */
   readonly template?: Readonly<Record<string, unknown>>
 }
 
@@ -523,7 +523,7 @@ export interface WorkersSpec {
   readonly resources?: ResourcesSpec
   /** Where base model, dataset copies and embeddings are kept. */
   readonly cache?: CacheSpec
-  /** A pod template (metadata, spec) merged last, by the API's list keys; it cannot change restartPolicy, fedsam.dev labels or tokens. Absent, nothing is merged. */
+  /** A pod template (metadata, spec) merged last, by the API's list keys, null removes a field; it cannot change restartPolicy, fedsam.dev labels, accounts or tokens. Absent, nothing is merged. */
   readonly template?: Readonly<Record<string, unknown>>
 }
 
@@ -592,7 +592,7 @@ export interface CoordinatorSpec {
   readonly tolerations?: readonly TolerationSpec[]
   /** The coordinator's service account; empty, one is created. E.g. federation-writer. Default "". */
   readonly serviceAccountName?: string
-  /** A pod template (metadata, spec) merged last, by the API's list keys; it cannot change restartPolicy, fedsam.dev labels or tokens. Absent, nothing is merged. */
+  /** A pod template (metadata, spec) merged last, by the API's list keys, null removes a field; it cannot change restartPolicy, fedsam.dev labels, accounts or tokens. Absent, nothing is merged. */
   readonly template?: Readonly<Record<string, unknown>>
 }
 

@@ -485,10 +485,10 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
        "message": "is missing for a trainer of type Layers; set layers.model.uri"
       },
       {
-       "rule": "!has(self.type) || self.type != 'Command' || (has(self.command) && (self.command.image != '' || size(self.command.command) > 0))",
+       "rule": "!has(self.type) || self.type != 'Command' || (has(self.command) && size(self.command.command) > 0)",
        "fieldPath": ".command",
        "reason": "FieldValueRequired",
-       "message": "names no program for a trainer of type Command; set command.image, or command.command, or both"
+       "message": "names no program for a trainer of type Command; set command.command to the program and its arguments"
       }
      ],
      "properties": {

@@ -26,7 +26,7 @@ import { openFilesystemStore } from '#transport/filesystem.ts'
 import { connectNats } from '#transport/nats.ts'
 import type { MessageBus } from '#transport/ports.ts'
 import { type Container, endContainer, startContainer } from '../trainers/container.ts'
-import { type Federation, openFederation, runFederation } from './federation.ts'
+import { eventsOf, type Federation, openFederation, runFederation } from './federation.ts'
 
 const fileOf = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 const WORKER = fileOf('../../worker/main.ts')
@@ -158,10 +158,12 @@ describe('workers in pods', () => {
         await sleep(FIT_MS / 2)
       }
       await inRound(1)
-      // The whole container, as a crash of its program ends it: the Job replaces the pod.
+      // The container, as a crash of its program ends it: the kubelet stops the sidecar, the Job replaces the pod.
       endContainer(await a!.container)
       assert.notEqual(await (await a!.container).exit, 0)
-      await endPod(a!)
+      await sleep(300)
+      a!.network.kill('SIGTERM')
+      assert.equal(await a!.networkExit, POD_EXITS.AskedToStop.code)
       const again = await startPod('a', 'killed')
       await inRound(2)
       // The sidecar alone: the trainer finds the end of its input, or is started anew by the next network half.
@@ -176,6 +178,7 @@ describe('workers in pods', () => {
       await over
       network.kill('SIGKILL')
       assert.equal(await run.federation.model(), reference)
+      assert.deepEqual(eventsOf(run.federation.events, 'ClientFailed'), [])
       assert.equal(await (await again.container).exit, POD_EXITS.RunOver.code)
     } finally {
       await closeRun(run)

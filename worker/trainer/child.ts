@@ -19,11 +19,11 @@ export function childTrainer(options: ChildTrainerOptions): Trainer {
 }
 
 /** A trainer in the container beside us, joined by the FIFOs of a folder, which are made by the first call. */
-export function podTrainer(folder: string, options: LifeOptions): Trainer {
+export function podTrainer(folder: string, options: LifeOptions & { readonly podEndMs?: number }): Trainer {
   let seam: SeamFolder | undefined
   let closed = false
   const trainer = trainerOver(() => {
-    seam ??= openSeamFolder(folder)
+    seam ??= openSeamFolder(folder, options.podEndMs)
     return seam.connect()
   }, options)
   return {

@@ -35,7 +35,13 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-function half(options: { noProgressSeconds?: number; clock?: Clock } = {}): Trainer {
+interface Options {
+  readonly noProgressSeconds?: number
+  readonly clock?: Clock
+  readonly podEndMs?: number
+}
+
+function half(options: Options = {}): Trainer {
   trainer = podTrainer(seam, { noProgressSeconds: 60, clock: systemClock(), log: () => {}, ...options })
   return trainer
 }
@@ -88,10 +94,37 @@ describe('a trainer in its own container', () => {
   })
 
   test('that crashes fails its call, and ends its container with its own code', async () => {
-    const of = half()
+    const of = half({ podEndMs: 50 })
     const { exit } = await start(of, awkward('crashes-once'))
     await assert.rejects(fit(of), { code: 'TrainerFailed', message: /the trainer of this pod ended/ })
     assert.equal(await exit, 3)
+  })
+
+  test('that crashes is nothing to speak of while its pod ends: who stops us hears no failure', async () => {
+    const of = half()
+    const { exit } = await start(of, awkward('crashes-once'))
+    await of.ready()
+    let outcome = 'none'
+    const fitting = fit(of).catch(() => {
+      outcome = 'failed'
+    })
+    assert.equal(await exit, 3)
+    await sleep(100)
+    assert.equal(outcome, 'none')
+    await of.close(143)
+    await fitting
+  })
+
+  test('that an earlier life of the network half left at work is ended, and starts again', async () => {
+    const earlier = podTrainer(seam, { noProgressSeconds: 60, clock: systemClock(), log: () => {} })
+    await start(earlier, awkward('hangs-once'))
+    await earlier.ready()
+    void fit(earlier).catch(() => {})
+    await sleep(20)
+    // Its FIFOs stay open here, so the trainer cannot know by the end of its input.
+    assert.equal((await fit(half())).numExamples, 3)
+    assert.equal(await lives(), 2)
+    await earlier.cancel()
   })
 
   test('is not silent before its container runs', async () => {

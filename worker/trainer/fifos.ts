@@ -25,6 +25,12 @@ const LOOK_MS = 100
 /** A process that was ended is gone after so long, even where others hold its output open. Real milliseconds. */
 const DRAIN_MS = 5000
 
+/**
+ * A trainer that ended by itself ends its pod, and the next pod does its work: so much time the kubelet has to stop us before
+ * we speak of a failure. Real milliseconds.
+ */
+export const POD_END_MS = 15_000
+
 /** The shared folder, ready for trainers. */
 export interface SeamFolder {
   /** Waits for the next life of the trainer, without blocking. */
@@ -39,7 +45,7 @@ export interface SeamFolder {
  * Makes the FIFOs, open to every user whatever the umask: the trainer's container may run as another one. A trainer that an
  * earlier life of this process left is ended, and starts anew.
  */
-export function openSeamFolder(folder: string): SeamFolder {
+export function openSeamFolder(folder: string, podEndMs: number = POD_END_MS): SeamFolder {
   const path = (name: string): string => join(folder, name)
   mkdirSync(folder, { recursive: true })
   const again = isFifo(path(output))
@@ -55,7 +61,7 @@ export function openSeamFolder(folder: string): SeamFolder {
     sayAgain()
   }
   return {
-    connect: () => connect(folder, restart),
+    connect: () => connect(folder, restart, { podEndMs }),
     async leaveExit(code) {
       const draft = path(`${exit}.draft`)
       await writeFile(draft, String(code))
@@ -63,7 +69,7 @@ export function openSeamFolder(folder: string): SeamFolder {
       await rename(draft, path(exit))
     },
     release() {
-      const link = connect(folder, () => {}, { keepsAlive: false })
+      const link = connect(folder, () => {}, { podEndMs: 0, keepsAlive: false })
       link.leave()
       link.output.resume()
     },
@@ -94,19 +100,24 @@ function renew(folder: string): void {
 }
 
 /** One life: from the moment that a process opens the FIFOs to the end of its output. */
-function connect(folder: string, restart: () => void, { keepsAlive = true } = {}): Link {
+function connect(
+  folder: string,
+  restart: () => void,
+  { podEndMs, keepsAlive = true }: { readonly podEndMs: number; readonly keepsAlive?: boolean },
+): Link {
   const reading = openSync(join(folder, output), constants.O_RDONLY | constants.O_NONBLOCK)
   const from = new Socket({ fd: reading, readable: true, writable: false })
   const { promise: connected, resolve: connect } = Promise.withResolvers<void>()
   const { promise: ended, resolve: end } = Promise.withResolvers<string>()
   let to: Socket | undefined
-  let left = false
+  let expected = false // that it ends
+  let closed = false
   const look = setInterval(() => {
     const writing = openForReader(join(folder, input))
     if (writing === undefined) return
     clearInterval(look)
     connect()
-    if (left) closeSync(writing)
+    if (expected) closeSync(writing)
     else to = new Socket({ fd: writing, readable: false, writable: true }).on('error', () => {})
   }, LOOK_MS)
   const over = (how: string): void => {
@@ -116,7 +127,10 @@ function connect(folder: string, restart: () => void, { keepsAlive = true } = {}
     end(how)
   }
   from.on('error', () => {}) // its close says it
-  from.once('close', () => over('ended'))
+  from.once('close', () => {
+    closed = true
+    setTimeout(over, expected ? 0 : podEndMs, 'ended').unref()
+  })
   if (!keepsAlive) {
     look.unref()
     from.unref()
@@ -130,12 +144,15 @@ function connect(folder: string, restart: () => void, { keepsAlive = true } = {}
     kill() {
       // Where nobody came yet there is nobody to end.
       if (to === undefined) return over('did not start')
+      if (closed) return over('ended')
+      expected = true
       restart()
       setTimeout(over, DRAIN_MS, 'was ended').unref()
     },
     leave() {
-      left = true
+      expected = true
       to?.destroy()
+      if (closed) over('ended')
     },
   }
 }

@@ -1,0 +1,233 @@
+// What people read of a job: the columns at each state, who is missing and why, and what of the coordinator's own pod.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { FederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
+import { jobWith, NOW, observe, running, training, truths, withTraining, workerPod } from './given.ts'
+import type { KubernetesObject, Observed } from './objects.ts'
+import { reconcile } from './reconcile.ts'
+
+const scheduled = (message: string) => ({
+  conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message }],
+})
+const container = (state: object, more: object = {}) => ({
+  containerStatuses: [{ name: 'trainer', image: 'w:1', state, ...more }],
+})
+const sidecar = (name: string, lastState: object, restartCount: number) => ({
+  initContainerStatuses: [{ name, state: { running: {} }, lastState, restartCount }],
+})
+const words = JSON.stringify({ code: 'BadData', message: 'no masks in /data', remedy: 'add them' })
+const PROBLEMS: readonly (readonly [string, object, RegExp])[] = [
+  ['no device', scheduled('0/1 nodes: Insufficient nvidia.com/gpu.'), /^b: pending, .*Insufficient nvidia/],
+  ['no claim', scheduled('persistentvolumeclaim "scans" not found'), /^b: pending, .*"scans" not found/],
+  ['no image', container({ waiting: { reason: 'ImagePullBackOff', message: 'no' } }), /^b: image w:1 cannot/],
+  [
+    'no secret',
+    container({ waiting: { reason: 'CreateContainerConfigError', message: 'secret "s" not found' } }),
+    /"s" not found/,
+  ],
+  [
+    'out of memory',
+    container({ terminated: { reason: 'OOMKilled', exitCode: 137 } }),
+    /^b: container trainer ran out of memory; raise its limit of 4Gi/,
+  ],
+  [
+    "our program's own words",
+    container({ terminated: { exitCode: 65, message: words } }),
+    /^b: .*exit code 65 \(the partition's data cannot be used.*: no masks in \/data; add them/,
+  ],
+  [
+    "the end of another program's log",
+    container({ terminated: { exitCode: 1, message: 'Traceback\n  File\nValueError: 3' } }),
+    /exit code 1: Traceback {3}File ValueError: 3/,
+  ],
+  [
+    'no program',
+    container({ terminated: { exitCode: 127 } }),
+    /exit code 127 \(the program is not in the image\)/,
+  ],
+  [
+    'a sidecar that starts again and again',
+    sidecar('data', { terminated: { exitCode: 75, message: '{"message":"403 from s3"}' } }, 4),
+    /^b: container data ended with exit code 75 .*: 403 from s3 \(started anew 4 times\)/,
+  ],
+  [
+    'evicted',
+    { phase: 'Failed', reason: 'Evicted', message: 'low on disk' },
+    /^b: evicted from node n1: low on disk/,
+  ],
+]
+
+function quorumOf(observed: Observed): string {
+  const { status } = reconcile(observed)
+  return status?.conditions.find(({ type }) => type === 'QuorumAvailable')?.message ?? ''
+}
+
+const onNode = (pod: KubernetesObject): KubernetesObject => ({ ...pod, spec: { nodeName: 'n1' } })
+const limited = {
+  ...running.job,
+  spec: { ...running.job.spec, workers: { resources: { limits: { memory: '4Gi' } } } },
+}
+
+for (const [given, status, expected] of PROBLEMS) {
+  test(`a pod's problem reaches QuorumAvailable with the partition's name: ${given}`, () => {
+    assert.match(quorumOf({ ...running, job: limited, pods: [onNode(workerPod('b', status))] }), expected)
+  })
+}
+
+test('what stands only in an event reaches it too', () => {
+  const events = [{ pod: 'brain-worker-b-x', reason: 'FailedMount', message: 'secret "creds" not found' }]
+  assert.match(quorumOf({ ...running, pods: [workerPod('b', {})], events }), /^b: secret "creds" not found/)
+})
+
+test('a node that does not end its pod is named, with the taint that ended it, once it should be gone', () => {
+  const message = 'Taint manager: deleting due to NoExecute taint'
+  const conditions = [{ type: 'DisruptionTarget', status: 'True', reason: 'DeletionByTaintManager', message }]
+  const pod = onNode(workerPod('b', { phase: 'Running', conditions }))
+  const deletionTimestamp = '2026-11-24T08:00:00Z'
+  const observed = { ...running, pods: [{ ...pod, metadata: { ...pod.metadata, deletionTimestamp } }] }
+  assert.doesNotMatch(quorumOf(observed), /n1/)
+  assert.equal(reconcile(observed).requeueAfterSeconds, 60)
+  assert.match(
+    quorumOf({ ...observed, now: NOW + 60_000 }),
+    /^b: node n1 does not end the pod \(DeletionByTaintManager: Taint manager: .*NoExecute taint\)/,
+  )
+})
+
+test('the newest pod tells, with how often there was a failure; a pod that is ready tells nothing', () => {
+  const made = (name: string, creationTimestamp: string, status: object): KubernetesObject => {
+    const pod = workerPod('b', status)
+    return { ...pod, metadata: { ...pod.metadata, name, creationTimestamp } }
+  }
+  const failed = (code: number) => ({ phase: 'Failed', ...container({ terminated: { exitCode: code } }) })
+  const pods = [made('z', '2026-11-24T07:00:00Z', failed(3)), made('y', '2026-11-24T07:10:00Z', failed(4))]
+  assert.match(quorumOf({ ...running, pods }), /^b: .*exit code 4 \(failed 2 times\)/)
+  const pending = made('x', '2026-11-24T07:20:00Z', { phase: 'Pending' })
+  assert.match(quorumOf({ ...running, pods: [...pods, pending] }), /exit code 4 \(failed 2 times\)/)
+  const ready = made('w', '2026-11-24T07:30:00Z', { conditions: [{ type: 'Ready', status: 'True' }] })
+  assert.doesNotMatch(quorumOf({ ...running, pods: [...pods, ready] }), /exit code/)
+})
+
+test('stopped pods and replaced ones are no failure', () => {
+  for (const exitCode of [0, 79, 143])
+    assert.doesNotMatch(
+      quorumOf({ ...running, pods: [workerPod('b', container({ terminated: { exitCode } }))] }),
+      /b:/,
+    )
+})
+
+function coordinatorPod(status: object): KubernetesObject {
+  const pod = workerPod('a', status)
+  const labels = { 'fedsam.dev/role': 'coordinator', 'fedsam.dev/job': 'brain' }
+  return { ...pod, metadata: { ...pod.metadata, name: 'brain-coordinator-x', labels } }
+}
+
+test("the coordinator's own problem: nobody knows how the rounds stand, and why", () => {
+  const job = withTraining(running.job, training('Training'))
+  const pods = [coordinatorPod(scheduled('0/1 nodes: Insufficient memory.'))]
+  const desired = reconcile({ ...running, job, pods })
+  assert.equal(truths(desired).Ready, 'Unknown CoordinatorUnavailable')
+  assert.match(desired.status?.summary?.message ?? '', /The coordinator: pending, .*Insufficient memory/)
+  const starting = [coordinatorPod({ phase: 'Pending' })]
+  assert.equal(truths(reconcile({ ...running, job, pods: starting })).Ready, 'True Training')
+})
+
+test('a job that the coordinator found wrong fails with its words', () => {
+  const message = JSON.stringify({
+    code: 'InvalidJob',
+    message: 'Layers has no program',
+    remedy: 'use Command',
+  })
+  const pods = [coordinatorPod(container({ terminated: { exitCode: 78, message } }))]
+  const desired = reconcile({ ...running, pods })
+  assert.equal(truths(desired).Failed, 'True BadConfiguration')
+  assert.match(desired.status?.summary?.message ?? '', /Layers has no program; use Command/)
+})
+
+test('without storage or messaging nothing starts, and it is said what is missing', () => {
+  const { storage: _, ...spec } = running.job.spec
+  const observed = observe({ ...jobWith(), spec })
+  const desired = reconcile(observed)
+  assert.equal(truths(desired).Ready, 'Unknown StorageMissing')
+  assert.match(desired.status?.summary?.message ?? '', /^spec\.storage is missing/)
+  const jobs = desired.writes.filter(({ object }) => object.kind === 'Job')
+  assert.ok(jobs.length === 3 && jobs.every(({ object }) => object.spec?.suspend === true))
+})
+
+const BEST: Partial<FederatedJobSpec> = { rounds: 10, evaluation: { bestBy: { metric: 'dice' } } }
+const SEEN: Partial<TrainingStatus> = {
+  round: 7,
+  metrics: { dice: 0.9118, loss: 0.21349 },
+  clients: { available: 2 },
+  message: '',
+}
+const OUTPUT = { output: { uri: 's3://fedsam/team/brain/u1/output' } }
+/** State, Round, Clients, Metric; Loss, Message, Output. */
+const COLUMNS: readonly (readonly [string, TrainingStatus | undefined, Partial<FederatedJobSpec>, string])[] =
+  [
+    ['starting', undefined, {}, 'Waiting | 0/10 | 0/2 | - | - | 0 of 2 needed clients are there. | -'],
+    [
+      'waiting for clients',
+      training('Waiting', { round: 0, reason: 'NotEnoughClients', message: 'b is missing.' }),
+      {},
+      'Waiting | 0/10 | 0/2 | - | - | b is missing. | -',
+    ],
+    [
+      'training',
+      training('Training', SEEN),
+      {},
+      'Training | 7/10 | 2/2 | dice 0.912 | 0.213 | Rounds are running. | -',
+    ],
+    [
+      'evaluating at the end',
+      training('Finishing', { ...SEEN, round: 11 }),
+      {},
+      'Training | 10/10 | 2/2 | dice 0.912 | 0.213 | Rounds are running. | -',
+    ],
+    [
+      'quorum lost',
+      training('QuorumLost', { ...SEEN, clients: { available: 1 }, message: 'b was late.' }),
+      {},
+      'QuorumLost | 7/10 | 1/2 | dice 0.912 | 0.213 | b was late. | -',
+    ],
+    [
+      'suspended',
+      training('Training', SEEN),
+      { suspend: true },
+      'Suspended | 7/10 | 2/2 | dice 0.912 | 0.213 | The job is suspended; set spec.suspend to false to go on. | -',
+    ],
+    [
+      'complete',
+      training('Complete', { ...SEEN, round: 10, ...OUTPUT }),
+      {},
+      'Complete | 10/10 | 2/2 | dice 0.912 | 0.213 | All rounds are done; the output is written. | s3://fedsam/team/brain/u1/output',
+    ],
+    [
+      'failed',
+      training('Failed', { ...SEEN, reason: 'TooManyFailedRounds', message: 'Three attempts failed.' }),
+      {},
+      'Failed | 7/10 | 2/2 | dice 0.912 | 0.213 | Three attempts failed. | -',
+    ],
+  ]
+for (const [given, value, more, expected] of COLUMNS) {
+  test(`columns: ${given}`, () => {
+    const bare = jobWith({ ...BEST, ...more })
+    const job = value ? withTraining(bare, value) : bare
+    const { summary = {} } = reconcile({ ...observe(job), children: running.children }).status ?? {}
+    const { state, round, clients, metric, loss, message, output } = summary
+    const cells = [state, round, clients, metric, loss, message, output]
+    assert.equal(cells.map((cell) => cell ?? '-').join(' | '), expected)
+  })
+}
+
+test('one event per change of what the job does, none for a change of words', () => {
+  const told = (observed: Observed): string[] =>
+    reconcile(observed).announcements.map(({ type, reason }) => `${type} ${reason}`)
+  assert.deepEqual(told(observe(jobWith())), ['Normal Starting'])
+  const begun = { ...running, job: withTraining(running.job, training('Training')) }
+  assert.deepEqual(told(begun), ['Normal Training'])
+  assert.deepEqual(told({ ...running, pods: [workerPod('b', scheduled('no room'))] }), [])
+  const lost = { ...running, job: withTraining(running.job, training('QuorumLost')) }
+  assert.deepEqual(told(lost), ['Warning QuorumLost'])
+  const failed = { ...running, job: withTraining(running.job, training('Failed')) }
+  assert.deepEqual(told(failed), ['Warning CoordinatorFailed'])
+})

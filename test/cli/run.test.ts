@@ -116,7 +116,7 @@ test('a run that cannot reach its quorum fails with 1 and says why', async () =>
   ]
   const { code, stderr } = await startFedsam(dir, args)
   assert.equal(code, 1)
-  assert.match(stderr, /NotEnoughClients: .*missing: site-a, site-b, site-c/)
+  assert.match(stderr, /NotEnoughClients: .*missing: site-a \(the trainer .* ended with code 1\), site-b \(/)
 })
 
 test('usage errors end with 2', async () => {

@@ -38,6 +38,14 @@ export async function checkDefinition(cluster: Cluster): Promise<Finding> {
   }
 }
 
+/** A schema without its descriptions: other words change nothing. */
+function undescribed(schema: unknown): unknown {
+  const plain = JSON.stringify(schema, (key, value) =>
+    key === 'description' && typeof value === 'string' ? undefined : value,
+  )
+  return JSON.parse(plain ?? 'null')
+}
+
 /** The cluster's definition beside our own; undefined where it has none. */
 export function judgeDefinition(theirs: Definition | undefined, ours: Definition): Finding {
   if (theirs === undefined) return problem(SUBJECT, 'the cluster does not know them', INSTALL)
@@ -48,7 +56,7 @@ export function judgeDefinition(theirs: Definition | undefined, ours: Definition
     const names = served.map(({ name }) => name).join(', ') || 'none'
     return problem(SUBJECT, `${wanted.name} is not served; served is ${names}`, UPGRADE)
   }
-  if (!isDeepStrictEqual(same.schema, wanted.schema)) {
+  if (!isDeepStrictEqual(undescribed(same.schema), undescribed(wanted.schema))) {
     return problem(SUBJECT, `${wanted.name} is served with another schema than this fedsam's`, UPGRADE)
   }
   return ok(SUBJECT, `${wanted.name} is served, as this fedsam knows it`)

@@ -19,13 +19,9 @@ export function judgePods({ pods, job }: JobFacts): Finding[] {
   return found.length > 0 ? found : [ok('pods', `${pods.length} are there, none with a problem`)]
 }
 
-/** The image of the user's own; whether a node can pull it, only a pod shows. */
+/** The image of the user's own, where there is one; whether a node can pull it, only a pod shows. */
 export function judgeImages({ trainer }: CompleteFederatedJobSpec): Finding[] {
-  if (trainer.type !== 'Command') return []
-  const image = trainer.command?.image ?? ''
-  if (image === '') {
-    const remedy = 'set spec.trainer.command.image to an image with the program and a POSIX shell'
-    return [problem('images', 'the trainer is a Command without an image of its own', remedy)]
-  }
+  const image = trainer.type === 'Command' ? (trainer.command?.image ?? '') : ''
+  if (image === '') return []
   return [unseen('images', `${image} is pulled by the nodes when a worker starts; its pod says if it cannot`)]
 }

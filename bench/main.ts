@@ -5,9 +5,10 @@ import { cpus, totalmem } from 'node:os'
 import { tuneCollector } from '#transport/collector.ts'
 import type { Figure } from './figure.ts'
 import { foldMemory } from './fold.ts'
+import { operatorAtScale } from './operator.ts'
 import { noopRound } from './round.ts'
 
-const FIGURES: readonly Figure[] = [noopRound, foldMemory]
+const FIGURES: readonly Figure[] = [noopRound, foldMemory, operatorAtScale]
 
 function describeMachine(): string {
   const processors = cpus()

@@ -12,6 +12,8 @@ export interface OperatorEnvironment {
   readonly namespaces: readonly string[]
   /** A file; where it is absent the pod's own account is used. */
   readonly kubeconfig?: string
+  /** Where the pod's own account lies, where that is not the usual place. */
+  readonly accountFolder: string | undefined
   readonly probePort: number
   readonly metricsPort: number
   readonly workers: number
@@ -68,6 +70,7 @@ export function readEnvironment(env: Environment, unique: string): OperatorEnvir
     },
     namespaces: listed(env.FEDSAM_WATCH_NAMESPACES),
     ...(env.KUBECONFIG ? { kubeconfig: env.KUBECONFIG } : {}),
+    accountFolder: env.FEDSAM_ACCOUNT_FOLDER || undefined,
     probePort: given.FEDSAM_PROBE_PORT,
     metricsPort: given.FEDSAM_METRICS_PORT,
     workers: given.FEDSAM_WORKERS,

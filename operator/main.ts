@@ -5,6 +5,7 @@ import pino from 'pino'
 import { openKubernetes, podAccess } from '#transport/kubernetes.ts'
 import { runProgram } from '#transport/process.ts'
 import { readEnvironment } from './environment.ts'
+import { remembered } from './kubernetes/access.ts'
 import type { Report } from './kubernetes/controller.ts'
 import { openElector } from './kubernetes/elector.ts'
 import { startOperator } from './kubernetes/operator.ts'
@@ -13,16 +14,16 @@ import { openMetrics } from './metrics.ts'
 import { serveMetrics, serveProbes } from './probes.ts'
 
 const LEASE = 'fedsam-operator'
-/** Calls at a time, beside eight watches a namespace and the election's own connection. */
-const CALLS = 6
+/** Calls at a time, beside eight watches of a namespace and the election's own: 16. */
+const CALLS = 7
 
 await runProgram(process.env, async (signal) => {
   const environment = readEnvironment(process.env, randomUUID())
-  const { election, kubeconfig, rate, workers } = environment
+  const { accountFolder, election, kubeconfig, rate, workers } = environment
   const log = pino({ base: { program: 'operator' } })
   const report = ({ error, ...about }: Report): void => log.warn({ ...about, err: error }, String(error))
   const connect = async (calls: number) => {
-    if (!kubeconfig) return openKubernetes(podAccess(process.env), calls)
+    if (!kubeconfig) return openKubernetes(remembered(podAccess(process.env, accountFolder)), calls)
     // Loaded where it is needed alone: it takes 90 MB.
     const { connectKubernetes } = await import('./kubernetes/client.ts')
     return connectKubernetes({ kubeconfig, calls })

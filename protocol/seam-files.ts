@@ -7,7 +7,10 @@ export const SEAM_FILES = {
   input: 'in',
   /** FIFO: the trainer's answers, its standard output. */
   output: 'out',
-  /** FIFO: a line "again" ends the trainer's process, with SIGKILL, and starts it anew on the same FIFOs. */
+  /**
+   * FIFO, the last one that appears: a line "again" ends the trainer's process, with SIGKILL, and starts it anew, on the FIFOs that
+   * lie under the names above then (they are others: no life reads the calls of the one before).
+   */
   control: 'control',
   /** Left by the network half before it closes `in` for the last time: the exit code that the pod should end with, as digits. */
   exit: 'exit',

@@ -1,0 +1,202 @@
+// Exercises a program on the trainer seam as a run would, call by call, and says of each what is wrong: its start, the three
+// calls, the same call again, a call that must fail, its progress, its two ways to end.
+import { copyFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { FedsamError } from '#protocol/errors.ts'
+import { systemClock } from '#transport/clock.ts'
+import { launch, type Running } from '#worker/trainer/process.ts'
+import type { Answer, TrainerCall } from '#worker/trainer/seam.ts'
+import { spawnTrainer, type TrainerProgram } from '#worker/trainer/spawned.ts'
+import { readContents } from './contents.ts'
+import { judgeEnding } from './endings.ts'
+import {
+  type Contents,
+  type Finding,
+  fine,
+  judgeParameters,
+  judgeRepetition,
+  judgeUpdate,
+  judgeWeight,
+  note,
+  wrong,
+} from './findings.ts'
+
+export interface CheckOptions {
+  readonly program: TrainerProgram
+  /** Where its files go. */
+  readonly scratch: string
+  readonly config: Readonly<Record<string, string>>
+  /** Start from this file, not from get_parameters. */
+  readonly parameters: string | null
+  readonly noProgressSeconds: number
+  readonly log: (line: string) => void
+  readonly say: (finding: Finding) => void
+}
+
+/** A call with no progress line that takes longer than this deserves a word on noProgressSeconds. Seconds. */
+const LONG_CALL = 30
+
+interface Bench extends CheckOptions {
+  readonly running: Running
+  /** Makes a call; undefined where it failed, which was said. */
+  ask<T extends Answer['type']>(
+    wanted: T,
+    call: CallWithoutId,
+  ): Promise<Extract<Answer, { type: T }> | undefined>
+  readonly reported: { lines: number }
+}
+
+type CallWithoutId = TrainerCall extends infer C ? (C extends TrainerCall ? Omit<C, 'id'> : never) : never
+
+/** Runs all checks; each finding is said as it is made. Resolves to whether nothing is wrong. */
+export async function checkTrainer(options: CheckOptions): Promise<boolean> {
+  let sound = true
+  const say = (finding: Finding): void => {
+    if (finding.level === 'Wrong') sound = false
+    options.say(finding)
+  }
+  const reported = { lines: 0 }
+  const { program, noProgressSeconds, log } = options
+  const life = { noProgressSeconds, log, clock: systemClock() }
+  const running = launch(spawnTrainer(program), life, () => {
+    reported.lines += 1
+  })
+  const bench: Bench = { ...options, say, running, reported, ask: askOn(running, say) }
+  try {
+    if (!(await checkStart(bench))) return false
+    await checkCalls(bench)
+  } finally {
+    running.kill('the check is over')
+    await running.ended
+  }
+  for (const sign of ['EndOfInput', 'SIGTERM'] as const) {
+    say(await judgeEnding(program, sign, noProgressSeconds))
+  }
+  return sound
+}
+
+function askOn(running: Running, say: (finding: Finding) => void): Bench['ask'] {
+  let id = 0
+  return async (wanted, call) => {
+    id += 1
+    try {
+      const answer = await running.ask({ ...call, id } as TrainerCall)
+      if (answer.type === wanted) return answer as Extract<Answer, { type: typeof wanted }>
+      say(wrong(`${call.call} was answered with ${answer.type}`, `answer it with ${wanted}`))
+    } catch (error) {
+      say(failed(call.call, error))
+    }
+    return undefined
+  }
+}
+
+function failed(what: string, error: unknown): Finding {
+  if (!(error instanceof FedsamError)) throw error
+  return wrong(`${what}: ${error.message}`, error.remedy)
+}
+
+async function checkStart({ running, say }: Bench): Promise<boolean> {
+  const began = performance.now()
+  try {
+    const { backend, dataset } = await running.ready
+    const seconds = ((performance.now() - began) / 1000).toFixed(1)
+    say(fine(`ready after ${seconds} s${backend === '' ? '' : `: ${backend}`}`))
+    if (dataset === '') say(note('it names no state of its data: dataset in the ready line, for the record'))
+    return true
+  } catch (error) {
+    say(failed('the start', error))
+    return false
+  }
+}
+
+async function checkCalls(bench: Bench): Promise<void> {
+  const base = join(bench.scratch, 'base.safetensors')
+  const start = await startingPoint(bench, base)
+  if (start === undefined) return
+  await checkEvaluate(bench, base)
+  const first = await checkFit(bench, base, start, 'first')
+  if (first === undefined) return
+  const again = await checkFit({ ...bench, say: onlyTroubles(bench) }, base, start, 'second')
+  if (again !== undefined) bench.say(judgeRepetition(first, again))
+  await checkFailure(bench)
+}
+
+/** The second time only what is not fine is said. */
+const onlyTroubles =
+  ({ say }: Bench) =>
+  (finding: Finding): void => {
+    if (finding.level === 'Wrong') say({ ...finding, text: `the second time, ${finding.text}` })
+  }
+
+async function startingPoint(bench: Bench, base: string): Promise<Contents | undefined> {
+  const { parameters, ask, say } = bench
+  if (parameters !== null) await copyFile(parameters, base)
+  else if ((await ask('parameters', { call: 'get_parameters', output: base })) === undefined) return undefined
+  return contentsOf(base, say, judgeParameters)
+}
+
+async function contentsOf(
+  path: string,
+  say: (finding: Finding) => void,
+  judge: (contents: Contents) => readonly Finding[],
+): Promise<Contents | undefined> {
+  try {
+    const contents = await readContents(path)
+    const findings = judge(contents)
+    for (const finding of findings) say(finding)
+    return findings.some(({ level }) => level === 'Wrong') ? undefined : contents
+  } catch (error) {
+    say(failed('the file', error))
+    return undefined
+  }
+}
+
+async function checkEvaluate({ ask, say, config }: Bench, base: string): Promise<void> {
+  const evaluated = await ask('evaluated', { call: 'evaluate', tensors: base, config })
+  if (evaluated === undefined) return
+  const { loss, num_examples: count } = evaluated
+  if (count === 0) say(note('evaluate counts no example: nothing is held out, so no curve will be drawn'))
+  else if (Number.isInteger(count) && count > 0) say(fine(`evaluate: loss ${loss} of ${count} examples`))
+  else say(wrong(`evaluate's num_examples is ${count}`, 'return a whole number, 0 where nothing is held out'))
+}
+
+async function checkFit(
+  { ask, say, config, scratch, reported }: Bench,
+  base: string,
+  start: Contents,
+  name: string,
+): Promise<Contents | undefined> {
+  const output = join(scratch, `${name}.safetensors`)
+  const before = reported.lines
+  const began = performance.now()
+  const fitted = await ask('fitted', { call: 'fit', tensors: base, output, config })
+  if (fitted === undefined) return undefined
+  say(judgeWeight(fitted.num_examples))
+  const seconds = (performance.now() - began) / 1000
+  const lines = reported.lines - before
+  const took = `fit took ${seconds.toFixed(1)} s`
+  if (lines > 0 || seconds < LONG_CALL) say(fine(`${took}, with ${lines} lines of progress`))
+  else say(note(`${took} and reported nothing: keep round.noProgressSeconds well above that`))
+  return contentsOf(output, say, (update) => judgeUpdate(start, update))
+}
+
+/** Without its file a call must fail, and the trainer must live. */
+async function checkFailure({ running, say, ask, scratch, config }: Bench): Promise<void> {
+  const nowhere = join(scratch, 'missing.safetensors')
+  const findings: Finding[] = []
+  const asked = askOn(running, (finding) => findings.push(finding))
+  const output = join(scratch, 'never.safetensors')
+  const fitted = await asked('fitted', { call: 'fit', tensors: nowhere, output, config })
+  if (fitted !== undefined) {
+    say(wrong('fit of a file that is not there was answered as if it had worked'))
+  } else if (running.hasEnded()) {
+    say(
+      note('a call that fails ends the program: it is started anew', 'answer {"type": "error"} with its id'),
+    )
+  } else if (
+    (await ask('evaluated', { call: 'evaluate', tensors: join(scratch, 'base.safetensors'), config })) !==
+    undefined
+  ) {
+    say(fine('a call that fails is told, and the next one is served'))
+  }
+}

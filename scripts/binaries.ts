@@ -60,6 +60,11 @@ export async function ensureBinary(name: Binary, options: BinaryOptions = {}): P
   return ensureGoProgram(SOURCES[name], options)
 }
 
+/** The pinned version, without a leading v. */
+export function binaryVersion(name: Binary): string {
+  return SOURCES[name].version.slice(1)
+}
+
 /** As ensureBinary, for any program; throws FedsamError of the program's code. */
 export async function ensureGoProgram(program: GoProgram, options: BinaryOptions = {}): Promise<string> {
   const env = options.env ?? process.env

@@ -1,15 +1,16 @@
 // A real API server on 127.0.0.1 with etcd beside it, in a folder of its own with its own certificates; no node, and the
 // controller manager only where it is asked for. Promises: ready when the promise resolves; nothing is left behind, not even
 // when the process that started it is killed.
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, open, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { FedsamError } from '#protocol/errors.ts'
 import { type BuildOptions, ensureKubernetes, type KubernetesBinaries } from './build.ts'
+import { ADMIN, apiserverHolder, kubeconfigText, makeCertificates } from './certificates.ts'
+import { type Kubectl, kubectlWith } from './kubectl.ts'
 
 /** A running API server, its administrator's kubeconfig, and its kubectl. */
 export interface KubernetesServer {
@@ -19,7 +20,7 @@ export interface KubernetesServer {
   /** Certificate and key of a member of system:masters, PEM. */
   readonly admin: { readonly cert: string; readonly key: string }
   /** Runs kubectl as administrator; rejects with its error output. */
-  kubectl(args: readonly string[], input?: string): Promise<string>
+  readonly kubectl: Kubectl
   stop(): Promise<void>
 }
 
@@ -28,26 +29,25 @@ export interface ServerOptions extends BuildOptions {
   readonly folder: string
   /** Whether Jobs make pods and owner references are collected. */
   readonly controllers?: boolean
+  /** Calls a second that the controllers make at most; 20 is their own habit. */
+  readonly controllersRate?: number
 }
-
-const run = promisify(execFile)
 
 /** Starts etcd and kube-apiserver, and kube-controller-manager where asked. Throws FedsamError InvalidJob with the log's end. */
 export async function startKubernetes(options: ServerOptions): Promise<KubernetesServer> {
   const binaries = await ensureKubernetes(options)
   const { folder } = options
   await mkdir(folder, { recursive: true })
-  await makeCertificates(folder)
+  await makeCertificates(folder, [apiserverHolder(['127.0.0.1', '10.96.0.1']), ADMIN])
   const [etcd, peer, port] = [await freePort(), await freePort(), await freePort()]
   const url = `https://127.0.0.1:${port}`
   const kubeconfig = join(folder, 'kubeconfig')
-  await writeFile(kubeconfig, kubeconfigFor(folder, url), { mode: 0o600 })
+  await writeFile(kubeconfig, kubeconfigText(folder, url, ADMIN.name), { mode: 0o600 })
   const children: Guarded[] = []
   const stop = async (): Promise<void> => {
     for (const child of children.reverse()) await child.stop()
   }
-  const kubectl = (args: readonly string[], input?: string): Promise<string> =>
-    runKubectl(binaries.kubectl, kubeconfig, args, input)
+  const kubectl = kubectlWith(binaries.kubectl, kubeconfig)
   try {
     children.push(await startGuarded(folder, 'etcd', etcdCommand(binaries, folder, etcd, peer)))
     children.push(
@@ -56,7 +56,7 @@ export async function startKubernetes(options: ServerOptions): Promise<Kubernete
     await untilReady(folder, children, () => kubectl(['get', '--raw', '/readyz']))
     if (options.controllers)
       children.push(
-        await startGuarded(folder, 'kube-controller-manager', managerCommand(binaries, folder, kubeconfig)),
+        await startGuarded(folder, 'kube-controller-manager', managerCommand(binaries, options, kubeconfig)),
       )
   } catch (error) {
     await stop()
@@ -106,7 +106,7 @@ function apiserverCommand(
 
 function managerCommand(
   { controllerManager }: KubernetesBinaries,
-  folder: string,
+  { folder, controllersRate = 20 }: ServerOptions,
   kubeconfig: string,
 ): string[] {
   const flags = {
@@ -115,54 +115,9 @@ function managerCommand(
     'service-account-private-key-file': join(folder, 'accounts.key'),
     'leader-elect': 'false',
     'secure-port': '0',
+    'kube-api-qps': controllersRate,
   }
   return [controllerManager, ...Object.entries(flags).map(([name, value]) => `--${name}=${value}`)]
-}
-
-async function makeCertificates(folder: string): Promise<void> {
-  const openssl = (args: string): Promise<unknown> => run('openssl', args.split(' '), { cwd: folder })
-  const key = '-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes'
-  await openssl(`req -x509 ${key} -days 30 -subj /CN=fedsam-test -keyout ca.key -out ca.crt`)
-  const names = 'DNS:localhost,DNS:kubernetes.default.svc,IP:127.0.0.1,IP:10.96.0.1'
-  await writeFile(join(folder, 'names'), `subjectAltName=${names}\n`)
-  const sign = '-CA ca.crt -CAkey ca.key -CAcreateserial -days 30'
-  for (const [name, subject, extra] of [
-    ['apiserver', '/CN=kube-apiserver', ' -extfile names'],
-    ['admin', '/O=system:masters/CN=admin', ''],
-  ] as const) {
-    await openssl(`req ${key} -subj ${subject} -keyout ${name}.key -out ${name}.csr`)
-    await openssl(`x509 -req -in ${name}.csr ${sign} -out ${name}.crt${extra}`)
-  }
-  await openssl('genrsa -out accounts.key 2048')
-}
-
-function kubeconfigFor(folder: string, server: string): string {
-  const file = (name: string): string => join(folder, name)
-  return JSON.stringify({
-    apiVersion: 'v1',
-    kind: 'Config',
-    'current-context': 'test',
-    contexts: [{ name: 'test', context: { cluster: 'test', user: 'admin' } }],
-    clusters: [{ name: 'test', cluster: { server, 'certificate-authority': file('ca.crt') } }],
-    users: [
-      { name: 'admin', user: { 'client-certificate': file('admin.crt'), 'client-key': file('admin.key') } },
-    ],
-  })
-}
-
-function runKubectl(
-  kubectl: string,
-  kubeconfig: string,
-  args: readonly string[],
-  input?: string,
-): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const all = [`--kubeconfig=${kubeconfig}`, ...args]
-    const child = execFile(kubectl, all, { maxBuffer: 1 << 26 }, (error, stdout, stderr) =>
-      error ? reject(new Error(stderr.trim() || error.message)) : resolve(stdout),
-    )
-    child.stdin?.end(input)
-  })
 }
 
 interface Guarded {

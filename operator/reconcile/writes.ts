@@ -43,8 +43,12 @@ export function childWrites(
   return { writes: [...writes, ...prunes(job, wanted, observed)], conflicts, until }
 }
 
+/** The uid says which object was looked at: another one of the same name is not written over. */
 function application(there: KubernetesObject, object: KubernetesObject): ChildWrite[] {
-  return covers(there, object) ? [] : [{ kind: 'Apply', object }]
+  if (covers(there, object)) return []
+  const { uid } = there.metadata
+  const metadata = uid === undefined ? object.metadata : { ...object.metadata, uid }
+  return [{ kind: 'Apply', object: { ...object, metadata } }]
 }
 
 function replacement(there: KubernetesObject, next: KubernetesObject): ChildWrite[] {

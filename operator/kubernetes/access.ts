@@ -5,7 +5,10 @@ import type { ApiAccess } from '#transport/kubernetes.ts'
 const FRESH_MS = 10_000
 
 /** The same access, read at most every ten seconds. A reading that fails is not remembered. */
-export function remembered({ server, secure }: ApiAccess, now: () => number = performance.now): ApiAccess {
+export function remembered(
+  { server, secure }: ApiAccess,
+  now: () => number = () => performance.now(),
+): ApiAccess {
   let [known, at] = [undefined as ReturnType<ApiAccess['secure']> | undefined, 0]
   return {
     server,

@@ -43,24 +43,27 @@ export function openPass(
         : await observeTruth(witness.client, job, { settings, now: now() })
     if (!observed) return forget(job)
     if (wait !== 'Shown') ownWrites.forget(job)
-    return carryOut(witness, observed, { progress, now, strays, job })
+    return carryOut(witness, observed, { progress, ownWrites, now, strays, job })
   }
 }
 
 async function carryOut(
   { client, isAgain }: Witness,
   observed: Observed,
-  context: { progress: Progress; now: () => number; strays: Strays; job: string },
+  context: { progress: Progress; ownWrites: OwnWrites; now: () => number; strays: Strays; job: string },
 ): Promise<number | undefined> {
-  const { progress, now, strays, job } = context
+  const { progress, ownWrites, now, strays, job } = context
   const wanted = reconcile(observed)
   const { desired, afterMs } = progress.hold(job, observed.job, wanted, performance.now())
   await act(client, observed.job, desired, new Date(now()))
   if (desired.status) progress.written(job, performance.now())
   const { requeueAfterSeconds } = desired
+  // The cache will show what was written; where it does not, this look is what finds out.
+  const unshown = ownWrites.waitFor(job, performance.now())
   const moments = [
     isAgain() ? 0 : undefined,
     afterMs,
+    unshown === 'Shown' ? undefined : unshown,
     requeueAfterSeconds === undefined ? undefined : requeueAfterSeconds * 1000,
     strays.of(job).length > 0 ? STRAY_MS : undefined,
   ].filter((moment) => moment !== undefined)

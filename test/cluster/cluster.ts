@@ -8,6 +8,8 @@ import { type KubernetesServer, startKubernetes } from '#scripts/kubernetes/serv
 import type { KubernetesClient } from '#transport/kubernetes.ts'
 
 export interface Cluster {
+  /** Where the server's certificates lie. */
+  readonly folder: string
   readonly server: KubernetesServer
   readonly client: KubernetesClient
   stop(): Promise<void>
@@ -24,7 +26,7 @@ export async function startCluster(): Promise<Cluster> {
     await server.stop()
     await rm(folder, { recursive: true, force: true })
   }
-  return { server, client, stop }
+  return { folder, server, client, stop }
 }
 
 /**

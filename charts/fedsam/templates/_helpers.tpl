@@ -14,6 +14,10 @@ app.kubernetes.io/component: operator
 
 {{- define "fedsam.labels" -}}
 {{ include "fedsam.selector" . }}
+{{ include "fedsam.chartLabels" . }}
+{{- end }}
+
+{{- define "fedsam.chartLabels" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
@@ -24,6 +28,28 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- $root := index . 0 }}{{ $image := index . 1 -}}
 {{- with $root.Values.images.registry }}{{ . | trimSuffix "/" }}/{{ end }}{{ $image.repository }}
 {{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag | default $root.Chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{/* The labels of a quickstart server: (list $ "nats"). */}}
+{{- define "fedsam.quickstartSelector" -}}
+{{- $root := index . 0 -}}
+app.kubernetes.io/name: fedsam
+app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end }}
+
+{{- define "fedsam.quickstartLabels" -}}
+{{ include "fedsam.quickstartSelector" . }}
+{{ include "fedsam.chartLabels" (index . 0) }}
+{{- end }}
+
+{{- define "fedsam.pullSecrets" -}}
+{{- with .Values.images.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
 {{- end }}
 
 {{/* What the restricted Pod Security level asks of a container. */}}

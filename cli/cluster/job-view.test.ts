@@ -1,0 +1,85 @@
+// What is shown of a job where a real API server's jobs (test/cluster) do not lead: earlier jobs, coordinators that cannot run,
+// hundreds of partitions, other managers.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { KubernetesObject } from '#operator/reconcile/objects.ts'
+import { conditionsFor, type JobState } from '#protocol/conditions.ts'
+import type { FederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
+import { statusLines } from '../render/status.ts'
+import type { JobFacts } from './job-facts.ts'
+import { viewOf } from './job-view.ts'
+
+const SINCE = '2026-11-24T08:00:00Z'
+
+function facts(
+  state: JobState,
+  training: Partial<TrainingStatus> = {},
+  spec: Partial<FederatedJobSpec> = {},
+): JobFacts {
+  const told = { generation: 2, waitingFor: 'Starting', failure: 'BadData', message: '' } as const
+  const conditions = conditionsFor(state, { ...told, available: 1, needed: 2, missing: [] })
+  return {
+    job: {
+      metadata: { name: 'brain', namespace: 'team-a', uid: 'new', generation: 2 },
+      spec: { partitions: [{ name: 'site-a' }, { name: 'site-b' }], ...spec },
+      status: {
+        observedGeneration: 2,
+        conditions: conditions.map((condition) => ({ ...condition, lastTransitionTime: SINCE })),
+        training: { uid: 'new', epoch: 1, round: 4, attempt: 1, ...training },
+      },
+    },
+    pods: [],
+  }
+}
+
+function pod(labels: Readonly<Record<string, string>>): KubernetesObject {
+  return { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p', namespace: 'team-a', labels }, status: {} }
+}
+
+test('what an earlier job of the same name left is not shown', () => {
+  assert.equal(viewOf(facts('Training')).round, 4)
+  assert.equal(viewOf(facts('Training', { uid: 'old' })).round, 0)
+})
+
+test('every state of the table is told by its conditions alone', () => {
+  const states: JobState[] = ['Waiting', 'Training', 'QuorumLost', 'Suspended', 'Complete', 'Failed']
+  for (const state of states) assert.equal(viewOf(facts(state)).state, state)
+})
+
+test('waits name the coordinator that cannot run, the updates that are open, and who else manages the job', () => {
+  const stuck = { pod: pod({ 'fedsam.dev/role': 'coordinator' }), problem: 'pending, no node' }
+  assert.deepEqual(viewOf({ ...facts('Waiting'), pods: [stuck] }).waitsFor, [
+    'the coordinator: pending, no node',
+    'clients: site-a, site-b',
+  ])
+  const open = facts('Training', { clients: { cohort: 2, accepted: 1 } })
+  assert.deepEqual(viewOf(open).waitsFor, ['updates: 1 of 2 are in'])
+  const managed = facts('Training', {}, { managedBy: 'kueue.x-k8s.io/multikueue' })
+  assert.deepEqual(viewOf(managed).waitsFor, ['kueue.x-k8s.io/multikueue, which manages this job'])
+})
+
+test("a pod's problem explains silence, not what an update lacked", () => {
+  const broken = { pod: pod({ 'fedsam.dev/partition': 'site-a' }), problem: 'no memory' }
+  const absent = [{ name: 'site-a', outcome: 'Unreachable', message: 'not heard' }] as const
+  const message = (outcome: 'Unreachable' | 'Rejected'): string => {
+    const clients = { absent: absent.map((client) => ({ ...client, outcome })) }
+    return viewOf({ ...facts('Training', { clients }), pods: [broken] }).clients[0]!.message
+  }
+  assert.equal(message('Unreachable'), 'no memory')
+  assert.equal(message('Rejected'), 'not heard')
+})
+
+test('of many clients those are listed that have something to tell', () => {
+  const partitions = Array.from({ length: 100 }, (_, i) => ({ name: `site-${i}` }))
+  const absent = [{ name: 'site-7', outcome: 'Late' }] as const
+  const lines = statusLines(
+    viewOf(facts('Complete', { clients: { absent } }, { partitions })),
+    Date.parse(SINCE),
+  )
+  const from = lines.indexOf('Clients')
+  assert.deepEqual(lines.slice(from, from + 3), [
+    'Clients',
+    '  site-7  Late',
+    '  and 99 with nothing to tell',
+  ])
+})

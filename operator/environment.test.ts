@@ -1,0 +1,46 @@
+// The operator's environment: defaults, lists, and all that is wrong in one error.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { readEnvironment } from './environment.ts'
+
+const IMAGES = {
+  FEDSAM_COORDINATOR_IMAGE: 'c:1',
+  FEDSAM_WORKER_IMAGE: 'w:1',
+  FEDSAM_WORKER_GPU_IMAGE: 'g:1',
+}
+
+test('outside a pod it leads without asking; in a pod it stands for election', () => {
+  const alone = readEnvironment(IMAGES, 'u')
+  assert.equal(alone.election, undefined)
+  assert.deepEqual(
+    [alone.workers, alone.rate, alone.probePort, alone.metricsPort],
+    [8, { perSecond: 500, burst: 1000 }, 8081, 8080],
+  )
+  const pod = { ...IMAGES, POD_NAME: 'p', POD_NAMESPACE: 'fedsam' }
+  assert.deepEqual(readEnvironment(pod, 'u').election, {
+    namespace: 'fedsam',
+    identity: 'p_u',
+    times: { durationSeconds: 15, renewSeconds: 10, retrySeconds: 2 },
+  })
+  assert.equal(readEnvironment({ ...pod, FEDSAM_LEADER_ELECTION: 'false' }, 'u').election, undefined)
+})
+
+test('lists are comma separated; an empty variable is one that is not set', () => {
+  const env = {
+    ...IMAGES,
+    FEDSAM_WATCH_NAMESPACES: 'a, b,,a',
+    FEDSAM_IMAGE_PULL_SECRETS: '',
+    FEDSAM_WORKERS: '',
+  }
+  const { namespaces, settings, workers } = readEnvironment(env, 'u')
+  assert.deepEqual([namespaces, settings.pullSecrets, workers], [['a', 'b'], [], 8])
+})
+
+test('all that is wrong is said at once', () => {
+  const env = { ...IMAGES, FEDSAM_IMAGE_PULL_POLICY: 'Sometimes', FEDSAM_QPS: 'fast', FEDSAM_WORKERS: '0' }
+  assert.throws(() => readEnvironment(env, 'u'), {
+    code: 'InvalidJob',
+    message: /FEDSAM_IMAGE_PULL_POLICY.*FEDSAM_WORKERS.*FEDSAM_QPS/,
+  })
+  assert.throws(() => readEnvironment({}, 'u'), /FEDSAM_COORDINATOR_IMAGE, FEDSAM_WORKER_IMAGE/)
+})

@@ -32,9 +32,11 @@ describe('requests', () => {
         have: { state: 'Working', round: 1, attempt: 2, epoch: 3 },
         progress: { done: 1, total: 2, message: '' },
       },
+      { ...NEXT, have: { state: 'Preparing', message: 'fetching the base checkpoint' } },
       GRANT,
     ]) {
-      assert.deepEqual(readRequest(encodeJson(request)), request)
+      assert.deepEqual(readRequest(encodeJson(request)), { ...request, token: '' })
+      assert.deepEqual(readRequest(encodeJson({ ...request, token: 't' })), { ...request, token: 't' })
     }
   })
 

@@ -24,6 +24,7 @@ for await (const text of createInterface({ input: process.stdin })) {
   } else if (call === 'evaluate')
     say({ type: 'evaluated', id, loss: 1, num_examples: flaw === 'half' ? 0.5 : 1 })
   else if (flaw !== 'blind' && !existsSync(files.tensors!)) {
+    if (flaw === 'dies') process.exit(3)
     say({ type: 'error', id, message: 'there is no such file' })
   } else {
     const made: Readonly<Record<string, () => Uint8Array>> = {

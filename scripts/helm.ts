@@ -1,16 +1,29 @@
-// Helm, with which the chart's tests lint and render: built once by `go install` at a pinned version and kept in the user's
-// cache folder, as the servers of binaries.ts are. Nothing that a user runs needs it.
+// Helm 3 and Helm 4, with which the chart is linted, rendered and installed: built once by `go install` at pinned versions and kept
+// in the user's cache folder, as the servers of binaries.ts are. Nothing that a user runs needs them.
 import { type BinaryOptions, ensureGoProgram, type GoProgram } from './binaries.ts'
 
-const HELM: GoProgram = {
-  name: 'helm',
-  module: 'helm.sh/helm/v3/cmd/helm',
-  version: 'v3.22.0',
-  variable: 'FEDSAM_HELM',
-  code: 'RunFailed',
+/** Helm's lines that people have; the chart is held to both. */
+export const HELM_LINES = [3, 4] as const
+export type HelmLine = (typeof HELM_LINES)[number]
+
+const HELM: Readonly<Record<HelmLine, GoProgram>> = {
+  3: {
+    name: 'helm',
+    module: 'helm.sh/helm/v3/cmd/helm',
+    version: 'v3.22.0',
+    variable: 'FEDSAM_HELM',
+    code: 'RunFailed',
+  },
+  4: {
+    name: 'helm',
+    module: 'helm.sh/helm/v4/cmd/helm',
+    version: 'v4.3.1',
+    variable: 'FEDSAM_HELM4',
+    code: 'RunFailed',
+  },
 }
 
-/** The path of Helm 3: the one that FEDSAM_HELM names, otherwise the cached one, built first where it is missing. */
-export async function ensureHelm(options: BinaryOptions = {}): Promise<string> {
-  return ensureGoProgram(HELM, options)
+/** The path of Helm: the one that FEDSAM_HELM (of line 4 FEDSAM_HELM4) names, otherwise the cached one, built first where missing. */
+export async function ensureHelm(line: HelmLine = 3, options: BinaryOptions = {}): Promise<string> {
+  return ensureGoProgram(HELM[line], options)
 }

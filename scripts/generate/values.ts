@@ -34,7 +34,7 @@ function readRows(values: string): Row[] {
   let meaning: string | undefined
   for (const line of values.split('\n')) {
     const comment = /^ *# -- (.*)$/.exec(line)?.[1]
-    const key = /^( *)([A-Za-z]+):/.exec(line)
+    const key = /^( *)([A-Za-z][A-Za-z0-9]*):/.exec(line)
     if (comment !== undefined) meaning = comment
     if (!key) continue
     above.length = key[1]!.length / 2

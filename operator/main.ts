@@ -2,7 +2,7 @@
 // stops on SIGTERM when the looks under way are done. Choices and wiring only.
 import { randomUUID } from 'node:crypto'
 import pino from 'pino'
-import { openKubernetes, podAccess } from '#transport/kubernetes.ts'
+import { ApiError, openKubernetes, podAccess } from '#transport/kubernetes.ts'
 import { runProgram } from '#transport/process.ts'
 import { readEnvironment } from './environment.ts'
 import { remembered } from './kubernetes/access.ts'
@@ -21,7 +21,11 @@ await runProgram(process.env, async (signal) => {
   const environment = readEnvironment(process.env, randomUUID())
   const { accountFolder, election, kubeconfig, rate, workers } = environment
   const log = pino({ base: { program: 'operator' } })
-  const report = ({ error, ...about }: Report): void => log.warn({ ...about, err: error }, String(error))
+  const report = ({ error, ...about }: Report): void => {
+    // Somebody else wrote in between: the next look decides anew.
+    const usual = error instanceof ApiError && error.reason === 'Conflict'
+    log[usual ? 'info' : 'warn']({ ...about, err: error }, String(error))
+  }
   const connect = async (calls: number) => {
     if (!kubeconfig) return openKubernetes(remembered(podAccess(process.env, accountFolder)), calls)
     // Loaded where it is needed alone: it takes 90 MB.

@@ -87,13 +87,17 @@ export function openElector(client: KubernetesClient, options: ElectorOptions): 
       return false
     }
   }
+  // Whoever is asked to stop does not wait for an API server that does not answer.
+  const stopped = new Promise<false>((resolve) => {
+    signal.addEventListener('abort', () => resolve(false), { once: true })
+  })
   const pause = (seconds: number): Promise<unknown> =>
     sleep(seconds * 1000, undefined, { signal }).catch(() => {})
   return {
     isLeader,
     async acquire() {
       while (!signal.aborted) {
-        if (await attempt()) return !signal.aborted
+        if (await Promise.race([attempt(), stopped])) return !signal.aborted
         await pause(times.retrySeconds * (1 + Math.random() * JITTER))
       }
       return false
@@ -104,7 +108,8 @@ export function openElector(client: KubernetesClient, options: ElectorOptions): 
         if (signal.aborted) break
         // Whoever slept through its lease does not take it again: others may have led in between.
         if (!isLeader()) return 'Lost'
-        await attempt()
+        await Promise.race([attempt(), stopped])
+        if (signal.aborted) break
         if (!isLeader() || sighting?.spec.holderIdentity !== identity) return 'Lost'
       }
       return 'Stopped'

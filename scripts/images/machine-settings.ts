@@ -54,7 +54,7 @@ export function npmSettings(
 ): string {
   const lines = userFile.split('\n').filter((line) => !/^\s*(cafile|cache|prefix)\s*=/.test(line))
   for (const name of NPM_VARIABLES) {
-    const value = env[`npm_config_${name.replace('-', '_')}`]
+    const value = env[`npm_config_${name.replaceAll('-', '_')}`]
     if (value) lines.push(`${name}=${value}`)
   }
   if (authorities) lines.push(`cafile=${authorities}`)

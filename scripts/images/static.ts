@@ -16,8 +16,8 @@ export interface StaticRecipe {
 
 export const STATIC_IMAGES: Readonly<Record<StaticImage, StaticRecipe>> = {
   pause: { version: '1', make: makePause },
-  'nats-server': server('nats-server'),
-  versitygw: server('versitygw'),
+  'nats-server': server('nats-server', '/nats-server'),
+  versitygw: server('versitygw', '/usr/local/bin/versitygw'),
 }
 
 /** Sleeps until it is asked to end, and reaps what is orphaned in a shared process namespace. */
@@ -38,27 +38,23 @@ async function makePause(folder: string): Promise<string> {
   await mkdir(folder, { recursive: true })
   await writeFile(join(folder, 'pause.c'), PAUSE)
   await promisify(execFile)('gcc', ['-static', '-Os', '-s', '-o', 'pause', 'pause.c'], { cwd: folder })
-  return contain(folder, 'pause')
+  return contain(folder, 'pause', '/pause')
 }
 
-function server(name: 'nats-server' | 'versitygw'): StaticRecipe {
+/** The program lies where the public image of the same server has it: the chart's values fit both. */
+function server(name: 'nats-server' | 'versitygw', path: string): StaticRecipe {
   return {
     version: binaryVersion(name),
     async make(folder, log) {
       await mkdir(folder, { recursive: true })
       await copyFile(await ensureBinary(name, { log }), join(folder, name))
-      return contain(folder, name)
+      return contain(folder, name, path)
     },
   }
 }
 
-async function contain(folder: string, program: string): Promise<string> {
-  const lines = [
-    'FROM scratch',
-    `COPY ${program} /${program}`,
-    'USER 65532:65532',
-    `ENTRYPOINT ["/${program}"]`,
-  ]
+async function contain(folder: string, program: string, path: string): Promise<string> {
+  const lines = ['FROM scratch', `COPY ${program} ${path}`, 'USER 65532:65532', `ENTRYPOINT ["${path}"]`]
   await writeFile(join(folder, 'Containerfile'), `${lines.join('\n')}\n`)
   return folder
 }

@@ -37,11 +37,16 @@ export interface BuildOptions {
   readonly env?: NodeJS.ProcessEnv
 }
 
+/** Where the executables are kept. */
+export function kubernetesFolder(env: NodeJS.ProcessEnv = process.env): string {
+  const cache = join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'fedsam')
+  return join(cache, `kubernetes-${KUBERNETES_VERSION}`)
+}
+
 /** The executables, built or unpacked where they are missing (needs Go, and apt-get for etcd). Throws FedsamError InvalidJob. */
 export async function ensureKubernetes(options: BuildOptions = {}): Promise<KubernetesBinaries> {
   const env = options.env ?? process.env
-  const cache = join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'fedsam')
-  const folder = join(cache, `kubernetes-${KUBERNETES_VERSION}`)
+  const folder = kubernetesFolder(env)
   await mkdir(folder, { recursive: true })
   const run: Run = { folder, log: options.log ?? (() => {}), env }
   const missing: string[] = []

@@ -75,7 +75,7 @@ export async function findNode(
 
 async function ensurePrograms(log: (line: string) => void) {
   const binaries = await ensureKubernetes({ log })
-  return { binaries, coredns: await ensureGoProgram(COREDNS, { log }), helm: await ensureHelm({ log }) }
+  return { binaries, coredns: await ensureGoProgram(COREDNS, { log }), helm: await ensureHelm(3, { log }) }
 }
 
 function kubeconfigOf({ folder }: Machine): string {

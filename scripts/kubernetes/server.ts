@@ -31,6 +31,8 @@ export interface ServerOptions extends BuildOptions {
   readonly controllers?: boolean
   /** Calls a second that the controllers make at most; 20 is their own habit. */
   readonly controllersRate?: number
+  /** Further flags of kube-apiserver, without dashes. */
+  readonly flags?: Readonly<Record<string, string>>
 }
 
 /** Starts etcd and kube-apiserver, and kube-controller-manager where asked. Throws FedsamError InvalidJob with the log's end. */
@@ -51,7 +53,7 @@ export async function startKubernetes(options: ServerOptions): Promise<Kubernete
   try {
     children.push(await startGuarded(folder, 'etcd', etcdCommand(binaries, folder, etcd, peer)))
     children.push(
-      await startGuarded(folder, 'kube-apiserver', apiserverCommand(binaries, folder, etcd, port)),
+      await startGuarded(folder, 'kube-apiserver', apiserverCommand(binaries, options, etcd, port)),
     )
     await untilReady(folder, children, () => kubectl(['get', '--raw', '/readyz']))
     if (options.controllers)
@@ -80,7 +82,7 @@ function etcdCommand({ etcd }: KubernetesBinaries, folder: string, port: number,
 
 function apiserverCommand(
   { apiserver }: KubernetesBinaries,
-  folder: string,
+  { folder, flags: further }: ServerOptions,
   etcd: number,
   port: number,
 ): string[] {
@@ -100,6 +102,7 @@ function apiserverCommand(
     // No controller makes the default accounts here, and no node is there to restrict.
     'disable-admission-plugins': 'ServiceAccount',
     'endpoint-reconciler-type': 'none',
+    ...further,
   }
   return [apiserver, ...Object.entries(flags).map(([name, value]) => `--${name}=${value}`)]
 }

@@ -49,7 +49,8 @@ export async function ensurePackages(log: (line: string) => void = () => {}): Pr
   }
 }
 
-function whyNotThisSystem(): string | undefined {
+/** Without regard to packages: why no node can run on this system. */
+export function whyNotThisSystem(): string | undefined {
   if (process.platform !== 'linux' || process.arch !== 'x64')
     return `it is Linux on x64 that a node runs on, and this is ${process.platform} on ${process.arch}`
   if (process.getuid?.() !== 0) return 'a node needs root, and this user is not'

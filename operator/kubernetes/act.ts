@@ -16,10 +16,34 @@ export async function act(
   desired: Desired,
   now: Date,
 ): Promise<void> {
-  for (const write of desired.writes) await writeChild(client, write)
+  const refusals: string[] = []
+  for (const write of desired.writes) {
+    const refusal = await writeChild(client, write).catch(refusalOf(write))
+    if (refusal !== undefined) refusals.push(refusal)
+  }
   if (desired.status) await writeStatus(client, job, desired.status)
   for (const announcement of desired.announcements) await announce(client, job, announcement, now)
   if (desired.deleteJob) await deleteJob(client, job)
+  if (refusals.length > 0) throw new ChildrenRefused(refusals)
+}
+
+/** Children that the API server does not take: a quota, a policy, a template that is wrong. Everything else was carried out. */
+export class ChildrenRefused extends Error {
+  override readonly name = 'ChildrenRefused'
+  /** A sentence each. */
+  readonly refusals: readonly string[]
+
+  constructor(refusals: readonly string[]) {
+    super(refusals.join(' '))
+    this.refusals = refusals
+  }
+}
+
+function refusalOf({ object }: ChildWrite): (error: unknown) => string {
+  return (error) => {
+    if (!(error instanceof ApiError && [400, 403, 422].includes(error.status))) throw error
+    return `${object.kind} ${object.metadata.name} is refused: ${error.message}.`
+  }
 }
 
 async function writeChild(client: KubernetesClient, { kind, object }: ChildWrite): Promise<void> {

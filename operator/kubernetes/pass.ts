@@ -3,7 +3,7 @@
 import type { KubernetesClient } from '#transport/kubernetes.ts'
 import type { Observed, Settings, StoredJob } from '../reconcile/objects.ts'
 import { reconcile } from '../reconcile/reconcile.ts'
-import { act } from './act.ts'
+import { act, ChildrenRefused } from './act.ts'
 import type { Cache } from './cache.ts'
 import { observe } from './observe.ts'
 import type { OwnWrites } from './own-writes.ts'
@@ -27,8 +27,10 @@ export function openPass(
 ): Pass {
   const strays = openStrays()
   const progress = openProgress()
+  const refusals = new Map<string, readonly string[]>()
   const forget = (job: string): undefined => {
     for (const memory of [ownWrites, strays, progress]) memory.forget(job)
+    refusals.delete(job)
   }
   return async (job, signal) => {
     const wait = ownWrites.waitFor(job, performance.now())
@@ -43,7 +45,14 @@ export function openPass(
         : await observeTruth(witness.client, job, { settings, now: now() })
     if (!observed) return forget(job)
     if (wait !== 'Shown') ownWrites.forget(job)
-    return carryOut(witness, observed, { progress, ownWrites, now, strays, job })
+    const facts = { ...observed, refusals: refusals.get(job) ?? [] }
+    refusals.delete(job)
+    try {
+      return await carryOut(witness, facts, { progress, ownWrites, now, strays, job })
+    } catch (error) {
+      if (error instanceof ChildrenRefused) refusals.set(job, error.refusals)
+      throw error
+    }
   }
 }
 

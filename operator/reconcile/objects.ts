@@ -65,6 +65,8 @@ export interface Observed {
   readonly children: readonly KubernetesObject[]
   readonly pods: readonly KubernetesObject[]
   readonly events: readonly PodEvent[]
+  /** What the API server said no to when it was last tried, a sentence each. */
+  readonly refusals?: readonly string[]
   /** Milliseconds since 1970. */
   readonly now: number
   readonly settings: Settings

@@ -34,7 +34,9 @@ export function statusFor(
     generation: job.metadata.generation ?? 1,
     waitingFor: verdict.waitingFor ?? 'Starting',
     failure: verdict.failure ?? 'CoordinatorFailed',
-    message: [verdict.message, pauseMessage(observed)].filter(Boolean).join(' '),
+    message: [verdict.message, ...(observed.refusals ?? []), pauseMessage(observed)]
+      .filter(Boolean)
+      .join(' '),
     available,
     needed: spec.strategy.minAvailableClients,
     missing: missingClients(observed, spec),

@@ -279,3 +279,31 @@ test("somebody else's account of a child's name is met, said, left alone, and re
   await until('it heals', async () => !(await conditions('taken')).includes('ChildConflict'))
   await controller.stop(1000)
 })
+
+test('what a quota refuses is said, the rest is done, and it heals once there is room', async (t) => {
+  await createNamespace('quota')
+  const path = '/api/v1/namespaces/quota/resourcequotas'
+  const quota = { metadata: { name: 'few' }, spec: { hard: { 'count/jobs.batch': '1' } } }
+  await cluster.client.call({ method: 'POST', path, body: quota })
+  // No controller counts here.
+  const status = { ...quota, status: { ...quota.spec, used: { 'count/jobs.batch': '0' } } }
+  await cluster.client.call({ method: 'PUT', path: `${path}/few/status`, body: status })
+  await createJob('quota')
+  proxy.decide = () => undefined
+  const { controller } = control(t, ['quota'])
+  await controller.cache.synced
+  controller.lead()
+  const message = async (): Promise<string> => {
+    const job = { method: 'GET', path: pathOf('FederatedJob', 'quota', 'brain') } as const
+    const { status } = await cluster.client.call<{ status?: { summary?: { message?: string } } }>(job)
+    return status?.summary?.message ?? ''
+  }
+  await until('it is said', async () =>
+    /Job brain-worker-[ab] is refused: .*exceeded quota: few/.test(await message()),
+  )
+  assert.equal(await jobsIn('quota'), 1)
+  await cluster.client.call({ method: 'DELETE', path: `${path}/few`, body: {} })
+  await until('all', async () => (await jobsIn('quota')) === 3)
+  await until('nothing is refused', async () => !(await message()).includes('refused'))
+  await controller.stop(1000)
+})

@@ -13,6 +13,7 @@ export type WaitingReason =
   | 'StorageMissing'
   | 'MessagingUnreachable'
   | 'CoordinatorUnavailable' // its pod cannot run
+  | 'ChildRefused' // the API server takes a child not as the job wants it
   | 'ChildConflict' // an object of a child's name belongs to somebody else
 
 /** Why a job failed. */

@@ -88,9 +88,11 @@ function runningState(
       return { state: 'QuorumLost', message }
     default: {
       const known = WAITS.includes(training?.reason ?? '')
+      const refused = (observed.refusals ?? []).length > 0
+      const otherwise = refused ? 'ChildRefused' : 'Starting'
       return {
         state: 'Waiting',
-        waitingFor: known ? (training?.reason as WaitingReason) : 'Starting',
+        waitingFor: known ? (training?.reason as WaitingReason) : otherwise,
         message,
       }
     }

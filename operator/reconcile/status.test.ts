@@ -143,6 +143,15 @@ test('a job that the coordinator found wrong fails with its words', () => {
   assert.match(desired.status?.summary?.message ?? '', /Layers has no program; use Command/)
 })
 
+test('what the API server refuses of the children is said', () => {
+  const refusals = ['Job brain-worker-a: tolerations[0].key is invalid.']
+  const desired = reconcile({ ...running, refusals })
+  assert.equal(truths(desired).Ready, 'Unknown ChildRefused')
+  assert.equal(desired.status?.summary?.message, refusals[0])
+  const job = withTraining(running.job, training('Training'))
+  assert.equal(truths(reconcile({ ...running, job, refusals })).Ready, 'True Training')
+})
+
 test('without storage or messaging nothing starts, and it is said what is missing', () => {
   const { storage: _, ...spec } = running.job.spec
   const observed = observe({ ...jobWith(), spec })

@@ -1,5 +1,6 @@
 // The main container of a worker's pod: a built-in trainer, or the user's own image and program, under the trainer script. It has
 // the device, the data and the cache; no token, no bus, no bucket.
+import { canonicalJson } from '#protocol/canonical.ts'
 import { POD_FOLDERS } from '#protocol/seam-files.ts'
 import type { Json } from './objects.ts'
 import { variables } from './settings.ts'
@@ -24,7 +25,7 @@ export function trainerContainer(pod: WorkerPod): Json {
       ...variables({
         HOME: '/tmp',
         FEDSAM_CLIENT: partition.name,
-        FEDSAM_DATASET: JSON.stringify(partition.dataset),
+        FEDSAM_DATASET: canonicalJson(partition.dataset),
       }),
       ...(command?.env ?? []),
     ],
@@ -39,8 +40,8 @@ export function trainerContainer(pod: WorkerPod): Json {
 /** What worker/trainer/settings.ts reads. */
 function trainerSettings({ spec, partition }: WorkerPod): string {
   const { accelerator } = workersOf(spec, partition)
-  return JSON.stringify({
-    trainer: spec.trainer.segmentAnything ?? spec.trainer.layers,
+  return canonicalJson({
+    trainer: spec.trainer.segmentAnything ?? spec.trainer.layers ?? null,
     dataset: partition.dataset,
     checkpoint: POD_FOLDERS.checkpoint,
     cache: POD_FOLDERS.embeddings,

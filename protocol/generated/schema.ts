@@ -1021,7 +1021,8 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
             "type": "string",
             "default": "nvidia.com/gpu",
             "minLength": 1,
-            "maxLength": 253
+            "maxLength": 253,
+            "pattern": "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
            },
            "count": {
             "type": "integer",
@@ -1108,7 +1109,8 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
          "type": "string",
          "default": "nvidia.com/gpu",
          "minLength": 1,
-         "maxLength": 253
+         "maxLength": 253,
+         "pattern": "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
         },
         "count": {
          "type": "integer",

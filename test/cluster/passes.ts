@@ -5,6 +5,7 @@ import { act } from '#operator/kubernetes/act.ts'
 import { observe } from '#operator/kubernetes/observe.ts'
 import type { KubernetesObject, Observed, Settings, StoredJob } from '#operator/reconcile/objects.ts'
 import { reconcile } from '#operator/reconcile/reconcile.ts'
+import { canonicalJson } from '#protocol/canonical.ts'
 import type { Call, KubernetesClient } from '#transport/kubernetes.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 
@@ -130,7 +131,7 @@ export function essenceOf(children: readonly KubernetesObject[], { metadata }: S
     rules,
     subjects,
   }: KubernetesObject) =>
-    JSON.stringify([kind, name, labels, annotations, withoutSelector(spec), rules, subjects])
+    canonicalJson({ kind, name, labels, annotations, spec: withoutSelector(spec), rules, subjects })
   return children
     .map((child) =>
       essence(child).replaceAll(metadata.uid, 'UID').replaceAll(metadata.namespace, 'NAMESPACE'),
@@ -142,7 +143,7 @@ export function essenceOf(children: readonly KubernetesObject[], { metadata }: S
 function withoutSelector(spec: KubernetesObject['spec']): unknown {
   const { selector: _, template, ...others } = (spec ?? {}) as Record<string, unknown>
   if (template === undefined) return others
-  const text = JSON.stringify((template as { spec: unknown }).spec)
+  const text = canonicalJson((template as { spec: unknown }).spec)
   return [others, text.replace(/("FEDSAM_NO_PROGRESS_SECONDS","value":)"\d+"/, '$1""')]
 }
 

@@ -36,6 +36,7 @@ export interface Rendered {
     readonly annotations?: Readonly<Record<string, string>>
   }
   readonly rules?: readonly Rule[]
+  readonly roleRef?: { readonly kind: string; readonly name: string }
   // biome-ignore lint/suspicious/noExplicitAny: what a kind's spec holds is the test's own matter.
   readonly spec?: any
 }

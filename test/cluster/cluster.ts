@@ -1,5 +1,5 @@
 // A real API server with the CRD in it, for one test file, and a client for it.
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -15,9 +15,17 @@ export interface Cluster {
   stop(): Promise<void>
 }
 
-export async function startCluster(): Promise<Cluster> {
+export interface ClusterOptions {
+  /** Further flags of kube-apiserver; it runs in the folder, so paths may be names of files there. */
+  readonly flags?: Readonly<Record<string, string>>
+  /** Files that are there before it starts: name to text. */
+  readonly files?: Readonly<Record<string, string>>
+}
+
+export async function startCluster({ flags = {}, files = {} }: ClusterOptions = {}): Promise<Cluster> {
   const folder = await mkdtemp(join(tmpdir(), 'fedsam-cluster-'))
-  const server = await startKubernetes({ folder, log: (line) => process.stderr.write(`${line}\n`) })
+  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text)
+  const server = await startKubernetes({ folder, flags, log: (line) => process.stderr.write(`${line}\n`) })
   const client = connectKubernetes({ kubeconfig: server.kubeconfig })
   await server.kubectl(['apply', '--server-side', '-f', 'crds/fedsam.dev_federatedjobs.yaml'])
   await untilServed(server)

@@ -66,14 +66,17 @@ runAsGroup: 65532
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
-{{/* What the operator does with FederatedJobs and their children; it grants coordinators no more than it has itself. */}}
+{{/* What the operator does with FederatedJobs and their children, no more and no less: test/cluster/rbac.test.ts compares. */}}
 {{- define "fedsam.rules" -}}
+# Some of it is had to be handed on: a coordinator reads its own job and writes its status.
 - {apiGroups: [fedsam.dev], resources: [federatedjobs], verbs: [get, list, watch, delete]}
-- {apiGroups: [fedsam.dev], resources: [federatedjobs/status], verbs: [get, patch]}
+- {apiGroups: [fedsam.dev], resources: [federatedjobs/status], verbs: [patch]}
+# Asked of whoever owns children by blockOwnerDeletion, where the API server enforces owner references, as OpenShift's does.
+- {apiGroups: [fedsam.dev], resources: [federatedjobs/finalizers], verbs: [update]}
 - {apiGroups: [batch], resources: [jobs], verbs: [get, list, watch, create, patch, delete]}
-- {apiGroups: [""], resources: [pods], verbs: [get, list, watch]}
-- {apiGroups: [""], resources: [serviceaccounts, configmaps], verbs: [get, list, watch, create, patch, delete]}
+- {apiGroups: [""], resources: [serviceaccounts], verbs: [get, list, watch, create, patch, delete]}
 - {apiGroups: [rbac.authorization.k8s.io], resources: [roles, rolebindings], verbs: [get, list, watch, create, patch, delete]}
 - {apiGroups: [networking.k8s.io], resources: [networkpolicies], verbs: [get, list, watch, create, patch, delete]}
-- {apiGroups: ["", events.k8s.io], resources: [events], verbs: [get, list, watch, create, patch]}
+- {apiGroups: [""], resources: [pods], verbs: [list, watch]}
+- {apiGroups: [events.k8s.io], resources: [events], verbs: [list, watch, create]}
 {{- end }}

@@ -1,0 +1,93 @@
+// The chart as it is installed, for tests against a real API server: its objects applied as Helm renders them, the operator as a
+// program under the account that they give it, and clients of accounts. No node: nothing of it runs as a pod.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type KubernetesClient, openKubernetes, podAccess } from '#transport/kubernetes.ts'
+import { type Rendered, render } from '../chart/helm.ts'
+import type { Cluster } from './cluster.ts'
+
+/** Cluster-wide kinds that need no controller, and what stands in a namespace; Deployments would only lie there. */
+const KINDS = [
+  'ServiceAccount',
+  'Role',
+  'RoleBinding',
+  'ClusterRole',
+  'ClusterRoleBinding',
+  'ValidatingAdmissionPolicy',
+  'ValidatingAdmissionPolicyBinding',
+]
+
+/** Applies what the chart renders as a release `fedsam` of this namespace, which is made. `flags` are Helm's. */
+export async function install(
+  { server }: Cluster,
+  namespace: string,
+  ...flags: readonly string[]
+): Promise<Rendered[]> {
+  const rendered = await render('--namespace', namespace, ...flags)
+  const items = rendered.filter(({ kind }) => KINDS.includes(kind))
+  const place = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } }
+  const list = { apiVersion: 'v1', kind: 'List', items: [place, ...items] }
+  await server.kubectl(['apply', '--server-side', '-f', '-'], JSON.stringify(list))
+  return items
+}
+
+export const userOf = (namespace: string, account: string): string =>
+  `system:serviceaccount:${namespace}:${account}`
+
+/** A folder with what a pod of this account finds, and the variables that go with it. */
+async function accountOf({ server, folder }: Cluster, namespace: string, account: string) {
+  const files = join(folder, `account-${namespace}-${account}`)
+  await mkdir(files, { recursive: true })
+  const token = await server.kubectl(['-n', namespace, 'create', 'token', account])
+  await writeFile(join(files, 'token'), token)
+  await writeFile(join(files, 'ca.crt'), server.ca)
+  const { hostname, port } = new URL(server.url)
+  return { files, env: { KUBERNETES_SERVICE_HOST: hostname, KUBERNETES_SERVICE_PORT: port } }
+}
+
+/** A client that asks as this account, as a pod of it would. */
+export async function clientAs(
+  cluster: Cluster,
+  namespace: string,
+  account: string,
+): Promise<KubernetesClient> {
+  const { files, env } = await accountOf(cluster, namespace, account)
+  return openKubernetes(podAccess(env, files))
+}
+
+/** Runs the operator as the installed account, as its pod would, while `body` does; rejects where it does not end as asked. */
+export async function withOperator(
+  cluster: Cluster,
+  { namespace, watched }: { readonly namespace: string; readonly watched: readonly string[] },
+  body: () => Promise<void>,
+): Promise<void> {
+  const account = await accountOf(cluster, namespace, 'fedsam')
+  const images = ['COORDINATOR', 'WORKER', 'WORKER_GPU'].map((name) => [`FEDSAM_${name}_IMAGE`, 'image:1'])
+  const { KUBECONFIG: _, ...inherited } = process.env
+  const env = {
+    ...inherited,
+    ...Object.fromEntries(images),
+    ...account.env,
+    FEDSAM_ACCOUNT_FOLDER: account.files,
+    FEDSAM_WATCH_NAMESPACES: watched.join(','),
+    FEDSAM_LEADER_ELECTION: 'true',
+    FEDSAM_PROBE_PORT: '0',
+    FEDSAM_METRICS_PORT: '0',
+    FEDSAM_END_WITH_PARENT: 'true',
+    POD_NAME: 'operator',
+    POD_NAMESPACE: namespace,
+  }
+  const operator = spawn(process.execPath, ['operator/main.ts'], {
+    env,
+    stdio: ['pipe', 'ignore', 'inherit'],
+  })
+  const exit = once(operator, 'exit')
+  try {
+    await body()
+  } finally {
+    operator.kill('SIGTERM')
+    await exit
+  }
+}

@@ -79,3 +79,102 @@ for (const cases of RULE_CASES) {
     }
   })
 }
+
+/** What a user writes below spec (or instead of the job's name), and the words that kubectl apply answers with. */
+const MISTAKES: readonly (readonly [string, Readonly<Record<string, unknown>>, RegExp])[] = [
+  ['no partitions', { partitions: undefined }, /spec\.partitions: Required value/],
+  ['an empty list of them', { partitions: [] }, /spec\.partitions in body should have at least 1 items/],
+  ['a misspelt field', { partitons: [] }, /unknown field "spec\.partitons"/],
+  ['no rounds', { rounds: 0 }, /spec\.rounds in body should be greater than or equal to 1/],
+  [
+    'a word for a number',
+    { rounds: 'ten' },
+    /spec\.rounds: Invalid value: "string": .* must be of type integer/,
+  ],
+  [
+    'an unknown strategy',
+    { strategy: { type: 'FedSGD' } },
+    /spec\.strategy\.type: Unsupported value: "FedSGD": supported values: "FedAvg", "FedAvgM"/,
+  ],
+  [
+    'more clients than partitions',
+    { strategy: { minFitClients: 3 } },
+    /spec\.strategy\.minFitClients: .*is above the number of partitions that train; lower it or add partitions/,
+  ],
+  [
+    "another strategy's parameters",
+    { strategy: { fedAdam: {} } },
+    /spec\.strategy\.fedAdam: .*remove it or set type to FedAdam/,
+  ],
+  [
+    'a program without words',
+    { trainer: { type: 'Command', command: { image: 'mine:1' } } },
+    /spec\.trainer\.command: .*set command\.command to the program and its arguments/,
+  ],
+  [
+    'a checkpoint of no known kind',
+    { trainer: { segmentAnything: { checkpoint: { uri: 'https://example.com/sam' } } } },
+    /checkpoint\.uri: .*has an unknown scheme; write hf:\/\/owner\/name@revision, s3:\/\/bucket\/prefix or a folder/,
+  ],
+  [
+    'two partitions of one name',
+    { partitions: [{ name: 'a' }, { name: 'a' }] },
+    /spec\.partitions\[1\]: Duplicate value: .*"name":"a"/,
+  ],
+  [
+    'a name that is no label',
+    { partitions: [{ name: 'Site_A' }, { name: 'b' }] },
+    /spec\.partitions\[0\]\.name in body should match/,
+  ],
+  [
+    'two sources of one partition',
+    {
+      partitions: [
+        { name: 'a', source: { persistentVolumeClaim: { claimName: 'x' }, s3: { uri: 's3://abc/x' } } },
+        { name: 'b' },
+      ],
+    },
+    /spec\.partitions\[0\]\.source: .*must be exactly one of persistentVolumeClaim and s3; set one/,
+  ],
+  [
+    'a source in no bucket',
+    { partitions: [{ name: 'a', source: { s3: { uri: 'hospital/a' } } }, { name: 'b' }] },
+    /spec\.partitions\[0\]\.source\.s3\.uri in body should match '\^s3:/,
+  ],
+  [
+    'an evaluation by nobody',
+    { evaluation: { bestBy: { metric: 'dice' } }, strategy: { fractionEvaluate: 0 } },
+    /spec\.evaluation: .*nobody would evaluate; raise fractionEvaluate or remove evaluation/,
+  ],
+  [
+    'a stop that never comes',
+    { evaluation: { stopWhen: { metric: 'dice' } } },
+    /spec\.evaluation\.stopWhen: .*set one of them or remove stopWhen/,
+  ],
+  [
+    'a device without its domain',
+    { workers: { accelerator: { resource: 'gpu' } } },
+    /spec\.workers\.accelerator\.resource in body should match/,
+  ],
+]
+for (const [mistake, spec, answer] of MISTAKES) {
+  test(`kubectl apply refuses ${mistake}, and says what to write`, async () => {
+    const file = JSON.stringify(jobOf({ spec }))
+    await assert.rejects(cluster.server.kubectl(['apply', '-f', '-'], file), answer)
+  })
+}
+
+test('kubectl explain shows the text of a field', async () => {
+  const text = await cluster.server.kubectl(['explain', 'fj.spec.round.deadlineSeconds'])
+  assert.match(text, /FIELD: deadlineSeconds <integer>[\s\S]*[Ss]econds/)
+})
+
+test('jobs are found by what they do, and by who manages them', async () => {
+  await withStored({ name: 'selected', spec: { suspend: true } }, async () => {
+    const found = (selector: string): Promise<string> =>
+      cluster.server.kubectl(['get', 'fedjob', '-o', 'name', '--field-selector', selector])
+    assert.match(await found('spec.suspend=true'), /federatedjob\.fedsam\.dev\/selected/)
+    assert.doesNotMatch(await found('spec.suspend=false'), /selected/)
+    assert.match(await cluster.server.kubectl(['get', 'fedsam', '-o', 'name']), /selected/)
+  })
+})

@@ -7,7 +7,8 @@ import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectKubernetes } from '#operator/kubernetes/client.ts'
 import { openElector } from '#operator/kubernetes/elector.ts'
-import { fenced } from '#operator/kubernetes/fence.ts'
+import { fenced, NotLeading } from '#operator/kubernetes/fence.ts'
+import { startOperator } from '#operator/kubernetes/operator.ts'
 import { pathOf } from '#operator/kubernetes/resources.ts'
 import { POD_EXITS } from '#protocol/exit-codes.ts'
 import { type Cluster, startCluster } from './cluster.ts'
@@ -177,4 +178,43 @@ test('without leadership nothing is written, and reading goes on', async () => {
   leader = true
   await client.call(create)
   assert.equal((await names()).includes('fenced'), true)
+})
+
+test('an operator whose lease is over, and that does not know it yet, writes nothing', async () => {
+  const proxy = await startFaultingProxy(cluster.server, cluster.folder, 'over')
+  const client = connectKubernetes({ kubeconfig: proxy.kubeconfig })
+  const [stop, reports] = [new AbortController(), [] as unknown[]]
+  const ended = once(stop.signal, 'abort').then(() => 'Stopped' as const)
+  const elector = {
+    isLeader: () => false,
+    acquire: async () => true,
+    hold: () => ended,
+    release: async () => {},
+  }
+  const { done } = startOperator(client, elector, {
+    settings: {
+      images: { coordinator: 'c:1', worker: 'w:1', workerGpu: 'g:1' },
+      pullPolicy: 'Never',
+      pullSecrets: [],
+    },
+    namespaces: ['default'],
+    workers: 2,
+    resyncSeconds: 3600,
+    report: ({ error }) => reports.push(error),
+    now: () => Date.now(),
+    signal: stop.signal,
+  })
+  try {
+    await createJob('late')
+    await until('it tried', async () => reports.some((error) => error instanceof NotLeading))
+  } finally {
+    stop.abort()
+    await done
+    client.close()
+    await proxy.close()
+  }
+  assert.deepEqual(
+    proxy.asked.filter(({ method }) => method !== 'GET'),
+    [],
+  )
 })

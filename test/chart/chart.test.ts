@@ -1,36 +1,27 @@
-// The chart held to its promises: it lints and renders for every set of values, refuses values that it does not know, grants
-// nothing on Secrets, and runs only pods that the restricted Pod Security level admits.
+// The chart held to its promises, for every file of values/ and by Helm 3 and 4: it lints and renders, to the same objects, refuses
+// values that it does not know, grants nothing on Secrets, and runs only pods that the restricted Pod Security level admits.
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
-import { lint, type PodSpec, podsOf, type Rendered, type Rule, render } from './helm.ts'
+import { HELM_LINES } from '#scripts/helm.ts'
+import {
+  environment,
+  lint,
+  of,
+  type PodSpec,
+  podOf,
+  podsOf,
+  type Rendered,
+  type Rule,
+  render,
+  renderBy,
+  valueFiles,
+  values,
+} from './helm.ts'
 
 const CRD = fileURLToPath(new URL('../../crds/fedsam.dev_federatedjobs.yaml', import.meta.url))
-const DIGEST = `sha256:${'a'.repeat(64)}`
-
-/** What people set, by what it is for. */
-const VALUES: Readonly<Record<string, readonly string[]>> = {
-  defaults: [],
-  namespaced: ['--set', 'watchNamespaces={team-a,team-b}'],
-  mirrored: [
-    '--set',
-    `images.registry=mirror.test/hub,images.worker.digest=${DIGEST},images.pullSecrets={pull}`,
-  ],
-  watched: ['--set', 'metrics.serviceMonitor.enabled=true,metrics.podMonitor.enabled=true'],
-  twice: ['--set', 'operator.replicas=2,operator.podDisruptionBudget.enabled=true'],
-  bare: [
-    '--set',
-    'crds.enabled=false,admissionPolicy.enabled=false,networkPolicy.enabled=false,rbac.aggregate=false',
-  ],
-  own: ['--set', 'serviceAccount.create=false,serviceAccount.name=mine,crds.keep=false'],
-}
-
-const of = (objects: readonly Rendered[], kind: string): Rendered[] =>
-  objects.filter((object) => object.kind === kind)
-const environment = (pod: PodSpec): Record<string, string | undefined> =>
-  Object.fromEntries((pod.containers[0]!.env ?? []).map(({ name, value }) => [name, value]))
 
 /** Whether a rule reaches Secrets: by name or by a wildcard in the core group. */
 function reachesSecrets({ apiGroups, resources }: Rule): boolean {
@@ -38,30 +29,42 @@ function reachesSecrets({ apiGroups, resources }: Rule): boolean {
   return named && apiGroups.some((group) => group === '' || group === '*')
 }
 
-for (const [name, flags] of Object.entries(VALUES)) {
-  test(`${name}: lints, renders, holds no Secret, runs restricted pods`, async () => {
-    await lint(...flags)
-    const objects = await render(...flags)
+/** The quickstart's keys are made at random where none are given. */
+const withoutKeys = (objects: readonly Rendered[]): unknown[] =>
+  objects.map((object) => (object.kind === 'Secret' ? { ...object, data: {} } : object))
+
+function assertRestricted({ securityContext, enableServiceLinks, containers }: PodSpec): void {
+  assert.equal(securityContext?.runAsNonRoot, true)
+  assert.deepEqual(securityContext?.seccompProfile, { type: 'RuntimeDefault' })
+  // A Service's variables would look like ours: FEDSAM_METRICS_PORT=tcp://10.96.0.1:8080
+  assert.equal(enableServiceLinks, false)
+  for (const container of containers) {
+    assert.deepEqual(container.securityContext, {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    })
+  }
+}
+
+for (const name of await valueFiles()) {
+  test(`${name}: lints, renders the same by each Helm, grants no Secrets, runs restricted pods`, async () => {
+    for (const line of HELM_LINES) await lint(line, ...values(name))
+    const objects = await render(...values(name))
+    assert.deepEqual(withoutKeys(await renderBy(4, ...values(name))), withoutKeys(objects))
     const rules = objects.flatMap((object) => object.rules ?? [])
     assert.ok(rules.length >= 9)
     assert.deepEqual(rules.filter(reachesSecrets), [])
     assert.ok(
       rules.every(({ verbs }) => !verbs.some((verb) => /^(\*|escalate|bind|impersonate)$/.test(verb))),
     )
-    assert.equal(of(objects, 'Secret').length, 0)
+    const tries = of(objects, 'Deployment').some(({ metadata }) => metadata.name === 'fedsam-s3')
+    assert.equal(of(objects, 'Secret').length, tries ? 1 : 0)
     const pods = podsOf(objects)
-    assert.equal(pods.length, 2)
-    for (const pod of pods) {
-      assert.equal(pod.securityContext?.runAsNonRoot, true)
-      assert.deepEqual(pod.securityContext?.seccompProfile, { type: 'RuntimeDefault' })
-      for (const { securityContext } of pod.containers) {
-        assert.deepEqual(securityContext, {
-          allowPrivilegeEscalation: false,
-          readOnlyRootFilesystem: true,
-          capabilities: { drop: ['ALL'] },
-        })
-      }
-    }
+    assert.equal(pods.length, tries ? 4 : 2) // the operator, the test, and the quickstart's two servers
+    for (const pod of pods) assertRestricted(pod)
+    const names = objects.map(({ kind, metadata }) => `${kind} ${metadata.namespace} ${metadata.name}`)
+    assert.equal(new Set(names).size, names.length)
   })
 }
 
@@ -70,31 +73,51 @@ test('the cluster gets the CRD as it is in crds/, kept at uninstall unless told 
   const [kept] = of(await render(), 'CustomResourceDefinition')
   assert.deepEqual(kept?.spec, source.spec)
   assert.equal(kept?.metadata.annotations?.['helm.sh/resource-policy'], 'keep')
-  const [loose] = of(await render(...VALUES.own!), 'CustomResourceDefinition')
+  const [loose] = of(await render(...values('own-account')), 'CustomResourceDefinition')
   assert.deepEqual(loose, source)
-  assert.deepEqual(of(await render(...VALUES.bare!), 'CustomResourceDefinition'), [])
+  assert.deepEqual(of(await render(...values('bare')), 'CustomResourceDefinition'), [])
 })
 
 test('watched namespaces: the same rules as Roles there, none for the cluster', async () => {
   const everywhere = of(await render(), 'ClusterRole').find(({ metadata }) => metadata.name === 'fedsam')
-  const objects = await render(...VALUES.namespaced!)
+  const objects = await render(...values('namespaced'))
   const roles = of(objects, 'Role').filter(({ metadata }) => metadata.name === 'fedsam')
   assert.deepEqual(
     roles.map(({ metadata }) => metadata.namespace),
     ['team-a', 'team-b'],
   )
   for (const { rules } of roles) assert.deepEqual(rules, everywhere?.rules)
-  assert.deepEqual(of(objects, 'ClusterRoleBinding'), [])
-  assert.equal(environment(podsOf(objects)[0]!).FEDSAM_WATCH_NAMESPACES, 'team-a,team-b')
+  assert.deepEqual([...of(objects, 'ClusterRole'), ...of(objects, 'ClusterRoleBinding')], [])
+  assert.equal(environment(podOf(objects, 'fedsam')).FEDSAM_WATCH_NAMESPACES, 'team-a,team-b')
 })
 
 test('registry, digest and pull secrets reach the operator and, through it, the pods of jobs', async () => {
-  const [operator] = podsOf(await render(...VALUES.mirrored!))
-  assert.match(operator!.containers[0]!.image, /^mirror\.test\/hub\/fedsam\/operator:\d/)
-  const variables = environment(operator!)
-  assert.equal(variables.FEDSAM_WORKER_IMAGE, `mirror.test/hub/fedsam/worker@${DIGEST}`)
+  const objects = await render(...values('mirrored'))
+  for (const { containers, imagePullSecrets } of podsOf(objects)) {
+    assert.match(containers[0]!.image, /^mirror\.test\/hub\/[a-z]/)
+    assert.deepEqual(imagePullSecrets, [{ name: 'pull' }])
+  }
+  const variables = environment(podOf(objects, 'fedsam'))
+  assert.equal(variables.FEDSAM_WORKER_IMAGE, `mirror.test/hub/fedsam/worker@sha256:${'a'.repeat(64)}`)
   assert.match(variables.FEDSAM_COORDINATOR_IMAGE ?? '', /^mirror\.test\/hub\/fedsam\/coordinator:\d/)
   assert.equal(variables.FEDSAM_IMAGE_PULL_SECRETS, 'pull')
+  assert.equal(variables.FEDSAM_IMAGE_PULL_POLICY, 'Always')
+})
+
+test('the operator is told to elect, and on which ports it is asked', async () => {
+  const objects = await render(...values('two-replicas'))
+  const [deployment] = of(objects, 'Deployment')
+  assert.equal(deployment!.spec.replicas, 2)
+  const pod = podOf(objects, 'fedsam')
+  const variables = environment(pod)
+  assert.equal(variables.FEDSAM_LEADER_ELECTION, 'true')
+  assert.equal(variables.FEDSAM_QPS, '50')
+  const { ports, readinessProbe, livenessProbe } = deployment!.spec.template.spec.containers[0]
+  assert.deepEqual(ports, [
+    { name: 'metrics', containerPort: Number(variables.FEDSAM_METRICS_PORT) },
+    { name: 'probes', containerPort: Number(variables.FEDSAM_PROBE_PORT) },
+  ])
+  assert.deepEqual([readinessProbe.httpGet.path, livenessProbe.httpGet.path], ['/readyz', '/healthz'])
 })
 
 test('the admission policy covers all of the status but training', async () => {
@@ -117,15 +140,18 @@ test('monitors, budget and aggregated roles are there when asked for', async () 
   for (const kind of ['ServiceMonitor', 'PodMonitor', 'PodDisruptionBudget']) {
     assert.deepEqual(of(plain, kind), [], kind)
   }
-  const watched = await render(...VALUES.watched!)
-  assert.equal(of(watched, 'ServiceMonitor').length + of(watched, 'PodMonitor').length, 2)
-  assert.equal(of(await render(...VALUES.twice!), 'PodDisruptionBudget').length, 1)
+  const watched = await render(...values('watched'))
+  for (const kind of ['ServiceMonitor', 'PodMonitor']) {
+    const [monitor] = of(watched, kind)
+    assert.equal(monitor?.metadata.labels?.release, 'prometheus', kind)
+  }
+  assert.equal(of(await render(...values('two-replicas')), 'PodDisruptionBudget').length, 1)
   const aggregated = (objects: readonly Rendered[]) =>
     of(objects, 'ClusterRole').flatMap(({ metadata }) =>
       Object.keys(metadata.labels ?? {}).filter((label) => label.includes('aggregate-to-')),
     )
   assert.equal(aggregated(plain).length, 3)
-  assert.equal(aggregated(await render(...VALUES.bare!)).length, 0)
+  assert.equal(aggregated(await render(...values('bare'))).length, 0)
 })
 
 test('values that are wrong are refused, by name', async () => {
@@ -138,9 +164,12 @@ test('values that are wrong are refused, by name', async () => {
     ['metrics.podMonitor.interval=soon', /interval/],
     ['networkPolicy.apiServerPorts={70000}', /apiServerPorts/],
     ['serviceAccount.create=false', /serviceAccount\.name is needed/],
+    ['quickstart.s3.bucket=No_Bucket', /bucket/],
+    ['quickstart.s3.storage=much', /storage/],
     ['surprise=1', /surprise/],
   ]
-  for (const [setting, words] of cases) await assert.rejects(render('--set', setting), words, setting)
+  for (const [setting, words] of cases)
+    for (const line of HELM_LINES) await assert.rejects(renderBy(line, '--set', setting), words, setting)
 })
 
 test('a cluster that is too old is refused', async () => {

@@ -1,5 +1,6 @@
 // Where a program finds its store and its bus: read from the environment, all errors at once. Credentials are never read here:
 // the AWS SDK's own chain (AWS_*) and the files that NATS settings name have them.
+import { existsSync } from 'node:fs'
 import { FedsamError } from '#protocol/errors.ts'
 import type { NatsOptions } from './nats.ts'
 import type { S3Options } from './s3-client.ts'
@@ -30,7 +31,10 @@ export function s3Options(env: Environment): S3Options {
   }
 }
 
-/** FEDSAM_NATS_URL; FEDSAM_NATS_CREDS names a credentials file; FEDSAM_NATS_CA, _CERT and _KEY name TLS files. */
+/**
+ * FEDSAM_NATS_URL; FEDSAM_NATS_CREDS names a credentials file; FEDSAM_NATS_CA, _CERT and _KEY name TLS files. Certificate and key
+ * may be absent: the operator names them for every Secret, and one may hold ca.crt alone.
+ */
 export function natsOptions(env: Environment, name: string): NatsOptions {
   const { FEDSAM_NATS_URL: url } = requireVariables(env, ['FEDSAM_NATS_URL'])
   const {
@@ -41,8 +45,8 @@ export function natsOptions(env: Environment, name: string): NatsOptions {
   } = env
   const tls = {
     ...(caFile ? { caFile } : {}),
-    ...(certFile ? { certFile } : {}),
-    ...(keyFile ? { keyFile } : {}),
+    ...(certFile && existsSync(certFile) ? { certFile } : {}),
+    ...(keyFile && existsSync(keyFile) ? { keyFile } : {}),
   }
   return {
     url,

@@ -63,15 +63,15 @@ for (const [system, watched] of [
     const teams = watched.length === 0 ? ['team-a'] : watched
     for (const team of teams) await cluster.server.kubectl(['create', 'namespace', team])
     const installed = await install(cluster, system, ...flags)
-    await withOperator(cluster, { namespace: system, watched }, async () => {
+    const life = withOperator(cluster, { namespace: system, watched }, async () => {
       await Promise.all(teams.map((team) => liveThrough(cluster.client, team)))
     })
+    const failure = await life.catch((error: unknown) => error)
     const done = await doneBy(cluster.folder, userOf(system, 'fedsam'))
     const refused = done.filter(({ status }) => status === 403)
-    assert.deepEqual(
-      refused.map(({ uri }) => uri),
-      [],
-    )
+    // First, because a refusal explains why the job did not live on.
+    assert.deepEqual(sorted(refused.map(({ uri }) => uri)), [], 'used, and not allowed')
+    if (failure !== undefined) throw failure
     const scopes = [...(watched.length === 0 ? [''] : watched), system]
     for (const scope of scopes) {
       const used = done.filter(({ namespace }) => (scope === '' ? namespace !== system : namespace === scope))

@@ -1,0 +1,176 @@
+// The chart's admission policy as a real API server evaluates it: of a job's status its coordinator writes training and nothing
+// else, the operator everything else, an administrator all of it. The Roles are those that chart and operator render.
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { StoredJob } from '#operator/reconcile/objects.ts'
+import { ApiError, type KubernetesClient } from '#transport/kubernetes.ts'
+import { type Cluster, startCluster } from './cluster.ts'
+import { clientAs, install } from './installed.ts'
+import { JOBS, pass, SPEC } from './passes.ts'
+
+/** In one the operator itself lives among the jobs. */
+const [SYSTEM, TEAM] = ['system', 'team']
+
+const CONDITION = {
+  type: 'Complete',
+  status: 'True',
+  reason: 'Forged',
+  message: '',
+  lastTransitionTime: '2026-11-24T08:00:00Z',
+}
+const TRAINING = { epoch: 1, round: 1, attempt: 1, state: 'Training' }
+/** Every part of the status but training, as somebody would forge it. */
+const OTHERS: Readonly<Record<string, unknown>> = {
+  observedGeneration: 7,
+  startTime: '2026-01-01T00:00:00Z',
+  completionTime: '2026-11-24T08:00:00Z',
+  summary: { state: 'Complete' },
+  conditions: [CONDITION],
+}
+
+let cluster: Cluster
+const clients: KubernetesClient[] = []
+before(async () => {
+  cluster = await startCluster()
+  await install(cluster, SYSTEM)
+})
+after(async () => {
+  for (const client of clients) client.close()
+  await cluster?.stop()
+})
+
+async function as(namespace: string, account: string): Promise<KubernetesClient> {
+  const client = await clientAs(cluster, namespace, account)
+  clients.push(client)
+  return client
+}
+
+/** Server-side apply of a status, as coordinator and operator do. */
+function apply(
+  client: KubernetesClient,
+  { metadata: { namespace } }: StoredJob,
+  status: object,
+  manager = 'fedsam-coordinator',
+): Promise<StoredJob> {
+  const body = {
+    apiVersion: 'fedsam.dev/v1alpha1',
+    kind: 'FederatedJob',
+    metadata: { name: 'brain', namespace },
+    status,
+  }
+  const path = `${JOBS(namespace)}/brain/status?fieldManager=${manager}&force=true`
+  return client.call({ method: 'PATCH', path, body, contentType: 'application/apply-patch+yaml' })
+}
+
+function merge(client: KubernetesClient, { metadata }: StoredJob, body: object, subresource = '/status') {
+  const path = `${JOBS(metadata.namespace)}/brain${subresource}`
+  return client.call({ method: 'PATCH', path, body, contentType: 'application/merge-patch+json' })
+}
+
+const isRefusal =
+  (words: RegExp) =>
+  (error: unknown): boolean =>
+    error instanceof ApiError && error.status === 403 && words.test(error.message)
+
+/** A job, whose children the installed operator's account made, and the job's coordinator. */
+async function furnish(
+  namespace: string,
+  system: string,
+): Promise<{ job: StoredJob; coordinator: KubernetesClient }> {
+  const body = {
+    apiVersion: 'fedsam.dev/v1alpha1',
+    kind: 'FederatedJob',
+    metadata: { name: 'brain' },
+    spec: SPEC,
+  }
+  const job = await cluster.client.call<StoredJob>({ method: 'POST', path: JOBS(namespace), body })
+  // Its Role among them: the operator may hand on what it holds.
+  assert.ok(await pass({ ...cluster, client: await as(system, 'fedsam') }, namespace))
+  return { job, coordinator: await as(namespace, 'brain-coordinator') }
+}
+
+/** Until the API server has taken the policy up. */
+async function untilInForce({ job, coordinator }: Awaited<ReturnType<typeof furnish>>): Promise<void> {
+  for (let tries = 0; tries < 100; tries++) {
+    const forged: unknown = await apply(coordinator, job, { summary: { state: 'Complete' } }).catch(
+      (error) => error,
+    )
+    if (isRefusal(/is the operator's/)(forged)) return
+    await sleep(100)
+  }
+  assert.fail('the policy is not in force')
+}
+
+function jobOf(namespace: string): Promise<StoredJob> {
+  return cluster.client.call({ method: 'GET', path: `${JOBS(namespace)}/brain` })
+}
+
+test('the coordinator writes training, and no other part of the status', async () => {
+  await cluster.server.kubectl(['create', 'namespace', TEAM])
+  const team = await furnish(TEAM, SYSTEM)
+  await untilInForce(team)
+  const { job, coordinator } = team
+  const { uid } = job.metadata
+  const written = await apply(coordinator, job, { training: { uid, ...TRAINING } })
+  assert.equal(written.status?.training?.state, 'Training')
+  for (const [field, value] of Object.entries(OTHERS)) {
+    const refused = isRefusal(new RegExp(`status\\.${field} is the operator's`))
+    const forged = { training: { uid, ...TRAINING, round: 2 }, [field]: value }
+    await assert.rejects(apply(coordinator, job, forged), refused, field)
+    await assert.rejects(merge(coordinator, job, { status: { [field]: value } }), refused, field)
+  }
+  // What is there, it can neither take away.
+  const { training: _, ...rest } = (await jobOf(TEAM)).status ?? {}
+  assert.ok(Object.keys(rest).length >= 3)
+  for (const field of Object.keys(rest)) {
+    const removal = merge(coordinator, job, { status: { [field]: null } })
+    await assert.rejects(removal, isRefusal(/is the operator's/), field)
+  }
+  const going = await apply(coordinator, job, { training: { uid, ...TRAINING, round: 2 } })
+  assert.equal(going.status?.training?.round, 2)
+})
+
+test("the coordinator's Role: its own job, its status, nothing else", async () => {
+  const job = await jobOf(TEAM)
+  const coordinator = await as(TEAM, 'brain-coordinator')
+  const forbidden = isRefusal(/cannot (get|list|patch|delete|create) resource/)
+  await assert.rejects(merge(coordinator, job, { spec: { rounds: 1000 } }, ''), forbidden)
+  for (const call of [
+    { method: 'DELETE', path: `${JOBS(TEAM)}/brain` },
+    { method: 'GET', path: JOBS(TEAM) },
+    { method: 'GET', path: `${JOBS(TEAM)}/other` },
+    { method: 'GET', path: `/api/v1/namespaces/${TEAM}/secrets` },
+    { method: 'GET', path: `/api/v1/namespaces/${TEAM}/pods` },
+    { method: 'POST', path: JOBS(TEAM), body: job },
+  ] as const)
+    await assert.rejects(coordinator.call(call), forbidden, `${call.method} ${call.path}`)
+  const own = `${JOBS(TEAM)}?fieldSelector=metadata.name%3Dbrain`
+  assert.equal((await coordinator.call<{ items: object[] }>({ method: 'GET', path: own })).items.length, 1)
+})
+
+test('the operator writes the rest, also where it lives among the jobs', async () => {
+  const { job, coordinator } = await furnish(SYSTEM, SYSTEM)
+  const { observedGeneration, conditions } = (await jobOf(SYSTEM)).status ?? {}
+  assert.equal(observedGeneration, 1)
+  assert.ok(conditions?.some(({ type }) => type === 'Ready'))
+  await apply(coordinator, job, { training: { uid: job.metadata.uid, ...TRAINING } })
+  const forged = apply(coordinator, job, { conditions: [CONDITION] })
+  await assert.rejects(forged, isRefusal(/status\.conditions is the operator's/))
+})
+
+test('an administrator writes all of it', async () => {
+  await apply(cluster.client, await jobOf(TEAM), OTHERS, 'kubectl')
+  assert.equal((await jobOf(TEAM)).status?.summary?.state, 'Complete')
+})
+
+test('of namespaces that a release does not watch its policy says nothing', async () => {
+  for (const kind of ['validatingadmissionpolicybinding', 'validatingadmissionpolicy'])
+    await cluster.server.kubectl(['delete', kind, 'fedsam-status'])
+  await cluster.server.kubectl(['create', 'namespace', 'theirs'])
+  await install(cluster, 'other', '--set', 'watchNamespaces={theirs},rbac.aggregate=false')
+  const theirs = await furnish('theirs', 'other')
+  await untilInForce(theirs)
+  const coordinator = await as(TEAM, 'brain-coordinator')
+  await apply(coordinator, await jobOf(TEAM), { summary: { state: 'Waiting' } })
+})

@@ -35,20 +35,16 @@ export async function openBuildah(log: (line: string) => void): Promise<Buildah>
   return {
     folder,
     log,
-    run: (args) => execute(['buildah', '--root', layers, '--runroot', run, ...args], env, log),
+    run: (args) => execute(['buildah', '--root', layers, '--runroot', run, ...args], env),
     async build(reference, args) {
       // chroot: neither a runtime nor a network of its own is needed.
       const options = ['--isolation', 'chroot', '--layers', '--pull-never', '--tag', reference]
-      await execute(['flock', lock, 'sh', '-c', BUILD, 'buildah', ...options, ...args], env, log)
+      await execute(['flock', lock, 'sh', '-c', BUILD, 'buildah', ...options, ...args], env)
     },
   }
 }
 
-async function execute(
-  [program, ...args]: readonly string[],
-  env: NodeJS.ProcessEnv,
-  log: (line: string) => void,
-): Promise<string> {
+async function execute([program, ...args]: readonly string[], env: NodeJS.ProcessEnv): Promise<string> {
   const child = spawn(program!, args, { stdio: ['ignore', 'pipe', 'pipe'], env })
   const lines: string[] = []
   let output = ''
@@ -60,7 +56,6 @@ async function execute(
   createInterface({ input: child.stdout }).on('line', (line) => {
     output += `${line}\n`
     say(line)
-    if (/^(STEP|\[\d+\/\d+\] STEP)/.test(line)) log(line)
   })
   const status = await new Promise<number | null>((resolve, reject) => {
     child.once('error', reject)

@@ -1,7 +1,8 @@
 // The images of a node: `ensureImages` builds what is not cached. Promises: an image's reference and file name its content, so unchanged
 // sources build nothing, and what lies there is complete. All of it is kept in ~/.cache/fedsam/images; deleting that costs time alone.
 // FedSAM's own come from the Dockerfile (dockerfile.ts says of which files), the others are one static program each (static.ts).
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ensureBase } from './base.ts'
 import { BASE_REFERENCE, type Buildah, openBuildah } from './buildah.ts'
@@ -70,7 +71,7 @@ async function ensureTarget(
 ): Promise<BuiltImage> {
   const { inputs, text, copiedFrom } = inputsOf(await readDockerfile(), name)
   const tag = (await digestOf(inputs, [text, BASE_REFERENCE])).slice(0, 16)
-  return ensureArchive(buildah, { name, repository: `docker.io/fedsam/${name}`, tag }, async (reference) => {
+  return ensureArchive(buildah, { name, tag, key: tag }, async (reference) => {
     await ensureBase(buildah, log)
     const { args, volumes } = await machineSettings(buildah.folder)
     const base = ['--build-arg', `BASE_IMAGE=${BASE_REFERENCE}`, ...args]
@@ -85,45 +86,48 @@ async function ensureStatic(
   name: StaticImage,
   log: (line: string) => void,
 ): Promise<BuiltImage> {
-  const { version, make } = STATIC_IMAGES[name]
-  return ensureArchive(
-    buildah,
-    { name, repository: `docker.io/fedsam/${name}`, tag: version },
-    async (reference) => {
-      const context = await make(join(buildah.folder, 'static', name), log)
-      await buildah.build(reference, [context])
-    },
-  )
+  const { version, lines, make } = STATIC_IMAGES[name]
+  const key = `${version}-${createHash('sha256').update(lines).digest('hex').slice(0, 8)}`
+  return ensureArchive(buildah, { name, tag: version, key }, async (reference) => {
+    const context = join(buildah.folder, 'static', name)
+    await mkdir(context, { recursive: true })
+    await make(context, log)
+    await writeFile(join(context, 'Containerfile'), lines)
+    await buildah.build(reference, [context])
+  })
 }
 
 interface Wanted {
   readonly name: ImageName
-  readonly repository: string
   readonly tag: string
+  /** Names its content. */
+  readonly key: string
 }
 
 /** The archive of an image, written beside its place and renamed; those of earlier contents go. */
 async function ensureArchive(
   buildah: Buildah,
-  { name, repository, tag }: Wanted,
+  { name, tag, key }: Wanted,
   build: (reference: string) => Promise<void>,
 ): Promise<BuiltImage> {
-  const reference = `${repository}:${tag}`
+  const reference = `docker.io/fedsam/${name}:${tag}`
   const folder = join(buildah.folder, 'archives', name)
-  const archive = join(folder, `${tag}.tar`)
+  const archive = join(folder, `${key}.tar`)
   const image = { name, reference, archive, values: VALUES[name] }
   if (await isThere(archive)) return image
   await mkdir(folder, { recursive: true })
   const started = Date.now()
+  const seconds = (): number => Math.round((Date.now() - started) / 1000)
   buildah.log(`building image ${name}`)
-  await build(reference)
+  const patience = setInterval(() => buildah.log(`still building image ${name} (${seconds()} s)`), 15_000)
+  await build(reference).finally(() => clearInterval(patience))
   const draft = join(folder, `draft-${process.pid}`)
   await rm(draft, { force: true })
   await buildah.run(['push', '--quiet', reference, `docker-archive:${draft}:${reference}`])
   await rename(draft, archive)
   for (const other of await readdir(folder))
-    if (other !== `${tag}.tar` && !other.startsWith('draft-')) await rm(join(folder, other), { force: true })
-  buildah.log(`built image ${name} in ${Math.round((Date.now() - started) / 1000)} s`)
+    if (other !== `${key}.tar` && !other.startsWith('draft-')) await rm(join(folder, other), { force: true })
+  buildah.log(`built image ${name} in ${seconds()} s`)
   return image
 }
 

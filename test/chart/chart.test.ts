@@ -30,8 +30,10 @@ function reachesSecrets({ apiGroups, resources }: Rule): boolean {
 }
 
 /** The quickstart's keys are made at random where none are given. */
-const withoutKeys = (objects: readonly Rendered[]): unknown[] =>
-  objects.map((object) => (object.kind === 'Secret' ? { ...object, data: {} } : object))
+const withoutKeys = (objects: readonly Rendered[]): unknown[] => {
+  const others = objects.map((object) => (object.kind === 'Secret' ? { ...object, data: {} } : object))
+  return JSON.parse(JSON.stringify(others).replace(/("checksum\/credentials":)"[0-9a-f]{64}"/g, '$1""'))
+}
 
 function assertRestricted({ securityContext, enableServiceLinks, containers }: PodSpec): void {
   assert.equal(securityContext?.runAsNonRoot, true)

@@ -35,7 +35,7 @@ async function startPod(program: readonly string[], as: readonly string[] = []):
   renew(folder)
   execFileSync('mkfifo', [join(folder, SEAM_FILES.control)])
   const [first, ...rest] = [...as, 'sh', '-c', trainerScript(folder), 'sh', ...program]
-  const shell = spawn(first!, rest, { stdio: ['ignore', 'inherit', 'inherit'] })
+  const shell = spawn(first!, rest, { stdio: 'ignore' })
   shells.push(shell)
   return { folder, shell, ended: once(shell, 'exit') as Pod['ended'] }
 }
@@ -136,7 +136,11 @@ test('"again" kills the program and starts it anew on FIFOs opened anew', async 
 })
 
 test('SIGTERM reaches the program, which may clear up; the code is 143 whatever it says', async () => {
-  const pod = await startPod(['sh', '-c', `trap 'echo bye; exit 0' TERM; echo ready; read -r line`])
+  const pod = await startPod([
+    'sh',
+    '-c',
+    `trap 'kill $!; echo bye; exit 0' TERM; sleep 1000 & echo ready; wait`,
+  ])
   const seam = openSeam(pod)
   await once(seam.lines, 'line')
   const bye = once(seam.lines, 'line')

@@ -18,10 +18,16 @@ seam='${seam}' program= reader= again=
 exec 3<>"$seam/${control}"
 # The first process of a container ends all that the program started; elsewhere only the program is ours to end.
 end_all() {
-  if [ $$ -eq 1 ]; then kill -KILL -1; else kill -KILL "$program" "$reader"; fi 2>/dev/null
+  if [ $$ -eq 1 ]; then kill -KILL -1; else kill -KILL "$program" "$reader" $!; fi 2>/dev/null
+}
+# A signal that reaches a child of the shell before it is itself is lost: a moment later it says that it is there.
+until_started() {
+  tries=0
+  until [ -s "$seam/started" ] || [ $tries -ge 500 ]; do : & wait $!; tries=$((tries + 1)); done
 }
 stop() {
   trap '' TERM INT USR1
+  [ -z "$program" ] || until_started
   if [ -n "$program" ]; then kill -TERM "$program"; wait "$program"; fi 2>/dev/null
   end_all
   exit ${POD_EXITS.AskedToStop.code}
@@ -30,7 +36,8 @@ trap stop TERM INT
 trap 'again=yes; end_all' USR1
 while :; do
   again=
-  "$@" <"$seam/${input}" >"$seam/${output}" 3<&- &
+  : >"$seam/started"
+  { echo yes >"$seam/started"; exec "$@" <"$seam/${input}" >"$seam/${output}" 3<&-; } &
   program=$!
   while IFS= read -r line; do
     if [ "$line" = again ]; then kill -USR1 $$; break; fi

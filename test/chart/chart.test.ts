@@ -99,11 +99,31 @@ test('registry, digest and pull secrets reach the operator and, through it, the 
     assert.match(containers[0]!.image, /^mirror\.test\/hub\/[a-z]/)
     assert.deepEqual(imagePullSecrets, [{ name: 'pull' }])
   }
+  const [server] = podOf(objects, 'fedsam-nats').containers
+  assert.match(server!.image, /^mirror\.test\/hub\/library\/nats:\d/) // no docker.io in it any more
   const variables = environment(podOf(objects, 'fedsam'))
   assert.equal(variables.FEDSAM_WORKER_IMAGE, `mirror.test/hub/fedsam/worker@sha256:${'a'.repeat(64)}`)
   assert.match(variables.FEDSAM_COORDINATOR_IMAGE ?? '', /^mirror\.test\/hub\/fedsam\/coordinator:\d/)
   assert.equal(variables.FEDSAM_IMAGE_PULL_SECRETS, 'pull')
   assert.equal(variables.FEDSAM_IMAGE_PULL_POLICY, 'Always')
+})
+
+test('the quickstart runs where the operator may; replicas keep apart unless told otherwise', async () => {
+  const objects = await render(...values('two-replicas'), '--set', 'quickstart.enabled=true')
+  const fields = ['nodeSelector', 'tolerations'] as const
+  for (const name of ['fedsam', 'fedsam-nats', 'fedsam-s3']) {
+    const pod = podOf(objects, name) as unknown as Record<string, unknown>
+    assert.deepEqual(
+      fields.map((field) => pod[field]),
+      [{ 'kubernetes.io/os': 'linux' }, [{ key: 'dedicated', operator: 'Exists' }]],
+    )
+  }
+  const spread = (pod: object) =>
+    (pod as { topologySpreadConstraints: { topologyKey: string }[] }).topologySpreadConstraints.map(
+      ({ topologyKey }) => topologyKey,
+    )
+  assert.deepEqual(spread(podOf(objects, 'fedsam')), ['topology.kubernetes.io/zone'])
+  assert.deepEqual(spread(podOf(await render(), 'fedsam')), ['kubernetes.io/hostname'])
 })
 
 test('the operator is told to elect, and on which ports it is asked', async () => {

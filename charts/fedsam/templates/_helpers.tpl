@@ -23,10 +23,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
-{{/* The full name of one image: (list $ .Values.images.NAME). A digest wins over the tag. */}}
+{{/* The full name of one image: (list $ .Values.images.NAME). images.registry wins over a registry of the repository, a digest over the tag. */}}
 {{- define "fedsam.image" -}}
 {{- $root := index . 0 }}{{ $image := index . 1 -}}
-{{- with $root.Values.images.registry }}{{ . | trimSuffix "/" }}/{{ end }}{{ $image.repository }}
+{{- with $root.Values.images.registry }}{{ . | trimSuffix "/" }}/{{ regexReplaceAll "^[^/]*[.:][^/]*/" $image.repository "" }}{{ else }}{{ $image.repository }}{{ end }}
 {{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag | default $root.Chart.AppVersion }}{{ end }}
 {{- end }}
 
@@ -79,4 +79,14 @@ seccompProfile: {type: RuntimeDefault}
 - {apiGroups: [networking.k8s.io], resources: [networkpolicies], verbs: [get, list, watch, create, patch, delete]}
 - {apiGroups: [""], resources: [pods], verbs: [list, watch]}
 - {apiGroups: [events.k8s.io], resources: [events], verbs: [list, watch, create]}
+{{- end }}
+
+{{/* Where the release's own pods may run. */}}
+{{- define "fedsam.placement" -}}
+{{- with .Values.operator.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.operator.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}

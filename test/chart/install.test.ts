@@ -10,7 +10,7 @@ import { promisify } from 'node:util'
 import type { HelmLine } from '#scripts/helm.ts'
 import { ensureKubernetes } from '#scripts/kubernetes/build.ts'
 import { type KubernetesServer, startKubernetes } from '#scripts/kubernetes/server.ts'
-import { CHART, helm, values } from './helm.ts'
+import { CHART, helm, podsOf, render, values } from './helm.ts'
 
 let folder: string
 let server: KubernetesServer
@@ -99,6 +99,19 @@ test('installed by Helm 3, upgraded by it and by Helm 4: the keys stay; gone: th
   // And a release of the same name finds its definition again.
   await upgrade(4, 'system')
   await uninstall(4, 'system')
+})
+
+test('the restricted Pod Security level admits every pod, as it judges them itself', async () => {
+  const metadata = { name: 'strict', labels: { 'pod-security.kubernetes.io/enforce': 'restricted' } }
+  const create = (object: object) => server.kubectl(['create', '-f', '-'], JSON.stringify(object))
+  await create({ apiVersion: 'v1', kind: 'Namespace', metadata })
+  const specs = podsOf(await render(...values('quickstart-kept')))
+  assert.equal(specs.length, 4)
+  for (const [i, spec] of specs.entries()) {
+    const place = { name: `pod-${i}`, namespace: 'strict' }
+    const said = await create({ apiVersion: 'v1', kind: 'Pod', metadata: place, spec })
+    assert.match(said, /created/)
+  }
 })
 
 test('jobs of another namespace: the notes bring the keys there', async () => {

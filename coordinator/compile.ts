@@ -1,16 +1,10 @@
 // From a job's spec (with defaults) to the coordinator's settings: the one place where spec fields get their meaning for it.
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { exchangedTensors, type TrainablePart } from '#protocol/segment-anything.ts'
+import type { CoordinatedJob } from '#transport/ports.ts'
 import type { FixedSettings, LiveSettings, Origin } from './settings.ts'
 
-/** A job as a coordinator gets it: identity and spec. */
-export interface CoordinatedJob {
-  readonly name: string
-  readonly namespace: string
-  readonly uid: string
-  readonly generation: number
-  readonly spec: CompleteFederatedJobSpec
-}
+export type { CoordinatedJob } from '#transport/ports.ts'
 
 /** Fields that may change while a run goes on, or that do not touch what it computes: they are no part of run.json. */
 const LIVE_FIELDS: readonly (keyof CompleteFederatedJobSpec)[] = [

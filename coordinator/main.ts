@@ -1,14 +1,27 @@
-// The coordinator as a program: chooses S3 and NATS, reads its job from a file, prints the run's events as JSON lines.
+// The coordinator as a program: a job from a file, for runs in processes on one machine, or its own FederatedJob in a cluster; S3 and
+// NATS either way. Prints the run's events as JSON lines. Choices and wiring only.
 import { readFile } from 'node:fs/promises'
 import { FedsamError } from '#protocol/errors.ts'
+import type { RunEvent } from '#protocol/events.ts'
+import { workerName } from '#protocol/names.ts'
 import { systemClock } from '#transport/clock.ts'
-import { natsOptions, requireVariables, s3Options } from '#transport/environment.ts'
+import { openKubernetes, podAccess } from '#transport/kubernetes.ts'
+import { openKubernetesJob } from '#transport/kubernetes-job.ts'
+import { openClusterKeys } from '#transport/kubernetes-keys.ts'
 import { connectNats } from '#transport/nats.ts'
+import type { JobSource } from '#transport/ports.ts'
 import { runProgram } from '#transport/process.ts'
 import { openS3Store } from '#transport/s3.ts'
+import { fetchS3Checkpoint, fetchS3File } from '#transport/s3-checkpoint.ts'
+import { filesOf } from './checkpoint.ts'
 import { type CoordinatedJob, compileFixed, compileLive, type LocalFiles } from './compile.ts'
+import { type JobOrigin, readOrigin, readPlaces } from './environment.ts'
+import { audienceOf, verifyBy } from './identity.ts'
+import { openMetrics } from './metrics.ts'
+import { coordinateJob } from './program.ts'
 import { coordinate } from './run.ts'
-import { DEFAULT_PACE, type Pace } from './settings.ts'
+import { serveProbes } from './serving.ts'
+import { CLUSTER_PACE, DEFAULT_PACE, type Pace } from './settings.ts'
 
 /** What FEDSAM_JOB_FILE holds. */
 export interface CoordinatorFile {
@@ -17,12 +30,20 @@ export interface CoordinatorFile {
   readonly pace?: Partial<Pace>
 }
 
-await runProgram(process.env, async (signal) => {
-  const { FEDSAM_JOB_FILE: file } = requireVariables(process.env, ['FEDSAM_JOB_FILE'])
+const print = (event: RunEvent): void => void process.stdout.write(`${JSON.stringify(event)}\n`)
+const log = (line: string): void => void process.stderr.write(`${line}\n`)
+const onError = (error: unknown): void => console.error(error)
+
+await runProgram(process.env, (signal) => {
+  const origin = readOrigin(process.env)
+  return origin.kind === 'File' ? runFromFile(origin.file, signal) : runInCluster(origin, signal)
+})
+
+async function runFromFile(file: string, signal: AbortSignal): Promise<void> {
   const { job, files, pace } = JSON.parse(await readFile(file, 'utf8')) as CoordinatorFile
-  const store = openS3Store(s3Options(process.env))
-  const onError = (error: unknown): void => console.error(error)
-  const bus = await connectNats({ ...natsOptions(process.env, `coordinator-${job.name}`), onError })
+  const { s3, nats } = readPlaces(process.env, job.name)
+  const store = openS3Store(s3)
+  const bus = await connectNats({ ...nats, onError })
   const live = compileLive(job)
   try {
     await coordinate({
@@ -32,7 +53,7 @@ await runProgram(process.env, async (signal) => {
       live: () => live,
       clock: systemClock(),
       pace: { ...DEFAULT_PACE, ...pace },
-      observe: (event) => process.stdout.write(`${JSON.stringify(event)}\n`),
+      observe: print,
       signal,
     })
   } catch (error) {
@@ -42,4 +63,69 @@ await runProgram(process.env, async (signal) => {
     await bus.close()
     await store.close()
   }
-})
+}
+
+async function runInCluster(
+  { identity, metricsPort, account }: Extract<JobOrigin, { kind: 'Cluster' }>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { namespace, name, uid } = identity
+  const clock = systemClock()
+  const metrics = openMetrics(identity)
+  let hindrance: string | undefined = 'the coordinator starts'
+  const probes = await serveProbes({ port: metricsPort, metrics, hindrance: () => hindrance })
+  const client = openKubernetes(podAccess(process.env, account))
+  try {
+    const { source, sink } = await openKubernetesJob({ client, identity, clock, signal, log })
+    const places = () => readPlaces(process.env, name)
+    const now = (): number => Date.now()
+    const subjectOf = (partition: string): string | undefined => accountOf(source, partition)
+    await coordinateJob({
+      source,
+      sink,
+      openStore: () => openS3Store(places().s3),
+      connect: () => connectNats({ ...places().nats, onError }),
+      files(store) {
+        const { s3, checkpointCredentials: credentials, hub } = places()
+        const { bucket: _bucket, prefix: _prefix, ...storage } = s3
+        return filesOf(source.job(), store, {
+          fetchS3Checkpoint,
+          fetchS3File,
+          storage,
+          credentials,
+          hub,
+          log,
+        })
+      },
+      verify: verifyBy({ keys: openClusterKeys(client, clock), audience: audienceOf(uid), subjectOf, now }),
+      outputUri: outputOf(process.env.FEDSAM_S3_BUCKET, process.env.FEDSAM_S3_PREFIX),
+      clock,
+      now,
+      pace: CLUSTER_PACE,
+      observe(event) {
+        metrics.observe(event)
+        print(event)
+      },
+      hindered(why) {
+        hindrance = why
+      },
+      log,
+      signal,
+    })
+  } finally {
+    client.close()
+    await probes.close()
+  }
+
+  /** The account that a partition's pod runs as; undefined where the job has no such partition. */
+  function accountOf(source: JobSource, partition: string): string | undefined {
+    const found = source.job().spec.partitions.find((one) => one.name === partition)
+    if (found === undefined) return undefined
+    return `system:serviceaccount:${namespace}:${found.serviceAccountName || workerName(name, partition)}`
+  }
+}
+
+/** Where the output bundle will lie, for people. */
+function outputOf(bucket = '', prefix = ''): string {
+  return ['s3:/', bucket, ...prefix.split('/').filter(Boolean), 'output'].join('/')
+}

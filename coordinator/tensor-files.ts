@@ -68,13 +68,23 @@ async function readEntries(file: TensorFile): Promise<Located[]> {
   }))
 }
 
-/** The tensor list that these tensors fix. Floats are optimised; counters keep the largest; flags and bytes stay. */
+/**
+ * The tensor list that these tensors fix. Floats are optimised, running statistics of normalisation averaged; counters keep
+ * the largest; flags and bytes stay.
+ */
 export function tensorList(tensors: readonly TensorSpec[]): TensorList {
-  return tensors.map(({ name, shape, dtype }) => ({ name, shape: [...shape], dtype, rule: ruleFor(dtype) }))
+  return tensors.map(({ name, shape, dtype }) => {
+    return { name, shape: [...shape], dtype, rule: ruleFor(name, dtype) }
+  })
 }
 
-function ruleFor(dtype: DType): TensorList[number]['rule'] {
-  if (dtype === 'F64' || dtype === 'F32' || dtype === 'F16' || dtype === 'BF16') return 'Optimise'
+/** As PyTorch's norms call what they measure: a server optimizer that steps on a variance may make it negative. */
+const STATISTICS = /(^|\.)running_(mean|var)$/
+
+function ruleFor(name: string, dtype: DType): TensorList[number]['rule'] {
+  if (dtype === 'F64' || dtype === 'F32' || dtype === 'F16' || dtype === 'BF16') {
+    return STATISTICS.test(name) ? 'Average' : 'Optimise'
+  }
   return dtype === 'I64' || dtype === 'I32' ? 'Largest' : 'Keep'
 }
 

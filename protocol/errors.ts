@@ -6,6 +6,7 @@ export type ErrorCode =
   | 'InvalidJob' // the job file, or what it names, is wrong: the user corrects it
   | 'BadData' // a partition's data cannot be used
   | 'BadCheckpoint' // a checkpoint is missing, damaged or of another shape
+  | 'CheckpointUnavailable' // a checkpoint cannot be had now: not there, not allowed, out of reach
   | 'OutputInUse' // the output folder belongs to another job, or cannot be written
   | 'StorageUnsuitable' // the store does not keep a promise that the record rests on
   | 'StorageUnreachable'

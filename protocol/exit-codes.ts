@@ -54,6 +54,7 @@ const EXITS: Readonly<Record<ErrorCode, { readonly pod: PodExit; readonly cli: k
   InvalidJob: { pod: 'BadConfiguration', cli: 'Invalid' },
   BadData: { pod: 'BadData', cli: 'Invalid' },
   BadCheckpoint: { pod: 'BadConfiguration', cli: 'Invalid' },
+  CheckpointUnavailable: { pod: 'Retriable', cli: 'Invalid' },
   OutputInUse: { pod: 'BadConfiguration', cli: 'Invalid' },
   StorageUnsuitable: { pod: 'BadConfiguration', cli: 'Failed' },
   StorageUnreachable: { pod: 'Retriable', cli: 'Failed' },

@@ -35,6 +35,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   '@tensorflow/tfjs-backend-wasm': ['worker/tensorflow/'],
   '@tensorflow/tfjs-backend-cpu': ['worker/tensorflow/'],
   '@tensorflow/tfjs-node-gpu': ['worker/tensorflow/'],
+  jose: ['coordinator/identity'],
   sharp: ['worker/data/', 'cli/report/'],
   'fast-png': ['worker/data/', 'cli/report/'],
 }

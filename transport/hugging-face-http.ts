@@ -41,7 +41,7 @@ export function resolveUrl({ endpoint, owner, name }: HubRepository, revision: s
 
 /**
  * Asks what a file is. Undefined where the repository has no such file.
- * Throws FedsamError BadCheckpoint (no such repository or revision, no access) or StorageUnreachable.
+ * Throws FedsamError CheckpointUnavailable (no such repository or revision, no access) or StorageUnreachable.
  */
 export async function describeFile(source: HubSource, file: string): Promise<HubFile | undefined> {
   const { repository, access } = source

@@ -64,7 +64,7 @@ export function refusal(repository: HubRepository, status: number, headers: Head
   const where = `${owner}/${name} at ${endpoint}`
   const code = headers.get('x-error-code')
   const say = (message: string, remedy: string): FedsamError =>
-    new FedsamError('BadCheckpoint', message, { remedy })
+    new FedsamError('CheckpointUnavailable', message, { remedy })
   if (code === 'GatedRepo' || status === 403) {
     const remedy = `Accept its terms at ${endpoint}/${owner}/${name} and set HF_TOKEN to a token that may read it.`
     return say(`access to ${where} is refused (${status})`, remedy)

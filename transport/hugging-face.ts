@@ -41,7 +41,7 @@ export function parseHubUri(uri: string): { owner: string; name: string; revisio
  * Makes a checkpoint available on this machine: config.json, preprocessor_config.json (or the processor_config.json that
  * newer checkpoints have) and model.safetensors (or its index and shards). Answers the folder that holds them.
  * With a commit for a revision and a full cache nothing is asked; without network a full cache is used as it is.
- * Throws FedsamError InvalidJob, BadCheckpoint, or StorageUnreachable.
+ * Throws FedsamError InvalidJob, BadCheckpoint (what is there is none), CheckpointUnavailable, or StorageUnreachable.
  */
 export async function fetchCheckpoint(uri: string, options: FetchOptions): Promise<string> {
   const session = sessionOf(uri, options)

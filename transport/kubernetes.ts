@@ -68,7 +68,9 @@ export function openKubernetes(access: ApiAccess, calls = CALL_CONNECTIONS): Kub
   const watches = new Agent({ keepAlive: true, maxFreeSockets: 1 })
   const target = async (method: string, path: string, agent = pool): Promise<RequestOptions> => {
     const secured = await access.secure()
-    const headers = { ...(secured.headers as Record<string, string>), accept: 'application/json' }
+    // Some answers have a media type of their own (application/jwk-set+json), and are refused to who asks for JSON alone.
+    const accept = 'application/json, */*'
+    const headers = { ...(secured.headers as Record<string, string>), accept }
     return { ...secured, agent, headers, hostname, port, method, path: `${base}${path}` }
   }
   return {

@@ -1,7 +1,9 @@
-// What FedSAM asks of a store, of a message bus, and of a granted transfer. Implementations: s3.ts, filesystem.ts,
-// memory.ts; nats.ts, in-process.ts; granted.ts. Each keeps the promises below, held by test/conformance.
+// What FedSAM asks of a store, of a message bus, of a granted transfer, and of where a job comes from. Implementations: s3.ts,
+// filesystem.ts, memory.ts; nats.ts, in-process.ts; granted.ts; kubernetes-job.ts. Each keeps the promises below.
 // A key is a relative path of segments [A-Za-z0-9._-]+ joined by "/"; it never starts with "/" and never holds "..".
 // No key is the folder of another ("a" and "a/b"), and no two differ in case only: a folder could not hold both.
+
+import type { CompleteFederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
 
 /** What an absent-only write found: it created the object, or another one was already there (never overwritten). */
 export type Written = 'Created' | 'Exists'
@@ -124,4 +126,35 @@ export class UploadGone extends Error {
 /** Nobody answered a request. Try again: messages are hints. */
 export class NoAnswer extends Error {
   override readonly name = 'NoAnswer'
+}
+
+/** A job as a coordinator gets it: identity and spec with its defaults. */
+export interface CoordinatedJob {
+  readonly name: string
+  readonly namespace: string
+  readonly uid: string
+  readonly generation: number
+  readonly spec: CompleteFederatedJobSpec
+}
+
+/** Where a coordinator's job comes from, and how it changes while it runs. */
+export interface JobSource {
+  /** The newest that was seen. */
+  job(): CoordinatedJob
+  /** What a coordinator of this very job left in its status before; undefined where none did. */
+  training(): TrainingStatus | undefined
+  /**
+   * Follows the job until the signal says stop; `changed` hears of every change of its spec. Throws FedsamError Superseded once
+   * the job is gone, or another one bears its name.
+   */
+  follow(changed: () => void, signal: AbortSignal): Promise<void>
+}
+
+/** Where a coordinator says how its run stands. */
+export interface StatusSink {
+  /**
+   * Leaves it in place of what was there. Throws FedsamError Superseded where the job is gone, another one bears its name, or a
+   * newer coordinator has written; what else it throws, another try may cure.
+   */
+  write(training: TrainingStatus): Promise<void>
 }

@@ -12,7 +12,7 @@ import { fetchCheckpoint } from '#transport/hugging-face.ts'
 import { type DatasetReport, inspectDataset } from '#worker/data/preflight.ts'
 import { readCheckpoint } from '#worker/model/segment-anything/checkpoint.ts'
 import { readProcessor } from '#worker/model/segment-anything/processor-file.ts'
-import { fetchS3Checkpoint } from './s3-checkpoint.ts'
+import { fetchToFolder } from './s3-checkpoint.ts'
 
 /** A partition's report, by name. */
 export interface PartitionReport {
@@ -111,7 +111,7 @@ async function fetchTo(uri: string, log: (line: string) => void): Promise<string
     const { HF_TOKEN, HF_ENDPOINT, HF_HOME } = process.env
     return fetchCheckpoint(uri, { env: { HF_TOKEN, HF_ENDPOINT, HF_HOME }, log })
   }
-  return uri.startsWith('s3://') ? fetchS3Checkpoint(uri, log) : uri
+  return uri.startsWith('s3://') ? fetchToFolder(uri, log) : uri
 }
 
 /** The output folder must be absent, empty, or hold this job's record (in the folder `record`). Writes nothing. Throws OutputInUse. */

@@ -1,0 +1,146 @@
+// A coordinator's own FederatedJob against a real API server, with the rights that the operator gives it: what it follows, what it
+// writes, and what it must not.
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
+import { systemClock } from '#transport/clock.ts'
+import type { KubernetesClient } from '#transport/kubernetes.ts'
+import { openKubernetesJob } from '#transport/kubernetes-job.ts'
+import { openClusterKeys } from '#transport/kubernetes-keys.ts'
+import { type Cluster, startCluster } from './cluster.ts'
+import { clientOf, coordinatorToken, createJob, editJob, jobsPath, readJob } from './coordinator-job.ts'
+
+let cluster: Cluster
+const clients: KubernetesClient[] = []
+const stop = new AbortController()
+before(async () => {
+  cluster = await startCluster()
+})
+after(async () => {
+  stop.abort()
+  for (const client of clients) client.close()
+  await cluster?.stop()
+})
+
+const SPEC = { rounds: 3, partitions: [{ name: 'a' }, { name: 'b' }] }
+
+async function open(namespace: string, uid?: string) {
+  const job = uid === undefined ? await createJob(cluster, namespace, 'brain', SPEC) : undefined
+  const client = clientOf(cluster.server, await coordinatorToken(cluster, namespace, 'brain'))
+  clients.push(client)
+  const identity = { namespace, name: 'brain', uid: uid ?? job!.metadata.uid }
+  const said: string[] = []
+  const log = (line: string): void => void said.push(line)
+  const opened = await openKubernetesJob({ client, identity, clock: systemClock(), signal: stop.signal, log })
+  return { ...opened, client, uid: identity.uid, said }
+}
+
+const training = (uid: string, change: Partial<TrainingStatus> = {}): TrainingStatus => ({
+  uid,
+  epoch: 1,
+  round: 1,
+  attempt: 1,
+  state: 'Training',
+  ...change,
+})
+
+describe('the job', () => {
+  test('is followed: an edit of the spec is heard, with defaults, and a status of ours is none', async () => {
+    const { source, sink, uid } = await open('followed')
+    assert.equal(source.job().spec.rounds, 3)
+    assert.equal(source.job().spec.round.maxFailedRounds, 3)
+    let changes = 0
+    const changed = Promise.withResolvers<void>()
+    const following = source.follow(() => {
+      changes += 1
+      changed.resolve()
+    }, stop.signal)
+    const ended = assert.rejects(following, { code: 'Superseded', message: /was deleted/ })
+    await sink.write(training(uid))
+    await editJob(cluster, 'followed', 'brain', { spec: { rounds: 7 } })
+    await changed.promise
+    assert.equal(source.job().spec.rounds, 7)
+    assert.equal(source.job().generation, 2)
+    assert.equal(changes, 1)
+    assert.equal(source.training()?.round, 1)
+    await cluster.client.call({ method: 'DELETE', path: `${jobsPath('followed')}/brain` })
+    await ended
+  })
+
+  test('that is another one under the same name is none of ours', async () => {
+    await createJob(cluster, 'another', 'brain', SPEC)
+    await assert.rejects(open('another', crypto.randomUUID()), {
+      code: 'Superseded',
+      message: /another job bears its name/,
+    })
+  })
+})
+
+describe('the status', () => {
+  test("takes the place of what was there, and leaves the operator's fields", async () => {
+    const { sink, uid } = await open('written')
+    const status = { summary: { state: 'Waiting' }, observedGeneration: 1 }
+    const path = `${jobsPath('written')}/brain/status`
+    await cluster.client.call({
+      method: 'PATCH',
+      path: `${path}?fieldManager=fedsam-operator&force=true`,
+      body: { apiVersion: 'fedsam.dev/v1alpha1', kind: 'FederatedJob', metadata: { name: 'brain' }, status },
+      contentType: 'application/apply-patch+yaml',
+    })
+    const absent = [{ name: 'b', outcome: 'Unreachable' as const, reason: 'NotHeard', message: '' }]
+    await sink.write(training(uid, { clients: { total: 2, absent }, message: 'one' }))
+    await sink.write(training(uid, { clients: { total: 2, absent: [] }, metrics: { loss: 0.5 } }))
+    const stored = (await readJob(cluster, 'written', 'brain')).status
+    assert.deepEqual(stored?.training, training(uid, { clients: { total: 2 }, metrics: { loss: 0.5 } }))
+    assert.deepEqual(stored?.summary, status.summary)
+    assert.equal(stored?.observedGeneration, 1)
+  })
+
+  test('is written although others change the job meanwhile', async () => {
+    const { sink, uid } = await open('busy')
+    await sink.write(training(uid))
+    await editJob(cluster, 'busy', 'brain', { spec: { rounds: 9 } })
+    await sink.write(training(uid, { round: 2 }))
+    assert.equal((await readJob(cluster, 'busy', 'brain')).status?.training?.round, 2)
+  })
+
+  test('of a job that was made anew is never written by the coordinator of the old one, which ends', async () => {
+    const { sink, uid } = await open('anew')
+    await sink.write(training(uid))
+    await cluster.client.call({ method: 'DELETE', path: `${jobsPath('anew')}/brain` })
+    await assert.rejects(sink.write(training(uid, { round: 2 })), { code: 'Superseded' })
+    await createJob(cluster, 'anew', 'brain', SPEC)
+    await assert.rejects(sink.write(training(uid, { round: 2 })), { code: 'Superseded' })
+    assert.equal((await readJob(cluster, 'anew', 'brain')).status?.training, undefined)
+  })
+
+  test('of a newer coordinator ends an older one', async () => {
+    const older = await open('epochs')
+    const newer = await open('epochs', older.uid)
+    await older.sink.write(training(older.uid))
+    await newer.sink.write(training(older.uid, { epoch: 2 }))
+    await assert.rejects(older.sink.write(training(older.uid, { round: 2 })), { code: 'Superseded' })
+    assert.equal((await readJob(cluster, 'epochs', 'brain')).status?.training?.epoch, 2)
+  })
+
+  test('that goes back within an epoch is refused by the schema', async () => {
+    const { sink, uid } = await open('back')
+    await sink.write(training(uid, { round: 2 }))
+    await assert.rejects(sink.write(training(uid, { round: 1 })), { status: 422 })
+  })
+
+  test('is all that the account may change', async () => {
+    const { client } = await open('rights')
+    const body = { spec: { rounds: 9 } }
+    const path = `${jobsPath('rights')}/brain`
+    const patch = client.call({ method: 'PATCH', path, body, contentType: 'application/merge-patch+json' })
+    await assert.rejects(patch, { status: 403 })
+    await assert.rejects(client.call({ method: 'GET', path: jobsPath('rights') }), { status: 403 })
+  })
+})
+
+test("the cluster's keys can be read by the account", async () => {
+  const { client } = await open('keys')
+  const { keys } = await openClusterKeys(client, systemClock()).known()
+  assert.ok(keys.some(({ kty, kid }) => kty === 'RSA' && typeof kid === 'string'))
+})

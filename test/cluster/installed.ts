@@ -37,7 +37,7 @@ export const userOf = (namespace: string, account: string): string =>
   `system:serviceaccount:${namespace}:${account}`
 
 /** A folder with what a pod of this account finds, and the variables that go with it. */
-async function accountOf({ server, folder }: Cluster, namespace: string, account: string) {
+export async function accountOf({ server, folder }: Cluster, namespace: string, account: string) {
   const files = join(folder, `account-${namespace}-${account}`)
   await mkdir(files, { recursive: true })
   const token = await server.kubectl(['-n', namespace, 'create', 'token', account])

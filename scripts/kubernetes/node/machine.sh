@@ -6,6 +6,7 @@
 here=$(dirname "$0") folder=${1:?} name=${2:?} mode=${3:?}
 
 if [ "$mode" != clean ]; then
+  echo $$ > "$folder/outside.pid"
   unshare --net --mount --pid --fork --kill-child=KILL --propagation slave sh "$here/init.sh" "$folder" "$name" "$mode"
 fi
 find /sys/fs/cgroup -depth -type d -path "*/$name*" -exec rmdir {} + 2>/dev/null

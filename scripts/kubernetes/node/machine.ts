@@ -82,10 +82,11 @@ export async function findMachine(name: string): Promise<Machine | undefined> {
 /** Ends a machine, running or dead, and resolves when nothing of it is left. */
 export async function stopMachine(name: string): Promise<void> {
   const folder = join(machinesFolder(), name)
-  const pid = await livePid(folder)
+  const [pid, outside] = [await livePid(folder), await livePid(folder, 'outside.pid')]
   if (pid !== undefined) process.kill(pid, 'SIGKILL')
+  else if (outside !== undefined) process.kill(-outside, 'SIGKILL') // not yet begun
   // machine.sh cleans up behind its first process; where it is gone too, this does.
-  for (let waited = 0; waited < 5000 && (await isThere(folder)); waited += 50) await sleep(50)
+  while (outside !== undefined && (await runs(outside, folder))) await sleep(20)
   if (await isThere(folder)) await run('sh', [SCRIPT, folder, name, 'clean'])
 }
 
@@ -125,12 +126,16 @@ async function firstProcess(folder: string, outside: ChildProcess): Promise<numb
   })
 }
 
-/** The first process's number, where it runs and is ours: numbers are used again. */
-async function livePid(folder: string): Promise<number | undefined> {
-  const text = await readFile(join(folder, 'init.pid'), 'utf8').catch(() => '')
-  if (text === '') return undefined
-  const command = await readFile(`/proc/${Number(text)}/cmdline`, 'utf8').catch(() => '')
-  return command.split('\0').includes(folder) ? Number(text) : undefined
+/** The number of the first process, or of machine.sh around it, where it runs. */
+async function livePid(folder: string, file = 'init.pid'): Promise<number | undefined> {
+  const text = await readFile(join(folder, file), 'utf8').catch(() => '')
+  return text !== '' && (await runs(Number(text), folder)) ? Number(text) : undefined
+}
+
+/** Whether a process of this number is ours: numbers are used again. */
+async function runs(pid: number, folder: string): Promise<boolean> {
+  const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+  return command.split('\0').includes(folder)
 }
 
 async function removeDead(): Promise<void> {

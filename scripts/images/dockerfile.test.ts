@@ -1,0 +1,57 @@
+// Which stages and files an image is made of, as the Dockerfile says it.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { digestOf, inputsOf, readDockerfile, stagesOf } from './dockerfile.ts'
+
+const TEXT = `# A comment.
+ARG BASE=x
+FROM \${BASE} AS packages
+COPY package.json lock ./
+RUN one && \\
+    two
+FROM packages AS tools
+COPY scripts scripts
+FROM \${BASE} AS other
+COPY other other
+FROM \${BASE} AS app
+COPY --from=tools /app /app
+COPY app app
+# Another comment.
+FROM other AS aside
+COPY aside aside
+`
+
+test('an image is made of its stage, those that it copies from, and what these build on', () => {
+  const { inputs, text, copiedFrom } = inputsOf(stagesOf(TEXT), 'app')
+  assert.deepEqual(inputs, ['app', 'lock', 'package.json', 'scripts'])
+  assert.deepEqual(copiedFrom, ['tools'])
+  assert.match(text, /^ARG BASE=x\n[\s\S]*RUN one && +two\n/)
+  assert.doesNotMatch(text, /other|aside|comment/)
+})
+
+test('a stage that builds on another has the files of both', () => {
+  assert.deepEqual(inputsOf(stagesOf(TEXT), 'aside').inputs, ['aside', 'other'])
+})
+
+test('an unknown target is named', () => {
+  assert.throws(() => inputsOf(stagesOf(TEXT), 'apps'), /no target apps/)
+})
+
+test('images of this Dockerfile have their own sources and no others', async () => {
+  const stages = await readDockerfile()
+  const of = (target: string): readonly string[] => inputsOf(stages, target).inputs
+  const folders = (target: string): string[] =>
+    of(target).filter((name) => ['operator', 'coordinator', 'worker'].includes(name))
+  assert.deepEqual(folders('operator'), ['operator'])
+  assert.deepEqual(folders('coordinator'), ['coordinator'])
+  assert.deepEqual(folders('worker'), ['worker'])
+  for (const target of ['operator', 'coordinator', 'worker', 'worker-gpu'])
+    for (const name of ['package-lock.json', 'protocol', 'transport']) assert.ok(of(target).includes(name))
+})
+
+test('the digest is that of the files and of what is given with them', async () => {
+  const digest = await digestOf(['LICENSE', 'crds'], ['a'])
+  assert.equal(await digestOf(['LICENSE', 'crds'], ['a']), digest)
+  assert.notEqual(await digestOf(['LICENSE', 'crds'], ['b']), digest)
+  assert.notEqual(await digestOf(['LICENSE'], ['a']), digest)
+})

@@ -15,6 +15,13 @@ const lives = readFileSync(file, 'utf8').trim().split('\n').length
 if (behaviour === 'leaves-a-child') {
   spawn('sh', ['-c', `while :; do echo >> '${file}.beats'; sleep 0.02; done`], { stdio: 'inherit' })
 }
+if (behaviour === 'stays' || behaviour === 'stays-deaf') {
+  setInterval(() => {}, 1000)
+  process.on('SIGTERM', () => {
+    console.error('asked to end')
+    if (behaviour === 'stays') process.exit(0)
+  })
+}
 if (behaviour === 'cannot-start') {
   say({ type: 'error', code: 'BadData', message: 'there is no picture', remedy: 'put one there' })
   process.exit(1)

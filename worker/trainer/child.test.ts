@@ -155,6 +155,18 @@ describe('ending a trainer', () => {
     assert.equal(await beats(), last)
   })
 
+  for (const behaviour of ['stays', 'stays-deaf']) {
+    test(`that ${behaviour} where its input ends: it is asked to end, then forced`, async () => {
+      const of = awkward(behaviour)
+      await of.ready()
+      await of.close()
+      assert.deepEqual(
+        log.filter((line) => line === 'asked to end'),
+        ['asked to end'],
+      )
+    })
+  }
+
   test('that does not run, or twice, is no error', async () => {
     const of = awkward('answers')
     await of.cancel()

@@ -10,8 +10,9 @@ import { spawnTrainer, type TrainerProgram } from './spawned.ts'
 
 export type ChildTrainerOptions = TrainerProgram & LifeOptions
 
-/** How long a trainer that was told to leave may take. Real milliseconds. */
+/** How long a trainer that was told to leave may take before SIGTERM, and then before SIGKILL. Real milliseconds. */
 const LEAVING_MS = 2000
+const TERMINATING_MS = 3000
 
 /** A trainer that is a child of ours; its process starts with the first call. */
 export function childTrainer(options: ChildTrainerOptions): Trainer {
@@ -90,9 +91,11 @@ export function trainerOver(connect: () => Link, options: LifeOptions): Trainer 
       const child = running
       if (child === null || child.hasEnded()) return
       child.leave()
-      const timer = setTimeout(() => child.kill('it did not leave'), LEAVING_MS)
+      const asked = setTimeout(() => child.terminate(), LEAVING_MS)
+      const forced = setTimeout(() => child.kill('it did not leave'), LEAVING_MS + TERMINATING_MS)
       await child.ended
-      clearTimeout(timer)
+      clearTimeout(asked)
+      clearTimeout(forced)
     },
   }
 }

@@ -15,6 +15,8 @@ export interface Link {
   readonly ended: Promise<string>
   /** A line for its standard input, with its line feed. What a process that ended does not read is lost. */
   readonly write: (line: string) => void
+  /** Asks the process to end (SIGTERM), where we can reach it. */
+  readonly terminate?: () => void
   /** Ends the process, with everything that it started, as far as we can reach it. */
   readonly kill: () => void
   /** The end of its input is a trainer's sign to leave. */

@@ -33,6 +33,8 @@ export interface Running {
   kill(reason: string): void
   /** The end of its input is a trainer's sign to leave. */
   leave(): void
+  /** SIGTERM, for one that does not leave; what cannot be reached does not hear it. */
+  terminate(): void
 }
 
 const CODES: readonly string[] = [
@@ -130,6 +132,7 @@ export function launch(link: Link, options: LifeOptions, onProgress: (line: Prog
     ended,
     hasEnded: () => over,
     kill,
+    terminate: () => link.terminate?.(),
     leave: link.leave,
     async ask(call) {
       if (over || killedFor !== undefined) throw new FedsamError('TrainerFailed', 'the trainer has ended')

@@ -29,7 +29,8 @@ export function spawnTrainer({ command, env, cwd }: TrainerProgram): Link {
     connected: Promise.resolve(),
     ended: untilEnded(child),
     write: (line) => void child.stdin.write(line),
-    kill: () => endGroup(child),
+    terminate: () => signalGroup(child, 'SIGTERM'),
+    kill: () => signalGroup(child, 'SIGKILL'),
     leave: () => void child.stdin.end(),
   }
 }
@@ -49,10 +50,13 @@ function untilEnded(child: ChildProcessWithoutNullStreams): Promise<string> {
   })
 }
 
-function endGroup({ pid, exitCode, signalCode }: ChildProcessWithoutNullStreams): void {
+function signalGroup(
+  { pid, exitCode, signalCode }: ChildProcessWithoutNullStreams,
+  signal: 'SIGTERM' | 'SIGKILL',
+): void {
   if (pid === undefined || exitCode !== null || signalCode !== null) return
   try {
-    process.kill(-pid, 'SIGKILL')
+    process.kill(-pid, signal)
   } catch {
     // It ended by itself at this moment.
   }

@@ -18,14 +18,18 @@ export interface Cluster {
 export interface ClusterOptions {
   /** Further flags of kube-apiserver; it runs in the folder, so paths may be names of files there. */
   readonly flags?: Readonly<Record<string, string>>
+  /** Whether the cluster's controllers run. */
+  readonly controllers?: boolean
   /** Files that are there before it starts: name to text. */
   readonly files?: Readonly<Record<string, string>>
 }
 
-export async function startCluster({ flags = {}, files = {} }: ClusterOptions = {}): Promise<Cluster> {
+export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
+  const { flags = {}, files = {}, controllers = false } = options
   const folder = await mkdtemp(join(tmpdir(), 'fedsam-cluster-'))
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text)
-  const server = await startKubernetes({ folder, flags, log: (line) => process.stderr.write(`${line}\n`) })
+  const log = (line: string): void => void process.stderr.write(`${line}\n`)
+  const server = await startKubernetes({ folder, flags, controllers, log })
   const client = connectKubernetes({ kubeconfig: server.kubeconfig })
   await server.kubectl(['apply', '--server-side', '-f', 'crds/fedsam.dev_federatedjobs.yaml'])
   await untilServed(server)

@@ -34,6 +34,9 @@ const VALUES: Partial<Readonly<Record<ImageName, string>>> = {
   versitygw: 'quickstart.s3.image',
 }
 
+/** Archives of one image, the newest first. */
+const KEPT = 2
+
 export interface BuiltImage {
   readonly name: ImageName
   /** Registry, repository and tag, as a pod names it. */
@@ -104,7 +107,7 @@ interface Wanted {
   readonly key: string
 }
 
-/** The archive of an image, written beside its place and renamed; those of earlier contents go. */
+/** The archive of an image, written beside its place and renamed. */
 async function ensureArchive(
   buildah: Buildah,
   { name, tag, key }: Wanted,
@@ -125,10 +128,20 @@ async function ensureArchive(
   await rm(draft, { force: true })
   await buildah.run(['push', '--quiet', reference, `docker-archive:${draft}:${reference}`])
   await rename(draft, archive)
-  for (const other of await readdir(folder))
-    if (other !== `${key}.tar` && !other.startsWith('draft-')) await rm(join(folder, other), { force: true })
+  await forgetOld(folder)
   buildah.log(`built image ${name} in ${seconds()} s`)
   return image
+}
+
+/** Another checkout may be about to read the one before. */
+async function forgetOld(folder: string): Promise<void> {
+  const ages: { file: string; written: number }[] = []
+  for (const name of await readdir(folder)) {
+    const file = join(folder, name)
+    ages.push({ file, written: (await stat(file)).mtimeMs })
+  }
+  ages.sort((a, b) => b.written - a.written)
+  for (const { file } of ages.slice(KEPT)) await rm(file, { force: true })
 }
 
 function isThere(path: string): Promise<boolean> {

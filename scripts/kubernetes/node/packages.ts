@@ -15,6 +15,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   nftables: '/usr/sbin/nft',
   conntrack: '/usr/sbin/conntrack',
   debootstrap: '/usr/sbin/debootstrap',
+  'debian-archive-keyring': '/usr/share/keyrings/debian-archive-keyring.gpg',
   iproute2: '/usr/sbin/ip',
   openssl: '/usr/bin/openssl',
   gcc: '/usr/bin/gcc',

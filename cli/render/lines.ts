@@ -37,7 +37,7 @@ export function createEventLines(rounds: number): (event: RunEvent) => EventText
         working.clear()
         return openedText(event)
       case 'Progress':
-        working.set(event.client, `${event.client} ${event.done}/${event.total}`)
+        working.set(event.client, progressText(event))
         return { live: `round ${event.round}: ${[...working.values()].sort().join(', ')}` }
       case 'UpdateAdmitted':
         working.set(event.client, `${event.client} done`)
@@ -65,6 +65,11 @@ export function createEventLines(rounds: number): (event: RunEvent) => EventText
         return { said: `failed: ${event.message}`, live: '' }
     }
   }
+}
+
+/** A total of 0: it works, and does not say how far it is. */
+function progressText({ client, done, total }: Of<'Progress'>): string {
+  return total === 0 ? client : `${client} ${done}/${total}`
 }
 
 function startedLine(event: Of<'RunStarted'>): string {

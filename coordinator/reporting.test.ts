@@ -1,0 +1,108 @@
+// When the status is written: changes of state at once, progress now and then, the last one for certain.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { FedsamError } from '#protocol/errors.ts'
+import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
+import { systemClock } from '#transport/clock.ts'
+import { openReporting } from './reporting.ts'
+import { beginStatus, type News } from './status.ts'
+
+const admitted: News = { event: 'UpdateAdmitted', round: 1, client: 'a', numExamples: 1, bytes: 10 }
+const hindered = (message: string): News => ({ event: 'Hindered', reason: 'StorageUnreachable', message })
+
+/** A sink whose answer a test decides, and a clock whose seconds last `1 / speed`. */
+function open(answer: (count: number) => Promise<void> | void = () => {}, speed = 1) {
+  const writes: TrainingStatus[] = []
+  const stop = new AbortController()
+  const said: string[] = []
+  const reporting = openReporting({
+    sink: {
+      async write(training) {
+        writes.push(training)
+        await answer(writes.length)
+      },
+    },
+    begin: beginStatus('6f3a', undefined, 0),
+    outputUri: 's3://b/output',
+    clock: systemClock(speed),
+    now: () => 0,
+    statusSeconds: 10,
+    log: (line) => void said.push(line),
+    signal: stop.signal,
+  })
+  return { reporting, writes, stop, said, running: reporting.run() }
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await sleep(2)
+}
+
+describe('the status', () => {
+  test('is written as it begins, and at every change of state', async () => {
+    const { reporting, writes, stop, running } = open()
+    await until(() => writes.length === 1)
+    reporting.tell(hindered('away'))
+    await until(() => writes.length === 2)
+    reporting.tell({ event: 'GivenUp', reason: 'BadCheckpoint', message: '' })
+    await until(() => writes.length === 3)
+    assert.deepEqual(
+      writes.map(({ state }) => state),
+      ['Starting', 'Waiting', 'Failed'],
+    )
+    stop.abort()
+    await running
+  })
+
+  test('of progress waits, and many steps are one write', async () => {
+    const { reporting, writes, stop, running } = open(undefined, 50)
+    await until(() => writes.length === 1)
+    for (let i = 0; i < 5; i += 1) reporting.tell(admitted)
+    assert.equal(writes.length, 1)
+    await until(() => writes.length === 2)
+    assert.equal(writes[1]?.bytes?.received, 50)
+    stop.abort()
+    await running
+  })
+
+  test('that was not accepted is written again, the newest one, while news is taken', async () => {
+    const { reporting, writes, stop, said, running } = open((count) => {
+      if (count < 3) throw new Error('the server is away')
+    }, 50)
+    await until(() => writes.length === 1)
+    reporting.tell(hindered('one'))
+    reporting.tell(hindered('two'))
+    await reporting.settled()
+    assert.equal(writes.at(-1)?.message, 'two')
+    assert.equal(said.length, 2)
+    assert.match(said[0]!, /the server is away/)
+    stop.abort()
+    await running
+  })
+
+  test('that is the last is waited for; asked to stop, it is not', async () => {
+    const hold = Promise.withResolvers<void>()
+    const { reporting, writes, stop, running } = open((count) => (count === 2 ? hold.promise : undefined))
+    await until(() => writes.length === 1)
+    reporting.tell(admitted)
+    let settled = false
+    const waiting = reporting.settled().then(() => {
+      settled = true
+    })
+    await until(() => writes.length === 2)
+    assert.equal(settled, false)
+    hold.resolve()
+    await waiting
+    reporting.tell(admitted)
+    stop.abort()
+    await reporting.settled()
+    await running
+  })
+
+  test('that is no longer ours ends it', async () => {
+    const { running } = open(() => {
+      throw new FedsamError('Superseded', 'another job bears its name')
+    })
+    await assert.rejects(running, { code: 'Superseded' })
+  })
+})

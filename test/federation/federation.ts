@@ -3,6 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Verify } from '#coordinator/context.ts'
 import { coordinate, type RunOutcome } from '#coordinator/run.ts'
 import { DEFAULT_PACE, type FixedSettings, type LiveSettings, type Pace } from '#coordinator/settings.ts'
 import { sha256 } from '#protocol/digest.ts'
@@ -41,6 +42,8 @@ export interface FederationOptions {
   /** Longest time that a request may stay unanswered; real seconds. */
   readonly answerSeconds?: number
   readonly log?: (line: string) => void
+  /** Says who a client is; everybody is believed unless given. */
+  readonly verify?: Verify
 }
 
 /** A federation whose parts a test starts and stops. */
@@ -137,6 +140,7 @@ export async function openFederation(options: FederationOptions): Promise<Federa
         pace: { ...DEFAULT_PACE, farewellSeconds: 5, ...options.pace },
         observe: (event) => void events.push(event),
         signal: orOver(own.signal),
+        ...(options.verify === undefined ? {} : { verify: options.verify }),
       })
       running.push(outcome.catch(() => {}))
       return outcome

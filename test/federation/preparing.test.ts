@@ -1,0 +1,153 @@
+// Clients that are not ready, clients that are not who they say, and the pause after too few: what the run makes of them.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { setTimeout as rest } from 'node:timers/promises'
+import { encodeJson } from '#protocol/canonical.ts'
+import { clientSubject, readNextAnswer, subjectPrefix } from '#protocol/messages.ts'
+import { systemClock } from '#transport/clock.ts'
+import { eventsOf, type Federation, type FederationOptions, openFederation } from './federation.ts'
+
+const JOB: FederationOptions = { clients: ['a', 'b'], rounds: 1 }
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await rest(2)
+}
+
+/** One `next` of a client that prepares. */
+async function prepare({ bus, fixed }: Federation, client: string, message: string) {
+  const body = {
+    ...{
+      kind: 'next',
+      client,
+      incarnation: 'i',
+      token: '',
+      epoch: 0,
+      dataset: '',
+      backend: '',
+      progress: null,
+    },
+    have: { state: 'Preparing', message },
+  }
+  const subject = clientSubject(subjectPrefix(fixed.namespace, fixed.uid), client)
+  return readNextAnswer(await bus.request(subject, encodeJson(body), { timeoutMs: 10_000 }))
+}
+
+describe('a client that prepares', () => {
+  test('is not there, gets no task, and is named with what it waits for', async () => {
+    const federation = await openFederation({ ...JOB, pace: { holdSeconds: 0.05 } })
+    try {
+      void federation.work('a')
+      const run = federation.coordinate()
+      await until(() => eventsOf(federation.events, 'ClientJoined').length === 1)
+      assert.equal((await prepare(federation, 'b', 'no data yet'))?.kind, 'wait')
+      assert.equal((await prepare(federation, 'b', '1 of 2 MB'))?.kind, 'wait')
+      const waits = eventsOf(federation.events, 'Waiting').map(({ absent }) =>
+        absent.map(({ client, reason, message }) => `${client} ${reason} ${message}`.trim()).join(),
+      )
+      assert.deepEqual(waits.slice(-2), ['b Preparing no data yet', 'b Preparing 1 of 2 MB'])
+      assert.deepEqual(
+        eventsOf(federation.events, 'ClientJoined').map(({ client, available }) => [client, available]),
+        [['a', 1]],
+      )
+      void federation.work('b')
+      await run
+      assert.deepEqual(eventsOf(federation.events, 'RoundCompleted')[0]?.accepted, ['a', 'b'])
+    } finally {
+      await federation.close()
+    }
+  })
+
+  test('whose attempt is given up is Unreachable, with what it waited for', async () => {
+    const federation = await openFederation({
+      ...JOB,
+      clock: systemClock(50),
+      pace: { silenceSeconds: 10_000, holdSeconds: 0.5 },
+      round: { availabilitySeconds: 20, maxFailedRounds: 1 },
+      fixed: { origin: { kind: 'Client' } },
+    })
+    try {
+      void federation.work('a')
+      const failed = assert.rejects(federation.coordinate(), { message: /missing: b \(no data yet\)/ })
+      await until(() => eventsOf(federation.events, 'ClientJoined').length === 1)
+      await prepare(federation, 'b', 'no data yet')
+      await failed
+      const [{ outcomes } = assert.fail()] = eventsOf(federation.events, 'AttemptAbandoned')
+      assert.deepEqual(outcomes, [
+        { client: 'b', outcome: 'Unreachable', reason: 'Preparing', message: 'no data yet' },
+      ])
+    } finally {
+      await federation.close()
+    }
+  })
+})
+
+test('after too few clients no attempt begins for a while, twice as long each time', async () => {
+  const clock = systemClock(100)
+  const slept: number[] = []
+  const sleep = (seconds: number, signal?: AbortSignal): Promise<void> => {
+    slept.push(seconds)
+    return clock.sleep(seconds, signal)
+  }
+  const federation = await openFederation({
+    ...JOB,
+    clock: { ...clock, sleep },
+    pace: { silenceSeconds: 10_000, pauseSeconds: 31, longestPauseSeconds: 53 },
+    round: { availabilitySeconds: 5, maxFailedRounds: 5 },
+  })
+  try {
+    void federation.work('a')
+    const run = federation.coordinate()
+    const abandoned = () => eventsOf(federation.events, 'AttemptAbandoned')
+    await until(() => abandoned().length === 3)
+    assert.deepEqual(
+      abandoned().map(({ pauseSeconds }) => pauseSeconds),
+      [31, 53, 53],
+    )
+    assert.ok(slept.includes(31))
+    assert.ok(slept.includes(53))
+    void federation.work('b')
+    await run
+  } finally {
+    await federation.close()
+  }
+})
+
+test('somebody who is not the client is refused before anyone takes note; what cannot be known is not answered', async () => {
+  const federation = await openFederation({
+    ...JOB,
+    pace: { holdSeconds: 0.05 },
+    verify: async (client, token) => {
+      if (token === 'unknown') throw new Error('the keys cannot be read')
+      return client === 'b' ? 'it is not b' : undefined
+    },
+  })
+  try {
+    const run = federation.coordinate()
+    run.catch(() => {})
+    await until(() => eventsOf(federation.events, 'Waiting').length > 0)
+    const answer = await prepare(federation, 'b', '')
+    assert.deepEqual(answer, { kind: 'refused', epoch: 1, reason: 'it is not b' })
+    await prepare(federation, 'b', '')
+    assert.deepEqual(eventsOf(federation.events, 'ClientRefused'), [
+      { event: 'ClientRefused', client: 'b', message: 'it is not b' },
+    ])
+    assert.equal((await prepare(federation, 'a', ''))?.kind, 'wait')
+    const subject = clientSubject(subjectPrefix('test', 'test'), 'a')
+    const body = encodeJson({
+      ...{
+        kind: 'next',
+        client: 'a',
+        incarnation: 'i',
+        token: 'unknown',
+        epoch: 0,
+        dataset: '',
+        backend: '',
+      },
+      ...{ have: { state: 'Idle' }, progress: null },
+    })
+    await assert.rejects(federation.bus.request(subject, body, { timeoutMs: 200 }), { name: 'NoAnswer' })
+    assert.equal(eventsOf(federation.events, 'ClientJoined').length, 0)
+  } finally {
+    await federation.close()
+  }
+})

@@ -112,7 +112,7 @@ test('a run that cannot reach its quorum fails with 1 and says why', async () =>
     '--output',
     'broken',
     '--set',
-    'round={availabilitySeconds: 1, maxFailedRounds: 1}',
+    'round={availabilitySeconds: 10, maxFailedRounds: 1}',
   ]
   const { code, stderr } = await startFedsam(dir, args)
   assert.equal(code, 1)

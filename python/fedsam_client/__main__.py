@@ -69,10 +69,13 @@ def _answer(seam: Seam, client: Any, call: Dict[str, Any]) -> None:
             line = _called(client, call)
     except Exception as error:
         known = error if isinstance(error, ClientError) else ClientError(f"{type(error).__name__}: {error}")
-        _print_cause(known) if known is error else traceback.print_exc()
+        if known is error:
+            _print_cause(known)
+        else:
+            traceback.print_exc()
         # Of a failed call only the message reaches the run's record: what to do stands in it.
         message = known.message + (f": {known.remedy}" if known.remedy else "")
-        seam.say(type="error", id=call["id"], code=known.code, message=message, remedy=known.remedy)
+        seam.say(type="error", id=call["id"], code=known.code, message=message)
     else:
         seam.say(id=call["id"], **line)
 

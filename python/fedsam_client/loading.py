@@ -90,10 +90,7 @@ def checked(client: Any, name: str) -> Any:
     if not callable(getattr(client, "fit", None)):
         remedy = "name a class with fit(self, parameters, config), such as a flwr.client.NumPyClient, or a client_fn"
         raise ClientError(f"{name} is {type(client).__name__}, which has no method fit", remedy, "InvalidJob")
-    module = type(client).__mro__[-2].__module__ if len(type(client).__mro__) > 1 else ""
-    if module.startswith("flwr.") and not hasattr(client, "get_parameters"):
-        raise ClientError(f"{name} is no NumPyClient", "", "InvalidJob")
-    if module == "flwr.client.client":
+    if any(kind.__name__ == "Client" and kind.__module__.startswith("flwr.") for kind in type(client).__mro__):
         remedy = "make it a NumPyClient: its methods take and return lists of arrays"
         raise ClientError(f"{name} is a flwr Client of the protocol's own messages", remedy, "InvalidJob")
     return client
@@ -120,4 +117,4 @@ def make_context(given: Given) -> Any:
 
 def _record() -> Any:
     common = importlib.import_module("flwr.common")
-    return getattr(common, "RecordDict", None) and common.RecordDict() or common.RecordSet()
+    return (getattr(common, "RecordDict", None) or common.RecordSet)()

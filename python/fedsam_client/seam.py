@@ -45,11 +45,11 @@ class Seam:
     def _forked(self) -> None:
         """In a forked child: the seam is the parent's alone."""
         self._lock = threading.Lock()
+        # Not closed: the files would close their numbers once more, whoever has them then.
+        nothing = os.open(os.devnull, os.O_RDWR)
         for file in (self._calls, self._answers):
-            try:
-                os.close(file.fileno())
-            except OSError:
-                pass
+            os.dup2(nothing, file.fileno(), inheritable=False)
+        os.close(nothing)
 
     @property
     def is_ours(self) -> bool:

@@ -44,6 +44,10 @@ async function whyNotEndToEnd(): Promise<string | undefined> {
 }
 
 const files = await testFiles(process.argv.slice(2))
+if (files.length === 0) {
+  log('no test file has a path that begins so')
+  process.exit(1)
+}
 const endToEnd = files.filter((file) => file.startsWith(END_TO_END))
 const others = files.filter((file) => !file.startsWith(END_TO_END))
 const why = endToEnd.length > 0 ? await whyNotEndToEnd() : undefined
@@ -61,6 +65,6 @@ const report = inOneReport(
   remarks,
 )
 report.compose(new spec()).pipe(process.stdout)
-report.on('data', ({ type }) => {
-  if (type === 'test:fail') process.exitCode = 1
+report.on('data', ({ type, data }) => {
+  if (type === 'test:summary' && !data.success) process.exitCode = 1
 })

@@ -31,7 +31,7 @@ export async function fetchS3Checkpoint({ uri, settings, folder, log }: S3Fetch)
     const found = await Promise.all(FILES.map((name) => copy(store, name, { folder, log })))
     const shards = found[FILES.indexOf(INDEX)] ? await shardNames(store, uri) : ['model.safetensors']
     for (const shard of shards) {
-      if (!(await copy(store, shard, { folder, log }))) throw missing(`${uri}/${shard}`)
+      if (!(await copy(store, shard, { folder, log }))) throw await missingFrom(store, shard)
     }
   } finally {
     await store.close()
@@ -44,7 +44,8 @@ export async function fetchS3File({ uri, settings, folder, log }: S3Fetch): Prom
   const name = key.split('/').at(-1) ?? ''
   const store = openS3Store({ ...settings, bucket, prefix: key.slice(0, -name.length) })
   try {
-    if (name === '' || !(await copy(store, name, { folder, log }))) throw missing(uri)
+    if (name === '') throw missing(uri)
+    if (!(await copy(store, name, { folder, log }))) throw await missingFrom(store, name)
     return join(folder, name)
   } finally {
     await store.close()
@@ -61,6 +62,12 @@ function missing(what: string): FedsamError {
   return new FedsamError('CheckpointUnavailable', `${what} is missing`, {
     remedy: 'see what lies under the prefix',
   })
+}
+
+/** Reading it says more than asking for its size: the bucket may be what is missing. */
+async function missingFrom(store: ObjectStore, name: string): Promise<FedsamError> {
+  await store.get(name)
+  return missing(`${store.description}/${name}`)
 }
 
 /** False where there is no such object. */

@@ -106,7 +106,12 @@ function failureOf(bucket: Bucket, error: unknown): Error {
   if (error instanceof FedsamError || error instanceof RangeError) return error
   const { name, message } = error as Error
   const status = statusOf(error)
-  const said = `${bucket.description}: ${name}${message && message !== name ? `: ${message}` : ''}`
+  // An answer to HEAD has no body that would say more.
+  const nameless = name === 'Unknown' && status !== undefined
+  const why = nameless
+    ? `HTTP status ${status}`
+    : `${name}${message && message !== name ? `: ${message}` : ''}`
+  const said = `${bucket.description}: ${why}`
   if (status === 501) {
     const remedy = 'use a service that supports conditional writes (If-None-Match)'
     return new FedsamError('StorageUnsuitable', said, { cause: error, remedy })

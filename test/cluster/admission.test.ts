@@ -90,13 +90,11 @@ async function furnish(
   return { job, coordinator: await as(namespace, 'brain-coordinator') }
 }
 
-/** Until the API server has taken the policy up. */
+/** Until the API server has taken the policy up. Each try is another value: what is there already is refused to nobody. */
 async function untilInForce({ job, coordinator }: Awaited<ReturnType<typeof furnish>>): Promise<void> {
-  for (let tries = 0; tries < 100; tries++) {
-    const forged: unknown = await apply(coordinator, job, { summary: { state: 'Complete' } }).catch(
-      (error) => error,
-    )
-    if (isRefusal(/is the operator's/)(forged)) return
+  for (let tries = 0; tries < 600; tries++) {
+    const forged = apply(coordinator, job, { observedGeneration: 100 + tries }, 'impatient')
+    if (isRefusal(/is the operator's/)(await forged.catch((error: unknown) => error))) return
     await sleep(100)
   }
   assert.fail('the policy is not in force')

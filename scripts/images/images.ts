@@ -3,7 +3,7 @@
 // FedSAM's own come from the Dockerfile (dockerfile.ts says of which files), the others are one static program each (static.ts).
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { ensureBase } from './base.ts'
 import { BASE_REFERENCE, type Buildah, openBuildah } from './buildah.ts'
 import { digestOf, inputsOf, ROOT, readDockerfile } from './dockerfile.ts'
@@ -128,20 +128,24 @@ async function ensureArchive(
   await rm(draft, { force: true })
   await buildah.run(['push', '--quiet', reference, `docker-archive:${draft}:${reference}`])
   await rename(draft, archive)
-  await forgetOld(folder)
+  await forgetOld(buildah, name, folder)
   buildah.log(`built image ${name} in ${seconds()} s`)
   return image
 }
 
 /** Another checkout may be about to read the one before. */
-async function forgetOld(folder: string): Promise<void> {
+async function forgetOld(buildah: Buildah, name: string, folder: string): Promise<void> {
   const ages: { file: string; written: number }[] = []
   for (const name of await readdir(folder)) {
     const file = join(folder, name)
     ages.push({ file, written: (await stat(file)).mtimeMs })
   }
   ages.sort((a, b) => b.written - a.written)
-  for (const { file } of ages.slice(KEPT)) await rm(file, { force: true })
+  for (const { file } of ages.slice(KEPT)) {
+    await rm(file, { force: true })
+    // With the image go the layers that are its own; where it has none any more, that is as well.
+    await buildah.run(['rmi', `docker.io/fedsam/${name}:${basename(file, '.tar')}`]).catch(() => undefined)
+  }
 }
 
 function isThere(path: string): Promise<boolean> {

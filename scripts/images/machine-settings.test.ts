@@ -25,10 +25,12 @@ test('pip: indexes and time limits, no paths of this machine', () => {
 :env:.find-links='/opt/wheels'
 global.index-url='https://pypi.example.com/simple'
 install.user='true'
+global.extra-index-url='\\nhttps://a.example.com\\nhttps://b.example.com'
 `
   assert.equal(
     pipSettings(list, undefined),
-    '[global]\ndefault-timeout = 180\nindex-url = https://pypi.example.com/simple\n',
+    '[global]\ndefault-timeout = 180\nindex-url = https://pypi.example.com/simple\n' +
+      'extra-index-url = \n  https://a.example.com\n  https://b.example.com\n',
   )
   assert.match(pipSettings('', '/run/ca'), /^cert = \/run\/ca$/m)
 })

@@ -30,7 +30,10 @@ export async function machineSettings(folder: string): Promise<MachineSettings> 
     '/etc/ssl/certs/ca-certificates.crt',
   ])
   const [npmrc, pipConf] = [join(settings, 'npmrc'), join(settings, 'pip.conf')]
-  const userFile = await readFile(join(homedir(), '.npmrc'), 'utf8').catch(() => '')
+  const userFile = await readFile(
+    process.env.npm_config_userconfig || join(homedir(), '.npmrc'),
+    'utf8',
+  ).catch(() => '')
   await writeFile(npmrc, npmSettings(userFile, process.env, authorities && AUTHORITIES), { mode: 0o600 })
   await writeFile(pipConf, pipSettings(await pipList(), authorities && AUTHORITIES), { mode: 0o600 })
   const volumes = [
@@ -66,7 +69,7 @@ export function pipSettings(list: string, authorities: string | undefined): stri
   const lines = ['[global]']
   for (const [, name, value] of list.matchAll(/^(?:global|install|download|:env:)\.([\w-]+)='(.*)'$/gm))
     if (!/^(cert|find-links|cache-dir|client-cert|target|prefix|user|config-file)$/.test(name!))
-      lines.push(`${name} = ${value}`)
+      lines.push(`${name} = ${value!.replaceAll('\\n', '\n  ')}`)
   if (authorities) lines.push(`cert = ${authorities}`)
   return `${lines.join('\n')}\n`
 }

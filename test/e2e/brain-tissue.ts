@@ -1,0 +1,147 @@
+// The example job on the real node: from kubectl apply to the model in the bucket, with the bytes of the same run on a laptop; what
+// kubectl shows on the way; suspended and resumed in the middle of a round; exported; deleted without a trace.
+import assert from 'node:assert/strict'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { startFedsam } from '../cli/fedsam.ts'
+import { brainTissue, type JobObject } from './jobs.ts'
+import { modelInBucket, modelOfLocalRun } from './models.ts'
+import { type Stage, TEAM, until } from './stage.ts'
+
+const NAME = 'brain-tissue'
+const SITES = ['axial', 'coronal', 'sagittal']
+
+/** The row of `kubectl get fj`, without the age, by column. */
+async function columns(stage: Stage): Promise<Record<string, string>> {
+  const [head, row] = (await stage.kubectl(['get', 'fj', NAME])).trimEnd().split('\n')
+  const starts = [...head!.matchAll(/\S+/g)].map(({ 0: name, index }) => ({ name, index }))
+  return Object.fromEntries(
+    starts.map(({ name, index }, i) => [name, row!.slice(index, starts[i + 1]?.index).trim()]),
+  )
+}
+
+async function upload(stage: Stage): Promise<void> {
+  const folder = 'examples/models/sam-tiny-scenes'
+  const store = stage.bucket('models/sam-tiny-scenes')
+  for (const name of await readdir(folder)) await store.put(name, await readFile(join(folder, name)))
+  await store.close()
+}
+
+export function brainTissueScenario(stage: () => Stage): void {
+  let job: JobObject
+
+  test('explain names every field of the spec', async () => {
+    const text = await stage().kubectl(['explain', 'fj.spec'])
+    for (const field of ['partitions', 'strategy', 'trainer', 'storage', 'messaging'])
+      assert.match(text, new RegExp(`^ +${field}\\s`, 'm'))
+  })
+
+  test('a job over three claims waits for its devices and says so', async () => {
+    job = await brainTissue()
+    await upload(stage())
+    for (const site of SITES) await stage().claim(site, `examples/data/brain-tissue/${site}`)
+    await stage().apply(job)
+    const waiting = await until(
+      'the missing device is named',
+      () => stage().status(NAME),
+      ({ conditions }) =>
+        conditions?.some(
+          ({ type, message }) => type === 'QuorumAvailable' && /nvidia\.com\/gpu/.test(message),
+        ) === true,
+    )
+    const of = (type: string) => waiting.conditions?.find((condition) => condition.type === type)
+    assert.equal(of('Ready')?.status, 'Unknown')
+    assert.equal(of('QuorumAvailable')?.status, 'False')
+    assert.match(of('QuorumAvailable')?.message ?? '', /axial: .*coronal: .*sagittal: /)
+    const { AGE: _, ...shown } = await columns(stage())
+    assert.deepEqual(shown, { NAME, STATE: 'Waiting', ROUND: '0/10', CLIENTS: '0/3', METRIC: '' })
+  })
+
+  test('the devices are there: it trains', async () => {
+    await stage().node.setCapacity('nvidia.com/gpu', 3)
+    await stage().kubectl(['wait', '--for=condition=Ready', `fj/${NAME}`, '--timeout=240s'])
+    const seen = await until(
+      'round 2',
+      () => columns(stage()),
+      ({ ROUND }) => /^[2-9]/.test(ROUND!),
+      240,
+    )
+    assert.equal(seen.STATE, 'Training')
+    assert.equal(seen.CLIENTS, '3/3')
+  })
+
+  test('suspended in the middle of a round it gives everything back, and goes on where it was', async () => {
+    await stage().kubectl(['patch', 'fj', NAME, '--type=merge', '-p', '{"spec":{"suspend":true}}'])
+    await stage().kubectl(['wait', '--for=condition=Suspended', `fj/${NAME}`, '--timeout=60s'])
+    await until(
+      'no pod is left',
+      () => stage().kubectl(['get', 'pods', '-o', 'name', '-l', `fedsam.dev/job=${NAME}`]),
+      (names) => names.trim() === '',
+    )
+    const { STATE, ROUND } = await columns(stage())
+    assert.equal(STATE, 'Suspended')
+    const before = Number(ROUND!.split('/')[0])
+    await stage().kubectl(['patch', 'fj', NAME, '--type=merge', '-p', '{"spec":{"suspend":false}}'])
+    await until(
+      'it trains again',
+      () => stage().status(NAME),
+      ({ training, summary }) => summary?.state === 'Training' && training!.round >= before,
+      180,
+    )
+  })
+
+  test('it completes, with the model that fedsam run of the same job has', async () => {
+    await stage().kubectl(['wait', '--for=condition=Complete', `fj/${NAME}`, '--timeout=600s'])
+    const { AGE: _, METRIC, ...shown } = await columns(stage())
+    assert.deepEqual(shown, { NAME, STATE: 'Complete', ROUND: '10/10', CLIENTS: '3/3' })
+    const { training } = await stage().status(NAME)
+    assert.equal(training?.rounds?.length, 10)
+    assert.match(training?.output?.uri ?? '', /^s3:\/\/fedsam\/team-a\/brain-tissue\/.+\/output$/)
+    const local = await modelOfLocalRun(
+      'examples/brain-tissue.yaml',
+      'spec.trainer.segmentAnything.backend=TensorFlow',
+    )
+    assert.equal(await modelInBucket(stage(), NAME), local)
+    assert.equal(training?.output?.digest, `sha256:${local}`)
+  })
+
+  test('kubectl fedsam tells its story, its logs, and exports a checkpoint', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'fedsam-e2e-export-'))
+    const env = { ...stage().credentials, KUBECONFIG: stage().node.kubeconfig }
+    const fedsam = async (...args: readonly string[]): Promise<string> => {
+      const ended = await startFedsam(folder, [...args, '-n', TEAM], { env })
+      assert.equal(ended.code, 0, ended.stderr)
+      return ended.stdout
+    }
+    try {
+      const status = await fedsam('status', NAME)
+      for (const words of ['Complete', '10/10', ...SITES]) assert.ok(status.includes(words), status)
+      assert.match(await fedsam('logs', NAME, '--client', 'axial'), /axial/)
+      const endpoint = stage().credentials.AWS_ENDPOINT_URL_S3!
+      await fedsam('verify', `fj/${NAME}`, '--endpoint', endpoint)
+      await fedsam('export', `fj/${NAME}`, '--to', 'model', '--endpoint', endpoint)
+      assert.ok((await readdir(join(folder, 'model'))).includes('model.safetensors'))
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  })
+
+  test('deleted, it leaves nothing in the cluster', async () => {
+    await stage().kubectl(['delete', 'fj', NAME, '--timeout=60s'])
+    await until(
+      'all children are gone',
+      () =>
+        stage().kubectl([
+          'get',
+          'jobs,pods,serviceaccounts,roles,rolebindings,networkpolicies',
+          '-l',
+          `fedsam.dev/job=${NAME}`,
+          '-o',
+          'name',
+        ]),
+      (names) => names.trim() === '',
+    )
+  })
+}

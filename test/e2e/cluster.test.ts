@@ -1,0 +1,17 @@
+// The end-to-end layer: a real node, images built from the Dockerfile, the chart, jobs applied with kubectl. One stage for all scenarios,
+// in this order; each takes away what it made.
+import { after, before, describe } from 'node:test'
+import { brainTissueScenario } from './brain-tissue.ts'
+import { faultScenarios } from './faults.ts'
+import { missingScenarios } from './missing.ts'
+import { openStage, type Stage } from './stage.ts'
+
+let stage: Stage
+before(async () => {
+  stage = await openStage()
+})
+after(() => stage?.stop())
+
+describe('the example, from helm install to the model in the bucket', () => brainTissueScenario(() => stage))
+describe('faults on a job of seconds', () => faultScenarios(() => stage))
+describe('something is missing', () => missingScenarios(() => stage))

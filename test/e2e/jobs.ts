@@ -1,0 +1,87 @@
+// The jobs of the end-to-end layer as objects: the example over three claims, and a job of seconds whose trainer is a program.
+import { readFile } from 'node:fs/promises'
+import { parse } from 'yaml'
+import { ROOT } from '../cli/fedsam.ts'
+import { BUCKET, SYSTEM } from './stage.ts'
+
+export interface JobObject {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly metadata: { readonly name: string }
+  // biome-ignore lint/suspicious/noExplicitAny: a job is written as users write it.
+  readonly spec: any
+}
+
+/** Where the quickstart's servers are, as pods see them. */
+export const PLACES = {
+  storage: {
+    s3: {
+      bucket: BUCKET,
+      endpoint: `http://fedsam-s3.${SYSTEM}.svc:7070`,
+      region: 'us-east-1',
+      credentialsSecretName: 's3-credentials',
+    },
+  },
+  messaging: { nats: { url: `nats://fedsam-nats.${SYSTEM}.svc:4222` } },
+}
+
+/** examples/brain-tissue.yaml as the cluster runs it; the local run takes the file as it is, with the same overrides. */
+export async function brainTissue(): Promise<JobObject> {
+  const job = parse(await readFile(`${ROOT}examples/brain-tissue.yaml`, 'utf8')) as JobObject
+  const sites = job.spec.partitions as { name: string; dataset: object }[]
+  return {
+    ...job,
+    spec: {
+      ...job.spec,
+      ...PLACES,
+      trainer: {
+        segmentAnything: {
+          ...job.spec.trainer.segmentAnything,
+          checkpoint: { uri: `s3://${BUCKET}/models/sam-tiny-scenes` },
+          backend: 'TensorFlow',
+        },
+      },
+      workers: { accelerator: { whenUnseen: 'UseCPU' } },
+      partitions: sites.map(({ name, dataset }) => ({
+        name,
+        dataset: { ...dataset, root: '/data' },
+        source: { persistentVolumeClaim: { claimName: name } },
+      })),
+    },
+  }
+}
+
+export interface PacedOptions {
+  readonly rounds?: number
+  /** Milliseconds of a fit. */
+  readonly fitMs?: number
+}
+
+export const PACED_SITES = ['site-a', 'site-b', 'site-c'] as const
+/** Where the worker image finds a trainer that lies in a claim: inside its own package, so that its imports resolve. */
+export const TRAINERS_CLAIM = 'trainers'
+
+/** A job of seconds: three clients that must all report, so that no kill may change a byte. */
+export function pacedJob(name: string, { rounds = 3, fitMs = 1000 }: PacedOptions = {}): JobObject {
+  const root = '/app/test/trainers'
+  return {
+    apiVersion: 'fedsam.dev/v1alpha1',
+    kind: 'FederatedJob',
+    metadata: { name },
+    spec: {
+      ...PLACES,
+      rounds,
+      strategy: { minFitClients: 3, minAvailableClients: 3 },
+      round: { quorum: 3, deadlineSeconds: 300, maxFailedRounds: 20, settleSeconds: 0 },
+      trainer: {
+        type: 'Command',
+        command: { command: ['node', `${root}/paced-main.ts`], args: ['1000', String(fitMs)] },
+      },
+      partitions: PACED_SITES.map((site) => ({
+        name: site,
+        dataset: { root },
+        source: { persistentVolumeClaim: { claimName: TRAINERS_CLAIM } },
+      })),
+    },
+  }
+}

@@ -1,0 +1,174 @@
+// The stage of the end-to-end layer: the real node with our images, the chart with its quickstart servers, a namespace for jobs under
+// the restricted Pod Security level, and hands to act with: kubectl, the bucket, volumes, waiting. One for all scenarios.
+import assert from 'node:assert/strict'
+import { chmod, cp, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FederatedJobStatus } from '#protocol/generated/federatedjob.ts'
+import { findNode, type RunningNode, startNode } from '#scripts/kubernetes/node.ts'
+import type { ObjectStore } from '#transport/ports.ts'
+import { openS3Store } from '#transport/s3.ts'
+
+export const SYSTEM = 'fedsam-system'
+export const TEAM = 'team-a'
+export const BUCKET = 'fedsam'
+/** Labels the volumes, which are in no namespace. */
+const VOLUMES = 'fedsam.dev/stage=e2e'
+
+export interface Stage {
+  readonly node: RunningNode
+  /** kubectl in the jobs' namespace; resolves to its output. */
+  kubectl(args: readonly string[], input?: string): Promise<string>
+  /** Applies an object, whose namespace is the jobs'. */
+  apply(...objects: readonly object[]): Promise<void>
+  /** A claim of this name in the jobs' namespace whose read-only volume is a copy of the folder. */
+  claim(name: string, folder: string): Promise<void>
+  /** The bucket under a prefix, as its owner sees it. */
+  bucket(prefix: string): ObjectStore
+  /** The same as variables for programs. */
+  readonly credentials: Readonly<Record<string, string>>
+  status(job: string): Promise<FederatedJobStatus>
+  stop(): Promise<void>
+}
+
+/**
+ * Brings everything up; takes minutes where images must be built first. With FEDSAM_E2E_NODE the node of that name, which runs already,
+ * is taken, and left as it is: for who writes scenarios.
+ */
+export async function openStage(): Promise<Stage> {
+  const log = (line: string): void => void process.stderr.write(`${line}\n`)
+  const name = process.env.FEDSAM_E2E_NODE
+  const node = (name && (await findNode(name, log))) || (await startNode({ log }))
+  const folder = await mkdtemp(join(tmpdir(), 'fedsam-e2e-'))
+  await chmod(folder, 0o755)
+  const stop = async (): Promise<void> => {
+    if (name) await clear(node)
+    else await node.stop()
+    await rm(folder, { recursive: true, force: true })
+  }
+  try {
+    if (name) await clear(node)
+    const images = await node.loadImages()
+    await node.installChart({ namespace: SYSTEM, images })
+    return { ...(await furnish(node, folder)), stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/** Takes away what a stage made on a node that stays. */
+async function clear(node: RunningNode): Promise<void> {
+  const gone = ['--ignore-not-found', '--timeout=120s']
+  await node.kubectl(['delete', 'namespace', TEAM, ...gone])
+  await node.kubectl(['delete', 'persistentvolume', '-l', VOLUMES, ...gone])
+}
+
+async function furnish(node: RunningNode, folder: string): Promise<Omit<Stage, 'stop'>> {
+  const kubectl = (args: readonly string[], input?: string): Promise<string> =>
+    node.kubectl(['-n', TEAM, ...args], input)
+  const apply = async (...objects: readonly object[]): Promise<void> => {
+    const list = { apiVersion: 'v1', kind: 'List', items: objects }
+    await kubectl(['apply', '--server-side', '-f', '-'], JSON.stringify(list))
+  }
+  const restricted = { 'pod-security.kubernetes.io/enforce': 'restricted' }
+  await node.kubectl(
+    ['apply', '-f', '-'],
+    JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: TEAM, labels: restricted } }),
+  )
+  const { endpoint, keys } = await quickstartStore(node)
+  await apply(secretOf('s3-credentials', keys))
+  const bucket = (prefix: string): ObjectStore =>
+    openS3Store({
+      bucket: BUCKET,
+      prefix,
+      endpoint,
+      region: 'us-east-1',
+      forcePathStyle: true,
+      credentials: { accessKeyId: keys.AWS_ACCESS_KEY_ID!, secretAccessKey: keys.AWS_SECRET_ACCESS_KEY! },
+    })
+  return {
+    node,
+    kubectl,
+    apply,
+    bucket,
+    credentials: { ...keys, AWS_REGION: 'us-east-1', AWS_ENDPOINT_URL_S3: endpoint },
+    claim: async (name, from) => apply(...(await volumeOf(folder, name, from))),
+    async status(job) {
+      return JSON.parse(await kubectl(['get', 'fj', job, '-o', 'json'])).status ?? {}
+    },
+  }
+}
+
+export function secretOf(name: string, stringData: Readonly<Record<string, string>>): object {
+  return { apiVersion: 'v1', kind: 'Secret', metadata: { name }, stringData }
+}
+
+/** The quickstart's S3 server from the node's own side: Services are reached from here too. */
+async function quickstartStore(
+  node: RunningNode,
+): Promise<{ endpoint: string; keys: Record<string, string> }> {
+  const get = async (kind: string, name: string): Promise<string> =>
+    node.kubectl(['-n', SYSTEM, 'get', kind, name, '-o', 'json'])
+  const service = JSON.parse(await get('service', 'fedsam-s3'))
+  const secret = JSON.parse(await get('secret', 'fedsam-s3-credentials'))
+  const decoded = Object.entries(secret.data as Record<string, string>).map(([key, value]) => [
+    key,
+    Buffer.from(value, 'base64').toString(),
+  ])
+  return {
+    endpoint: `http://${service.spec.clusterIP}:${service.spec.ports[0].port}`,
+    keys: Object.fromEntries(decoded.filter(([key]) => /^AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY)$/.test(key!))),
+  }
+}
+
+async function volumeOf(folder: string, name: string, from: string): Promise<object[]> {
+  const path = join(folder, name)
+  await mkdir(path, { recursive: true })
+  for (const entry of await readdir(from)) await cp(join(from, entry), join(path, entry), { recursive: true })
+  const [label, value] = VOLUMES.split('=')
+  const common = { accessModes: ['ReadOnlyMany'], storageClassName: '' }
+  return [
+    {
+      apiVersion: 'v1',
+      kind: 'PersistentVolume',
+      metadata: { name: `${TEAM}-${name}`, labels: { [label!]: value! } },
+      spec: {
+        ...common,
+        capacity: { storage: '1Gi' },
+        hostPath: { path },
+        persistentVolumeReclaimPolicy: 'Retain',
+        claimRef: { namespace: TEAM, name },
+      },
+    },
+    {
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      metadata: { name, namespace: TEAM },
+      spec: { ...common, volumeName: `${TEAM}-${name}`, resources: { requests: { storage: '1Gi' } } },
+    },
+  ]
+}
+
+/** Looks every 200 ms until it holds; fails with what was seen last. */
+export async function until<T>(
+  what: string,
+  look: () => Promise<T>,
+  holds: (seen: T) => boolean,
+  seconds = 120,
+): Promise<T> {
+  let last: unknown
+  for (const end = Date.now() + seconds * 1000; Date.now() < end; await sleep(200)) {
+    try {
+      const seen = await look()
+      if (holds(seen)) return seen
+      last = seen
+    } catch (error) {
+      last = error
+    }
+  }
+  return assert.fail(
+    `never within ${seconds} s: ${what}; last: ${last instanceof Error ? last.message : JSON.stringify(last)}`,
+  )
+}

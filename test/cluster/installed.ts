@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type KubernetesClient, openKubernetes, podAccess } from '#transport/kubernetes.ts'
 import { type Rendered, render } from '../chart/helm.ts'
 import type { Cluster } from './cluster.ts'
@@ -57,6 +58,29 @@ export async function clientAs(
   return openKubernetes(podAccess(env, files))
 }
 
+/** Roles count once the API server's own watches have shown them: an operator that is too quick would be refused. */
+async function untilAllowed(
+  { client }: Cluster,
+  user: string,
+  namespace: string,
+  what: string,
+): Promise<void> {
+  const [group, resource] = what.split('/')
+  const resourceAttributes = { namespace, group, resource, verb: 'create' }
+  const body = {
+    apiVersion: 'authorization.k8s.io/v1',
+    kind: 'SubjectAccessReview',
+    spec: { user, resourceAttributes },
+  }
+  const review = { method: 'POST', path: '/apis/authorization.k8s.io/v1/subjectaccessreviews', body } as const
+  for (let tries = 0; tries < 300; tries++) {
+    const { status } = await client.call<{ status: { allowed: boolean } }>(review)
+    if (status.allowed) return
+    await sleep(100)
+  }
+  throw new Error(`${user} may not create ${what} in ${namespace || 'every namespace'}`)
+}
+
 /** Runs the operator as the installed account, as its pod would, while `body` does; rejects where it does not end as asked. */
 export async function withOperator(
   cluster: Cluster,
@@ -64,6 +88,10 @@ export async function withOperator(
   body: () => Promise<void>,
 ): Promise<void> {
   const account = await accountOf(cluster, namespace, 'fedsam')
+  const scopes = watched.length === 0 ? [''] : watched
+  await untilAllowed(cluster, userOf(namespace, 'fedsam'), namespace, 'coordination.k8s.io/leases')
+  for (const scope of scopes)
+    await untilAllowed(cluster, userOf(namespace, 'fedsam'), scope, 'events.k8s.io/events')
   const images = ['COORDINATOR', 'WORKER', 'WORKER_GPU'].map((name) => [`FEDSAM_${name}_IMAGE`, 'image:1'])
   const { KUBECONFIG: _, ...inherited } = process.env
   const env = {

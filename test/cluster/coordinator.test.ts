@@ -117,7 +117,7 @@ async function startWorker(
   name: string,
   uid: string,
   client: string,
-  audience = `fedsam.dev/${uid}`,
+  { audience = `fedsam.dev/${uid}`, env = {} }: { audience?: string; env?: Record<string, string> } = {},
 ): Promise<Started> {
   const scratch = join(folder, `${name}-${client}`)
   const token = `${scratch}.token`
@@ -136,6 +136,7 @@ async function startWorker(
     FEDSAM_ANSWER_SECONDS: '15',
     FEDSAM_NO_PROGRESS_SECONDS: '600',
     FEDSAM_TERMINATION_LOG: join(folder, 'termination'),
+    ...env,
   })
 }
 
@@ -185,11 +186,11 @@ describe('a coordinator in a cluster', () => {
     assert.equal(output?.digest, `sha256:${sha256(await readFile(model))}`)
   })
 
-  test('refuses a worker whose token is for another run, and goes on without it once it may', async () => {
+  test('refuses a worker whose token is for another run, and goes on with it once it may', async () => {
     const name = 'tokens'
     const uid = await makeJob(name)
     const coordinator = await startCoordinator(name, uid)
-    const stranger = await startWorker(name, uid, 'b', 'fedsam.dev/another')
+    const stranger = await startWorker(name, uid, 'b', { audience: 'fedsam.dev/another' })
     assert.equal(await stranger.ended, POD_EXITS.Superseded.code, stranger.output())
     const refused = await until(
       name,
@@ -212,6 +213,37 @@ describe('a coordinator in a cluster', () => {
     for (const client of CLIENTS) await startWorker(name, uid, client)
     assert.equal(await coordinator.ended, 0, coordinator.output())
     assert.equal((await readJob(cluster, NAMESPACE, name)).status?.training?.round, 3)
+  })
+
+  test('waits for the bus and, in the middle of the run, for the store, and goes on by itself', async () => {
+    const name = 'cured'
+    const [busFolder, storeFolder] = [join(folder, 'nats-away'), join(folder, 's3-away')]
+    const bus = await startNats({ folder: busFolder })
+    await bus.stop()
+    let store = await startS3({ folder: storeFolder, bucket: 'fedsam' })
+    const uid = await makeJob(name)
+    const coordinator = await startCoordinator(name, uid, {
+      FEDSAM_NATS_URL: bus.url,
+      FEDSAM_S3_ENDPOINT: store.endpoint,
+      AWS_SECRET_ACCESS_KEY: store.secretKey,
+    })
+    const away = await until(name, ({ reason }) => reason === 'MessagingUnreachable', coordinator.output)
+    assert.match(away.message!, /check that the NATS server runs/)
+    const back = await startNats({ folder: busFolder, port: bus.port })
+    try {
+      await until(name, ({ reason }) => reason === 'NotEnoughClients', coordinator.output)
+      await store.stop()
+      const env = { FEDSAM_NATS_URL: bus.url }
+      for (const client of CLIENTS) await startWorker(name, uid, client, { env })
+      await until(name, ({ reason }) => reason === 'StorageUnreachable', coordinator.output)
+      store = await startS3({ folder: storeFolder, bucket: 'fedsam', port: store.port })
+      assert.equal(await coordinator.ended, POD_EXITS.RunOver.code, coordinator.output())
+      const { state, epoch, round } = (await readJob(cluster, NAMESPACE, name)).status!.training!
+      assert.deepEqual({ state, epoch, round }, { state: 'Complete', epoch: 2, round: 2 })
+    } finally {
+      await back.stop()
+      await store.stop()
+    }
   })
 
   test('ends when its job is deleted', async () => {

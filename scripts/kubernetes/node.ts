@@ -136,7 +136,7 @@ async function untilHolds(
   holds: () => Promise<boolean>,
 ): Promise<void> {
   let last = ''
-  for (const end = Date.now() + 60_000; Date.now() < end; await sleep(100)) {
+  for (const end = Date.now() + 120_000; Date.now() < end; await sleep(100)) {
     try {
       if (await holds()) return
     } catch (error) {

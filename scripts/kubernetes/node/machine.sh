@@ -9,5 +9,6 @@ if [ "$mode" != clean ]; then
   echo $$ > "$folder/outside.pid"
   unshare --net --mount --pid --fork --kill-child=KILL --propagation slave sh "$here/init.sh" "$folder" "$name" "$mode"
 fi
-find /sys/fs/cgroup -depth -type d -path "*/$name*" -exec rmdir {} + 2>/dev/null
+find /sys/fs/cgroup -depth -type d \( -path "*/$name" -o -path "*/$name/*" \) -exec rmdir {} + 2>/dev/null
 rm -rf "$folder"
+rmdir "$(dirname "$folder")" 2>/dev/null || true # where no other node is there

@@ -44,13 +44,10 @@ export function machinesFolder(): string {
 export async function startMachine({ name, detached = false }: MachineOptions): Promise<Machine> {
   await removeDead()
   const folder = join(machinesFolder(), name)
-  await mkdir(machinesFolder(), { recursive: true })
-  await mkdir(folder).catch((cause: unknown) => {
+  if ((await mkdir(folder, { recursive: true })) === undefined)
     throw new FedsamError('RunFailed', `a node named ${name} is there already`, {
       remedy: `take it down first (its folder is ${folder})`,
-      cause,
     })
-  })
   const log = await open(join(folder, 'machine.log'), 'a')
   const outside = spawn('sh', [SCRIPT, folder, name, detached ? 'detached' : 'guarded'], {
     detached: true,

@@ -130,7 +130,7 @@ async function installChart(
     ]
   })
   const brings = quickstart ? ['--set', 'quickstart.enabled=true'] : []
-  const where = ['--namespace', namespace, '--create-namespace', '--wait', '--timeout=3m']
+  const where = ['--namespace', namespace, '--create-namespace', '--wait', '--timeout=5m']
   await helm(['upgrade', '--install', 'fedsam', CHART, ...where, ...values, ...brings, ...args])
 }
 

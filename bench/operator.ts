@@ -1,5 +1,6 @@
-// The operator with a thousand FederatedJobs of two partitions, against a real API server with etcd and controller manager, no
-// kubelet: how fast the children are there, what it takes, what it writes when there is nothing to do, how fast another takes over.
+// The operator with a thousand FederatedJobs of two partitions, against a real API server with etcd, no kubelet: how fast the children
+// are there, then, with a controller manager and a standby beside it, what it takes, what it writes when there is nothing to do, how
+// fast another takes over.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,8 +14,8 @@ import { type OperatorProcess, startOperatorProcess } from './operator-process.t
 const JOBS = 1000
 const PARTITIONS = ['a', 'b']
 const NOOP_LOOKS = 10_000
-/** Twice the controller manager's own habit, so that the pods are there in minutes; what it takes, the operator lacks. */
-const CONTROLLERS_RATE = 40
+/** Calls a second of the controller manager, so that the pods are there in minutes. */
+const CONTROLLERS_RATE = 100
 const CRD = 'crds/fedsam.dev_federatedjobs.yaml'
 const JOBS_PATH = '/apis/fedsam.dev/v1alpha1/namespaces/default/federatedjobs'
 
@@ -22,7 +23,7 @@ export const operatorAtScale: Figure = {
   name: 'operator',
   async run() {
     const folder = await mkdtemp(join(tmpdir(), 'fedsam-bench-'))
-    const server = await startKubernetes({ folder, controllers: true, controllersRate: CONTROLLERS_RATE })
+    const server = await startKubernetes({ folder })
     const client = connectKubernetes({ kubeconfig: server.kubeconfig })
     const started: OperatorProcess[] = []
     let account: Record<string, string> = {}
@@ -37,9 +38,10 @@ export const operatorAtScale: Figure = {
       account = await podAccount(server, folder)
       const first = await start('first', {})
       await until(() => holds(client, first.name))
+      const rows = await scaleUp(server, client, first)
       const second = await start('second', { FEDSAM_RESYNC_SECONDS: '2' })
       return [
-        ...(await scaleUp(server, client, first)),
+        ...rows,
         ...(await takeOver(client, first, second)),
         ...(await doNothing(second)),
         await stop(second),
@@ -67,13 +69,13 @@ async function podAccount(server: KubernetesServer, folder: string): Promise<Rec
 }
 
 async function scaleUp(
-  { url }: KubernetesServer,
+  server: KubernetesServer,
   client: KubernetesClient,
   operator: OperatorProcess,
 ): Promise<Row[]> {
   const children = await childrenPerJob(client, operator)
   const sampling = new AbortController()
-  const connections = mostConnections(operator, Number(new URL(url).port), sampling.signal)
+  const connections = mostConnections(operator, Number(new URL(server.url).port), sampling.signal)
   const begun = performance.now()
   const names = Array.from({ length: JOBS }, (_, i) => `job-${i}`)
   await Promise.all(
@@ -95,6 +97,7 @@ async function scaleUp(
   const jobs = await count(client, '/apis/batch/v1/namespaces/default/jobs')
   if (jobs !== (JOBS + 1) * (PARTITIONS.length + 1)) throw new Error(`${jobs} Jobs are there`)
   // The controller manager makes a pod of each Job: they belong to what is cached.
+  await server.startControllers(CONTROLLERS_RATE)
   await until(async () => {
     if ((await count(client, '/api/v1/namespaces/default/pods')) < jobs) throw new Error('not all')
   })

@@ -21,6 +21,8 @@ export interface KubernetesServer {
   readonly admin: { readonly cert: string; readonly key: string }
   /** Runs kubectl as administrator; rejects with its error output. */
   readonly kubectl: Kubectl
+  /** Starts the controllers where they do not run yet; `rate` is the calls a second that they make at most. */
+  startControllers(rate?: number): Promise<void>
   stop(): Promise<void>
 }
 
@@ -29,11 +31,12 @@ export interface ServerOptions extends BuildOptions {
   readonly folder: string
   /** Whether Jobs make pods and owner references are collected. */
   readonly controllers?: boolean
-  /** Calls a second that the controllers make at most; 20 is their own habit. */
-  readonly controllersRate?: number
   /** Further flags of kube-apiserver, without dashes. */
   readonly flags?: Readonly<Record<string, string>>
 }
+
+/** Calls a second that the controllers make by their own habit. */
+const CONTROLLERS_RATE = 20
 
 /** Starts etcd and kube-apiserver, and kube-controller-manager where asked. Throws FedsamError InvalidJob with the log's end. */
 export async function startKubernetes(options: ServerOptions): Promise<KubernetesServer> {
@@ -50,23 +53,24 @@ export async function startKubernetes(options: ServerOptions): Promise<Kubernete
     for (const child of children.reverse()) await child.stop()
   }
   const kubectl = kubectlWith(binaries.kubectl, kubeconfig)
+  const startControllers = async (rate = CONTROLLERS_RATE): Promise<void> => {
+    const command = managerCommand(binaries, { folder, rate }, kubeconfig)
+    children.push(await startGuarded(folder, 'kube-controller-manager', command))
+  }
   try {
     children.push(await startGuarded(folder, 'etcd', etcdCommand(binaries, folder, etcd, peer)))
     children.push(
       await startGuarded(folder, 'kube-apiserver', apiserverCommand(binaries, options, etcd, port)),
     )
     await untilReady(folder, children, () => kubectl(['get', '--raw', '/readyz']))
-    if (options.controllers)
-      children.push(
-        await startGuarded(folder, 'kube-controller-manager', managerCommand(binaries, options, kubeconfig)),
-      )
+    if (options.controllers) await startControllers()
   } catch (error) {
     await stop()
     throw error
   }
   const read = (file: string): Promise<string> => readFile(join(folder, file), 'utf8')
   const [ca, cert, key] = await Promise.all(['ca.crt', 'admin.crt', 'admin.key'].map(read))
-  return { url, kubeconfig, ca: ca!, admin: { cert: cert!, key: key! }, kubectl, stop }
+  return { url, kubeconfig, ca: ca!, admin: { cert: cert!, key: key! }, kubectl, startControllers, stop }
 }
 
 function etcdCommand({ etcd }: KubernetesBinaries, folder: string, port: number, peer: number): string[] {
@@ -109,7 +113,7 @@ function apiserverCommand(
 
 function managerCommand(
   { controllerManager }: KubernetesBinaries,
-  { folder, controllersRate = 20 }: ServerOptions,
+  { folder, rate }: { readonly folder: string; readonly rate: number },
   kubeconfig: string,
 ): string[] {
   const flags = {
@@ -118,7 +122,7 @@ function managerCommand(
     'service-account-private-key-file': join(folder, 'accounts.key'),
     'leader-elect': 'false',
     'secure-port': '0',
-    'kube-api-qps': controllersRate,
+    'kube-api-qps': rate,
   }
   return [controllerManager, ...Object.entries(flags).map(([name, value]) => `--${name}=${value}`)]
 }

@@ -13,7 +13,7 @@ const TURNS = 3
 const ROUNDS: Readonly<Record<number, { rounds: number; skipped: number }>> = {
   1: { rounds: 60, skipped: 20 },
   16: { rounds: 20, skipped: 5 },
-  64: { rounds: 10, skipped: 3 },
+  64: { rounds: 6, skipped: 2 },
 }
 
 const CONTESTANTS: Readonly<Record<string, (bout: Bout) => Promise<Measured>>> = {

@@ -1,6 +1,7 @@
 // Which stages and files an image is made of, as the Dockerfile says it.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { TEST_PACKAGES } from '../python.ts'
 import { digestOf, inputsOf, readDockerfile, stagesOf } from './dockerfile.ts'
 
 const TEXT = `# A comment.
@@ -47,6 +48,19 @@ test('images of this Dockerfile have their own sources and no others', async () 
   assert.deepEqual(folders('worker'), ['worker'])
   for (const target of ['operator', 'coordinator', 'worker', 'worker-gpu'])
     for (const name of ['package-lock.json', 'protocol', 'transport']) assert.ok(of(target).includes(name))
+})
+
+test('the image of the numpy example holds the package, the client and the numpy of the tests, nothing else', async () => {
+  const stages = await readDockerfile('examples/flower-numpy/Dockerfile')
+  const { inputs, text, copiedFrom } = inputsOf(stages, 'flower-numpy')
+  const outside = inputs.filter((name) => !/^(python|examples\/flower-numpy)\//.test(name))
+  assert.deepEqual(outside, [])
+  assert.deepEqual(copiedFrom, ['python-packages'])
+  const installed = /numpy==\S+/.exec(text)?.[0]
+  assert.ok(
+    TEST_PACKAGES.some((one) => one.startsWith(`${installed};`)),
+    installed,
+  )
 })
 
 test('the digest is that of the files and of what is given with them', async () => {

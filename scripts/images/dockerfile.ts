@@ -1,4 +1,4 @@
-// What an image of the Dockerfile is made of: the stages that its target needs, and the files that those copy. Read from the Dockerfile
+// What an image of a Dockerfile is made of: the stages that its target needs, and the files that those copy. Read from the Dockerfile
 // itself, so it cannot go stale. Promises: a digest that changes with any of it, and with nothing else.
 import { createHash } from 'node:crypto'
 import { glob, readFile, stat } from 'node:fs/promises'
@@ -23,8 +23,9 @@ export interface Inputs {
   readonly copiedFrom: readonly string[]
 }
 
-export async function readDockerfile(): Promise<readonly Stage[]> {
-  return stagesOf(await readFile(join(ROOT, 'Dockerfile'), 'utf8'))
+/** The file's path is relative to the root, which is the context of every build. */
+export async function readDockerfile(file = 'Dockerfile'): Promise<readonly Stage[]> {
+  return stagesOf(await readFile(join(ROOT, file), 'utf8'))
 }
 
 /** Comments do not count: they change no image. */
@@ -82,6 +83,7 @@ async function filesOf(input: string): Promise<string[]> {
   if ((await stat(join(ROOT, input))).isFile()) return [input]
   const files: string[] = []
   for await (const entry of glob(`${input}/**/*`, { cwd: ROOT, withFileTypes: true }))
-    if (entry.isFile() && !entry.name.endsWith('.test.ts')) files.push(join(entry.parentPath, entry.name))
+    if (entry.isFile() && !/\.test\.ts$|\.pyc$/.test(entry.name))
+      files.push(join(entry.parentPath, entry.name))
   return files.map((file) => file.replace(ROOT, '')).sort()
 }

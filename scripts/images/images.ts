@@ -1,6 +1,7 @@
 // The images of a node: `ensureImages` builds what is not cached. Promises: an image's reference and file name its content, so unchanged
 // sources build nothing, and what lies there is complete. All of it is kept in ~/.cache/fedsam/images; deleting that costs time alone.
-// FedSAM's own come from the Dockerfile (dockerfile.ts says of which files), the others are one static program each (static.ts).
+// FedSAM's own and an example's come from Dockerfiles (dockerfile.ts says of which files), the others are one static program each
+// (static.ts).
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -10,8 +11,15 @@ import { digestOf, inputsOf, ROOT, readDockerfile } from './dockerfile.ts'
 import { machineSettings } from './machine-settings.ts'
 import { STATIC_IMAGES, type StaticImage } from './static.ts'
 
-const TARGETS = ['operator', 'coordinator', 'worker', 'worker-gpu'] as const
-type Target = (typeof TARGETS)[number]
+/** The Dockerfile of each target. */
+const TARGETS = {
+  operator: 'Dockerfile',
+  coordinator: 'Dockerfile',
+  worker: 'Dockerfile',
+  'worker-gpu': 'Dockerfile',
+  'flower-numpy': 'examples/flower-numpy/Dockerfile',
+} as const
+type Target = keyof typeof TARGETS
 
 export type ImageName = Target | StaticImage
 
@@ -64,7 +72,7 @@ export async function ensureImages(
 }
 
 function isTarget(name: ImageName): name is Target {
-  return (TARGETS as readonly string[]).includes(name)
+  return name in TARGETS
 }
 
 async function ensureTarget(
@@ -72,12 +80,13 @@ async function ensureTarget(
   name: Target,
   log: (line: string) => void,
 ): Promise<BuiltImage> {
-  const { inputs, text, copiedFrom } = inputsOf(await readDockerfile(), name)
+  const file = TARGETS[name]
+  const { inputs, text, copiedFrom } = inputsOf(await readDockerfile(file), name)
   const tag = (await digestOf(inputs, [text, BASE_REFERENCE])).slice(0, 16)
   return ensureArchive(buildah, { name, tag, key: tag }, async (reference) => {
     await ensureBase(buildah, log)
     const { args, volumes } = await machineSettings(buildah.folder)
-    const base = ['--build-arg', `BASE_IMAGE=${BASE_REFERENCE}`, ...args]
+    const base = ['--file', join(ROOT, file), '--build-arg', `BASE_IMAGE=${BASE_REFERENCE}`, ...args]
     for (const stage of copiedFrom)
       await buildah.build(`localhost/fedsam/stage-${stage}`, ['--target', stage, ...base, ...volumes, ROOT])
     await buildah.build(reference, ['--target', name, ...base, ROOT])

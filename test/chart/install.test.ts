@@ -45,9 +45,8 @@ const uninstall = (line: HelmLine, namespace: string) =>
 
 /** The commands of the notes, as they are pasted; those that wait for pods would wait for ever here. */
 function commandsOf(notes: string): string {
-  const lines = notes.split('\n').filter((line) => line.startsWith('  '))
-  const text = lines.map((line) => line.slice(2)).join('\n')
-  const waits = /^(helm test|kubectl .*(rollout status|wait )).*$/gm
+  const text = [...notes.matchAll(/^ .*|^kubectl [\s\S]*?^EOF$/gm)].join('\n')
+  const waits = /^ *(helm test|kubectl .*(rollout status|wait )).*$/gm
   assert.equal([...text.matchAll(waits)].length, 3)
   return text.replaceAll(waits, '')
 }

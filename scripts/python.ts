@@ -63,10 +63,14 @@ export async function ensurePython(
     })
   } catch (cause) {
     const why = (cause as { stderr?: string }).stderr?.trim().split('\n').slice(-3).join(' ')
-    throw new FedsamError('RunFailed', `${packages.join(', ')} cannot be installed: ${why ?? String(cause)}`, {
-      cause,
-      remedy: 'pip needs its package index, and Python its venv module (Debian: python3-venv)',
-    })
+    throw new FedsamError(
+      'RunFailed',
+      `${packages.join(', ')} cannot be installed: ${why ?? String(cause)}`,
+      {
+        cause,
+        remedy: 'pip needs its package index, and Python its venv module (Debian: python3-venv)',
+      },
+    )
   } finally {
     await rm(draft, { recursive: true, force: true })
   }

@@ -3,7 +3,10 @@
 import { after, before, describe } from 'node:test'
 import { brainTissueScenario } from './brain-tissue.ts'
 import { faultScenarios } from './faults.ts'
+import { firstJobScenario } from './first-job.ts'
 import { missingScenarios } from './missing.ts'
+import { numpyScenario } from './numpy.ts'
+import { sourceScenario } from './source.ts'
 import { openStage, type Stage } from './stage.ts'
 
 let stage: Stage
@@ -12,6 +15,9 @@ before(async () => {
 })
 after(() => stage?.stop())
 
+describe('a first try', () => firstJobScenario(() => stage))
 describe('the example, from helm install to the model in the bucket', () => brainTissueScenario(() => stage))
+describe('a Flower client in an image of its own', () => numpyScenario(() => stage))
+describe('data in a bucket', () => sourceScenario(() => stage))
 describe('faults on a job of seconds', () => faultScenarios(() => stage))
 describe('something is missing', () => missingScenarios(() => stage))

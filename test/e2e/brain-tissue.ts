@@ -5,7 +5,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { startFedsam } from '../cli/fedsam.ts'
+import { ROOT, startFedsam } from '../cli/fedsam.ts'
 import { brainTissue, type JobObject } from './jobs.ts'
 import { modelInBucket, modelOfLocalRun } from './models.ts'
 import { type Stage, TEAM, until } from './stage.ts'
@@ -20,6 +20,14 @@ async function columns(stage: Stage): Promise<Record<string, string>> {
   return Object.fromEntries(
     starts.map(({ name, index }, i) => [name, row!.slice(index, starts[i + 1]?.index).trim()]),
   )
+}
+
+/** What kubectl fedsam prints, with the bucket's keys at hand. */
+async function fedsam({ credentials, node }: Stage, ...args: readonly string[]): Promise<string> {
+  const env = { ...credentials, KUBECONFIG: node.kubeconfig }
+  const ended = await startFedsam(ROOT, [...args, '-n', TEAM], { env })
+  assert.equal(ended.code, 0, ended.stderr)
+  return ended.stdout
 }
 
 async function upload(stage: Stage): Promise<void> {
@@ -70,6 +78,9 @@ export function brainTissueScenario(stage: () => Stage): void {
     )
     assert.equal(seen.STATE, 'Training')
     assert.equal(seen.CLIENTS, '3/3')
+    const status = await fedsam(stage(), 'status', NAME)
+    for (const words of ['Training', ...SITES]) assert.ok(status.includes(words), status)
+    assert.match(await fedsam(stage(), 'logs', NAME, '--client', 'axial'), /^\[axial network\] /m)
   })
 
   test('suspended in the middle of a round it gives everything back, and goes on where it was', async () => {
@@ -107,22 +118,17 @@ export function brainTissueScenario(stage: () => Stage): void {
     assert.equal(training?.output?.digest, `sha256:${local}`)
   })
 
-  test('kubectl fedsam tells its story, its logs, and exports a checkpoint', async () => {
+  test('kubectl fedsam verifies the record, and exports a checkpoint', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'fedsam-e2e-export-'))
-    const env = { ...stage().credentials, KUBECONFIG: stage().node.kubeconfig }
-    const fedsam = async (...args: readonly string[]): Promise<string> => {
-      const ended = await startFedsam(folder, [...args, '-n', TEAM], { env })
-      assert.equal(ended.code, 0, ended.stderr)
-      return ended.stdout
-    }
     try {
-      const status = await fedsam('status', NAME)
-      for (const words of ['Complete', '10/10', ...SITES]) assert.ok(status.includes(words), status)
-      assert.match(await fedsam('logs', NAME, '--client', 'axial'), /axial/)
       const endpoint = stage().credentials.AWS_ENDPOINT_URL_S3!
-      await fedsam('verify', `fj/${NAME}`, '--endpoint', endpoint)
-      await fedsam('export', `fj/${NAME}`, '--to', 'model', '--endpoint', endpoint)
-      assert.ok((await readdir(join(folder, 'model'))).includes('model.safetensors'))
+      const status = await fedsam(stage(), 'status', NAME)
+      for (const words of ['Complete', '10 of 10', 's3://fedsam/team-a/brain-tissue/'])
+        assert.ok(status.includes(words), status)
+      await fedsam(stage(), 'verify', `fj/${NAME}`, '--endpoint', endpoint)
+      const model = join(folder, 'model')
+      await fedsam(stage(), 'export', `fj/${NAME}`, '--to', model, '--endpoint', endpoint)
+      assert.ok((await readdir(model)).includes('model.safetensors'))
     } finally {
       await rm(folder, { recursive: true, force: true })
     }

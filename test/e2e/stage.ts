@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FederatedJobStatus } from '#protocol/generated/federatedjob.ts'
+import type { BuiltImage } from '#scripts/images/images.ts'
 import { findNode, type RunningNode, startNode } from '#scripts/kubernetes/node.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import { openS3Store } from '#transport/s3.ts'
@@ -50,12 +51,20 @@ export async function openStage(): Promise<Stage> {
   try {
     if (name) await clear(node)
     const images = await node.loadImages()
-    await node.installChart({ namespace: SYSTEM, images })
+    await node.installChart({ namespace: SYSTEM, images, args: gpuByCpu(images) })
     return { ...(await furnish(node, folder)), stop }
   } catch (error) {
     await stop()
     throw error
   }
+}
+
+/** There is no GPU here: workers that ask for one run the CPU's image, and fall back where their job says so. */
+function gpuByCpu(images: readonly BuiltImage[]): string[] {
+  const { reference } = images.find(({ name }) => name === 'worker')!
+  const at = reference.lastIndexOf(':')
+  const [repository, tag] = [reference.slice(0, at), reference.slice(at + 1)]
+  return ['--set', `images.workerGpu.repository=${repository}`, '--set-string', `images.workerGpu.tag=${tag}`]
 }
 
 /** Takes away what a stage made on a node that stays. */

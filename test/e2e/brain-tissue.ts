@@ -1,7 +1,7 @@
 // The example job on the real node: from kubectl apply to the model in the bucket, with the bytes of the same run on a laptop; what
 // kubectl shows on the way; suspended and resumed in the middle of a round; exported; deleted without a trace.
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -30,13 +30,6 @@ async function fedsam({ credentials, node }: Stage, ...args: readonly string[]):
   return ended.stdout
 }
 
-async function upload(stage: Stage): Promise<void> {
-  const folder = 'examples/models/sam-tiny-scenes'
-  const store = stage.bucket('models/sam-tiny-scenes')
-  for (const name of await readdir(folder)) await store.put(name, await readFile(join(folder, name)))
-  await store.close()
-}
-
 export function brainTissueScenario(stage: () => Stage): void {
   let job: JobObject
 
@@ -48,7 +41,7 @@ export function brainTissueScenario(stage: () => Stage): void {
 
   test('a job over three claims waits for its devices and says so', async () => {
     job = await brainTissue()
-    await upload(stage())
+    await stage().checkpoint('models/sam-tiny-scenes')
     for (const site of SITES) await stage().claim(site, `examples/data/brain-tissue/${site}`)
     await stage().apply(job)
     const waiting = await until(

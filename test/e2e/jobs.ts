@@ -1,7 +1,5 @@
 // The jobs of the end-to-end layer as objects: the example over three claims, and a job of seconds whose trainer is a program.
-import { readFile } from 'node:fs/promises'
-import { parse } from 'yaml'
-import { ROOT } from '../cli/fedsam.ts'
+import { inCluster, readExample } from '#scripts/cluster/example.ts'
 import { BUCKET, SYSTEM } from './stage.ts'
 
 export interface JobObject {
@@ -25,30 +23,11 @@ export const PLACES = {
   messaging: { nats: { url: `nats://fedsam-nats.${SYSTEM}.svc:4222` } },
 }
 
-/** examples/brain-tissue.yaml as the cluster runs it; the local run takes the file as it is, with the same overrides. */
+/** The example as `npm run cluster` offers it, asking for a device that it may do without. */
 export async function brainTissue(): Promise<JobObject> {
-  const job = parse(await readFile(`${ROOT}examples/brain-tissue.yaml`, 'utf8')) as JobObject
-  const sites = job.spec.partitions as { name: string; dataset: object }[]
-  return {
-    ...job,
-    spec: {
-      ...job.spec,
-      ...PLACES,
-      trainer: {
-        segmentAnything: {
-          ...job.spec.trainer.segmentAnything,
-          checkpoint: { uri: `s3://${BUCKET}/models/sam-tiny-scenes` },
-          backend: 'TensorFlow',
-        },
-      },
-      workers: { accelerator: { whenUnseen: 'UseCPU' } },
-      partitions: sites.map(({ name, dataset }) => ({
-        name,
-        dataset: { ...dataset, root: '/data' },
-        source: { persistentVolumeClaim: { claimName: name } },
-      })),
-    },
-  }
+  const { endpoint } = PLACES.storage.s3
+  const job = inCluster(await readExample(), { s3: endpoint, nats: PLACES.messaging.nats.url }) as JobObject
+  return { ...job, spec: { ...job.spec, workers: { accelerator: { whenUnseen: 'UseCPU' } } } }
 }
 
 export interface PacedOptions {
@@ -62,7 +41,7 @@ export const PACED_SITES = ['site-a', 'site-b', 'site-c'] as const
 export const TRAINERS_CLAIM = 'trainers'
 
 /** A job of seconds: three clients that must all report, so that no kill may change a byte. */
-export function pacedJob(name: string, { rounds = 3, fitMs = 1000 }: PacedOptions = {}): JobObject {
+export function pacedJob(name: string, { rounds = 5, fitMs = 4000 }: PacedOptions = {}): JobObject {
   const root = '/app/test/trainers'
   return {
     apiVersion: 'fedsam.dev/v1alpha1',

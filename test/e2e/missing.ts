@@ -1,8 +1,6 @@
 // Jobs that are valid and cannot work, since something that they name is missing: each says what, by name, and heals by itself once it
 // is there.
 import assert from 'node:assert/strict'
-import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import { brainTissue, type JobObject, pacedJob, TRAINERS_CLAIM } from './jobs.ts'
 import { type Stage, secretOf, until } from './stage.ts'
@@ -59,20 +57,13 @@ const CASES: readonly Missing[] = [
       return { ...job, metadata: { name: 'no-checkpoint' } }
     },
     said: /s3:\/\/fedsam\/models\/late/,
-    provide: (stage) => uploadCheckpoint(stage, 'models/late'),
+    provide: (stage) => stage.checkpoint('models/late'),
   },
 ]
 
 function keysOf({ credentials }: Stage): Record<string, string> {
   const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY } = credentials
   return { AWS_ACCESS_KEY_ID: AWS_ACCESS_KEY_ID!, AWS_SECRET_ACCESS_KEY: AWS_SECRET_ACCESS_KEY! }
-}
-
-async function uploadCheckpoint(stage: Stage, prefix: string): Promise<void> {
-  const folder = 'examples/models/sam-tiny-scenes'
-  const store = stage.bucket(prefix)
-  for (const name of await readdir(folder)) await store.put(name, await readFile(join(folder, name)))
-  await store.close()
 }
 
 export function missingScenarios(stage: () => Stage): void {

@@ -1,21 +1,23 @@
 // The stage of the end-to-end layer: the real node with our images, the chart with its quickstart servers, a namespace for jobs under
 // the restricted Pod Security level, and hands to act with: kubectl, the bucket, volumes, waiting. One for all scenarios.
 import assert from 'node:assert/strict'
-import { chmod, cp, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FederatedJobStatus } from '#protocol/generated/federatedjob.ts'
+import { findQuickstart, openBucket, REGION, uploadCheckpoint } from '#scripts/cluster/quickstart.ts'
+import { claimOf } from '#scripts/cluster/volumes.ts'
 import type { BuiltImage } from '#scripts/images/images.ts'
 import { findNode, type RunningNode, startNode } from '#scripts/kubernetes/node.ts'
 import type { ObjectStore } from '#transport/ports.ts'
-import { openS3Store } from '#transport/s3.ts'
 
 export const SYSTEM = 'fedsam-system'
 export const TEAM = 'team-a'
-export const BUCKET = 'fedsam'
+export { BUCKET } from '#scripts/cluster/quickstart.ts'
+
 /** Labels the volumes, which are in no namespace. */
-const VOLUMES = 'fedsam.dev/stage=e2e'
+const VOLUMES = { 'fedsam.dev/stage': 'e2e' }
 
 export interface Stage {
   readonly node: RunningNode
@@ -27,6 +29,8 @@ export interface Stage {
   claim(name: string, folder: string): Promise<void>
   /** The bucket under a prefix, as its owner sees it. */
   bucket(prefix: string): ObjectStore
+  /** Puts the example's checkpoint into it. */
+  checkpoint(prefix: string): Promise<void>
   /** The same as variables for programs. */
   readonly credentials: Readonly<Record<string, string>>
   status(job: string): Promise<FederatedJobStatus>
@@ -71,7 +75,7 @@ function gpuByCpu(images: readonly BuiltImage[]): string[] {
 async function clear(node: RunningNode): Promise<void> {
   const gone = ['--ignore-not-found', '--timeout=120s']
   await node.kubectl(['delete', 'namespace', TEAM, ...gone])
-  await node.kubectl(['delete', 'persistentvolume', '-l', VOLUMES, ...gone])
+  await node.kubectl(['delete', 'persistentvolume', '-l', 'fedsam.dev/stage=e2e', ...gone])
 }
 
 async function furnish(node: RunningNode, folder: string): Promise<Omit<Stage, 'stop'>> {
@@ -86,24 +90,18 @@ async function furnish(node: RunningNode, folder: string): Promise<Omit<Stage, '
     ['apply', '-f', '-'],
     JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: TEAM, labels: restricted } }),
   )
-  const { endpoint, keys } = await quickstartStore(node)
+  const quickstart = await findQuickstart(node, SYSTEM)
+  const { endpoint, keys } = quickstart
   await apply(secretOf('s3-credentials', keys))
-  const bucket = (prefix: string): ObjectStore =>
-    openS3Store({
-      bucket: BUCKET,
-      prefix,
-      endpoint,
-      region: 'us-east-1',
-      forcePathStyle: true,
-      credentials: { accessKeyId: keys.AWS_ACCESS_KEY_ID!, secretAccessKey: keys.AWS_SECRET_ACCESS_KEY! },
-    })
   return {
     node,
     kubectl,
     apply,
-    bucket,
-    credentials: { ...keys, AWS_REGION: 'us-east-1', AWS_ENDPOINT_URL_S3: endpoint },
-    claim: async (name, from) => apply(...(await volumeOf(folder, name, from))),
+    bucket: (prefix) => openBucket(quickstart, prefix),
+    checkpoint: (prefix) => uploadCheckpoint(quickstart, prefix),
+    credentials: { ...keys, AWS_REGION: REGION, AWS_ENDPOINT_URL_S3: endpoint },
+    claim: async (name, from) =>
+      apply(...(await claimOf({ folder, namespace: TEAM, name, from, labels: VOLUMES }))),
     async status(job) {
       return JSON.parse(await kubectl(['get', 'fj', job, '-o', 'json'])).status ?? {}
     },
@@ -112,52 +110,6 @@ async function furnish(node: RunningNode, folder: string): Promise<Omit<Stage, '
 
 export function secretOf(name: string, stringData: Readonly<Record<string, string>>): object {
   return { apiVersion: 'v1', kind: 'Secret', metadata: { name }, stringData }
-}
-
-/** The quickstart's S3 server from the node's own side: Services are reached from here too. */
-async function quickstartStore(
-  node: RunningNode,
-): Promise<{ endpoint: string; keys: Record<string, string> }> {
-  const get = async (kind: string, name: string): Promise<string> =>
-    node.kubectl(['-n', SYSTEM, 'get', kind, name, '-o', 'json'])
-  const service = JSON.parse(await get('service', 'fedsam-s3'))
-  const secret = JSON.parse(await get('secret', 'fedsam-s3-credentials'))
-  const decoded = Object.entries(secret.data as Record<string, string>).map(([key, value]) => [
-    key,
-    Buffer.from(value, 'base64').toString(),
-  ])
-  return {
-    endpoint: `http://${service.spec.clusterIP}:${service.spec.ports[0].port}`,
-    keys: Object.fromEntries(decoded.filter(([key]) => /^AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY)$/.test(key!))),
-  }
-}
-
-async function volumeOf(folder: string, name: string, from: string): Promise<object[]> {
-  const path = join(folder, name)
-  await mkdir(path, { recursive: true })
-  for (const entry of await readdir(from)) await cp(join(from, entry), join(path, entry), { recursive: true })
-  const [label, value] = VOLUMES.split('=')
-  const common = { accessModes: ['ReadOnlyMany'], storageClassName: '' }
-  return [
-    {
-      apiVersion: 'v1',
-      kind: 'PersistentVolume',
-      metadata: { name: `${TEAM}-${name}`, labels: { [label!]: value! } },
-      spec: {
-        ...common,
-        capacity: { storage: '1Gi' },
-        hostPath: { path },
-        persistentVolumeReclaimPolicy: 'Retain',
-        claimRef: { namespace: TEAM, name },
-      },
-    },
-    {
-      apiVersion: 'v1',
-      kind: 'PersistentVolumeClaim',
-      metadata: { name, namespace: TEAM },
-      spec: { ...common, volumeName: `${TEAM}-${name}`, resources: { requests: { storage: '1Gi' } } },
-    },
-  ]
 }
 
 /** Looks every 200 ms until it holds; fails with what was seen last. */

@@ -11,8 +11,7 @@ import { ROOT } from '../cli/fedsam.ts'
 import { runExample } from '../flower/example.ts'
 import { type JobObject, PLACES } from './jobs.ts'
 import { modelInBucket } from './models.ts'
-import type { Stage } from './stage.ts'
-import { until } from './stage.ts'
+import { type Stage, TEAM, until } from './stage.ts'
 
 const NAME = 'flower-numpy'
 const FOLDER = `${ROOT}examples/flower-numpy`
@@ -71,5 +70,6 @@ export function numpyScenario(stage: () => Stage): void {
     assert.equal(training?.output?.digest, `sha256:${local}`)
     await stage().kubectl(['delete', 'fj', NAME, '--timeout=60s'])
     await stage().kubectl(['delete', 'persistentvolumeclaim', ...SITES])
+    await stage().node.kubectl(['delete', 'persistentvolume', ...SITES.map((site) => `${TEAM}-${site}`)])
   })
 }

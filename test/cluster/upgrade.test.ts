@@ -75,7 +75,11 @@ const apply = (sites: readonly string[]): Promise<string> =>
       apiVersion: 'fedsam.dev/v1alpha1',
       kind: 'FederatedJob',
       metadata: { name: 'brain' },
-      spec: { partitions: sites.map((name) => ({ name })) },
+      spec: {
+        partitions: sites.map((name) => ({ name })),
+        storage: { s3: { bucket: 'models' } },
+        messaging: { nats: { url: 'nats://nats:4222' } },
+      },
     }),
   )
 

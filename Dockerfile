@@ -94,3 +94,5 @@ LABEL org.opencontainers.image.description="FedSAM worker: one partition's train
 COPY --from=tensorflow-gpu /app/node_modules/@tensorflow/tfjs-node-gpu/deps node_modules/@tensorflow/tfjs-node-gpu/deps
 COPY --from=tensorflow-gpu /cuda /usr/local/cuda/lib
 ENV LD_LIBRARY_PATH=/usr/local/cuda/lib NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
+# The GPU's libraries load where there is no GPU, and compute on the CPU.
+RUN node worker/tensorflow/warm.ts

@@ -25,7 +25,7 @@ export interface Stage {
   kubectl(args: readonly string[], input?: string): Promise<string>
   /** Applies an object, whose namespace is the jobs'. */
   apply(...objects: readonly object[]): Promise<void>
-  /** A claim of this name in the jobs' namespace whose read-only volume is a copy of the folder. */
+  /** A claim of this name in the jobs' namespace, bound, whose read-only volume is a copy of the folder. */
   claim(name: string, folder: string): Promise<void>
   /** The bucket under a prefix, as its owner sees it. */
   bucket(prefix: string): ObjectStore
@@ -100,8 +100,11 @@ async function furnish(node: RunningNode, folder: string): Promise<Omit<Stage, '
     bucket: (prefix) => openBucket(quickstart, prefix),
     checkpoint: (prefix) => uploadCheckpoint(quickstart, prefix),
     credentials: { ...keys, AWS_REGION: REGION, AWS_ENDPOINT_URL_S3: endpoint },
-    claim: async (name, from) =>
-      apply(...(await claimOf({ folder, namespace: TEAM, name, from, labels: VOLUMES }))),
+    async claim(name, from) {
+      await apply(...(await claimOf({ folder, namespace: TEAM, name, from, labels: VOLUMES })))
+      // A pod that the scheduler sees before the claim is bound may wait for minutes until it is looked at again.
+      await kubectl(['wait', '--for=jsonpath={.status.phase}=Bound', `pvc/${name}`, '--timeout=60s'])
+    },
     async status(job) {
       return JSON.parse(await kubectl(['get', 'fj', job, '-o', 'json'])).status ?? {}
     },

@@ -1,4 +1,5 @@
 // What the record holds of a run's rounds so far: read once at the start, then kept as rounds are concluded.
+import type { FinishedRound } from '#protocol/events.ts'
 import type { ClosedDecision, RoundResult } from '#protocol/record.ts'
 import type { Marked, RunBook } from './record.ts'
 import type { RetainedRound } from './retention.ts'
@@ -62,4 +63,29 @@ export function noteResult(
 /** The decision of round N holds the evaluation of model N - 1. */
 export function noteEvaluation(progress: Progress, { round, evaluation }: ClosedDecision): void {
   if (evaluation !== null) progress.history.push({ round: round - 1, evaluation })
+}
+
+/** How many rounds a coordinator that goes on tells of. */
+const NEWEST = 10
+
+/** The newest training rounds, as somebody is told who did not hear of them. */
+export function newestRounds({ retained, history }: Pick<Progress, 'retained' | 'history'>): FinishedRound[] {
+  return retained
+    .filter(({ result }) => result.round > 0)
+    .slice(-NEWEST)
+    .map(({ result, decision }) => {
+      const updates = decision?.updates ?? []
+      const others = (decision?.outcomes ?? []).filter(
+        ({ client, outcome }) =>
+          outcome !== 'NotSelected' && !updates.some((update) => update.client === client),
+      )
+      return {
+        round: result.round,
+        attempt: result.attempt,
+        cohort: updates.length + others.length,
+        accepted: updates.length,
+        seconds: result.timings.attemptSeconds ?? 0,
+        evaluation: history.find(({ round }) => round === result.round)?.evaluation ?? null,
+      }
+    })
 }

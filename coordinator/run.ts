@@ -14,7 +14,7 @@ import { type RunContext, throwIfStopped, type Verify, waitForChange, watchEpoch
 import { openDesk } from './desk.ts'
 import { leaveOutput } from './output.ts'
 import { openPresence } from './presence.ts'
-import { type Progress, readProgress } from './progress.ts'
+import { newestRounds, type Progress, readProgress } from './progress.ts'
 import { claimEpoch, openBook, openRun, readRecord } from './record.ts'
 import { bestRound } from './rounds/stopping.ts'
 import type { FixedSettings, LiveSettings, Pace } from './settings.ts'
@@ -110,6 +110,7 @@ function announce({ book, fixed, live, observe }: RunContext, progress: Progress
     roster: members.map(({ name }) => name),
     head: (evaluated ?? results.at(-1))?.digest ?? null,
     best: bestRound(fixed.stopping, history),
+    newest: newestRounds(progress),
   })
 }
 

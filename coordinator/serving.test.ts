@@ -27,7 +27,7 @@ test('metrics count the run, without names of clients; readiness says what is wa
     const events: readonly RunEvent[] = [
       {
         ...{ event: 'RunStarted', name: 'brain', epoch: 3, rounds: 5, completed: 0 },
-        ...{ roster: ['site-a', 'site-b'], head: null, best: null },
+        ...{ roster: ['site-a', 'site-b'], head: null, best: null, newest: [] },
       },
       {
         ...{ event: 'AttemptOpened', round: 1, attempt: 2, kind: 'Train', roster: ['site-a', 'site-b'] },

@@ -27,6 +27,7 @@ const gone = (client: string, message = ''): ClientOutcome => ({
 const started = (change: object = {}): News => ({
   event: 'RunStarted',
   ...{ name: 'brain', epoch: 1, rounds: 3, completed: 0, roster: ['a', 'b', 'c'], head: null, best: null },
+  newest: [],
   ...change,
 })
 const waiting = (available: string[], absent: ClientOutcome[], change: object = {}): News => ({
@@ -205,6 +206,19 @@ describe('rounds', () => {
     )
     const { uri, round, digest } = status.output!
     assert.deepEqual({ uri, round, digest }, { uri: facts().outputUri, round: 2, digest: `sha256:${SHA}` })
+  })
+
+  test('that ended when no status could be written are told from the record', () => {
+    const written = after([started(), opened(1), completed(1)])
+    const recorded = [1, 2].map((round) => ({
+      ...{ round, attempt: 3, cohort: 3, accepted: 2, seconds: 5 },
+      evaluation: round === 1 ? null : { loss: 0.5, numExamples: 4, metrics: { dice: 0.9 } },
+    }))
+    const goesOn = nextStatus(written, started({ completed: 2, newest: recorded }), facts())
+    assert.deepEqual(goesOn.rounds, [
+      written.rounds![0],
+      { round: 2, attempt: 3, cohort: 3, accepted: 2, seconds: 5, metrics: { loss: 0.5, dice: 0.9 } },
+    ])
   })
 
   test('never go back: a coordinator that goes on has what was written before', () => {

@@ -2,7 +2,7 @@
 // Promises: it fits the bounds of the schema, and neither epoch nor round and attempt ever go back. When it is written is left to
 // reporting.ts.
 import type { FailureReason, WaitingReason } from '#protocol/conditions.ts'
-import type { RunEvent } from '#protocol/events.ts'
+import type { FinishedRound, RunEvent } from '#protocol/events.ts'
 import type { TrainingClients, TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import type { ClientOutcome } from '#protocol/record.ts'
 import { boundedMetrics, bounds, shortened } from './status-bounds.ts'
@@ -60,9 +60,11 @@ export function timestamp(milliseconds: number): string {
 
 /** Every kind of news that changes the status. */
 const STEPS: { readonly [K in News['event']]?: Step<K> } = {
-  RunStarted(status, { epoch, completed, roster, head, best }) {
+  RunStarted(status, { epoch, completed, roster, head, best, newest }) {
+    const rounds = withRecorded(status.rounds ?? [], newest)
     return {
       ...advance(status, completed, 1),
+      ...(rounds.length === 0 ? {} : { rounds }),
       epoch: Math.max(epoch, status.epoch),
       ...said('Starting', 'Starting', 'The coordinator has begun.'),
       clients: { ...status.clients, total: roster.length },
@@ -142,6 +144,19 @@ const STEPS: { readonly [K in News['event']]?: Step<K> } = {
   RunFailed: (status, { message }) => ({ ...status, ...said('Failed', 'TooManyFailedRounds', message) }),
   Hindered: (status, { reason, message }) => ({ ...status, ...said('Waiting', reason, message) }),
   GivenUp: (status, { reason, message }) => ({ ...status, ...said('Failed', reason, message) }),
+}
+
+type Rounds = NonNullable<TrainingStatus['rounds']>
+
+/** Rounds that ended when no status could be written any more are in the record. */
+function withRecorded(written: Rounds, recorded: readonly FinishedRound[]): Rounds {
+  const lacking = recorded.filter(({ round }) => !written.some((one) => one.round === round))
+  const added = lacking.map(({ evaluation, ...rest }) =>
+    evaluation === null
+      ? rest
+      : { ...rest, metrics: boundedMetrics({ loss: evaluation.loss, ...evaluation.metrics }) },
+  )
+  return [...written, ...added].sort((a, b) => a.round - b.round).slice(-bounds.rounds)
 }
 
 /** A round with its result. The metrics of an evaluation are of the model of the round before. */

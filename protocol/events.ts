@@ -2,6 +2,18 @@
 // docs/events.md), the cluster makes conditions and Kubernetes events of it. Nothing depends on an event being seen.
 import type { BestRound, ClientOutcome, Evaluation } from './record.ts'
 
+/** A training round of the record, as one that was not there when it ended is told of it. */
+export interface FinishedRound {
+  readonly round: number
+  readonly attempt: number
+  /** How many were asked, and how many updates the decision names. */
+  readonly cohort: number
+  readonly accepted: number
+  readonly seconds: number
+  /** Of this round's model; null where nobody evaluated it yet. */
+  readonly evaluation: Evaluation | null
+}
+
 /** A fact about a run, as it happens. `round` and `attempt` are those of the record. */
 export type RunEvent =
   | {
@@ -16,6 +28,8 @@ export type RunEvent =
       readonly head: string | null
       /** Best round so far by the declared metric. */
       readonly best: BestRound | null
+      /** The newest training rounds of the record, in order. */
+      readonly newest: readonly FinishedRound[]
     }
   | {
       readonly event: 'ClientJoined'

@@ -52,7 +52,7 @@ export async function prepareTrainer(
       return (await tell(doing || wordsOf(trainer.progress()))) ?? 'NoAnswer'
     }
     const first = await Promise.race([starting, stopped, told()]).catch(async (error: unknown) => {
-      if (error instanceof FedsamError) await Promise.race([tell(error.message), stopped, farewell()])
+      if (error instanceof FedsamError) await sayLast(() => tell(error.message), stopped)
       throw error
     })
     if (first === 'Stopped') throw new FedsamError('Interrupted', 'the worker was asked to stop')
@@ -62,9 +62,22 @@ export async function prepareTrainer(
   }
 }
 
-/** The last word is waited for this long. Real milliseconds. */
-const FAREWELL_MS = 2000
-const farewell = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, FAREWELL_MS).unref())
+/** The last word is said for this long, until somebody hears it: a coordinator may begin only now. Real milliseconds. */
+const FAREWELL_MS = 5000
+const AGAIN_MS = 100
+
+async function sayLast(say: () => Promise<unknown>, stopped: Promise<'Stopped'>): Promise<void> {
+  let over = false
+  const repeat = async (): Promise<void> => {
+    while (!over && (await say()) === undefined) await after(AGAIN_MS)
+  }
+  await Promise.race([repeat(), stopped, after(FAREWELL_MS)])
+  over = true
+}
+
+function after(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds).unref())
+}
 
 function wordsOf(progress: Progress | null): string {
   if (progress === null) return 'waiting for the trainer to start'

@@ -1,13 +1,13 @@
 // The chart as it is installed, for tests against a real API server: its objects applied as Helm renders them, the operator as a
 // program under the account that they give it, and clients of accounts. No node: nothing of it runs as a pod.
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type KubernetesClient, openKubernetes, podAccess } from '#transport/kubernetes.ts'
 import { type Rendered, render } from '../chart/helm.ts'
+import { ROOT } from '../cli/fedsam.ts'
 import type { Cluster } from './cluster.ts'
+import { withOperatorProcess } from './operator-process.ts'
 
 /** Cluster-wide kinds that need no controller, and what stands in a namespace; Deployments would only lie there. */
 const KINDS = [
@@ -92,30 +92,14 @@ export async function withOperator(
   await untilAllowed(cluster, userOf(namespace, 'fedsam'), namespace, 'coordination.k8s.io/leases')
   for (const scope of scopes)
     await untilAllowed(cluster, userOf(namespace, 'fedsam'), scope, 'events.k8s.io/events')
-  const images = ['COORDINATOR', 'WORKER', 'WORKER_GPU'].map((name) => [`FEDSAM_${name}_IMAGE`, 'image:1'])
-  const { KUBECONFIG: _, ...inherited } = process.env
   const env = {
-    ...inherited,
-    ...Object.fromEntries(images),
     ...account.env,
+    KUBECONFIG: '', // as in a pod
     FEDSAM_ACCOUNT_FOLDER: account.files,
     FEDSAM_WATCH_NAMESPACES: watched.join(','),
     FEDSAM_LEADER_ELECTION: 'true',
-    FEDSAM_PROBE_PORT: '0',
-    FEDSAM_METRICS_PORT: '0',
-    FEDSAM_END_WITH_PARENT: 'true',
     POD_NAME: 'operator',
     POD_NAMESPACE: namespace,
   }
-  const operator = spawn(process.execPath, ['operator/main.ts'], {
-    env,
-    stdio: ['pipe', 'ignore', 'inherit'],
-  })
-  const exit = once(operator, 'exit')
-  try {
-    await body()
-  } finally {
-    operator.kill('SIGTERM')
-    await exit
-  }
+  await withOperatorProcess({ root: ROOT, tag: '1', env }, body)
 }

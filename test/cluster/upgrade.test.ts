@@ -1,8 +1,7 @@
 // An upgrade with a running job: the operator of the previous commit makes the children, this one takes over with other images, and no
 // Job and no pod is made anew. The previous commit is checked out beside this one and runs as a program, with its own CRD first.
 import assert from 'node:assert/strict'
-import { execFile, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { execFile } from 'node:child_process'
 import { mkdtemp, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { type KubernetesServer, startKubernetes } from '#scripts/kubernetes/server.ts'
 import { ROOT } from '../cli/fedsam.ts'
+import { withOperatorProcess } from './operator-process.ts'
 
 const CRD = 'crds/fedsam.dev_federatedjobs.yaml'
 const SITES = ['a', 'b']
@@ -42,30 +42,7 @@ async function until(what: string, holds: () => Promise<boolean>): Promise<void>
 
 /** Runs the operator of a checkout, with images of this tag, while `body` does. */
 async function withOperator(root: string, tag: string, body: () => Promise<void>): Promise<void> {
-  const images = ['COORDINATOR', 'WORKER', 'WORKER_GPU'].map((name) => [
-    `FEDSAM_${name}_IMAGE`,
-    `image:${tag}`,
-  ])
-  const env = {
-    ...process.env,
-    ...Object.fromEntries(images),
-    KUBECONFIG: server.kubeconfig,
-    FEDSAM_PROBE_PORT: '0',
-    FEDSAM_METRICS_PORT: '0',
-    FEDSAM_END_WITH_PARENT: 'true',
-  }
-  const operator = spawn(process.execPath, ['operator/main.ts'], {
-    cwd: root,
-    env,
-    stdio: ['pipe', 'ignore', 'inherit'],
-  })
-  const exit = once(operator, 'exit')
-  try {
-    await body()
-  } finally {
-    operator.kill('SIGTERM')
-    await exit
-  }
+  await withOperatorProcess({ root, tag, env: { KUBECONFIG: server.kubeconfig } }, body)
 }
 
 const apply = (sites: readonly string[]): Promise<string> =>

@@ -73,11 +73,13 @@ const isRefusal =
   (error: unknown): boolean =>
     error instanceof ApiError && error.status === 403 && words.test(error.message)
 
+interface Furnished {
+  readonly job: StoredJob
+  readonly coordinator: KubernetesClient
+}
+
 /** A job, whose children the installed operator's account made, and the job's coordinator. */
-async function furnish(
-  namespace: string,
-  system: string,
-): Promise<{ job: StoredJob; coordinator: KubernetesClient }> {
+async function furnish(namespace: string, system: string): Promise<Furnished> {
   const body = {
     apiVersion: 'fedsam.dev/v1alpha1',
     kind: 'FederatedJob',
@@ -90,14 +92,15 @@ async function furnish(
   return { job, coordinator: await as(namespace, 'brain-coordinator') }
 }
 
-/** Until the API server has taken the policy up. Each try is another value: what is there already is refused to nobody. */
-async function untilInForce({ job, coordinator }: Awaited<ReturnType<typeof furnish>>): Promise<void> {
+/** Until the API server has taken the policy, or its end, up. Each try is another value: what is there already is refused to nobody. */
+async function untilInForce({ job, coordinator }: Furnished, inForce = true): Promise<void> {
   for (let tries = 0; tries < 600; tries++) {
     const forged = apply(coordinator, job, { observedGeneration: 100 + tries }, 'impatient')
-    if (isRefusal(/is the operator's/)(await forged.catch((error: unknown) => error))) return
+    const refused = isRefusal(/is the operator's/)(await forged.catch((error: unknown) => error))
+    if (refused === inForce) return
     await sleep(100)
   }
-  assert.fail('the policy is not in force')
+  assert.fail(`the policy is ${inForce ? 'not' : 'still'} in force`)
 }
 
 function jobOf(namespace: string): Promise<StoredJob> {
@@ -165,10 +168,12 @@ test('an administrator writes all of it', async () => {
 test('of namespaces that a release does not watch its policy says nothing', async () => {
   for (const kind of ['validatingadmissionpolicybinding', 'validatingadmissionpolicy'])
     await cluster.server.kubectl(['delete', kind, 'fedsam-status'])
+  const ours = { job: await jobOf(TEAM), coordinator: await as(TEAM, 'brain-coordinator') }
+  // The next one has the name of this, and would be taken for it.
+  await untilInForce(ours, false)
   await cluster.server.kubectl(['create', 'namespace', 'theirs'])
   await install(cluster, 'other', '--set', 'watchNamespaces={theirs},rbac.aggregate=false')
   const theirs = await furnish('theirs', 'other')
   await untilInForce(theirs)
-  const coordinator = await as(TEAM, 'brain-coordinator')
-  await apply(coordinator, await jobOf(TEAM), { summary: { state: 'Waiting' } })
+  await apply(ours.coordinator, ours.job, { summary: { state: 'Waiting' } })
 })

@@ -97,7 +97,9 @@ export function faultScenarios(stage: () => Stage): void {
           await until(`${name} while ${phase}`, struck, Boolean)
         }
         await stage().kubectl(['wait', '--for=condition=Complete', `fj/${job}`, '--timeout=300s'])
-        assert.equal(await modelInBucket(stage(), job), reference)
+        // A neighbour may have struck the S3 server at this moment: then a moment later.
+        const model = await until('the model', () => modelInBucket(stage(), job), Boolean)
+        assert.equal(model, reference)
         await stage().kubectl(['delete', 'fj', job])
       })
     }

@@ -1,9 +1,6 @@
-#!/usr/bin/env node
 // The command `fedsam`: finds the command, runs it, turns its end into an exit code. 0 complete, 1 failed, 2 invalid job or
 // usage, 130 interrupted. Each command is a file of commands/; `kubectl fedsam` is the same program.
-import { realpathSync } from 'node:fs'
 import { basename } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { FedsamError } from '#protocol/errors.ts'
 import { cliExitCode } from '#protocol/exit-codes.ts'
 import { tuneCollector } from '#transport/collector.ts'
@@ -13,8 +10,8 @@ import { COMMANDS, commandHelp, helpText } from './commands/table.ts'
 /** How people started us: kubectl runs a program of this name as its plugin. */
 const PROGRAM = /^kubectl-fedsam(\.|$)/.test(basename(process.argv[1] ?? '')) ? 'kubectl fedsam' : 'fedsam'
 
-/** Runs the command line; resolves to the exit code. */
-export async function main(args: readonly string[]): Promise<number> {
+/** Runs a command line; resolves to the exit code. */
+async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     process.stdout.write(helpText(PROGRAM))
@@ -49,8 +46,8 @@ function explain(error: unknown, command: Command): number {
   throw error
 }
 
-// An installed command is started through a link.
-if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+/** Runs the process's command line; its end is the process's exit code. */
+export async function start(): Promise<void> {
   tuneCollector()
   // Who reads along may leave early, as head does: what a shell says of SIGPIPE.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -46,7 +46,7 @@ export async function pack(folder: string): Promise<string> {
 
 async function emit(stage: string): Promise<void> {
   for await (const file of glob(
-    SOURCES.map((folder) => `${folder}/**/*.ts`),
+    SOURCES.map((folder) => `${folder}/**/*.{ts,js}`),
     { cwd: ROOT },
   )) {
     if (NOT_SHIPPED.test(file)) continue
@@ -56,7 +56,7 @@ async function emit(stage: string): Promise<void> {
     // Relative names of our own files, in imports and in `new URL(…, import.meta.url)`; '#' names go through package.json.
     await writeFile(target, source.replace(/(['"])(\.{1,2}\/[^'"\n]+)\.ts\1/g, '$1$2.js$1'))
   }
-  await chmod(join(stage, 'cli/main.js'), 0o755)
+  await chmod(join(stage, 'cli/fedsam.js'), 0o755)
 }
 
 /** The package as it is installed: entries and subpath imports name the emitted files. */

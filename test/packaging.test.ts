@@ -20,7 +20,7 @@ test('npm pack, npm install, fedsam', async () => {
     await writeFile(join(home, 'package.json'), '{"private": true}')
     const flags = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund']
     await run('npm', ['install', ...flags, archive], { cwd: home })
-    const fedsam = join(home, 'node_modules/fedsam/cli/main.js')
+    const fedsam = join(home, 'node_modules/fedsam/cli/fedsam.js')
     const help = await run(process.execPath, [fedsam, '--help'], { cwd: home })
     assert.match(help.stdout, /fedsam run JOB\.yaml/)
     // kubectl finds a plugin by its name in PATH.

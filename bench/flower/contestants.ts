@@ -10,7 +10,7 @@ import { PYTHON_PACKAGE } from '#scripts/python.ts'
 import { watchMemory } from './memory.ts'
 
 const HERE = fileURLToPath(new URL('.', import.meta.url))
-const CLI = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
+const CLI = fileURLToPath(new URL('../../cli/fedsam.js', import.meta.url))
 const CLIENTS = 2
 
 export interface Bout {
@@ -64,7 +64,7 @@ export async function runProcesses(bout: Bout): Promise<Measured> {
 
 /** `fedsam run`: coordinator and workers in one process, as Flower's simulation has them, and the trainers. */
 export async function runLocal(bout: Bout): Promise<Measured> {
-  return runFedsam(bout, [], (command) => (command.includes('cli/main.ts') ? 'server' : roleOf(command)))
+  return runFedsam(bout, [], (command) => (command.includes('cli/fedsam.js') ? 'server' : roleOf(command)))
 }
 
 async function runFedsam(

@@ -9,7 +9,8 @@ import { readCheckpoint } from '#worker/model/segment-anything/checkpoint.ts'
 import { loadJob } from '../job/load.ts'
 import { resolveLocalPaths } from '../job/paths.ts'
 import { estimateRound, type RoundEstimate } from '../plan/estimate.ts'
-import { inspectPartitions, refuseUnsupported, resolveCheckpoint } from '../run/prepare.ts'
+import { refuseUnsupported } from '../run/prepare.ts'
+import { inspectPartitions, resolveCheckpoint } from '../run/segment-anything.ts'
 import { type RunCommand, readArguments } from './command.ts'
 
 /** The command's body. */
@@ -48,11 +49,11 @@ async function makePlan(spec: CompleteFederatedJobSpec): Promise<JobPlan> {
   }
   const sam = trainer.segmentAnything!
   const strategy = strategyFrom({ ...wanted })
-  const folder = await resolveCheckpoint(spec, () => {})
-  const { tensors } = await readCheckpoint(folder!)
+  const folder = await resolveCheckpoint(sam, () => {})
+  const { tensors } = await readCheckpoint(folder)
   const names = exchangedTensors(sam.train as readonly TrainablePart[], [...tensors.keys()])
   const list = tensorList(names.map((name) => tensors.get(name)!))
-  const reports = await inspectPartitions(spec)
+  const reports = await inspectPartitions(partitions)
   const training = partitions.filter(({ train }) => train)
   const estimate = estimateRound({
     rounds: spec.rounds,

@@ -4,16 +4,16 @@ import { resolve } from 'node:path'
 import { compileFixed } from '#coordinator/compile.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { RunEvent } from '#protocol/events.ts'
-import { formatReport } from '#worker/data/report.ts'
+import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { loadJob } from '../job/load.ts'
 import { resolveLocalPaths } from '../job/paths.ts'
 import { createEventLines } from '../render/lines.ts'
 import { openScreen, type Screen } from '../render/screen.ts'
-import { type ReportOptions, writeReport } from '../report/write.ts'
+import type { ReportOptions } from '../report/write.ts'
 import { watchInterrupts } from '../run/interrupts.ts'
-import { type LocalRun, runLocally } from '../run/local.ts'
-import { checkOutput, inspectPartitions, refuseUnsupported, resolveCheckpoint } from '../run/prepare.ts'
-import { processRecord, runInProcesses } from '../run/processes.ts'
+import type { LocalRun } from '../run/local.ts'
+import { checkOutput, refuseUnsupported } from '../run/prepare.ts'
+import { processRecord } from '../run/record-folder.ts'
 import { type RunCommand, readArguments } from './command.ts'
 
 /** The command's body. */
@@ -76,15 +76,12 @@ export async function prepareJob(file: string, options: RunJobOptions): Promise<
   const spec = resolveLocalPaths(loaded)
   refuseUnsupported(spec)
   const output = resolve(options.output ?? `fedsam-run/${loaded.name}`)
-  const checkpoint = await resolveCheckpoint(spec, say)
-  const partitions = spec.trainer.type === 'Command' ? [] : await inspectPartitions(spec)
-  for (const { name, report } of partitions) say(formatReport(name, report))
+  const { checkpoint, heldOut } = await inspectInputs(spec, say)
   const { name, namespace, folder } = loaded
   const job = { name, namespace, uid: 'local', generation: 1, spec: loaded.spec }
   const files = { checkpoint, initialParameters: spec.model.initialParameters }
   const record = options.processes ? processRecord(output) : output
   await checkOutput(output, record, compileFixed(job, files))
-  const heldOut = partitions.map(({ name, report }) => ({ name, stems: report.split.heldOut }))
   const run = () => runPrepared({ job, spec, files, folder, output }, { ...options, say })
   return { spec, output, checkpoint, heldOut, run }
 }
@@ -104,7 +101,7 @@ async function runPrepared(
   const log = (client: string, line: string): void => screen.note(`[${client}] ${line}`)
   const interrupts = watchInterrupts()
   try {
-    const start = processes ? runInProcesses : runLocally
+    const start = await (processes ? inProcesses() : inThisProcess())
     await start({ ...prepared, observe, log, signal: interrupts.signal })
   } finally {
     screen.live('')
@@ -112,10 +109,29 @@ async function runPrepared(
   }
 }
 
+// What only some runs need, or need only at their end, is loaded then: a run of small models is little else than its code.
+const inThisProcess = async () => (await import('../run/local.ts')).runLocally
+const inProcesses = async () => (await import('../run/processes.ts')).runInProcesses
+
+/** The built-in trainer's checkpoint and data; the data of a trainer of the user's is its own matter. */
+async function inspectInputs(
+  { trainer, partitions }: CompleteFederatedJobSpec,
+  say: (line: string) => void,
+): Promise<Pick<PreparedJob, 'checkpoint' | 'heldOut'>> {
+  if (trainer.type !== 'SegmentAnything') return { checkpoint: null, heldOut: [] }
+  const { inspectPartitions, resolveCheckpoint } = await import('../run/segment-anything.ts')
+  const { formatReport } = await import('#worker/data/report.ts')
+  const checkpoint = await resolveCheckpoint(trainer.segmentAnything!, say)
+  const reports = await inspectPartitions(partitions)
+  for (const { name, report } of reports) say(formatReport(name, report))
+  return { checkpoint, heldOut: reports.map(({ name, report }) => ({ name, stems: report.split.heldOut })) }
+}
+
 /** A report that cannot be written is told, and changes nothing about the run. */
 async function tryReport(job: PreparedJob, screen: Screen, error?: FedsamError): Promise<string | undefined> {
   const failure = error === undefined || error.code === 'Interrupted' ? {} : { failure: error.message }
   try {
+    const { writeReport } = await import('../report/write.ts')
     return await writeReport({ ...job, ...failure })
   } catch (cause) {
     screen.note(`the report could not be written: ${cause instanceof Error ? cause.message : String(cause)}`)

@@ -8,7 +8,6 @@ import { outputKey } from '#protocol/keys.ts'
 import { recordFolder } from '../run/record-folder.ts'
 import type { Comparison, Pictures } from './facts.ts'
 import { reportPage } from './page.ts'
-import { gatherPictures } from './pictures.ts'
 import { gatherRunFacts } from './record-facts.ts'
 
 export interface ReportOptions {
@@ -53,6 +52,8 @@ async function picturesOf(options: ReportOptions, trained: string): Promise<Pict
   if (heldOut.every(({ stems }) => stems.length === 0)) return { absent: 'No image was held out.' }
   try {
     const cache = (partition: string): string => join(output, 'scratch', partition)
+    // Its codecs are heavy, and only reports with pictures need them.
+    const { gatherPictures } = await import('./pictures.ts')
     const sites = await gatherPictures({ spec, heldOut, checkpoint, trained, cache })
     return { sites, prompts: spec.trainer.segmentAnything!.prompts }
   } catch (error) {

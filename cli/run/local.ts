@@ -14,6 +14,7 @@ import { createGrantedTransfers } from '#transport/granted.ts'
 import { createInProcessBus } from '#transport/in-process.ts'
 import { serveRun } from '#worker/round.ts'
 import { childTrainer } from '#worker/trainer/child.ts'
+import { watchDesertion } from './desertion.ts'
 import { trainerCommand } from './trainer-command.ts'
 
 export interface LocalRun {
@@ -67,15 +68,31 @@ export async function runLocally(run: LocalRun): Promise<RunOutcome> {
       signal: stop,
     })
   })
-  // A worker that fails is what the rounds are made for; its reason is shown, the coordinator decides.
+  // A worker that fails is what the rounds are made for; its reason is shown, the coordinator decides while enough are left.
+  const desertion = watchDesertion(job.spec)
   const settled = workers.map((worker, i) =>
     worker.catch((error: unknown) => {
-      if (!stop.aborted)
-        log(job.spec.partitions[i]!.name, error instanceof Error ? error.message : String(error))
+      if (stop.aborted) return
+      const { name } = job.spec.partitions[i]!
+      const why = error instanceof Error ? error.message : String(error)
+      log(name, why)
+      desertion.lost(name, why)
     }),
   )
   try {
-    return await coordinate({ store, bus, fixed, live: () => live, clock, pace: LOCAL_PACE, observe, signal })
+    const watched = AbortSignal.any([signal, desertion.signal])
+    return await coordinate({
+      store,
+      bus,
+      fixed,
+      live: () => live,
+      clock,
+      pace: LOCAL_PACE,
+      observe,
+      signal: watched,
+    })
+  } catch (error) {
+    throw desertion.signal.aborted ? desertion.signal.reason : error
   } finally {
     over.abort()
     await Promise.all(settled)

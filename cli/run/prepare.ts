@@ -1,5 +1,5 @@
-// Everything that is checked before a local run writes a byte: what this version can run, the checkpoint, every partition's
-// data, the output folder. All that is wrong is told in one go.
+// What is checked of every job before a local run writes a byte: whether this version can run it, and its output folder. All that
+// is wrong is told in one go.
 import { access, constants, readdir, readFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { FixedSettings } from '#coordinator/settings.ts'
@@ -8,17 +8,6 @@ import { canonicalJson } from '#protocol/canonical.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { RUN_KEY } from '#protocol/keys.ts'
-import { fetchCheckpoint } from '#transport/hugging-face.ts'
-import { type DatasetReport, inspectDataset } from '#worker/data/preflight.ts'
-import { readCheckpoint } from '#worker/model/segment-anything/checkpoint.ts'
-import { readProcessor } from '#worker/model/segment-anything/processor-file.ts'
-import { fetchToFolder } from './s3-checkpoint.ts'
-
-/** A partition's report, by name. */
-export interface PartitionReport {
-  readonly name: string
-  readonly report: DatasetReport
-}
 
 /** Features of the resource that a run on this machine does not have. Throws InvalidJob naming all of them. */
 export function refuseUnsupported(spec: CompleteFederatedJobSpec): void {
@@ -65,53 +54,6 @@ function refuseTooFewUpdates({ strategy: wanted }: CompleteFederatedJobSpec): vo
   if (wanted.minFitClients >= minimum) return
   const message = `spec.strategy.minFitClients: ${name} needs ${minimum} updates, a round may bring ${wanted.minFitClients}`
   throw new FedsamError('InvalidJob', message, { remedy: `set minFitClients to at least ${minimum}` })
-}
-
-/** Looks at every partition's data. Throws BadData with everything fatal, by partition and file. */
-export async function inspectPartitions(spec: CompleteFederatedJobSpec): Promise<PartitionReport[]> {
-  const reports: PartitionReport[] = []
-  for (const { name, dataset } of spec.partitions) {
-    reports.push({ name, report: await inspectDataset(dataset, dataset.root) })
-  }
-  const fatal = reports.flatMap(({ name, report }) =>
-    report.problems
-      .filter((problem) => problem.fatal)
-      .map(({ message, remedy }) => `${name}: ${message}. ${remedy}`),
-  )
-  if (fatal.length > 0) throw new FedsamError('BadData', fatal.join('\n'))
-  return reports
-}
-
-/** The base checkpoint as a local folder, complete and of the right shapes; null where the trainer has none. */
-export async function resolveCheckpoint(
-  spec: CompleteFederatedJobSpec,
-  log: (line: string) => void,
-): Promise<string | null> {
-  const { trainer } = spec
-  if (trainer.type !== 'SegmentAnything') return null
-  const { uri } = trainer.segmentAnything!.checkpoint
-  const folder = await fetchTo(uri, log)
-  if ((await stat(folder).catch(() => undefined))?.isDirectory() !== true) {
-    throw new FedsamError(
-      'BadCheckpoint',
-      `spec.trainer.segmentAnything.checkpoint.uri: there is no folder ${uri}`,
-      {
-        remedy:
-          'name a folder with config.json and model.safetensors, hf://owner/name@revision, or s3://bucket/prefix',
-      },
-    )
-  }
-  await readCheckpoint(folder)
-  await readProcessor(folder)
-  return folder
-}
-
-async function fetchTo(uri: string, log: (line: string) => void): Promise<string> {
-  if (uri.startsWith('hf://')) {
-    const { HF_TOKEN, HF_ENDPOINT, HF_HOME } = process.env
-    return fetchCheckpoint(uri, { env: { HF_TOKEN, HF_ENDPOINT, HF_HOME }, log })
-  }
-  return uri.startsWith('s3://') ? fetchToFolder(uri, log) : uri
 }
 
 /** The output folder must be absent, empty, or hold this job's record (in the folder `record`). Writes nothing. Throws OutputInUse. */

@@ -8,22 +8,18 @@ import { FedsamError } from '#protocol/errors.ts'
 import type { RunEvent } from '#protocol/events.ts'
 import { subjectPrefix } from '#protocol/messages.ts'
 import { type S3Server, startNats, startS3 } from '#scripts/servers.ts'
+import { type DesertionWatch, watchDesertion } from './desertion.ts'
 import type { LocalRun } from './local.ts'
+import { BUCKET, processRecord } from './record-folder.ts'
 import { supervise } from './supervise.ts'
 import { trainerCommand } from './trainer-command.ts'
 
 const COORDINATOR = fileURLToPath(new URL('../../coordinator/main.ts', import.meta.url))
 const WORKER = fileURLToPath(new URL('../../worker/main.ts', import.meta.url))
-const BUCKET = 'fedsam'
 /** Seconds; on one machine people want to see progress, and nothing is far away. */
 const PACE = { holdSeconds: 1, farewellSeconds: 10 }
 /** A request to a coordinator that was killed is asked again after so long. */
 const ANSWER_SECONDS = 4
-
-/** Where the record of a run in processes lies, below its output. */
-export function processRecord(output: string): string {
-  return join(output, 'servers', 's3', 'buckets', BUCKET)
-}
 
 /** Runs the job to its end. Throws RunFailed, Interrupted. */
 export async function runInProcesses(run: LocalRun): Promise<void> {
@@ -36,10 +32,15 @@ export async function runInProcesses(run: LocalRun): Promise<void> {
     const s3 = await startS3({ folder: join(servers, 's3'), bucket: BUCKET, log })
     try {
       const over = new AbortController()
+      const desertion = watchDesertion(run.spec)
       const common = { ...inherited(), FEDSAM_NATS_URL: nats.url, FEDSAM_END_WITH_PARENT: 'true' }
-      const workers = superviseWorkers(run, common, AbortSignal.any([signal, over.signal]))
+      const stop = AbortSignal.any([signal, over.signal])
+      const workers = superviseWorkers({ ...run, signal: stop }, common, desertion)
       try {
-        await coordinateInProcess(run, { ...common, ...(await coordinatorVariables(run, servers, s3)) })
+        const watched = { ...run, signal: AbortSignal.any([signal, desertion.signal]) }
+        await coordinateInProcess(watched, { ...common, ...(await coordinatorVariables(run, servers, s3)) })
+      } catch (error) {
+        throw desertion.signal.aborted ? desertion.signal.reason : error
       } finally {
         over.abort()
         await workers
@@ -78,13 +79,13 @@ async function coordinatorVariables(
   }
 }
 
-/** Resolves when all workers ended. One that cannot go on is what the rounds are made for: its reason is shown, they decide. */
+/** Resolves when all workers ended. One that cannot go on is what the rounds are made for: its reason is shown. */
 async function superviseWorkers(
   run: LocalRun,
   common: Readonly<Record<string, string>>,
-  signal: AbortSignal,
+  desertion: DesertionWatch,
 ): Promise<void> {
-  const { job, output } = run
+  const { job, output, signal } = run
   const supervised = job.spec.partitions.map(async ({ name }) => {
     const log = (line: string): void => run.log(name, line)
     const scratch = join(output, 'scratch', name)
@@ -98,7 +99,10 @@ async function superviseWorkers(
       FEDSAM_NO_PROGRESS_SECONDS: String(job.spec.round.noProgressSeconds),
     }
     await supervise({ name, command: [process.execPath, WORKER], env, onLine: log, log, signal }).catch(
-      (error: Error) => log(error.message),
+      (error: Error) => {
+        log(error.message)
+        desertion.lost(name, error.message)
+      },
     )
   })
   await Promise.all(supervised)

@@ -2,7 +2,14 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RUN_KEY } from '#protocol/keys.ts'
-import { processRecord } from './processes.ts'
+
+/** Of a run in processes. */
+export const BUCKET = 'fedsam'
+
+/** Where the record of a run in processes lies. */
+export function processRecord(output: string): string {
+  return join(output, 'servers', 's3', 'buckets', BUCKET)
+}
 
 /** The folder that holds run.json; the output itself where there is none. */
 export async function recordFolder(output: string): Promise<string> {

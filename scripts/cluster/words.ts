@@ -14,7 +14,7 @@ export function whatToTry(node: RunningNode, job: string): readonly string[] {
     `  ${kubectl} apply -f ${job}`,
     `  ${kubectl} get fj --watch`,
     `  ${kubectl} wait --for=condition=Complete fj/brain-tissue --timeout=15m`,
-    '  node cli/main.ts status fj/brain-tissue',
+    '  node cli/fedsam.js status fj/brain-tissue',
     '',
     '  npm run cluster -- status',
     '  npm run cluster -- down',

@@ -24,7 +24,7 @@ export function startFedsam(
   options: StartOptions = {},
 ): Promise<Ended> {
   const { onLine = () => {}, env = {} } = options
-  const child = spawn(process.execPath, [`${ROOT}cli/main.ts`, ...args], {
+  const child = spawn(process.execPath, [`${ROOT}cli/fedsam.js`, ...args], {
     cwd,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

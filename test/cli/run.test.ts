@@ -103,20 +103,24 @@ test('Ctrl-C ends with 130, and the run goes on to the model that it would have 
   assert.equal(await modelOf('stopped'), await modelOf('whole'))
 })
 
-test('a run that cannot reach its quorum fails with 1 and says why', async () => {
-  const broken = toyJob(1).replace('"toy"', '"toy","--what"').replace('quadratic-main.ts', 'missing.ts')
+test('a run that too few clients are left for fails with 1 and says what ended them, in either kind of run', async () => {
+  // What a restart cannot cure ends a program for good.
+  const broken = toyJob(1).replace('quadratic-main.ts","toy"', 'awkward-main.ts","cannot-start"')
   await writeFile(join(dir, 'broken.yaml'), broken)
-  const args = [
-    'run',
-    'broken.yaml',
-    '--output',
-    'broken',
-    '--set',
-    'round={availabilitySeconds: 10, maxFailedRounds: 1}',
-  ]
-  const { code, stderr } = await startFedsam(dir, args)
-  assert.equal(code, 1)
-  assert.match(stderr, /NotEnoughClients: .*missing: site-a \(the trainer .* ended with code 1\), site-b \(/)
+  for (const kind of [[], ['--processes']]) {
+    const { code, stderr } = await startFedsam(dir, [
+      'run',
+      'broken.yaml',
+      '--output',
+      `broken${kind}`,
+      ...kind,
+    ])
+    assert.equal(code, 1)
+    assert.match(
+      stderr,
+      /fedsam: of 3 clients \d are left, a round needs 2\nsite-[abc]: .*there is no picture/,
+    )
+  }
 })
 
 test('usage errors end with 2', async () => {

@@ -6,7 +6,7 @@ import { type FoldRequest, fold } from '#coordinator/aggregation/fold.ts'
 import { strategyFrom } from '#coordinator/strategies/presets.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { attemptKeys } from '#protocol/keys.ts'
-import { tuneCollector } from '#transport/collector.ts'
+import { tuneEngine } from '#transport/engine.ts'
 import { openFilesystemStore } from '#transport/filesystem.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 
@@ -49,7 +49,7 @@ function secondsOf({ user, system }: NodeJS.CpuUsage): number {
 }
 
 // As the coordinator's own program does.
-tuneCollector()
+tuneEngine()
 const [what, file] = process.argv.slice(2)
 const work = JSON.parse(await readFile(file!, 'utf8')) as FoldWork
 const store = await openFilesystemStore({ folder: work.folder, durable: false })

@@ -2,7 +2,7 @@
 // A new figure is a file beside this one and a line in FIGURES.
 
 import { cpus, totalmem } from 'node:os'
-import { tuneCollector } from '#transport/collector.ts'
+import { tuneEngine } from '#transport/engine.ts'
 import type { Figure } from './figure.ts'
 import { foldMemory } from './fold.ts'
 import { operatorAtScale } from './operator.ts'
@@ -22,7 +22,7 @@ if (chosen.length === 0) {
   console.error(`no figure of that name; there are ${FIGURES.map(({ name }) => name).join(', ')}`)
   process.exit(2)
 }
-tuneCollector()
+tuneEngine()
 console.log(describeMachine())
 for (const { name, run } of chosen) {
   for (const { what, value, against, met } of await run()) {

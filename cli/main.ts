@@ -3,7 +3,7 @@
 import { basename } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import { cliExitCode } from '#protocol/exit-codes.ts'
-import { tuneCollector } from '#transport/collector.ts'
+import { tuneEngine } from '#transport/engine.ts'
 import { type Command, UsageError } from './commands/command.ts'
 import { COMMANDS, commandHelp, helpText } from './commands/table.ts'
 
@@ -48,7 +48,7 @@ function explain(error: unknown, command: Command): number {
 
 /** Runs the process's command line; its end is the process's exit code. */
 export async function start(): Promise<void> {
-  tuneCollector()
+  tuneEngine()
   // Who reads along may leave early, as head does: what a shell says of SIGPIPE.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(141)

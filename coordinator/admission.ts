@@ -17,32 +17,42 @@ export function admitTo(context: RunContext, plan: Plan, list: TensorList | null
   const base = plan.base?.payload.sha256 ?? null
   let left = context.fixed.memoryBytes * KEPT_SHARE
   return async (receipt, payload): Promise<Admission> => {
-    const keepBytes = payload.size <= left
-    if (keepBytes) left -= payload.size
-    const from = keepBytes ? await fetched(store, payload) : store
+    const fits = payload.size <= left
+    if (fits) left -= payload.size
+    const bytes = fits ? await readWhole(store, payload, context.kept.take(payload.size)) : undefined
+    const from = bytes === undefined ? store : inFront(store, payload.key, bytes)
     const expected = list ?? (await listOf(from, payload))
     const admission: Admission =
       expected === undefined
         ? { kind: 'Rejected', reason: 'WrongTensors', message: 'the payload is not a safetensors file' }
-        : await admit(from, { receipt, payload, base, list: expected, keepBytes })
-    if (keepBytes && admission.kind === 'Rejected') left += payload.size
+        : await admit(from, { receipt, payload, base, list: expected })
+    if (admission.kind === 'Admitted' && bytes !== undefined) return { ...admission, bytes }
+    if (fits) left += payload.size
     return admission
   }
 }
 
-/** The store, with the payload read in one request; the plain store where the object is shorter than its receipt says. */
-async function fetched(store: ObjectStore, { key, size }: PayloadRef): Promise<ObjectStore> {
+/** The payload in one request; undefined where the object is not as long as its receipt says. */
+async function readWhole(
+  store: ObjectStore,
+  { key, size }: PayloadRef,
+  into: Uint8Array,
+): Promise<Uint8Array | undefined> {
   const [there, bytes] = await Promise.all([
     store.size(key),
-    store.get(key, { offset: 0, length: size }).catch((error: unknown) => {
+    store.get(key, { offset: 0, length: size }, into).catch((error: unknown) => {
       if (error instanceof RangeError) return undefined
       throw error
     }),
   ])
-  if (bytes === undefined) return store
+  return there === size ? bytes : undefined
+}
+
+/** The store, with this object in memory. */
+function inFront(store: ObjectStore, key: string, bytes: Uint8Array): ObjectStore {
   return {
     ...store,
-    size: async (wanted) => (wanted === key ? there : store.size(wanted)),
+    size: async (wanted) => (wanted === key ? bytes.length : store.size(wanted)),
     get: async (wanted, range) => {
       if (wanted !== key || range === undefined) return store.get(wanted, range)
       if (range.offset + range.length > bytes.length) throw new RangeError(`${key} has ${bytes.length} bytes`)

@@ -95,13 +95,12 @@ async function existing(
 /** Endpoint, region and keys of the checkpoint's own Secret. */
 async function ownSettings(folder: string): Promise<FileSources['storage']> {
   const optional = (name: string): Promise<string> => secretKey(folder, name).catch(() => '')
-  const [accessKeyId, secretAccessKey, sessionToken, region, endpoint] = await Promise.all([
-    secretKey(folder, 'AWS_ACCESS_KEY_ID'),
-    secretKey(folder, 'AWS_SECRET_ACCESS_KEY'),
-    optional('AWS_SESSION_TOKEN'),
-    optional('AWS_REGION'),
-    optional('AWS_ENDPOINT_URL_S3'),
-  ])
+  // In turn: of two that are missing the first is named, each time.
+  const accessKeyId = await secretKey(folder, 'AWS_ACCESS_KEY_ID')
+  const secretAccessKey = await secretKey(folder, 'AWS_SECRET_ACCESS_KEY')
+  const sessionToken = await optional('AWS_SESSION_TOKEN')
+  const region = await optional('AWS_REGION')
+  const endpoint = await optional('AWS_ENDPOINT_URL_S3')
   return {
     credentials: { accessKeyId, secretAccessKey, ...(sessionToken === '' ? {} : { sessionToken }) },
     ...(region === '' ? {} : { region }),

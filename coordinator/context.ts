@@ -2,8 +2,10 @@
 import { FedsamError } from '#protocol/errors.ts'
 import type { Observer } from '#protocol/events.ts'
 import type { Clock } from '#transport/clock.ts'
+import type { FoldRoom } from './aggregation/fold-room.ts'
 import type { OpenAttempt } from './attempt.ts'
 import type { Bell } from './bell.ts'
+import type { KeptMemory } from './kept-memory.ts'
 import type { Presence } from './presence.ts'
 import type { RunBook } from './record.ts'
 import type { FixedSettings, LiveSettings, Pace } from './settings.ts'
@@ -31,6 +33,8 @@ export interface RunContext {
   /** The settings as they are now. */
   readonly live: () => LiveSettings
   readonly strategy: Strategy
+  readonly room: FoldRoom
+  readonly kept: KeptMemory
   readonly floor: Floor
   readonly presence: Presence
   readonly bell: Bell
@@ -57,10 +61,14 @@ export async function waitForChange(
   rung: Promise<void>,
   seconds: number,
 ): Promise<void> {
-  const waiting = new AbortController()
-  const stop = AbortSignal.any([waiting.signal, context.signal])
-  await Promise.race([rung, context.clock.sleep(Math.max(seconds, 0), stop)])
-  waiting.abort()
+  // Two waits for a change a millisecond: AbortSignal.any and an abort without a reason would be most of their cost.
+  const over = new AbortController()
+  const stop = (): void => over.abort('over')
+  context.signal.addEventListener('abort', stop)
+  if (context.signal.aborted) stop()
+  await Promise.race([rung, context.clock.sleep(Math.max(seconds, 0), over.signal)])
+  context.signal.removeEventListener('abort', stop)
+  stop()
 }
 
 /**

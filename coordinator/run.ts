@@ -8,10 +8,12 @@ import type { Evaluation, PayloadRef, RunRecord } from '#protocol/record.ts'
 import type { Clock } from '#transport/clock.ts'
 import type { MessageBus, ObjectStore } from '#transport/ports.ts'
 import { probeStore } from '#transport/probe.ts'
+import { createFoldRoom } from './aggregation/fold-room.ts'
 import { pinBase } from './base.ts'
 import { type Bell, createBell } from './bell.ts'
 import { type RunContext, throwIfStopped, type Verify, waitForChange, watchEpoch } from './context.ts'
 import { openDesk } from './desk.ts'
+import { createKeptMemory } from './kept-memory.ts'
 import { leaveOutput } from './output.ts'
 import { openPresence } from './presence.ts'
 import { newestRounds, type Progress, readProgress } from './progress.ts'
@@ -79,6 +81,8 @@ async function openContext(options: CoordinateOptions, signal: AbortSignal): Pro
     fixed,
     live,
     strategy: strategyFrom(fixed.strategy),
+    room: createFoldRoom(),
+    kept: createKeptMemory(),
     floor: { attempt: null, finished: null, left: new Set(), superseded: null, sentBytes: 0 },
     presence: openPresence(clock, pace.silenceSeconds),
     bell,

@@ -62,7 +62,7 @@ async function foldRound(
   previous: Marked<RoundResult>,
   { plan, decision, admitted, seconds }: ClosedAttempt,
 ): Promise<{ result: Marked<RoundResult>; rejected: readonly string[] }> {
-  const { book, fixed, strategy, clock, signal } = context
+  const { book, fixed, strategy, room, kept, clock, signal } = context
   const { round, attempt } = plan.value
   const began = clock.now()
   const updates = await updatesOf(book, decision.value, admitted ?? [])
@@ -77,11 +77,14 @@ async function foldRound(
     round,
     attempt,
     memoryBytes: fixed.memoryBytes,
+    room,
     signal,
   }).catch((error: unknown) => {
     throwIfStopped(context)
     throw error
   })
+  // Nobody looks at them any more.
+  for (const { bytes } of admitted ?? []) if (bytes !== undefined) kept.giveBack(bytes)
   const result = await book.leaveResult({
     schema: 'fedsam.result/1',
     round,

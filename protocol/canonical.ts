@@ -1,5 +1,8 @@
 // JSON in one form only: keys sorted, no spaces, finite numbers. Equal values have equal bytes, so digests mean something.
 
+const ENCODER = new TextEncoder()
+const DECODER = new TextDecoder('utf-8', { fatal: true })
+
 /** Anything that JSON can hold. Fields that are undefined are left out, as JSON.stringify does. */
 export type Json =
   | null
@@ -30,10 +33,10 @@ export function canonicalJson(value: unknown): string {
 
 /** The canonical text as UTF-8 bytes: what is stored, hashed and sent. */
 export function encodeJson(value: unknown): Uint8Array {
-  return new TextEncoder().encode(canonicalJson(value))
+  return ENCODER.encode(canonicalJson(value))
 }
 
 /** Parses UTF-8 JSON. Throws SyntaxError or TypeError; the result is unverified. */
 export function decodeJson(bytes: Uint8Array): unknown {
-  return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+  return JSON.parse(DECODER.decode(bytes))
 }

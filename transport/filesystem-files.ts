@@ -1,6 +1,7 @@
 // The files under a filesystem store: how one is written whole or not at all, and how a range of one is read.
 // Promises: an object appears by link(2) from a complete temporary file, which fails where the name is taken; with
-// `durable`, data and directory entry are on the disk before a write is reported. A crash leaves temporary files only.
+// `durable`, data and directory entry are on the disk before a write is reported. A crash leaves temporary files, and perhaps the
+// folder of a key, empty. What one write asks of the system it asks in as few turns as it can: on fast disks the turns are its time.
 // They lie in ".store~" below the root: "~" is in no key.
 
 import { type FileHandle, link, mkdir, open, unlink } from 'node:fs/promises'
@@ -63,14 +64,21 @@ export async function writeTemporary(
   const handle = await guarded(folder, openNew(path))
   try {
     for await (const chunk of chunks) await guarded(folder, writeFully(handle, chunk))
-    if (folder.durable) await guarded(folder, handle.datasync())
-    await handle.close()
+    if (folder.durable) {
+      await guarded(folder, handle.datasync())
+      closeSoon(handle) // all is on the disk: closing has nothing left to say
+    } else await handle.close()
     return path
   } catch (error) {
     await handle.close().catch(() => {})
     await unlink(path).catch(() => {})
     throw error
   }
+}
+
+/** Closes it beside what comes next, for a handle whose closing can bring no news. */
+function closeSoon(handle: FileHandle): void {
+  handle.close().catch(() => {})
 }
 
 async function openNew(path: string): Promise<FileHandle> {
@@ -80,24 +88,47 @@ async function openNew(path: string): Promise<FileHandle> {
   return open(path, 'wx')
 }
 
-/** FileHandle.writeFile does the same in steps of 512 KiB: three times as slow. */
-async function writeFully(handle: FileHandle, chunk: Uint8Array): Promise<void> {
+/**
+ * Writes all of the chunk, at a position or where the file stands. FileHandle.writeFile does the same in steps of 512 KiB: three
+ * times as slow.
+ */
+export async function writeFully(handle: FileHandle, chunk: Uint8Array, position?: number): Promise<void> {
   for (let at = 0; at < chunk.byteLength; ) {
-    const { bytesWritten } = await handle.write(chunk, at, Math.min(chunk.byteLength - at, 2 ** 30))
+    const step = Math.min(chunk.byteLength - at, 2 ** 30)
+    const { bytesWritten } = await handle.write(
+      chunk,
+      at,
+      step,
+      position === undefined ? null : position + at,
+    )
     at += bytesWritten
   }
+}
+
+/** Writes a body that is at hand under its key, unless the key is taken. */
+export async function writeBody(folder: Folder, key: string, body: Uint8Array): Promise<Written> {
+  // Beside the writing; where it fails, the link says so.
+  const making = makeFolder(folder, dirname(pathOf(folder, key))).catch(() => {})
+  const temporary = await writeTemporary(folder, [body])
+  await making
+  return publish(folder, temporary, key)
+}
+
+async function makeFolder(folder: Folder, path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true })
+  if (first && folder.durable) await syncNewFolders(first, path)
 }
 
 /** Gives a complete temporary file its key, unless the key is taken. The temporary file is gone afterwards. */
 export async function publish(folder: Folder, temporary: string, key: string): Promise<Written> {
   const path = pathOf(folder, key)
-  try {
-    const created = await guarded(folder, unless(['EEXIST'], linkInto(folder, temporary, path)))
-    if (created && folder.durable) await guarded(folder, syncFolder(dirname(path)))
-    return created ? 'Created' : 'Exists'
-  } finally {
-    await unlink(temporary).catch(() => {})
-  }
+  const forget = (): Promise<void> => unlink(temporary).catch(() => {})
+  const created = await guarded(folder, unless(['EEXIST'], linkInto(folder, temporary, path))).catch(
+    (error: unknown) => forget().then(() => Promise.reject(error)),
+  )
+  const syncing = created && folder.durable ? guarded(folder, syncFolder(dirname(path))) : undefined
+  await Promise.all([syncing, forget()])
+  return created ? 'Created' : 'Exists'
 }
 
 /** The key's folder is made when it is missing; a deletion beside us may take it away again in between. */
@@ -109,36 +140,38 @@ async function linkInto(folder: Folder, temporary: string, path: string): Promis
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt > 20) throw error
     }
-    const first = await mkdir(dirname(path), { recursive: true })
-    if (first && folder.durable) await syncNewFolders(first, dirname(path))
+    await makeFolder(folder, dirname(path))
   }
 }
 
 async function syncNewFolders(first: string, last: string): Promise<void> {
-  for (let at = last; at.length >= first.length; at = dirname(at)) await syncFolder(dirname(at))
+  const parents: string[] = []
+  for (let at = last; at.length >= first.length; at = dirname(at)) parents.push(dirname(at))
+  await Promise.all(parents.map(syncFolder))
 }
 
 async function syncFolder(path: string): Promise<void> {
   const handle = await open(path, 'r')
-  await handle.sync().finally(() => handle.close())
+  await handle.sync().finally(() => closeSoon(handle))
 }
 
-/** The file's bytes, or the range of them; undefined where there is no such file. */
-export async function readWithin(folder: Folder, key: string, range?: ByteRange) {
+/** The file's bytes, or the range of them, in `into` where that is as long; undefined where there is no such file. */
+export async function readWithin(folder: Folder, key: string, range?: ByteRange, into?: Uint8Array) {
   const handle = await guarded(folder, unless(ABSENT, open(pathOf(folder, key), 'r')))
   if (!handle) return undefined
   try {
     const found = await handle.stat()
     if (!found.isFile()) return undefined
     const { offset, length } = rangeWithin(key, found.size, range)
-    return await guarded(folder, readFully(handle, offset, length))
+    const body = into?.length === length ? into : new Uint8Array(length)
+    return await guarded(folder, readFully(handle, offset, body))
   } finally {
-    await handle.close()
+    closeSoon(handle)
   }
 }
 
-async function readFully(handle: FileHandle, offset: number, length: number): Promise<Uint8Array> {
-  const body = new Uint8Array(length)
+async function readFully(handle: FileHandle, offset: number, body: Uint8Array): Promise<Uint8Array> {
+  const { length } = body
   for (let at = 0; at < length; ) {
     const { bytesRead } = await handle.read(body, at, Math.min(length - at, 2 ** 30), offset + at)
     if (bytesRead === 0) throw new RangeError(`a file ended ${length - at} bytes before its length`)

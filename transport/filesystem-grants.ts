@@ -2,20 +2,32 @@
 // Among programs of one user this is a convention, not a protection: whoever can redeem such a grant can also write the
 // file. It still holds each program to what it was granted, so that a mistake shows here and not first on S3.
 
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import { link, mkdir, readFile, stat, unlink, writeFile } from 'node:fs/promises'
+import { createHmac, createSecretKey, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto'
+import { type FileHandle, link, mkdir, open, readFile, unlink, writeFile } from 'node:fs/promises'
 import { dirname, relative, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { type Folder, internalPath, pathOf, publish, readWithin, writeTemporary } from './filesystem-files.ts'
+import { type Folder, internalPath, pathOf, readWithin, writeBody } from './filesystem-files.ts'
 import { addPart } from './filesystem-uploads.ts'
 import { beyondEnd, checkKey } from './key.ts'
 import { type Grant, GrantRefused, UploadGone, type WriteTerms } from './ports.ts'
+import type { Room } from './room.ts'
 import type { GrantScheme } from './scheme.ts'
 import { holdToTerms } from './terms.ts'
 
-const BLOCK = 1 << 20
+/** Bytes of a body that are read at a time. */
+const CHUNK = 4 * 1024 * 1024
 
 export function grantsOf(folder: Folder, now: () => number) {
+  let secret: Promise<KeyObject> | undefined
+  const ours = (): Promise<KeyObject> => {
+    secret ??= secretOf(folder)
+      .then(createSecretKey)
+      .catch((error: unknown) => {
+        secret = undefined
+        throw error
+      })
+    return secret
+  }
   const issue = async (
     method: Grant['method'],
     key: string,
@@ -26,7 +38,7 @@ export function grantsOf(folder: Folder, now: () => number) {
     const expires = String(now() + seconds * 1000)
     const durable = folder.durable ? '1' : '0'
     url.search = String(new URLSearchParams({ root: folder.root, durable, expires, ...terms }))
-    url.searchParams.set('signature', sign(await secretOf(folder), method, url))
+    url.searchParams.set('signature', sign(await ours(), method, url))
     return { method, url: url.href, headers: {} }
   }
   return {
@@ -45,26 +57,31 @@ export function grantsOf(folder: Folder, now: () => number) {
 
 /** Redeems file: grants of any folder that this process can reach. */
 export function fileScheme(now: () => number = Date.now): GrantScheme {
+  const secrets = new Map<string, KeyObject>()
+  const verify = (grant: Grant, method: Grant['method']) => verifyGrant(grant, method, { now, secrets })
   return {
     async read(grant, range) {
-      const { folder, key } = await verify(grant, 'GET', now)
+      const { folder, key } = await verify(grant, 'GET')
       const body = await readWithin(folder, key, range)
       if (!body) throw new GrantRefused(`${key}: there is no such object to read`)
       return body
     },
-    async open(grant, from) {
-      const { folder, key } = await verify(grant, 'GET', now)
-      const found = await stat(pathOf(folder, key)).catch(() => undefined)
-      if (!found?.isFile()) throw new GrantRefused(`${key}: there is no such object to read`)
-      if (from > found.size) throw beyondEnd(key, { offset: from, length: 0 })
-      return { size: found.size, chunks: chunksOf(folder, key, { from, size: found.size }) }
+    async open(grant, from, room) {
+      const { folder, key } = await verify(grant, 'GET')
+      const handle = await open(pathOf(folder, key)).catch(() => undefined)
+      const found = await handle?.stat()
+      if (found?.isFile() && from <= found.size)
+        return { size: found.size, chunks: chunksOf(handle!, { from, size: found.size, room }) }
+      await handle?.close()
+      if (found?.isFile()) throw beyondEnd(key, { offset: from, length: 0 })
+      throw new GrantRefused(`${key}: there is no such object to read`)
     },
-    async write(grant, body) {
-      const { folder, key, query } = await verify(grant, 'PUT', now)
+    async write(grant, body, digest) {
+      const { folder, key, query } = await verify(grant, 'PUT')
       const terms = { size: Number(query.get('size')), sha256: query.get('sha256') ?? '' }
-      holdToTerms(key, terms, body)
+      holdToTerms(key, terms, body, digest)
       const upload = query.get('upload')
-      if (upload === null) return publish(folder, await writeTemporary(folder, [body]), key)
+      if (upload === null) return writeBody(folder, key, body)
       await addPart(folder, { key, upload, number: Number(query.get('part')) }, { terms, bytes: body }).catch(
         refuse,
       )
@@ -78,22 +95,35 @@ function refuse(error: unknown): never {
   throw error
 }
 
-async function verify(grant: Grant, method: Grant['method'], now: () => number) {
+interface Verifying {
+  readonly now: () => number
+  /** Of the folders that grants were redeemed of. */
+  readonly secrets: Map<string, KeyObject>
+}
+
+async function verifyGrant(grant: Grant, method: Grant['method'], { now, secrets }: Verifying) {
   const url = new URL(grant.url)
   const query = url.searchParams
   const folder: Folder = { root: resolve(query.get('root') ?? ''), durable: query.get('durable') !== '0' }
   const signature = Buffer.from(query.get('signature') ?? '')
   query.delete('signature')
-  const secret = await readFile(internalPath(folder, 'secret')).catch(() => undefined)
-  const wanted = Buffer.from(sign(secret ?? randomBytes(32), method, url))
-  if (signature.length !== wanted.length || !timingSafeEqual(signature, wanted)) {
-    throw new GrantRefused(`${url.pathname}: the signature does not fit`)
+  const fits = (secret: KeyObject): boolean => {
+    const wanted = Buffer.from(sign(secret, method, url))
+    return signature.length === wanted.length && timingSafeEqual(signature, wanted)
+  }
+  const known = secrets.get(folder.root)
+  if (known === undefined || !fits(known)) {
+    // A folder that was removed and made again has another.
+    const bytes = await readFile(internalPath(folder, 'secret')).catch(() => randomBytes(32))
+    const secret = createSecretKey(bytes)
+    if (!fits(secret)) throw new GrantRefused(`${url.pathname}: the signature does not fit`)
+    secrets.set(folder.root, secret)
   }
   if (now() > Number(query.get('expires'))) throw new GrantRefused(`${url.pathname}: the grant has expired`)
   return { folder, key: checkKey(relative(folder.root, fileURLToPath(url))), query }
 }
 
-function sign(secret: Buffer, method: string, url: URL): string {
+function sign(secret: KeyObject, method: string, url: URL): string {
   return createHmac('sha256', secret).update(`${method} ${url.href}`).digest('hex')
 }
 
@@ -110,10 +140,20 @@ async function secretOf(folder: Folder): Promise<Buffer> {
   return readFile(path)
 }
 
-async function* chunksOf(folder: Folder, key: string, { from, size }: { from: number; size: number }) {
-  for (let offset = from; offset < size; offset += BLOCK) {
-    const body = await readWithin(folder, key, { offset, length: Math.min(BLOCK, size - offset) })
-    if (!body) return // deleted meanwhile: the body ends early, and whoever reads counts
-    yield body
+/** One buffer, used again for each chunk. A file that is shorter than it was ends early, and whoever reads counts. */
+async function* chunksOf(
+  handle: FileHandle,
+  { from, size, room }: { readonly from: number; readonly size: number; readonly room: Room },
+): AsyncGenerator<Uint8Array> {
+  try {
+    const chunk = room.subarray(Math.min(CHUNK, size - from))
+    for (let at = from; at < size; ) {
+      const { bytesRead } = await handle.read(chunk, 0, chunk.length, at)
+      if (bytesRead === 0) return
+      yield chunk.subarray(0, bytesRead)
+      at += bytesRead
+    }
+  } finally {
+    await handle.close()
   }
 }

@@ -14,6 +14,7 @@ import {
   publish,
   readWithin,
   unless,
+  writeBody,
   writeTemporary,
 } from './filesystem-files.ts'
 import { grantsOf } from './filesystem-grants.ts'
@@ -55,8 +56,8 @@ async function sweep(path: string, ageMs: number): Promise<void> {
 
 function objectsOf(folder: Folder) {
   return {
-    async get(key: string, range?: ByteRange) {
-      return readWithin(folder, checkKey(key), range)
+    async get(key: string, range?: ByteRange, into?: Uint8Array) {
+      return readWithin(folder, checkKey(key), range, into)
     },
     async size(key: string) {
       const found = await guarded(folder, unless(ABSENT, stat(pathOf(folder, checkKey(key)))))
@@ -64,7 +65,7 @@ function objectsOf(folder: Folder) {
     },
     async put(key: string, body: Uint8Array) {
       checkKey(key)
-      return publish(folder, await writeTemporary(folder, [body]), key)
+      return writeBody(folder, key, body)
     },
     async write(key: string, size: number, chunks: AsyncIterable<Uint8Array>) {
       checkKey(key)

@@ -1,11 +1,15 @@
 // How a worker uses a grant: the URL's scheme decides who redeems it; downloads are resumed, whichever it is.
 // Promises: no credential is needed or kept; a downloaded file has its name only when it is complete.
 
+import { createHash, type Hash } from 'node:crypto'
 import { open, rename, stat } from 'node:fs/promises'
 import { FedsamError } from '#protocol/errors.ts'
+import { hashFile } from './file-digest.ts'
+import { writeFully } from './filesystem-files.ts'
 import { fileScheme } from './filesystem-grants.ts'
 import { httpScheme } from './granted-http.ts'
-import { type Grant, type GrantedTransfers, GrantRefused } from './ports.ts'
+import { type Downloaded, type Grant, type GrantedTransfers, GrantRefused } from './ports.ts'
+import { createRoom, type Room } from './room.ts'
 import type { GrantScheme } from './scheme.ts'
 
 export interface TransferOptions {
@@ -31,34 +35,16 @@ export function createGrantedTransfers(options: TransferOptions = {}): GrantedTr
   }
   return {
     read: async (grant, range) => schemeOf(grant).read(grant, range),
-    write: async (grant, body) => schemeOf(grant).write(grant, body),
-    download: async (grant, file) =>
-      download(schemeOf(grant), grant, { file, attempts: options.attempts ?? 5 }),
+    write: async (grant, body, digest) => schemeOf(grant).write(grant, body, digest),
+    download: async (grant, file, room = createRoom()) =>
+      download(schemeOf(grant), grant, { file, room, attempts: options.attempts ?? 5 }),
   }
 }
 
 interface Target {
   readonly file: string
+  readonly room: Room
   readonly attempts: number
-}
-
-/** Into FILE.partial, where an earlier call may have left its beginning, then renamed. */
-async function download(scheme: GrantScheme, grant: Grant, { file, attempts }: Target): Promise<number> {
-  const partial = `${file}.partial`
-  for (let failures = 0; ; ) {
-    const had = await sizeOf(partial)
-    const outcome = await append(scheme, grant, { partial, had })
-    if (outcome === 'Complete') {
-      await rename(partial, file)
-      return sizeOf(file)
-    }
-    failures = (await sizeOf(partial)) > had ? 0 : failures + 1
-    if (failures < attempts) continue
-    const remedy = 'check that the storage endpoint can be reached from here'
-    throw new FedsamError('StorageUnreachable', `${file}: its download breaks off at ${had} bytes`, {
-      remedy,
-    })
-  }
 }
 
 async function sizeOf(file: string): Promise<number> {
@@ -68,6 +54,40 @@ async function sizeOf(file: string): Promise<number> {
   )
 }
 
+/** FILE.partial: where it lies, the bytes that it has, and how many of them `hash` has seen. */
+interface Partial {
+  readonly path: string
+  size: number
+  hash: Hash
+  hashed: number
+}
+
+/** Into FILE.partial, where an earlier call may have left its beginning, then renamed. */
+async function download(
+  scheme: GrantScheme,
+  grant: Grant,
+  { file, room, attempts }: Target,
+): Promise<Downloaded> {
+  const path = `${file}.partial`
+  const size = await sizeOf(path)
+  const hash = createHash('sha256')
+  // Its last byte is asked for again.
+  const partial: Partial = { path, size, hash, hashed: size > 1 ? await hashFile(path, hash, size - 1) : 0 }
+  for (let failures = 0; ; ) {
+    const had = partial.size
+    if ((await append(scheme, grant, { partial, room })) === 'Complete') {
+      await rename(path, file)
+      return { size: partial.size, sha256: partial.hash.digest('hex') }
+    }
+    failures = partial.size > had ? 0 : failures + 1
+    if (failures < attempts) continue
+    const remedy = 'check that the storage endpoint can be reached from here'
+    throw new FedsamError('StorageUnreachable', `${file}: its download breaks off at ${had} bytes`, {
+      remedy,
+    })
+  }
+}
+
 /**
  * Goes on from the last byte that is there, which is asked for once more: so there is always something to ask for, and
  * a file that is longer than the object shows.
@@ -75,18 +95,24 @@ async function sizeOf(file: string): Promise<number> {
 async function append(
   scheme: GrantScheme,
   grant: Grant,
-  { partial, had }: { readonly partial: string; readonly had: number },
+  { partial, room }: { readonly partial: Partial; readonly room: Room },
 ): Promise<'Complete' | 'Broken'> {
-  const from = Math.max(0, had - 1)
-  const handle = await open(partial, had > 0 ? 'r+' : 'w')
+  const from = Math.max(0, partial.size - 1)
+  const handle = await open(partial.path, partial.size > 0 ? 'r+' : 'w')
+  const beginAnew = async (): Promise<void> => {
+    await handle.truncate(0)
+    partial.hash = createHash('sha256')
+    partial.size = 0
+    partial.hashed = 0
+  }
   try {
-    const { size, chunks } = await scheme.open(grant, from)
-    const end = await writeFrom(handle, from, chunks)
-    if (end > size) await handle.truncate(0)
-    return end === size ? 'Complete' : 'Broken'
+    const { size, chunks } = await scheme.open(grant, from, room)
+    await writeFrom(handle, from, { partial, chunks })
+    if (partial.size > size) await beginAnew()
+    return partial.hashed === size ? 'Complete' : 'Broken'
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
-    await handle.truncate(0) // not the beginning of this object
+    await beginAnew() // not the beginning of this object
     return 'Broken'
   } finally {
     await handle.close()
@@ -96,13 +122,22 @@ async function append(
 async function writeFrom(
   handle: Awaited<ReturnType<typeof open>>,
   from: number,
-  chunks: AsyncIterable<Uint8Array>,
-): Promise<number> {
+  { partial, chunks }: { readonly partial: Partial; readonly chunks: AsyncIterable<Uint8Array> },
+): Promise<void> {
   const source = chunks[Symbol.asyncIterator]()
-  for (let at = from; ; ) {
-    const next = await source.next().catch(() => undefined) // a broken connection: what came is kept
-    if (next === undefined || next.done) return at
-    await handle.write(next.value, 0, next.value.byteLength, at)
-    at += next.value.byteLength
+  try {
+    for (let at = from; ; ) {
+      const next = await source.next().catch(() => undefined) // a broken connection: what came is kept
+      if (next === undefined || next.done) return
+      await writeFully(handle, next.value, at)
+      at += next.value.byteLength
+      const added = at - partial.hashed
+      if (added <= 0) continue
+      partial.hash.update(next.value.subarray(next.value.byteLength - added))
+      partial.hashed = at
+      partial.size = Math.max(partial.size, at)
+    }
+  } finally {
+    await source.return?.()
   }
 }

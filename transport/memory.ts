@@ -168,10 +168,10 @@ function schemeOf(contents: Contents): GrantScheme {
       if (from > body.byteLength) throw beyondEnd(grant.url, { offset: from, length: 0 })
       return { size: body.byteLength, chunks: chunksOf(body.slice(from)) }
     },
-    async write(grant, body) {
+    async write(grant, body, digest) {
       const { key, terms, part } = redeem(grant)
       if (!terms) throw new GrantRefused(`${key}: the grant is for reading`)
-      holdToTerms(key, terms, body)
+      holdToTerms(key, terms, body, digest)
       if (!part) return create(contents, key, new Uint8Array(body))
       const upload = contents.uploads.get(part.upload)
       if (upload?.key !== key) throw new GrantRefused(`${key}: its upload is not open any more`)

@@ -4,6 +4,7 @@
 // No key is the folder of another ("a" and "a/b"), and no two differ in case only: a folder could not hold both.
 
 import type { CompleteFederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
+import type { Room } from './room.ts'
 
 /** What an absent-only write found: it created the object, or another one was already there (never overwritten). */
 export type Written = 'Created' | 'Exists'
@@ -30,6 +31,14 @@ export interface WriteTerms {
   readonly sha256: string
 }
 
+/** A file that was downloaded. */
+export interface Downloaded {
+  /** Bytes. */
+  readonly size: number
+  /** Lower-case hexadecimal SHA-256. */
+  readonly sha256: string
+}
+
 /** One part of a multipart upload. `number` counts from 1. */
 export interface UploadPart {
   readonly number: number
@@ -46,8 +55,11 @@ export interface UploadPart {
 export interface ObjectStore {
   /** For people: "folder out/run", "s3://bucket/prefix". */
   readonly description: string
-  /** The object's bytes, or the range of them; undefined where there is no such object. A range beyond the end throws RangeError. */
-  get(key: string, range?: ByteRange): Promise<Uint8Array | undefined>
+  /**
+   * The object's bytes, or the range of them; undefined where there is no such object. A range beyond the end throws RangeError.
+   * `into`: memory of the range's length, which the store may fill and answer with.
+   */
+  get(key: string, range?: ByteRange, into?: Uint8Array): Promise<Uint8Array | undefined>
   /** The object's size in bytes; undefined where there is none. */
   size(key: string): Promise<number | undefined>
   /** Writes a small object, only if absent. */
@@ -84,10 +96,13 @@ export interface ObjectStore {
 export interface GrantedTransfers {
   /** Whole body or a range. Throws GrantRefused when the grant has expired or does not fit. */
   read(grant: Grant, range?: ByteRange): Promise<Uint8Array>
-  /** Streams the body to a local file, resuming a partial one; resolves to its size in bytes. */
-  download(grant: Grant, file: string): Promise<number>
-  /** `body` must be the granted bytes. 'Exists': somebody wrote this key before (perhaps this very call, retried). */
-  write(grant: Grant, body: Uint8Array): Promise<Written>
+  /** Streams the body to a local file, resuming a partial one; resolves to what the file then holds. It may pass through `room`. */
+  download(grant: Grant, file: string, room?: Room): Promise<Downloaded>
+  /**
+   * `body` must be the granted bytes. 'Exists': somebody wrote this key before (perhaps this very call, retried). `digest`: its
+   * SHA-256 where the caller has it, so that a store within this machine need not compute it again.
+   */
+  write(grant: Grant, body: Uint8Array, digest?: string): Promise<Written>
 }
 
 /** A request that somebody serves: subject as it was sent, body, and where the answer goes. */

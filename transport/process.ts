@@ -2,7 +2,7 @@
 // to, says why it ended on one line (in a pod also where the kubelet reads it), and turns the reason into its exit code.
 import { FedsamError } from '#protocol/errors.ts'
 import { POD_EXITS, podExitCode } from '#protocol/exit-codes.ts'
-import { tuneCollector } from './collector.ts'
+import { tuneEngine } from './engine.ts'
 import type { Environment } from './environment.ts'
 import { leaveLastWord } from './termination.ts'
 
@@ -14,7 +14,7 @@ export async function runProgram(
   env: Environment,
   body: (signal: AbortSignal) => Promise<void>,
 ): Promise<never> {
-  tuneCollector()
+  tuneEngine()
   const stop = new AbortController()
   process.on('SIGTERM', () => stop.abort())
   process.on('SIGINT', () => stop.abort())

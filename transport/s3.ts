@@ -43,9 +43,9 @@ function objectsOf(bucket: Bucket) {
   }
   return {
     size,
-    async get(key: string, range?: ByteRange) {
+    async get(key: string, range?: ByteRange, into?: Uint8Array) {
       if (range) checkRange(checkKey(key), range)
-      if (range?.length !== 0) return getObject(bucket, checkKey(key), range)
+      if (range?.length !== 0) return getObject(bucket, checkKey(key), range, into)
       const whole = await size(key) // S3 cannot say "no bytes"
       if (whole !== undefined) rangeWithin(key, whole, range)
       return whole === undefined ? undefined : new Uint8Array(0)
@@ -74,7 +74,12 @@ async function putObject(bucket: Bucket, key: string, body: Uint8Array): Promise
 }
 
 /** A connection that breaks within a body is not the SDK's to retry: the object is asked for again. */
-async function getObject(bucket: Bucket, key: string, range?: ByteRange): Promise<Uint8Array | undefined> {
+async function getObject(
+  bucket: Bucket,
+  key: string,
+  range?: ByteRange,
+  into?: Uint8Array,
+): Promise<Uint8Array | undefined> {
   const Range = range && `bytes=${range.offset}-${range.offset + range.length - 1}`
   const command = new GetObjectCommand({ ...bucket.at(key), ...(Range ? { Range } : {}) })
   for (let attempt = 1; ; attempt++) {
@@ -87,7 +92,8 @@ async function getObject(bucket: Bucket, key: string, range?: ByteRange): Promis
     if (!found) return undefined
     const stream = found.Body as unknown as Readable
     const length = expectedLength(bucket, key, { found, stream, range })
-    const body = await receive(stream, length).catch((error: Error) => error)
+    const memory = into?.length === length ? into : new Uint8Array(length)
+    const body = await receive(stream, memory).catch((error: Error) => error)
     if (!(body instanceof Error)) return body
     if (attempt >= bucket.attempts) return ask(bucket, Promise.reject(body))
   }
@@ -116,8 +122,8 @@ function expectedLength(bucket: Bucket, key: string, { found, stream, range }: A
 }
 
 /** Copies what arrives into one buffer: half the memory of collecting chunks and joining them. */
-function receive(stream: Readable, length: number): Promise<Uint8Array> {
-  const body = new Uint8Array(length)
+function receive(stream: Readable, body: Uint8Array): Promise<Uint8Array> {
+  const { length } = body
   return new Promise((resolve, reject) => {
     let offset = 0
     stream.on('data', (chunk: Buffer) => {

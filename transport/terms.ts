@@ -4,9 +4,9 @@ import { sha256 } from '#protocol/digest.ts'
 import { GrantRefused, type WriteTerms } from './ports.ts'
 
 /** Throws GrantRefused unless the body has exactly the granted size and digest. */
-export function holdToTerms(key: string, terms: WriteTerms, body: Uint8Array): void {
+export function holdToTerms(key: string, terms: WriteTerms, body: Uint8Array, digest = sha256(body)): void {
   if (body.byteLength !== terms.size) {
     throw new GrantRefused(`${key}: ${body.byteLength} bytes were sent, ${terms.size} are granted`)
   }
-  if (sha256(body) !== terms.sha256) throw new GrantRefused(`${key}: other bytes were sent than are granted`)
+  if (digest !== terms.sha256) throw new GrantRefused(`${key}: other bytes were sent than are granted`)
 }

@@ -7,8 +7,8 @@ import { FedsamError } from '#protocol/errors.ts'
 import { baseKey, parseKey, RUN_KEY } from '#protocol/keys.ts'
 import { type RunRecord, readMarker } from '#protocol/record.ts'
 import type { Clock } from '#transport/clock.ts'
+import { sha256OfFile } from '#transport/file-digest.ts'
 import { type GrantedTransfers, GrantRefused } from '#transport/ports.ts'
-import { sha256OfFile } from './file-digest.ts'
 import { type AskGrants, NotWanted, withGrant } from './transfers.ts'
 
 /** Between two tries at what may be cured meanwhile. Seconds. */
@@ -92,8 +92,8 @@ async function fetchFile(
   // The whole of it, when an earlier start ended just before it was verified.
   const part = `${target}.part`
   if (!(await holds(part, file))) {
-    await withGrant(ask, { kind: 'Read', key }, (grant) => transfers.download(grant, part))
-    if (!(await holds(part, file))) {
+    const fetched = await withGrant(ask, { kind: 'Read', key }, (grant) => transfers.download(grant, part))
+    if (fetched.size !== file.size || fetched.sha256 !== file.sha256) {
       await rm(part, { force: true })
       throw new FedsamError('RecordDamaged', `${key} does not have the bytes that ${RUN_KEY} names`)
     }

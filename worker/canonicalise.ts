@@ -6,6 +6,9 @@ import { pipeline } from 'node:stream/promises'
 import { FedsamError } from '#protocol/errors.ts'
 import { canonicalHeader, headerLength, parseHeader, type SafetensorsHeader } from '#protocol/safetensors.ts'
 
+/** Bytes of a file that are read to begin with: most headers are shorter. */
+const FIRST_READ = 16 * 1024
+
 /** Rewrites the file in place where it is not canonical already. Throws TrainerFailed for what is not safetensors. */
 export async function canonicalise(file: string): Promise<void> {
   const { header, parsed } = await readHeader(file)
@@ -30,10 +33,13 @@ async function readHeader(file: string): Promise<{ header: Uint8Array; parsed: S
   })
   try {
     const { size } = await handle.stat()
-    const first = new Uint8Array(8)
-    await handle.read(first, 0, 8, 0)
-    const header = new Uint8Array(8 + headerLength(first))
-    await handle.read(header, 0, header.length, 0)
+    const first = new Uint8Array(FIRST_READ)
+    const { bytesRead } = await handle.read(first, 0, first.length, 0)
+    const length = 8 + headerLength(first.subarray(0, bytesRead))
+    if (length <= bytesRead)
+      return { header: first.subarray(0, length), parsed: parseHeader(first.subarray(0, length), size) }
+    const header = new Uint8Array(length)
+    await handle.read(header, 0, length, 0)
     return { header, parsed: parseHeader(header, size) }
   } catch (cause) {
     const why = cause instanceof Error ? `: ${cause.message}` : ''

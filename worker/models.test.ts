@@ -7,7 +7,8 @@ import { afterEach, beforeEach, test } from 'node:test'
 import { digestPayload } from '#protocol/digest.ts'
 import { createGrantedTransfers } from '#transport/granted.ts'
 import { createMemoryStore, type MemoryStore } from '#transport/memory.ts'
-import { fetchModel } from './models.ts'
+import { createRoom } from '#transport/room.ts'
+import { fetchModel, forgetOldModels } from './models.ts'
 import { type AskGrants, NotWanted } from './transfers.ts'
 
 const BODY = Uint8Array.from({ length: 1000 }, (_, i) => i % 256)
@@ -29,7 +30,7 @@ beforeEach(async () => {
       wants.map(async ({ key }) => ({ kind: 'Grant' as const, grant: await memory.grantRead(key, 60) })),
     )
   }
-  options = { folder, ask, transfers: createGrantedTransfers({ memory }) }
+  options = { folder, room: createRoom(), ask, transfers: createGrantedTransfers({ memory }) }
 })
 afterEach(() => rm(folder, { recursive: true, force: true }))
 
@@ -75,7 +76,8 @@ test('the models of two rounds are kept', async () => {
     const body = BODY.map((byte) => byte ^ round)
     const key = `rounds/${round}/1/model.safetensors`
     await memory.put(key, body)
-    await fetchModel({ key, ...digestPayload(body) }, options)
+    const file = await fetchModel({ key, ...digestPayload(body) }, options)
+    await forgetOldModels(folder, file)
   }
   assert.equal((await readdir(folder)).length, 2)
 })

@@ -5,6 +5,7 @@ import { podExitCode } from '#protocol/exit-codes.ts'
 import type { Have, NextAnswer } from '#protocol/messages.ts'
 import type { Clock } from '#transport/clock.ts'
 import type { GrantedTransfers, MessageBus } from '#transport/ports.ts'
+import { createRoom } from '#transport/room.ts'
 import { askGrants, askNext, sayLeaving } from './asking.ts'
 import { hear, type Standing } from './hearing.ts'
 import { prepareTrainer } from './preparing.ts'
@@ -56,7 +57,7 @@ export async function serveRun(options: WorkerOptions): Promise<string> {
     work: null,
     heardAt: clock.now(),
     unanswered: 0,
-    shelf: { made: null },
+    shelf: { made: null, room: createRoom() },
   }
   let code = 0
   try {

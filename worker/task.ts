@@ -1,17 +1,20 @@
 // One task from model to receipt: fetch and verify, evaluate, train, upload, leave the receipt.
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Task } from '#protocol/messages.ts'
 import type { Receipt } from '#protocol/record.ts'
 import type { GrantedTransfers } from '#transport/ports.ts'
+import type { Room } from '#transport/room.ts'
 import { canonicalise } from './canonicalise.ts'
-import { fetchModel } from './models.ts'
+import { fetchModel, forgetOldModels } from './models.ts'
 import type { Trainer } from './trainer/seam.ts'
 import { type AskGrants, type LocalOutcome, leaveOutcome, NotWanted } from './transfers.ts'
 
 /** What was made and not left yet: its attempt closed meanwhile, the next one at the same round may want it. */
 export interface Shelf {
   made: { readonly task: Task; readonly outcome: LocalOutcome } | null
+  /** What leaving it needs. */
+  readonly room: Room
 }
 
 export interface TaskOptions {
@@ -25,7 +28,7 @@ export interface TaskOptions {
   readonly ask: AskGrants
   readonly transfers: GrantedTransfers
   readonly trainer: Trainer
-  /** Where models are cached, and where files in the making lie. */
+  /** Where models are cached, below where files in the making lie. */
   readonly folder: string
   readonly scratch: string
 }
@@ -50,7 +53,7 @@ export async function doTask(options: TaskOptions): Promise<Task> {
     stopIfUnwanted(signal)
     const task = options.task()
     try {
-      await leaveOutcome(shelf.made.outcome, { ...options, task })
+      await leaveOutcome(shelf.made.outcome, { ...options, task, room: shelf.room })
       await clear(shelf)
       return task
     } catch (error) {
@@ -63,7 +66,7 @@ export async function doTask(options: TaskOptions): Promise<Task> {
 async function clear(shelf: Shelf): Promise<void> {
   const file = shelf.made?.outcome.update?.file
   shelf.made = null
-  if (file !== undefined) await rm(file, { force: true })
+  if (file !== undefined) await unlink(file).catch(() => {})
 }
 
 function stopIfUnwanted(signal: AbortSignal): void {
@@ -71,19 +74,21 @@ function stopIfUnwanted(signal: AbortSignal): void {
 }
 
 async function make(options: TaskOptions, task: Task): Promise<LocalOutcome> {
-  const { trainer, scratch, signal } = options
-  await mkdir(scratch, { recursive: true })
+  const { trainer, scratch, folder, shelf, signal } = options
+  if (task.base === null) await mkdir(scratch, { recursive: true })
   const output = join(scratch, `update-${task.round}.safetensors`)
-  const base = task.base === null ? null : await fetchModel(task.base, options)
+  const base = task.base === null ? null : await fetchModel(task.base, { ...options, room: shelf.room })
+  const tidying = base === null ? undefined : forgetOldModels(folder, base).catch(() => {})
   const config = { ...task.config, seed: task.seed }
   try {
     stopIfUnwanted(signal)
     const evaluation = base !== null && task.evaluate ? await evaluate(trainer, base, config) : null
     stopIfUnwanted(signal)
     const update = await train(trainer, { kind: task.kind, base, output, config })
+    await tidying
     return { update, evaluation }
   } catch (error) {
-    await rm(output, { force: true })
+    await unlink(output).catch(() => {})
     throw error
   }
 }

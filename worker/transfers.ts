@@ -2,16 +2,17 @@
 // expired. The payload first, the receipt last; large payloads go up in parts.
 import { randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { open, readFile, stat } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { encodeJson } from '#protocol/canonical.ts'
 import { blockHasher, digestPayload, type PayloadDigest, sha256 } from '#protocol/digest.ts'
 import { attemptKeys } from '#protocol/keys.ts'
 import type { Granted, Task, Want } from '#protocol/messages.ts'
 import type { Receipt } from '#protocol/record.ts'
 import { type Grant, type GrantedTransfers, GrantRefused } from '#transport/ports.ts'
+import type { Room } from '#transport/room.ts'
 
 /** Payloads above this go up in parts. */
-export const SINGLE_UPLOAD_BYTES = 16 * 1024 * 1024
+const SINGLE_UPLOAD_BYTES = 32 * 1024 * 1024
 /** Parts of a large upload; S3 wants at least 5 MiB and at most 10,000 of them. */
 const PART_BYTES = 16 * 1024 * 1024
 /** Parts whose grants are asked for at once: the store signs them one by one, the coordinator is asked once a page. */
@@ -63,6 +64,8 @@ export interface LeavingOptions {
   readonly dataset: string
   readonly ask: AskGrants
   readonly transfers: GrantedTransfers
+  /** What is sent passes through here. */
+  readonly room: Room
   readonly signal: AbortSignal
 }
 
@@ -72,9 +75,8 @@ export async function leaveOutcome(outcome: LocalOutcome, options: LeavingOption
   const keys = attemptKeys(task.round, task.attempt)
   const upload = randomBytes(16).toString('hex')
   const file = outcome.update?.file
-  const size = file === undefined ? 0 : (await stat(file)).size
   // A small update is read once, a large one a second time, part by part.
-  const bytes = file !== undefined && size <= SINGLE_UPLOAD_BYTES ? await readFile(file) : undefined
+  const bytes = file === undefined ? undefined : await readSmall(file, options.room)
   const digest =
     file === undefined ? null : bytes === undefined ? await digestFile(file) : digestPayload(bytes)
   const body = encodeJson(receiptOf(outcome, options, digest && { upload, ...digest }))
@@ -88,7 +90,7 @@ export async function leaveOutcome(outcome: LocalOutcome, options: LeavingOption
     const payload: Want = { kind: 'Write', key, size: digest.size, sha256: digest.sha256 }
     // Both grants in one request: a small update costs one round trip to the coordinator and two to the store.
     const [first, second] = await ask([payload, receipt])
-    await withGrant(ask, payload, (grant) => transfers.write(grant, bytes), first)
+    await withGrant(ask, payload, (grant) => transfers.write(grant, bytes, digest.sha256), first)
     await leaveReceipt(second)
   } else {
     await uploadParts(file, { ...options, key, size: digest.size })
@@ -121,18 +123,18 @@ function receiptOf(
   }
 }
 
-interface Parts extends Pick<LeavingOptions, 'ask' | 'transfers' | 'signal'> {
+interface Parts extends Pick<LeavingOptions, 'ask' | 'transfers' | 'room' | 'signal'> {
   readonly key: string
   readonly size: number
 }
 
-async function uploadParts(file: string, { key, size, ask, transfers, signal }: Parts): Promise<void> {
+async function uploadParts(file: string, { key, size, ask, transfers, room, signal }: Parts): Promise<void> {
   const [opened] = await ask([{ kind: 'OpenUpload', key }])
   if (opened?.kind !== 'Upload') throw new NotWanted('no upload was opened')
   const { upload } = opened
   const offsets = Array.from({ length: Math.ceil(size / PART_BYTES) }, (_, i) => i * PART_BYTES)
   const partAt = (offset: number): Promise<Uint8Array> =>
-    readRange(file, offset, Math.min(PART_BYTES, size - offset))
+    readRange(file, offset, room.subarray(Math.min(PART_BYTES, size - offset)))
   for (let at = 0; at < offsets.length; at += PARTS_PER_PAGE) {
     const wants: Want[] = []
     for (const [i, offset] of offsets.slice(at, at + PARTS_PER_PAGE).entries()) {
@@ -156,18 +158,32 @@ async function digestFile(file: string): Promise<PayloadDigest> {
   return hasher.finish()
 }
 
-async function readRange(file: string, offset: number, length: number): Promise<Uint8Array> {
+/** All of a file that goes up in one piece; undefined for a larger one. */
+async function readSmall(file: string, room: Room): Promise<Uint8Array | undefined> {
   const handle = await open(file)
   try {
-    const bytes = new Uint8Array(length)
-    let filled = 0
-    while (filled < length) {
-      const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled)
-      if (bytesRead === 0) throw new RangeError(`${file} ends at ${offset + filled}`)
-      filled += bytesRead
-    }
-    return bytes
+    const { size } = await handle.stat()
+    return size <= SINGLE_UPLOAD_BYTES ? await fill(handle, 0, room.subarray(size)) : undefined
   } finally {
     await handle.close()
   }
+}
+
+async function readRange(file: string, offset: number, bytes: Uint8Array): Promise<Uint8Array> {
+  const handle = await open(file)
+  try {
+    return await fill(handle, offset, bytes)
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Reads from there on until the buffer is full. */
+async function fill(handle: FileHandle, offset: number, bytes: Uint8Array): Promise<Uint8Array> {
+  for (let filled = 0; filled < bytes.length; ) {
+    const { bytesRead } = await handle.read(bytes, filled, bytes.length - filled, offset + filled)
+    if (bytesRead === 0) throw new RangeError(`an update ended at ${offset + filled}, before its length`)
+    filled += bytesRead
+  }
+  return bytes
 }

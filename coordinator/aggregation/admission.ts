@@ -19,7 +19,11 @@ import { tensorDifference } from './tensor-difference.ts'
 const SLICE_BYTES = 4 * BLOCK_BYTES
 
 export type Admission =
-  | { readonly kind: 'Admitted'; readonly bytes?: Uint8Array }
+  | {
+      readonly kind: 'Admitted'
+      /** The update's, where they are kept for a fold that need not read them again. */
+      readonly bytes?: Uint8Array
+    }
   | { readonly kind: 'Rejected'; readonly reason: RejectionReason; readonly message: string }
 
 export interface AdmissionRequest {
@@ -29,8 +33,6 @@ export interface AdmissionRequest {
   /** SHA-256 of the plan's base model; null where there is none yet. */
   readonly base: string | null
   readonly list: TensorList
-  /** Whether an admitted update's bytes are handed back, for a fold that need not read them again. */
-  readonly keepBytes: boolean
 }
 
 interface Subject {
@@ -47,7 +49,7 @@ interface Subject {
  * Throws what the store throws (StorageUnreachable): that is no fault of the client's.
  */
 export async function admit(store: ObjectStore, request: AdmissionRequest): Promise<Admission> {
-  const { receipt, payload, base, list, keepBytes } = request
+  const { receipt, payload, base, list } = request
   const wrongCount = wrongNumExamples(receipt)
   if (wrongCount !== undefined) return wrongCount
   if (receipt.base !== base)
@@ -60,7 +62,7 @@ export async function admit(store: ObjectStore, request: AdmissionRequest): Prom
     const bytes =
       payload.blocks.length === 1 ? await readPayload(store, { payload }, [0, payload.size]) : undefined
     const subject = { store, payload, bytes, list, layout }
-    return (await wrongLayout(subject)) ?? checkBytes(subject, keepBytes)
+    return (await wrongLayout(subject)) ?? checkBytes(subject)
   })
 }
 
@@ -132,14 +134,9 @@ async function readTensors(store: ObjectStore, payload: PayloadRef): Promise<rea
 }
 
 /** Every byte: digests of blocks and whole, finite values. */
-async function checkBytes(
-  { store, payload, bytes: all, layout }: Subject,
-  keep: boolean,
-): Promise<Admission> {
+async function checkBytes({ store, payload, bytes: all, layout }: Subject): Promise<Admission> {
   const slices = slicesOf(layout, SLICE_BYTES)
   const whole = all === undefined ? createHash('sha256').update(layout.header) : undefined
-  const copy = keep && all === undefined ? new Uint8Array(layout.size) : undefined
-  copy?.set(layout.header)
   let notFinite = ''
   let at = 0
   for await (const bytes of prefetch(
@@ -152,14 +149,13 @@ async function checkBytes(
   )) {
     const slice = slices[at++]!
     whole?.update(bytes)
-    copy?.set(bytes, slice.begin)
     notFinite ||= findNotFinite(slice, bytes)
   }
   const digest = whole?.digest('hex') ?? payload.blocks[0]
   if (digest !== payload.sha256)
     return rejected('WrongDigest', `SHA-256 is ${digest}, the receipt says ${payload.sha256}`)
   if (notFinite !== '') return rejected('NotFinite', notFinite)
-  return keep ? { kind: 'Admitted', bytes: all ?? copy! } : { kind: 'Admitted' }
+  return { kind: 'Admitted' }
 }
 
 function findNotFinite(slice: Slice, bytes: Uint8Array): string {

@@ -10,6 +10,7 @@ import type { ObjectStore } from '#transport/ports.ts'
 import { strategyFrom } from '../strategies/presets.ts'
 import type { Strategy } from '../strategies/strategy.ts'
 import { type FoldRequest, type FoldUpdate, fold } from './fold.ts'
+import { createFoldRoom, type FoldRoom } from './fold-room.ts'
 
 const PLENTY = 2 ** 30
 const MODEL = 'rounds/1/1/model.safetensors'
@@ -164,6 +165,38 @@ for (const type of STRATEGIES) {
     assert.equal((await fold({ ...kept, updates: bytes })).model.sha256, whole[0])
   })
 }
+
+for (const type of STRATEGIES) {
+  test(`${type}: rounds that hand their memory on have the models of rounds that do not`, async () => {
+    const of: Case = { ...ASSORTED, strategy: strategyFrom({ type, multiKrum: { numNodesToSelect: 2 } }) }
+    const models = async (room?: FoldRoom, memoryBytes = PLENTY): Promise<string[]> => {
+      let request = { ...(await prepared(of)), room, memoryBytes }
+      const digests: string[] = []
+      for (let attempt = 1; attempt <= 4; attempt += 1) {
+        const { model, state } = await fold({ ...request, attempt })
+        digests.push(model.sha256)
+        request = { ...request, base: model, state }
+      }
+      return digests
+    }
+    const expected = await models()
+    assert.ok(new Set(expected).size >= 2)
+    assert.deepEqual(await models(createFoldRoom()), expected)
+    assert.deepEqual(await models(createFoldRoom(), 24e6), expected)
+  })
+}
+
+test('a base that the room has is not read; another one is', async () => {
+  const room = createFoldRoom()
+  const request = await prepared(ASSORTED)
+  const first = await fold({ ...request, room })
+  await request.store.delete(first.model.key)
+  const next = { ...request, base: first.model, attempt: 2, room }
+  await fold(next)
+  // The room has the second model now.
+  await assert.rejects(fold({ ...next, attempt: 3 }), { code: 'RecordDamaged' })
+  await assert.rejects(fold({ ...next, room: createFoldRoom(), attempt: 4 }), { code: 'RecordDamaged' })
+})
 
 test('a server optimizer goes on from its state', async () => {
   const store = createMemoryStore()

@@ -9,6 +9,7 @@ import type { TensorList } from '#protocol/tensors.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import type { Measurements, Strategy } from '../strategies/strategy.ts'
 import { READS_AHEAD, sliceBytes } from './budget.ts'
+import { createFoldRoom, type FoldRoom } from './fold-room.ts'
 import { measureGram } from './measure.ts'
 import { type PayloadSource, readPayload } from './payload-reader.ts'
 import { type PayloadWriter, writePayload } from './payload-writer.ts'
@@ -38,6 +39,8 @@ export interface FoldRequest {
   readonly attempt: number
   /** Bytes that the fold may hold; kept updates are not counted. */
   readonly memoryBytes: number
+  /** What the fold before left. */
+  readonly room?: FoldRoom | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -49,6 +52,10 @@ export interface FoldResult {
 }
 
 interface Job extends FoldRequest {
+  readonly room: FoldRoom
+  /** The base: its bytes where the room has them. */
+  readonly from: PayloadSource
+
   readonly layout: PayloadLayout
   readonly stateLayout: StateLayout | null
   readonly slices: readonly Slice[]
@@ -69,6 +76,7 @@ export async function fold(request: FoldRequest): Promise<FoldResult> {
     scalars,
     weights: weights.filter((weight) => weight !== 0),
     columns: columnsFor(job, job.strategy.combine.kind === 'Columns' ? kept.length : 1),
+    tile: job.room.tile,
   }
   const written = await writeAll(job, context, kept)
   return { ...written, rejected: job.updates.filter((_, i) => weights[i] === 0).map(({ client }) => client) }
@@ -97,8 +105,11 @@ function prepare(request: FoldRequest): Job {
   const together = strategy.combine.kind === 'Columns' || strategy.measure !== 'None'
   const columns = together ? updates.length : 1
   const bytes = sliceBytes({ list, columns, vectors: strategy.serverOptimizer.vectors.length }, memoryBytes)
+  const room = request.room ?? createFoldRoom()
   return {
     ...request,
+    room,
+    from: { payload: request.base, bytes: room.base(request.base) },
     updates,
     layout,
     stateLayout: stateLayout(list, strategy.serverOptimizer),
@@ -106,17 +117,17 @@ function prepare(request: FoldRequest): Job {
   }
 }
 
-/** Room for the largest slice, made once and used again for each. */
-function columnsFor({ slices }: Job, count: number): Float64Array[] {
+/** Columns for the largest slice, used again for each. */
+function columnsFor({ slices, room }: Job, count: number): Float64Array[] {
   const elements = slices.reduce((most, slice) => Math.max(most, combinedElements(slice)), 0)
-  return Array.from({ length: count }, () => new Float64Array(elements))
+  return room.columns(count, elements)
 }
 
 async function measure(job: Job): Promise<Measurements> {
-  const { updates, base, strategy } = job
+  const { updates, from, strategy } = job
   if (strategy.measure === 'None') return { gram: new Float64Array(0) }
   const gram = measureGram(columnsFor(job, updates.length))
-  const sources = [{ payload: base }, ...updates]
+  const sources = [from, ...updates]
   const slices = job.slices.filter(({ pieces }) => pieces.some(({ tensor }) => tensor.rule === 'Optimise'))
   const reads = prefetch(
     readsOf(job, slices, () => sources),
@@ -157,39 +168,49 @@ async function writeAll(
   context: SliceContext,
   kept: readonly FoldUpdate[],
 ): Promise<Pick<FoldResult, 'model' | 'state'>> {
-  const { store, layout, stateLayout } = job
+  const { store, layout, stateLayout, room } = job
   const keys = attemptKeys(job.round, job.attempt)
   const model = writePayload(store, keys.model, layout.size)
   const state = stateLayout && writePayload(store, keys.state, stateLayout.size)
   try {
     await model.push(layout.header)
     if (stateLayout !== null) await state!.push(stateOpening(stateLayout, context.scalars))
-    await foldSlices(job, context, kept, { model, state })
-    return { model: await model.finish(), state: state && (await state.finish()) }
+    const draft = room.draft(layout.size)
+    draft?.set(layout.header)
+    await foldSlices(job, context, kept, { model, state, draft })
+    const written = { model: await model.finish(), state: state && (await state.finish()) }
+    if (draft !== undefined) room.keep(written.model)
+    return written
   } catch (error) {
     await Promise.all([model.abort(error), state?.abort(error)])
     throw error
   }
 }
 
+interface Making {
+  readonly model: PayloadWriter
+  readonly state: PayloadWriter | null
+  /** Where the model is made; without it each slice is made where its base was read. */
+  readonly draft: Uint8Array | undefined
+}
+
 async function foldSlices(
   job: Job,
   context: SliceContext,
   kept: readonly FoldUpdate[],
-  { model, state }: { model: PayloadWriter; state: PayloadWriter | null },
+  { model, state, draft }: Making,
 ): Promise<void> {
-  const sourcesFor = (slice: Slice): PayloadSource[] => [
-    { payload: job.base },
-    ...(needsUpdates(slice) ? kept : []),
-  ]
+  const sourcesFor = (slice: Slice): PayloadSource[] => [job.from, ...(needsUpdates(slice) ? kept : [])]
   const reads = prefetch(readsOf(job, job.slices, sourcesFor), READS_AHEAD)
   try {
     for (const slice of job.slices) {
       job.signal?.throwIfAborted()
-      const open = openSlice(context, slice, await next(reads), await oldState(job, slice))
+      const base = await next(reads)
+      const made = draft?.subarray(slice.begin, slice.end) ?? base
+      const open = openSlice(context, slice, { base, model: made, state: await oldState(job, slice) })
       for (let left = sourcesFor(slice).length - 1; left > 0; left--) open.add(await next(reads))
-      const made = open.finish()
-      await Promise.all([model.push(made.model), made.state.length > 0 && state?.push(made.state)])
+      const newState = open.finish()
+      await Promise.all([model.push(made), newState.length > 0 && state?.push(newState)])
     }
   } finally {
     await reads.return()

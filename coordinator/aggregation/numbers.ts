@@ -57,21 +57,29 @@ const INTEGERS: Partial<Record<DType, readonly [number, number]>> = {
   BOOL: [0, 1],
 }
 
+/** The bytes as numbers that round what is stored into them once; undefined where JavaScript has no such array, or not there. */
+export function placeOf(dtype: DType, bytes: Uint8Array): NumberArray | undefined {
+  const isNative = dtype === 'F64' || dtype === 'F32' || dtype === 'F16'
+  if (!isNative || bytes.byteOffset % DTYPE_BYTES[dtype] !== 0) return undefined
+  return numbersOf(dtype, bytes)
+}
+
 /**
- * The values, each rounded once to the dtype (integers: to the nearest, halves up), as bytes of their own; or, in their
- * place, the index of the first value that does not fit: not finite, or beyond the dtype's range.
+ * Writes the values into their place, each rounded once to the dtype (integers: to the nearest, halves up). Returns the index of
+ * the first that does not fit, not finite or beyond the dtype's range; -1 where all do.
  */
-export function bytesOf(dtype: DType, values: Float64Array): Uint8Array | { readonly misfit: number } {
+export function writeNumbers(dtype: DType, values: Float64Array, into: Uint8Array): number {
   const rounded = round(dtype, values)
   const misfit = firstMisfit(dtype, rounded)
-  if (misfit >= 0) return { misfit }
+  if (misfit >= 0) return misfit
   const stored =
     dtype === 'I64'
       ? BigInt64Array.from(rounded as Float64Array, BigInt)
       : dtype === 'BF16'
         ? Uint16Array.from(new Uint32Array(rounded.buffer), (word) => word >>> 16)
         : toNative(dtype, rounded)
-  return new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength)
+  into.set(new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength))
+  return -1
 }
 
 /** Values that the dtype can hold exactly, unless they are out of its range. BF16 as the f32 of the same value. */
@@ -142,7 +150,7 @@ export function firstNotFinite(dtype: DType, bytes: Uint8Array): number {
     return firstMasked16(new Uint16Array(buffer, byteOffset, length / 2), mask)
   }
   const { buffer, byteOffset, length } = aligned(bytes, 4)
-  return firstMasked32(new Uint32Array(buffer, byteOffset, length / 4), mask, { step, first })
+  return firstMasked32(new Int32Array(buffer, byteOffset, length / 4), mask, { step, first })
 }
 
 function firstMasked16(words: Uint16Array, mask: number): number {
@@ -150,11 +158,22 @@ function firstMasked16(words: Uint16Array, mask: number): number {
   return -1
 }
 
+/** Words looked at between two decisions: one a word would be most of the work. */
+const LOOK = 4096
+
 function firstMasked32(
-  words: Uint32Array,
+  words: Int32Array,
   mask: number,
   { step, first }: { step: number; first: number },
 ): number {
-  for (let i = first; i < words.length; i += step) if ((words[i]! & mask) === mask) return (i - first) / step
+  const lowest = mask & -mask
+  for (let from = first; from < words.length; from += LOOK) {
+    const to = Math.min(from + LOOK, words.length)
+    // A field of ones, and of nothing else, carries into the sign.
+    let carry = 0
+    for (let i = from; i < to; i += step) carry |= (words[i]! & mask) + lowest
+    if (carry >= 0) continue
+    for (let i = from; i < to; i += step) if ((words[i]! & mask) === mask) return (i - first) / step
+  }
   return -1
 }

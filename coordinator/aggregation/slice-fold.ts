@@ -6,12 +6,12 @@ import { FedsamError } from '#protocol/errors.ts'
 import { DTYPE_BYTES } from '#protocol/tensors.ts'
 import { addDelta, divide } from '../strategies/mean.ts'
 import { sgd } from '../strategies/optimizers.ts'
-import type { ServerOptimizer, Strategy } from '../strategies/strategy.ts'
-import { bytesOf, exactNumbersOf, numbersOf } from './numbers.ts'
+import type { NumberArray, ServerOptimizer, Strategy } from '../strategies/strategy.ts'
+import { exactNumbersOf, firstNotFinite, numbersOf, placeOf, writeNumbers } from './numbers.ts'
 import type { Piece, Slice } from './slices.ts'
 
 /** Elements at a time: what one step works on stays in the processor's cache. */
-const TILE = 16_384
+export const TILE = 16_384
 
 /** What all slices of a round have in common. */
 export interface SliceContext {
@@ -22,13 +22,25 @@ export interface SliceContext {
   readonly weights: Float64Array
   /** Room for the largest slice, used again for each: one array where updates are summed, else one per update. */
   readonly columns: readonly Float64Array[]
+  /** Room for TILE elements. */
+  readonly tile: Float64Array
 }
 
 export interface SliceFold {
   /** The next update's bytes of the slice, in fold order. */
   add(update: Uint8Array): void
-  /** After the last update: the new model's bytes of the slice, and the new state's. */
-  finish(): { readonly model: Uint8Array; readonly state: Uint8Array }
+  /** After the last update: completes the model; the new state's bytes. */
+  finish(): Uint8Array
+}
+
+/** A slice's bytes. */
+export interface SliceBytes {
+  /** Of the base model. */
+  readonly base: Uint8Array
+  /** Where the new model's go; may be the same memory as the base. */
+  readonly model: Uint8Array
+  /** Of the old state; without it, it starts at 0. */
+  readonly state?: Uint8Array | undefined
 }
 
 /** What becomes of one piece. `update` and `model` are its bytes in an update and in the new model. */
@@ -37,17 +49,16 @@ interface Part {
   finish(model: Uint8Array): void
 }
 
-/** `base` and `state` are the slice's bytes of the base model and of the old state; no state: it starts at 0. */
+/** Opens the fold of one slice. */
 export function openSlice(
   context: SliceContext,
   slice: Slice,
-  base: Uint8Array,
-  state?: Uint8Array,
+  { base, model, state }: SliceBytes,
 ): SliceFold {
   const vectors = context.strategy.serverOptimizer.vectors.length
   const newState = new Float64Array(elementsOf(slice, 'Optimise') * vectors)
   if (state !== undefined) new Uint8Array(newState.buffer).set(state)
-  const model = new Uint8Array(base) // a copy; slice() of a Buffer is none
+  if (model !== base) model.set(base)
   let columnAt = 0
   let stateAt = 0
   const parts = slice.pieces.map((piece) => {
@@ -68,7 +79,7 @@ export function openSlice(
     },
     finish() {
       for (const { within, part } of parts) part.finish(model.subarray(...within))
-      return { model, state: new Uint8Array(newState.buffer) }
+      return new Uint8Array(newState.buffer)
     },
   }
 }
@@ -127,17 +138,24 @@ function combinedPart(context: SliceContext, piece: Piece, baseBytes: Uint8Array
       else addDelta(columns[0]!, numbers, base, context.weights[position]!)
     },
     finish(model) {
-      const tile = new Float64Array(Math.min(TILE, piece.elements))
+      const place = placeOf(dtype, model)
+      const width = DTYPE_BYTES[dtype]
       for (let from = 0; from < piece.elements; from += TILE) {
         const to = Math.min(from + TILE, piece.elements)
-        const values = tile.subarray(0, to - from)
-        values.set(base.subarray(from, to))
+        // The model's bytes are the base's so far: where they can be reckoned with as they are, they are.
+        const values = place?.subarray(from, to) ?? context.tile.subarray(0, to - from)
+        if (place === undefined) values.set(base.subarray(from, to))
         step(
           optimizer,
           { values, delta: combined(from, to), scalars: context.scalars },
           room.state.subarray(from * optimizer.vectors.length),
         )
-        model.set(rounded(piece, from, values), from * DTYPE_BYTES[dtype])
+        const bytes = model.subarray(from * width, to * width)
+        const misfit =
+          place === undefined
+            ? writeNumbers(dtype, values as Float64Array, bytes)
+            : firstNotFinite(dtype, bytes)
+        if (misfit >= 0) throw misfitOf(piece, from + misfit, values[misfit]!)
       }
     },
   }
@@ -146,7 +164,7 @@ function combinedPart(context: SliceContext, piece: Piece, baseBytes: Uint8Array
 /** One step on a tile. `state` starts with the tile's, interleaved element by element, and is replaced by the new one. */
 function step(
   optimizer: ServerOptimizer,
-  tile: { values: Float64Array; delta: Float64Array; scalars: SliceContext['scalars'] },
+  tile: { values: NumberArray; delta: Float64Array; scalars: SliceContext['scalars'] },
   state: Float64Array,
 ): void {
   const { length } = tile.values
@@ -162,19 +180,12 @@ function step(
   }
 }
 
-function rounded(piece: Piece, from: number, values: Float64Array): Uint8Array {
-  const { name, dtype } = piece.tensor
-  const bytes = bytesOf(dtype, values)
-  if (bytes instanceof Uint8Array) return bytes
-  const value = values[bytes.misfit]!
-  const element = piece.first + from + bytes.misfit
-  throw new FedsamError(
-    'RunFailed',
-    `aggregation made ${value} of ${name}[${element}], which ${dtype} cannot hold`,
-    {
-      remedy: 'lower the server learning rate or the local one; a wider dtype may help',
-    },
-  )
+/** `at`: the element's index in the piece. */
+function misfitOf({ tensor: { name, dtype }, first }: Piece, at: number, value: number): FedsamError {
+  const message = `aggregation made ${value} of ${name}[${first + at}], which ${dtype} cannot hold`
+  return new FedsamError('RunFailed', message, {
+    remedy: 'lower the server learning rate or the local one; a wider dtype may help',
+  })
 }
 
 /** The largest of the updates' values, without going through f64: integers stay exact. */
@@ -187,8 +198,9 @@ function largestPart({ tensor: { dtype } }: Piece): Part {
       else for (let i = 0; i < best.length; i++) if (numbers[i]! > best[i]!) best[i] = numbers[i]!
     },
     finish(model) {
-      const bytes = best instanceof BigInt64Array ? best : bytesOf(dtype, new Float64Array(best))
-      if (!('misfit' in bytes)) model.set(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+      if (best instanceof BigInt64Array)
+        model.set(new Uint8Array(best.buffer, best.byteOffset, best.byteLength))
+      else writeNumbers(dtype, new Float64Array(best), model)
     },
   }
 }

@@ -11,7 +11,8 @@ export function addDelta(sum: Float64Array, update: NumberArray, base: NumberArr
 
 /** Divides in place: once, at the end, so that the sums stay exact for as long as they can. */
 export function divide(sum: Float64Array, divisor: number): void {
-  for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! / divisor
+  const { length } = sum
+  for (let i = 0; i < length; i++) sum[i] = sum[i]! / divisor
 }
 
 /** Each update counts by its num_examples. McMahan et al. 2017, arXiv 1602.05629. */

@@ -36,8 +36,8 @@ export type Combine =
 
 /** A range of elements on its way through a server optimizer. All arrays have the same length. */
 export interface OptimizerSlice {
-  /** In: the base's values. Out: the new values. */
-  readonly values: Float64Array
+  /** In: the base's values. Out: the new values, each stored once: that is where it is rounded to its dtype. */
+  readonly values: NumberArray
   /** The combined delta, not to be changed. */
   readonly delta: Float64Array
   /** In: the state vectors before this round, in the optimizer's order. Out: after it. */

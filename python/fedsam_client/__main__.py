@@ -26,8 +26,9 @@ def main(args: Optional[List[str]] = None) -> int:
         seam.say(type="error", code=error.code, message=error.message, remedy=error.remedy)
         return 1
     seam.say(type="ready", dataset="", backend=_backend())
+    pulse = Pulse(seam)
     for call in seam.calls():
-        _answer(seam, client, call)
+        _answer(seam, pulse, client, call)
         if not seam.is_ours:
             os._exit(0)  # a fork of the class's that came back here is not the client
     return 0
@@ -63,9 +64,9 @@ def _backend() -> str:
     return f"Python {sys.version.split()[0]}, numpy {numpy.__version__}"
 
 
-def _answer(seam: Seam, client: Any, call: Dict[str, Any]) -> None:
+def _answer(seam: Seam, pulse: Pulse, client: Any, call: Dict[str, Any]) -> None:
     try:
-        with Pulse(seam):
+        with pulse:
             line = _called(client, call)
     except Exception as error:
         known = error if isinstance(error, ClientError) else ClientError(f"{type(error).__name__}: {error}")

@@ -82,7 +82,7 @@ def report(done: float, total: float, message: str = "") -> None:
 
 
 class Pulse:
-    """While a call runs, says every few seconds that it works, if this process used its processor since.
+    """Entered for each call. While one runs, says every few seconds that it works, if this process used its processor since.
 
     A client of Flower's reports nothing, and need not. One that hangs uses no processor time, so it still is ended after
     noProgressSeconds; one that turns in circles is ended by the round's deadline.
@@ -92,23 +92,31 @@ class Pulse:
         self._seam = seam
         self._seconds = seconds
         self._used = used or _processor_seconds
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True)
+        self._before = 0.0
+        self._calling = False
+        #: One for all calls: starting one takes as long as a small call.
+        self._thread: Optional[threading.Thread] = None
 
     def __enter__(self) -> "Pulse":
-        self._thread.start()
+        self._before = self._used()
+        self._calling = True
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._beat, daemon=True)
+            self._thread.start()
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self._over.set()
+        self._calling = False
 
     def _beat(self) -> None:
-        used = self._used()
-        while not self._over.wait(self._seconds):
+        while True:
+            time.sleep(self._seconds)
+            if not self._calling:
+                continue
             now = self._used()
-            if now - used >= WORK_SECONDS:
+            if now - self._before >= WORK_SECONDS:
                 self._seam.say(type="progress", done=0, total=0, message="")
-            used = now
+            self._before = now
 
 
 def _processor_seconds() -> float:

@@ -41,7 +41,10 @@ class Spec(NamedTuple):
 def spec_of(name: str, array: np.ndarray) -> Spec:
     """The array's name on the wire, or ClientError for an element type that does not travel."""
     dtype = array.dtype
-    known = "BF16" if dtype.name == "bfloat16" else _NAMES.get(f"{dtype.kind}{dtype.itemsize}")
+    known = _NAMES.get(f"{dtype.kind}{dtype.itemsize}")
+    # numpy works the name out each time: only for types that it does not have itself.
+    if known is None and dtype.name == "bfloat16":
+        known = "BF16"
     if known is None:
         remedy = _REMEDIES.get(dtype.kind, "use float64, float32, float16, int64, int32, int16, int8, uint8 or bool")
         raise ClientError(f"array {name} has elements of type {dtype.name}, which do not travel", remedy)

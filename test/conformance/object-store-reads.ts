@@ -43,6 +43,17 @@ export function readCases(opened: Opened): void {
     }
   })
 
+  test('memory that is offered may be used where it has the right length', async () => {
+    const { store } = opened()
+    const key = freshKey()
+    const body = bodyOf(5000)
+    await store.put(key, body)
+    for (const length of [1000, 999, 1001]) {
+      const found = await store.get(key, { offset: 70, length: 1000 }, new Uint8Array(length).fill(7))
+      assert.ok(same(found, body.subarray(70, 1070)), `${length}`)
+    }
+  })
+
   test('a range that is not all within the object is a RangeError', async () => {
     const { store } = opened()
     const key = freshKey()

@@ -103,7 +103,7 @@ export function launch(link: Link, options: LifeOptions, onProgress: (line: Prog
       const silent = clock.now() - heardAt
       if (silent >= noProgressSeconds) return kill(`it reported nothing for ${noProgressSeconds} s`)
       const answered = new AbortController()
-      const stop = (): void => answered.abort()
+      const stop = (): void => answered.abort('answered')
       watched.promise.then(stop, stop)
       await clock.sleep(noProgressSeconds - silent, answered.signal)
     }

@@ -6,7 +6,11 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 
 const { env } = process
-env.NODE_COMPILE_CACHE ||= join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'fedsam', 'compiled')
-enableCompileCache(env.NODE_COMPILE_CACHE)
+try {
+  env.NODE_COMPILE_CACHE ||= join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'fedsam', 'compiled')
+  enableCompileCache(env.NODE_COMPILE_CACHE)
+} catch {
+  // A user without a home: nothing is kept.
+}
 const { start } = await import('./main.ts')
 await start()

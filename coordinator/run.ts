@@ -81,7 +81,7 @@ async function openContext(options: CoordinateOptions, signal: AbortSignal): Pro
     fixed,
     live,
     strategy: strategyFrom(fixed.strategy),
-    room: createFoldRoom(),
+    room: createFoldRoom(fixed.memoryBytes),
     kept: createKeptMemory(),
     floor: { attempt: null, finished: null, left: new Set(), superseded: null, sentBytes: 0 },
     presence: openPresence(clock, pace.silenceSeconds),

@@ -107,11 +107,17 @@ export async function writeFully(handle: FileHandle, chunk: Uint8Array, position
 
 /** Writes a body that is at hand under its key, unless the key is taken. */
 export async function writeBody(folder: Folder, key: string, body: Uint8Array): Promise<Written> {
-  // Beside the writing; where it fails, the link says so.
-  const making = makeFolder(folder, dirname(pathOf(folder, key))).catch(() => {})
+  // Beside the writing. Where there is no folder in the end, for whatever reason, the link says so or makes it.
+  const making = makeFolder(folder, dirname(pathOf(folder, key))).then(
+    () => undefined,
+    (error: NodeJS.ErrnoException) =>
+      error.syscall === 'mkdir' || error.code === 'ENOENT' ? undefined : error,
+  )
   const temporary = await writeTemporary(folder, [body])
-  await making
-  return publish(folder, temporary, key)
+  const failure = await making
+  if (failure === undefined) return publish(folder, temporary, key)
+  await unlink(temporary).catch(() => {})
+  return guarded(folder, Promise.reject(failure))
 }
 
 async function makeFolder(folder: Folder, path: string): Promise<void> {

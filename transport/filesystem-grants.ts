@@ -6,7 +6,16 @@ import { createHmac, createSecretKey, type KeyObject, randomBytes, timingSafeEqu
 import { type FileHandle, link, mkdir, open, readFile, unlink, writeFile } from 'node:fs/promises'
 import { dirname, relative, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { type Folder, internalPath, pathOf, readWithin, writeBody } from './filesystem-files.ts'
+import {
+  ABSENT,
+  type Folder,
+  guarded,
+  internalPath,
+  pathOf,
+  readWithin,
+  unless,
+  writeBody,
+} from './filesystem-files.ts'
 import { addPart } from './filesystem-uploads.ts'
 import { beyondEnd, checkKey } from './key.ts'
 import { type Grant, GrantRefused, UploadGone, type WriteTerms } from './ports.ts'
@@ -68,7 +77,7 @@ export function fileScheme(now: () => number = Date.now): GrantScheme {
     },
     async open(grant, from, room) {
       const { folder, key } = await verify(grant, 'GET')
-      const handle = await open(pathOf(folder, key)).catch(() => undefined)
+      const handle = await guarded(folder, unless(ABSENT, open(pathOf(folder, key))))
       const found = await handle?.stat()
       if (found?.isFile() && from <= found.size)
         return { size: found.size, chunks: chunksOf(handle!, { from, size: found.size, room }) }

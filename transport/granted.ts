@@ -129,11 +129,13 @@ async function writeFrom(
     for (let at = from; ; ) {
       const next = await source.next().catch(() => undefined) // a broken connection: what came is kept
       if (next === undefined || next.done) return
-      await writeFully(handle, next.value, at)
       at += next.value.byteLength
       const added = at - partial.hashed
       if (added <= 0) continue
-      partial.hash.update(next.value.subarray(next.value.byteLength - added))
+      // What is hashed is what is written, and nothing else.
+      const fresh = next.value.subarray(next.value.byteLength - added)
+      await writeFully(handle, fresh, partial.hashed)
+      partial.hash.update(fresh)
       partial.hashed = at
       partial.size = Math.max(partial.size, at)
     }

@@ -1,33 +1,51 @@
-// On one machine nobody replaces a worker that ended for good. Once too few are left to open a round, waiting is in vain.
+// On one machine nobody replaces a worker that ended for good. Where a round waits for more trainers than are left, it waits in
+// vain, and the run ends there; what needs no round (a last evaluation, the output) goes on.
 import { FedsamError } from '#protocol/errors.ts'
-import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
+import type { Observer, RunEvent } from '#protocol/events.ts'
+import type { LocalRun } from './local.ts'
 
 export interface DesertionWatch {
-  /** Aborts once the run cannot go on; its reason is RunFailed, with what ended each worker. */
+  /** Aborts when the user's signal does, and where the run waits in vain. */
   readonly signal: AbortSignal
+  /** Passes the events on: from them it knows what the coordinator waits for. */
+  readonly observe: Observer
   /** A worker ended for good, and why. */
   lost(client: string, why: string): void
+  /** What the run ended with: RunFailed, with what ended each worker, in place of the interruption that this watch caused. */
+  explain(error: unknown): unknown
 }
 
-/** Watches the workers of one run. */
-export function watchDesertion({ partitions, strategy }: CompleteFederatedJobSpec): DesertionWatch {
+/** Watches one run. */
+export function watchDesertion({ spec, signal, observe }: LocalRun): DesertionWatch {
   const deserted = new AbortController()
-  const trainers = new Set(partitions.filter(({ train }) => train).map(({ name }) => name))
+  const trainers = new Set(spec.partitions.filter(({ train }) => train).map(({ name }) => name))
   const all = trainers.size
   const reasons: string[] = []
+  /** Trainers that an attempt waits for; null: none waits. */
+  let needed: number | null = null
+  const look = (): void => {
+    if (needed !== null && trainers.size < needed) deserted.abort('too few are left')
+  }
   return {
-    signal: deserted.signal,
+    signal: AbortSignal.any([signal, deserted.signal]),
+    observe(event: RunEvent) {
+      if (event.event === 'Waiting') needed = event.kind === 'Evaluate' ? null : event.needed
+      else if (event.event === 'AttemptOpened' || event.event === 'RunCompleted') needed = null
+      observe(event)
+      look()
+    },
     lost(client, why) {
-      if (!trainers.delete(client)) return
-      reasons.push(`${client}: ${why}`)
-      if (trainers.size >= strategy.minAvailableClients) return
-      const needed = strategy.minAvailableClients
+      if (trainers.delete(client)) reasons.push(`${client}: ${why}`)
+      look()
+    },
+    explain(error) {
+      const isOurs = error instanceof FedsamError && error.code === 'Interrupted' && !signal.aborted
+      if (!isOurs || !deserted.signal.aborted) return error
       const message = `of ${all} clients ${trainers.size} are left, a round needs ${needed}\n${reasons.join('\n')}`
-      deserted.abort(
-        new FedsamError('RunFailed', message, {
-          remedy: 'mend what ended them and start the job again: it goes on from its record',
-        }),
-      )
+      observe({ event: 'RunFailed', code: 'RunFailed', message })
+      return new FedsamError('RunFailed', message, {
+        remedy: 'mend what ended them and start the job again: it goes on from its record',
+      })
     },
   }
 }

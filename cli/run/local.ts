@@ -36,7 +36,7 @@ const LOCAL_PACE = { ...DEFAULT_PACE, holdSeconds: 1, farewellSeconds: 10 }
 
 /** Runs the job to its end, or on from where its output stands. */
 export async function runLocally(run: LocalRun): Promise<RunOutcome> {
-  const { job, output, observe, log, signal } = run
+  const { job, output, log, signal } = run
   const clock = systemClock()
   const store = await openFilesystemStore({ folder: output })
   const bus = createInProcessBus({ onError: (error) => log('coordinator', String(error)) })
@@ -69,7 +69,7 @@ export async function runLocally(run: LocalRun): Promise<RunOutcome> {
     })
   })
   // A worker that fails is what the rounds are made for; its reason is shown, the coordinator decides while enough are left.
-  const desertion = watchDesertion(job.spec)
+  const desertion = watchDesertion(run)
   const settled = workers.map((worker, i) =>
     worker.catch((error: unknown) => {
       if (stop.aborted) return
@@ -80,19 +80,10 @@ export async function runLocally(run: LocalRun): Promise<RunOutcome> {
     }),
   )
   try {
-    const watched = AbortSignal.any([signal, desertion.signal])
-    return await coordinate({
-      store,
-      bus,
-      fixed,
-      live: () => live,
-      clock,
-      pace: LOCAL_PACE,
-      observe,
-      signal: watched,
-    })
+    const { observe, signal } = desertion
+    return await coordinate({ store, bus, fixed, live: () => live, clock, pace: LOCAL_PACE, observe, signal })
   } catch (error) {
-    throw desertion.signal.aborted ? desertion.signal.reason : error
+    throw desertion.explain(error)
   } finally {
     over.abort()
     await Promise.all(settled)

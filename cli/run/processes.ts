@@ -32,15 +32,18 @@ export async function runInProcesses(run: LocalRun): Promise<void> {
     const s3 = await startS3({ folder: join(servers, 's3'), bucket: BUCKET, log })
     try {
       const over = new AbortController()
-      const desertion = watchDesertion(run.spec)
+      const desertion = watchDesertion(run)
       const common = { ...inherited(), FEDSAM_NATS_URL: nats.url, FEDSAM_END_WITH_PARENT: 'true' }
       const stop = AbortSignal.any([signal, over.signal])
       const workers = superviseWorkers({ ...run, signal: stop }, common, desertion)
       try {
-        const watched = { ...run, signal: AbortSignal.any([signal, desertion.signal]) }
-        await coordinateInProcess(watched, { ...common, ...(await coordinatorVariables(run, servers, s3)) })
+        const { observe, signal } = desertion
+        await coordinateInProcess(
+          { ...run, observe, signal },
+          { ...common, ...(await coordinatorVariables(run, servers, s3)) },
+        )
       } catch (error) {
-        throw desertion.signal.aborted ? desertion.signal.reason : error
+        throw desertion.explain(error)
       } finally {
         over.abort()
         await workers
@@ -112,10 +115,12 @@ async function superviseWorkers(
 async function coordinateInProcess(run: LocalRun, env: Readonly<Record<string, string>>): Promise<void> {
   const { signal } = run
   let failure: string | undefined
+  let completed = false
   const log = (line: string): void => run.log('coordinator', line)
   const onLine = (line: string): void => {
     const event = readEvent(line)
     if (event?.event === 'RunFailed') failure = event.message
+    if (event?.event === 'RunCompleted') completed = true
     if (event === undefined) log(line)
     else run.observe(event)
   }
@@ -128,7 +133,7 @@ async function coordinateInProcess(run: LocalRun, env: Readonly<Record<string, s
     signal,
   })
   if (failure !== undefined) throw new FedsamError('RunFailed', failure)
-  if (!signal.aborted) return
+  if (completed || !signal.aborted) return
   throw new FedsamError('Interrupted', 'the run was asked to stop', {
     remedy: 'start it again: it goes on from its record',
   })

@@ -4,8 +4,8 @@
 import type { PayloadRef } from '#protocol/record.ts'
 import { TILE } from './slice-fold.ts'
 
-/** Columns above this in all are not kept between rounds, nor models. Bytes. */
-const KEPT_BYTES = 32 * 1024 * 1024
+/** Columns and models above this share of coordinator.memoryBytes are not kept between rounds; of models there are two. */
+const KEPT_SHARE = 1 / 16
 
 export interface FoldRoom {
   /** Columns of so many elements, with whatever was in them. */
@@ -20,8 +20,9 @@ export interface FoldRoom {
   keep(model: PayloadRef): void
 }
 
-/** Of one coordinator: one fold at a time. */
-export function createFoldRoom(): FoldRoom {
+/** Of one coordinator: one fold at a time, within `memoryBytes`. */
+export function createFoldRoom(memoryBytes: number): FoldRoom {
+  const most = memoryBytes * KEPT_SHARE
   let columns: Float64Array[] = []
   let base = { sha256: '', bytes: new Uint8Array(0) }
   let draft = new Uint8Array(0)
@@ -30,14 +31,14 @@ export function createFoldRoom(): FoldRoom {
     columns(count, elements) {
       if (columns.length < count || columns[0]!.length < elements) {
         const fresh = Array.from({ length: count }, () => new Float64Array(elements))
-        if (count * elements * 8 > KEPT_BYTES) return fresh
+        if (count * elements * 8 > most) return fresh
         columns = fresh
       }
       return columns.slice(0, count).map((column) => column.subarray(0, elements))
     },
     base: ({ sha256 }) => (sha256 === base.sha256 ? base.bytes : undefined),
     draft(size) {
-      if (size > KEPT_BYTES) return undefined
+      if (size > most) return undefined
       if (draft.length !== size) draft = new Uint8Array(size)
       return draft
     },

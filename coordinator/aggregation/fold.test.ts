@@ -181,13 +181,13 @@ for (const type of STRATEGIES) {
     }
     const expected = await models()
     assert.ok(new Set(expected).size >= 2)
-    assert.deepEqual(await models(createFoldRoom()), expected)
-    assert.deepEqual(await models(createFoldRoom(), 24e6), expected)
+    assert.deepEqual(await models(createFoldRoom(PLENTY)), expected)
+    assert.deepEqual(await models(createFoldRoom(PLENTY), 24e6), expected)
   })
 }
 
 test('a base that the room has is not read; another one is', async () => {
-  const room = createFoldRoom()
+  const room = createFoldRoom(PLENTY)
   const request = await prepared(ASSORTED)
   const first = await fold({ ...request, room })
   await request.store.delete(first.model.key)
@@ -195,7 +195,7 @@ test('a base that the room has is not read; another one is', async () => {
   await fold(next)
   // The room has the second model now.
   await assert.rejects(fold({ ...next, attempt: 3 }), { code: 'RecordDamaged' })
-  await assert.rejects(fold({ ...next, room: createFoldRoom(), attempt: 4 }), { code: 'RecordDamaged' })
+  await assert.rejects(fold({ ...next, room: createFoldRoom(PLENTY), attempt: 4 }), { code: 'RecordDamaged' })
 })
 
 test('a server optimizer goes on from its state', async () => {

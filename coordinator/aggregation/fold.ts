@@ -105,7 +105,7 @@ function prepare(request: FoldRequest): Job {
   const together = strategy.combine.kind === 'Columns' || strategy.measure !== 'None'
   const columns = together ? updates.length : 1
   const bytes = sliceBytes({ list, columns, vectors: strategy.serverOptimizer.vectors.length }, memoryBytes)
-  const room = request.room ?? createFoldRoom()
+  const room = request.room ?? createFoldRoom(memoryBytes)
   return {
     ...request,
     room,

@@ -101,8 +101,9 @@ class Pulse:
         self._before = self._used()
         self._calling = True
         if self._thread is None:
-            self._thread = threading.Thread(target=self._beat, daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._beat, daemon=True)
+            thread.start()
+            self._thread = thread
         return self
 
     def __exit__(self, *_: Any) -> None:

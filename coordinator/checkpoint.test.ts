@@ -52,6 +52,7 @@ const sources = (change: Partial<FileSources> = {}): FileSources => ({
   credentials: '',
   hub: {},
   log: () => {},
+  temporary: dir,
   ...change,
 })
 
@@ -130,8 +131,10 @@ describe('a checkpoint', () => {
   ]
   for (const [what, uri, change, message] of missing) {
     test(`${what} is CheckpointUnavailable`, async () => {
+      const fetched = (await readdir(dir)).filter((name) => name.startsWith('fedsam-')).length
       const files = filesOf(jobOf(uri), createMemoryStore(), sources(await change()))
       await assert.rejects(files, { code: 'CheckpointUnavailable', message })
+      assert.equal((await readdir(dir)).filter((name) => name.startsWith('fedsam-')).length, fetched)
     })
   }
 

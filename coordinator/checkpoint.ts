@@ -1,8 +1,7 @@
 // The files that a run begins with, on this machine: its base checkpoint (hf://, s3://, a folder) and initial parameters (s3://, a
 // file). Once the record has them nothing is fetched. What is not there, not allowed or out of reach is CheckpointUnavailable: it
 // may be one day; what is there and cannot be used is BadCheckpoint. Which S3 client, the caller chooses.
-import { mkdtemp, readFile, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import { RUN_KEY, resultKey } from '#protocol/keys.ts'
@@ -22,6 +21,8 @@ export interface FileSources {
   readonly credentials: string
   readonly hub: { readonly HF_TOKEN?: string | undefined; readonly HF_ENDPOINT?: string | undefined }
   readonly log: (line: string) => void
+  /** What is fetched comes below this folder; what could not be fetched whole is removed. */
+  readonly temporary: string
 }
 
 /** Throws InvalidJob, CheckpointUnavailable, BadCheckpoint; StorageUnreachable where the record cannot be read. */
@@ -56,28 +57,44 @@ function asUnavailable(error: unknown): unknown {
 }
 
 async function checkpointAt(uri: string, sources: FileSources): Promise<string> {
-  const { hub, credentials, log, storage } = sources
+  const { hub, credentials, log, storage, temporary } = sources
   if (uri.startsWith('hf://')) {
     const token = credentials === '' ? hub.HF_TOKEN : await secretKey(credentials, 'HF_TOKEN')
     const env = { HF_TOKEN: token, HF_ENDPOINT: hub.HF_ENDPOINT }
-    return fetchCheckpoint(uri, { env, cache: join(tmpdir(), 'fedsam-hub'), log })
+    return fetchCheckpoint(uri, { env, cache: join(temporary, 'fedsam-hub'), log })
   }
   if (uri.startsWith('s3://')) {
     const settings = credentials === '' ? storage : await ownSettings(credentials)
-    const folder = await mkdtemp(join(tmpdir(), 'fedsam-checkpoint-'))
-    await sources.fetchS3Checkpoint({ uri, settings, folder, log })
-    return folder
+    return fetchInto(join(temporary, 'fedsam-checkpoint-'), async (folder) => {
+      await sources.fetchS3Checkpoint({ uri, settings, folder, log })
+      return folder
+    })
   }
   return existing(uri, (there) => there.isDirectory(), 'checkpoint.uri: there is no folder')
 }
 
-async function parametersAt(uri: string, { storage, log, fetchS3File }: FileSources): Promise<string> {
+async function parametersAt(
+  uri: string,
+  { storage, log, temporary, fetchS3File }: FileSources,
+): Promise<string> {
   if (uri === '') return ''
   if (!uri.startsWith('s3://')) {
     return existing(uri, (there) => there.isFile(), 'model.initialParameters: there is no file')
   }
-  const folder = await mkdtemp(join(tmpdir(), 'fedsam-parameters-'))
-  return fetchS3File({ uri, settings: storage, folder, log })
+  return fetchInto(join(temporary, 'fedsam-parameters-'), (folder) =>
+    fetchS3File({ uri, settings: storage, folder, log }),
+  )
+}
+
+/** Each try has a folder of its own, which goes where it fails: a pod may try for hours. */
+async function fetchInto(prefix: string, fetch: (folder: string) => Promise<string>): Promise<string> {
+  const folder = await mkdtemp(prefix)
+  try {
+    return await fetch(folder)
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true })
+    throw error
+  }
 }
 
 async function existing(

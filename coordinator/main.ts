@@ -1,6 +1,7 @@
 // The coordinator as a program: a job from a file, for runs in processes on one machine, or its own FederatedJob in a cluster; S3 and
 // NATS either way. Prints the run's events as JSON lines. Choices and wiring only.
 import { readFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { FedsamError } from '#protocol/errors.ts'
 import type { RunEvent } from '#protocol/events.ts'
 import { workerName } from '#protocol/names.ts'
@@ -95,6 +96,7 @@ async function runInCluster(
           credentials,
           hub,
           log,
+          temporary: tmpdir(),
         })
       },
       verify: verifyBy({ keys: openClusterKeys(client, clock), audience: audienceOf(uid), subjectOf, now }),

@@ -188,7 +188,7 @@ test('initial parameters from a file, in any order of tensors', async () => {
   }
 })
 
-test('an update of more than 16 MiB goes up in parts, and has the same bytes', async () => {
+test('an update of more than 32 MiB goes up in parts, and has the same bytes', async () => {
   const memory = createMemoryStore()
   const opened: string[] = []
   const store: ObjectStore = {
@@ -202,7 +202,7 @@ test('an update of more than 16 MiB goes up in parts, and has the same bytes', a
   const { store: left } = await runFederation({
     clients: ['a', 'b'],
     rounds: 1,
-    size: 5_000_000,
+    size: 9_000_000,
     store,
     transfers,
   })
@@ -210,7 +210,7 @@ test('an update of more than 16 MiB goes up in parts, and has the same bytes', a
   for (const client of ['a', 'b']) {
     const { upload, size, sha256: wanted } = (await receiptOf(left, 1, client)).update!
     const body = (await left.get(attemptKeys(1, 1).payload(client, upload)))!
-    assert.ok(size > 16 * 2 ** 20)
+    assert.ok(size > 32 * 2 ** 20)
     assert.equal(sha256(body), wanted)
   }
   assert.deepEqual((await verifyRecord(left)).problems, [])

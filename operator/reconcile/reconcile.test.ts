@@ -192,6 +192,22 @@ test('over: workers are stopped, the state stays, the time to live ends the job'
   assert.equal(reconcile({ ...complete, now: NOW + 30_000 }).deleteJob, true)
 })
 
+test('over, and edited: that it was seen is said, and nothing else changes', () => {
+  const complete = after({ ...running, job: withTraining(running.job, training('Complete')) })
+  const { metadata, spec } = complete.job
+  const job = { ...complete.job, metadata: { ...metadata, generation: 7 }, spec: { ...spec, suspend: true } }
+  const edited = { ...complete, job }
+  const { training: _, ...before } = complete.job.status ?? {}
+  const { status, announcements } = reconcile(edited)
+  assert.deepEqual(announcements, [])
+  assert.deepEqual(status, {
+    ...before,
+    observedGeneration: 7,
+    conditions: before.conditions!.map((condition) => ({ ...condition, observedGeneration: 7 })),
+  })
+  assert.equal(reconcile(after(edited)).status, undefined)
+})
+
 test("the coordinator's Job gave up, or its program found the job wrong: failed", () => {
   const conditions = [
     { type: 'Failed', status: 'True', reason: 'BackoffLimitExceeded', message: 'too often' },

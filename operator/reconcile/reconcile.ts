@@ -21,7 +21,8 @@ export function reconcile(observed: Observed): Desired {
   if (job.metadata.deletionTimestamp) return NOTHING
   const spec = completeSpec(job.spec)
   if (spec.managedBy !== '') return NOTHING
-  if (terminalState(observed)) return { ...NOTHING, ...afterTheEnd(observed, spec.ttlSecondsAfterFinished) }
+  if (terminalState(observed))
+    return { ...NOTHING, ...sinceEdited(observed), ...afterTheEnd(observed, spec.ttlSecondsAfterFinished) }
   const wanted = renderChildren(job, spec, observed.settings, suspensionOf(observed, spec))
   const { writes, conflicts, until } = childWrites(job, wanted, observed.children, observed.now)
   const verdict = decideState(observed, spec, conflicts)
@@ -56,6 +57,15 @@ function secondsUntil(moment: number, now: number): number {
 function sameStatus({ job }: Observed, status: OperatorStatus): boolean {
   const { training: _, ...stored } = job.status ?? {}
   return covers(stored, status) && covers(status, stored)
+}
+
+/** An edit changes nothing about a job that is over; that it was seen is said, or kubectl wait would wait for it for ever. */
+function sinceEdited({ job }: Observed): Pick<Desired, 'status'> {
+  const { training: _, ...stored } = job.status ?? {}
+  const observedGeneration = job.metadata.generation ?? 1
+  if (stored.observedGeneration === observedGeneration) return {}
+  const conditions = (stored.conditions ?? []).map((condition) => ({ ...condition, observedGeneration }))
+  return { status: { ...stored, observedGeneration, conditions } as OperatorStatus }
 }
 
 /** Workers that still run are stopped, a failed run's coordinator too; the job is deleted when its time to live is over. */

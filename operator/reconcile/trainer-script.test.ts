@@ -157,6 +157,18 @@ test('SIGTERM before anybody opened the FIFOs', async () => {
   assert.deepEqual(await pod.ended, [143, null])
 })
 
+test('SIGTERM while the script starts the program: it may clear up all the same', async () => {
+  // On one processor the program runs, and strikes, before the shell that started it goes on.
+  const as = process.platform === 'linux' ? ['taskset', '--cpu-list', await firstProcessor()] : []
+  const program = `trap 'echo bye; exit 0' TERM; kill -TERM $PPID; while :; do read -r line; done`
+  for (let life = 0; life < 25; life++) {
+    const pod = await startPod(['sh', '-c', program], as)
+    const { lines } = openSeam(pod)
+    assert.deepEqual(await once(lines, 'line'), ['bye'])
+    assert.deepEqual(await pod.ended, [143, null])
+  }
+})
+
 test('it waits, it does not poll: no processor time passes, and nothing is left unreaped', async () => {
   const pod = await startPod(['sh', '-c', ECHO])
   const seam = openSeam(pod)
@@ -196,6 +208,12 @@ test('as the first process of a namespace it ends what the program started, too'
 function cannotUnshare(): string | false {
   if (process.env.CI === 'true') return false
   return process.platform === 'linux' && process.getuid?.() === 0 ? false : 'needs Linux and root'
+}
+
+/** The first processor that this process may run on. */
+async function firstProcessor(): Promise<string> {
+  const status = await readFile('/proc/self/status', 'utf8')
+  return /Cpus_allowed_list:\s*(\d+)/.exec(status)![1]!
 }
 
 /** Fields of /proc/PID/stat after the name. */

@@ -12,7 +12,9 @@ const { input, output, control, exit } = SEAM_FILES
  */
 export function trainerScript(seam: string = POD_FOLDERS.seam): string {
   return `
-seam='${seam}' program= reader= again=
+# Until both children can be named, a wish to stop is only noted.
+trap 'stopping=yes' TERM INT
+seam='${seam}' program= reader= stopping=
 [ -p "$seam/${control}" ] || exit ${POD_EXITS.Retriable.code}
 # Open for the life of this shell: no line is lost between two programs, and no open waits for a writer.
 exec 3<>"$seam/${control}"
@@ -27,14 +29,14 @@ until_started() {
 }
 stop() {
   trap '' TERM INT USR1
-  [ -z "$program" ] || until_started
-  if [ -n "$program" ]; then kill -TERM "$program"; wait "$program"; fi 2>/dev/null
+  until_started
+  { kill -TERM "$program"; wait "$program"; } 2>/dev/null
   end_all
   exit ${POD_EXITS.AskedToStop.code}
 }
-trap stop TERM INT
 trap 'again=yes; end_all' USR1
 while :; do
+  trap 'stopping=yes' TERM INT
   again=
   : >"$seam/started"
   { echo yes >"$seam/started"; exec "$@" <"$seam/${input}" >"$seam/${output}" 3<&-; } &
@@ -43,6 +45,8 @@ while :; do
     if [ "$line" = again ]; then kill -USR1 $$; break; fi
   done <&3 &
   reader=$!
+  trap stop TERM INT
+  [ -z "$stopping" ] || stop
   wait "$program"
   code=$?
   if [ -z "$again" ]; then break; fi

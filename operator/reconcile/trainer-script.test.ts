@@ -22,6 +22,12 @@ after(async () => {
 /** Answers each line with its own process id and the line. */
 const ECHO = 'while read -r line; do echo "$$ $line"; done'
 
+/** What makes a program say a last word when it is asked to stop. */
+const CLEARS_UP = `trap 'echo bye; exit 0' TERM`
+
+/** Goes on reading until then. */
+const READS = 'while :; do read -r line; done'
+
 interface Pod {
   readonly folder: string
   readonly shell: ChildProcess
@@ -136,14 +142,10 @@ test('"again" kills the program and starts it anew on FIFOs opened anew', async 
 })
 
 test('SIGTERM reaches the program, which may clear up; the code is 143 whatever it says', async () => {
-  const pod = await startPod([
-    'sh',
-    '-c',
-    `trap 'kill $!; echo bye; exit 0' TERM; sleep 1000 & echo ready; wait`,
-  ])
-  const seam = openSeam(pod)
-  await once(seam.lines, 'line')
-  const bye = once(seam.lines, 'line')
+  const pod = await startPod(['sh', '-c', `${CLEARS_UP}; echo ready; ${READS}`])
+  const { lines } = openSeam(pod)
+  await once(lines, 'line')
+  const bye = once(lines, 'line')
   pod.shell.kill('SIGTERM')
   assert.deepEqual(await bye, ['bye'])
   assert.deepEqual(await pod.ended, [143, null])
@@ -160,7 +162,7 @@ test('SIGTERM before anybody opened the FIFOs', async () => {
 test('SIGTERM while the script starts the program: it may clear up all the same', async () => {
   // On one processor the program runs, and strikes, before the shell that started it goes on.
   const as = process.platform === 'linux' ? ['taskset', '--cpu-list', await firstProcessor()] : []
-  const program = `trap 'echo bye; exit 0' TERM; kill -TERM $PPID; while :; do read -r line; done`
+  const program = `${CLEARS_UP}; kill -TERM $PPID; ${READS}`
   for (let life = 0; life < 25; life++) {
     const pod = await startPod(['sh', '-c', program], as)
     const { lines } = openSeam(pod)

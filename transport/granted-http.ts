@@ -2,6 +2,9 @@
 // Promises: what the service refuses is GrantRefused; what may pass is tried again, then FedsamError StorageUnreachable.
 // Whether the bytes that came are the right ones is for the caller, who knows their digest.
 
+import { Agent, type IncomingMessage, request as requestHttp } from 'node:http'
+import { request as requestHttps, Agent as SecureAgent } from 'node:https'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FedsamError } from '#protocol/errors.ts'
 import { gather } from './chunks.ts'
@@ -14,27 +17,33 @@ export interface HttpOptions {
   readonly attempts?: number
 }
 
+/** How long a connection may carry nothing. */
+const SILENCE_SECONDS = 300
+
 export function httpScheme(options: HttpOptions = {}): GrantScheme {
   const attempts = options.attempts ?? 5
+  const send = sender()
+  const ask = (grant: Grant, sent: Sent) => persistently(grant, attempts, () => answerTo(grant, send, sent))
   return {
     async read(grant, range) {
       if (range) checkRange(placeOf(grant), range)
       if (range?.length === 0) return new Uint8Array(0)
       const headers = range && { range: `bytes=${range.offset}-${range.offset + range.length - 1}` }
       return persistently(grant, attempts, async () =>
-        readBody(grant, await ask(grant, 'GET', { headers }), range),
+        readBody(grant, await answerTo(grant, send, { method: 'GET', headers }), range),
       )
     },
     async open(grant, from) {
       const headers = from > 0 ? { range: `bytes=${from}-` } : undefined
-      const response = await persistently(grant, attempts, () => ask(grant, 'GET', { headers }))
-      const total = from > 0 ? response.headers.get('content-range')?.split('/')[1] : lengthOf(response)
-      return { size: Number(total), chunks: bodyOf(response) }
+      const answer = await ask(grant, { method: 'GET', headers })
+      const total =
+        from > 0 ? answer.headers['content-range']?.split('/')[1] : answer.headers['content-length']
+      return { size: Number(total), chunks: answer }
     },
     async write(grant, body) {
-      const response = await persistently(grant, attempts, () => ask(grant, 'PUT', { body }))
-      await response.body?.cancel()
-      return response.status === 412 ? 'Exists' : 'Created'
+      const answer = await ask(grant, { method: 'PUT', body })
+      await saidIn(answer)
+      return answer.statusCode === 412 ? 'Exists' : 'Created'
     },
   }
 }
@@ -69,26 +78,60 @@ function placeOf(grant: Grant): string {
 }
 
 interface Sent {
+  readonly method: Grant['method']
   readonly headers?: Readonly<Record<string, string>> | undefined
   readonly body?: Uint8Array
 }
 
-async function ask(grant: Grant, method: Grant['method'], { headers, body }: Sent): Promise<Response> {
+type Send = (grant: Grant, sent: Sent) => Promise<IncomingMessage>
+
+/**
+ * Sends requests over connections of its own, kept open. Node's plain client and not fetch, which copies each body that it
+ * sends and passes what comes through streams of its own.
+ */
+function sender(): Send {
+  const plain = new Agent({ keepAlive: true })
+  const secure = new SecureAgent({ keepAlive: true })
+  return (grant, { method, headers, body }) =>
+    new Promise((resolve, reject) => {
+      const url = new URL(grant.url)
+      const length = body && { 'content-length': String(body.byteLength) }
+      const options = {
+        method,
+        headers: { ...grant.headers, ...headers, ...length },
+        timeout: SILENCE_SECONDS * 1000,
+      }
+      const request =
+        url.protocol === 'https:'
+          ? requestHttps(url, { ...options, agent: secure })
+          : requestHttp(url, { ...options, agent: plain })
+      request.once('timeout', () => request.destroy(new Error(`nothing came for ${SILENCE_SECONDS} s`)))
+      request.on('error', (cause) => reject(new Passing(cause.message, { cause })))
+      request.once('response', (answer) => {
+        // Who reads the body learns of it; it must not end the process where nobody does.
+        answer.on('error', () => undefined)
+        resolve(answer)
+      })
+      request.end(body)
+    })
+}
+
+/** An answer that holds what was asked for, or that it exists; its body is not read yet. */
+async function answerTo(grant: Grant, send: Send, sent: Sent): Promise<IncomingMessage> {
+  const { method } = sent
   if (grant.method !== method) throw new GrantRefused(`${placeOf(grant)}: the grant is for ${grant.method}`)
-  const response = await fetch(grant.url, {
-    method,
-    headers: { ...grant.headers, ...headers },
-    ...(body ? { body: body as Uint8Array<ArrayBuffer> } : {}),
-    redirect: 'error',
-  }).catch((error: Error) => {
-    throw new Passing(error.cause instanceof Error ? error.cause.message : error.message, { cause: error })
-  })
-  const { status } = response
-  if (response.ok || (status === 412 && method === 'PUT')) return response
-  const said = `${placeOf(grant)}: ${status} ${codeOf(await response.text().catch(() => ''))}`
+  const answer = await send(grant, sent)
+  const status = answer.statusCode ?? 0
+  if ((status >= 200 && status < 300) || (status === 412 && method === 'PUT')) return answer
+  const said = `${placeOf(grant)}: ${status} ${codeOf(await saidIn(answer))}`
   if (status === 416) throw new RangeError(said)
   if (status >= 500 || status === 408 || status === 409 || status === 429) throw new Passing(said)
   throw new GrantRefused(said)
+}
+
+/** All of a short body, so that its connection serves again; '' where it broke. */
+async function saidIn(answer: IncomingMessage): Promise<string> {
+  return text(answer).catch(() => '')
 }
 
 /** S3's own name of the error, from its XML. */
@@ -96,21 +139,13 @@ function codeOf(text: string): string {
   return /<Code>(\w+)<\/Code>/.exec(text)?.[1] ?? ''
 }
 
-function lengthOf(response: Response): number {
-  return Number(response.headers.get('content-length') ?? Number.NaN)
-}
-
-async function readBody(grant: Grant, response: Response, range?: ByteRange): Promise<Uint8Array> {
-  const length = lengthOf(response)
-  if (range && (response.status !== 206 || length !== range.length)) {
-    await response.body?.cancel()
+async function readBody(grant: Grant, answer: IncomingMessage, range?: ByteRange): Promise<Uint8Array> {
+  const length = Number(answer.headers['content-length'] ?? Number.NaN)
+  if (range && (answer.statusCode !== 206 || length !== range.length)) {
+    answer.destroy()
     throw beyondEnd(placeOf(grant), range)
   }
-  return gather(placeOf(grant), length, bodyOf(response)).catch((error: Error) => {
+  return gather(placeOf(grant), length, answer).catch((error: Error) => {
     throw new Passing(error.message, { cause: error })
   })
-}
-
-async function* bodyOf(response: Response): AsyncGenerator<Uint8Array> {
-  if (response.body) yield* response.body
 }

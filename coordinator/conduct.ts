@@ -2,7 +2,8 @@
 // after the decision was drawn up counts in it.
 import type { Decision } from '#protocol/record.ts'
 import type { OpenAttempt } from './attempt.ts'
-import { type RunContext, throwIfStopped, waitForChange } from './context.ts'
+import { rungWithin } from './bell.ts'
+import { type RunContext, throwIfStopped } from './context.ts'
 import { abandon, close } from './decisions.ts'
 import type { Marked } from './record.ts'
 import type { RoundBrief } from './round.ts'
@@ -73,7 +74,7 @@ async function awaitClosing(context: RunContext, open: OpenAttempt): Promise<'Cl
       await lookFor(open, pending)
       polledAt = clock.now()
     } else {
-      await waitForChange(context, rung, Math.min(decision.seconds, poll))
+      await rungWithin(rung, Math.min(decision.seconds, poll), context)
     }
   }
 }

@@ -55,22 +55,6 @@ export function throwIfStopped(context: RunContext): void {
   })
 }
 
-/** Waits for a change, at most `seconds`. `rung` was taken before the facts were looked at. */
-export async function waitForChange(
-  context: RunContext,
-  rung: Promise<void>,
-  seconds: number,
-): Promise<void> {
-  // Two waits for a change a millisecond: AbortSignal.any and an abort without a reason would be most of their cost.
-  const over = new AbortController()
-  const stop = (): void => over.abort('over')
-  context.signal.addEventListener('abort', stop)
-  if (context.signal.aborted) stop()
-  await Promise.race([rung, context.clock.sleep(Math.max(seconds, 0), over.signal)])
-  context.signal.removeEventListener('abort', stop)
-  stop()
-}
-
 /**
  * Looks for a newer coordinator in the store. The one found is noted and ends this one at its next step: two at once are
  * safe by the record, but their clients would be told two stories. Throws Superseded; what the store throws is passed on.

@@ -12,7 +12,8 @@ import {
   type Task,
 } from '#protocol/messages.ts'
 import type { MessageBus } from '#transport/ports.ts'
-import { assertCurrent, type RunContext, waitForChange } from './context.ts'
+import { rungWithin } from './bell.ts'
+import { assertCurrent, type RunContext } from './context.ts'
 import { answerGrants } from './grants.ts'
 
 /** The served subjects of one run. */
@@ -101,7 +102,7 @@ async function answerNext(
     if (until <= clock.now() || isOutdated() || context.signal.aborted) {
       return { kind: 'wait', epoch: book.epoch, reason: '' }
     }
-    await waitForChange(context, rung, left)
+    await rungWithin(rung, left, context)
   }
 }
 

@@ -2,7 +2,8 @@
 import { canonicalJson } from '#protocol/canonical.ts'
 import type { ClientOutcome, Plan, RoundResult } from '#protocol/record.ts'
 import { rankClients } from '#protocol/seeds.ts'
-import { type RunContext, throwIfStopped, waitForChange } from './context.ts'
+import { rungWithin } from './bell.ts'
+import { type RunContext, throwIfStopped } from './context.ts'
 import type { Marked } from './record.ts'
 import { decideAvailability } from './rounds/availability.ts'
 import { chooseCohort } from './rounds/cohort.ts'
@@ -71,7 +72,7 @@ export async function awaitOpening(context: RunContext, brief: AttemptBrief): Pr
         needed,
       })
     }
-    await waitForChange(context, rung, Math.min(decision.seconds, context.pace.silenceSeconds))
+    await rungWithin(rung, Math.min(decision.seconds, context.pace.silenceSeconds), context)
   }
 }
 

@@ -5,7 +5,7 @@ import { FedsamError } from '#protocol/errors.ts'
 import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import type { Clock } from '#transport/clock.ts'
 import type { StatusSink } from '#transport/ports.ts'
-import { createBell } from './bell.ts'
+import { createBell, rungWithin } from './bell.ts'
 import { isTransition, type News, nextStatus } from './status.ts'
 
 export interface ReportingOptions {
@@ -42,11 +42,6 @@ export function openReporting(options: ReportingOptions): Reporting {
   let urgent = true
   let lastAt = Number.NEGATIVE_INFINITY
 
-  const rest = async (rung: Promise<void>, seconds: number): Promise<void> => {
-    const woken = new AbortController()
-    await Promise.race([rung, clock.sleep(seconds, AbortSignal.any([signal, woken.signal]))])
-    woken.abort()
-  }
   /** Seconds until a write is due; 0: now. */
   const dueIn = (): number => {
     if (written === status) return LONGEST_PAUSE_SECONDS
@@ -80,7 +75,7 @@ export function openReporting(options: ReportingOptions): Reporting {
       for (;;) {
         const rung = accepted.rung()
         if (written === status || signal.aborted) return
-        await rest(rung, LONGEST_PAUSE_SECONDS)
+        await rungWithin(rung, LONGEST_PAUSE_SECONDS, options)
       }
     },
     async run() {
@@ -88,7 +83,7 @@ export function openReporting(options: ReportingOptions): Reporting {
         const rung = news.rung()
         const left = dueIn()
         if (left > 0) {
-          await rest(rung, left)
+          await rungWithin(rung, left, options)
           continue
         }
         try {

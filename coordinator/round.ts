@@ -4,8 +4,9 @@ import { FedsamError } from '#protocol/errors.ts'
 import type { AbandonedDecision, ClientOutcome, ClosedDecision, Plan, RoundResult } from '#protocol/record.ts'
 import { admitTo } from './admission.ts'
 import { type Change, openAttempt } from './attempt.ts'
+import { rungWithin } from './bell.ts'
 import { conduct } from './conduct.ts'
-import { type RunContext, throwIfStopped, waitForChange } from './context.ts'
+import { type RunContext, throwIfStopped } from './context.ts'
 import { abandonUnopened } from './decisions.ts'
 import { type AttemptBrief, awaitOpening } from './planning.ts'
 import type { AdmittedUpdate } from './receipts.ts'
@@ -78,7 +79,7 @@ async function pause(context: RunContext, seconds: number): Promise<void> {
   const until = clock.now() + seconds
   for (let left = seconds; left > 0; left = until - clock.now()) {
     throwIfStopped(context)
-    await waitForChange(context, bell.rung(), left)
+    await rungWithin(bell.rung(), left, context)
   }
 }
 

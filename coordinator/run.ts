@@ -10,8 +10,8 @@ import type { MessageBus, ObjectStore } from '#transport/ports.ts'
 import { probeStore } from '#transport/probe.ts'
 import { createFoldRoom } from './aggregation/fold-room.ts'
 import { pinBase } from './base.ts'
-import { type Bell, createBell } from './bell.ts'
-import { type RunContext, throwIfStopped, type Verify, waitForChange, watchEpoch } from './context.ts'
+import { type Bell, createBell, rungWithin } from './bell.ts'
+import { type RunContext, throwIfStopped, type Verify, watchEpoch } from './context.ts'
 import { openDesk } from './desk.ts'
 import { createKeptMemory } from './kept-memory.ts'
 import { leaveOutput } from './output.ts'
@@ -147,6 +147,6 @@ async function sayGoodbye(context: RunContext, reason: string): Promise<void> {
     const staying = live().members.filter(({ name }) => mayBeThere(name) && !floor.left.has(name))
     const left = until - clock.now()
     if (staying.length === 0 || left <= 0 || signal.aborted) return
-    await waitForChange(context, rung, left)
+    await rungWithin(rung, left, context)
   }
 }

@@ -7,6 +7,7 @@
 import { type FileHandle, link, mkdir, open, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
+import { readFully, writeFully } from './file-bytes.ts'
 import { rangeWithin } from './key.ts'
 import type { ByteRange, Written } from './ports.ts'
 
@@ -88,23 +89,6 @@ async function openNew(path: string): Promise<FileHandle> {
   return open(path, 'wx')
 }
 
-/**
- * Writes all of the chunk, at a position or where the file stands. FileHandle.writeFile does the same in steps of 512 KiB: three
- * times as slow.
- */
-export async function writeFully(handle: FileHandle, chunk: Uint8Array, position?: number): Promise<void> {
-  for (let at = 0; at < chunk.byteLength; ) {
-    const step = Math.min(chunk.byteLength - at, 2 ** 30)
-    const { bytesWritten } = await handle.write(
-      chunk,
-      at,
-      step,
-      position === undefined ? null : position + at,
-    )
-    at += bytesWritten
-  }
-}
-
 /** Writes a body that is at hand under its key, unless the key is taken. */
 export async function writeBody(folder: Folder, key: string, body: Uint8Array): Promise<Written> {
   // Beside the writing. Where there is no folder in the end, for whatever reason, the link says so or makes it.
@@ -174,14 +158,4 @@ export async function readWithin(folder: Folder, key: string, range?: ByteRange,
   } finally {
     closeSoon(handle)
   }
-}
-
-async function readFully(handle: FileHandle, offset: number, body: Uint8Array): Promise<Uint8Array> {
-  const { length } = body
-  for (let at = 0; at < length; ) {
-    const { bytesRead } = await handle.read(body, at, Math.min(length - at, 2 ** 30), offset + at)
-    if (bytesRead === 0) throw new RangeError(`a file ended ${length - at} bytes before its length`)
-    at += bytesRead
-  }
-  return body
 }

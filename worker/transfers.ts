@@ -2,12 +2,13 @@
 // expired. The payload first, the receipt last; large payloads go up in parts.
 import { randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { encodeJson } from '#protocol/canonical.ts'
 import { blockHasher, digestPayload, type PayloadDigest, sha256 } from '#protocol/digest.ts'
 import { attemptKeys } from '#protocol/keys.ts'
 import type { Granted, Task, Want } from '#protocol/messages.ts'
 import type { Receipt } from '#protocol/record.ts'
+import { readFully } from '#transport/file-bytes.ts'
 import { type Grant, type GrantedTransfers, GrantRefused } from '#transport/ports.ts'
 import type { Room } from '#transport/room.ts'
 
@@ -163,7 +164,7 @@ async function readSmall(file: string, room: Room): Promise<Uint8Array | undefin
   const handle = await open(file)
   try {
     const { size } = await handle.stat()
-    return size <= SINGLE_UPLOAD_BYTES ? await fill(handle, 0, room.subarray(size)) : undefined
+    return size <= SINGLE_UPLOAD_BYTES ? await readFully(handle, 0, room.subarray(size)) : undefined
   } finally {
     await handle.close()
   }
@@ -172,18 +173,8 @@ async function readSmall(file: string, room: Room): Promise<Uint8Array | undefin
 async function readRange(file: string, offset: number, bytes: Uint8Array): Promise<Uint8Array> {
   const handle = await open(file)
   try {
-    return await fill(handle, offset, bytes)
+    return await readFully(handle, offset, bytes)
   } finally {
     await handle.close()
   }
-}
-
-/** Reads from there on until the buffer is full. */
-async function fill(handle: FileHandle, offset: number, bytes: Uint8Array): Promise<Uint8Array> {
-  for (let filled = 0; filled < bytes.length; ) {
-    const { bytesRead } = await handle.read(bytes, filled, bytes.length - filled, offset + filled)
-    if (bytesRead === 0) throw new RangeError(`an update ended at ${offset + filled}, before its length`)
-    filled += bytesRead
-  }
-  return bytes
 }

@@ -19,7 +19,7 @@ import { grantsOf } from './s3-grants.ts'
 import { uploadsOf, writeInParts } from './s3-uploads.ts'
 
 /** Up to here an object is written by one request, from memory. */
-const LARGE = 8 * 1024 * 1024
+const LARGE = 32 * 1024 * 1024
 
 /** Opens the store without asking the service anything; probeStore says whether it will do. */
 export function openS3Store(options: S3Options): ObjectStore {

@@ -1,7 +1,8 @@
 // node bench/flower.ts [MEGABYTES…]: Flower's gRPC server beside FedSAM, two clients that train nothing, models of 1, 16 and
 // 64 MB. The contestants take turns, so that both meet the same machine; the figures are medians over turns. Exits with 1
-// where FedSAM is behind, in one process or in several. Needs pip (Flower is installed once, into the user's cache folder). Flower keeps nothing; FedSAM's record goes to
-// TMPDIR, which should be memory (TMPDIR=/dev/shm), or it is the disk that is measured.
+// where FedSAM is behind, in one process or in several. Needs pip (Flower is installed once, into the user's cache folder).
+// Flower keeps nothing; FedSAM's record goes to TMPDIR, which should be memory (TMPDIR=/dev/shm), or it is the disk that is
+// measured.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -135,8 +135,8 @@ async function saidIn(answer: IncomingMessage): Promise<string> {
 }
 
 /** S3's own name of the error, from its XML. */
-function codeOf(text: string): string {
-  return /<Code>(\w+)<\/Code>/.exec(text)?.[1] ?? ''
+function codeOf(xml: string): string {
+  return /<Code>(\w+)<\/Code>/.exec(xml)?.[1] ?? ''
 }
 
 async function readBody(grant: Grant, answer: IncomingMessage, range?: ByteRange): Promise<Uint8Array> {

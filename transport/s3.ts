@@ -18,7 +18,7 @@ import { ask, type Bucket, openBucket, type S3Options, untilDecided } from './s3
 import { grantsOf } from './s3-grants.ts'
 import { uploadsOf, writeInParts } from './s3-uploads.ts'
 
-/** Up to here an object is written by one request, from memory. */
+/** Up to here an object is written by one request, from memory: no more of it than the parts of a larger one that are on their way. */
 const LARGE = 32 * 1024 * 1024
 
 /** Opens the store without asking the service anything; probeStore says whether it will do. */

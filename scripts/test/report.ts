@@ -11,18 +11,21 @@ export interface TestEvent {
 /** What the runner says last, in its order. */
 const COUNTS = ['tests', 'suites', 'pass', 'fail', 'cancelled', 'skipped', 'todo', 'duration_ms']
 
-/** Starts each run when the one before has ended. Remarks stand before the counts. */
-export function inOneReport(
-  runs: readonly (() => AsyncIterable<TestEvent>)[],
-  remarks: readonly string[] = [],
-): Readable {
-  return Readable.from(events(runs, remarks))
+export interface ReportOptions {
+  /** Lines to print before the counts. */
+  readonly remarks?: readonly string[]
+  /** Whether a skipped test fails the whole run. */
+  readonly failOnSkips?: boolean
 }
 
-async function* events(
-  runs: readonly (() => AsyncIterable<TestEvent>)[],
-  remarks: readonly string[],
-): AsyncGenerator<TestEvent> {
+type Runs = readonly (() => AsyncIterable<TestEvent>)[]
+
+/** Starts each run when the one before has ended. The last event is the summary of all runs. */
+export function inOneReport(runs: Runs, options: ReportOptions = {}): Readable {
+  return Readable.from(events(runs, options))
+}
+
+async function* events(runs: Runs, options: ReportOptions): AsyncGenerator<TestEvent> {
   const sums = new Map(COUNTS.map((name) => [name, 0]))
   const ends: TestEvent[] = []
   for (const run of runs)
@@ -32,14 +35,26 @@ async function* events(
       else if (isEnd(event)) ends.push(event)
       else yield event
     }
+  yield* conclusion(sums, ends, options)
+}
+
+/** Remarks, counts, and the summary of all runs. */
+function* conclusion(
+  sums: ReadonlyMap<string, number>,
+  ends: readonly TestEvent[],
+  { remarks = [], failOnSkips = false }: ReportOptions,
+): Generator<TestEvent> {
   const say = (message: string): TestEvent => ({
     type: 'test:diagnostic',
     data: { nesting: 0, message, level: 'info' },
   })
   for (const remark of remarks) yield say(remark)
+  const skipped = failOnSkips ? sums.get('skipped')! : 0
+  if (skipped > 0) yield say(`this run fails because it skipped ${skipped} tests: in CI every test must run`)
   for (const [name, value] of sums) yield say(`${name} ${value}`)
   const last = ends.at(-1)
-  if (last) yield { ...last, data: { ...last.data, success: ends.every(({ data }) => data.success) } }
+  const success = skipped === 0 && ends.every(({ data }) => data.success)
+  if (last) yield { ...last, data: { ...last.data, success } }
 }
 
 function countOf({ type, data }: TestEvent): { name: string; value: number } | undefined {

@@ -13,5 +13,8 @@ export interface Row {
 /** One line of bench/main.ts's table. `run` may take minutes and cleans up after itself. */
 export interface Figure {
   readonly name: string
-  run(): Promise<readonly Row[]>
+  /** Whether a run without arguments leaves it out. */
+  readonly onlyIfNamed?: boolean
+  /** `choice`: the arguments after the figure's name, for a figure that is run alone. */
+  run(choice: readonly string[]): Promise<readonly Row[]>
 }

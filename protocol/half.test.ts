@@ -47,6 +47,14 @@ for (const { name, widen, narrow, exponentBits, fractionBits } of FORMATS) {
   })
 }
 
+test('a NaN stays a NaN in every format, also one whose payload is in the lowest bits alone', () => {
+  const patterns = Uint32Array.of(0x7f800001, 0xff800001, 0x7fc00000, 0x7fffffff, 0xffffffff)
+  const values = new Float32Array(patterns.buffer)
+  for (const { name, widen, narrow } of FORMATS) {
+    for (const value of widen(narrow(values))) assert.ok(Number.isNaN(value), name)
+  }
+})
+
 test('a tensor of any float dtype and alignment becomes 32-bit floats and back', () => {
   const values = Float32Array.of(0, -1.5, 2, 1024)
   for (const dtype of ['F32', 'F16', 'BF16'] as const) {

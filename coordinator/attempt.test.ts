@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { encodeJson } from '#protocol/canonical.ts'
+import { FedsamError } from '#protocol/errors.ts'
 import { attemptKeys } from '#protocol/keys.ts'
 import type { Plan, Receipt } from '#protocol/record.ts'
 import { localSeed } from '#protocol/seeds.ts'
@@ -168,6 +169,30 @@ describe('receipts', () => {
     held.resolve()
     await Promise.all([first, second])
     assert.equal(attempt.standing('a'), 'Admitted')
+  })
+
+  test('whose check fails unforeseen are rejected: a coordinator that restarts would fail on them again', async () => {
+    const store = createMemoryStore()
+    const { attempt } = open(store, { admit: () => Promise.reject(new TypeError('x is not a function')) })
+    await leave(store, receipt('a'))
+    await attempt.look('a')
+    assert.deepEqual(attempt.outcomes(), [
+      {
+        client: 'a',
+        outcome: 'Rejected',
+        reason: 'BadReceipt',
+        message: 'the update could not be checked: TypeError: x is not a function',
+      },
+    ])
+  })
+
+  test('are judged later where the store cannot be reached', async () => {
+    const store = createMemoryStore()
+    const away = new FedsamError('StorageUnreachable', 'it is away')
+    const { attempt } = open(store, { admit: () => Promise.reject(away) })
+    await leave(store, receipt('a'))
+    await assert.rejects(attempt.look('a'), away)
+    assert.equal(attempt.standing('a'), 'Pending')
   })
 
   test('are admitted once, however often they are looked for', async () => {

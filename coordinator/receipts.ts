@@ -1,5 +1,5 @@
 // What a receipt in the store comes to: nothing, a rejection with its reason, an evaluation, an admitted update. It reads the
-// store and decides nothing else: where the client stands, and whether it is still asked, is the attempt's matter.
+// store. Only faults of the store are thrown. Where the client stands, and whether it is still asked, the attempt decides.
 import { FedsamError } from '#protocol/errors.ts'
 import { attemptKeys } from '#protocol/keys.ts'
 import type { RejectionReason } from '#protocol/outcomes.ts'
@@ -41,6 +41,19 @@ const rejected = (reason: RejectionReason, message: string): Judgement => ({
   message,
 })
 
+/**
+ * An error that no code foresaw comes from what this client sent. It rejects the update: the receipt stays in the store, and a
+ * coordinator that ended here would end here again after each restart.
+ */
+function unforeseen(error: unknown): Admission {
+  if (error instanceof FedsamError) throw error
+  return {
+    kind: 'Rejected',
+    reason: 'BadReceipt',
+    message: `the update could not be checked: ${String(error).slice(0, 200)}`,
+  }
+}
+
 /** Reads and judges one receipt. Throws what the store throws: that is no fault of the client's. */
 export async function judgeReceipt(
   book: RunBook,
@@ -68,7 +81,7 @@ export async function judgeReceipt(
   if (!trains) return { kind: 'Evaluated', receipt }
   const payload = payloadOf(value)
   if (value.update === null || payload === null) return rejected('BadReceipt', 'it names no update')
-  const admission = await admit(value, payload)
+  const admission = await admit(value, payload).catch(unforeseen)
   if (admission.kind === 'Rejected') return admission
   const { numExamples, metrics } = value.update
   const kept = admission.bytes === undefined ? {} : { bytes: admission.bytes }

@@ -1,4 +1,6 @@
 // JSON in one form only: keys sorted, no spaces, finite numbers. Equal values have equal bytes, so digests mean something.
+// Reading checks length, depth and number of values before it allocates, because the bytes may come from anybody.
+import { checkJsonBounds, type JsonBounds } from './json-scan.ts'
 
 const ENCODER = new TextEncoder()
 const DECODER = new TextDecoder('utf-8', { fatal: true })
@@ -36,7 +38,14 @@ export function encodeJson(value: unknown): Uint8Array {
   return ENCODER.encode(canonicalJson(value))
 }
 
-/** Parses UTF-8 JSON. Throws SyntaxError or TypeError; the result is unverified. */
-export function decodeJson(bytes: Uint8Array): unknown {
+/**
+ * Bounds of a marker in the record. The largest markers are results: 32,768 tensors with their shapes take 4 MB. A receipt's
+ * block digests for a terabyte take 20 MB.
+ */
+const MARKER_BOUNDS: JsonBounds = { bytes: 32 * 1024 * 1024, depth: 64, values: 1_000_000 }
+
+/** Parses UTF-8 JSON. Throws SyntaxError, TypeError, or RangeError above the bounds; the result is unverified. */
+export function decodeJson(bytes: Uint8Array, bounds: JsonBounds = MARKER_BOUNDS): unknown {
+  checkJsonBounds(bytes, bounds)
   return JSON.parse(DECODER.decode(bytes))
 }

@@ -55,11 +55,48 @@ describe('requests', () => {
     test(`with ${what} are none`, () => assert.equal(readRequest(encodeJson(body)), undefined))
   }
 
+  const long: readonly [string, string][] = [
+    ['nested deep', '['.repeat(100_000)],
+    ['of many values', `[${'0,'.repeat(100_000)}0]`],
+    ['longer than any request', JSON.stringify({ ...NEXT, other: 'x'.repeat(2 ** 20) })],
+    ['of a stranger whose name no partition can have', JSON.stringify({ ...NEXT, client: 'x'.repeat(64) })],
+    ['with a number that is not exact', JSON.stringify({ ...NEXT, epoch: 2 ** 60 })],
+  ]
+  for (const [what, text] of long) {
+    test(`${what} are none`, () => assert.equal(readRequest(new TextEncoder().encode(text)), undefined))
+  }
+
+  test('of 64 wants with the longest keys and uploads are read', () => {
+    const want = { kind: 'CompleteUpload', key: 'k'.repeat(900), upload: 'u'.repeat(1024) }
+    const request = { ...GRANT, wants: Array(64).fill(want), token: 't'.repeat(8192) }
+    assert.deepEqual(readRequest(encodeJson(request)), request)
+  })
+
   test('that are no JSON are none', () => {
     assert.equal(readRequest(Uint8Array.of(1, 2, 3)), undefined)
     assert.equal(readNextAnswer(new Uint8Array(0)), undefined)
     assert.equal(readGrantAnswer(new TextEncoder().encode('{}')), undefined)
   })
+})
+
+test('answers with the blocks of a base of 60 GB, and with 10,000 parts, are read', () => {
+  const blocks = Array.from({ length: 15_000 }, (_, i) => i.toString(16).padStart(64, '0'))
+  const base = { key: 'k', size: 1, sha256: 'a'.repeat(64), blocks }
+  const task = {
+    kind: 'Train',
+    round: 1,
+    attempt: 1,
+    epoch: 1,
+    base,
+    evaluate: true,
+    config: {},
+    seed: 'b'.repeat(64),
+  }
+  const answer = { kind: 'task', epoch: 1, task }
+  assert.deepEqual(readNextAnswer(encodeJson(answer)), answer)
+  const parts = Array.from({ length: 10_000 }, (_, i) => ({ number: i + 1, size: 16_777_216 }))
+  const granted = { kind: 'granted', epoch: 1, granted: [{ kind: 'Upload', upload: 'u', parts }] }
+  assert.deepEqual(readGrantAnswer(encodeJson(granted)), granted)
 })
 
 test('subjects carry the job and the client', () => {

@@ -1,11 +1,23 @@
 // The whole conversation between a client and its coordinator: `next` (join, heartbeat, progress, acknowledgement, end) and
 // `grant` (URLs when they are needed). Requests and answers are canonical JSON; every one is a hint, the store is the truth.
+// Anybody on the bus can send one, so each kind has bounds on length, depth and values that hold before it is parsed.
 import * as v from 'valibot'
 import { decodeJson } from './canonical.ts'
+import type { JsonBounds } from './json-scan.ts'
 
-const Count = v.pipe(v.number(), v.integer(), v.minValue(0))
+const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const Digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))
 const Text = v.pipe(v.string(), v.maxLength(2048))
+
+/** A partition's name, as Kubernetes allows it in labels. */
+const Name = v.pipe(v.string(), v.regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/))
+/** A client's own name of one of its lives. */
+const Incarnation = v.pipe(v.string(), v.maxLength(128))
+
+/** As long as the longest key of a store. */
+const Key = v.pipe(v.string(), v.maxLength(900))
+/** A store's own name of a multipart upload. Known services stay below 300 characters. */
+const Upload = v.pipe(v.string(), v.maxLength(1024))
 
 /** Says who the client is, where the coordinator asks for it: its pod's projected service-account token. */
 const Token = v.optional(v.pipe(v.string(), v.maxLength(8192)), '')
@@ -26,8 +38,8 @@ const HaveSchema = v.variant('state', [
 
 const NextSchema = v.object({
   kind: v.literal('next'),
-  client: Text,
-  incarnation: Text,
+  client: Name,
+  incarnation: Incarnation,
   token: Token,
   /** The highest epoch of a coordinator that it heard of: an older coordinator learns by it that it is superseded. */
   epoch: Count,
@@ -40,17 +52,17 @@ const NextSchema = v.object({
 })
 
 const WantSchema = v.variant('kind', [
-  v.object({ kind: v.literal('Read'), key: Text }),
-  v.object({ kind: v.literal('Write'), key: Text, size: Count, sha256: Digest }),
-  v.object({ kind: v.literal('Part'), key: Text, upload: Text, number: Count, size: Count, sha256: Digest }),
-  v.object({ kind: v.literal('OpenUpload'), key: Text }),
-  v.object({ kind: v.literal('CompleteUpload'), key: Text, upload: Text }),
+  v.object({ kind: v.literal('Read'), key: Key }),
+  v.object({ kind: v.literal('Write'), key: Key, size: Count, sha256: Digest }),
+  v.object({ kind: v.literal('Part'), key: Key, upload: Upload, number: Count, size: Count, sha256: Digest }),
+  v.object({ kind: v.literal('OpenUpload'), key: Key }),
+  v.object({ kind: v.literal('CompleteUpload'), key: Key, upload: Upload }),
 ])
 
 const GrantRequestSchema = v.object({
   kind: v.literal('grant'),
-  client: Text,
-  incarnation: Text,
+  client: Name,
+  incarnation: Incarnation,
   token: Token,
   wants: v.pipe(v.array(WantSchema), v.maxLength(64)),
 })
@@ -111,24 +123,35 @@ export type GrantAnswer = v.InferOutput<typeof GrantAnswerSchema>
 
 const RequestSchema = v.variant('kind', [NextSchema, GrantRequestSchema])
 
+/** A `grant` with 64 wants of the longest keys and uploads takes 140 kB; a `next` with all its texts escaped takes 60 kB. */
+const REQUEST_BOUNDS: JsonBounds = { bytes: 256 * 1024, depth: 8, values: 2000 }
+/** A task names the base's blocks: 15,000 of them fill a message of the bus, and are 60 GB of parameters. */
+const NEXT_ANSWER_BOUNDS: JsonBounds = { bytes: 1024 * 1024, depth: 8, values: 20_000 }
+/** An upload answers with the parts that arrived: 10,000 at most, of two fields each. */
+const GRANT_ANSWER_BOUNDS: JsonBounds = { bytes: 1024 * 1024, depth: 8, values: 50_000 }
+
 /** A client's request, verified in form; undefined for anything else. Who sent it is checked against the subject. */
 export function readRequest(body: Uint8Array): NextRequest | GrantRequest | undefined {
-  return parse(RequestSchema, body)
+  return parse(RequestSchema, body, REQUEST_BOUNDS)
 }
 
 /** The answer to `next`; undefined for anything else. */
 export function readNextAnswer(body: Uint8Array): NextAnswer | undefined {
-  return parse(NextAnswerSchema, body)
+  return parse(NextAnswerSchema, body, NEXT_ANSWER_BOUNDS)
 }
 
 /** The answer to `grant`; undefined for anything else. */
 export function readGrantAnswer(body: Uint8Array): GrantAnswer | undefined {
-  return parse(GrantAnswerSchema, body)
+  return parse(GrantAnswerSchema, body, GRANT_ANSWER_BOUNDS)
 }
 
-function parse<S extends v.GenericSchema>(schema: S, body: Uint8Array): v.InferOutput<S> | undefined {
+function parse<S extends v.GenericSchema>(
+  schema: S,
+  body: Uint8Array,
+  bounds: JsonBounds,
+): v.InferOutput<S> | undefined {
   try {
-    const parsed = v.safeParse(schema, decodeJson(body))
+    const parsed = v.safeParse(schema, decodeJson(body, bounds))
     return parsed.success ? parsed.output : undefined
   } catch {
     return undefined

@@ -1,6 +1,8 @@
 // Safetensors, the one format in which tensors travel and rest: https://github.com/huggingface/safetensors (format).
-// Promises: bytes depend on the tensor list alone, so anyone can compute where a tensor lies without reading the file;
-// a hostile file ends in SafetensorsError before anything of its claimed size is allocated. Pure: bytes in, bytes out.
+// The bytes depend on the tensor list alone, so every program can compute where a tensor's bytes are without reading the file.
+// A hostile file ends in SafetensorsError: time and memory grow with the header's length, and the header is bounded.
+
+import { COLON, COMMA, scanJson } from './json-scan.ts'
 import {
   DTYPE_BYTES,
   type DType,
@@ -12,10 +14,20 @@ import {
 
 /** Bytes before the header: its length as an unsigned 64-bit little-endian number. */
 const PREFIX = 8
-/** Headers above this are refused. The reference allows 100 MB; a full SAM needs 60 kB. */
+/** Longest header that is read, in bytes. The reference allows 100 MB; a full SAM needs 60 kB. */
 const MAX_HEADER = 8 * 1024 * 1024
 /** Nesting of a well-formed header: the map, a tensor's entry, its arrays. */
 const MAX_DEPTH = 3
+/** Tensors of one file. The largest models in use have some thousand in each file. */
+const MAX_TENSORS = 32_768
+/** Characters of a tensor's name. Parameter paths of the deepest modules have about 150. */
+const MAX_NAME = 1024
+/** Fields of one entry: a tensor has three, `__metadata__` has what its writer notes. */
+const MAX_FIELDS = 1024
+/** Elements of one array: sides of a shape. Frameworks stop at 64 dimensions. */
+const MAX_SIDES = 64
+/** Characters of a name that an error message shows. */
+const SHOWN_NAME = 120
 
 /** The bytes are no well-formed safetensors file. */
 export class SafetensorsError extends Error {
@@ -104,7 +116,7 @@ export function parseHeader(bytes: Uint8Array, fileSize = bytes.length): Safeten
   let end = 0
   for (const tensor of tensors) {
     if (tensor.begin !== end)
-      throw new SafetensorsError(`Tensor ${tensor.name} overlaps another or leaves a hole.`)
+      throw new SafetensorsError(`Tensor ${shown(tensor.name)} overlaps another or leaves a hole.`)
     end = tensor.end
   }
   if (dataOffset + end !== fileSize)
@@ -123,50 +135,65 @@ export function readSafetensors(bytes: Uint8Array): Tensor[] {
 }
 
 function parseJson(bytes: Uint8Array): Map<string, unknown> {
+  const names = countNames(bytes)
   let value: unknown
-  let names = 0
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-    names = countNames(text)
-    value = JSON.parse(text)
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch (cause) {
-    if (cause instanceof SafetensorsError) throw cause
     throw new SafetensorsError('The header is not JSON.', { cause })
   }
   if (bytes[0] !== 0x7b || !isRecord(value)) throw new SafetensorsError('The header is not a JSON object.')
   const entries = new Map(Object.entries(value))
   if (entries.size !== names) throw new SafetensorsError('The header names a tensor twice.')
+  for (const name of entries.keys()) {
+    if (name.length > MAX_NAME)
+      throw new SafetensorsError(
+        `A tensor's name has ${name.length} characters; at most ${MAX_NAME} are read.`,
+      )
+  }
   return entries
 }
 
-/** Names at the header's top level, doubles included (JSON.parse keeps only the last). Refuses deep nesting. */
-function countNames(text: string): number {
-  let depth = 0
+/** Most colons and commas directly inside one container, by its depth. Each field has both, but the last one. */
+const MOST_INSIDE = [0, 2 * (MAX_TENSORS + 1), 2 * MAX_FIELDS, MAX_SIDES]
+
+/** Names at the header's top level, doubles included (JSON.parse keeps only the last). Throws where a bound is exceeded. */
+function countNames(bytes: Uint8Array): number {
+  const inside = [0, 0, 0, 0]
   let names = 0
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\]:]/g)) {
-    if (token === '{' || token === '[') depth++
-    else if (token === '}' || token === ']') depth--
-    else if (token === ':' && depth === 1) names++
+  scanJson(bytes, (token, depth) => {
     if (depth > MAX_DEPTH) throw new SafetensorsError('The header is nested too deep.')
-  }
+    if (token === COLON || token === COMMA) inside[depth]! += 1
+    else inside[depth] = 0
+    if (token === COLON && depth === 1) names += 1
+    if (inside[depth]! > MOST_INSIDE[depth]!)
+      throw new SafetensorsError(
+        `The header has more than ${MAX_TENSORS} tensors, ${MAX_FIELDS} fields or ${MAX_SIDES} sides.`,
+      )
+  })
   return names
 }
 
-function placedTensor(name: string, entry: unknown): PlacedTensor {
+function placedTensor(fullName: string, entry: unknown): PlacedTensor {
+  const name = shown(fullName)
   const { dtype, shape, data_offsets: offsets } = isRecord(entry) ? entry : {}
   if (typeof dtype !== 'string' || !Object.hasOwn(DTYPE_BYTES, dtype))
-    throw new SafetensorsError(`Tensor ${name} has an unknown dtype: ${String(dtype)}.`)
+    throw new SafetensorsError(`Tensor ${name} has an unknown dtype: ${String(dtype).slice(0, 20)}.`)
   if (!isCounts(shape) || !Number.isSafeInteger(elementCount(shape)))
     throw new SafetensorsError(`Tensor ${name} has no usable shape.`)
   if (!isCounts(offsets) || offsets.length !== 2)
     throw new SafetensorsError(`Tensor ${name} has no usable data_offsets.`)
   const [begin, end] = offsets as [number, number]
-  const spec = { name, shape, dtype: dtype as DType }
+  const spec = { name: fullName, shape, dtype: dtype as DType }
   if (end - begin !== tensorBytes(spec))
     throw new SafetensorsError(
       `Tensor ${name} has ${end - begin} bytes where its shape needs ${tensorBytes(spec)}.`,
     )
   return { ...spec, begin, end }
+}
+
+function shown(name: string): string {
+  return name.length > SHOWN_NAME ? `${name.slice(0, SHOWN_NAME)}…` : name
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

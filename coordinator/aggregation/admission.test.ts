@@ -156,10 +156,42 @@ for (const [what, change, reason, message] of REJECTIONS) {
 }
 
 test('a difference is capped, however long the lists', async () => {
-  const many = Array.from({ length: 500 }, (_, i) => vector(`extra-${i}-${'x'.repeat(5000)}`, 'U8', [1]))
+  const many = Array.from({ length: 50 }, (_, i) => vector(`extra-${i}-${'x'.repeat(1000)}`, 'U8', [1]))
   const admission = await admitted({ bytes: writeSafetensors(many) })
   assert.ok(admission.kind === 'Rejected' && admission.message.length < 2000)
-  assert.match(admission.message, /missing: bias, count, weight; not in the run: .* and 495 more/)
+  assert.match(admission.message, /missing: bias, count, weight; not in the run: .* and 45 more/)
+})
+
+test("a header that is much longer than the run's is rejected by its length, unread", async () => {
+  const many = Array.from({ length: 900 }, (_, i) => vector(`extra-${i}-${'x'.repeat(100)}`, 'U8', [1]))
+  const admission = await admitted({ bytes: writeSafetensors(many) })
+  assert.ok(admission.kind === 'Rejected' && admission.reason === 'WrongTensors')
+  assert.match(admission.message, /^the update's header has \d+ bytes, the run's own has \d+$/)
+})
+
+test('a header of a megabyte of backslashes is rejected', async () => {
+  const header = Buffer.from(`{"\\"${'\\"'.repeat(2 ** 19)}`)
+  const bytes = new Uint8Array(8 + header.length)
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(header.length), true)
+  bytes.set(header, 8)
+  const admission = await admitted({ bytes })
+  assert.equal(admission.kind === 'Rejected' && admission.reason, 'WrongTensors')
+})
+
+test('while a large update is checked in memory, the event loop turns between two blocks', async () => {
+  const large = [vector('w', 'U8', new Uint8Array(8 * BLOCK_BYTES))]
+  const bytes = writeSafetensors(large)
+  let turns = 0
+  let over = false
+  const turn = (): void => {
+    turns += 1
+    if (!over) setImmediate(turn)
+  }
+  setImmediate(turn)
+  const admission = await admitted({ bytes, request: { list: listOf(large) } })
+  over = true
+  assert.equal(admission.kind, 'Admitted')
+  assert.ok(turns >= bytes.length / BLOCK_BYTES, `${turns} turns`)
 })
 
 test('a large update is checked to its last block, in pieces', async () => {

@@ -1,8 +1,9 @@
 // Admission of an update: every byte is checked against its receipt, the run's tensor list and the plan's base, before it
-// may touch a model. Promises: the checks' order, so that a fault has one reason; bounded memory, whatever the size claimed.
-// The strategy's own rule comes later, in the fold.
+// may touch a model. The order of the checks is fixed, so that a fault has one reason. Memory is bounded whatever size is
+// claimed, and a check never holds the event loop for longer than one block takes. The strategy's own rule runs in the fold.
 
 import { createHash } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { BLOCK_BYTES } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { MAX_NUM_EXAMPLES, type RejectionReason } from '#protocol/outcomes.ts'
@@ -17,6 +18,11 @@ import { type PayloadLayout, payloadLayout, type Slice, slicesOf } from './slice
 import { tensorDifference } from './tensor-difference.ts'
 
 const SLICE_BYTES = 4 * BLOCK_BYTES
+/**
+ * A header of the update's own is parsed only to say what differs. Above twice the run's header, and above this many bytes, its
+ * length alone is the reason: parsing would cost time that grows with what a client chose.
+ */
+const SMALL_HEADER = 64 * 1024
 
 export type Admission =
   | {
@@ -111,7 +117,7 @@ async function wrongLayout({ store, payload, bytes, layout, list }: Subject): Pr
     const header = await readPayload(store, { payload, bytes }, [0, layout.header.length])
     if (Buffer.compare(header, layout.header) === 0) return undefined
   }
-  const found = await readTensors(store, payload)
+  const found = await readTensors(store, payload, layout.header.length)
   const difference = typeof found === 'string' ? found : tensorDifference(list, found)
   return rejected(
     'WrongTensors',
@@ -119,10 +125,16 @@ async function wrongLayout({ store, payload, bytes, layout, list }: Subject): Pr
   )
 }
 
-/** What the payload's own header lists, or why it cannot be read. */
-async function readTensors(store: ObjectStore, payload: PayloadRef): Promise<readonly TensorSpec[] | string> {
+/** What the payload's own header lists, or why it cannot be read. `expected`: length of the run's header, in bytes. */
+async function readTensors(
+  store: ObjectStore,
+  payload: PayloadRef,
+  expected: number,
+): Promise<readonly TensorSpec[] | string> {
   try {
     const length = 8 + headerLength(await readPayload(store, { payload }, [0, Math.min(8, payload.size)]))
+    if (length > Math.max(2 * expected, SMALL_HEADER))
+      return `the update's header has ${length} bytes, the run's own has ${expected}`
     return parseHeader(
       await readPayload(store, { payload }, [0, Math.min(length, payload.size)]),
       payload.size,
@@ -148,7 +160,10 @@ async function checkBytes({ store, payload, bytes: all, layout }: Subject): Prom
     1,
   )) {
     const slice = slices[at++]!
-    whole?.update(bytes)
+    for (let done = 0; whole !== undefined && done < bytes.length; done += BLOCK_BYTES) {
+      whole.update(bytes.subarray(done, done + BLOCK_BYTES))
+      await nextTurn()
+    }
     notFinite ||= findNotFinite(slice, bytes)
   }
   const digest = whole?.digest('hex') ?? payload.blocks[0]

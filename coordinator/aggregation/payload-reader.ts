@@ -2,6 +2,7 @@
 // Promises: bytes that come out are the bytes that the digests name; what does not fit is read a second time (a flipped
 // bit on the way is no damage) and is RecordDamaged after that.
 
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { BLOCK_BYTES, sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { PayloadRef } from '#protocol/record.ts'
@@ -57,6 +58,8 @@ async function readBlocks(
   if (typeof bytes === 'string') return bytes
   if (bytes.length !== to - from) return `${bytes.length} bytes came where ${to - from} were asked for`
   for (let at = 0; at < bytes.length; at += BLOCK_BYTES) {
+    // A digest takes milliseconds. Between two of them the coordinator answers its clients and its probes.
+    if (at > 0) await nextTurn()
     const block = (from + at) / BLOCK_BYTES
     // On this thread: Web Crypto's digest in another one works on a copy of the block, which costs nearly as much.
     if (sha256(bytes.subarray(at, at + BLOCK_BYTES)) !== payload.blocks[block]) {

@@ -1,5 +1,5 @@
 // Round 0: the initial parameters, from the base checkpoint, from a file, or from one client; and with them the tensor list
-// that the run is fixed to.
+// that the run is fixed to. Floats of 16 bits are kept as F32 from here on; the result names those tensors.
 import { stat } from 'node:fs/promises'
 import { FedsamError } from '#protocol/errors.ts'
 import { attemptKeys, baseKey } from '#protocol/keys.ts'
@@ -8,7 +8,16 @@ import type { RunContext } from './context.ts'
 import { copyPayload } from './copy.ts'
 import type { Marked } from './record.ts'
 import { type ClosedAttempt, concludeRound } from './round.ts'
-import { copyTensors, type Located, localFile, locate, storedFile, tensorList } from './tensor-files.ts'
+import {
+  copyTensors,
+  keptTensors,
+  type Located,
+  localFile,
+  locate,
+  storedFile,
+  tensorList,
+  verifiedFile,
+} from './tensor-files.ts'
 import { updatesOf } from './updates.ts'
 
 /** Round 0 as the record has it: its decision only where a client gave the parameters. */
@@ -21,8 +30,9 @@ export interface Initialised {
 export async function initialise(context: RunContext): Promise<Initialised> {
   const { origin } = context.fixed
   if (origin.kind === 'Client') return initialiseFromClient(context)
-  const tensors =
-    origin.kind === 'Checkpoint' ? await fromBase(context, origin.select) : await fromFile(origin.file)
+  const tensors = keptTensors(
+    origin.kind === 'Checkpoint' ? await fromBase(context, origin.select) : await fromFile(origin.file),
+  )
   const model = await copyTensors(context.book.store, attemptKeys(0, 1).model, tensors)
   const result = await leaveInitial(context, { model, tensors, origin: { kind: origin.kind, client: null } })
   return { result, decision: null }
@@ -74,9 +84,11 @@ async function initialiseFromClient(context: RunContext): Promise<Initialised> {
     const [update] = await updatesOf(context.book, closed.decision.value, closed.admitted ?? [])
     if (update === undefined) throw new FedsamError('RunFailed', 'round 0 was closed without parameters')
     const { attempt } = closed.plan.value
-    // An update is in canonical form already, so the model has its bytes.
-    const model = await copyPayload(store, update, attemptKeys(0, attempt).model)
-    const tensors = await locate([storedFile(store, model.key, model.size)])
+    const tensors = keptTensors(await locate([verifiedFile(store, update)]))
+    const { model: key } = attemptKeys(0, attempt)
+    const isKept = tensors.every(({ narrow }) => narrow === undefined)
+    // An update is in canonical form already, so the model has its bytes, unless the run keeps wider floats.
+    const model = isKept ? await copyPayload(store, update, key) : await copyTensors(store, key, tensors)
     return leaveInitial(context, {
       model,
       tensors,
@@ -89,7 +101,7 @@ async function initialiseFromClient(context: RunContext): Promise<Initialised> {
 interface Initial {
   readonly model: PayloadRef
   readonly tensors: readonly Located[]
-  readonly origin: NonNullable<RoundResult['origin']>
+  readonly origin: Omit<NonNullable<RoundResult['origin']>, 'narrow'>
   readonly closed?: ClosedAttempt
 }
 
@@ -108,8 +120,18 @@ function leaveInitial(
     model,
     state: null,
     tensors: tensorList(tensors).map((tensor) => ({ ...tensor, shape: [...tensor.shape] })),
-    origin,
+    origin: { ...origin, ...narrowOf(tensors) },
     metrics: {},
     timings: {},
   })
+}
+
+/** The dtypes that tensors came in where the run keeps wider ones, by name; nothing where all are kept as they came. */
+function narrowOf(tensors: readonly Located[]): Pick<NonNullable<RoundResult['origin']>, 'narrow'> {
+  const narrow = Object.fromEntries(
+    tensors.flatMap(({ name, narrow: dtype }) =>
+      dtype === 'F16' || dtype === 'BF16' ? [[name, dtype]] : [],
+    ),
+  )
+  return Object.keys(narrow).length === 0 ? {} : { narrow }
 }

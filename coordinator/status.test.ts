@@ -311,7 +311,7 @@ test('any news in any order keep to the schema, and go on', () => {
     admitted(1, 'a'),
     abandoned({ reason: long, message: long, outcomes: crowd, pauseSeconds: 600 }),
     completed(3, { evaluation: { loss: 1e200, numExamples: 1, metrics }, outcomes: crowd }),
-    { event: 'Initialised', origin: 'Client', client: 'a', head: SHA },
+    { event: 'Initialised', origin: 'Client', client: 'a', narrow: {}, head: SHA },
     { event: 'Hindered', reason: 'StorageUnreachable', message: long },
     over,
   ]

@@ -1,11 +1,14 @@
-// Safetensors files by ranges, wherever they lie: what is in them and where, and a canonical copy of some of it.
+// Safetensors files by ranges, in the store or on this machine: what is in them and where, and a canonical copy of some of it.
+// The copy has the dtypes of the run: 16-bit floats become F32. Digests of what is read are left to the caller.
 import { createReadStream } from 'node:fs'
 import { blockHasher } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
+import { keptBytes, keptDType } from '#protocol/half.ts'
 import type { PayloadRef } from '#protocol/record.ts'
 import { canonicalHeader, headerLength, parseHeader } from '#protocol/safetensors.ts'
 import { type DType, type TensorList, type TensorSpec, tensorBytes } from '#protocol/tensors.ts'
 import type { ByteRange, ObjectStore } from '#transport/ports.ts'
+import { type PayloadSource, readPayload } from './aggregation/payload-reader.ts'
 
 /** Reads ranges of one safetensors file. */
 export interface TensorFile {
@@ -13,10 +16,12 @@ export interface TensorFile {
   read(range: ByteRange): Promise<Uint8Array>
 }
 
-/** A tensor and where its bytes lie. */
+/** A tensor and where its bytes are. */
 export interface Located extends TensorSpec {
   readonly file: TensorFile
   readonly range: ByteRange
+  /** The dtype of those bytes, where the run keeps the tensor in a wider one. */
+  readonly narrow?: DType
 }
 
 /** Bytes read at a time while tensors are copied. */
@@ -32,6 +37,14 @@ export function storedFile(store: ObjectStore, key: string, size: number): Tenso
         throw new FedsamError('RecordDamaged', `${store.description}: ${key} is missing`)
       return bytes
     },
+  }
+}
+
+/** A payload; every block that is read is held against its digest. */
+export function verifiedFile(store: ObjectStore, source: PayloadSource): TensorFile {
+  return {
+    size: source.payload.size,
+    read: ({ offset, length }) => readPayload(store, source, [offset, offset + length]),
   }
 }
 
@@ -68,6 +81,16 @@ async function readEntries(file: TensorFile): Promise<Located[]> {
   }))
 }
 
+/** The tensors in the dtypes in which a run keeps them (protocol/half.ts). copyTensors converts their bytes. */
+export function keptTensors<T extends TensorSpec>(
+  tensors: readonly T[],
+): (T & { readonly narrow?: DType })[] {
+  return tensors.map((tensor) => {
+    const dtype = keptDType(tensor.dtype)
+    return dtype === tensor.dtype ? tensor : { ...tensor, dtype, narrow: tensor.dtype }
+  })
+}
+
 /**
  * The tensor list that these tensors fix. Floats are optimised, running statistics of normalisation averaged; counters keep
  * the largest; flags and bytes stay.
@@ -88,7 +111,7 @@ function ruleFor(name: string, dtype: DType): TensorList[number]['rule'] {
   return dtype === 'I64' || dtype === 'I32' ? 'Largest' : 'Keep'
 }
 
-/** Writes the tensors as one canonical safetensors file, streaming. */
+/** Writes the tensors as one canonical safetensors file, streaming. A `narrow` tensor is widened on the way. */
 export async function copyTensors(
   store: ObjectStore,
   key: string,
@@ -100,10 +123,11 @@ export async function copyTensors(
   async function* chunks(): AsyncGenerator<Uint8Array> {
     hasher.update(header)
     yield header
-    for (const { file, range } of tensors) {
+    for (const { file, range, narrow } of tensors) {
       for (let at = 0; at < range.length; at += COPY_BYTES) {
         const length = Math.min(COPY_BYTES, range.length - at)
-        const bytes = await file.read({ offset: range.offset + at, length })
+        const read = await file.read({ offset: range.offset + at, length })
+        const bytes = narrow === undefined ? read : keptBytes(narrow, read)
         hasher.update(bytes)
         yield bytes
       }

@@ -19,8 +19,17 @@ export async function runRounds(context: RunContext, progress: Progress): Promis
     if (progress.results.length === 0) {
       const { result, decision } = await initialise(context)
       noteResult(progress, result, decision)
-      const { kind, client } = result.value.origin!
-      context.observe({ event: 'Initialised', origin: kind, client, head: result.digest })
+      const { kind, client, narrow = {} } = result.value.origin!
+      const counts = Object.fromEntries(
+        [...Map.groupBy(Object.values(narrow), (dtype) => dtype)].map(([dtype, all]) => [dtype, all.length]),
+      )
+      context.observe({
+        event: 'Initialised',
+        origin: kind,
+        client,
+        narrow: counts,
+        head: result.digest,
+      })
     }
     while (!progress.stopped && progress.results.length - 1 < context.live().rounds) {
       await trainRound(context, progress)

@@ -108,6 +108,8 @@ export type RunEvent =
       readonly event: 'Initialised'
       readonly origin: 'Checkpoint' | 'InitialParameters' | 'Client'
       readonly client: string | null
+      /** How many tensors came as 16-bit floats and are kept as F32, by the dtype that they came in. */
+      readonly narrow: Readonly<Record<string, number>>
       readonly head: string
     }
   | {

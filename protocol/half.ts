@@ -1,7 +1,7 @@
 // Half-precision floats on the wire: F16 (IEEE 754 binary16) and BF16 (the upper half of a binary32), to and from F32.
 // Promises: widening is exact; narrowing rounds to nearest, ties to even, overflows to infinity, keeps NaN a NaN.
 // Also the one place where a tensor's bytes become a Float32Array, whatever their alignment.
-import { type DType, elementCount, type Tensor } from './tensors.ts'
+import { DTYPE_BYTES, type DType, elementCount, type Tensor } from './tensors.ts'
 
 /** Float dtypes that can be read as, and written from, 32-bit floats. */
 export type FloatDType = 'F32' | 'F16' | 'BF16'
@@ -56,6 +56,20 @@ export function toFloat32(tensor: Tensor): Float32Array<ArrayBuffer> {
     default:
       throw new RangeError(`Tensor ${tensor.name} has dtype ${tensor.dtype}, not a float of at most 32 bits.`)
   }
+}
+
+/**
+ * The dtype in which a run keeps a tensor. A 16-bit float has too few digits: each round would round the training away, so it
+ * is kept as F32. Every other dtype stays.
+ */
+export function keptDType(dtype: DType): DType {
+  return dtype === 'F16' || dtype === 'BF16' ? 'F32' : dtype
+}
+
+/** Bytes of whole elements as the run keeps them: F16 and BF16 as F32, exactly; the same bytes for every other dtype. */
+export function keptBytes(dtype: DType, data: Uint8Array): Uint8Array {
+  if (keptDType(dtype) === dtype) return data
+  return fromFloat32(toFloat32({ name: '', shape: [data.length / DTYPE_BYTES[dtype]], dtype, data }), 'F32')
 }
 
 /** Little-endian bytes of 32-bit floats in the given dtype. F32 is a view of the same memory, not a copy. */

@@ -169,7 +169,12 @@ const ResultSchema = v.object({
   tensors: v.array(TensorRuleSpec),
   /** Where round 0 came from. */
   origin: v.nullable(
-    v.object({ kind: v.picklist(['Checkpoint', 'InitialParameters', 'Client']), client: v.nullable(Name) }),
+    v.object({
+      kind: v.picklist(['Checkpoint', 'InitialParameters', 'Client']),
+      client: v.nullable(Name),
+      /** Tensors that came as 16-bit floats and are kept as F32, with the dtype that they came in; absent where none did. */
+      narrow: v.optional(v.record(v.string(), v.picklist(['F16', 'BF16']))),
+    }),
   ),
   metrics: Metrics,
   /** Seconds, by the coordinator's monotonic clock: for people, nothing depends on them. */

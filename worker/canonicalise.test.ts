@@ -37,7 +37,7 @@ const EMPTY = vector('c', 'F32', [])
 
 test('another order, metadata and padding come to the same bytes', async () => {
   await writeFile(file, foreign([B, EMPTY, A]))
-  await canonicalise(file)
+  await canonicalise(file, null)
   assert.deepEqual(new Uint8Array(await readFile(file)), new Uint8Array(writeSafetensors([A, B, EMPTY])))
   assert.deepEqual(
     readSafetensors(await readFile(file)).map(({ name }) => name),
@@ -48,14 +48,44 @@ test('another order, metadata and padding come to the same bytes', async () => {
 test('what has that form already is not written again', async () => {
   await writeFile(file, writeSafetensors([A, B]))
   const { ino } = await stat(file)
-  await canonicalise(file)
+  await canonicalise(file, null)
   assert.equal((await stat(file)).ino, ino)
 })
 
+test('16-bit floats where the run has float32 are widened, exactly; everything else stays', async () => {
+  const base = join(folder, 'base.safetensors')
+  await writeFile(base, writeSafetensors([A, vector('b', 'F16', [1]), vector('n', 'I64', [1])]))
+  const update = [
+    vector('n', 'I64', [2]),
+    vector('b', 'F16', [0.5]),
+    vector('a', 'BF16', [1.5, -2, 2 ** -130]),
+  ]
+  await writeFile(file, foreign(update))
+  await canonicalise(file, base)
+  const wanted = [
+    vector('a', 'F32', [1.5, -2, 2 ** -130]),
+    vector('b', 'F16', [0.5]),
+    vector('n', 'I64', [2]),
+  ]
+  assert.deepEqual(new Uint8Array(await readFile(file)), new Uint8Array(writeSafetensors(wanted)))
+  // Longer than one step of the copy.
+  const many = Float16Array.from({ length: 700_001 }, (_, i) => i % 2048)
+  await writeFile(base, writeSafetensors([vector('a', 'F32', many)]))
+  await writeFile(file, writeSafetensors([vector('a', 'F16', many)]))
+  await canonicalise(file, base)
+  assert.deepEqual(
+    new Uint8Array(await readFile(file)),
+    new Uint8Array(writeSafetensors([vector('a', 'F32', many)])),
+  )
+})
+
 test('no file, and no safetensors, are the fault of the trainer', async () => {
-  await assert.rejects(canonicalise(file), { code: 'TrainerFailed', message: /wrote no parameters/ })
+  await assert.rejects(canonicalise(file, null), { code: 'TrainerFailed', message: /wrote no parameters/ })
   for (const body of ['', 'short', 'a text that is no safetensors at all, though long enough']) {
     await writeFile(file, body)
-    await assert.rejects(canonicalise(file), { code: 'TrainerFailed', message: /not a safetensors file/ })
+    await assert.rejects(canonicalise(file, null), {
+      code: 'TrainerFailed',
+      message: /not a safetensors file/,
+    })
   }
 })

@@ -1,30 +1,71 @@
 // Brings a trainer's safetensors file into the one form that is uploaded: tensors sorted by name, no metadata, so that every
-// update of a run has the same layout and the coordinator can read any slice of it by range.
-import { createReadStream, createWriteStream } from 'node:fs'
-import { open, rename } from 'node:fs/promises'
+// update of a run has the same layout and the coordinator can read any slice of it by range. A float of 16 bits where the run
+// keeps 32 is widened, exactly: a trainer may compute in half precision.
+import { createWriteStream } from 'node:fs'
+import { type FileHandle, open, rename } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { FedsamError } from '#protocol/errors.ts'
-import { canonicalHeader, headerLength, parseHeader, type SafetensorsHeader } from '#protocol/safetensors.ts'
+import { keptBytes, keptDType } from '#protocol/half.ts'
+import {
+  canonicalHeader,
+  headerLength,
+  type PlacedTensor,
+  parseHeader,
+  type SafetensorsHeader,
+} from '#protocol/safetensors.ts'
+import type { TensorSpec } from '#protocol/tensors.ts'
+import { readFully } from '#transport/file-bytes.ts'
 
 /** Bytes of a file that are read to begin with: most headers are shorter. */
 const FIRST_READ = 16 * 1024
+/** Bytes of a tensor that are copied at a time: whole elements of every dtype. */
+const COPY_BYTES = 1024 * 1024
 
-/** Rewrites the file in place where it is not canonical already. Throws TrainerFailed for what is not safetensors. */
-export async function canonicalise(file: string): Promise<void> {
+/**
+ * Rewrites the file in place where it is not canonical already. `base` is the model's file, in the run's dtypes; null where there
+ * is none yet. Throws TrainerFailed for what is not safetensors.
+ */
+export async function canonicalise(file: string, base: string | null): Promise<void> {
   const { header, parsed } = await readHeader(file)
   const sorted = [...parsed.tensors].sort((a, b) => (a.name < b.name ? -1 : 1))
-  const wanted = canonicalHeader(sorted)
+  const wider = base === null || !sorted.some(isNarrow) ? new Set<string>() : await widerIn(base)
+  const specs = sorted.map(({ name, shape, dtype }): TensorSpec => {
+    return { name, shape, dtype: wider.has(name) ? keptDType(dtype) : dtype }
+  })
+  const wanted = canonicalHeader(specs)
   if (Buffer.compare(header, wanted) === 0) return
+  const draft = `${file}.canonical`
+  const handle = await open(file)
   async function* body(): AsyncGenerator<Uint8Array> {
     yield wanted
-    for (const { begin, end } of sorted) {
-      if (end > begin)
-        yield* createReadStream(file, { start: parsed.dataOffset + begin, end: parsed.dataOffset + end - 1 })
-    }
+    for (const tensor of sorted) yield* copied(handle, parsed.dataOffset, tensor, wider.has(tensor.name))
   }
-  const draft = `${file}.canonical`
-  await pipeline(body(), createWriteStream(draft))
+  try {
+    await pipeline(body(), createWriteStream(draft))
+  } finally {
+    await handle.close()
+  }
   await rename(draft, file)
+}
+
+const isNarrow = ({ dtype }: TensorSpec): boolean => keptDType(dtype) !== dtype
+
+/** Names of the tensors that the model has as F32. */
+async function widerIn(base: string): Promise<Set<string>> {
+  const { parsed } = await readHeader(base)
+  return new Set(parsed.tensors.filter(({ dtype }) => dtype === 'F32').map(({ name }) => name))
+}
+
+async function* copied(
+  handle: FileHandle,
+  dataOffset: number,
+  { dtype, begin, end }: PlacedTensor,
+  widen: boolean,
+): AsyncGenerator<Uint8Array> {
+  for (let at = begin; at < end; at += COPY_BYTES) {
+    const bytes = await readFully(handle, dataOffset + at, new Uint8Array(Math.min(COPY_BYTES, end - at)))
+    yield widen ? keptBytes(dtype, bytes) : bytes
+  }
 }
 
 async function readHeader(file: string): Promise<{ header: Uint8Array; parsed: SafetensorsHeader }> {

@@ -117,10 +117,10 @@ async function train(
   if (kind === 'Evaluate') return null
   if (kind === 'Initialise' || base === null) {
     await trainer.getParameters(output)
-    await canonicalise(output)
+    await canonicalise(output, null)
     return { file: output, numExamples: 1, metrics: {} }
   }
   const { numExamples, metrics } = await trainer.fit(base, output, config)
-  await canonicalise(output)
+  await canonicalise(output, base)
   return { file: output, numExamples, metrics }
 }

@@ -1,13 +1,14 @@
 // `fedsam export`: a run's model as a complete checkpoint that Hugging Face opens: the base with the trained tensors in place. Where
-// the trainer brought the whole model itself, that model with its card.
+// the trainer brought the whole model itself, that model with its card. Trained tensors are float32, as the run kept them, unless
+// the caller asks for the dtype that they came in.
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
-import { fromFloat32, isFloat32Readable, toFloat32 } from '#protocol/half.ts'
-import { baseKey, MANIFEST_KEY, outputKey, RUN_KEY } from '#protocol/keys.ts'
+import { type FloatDType, fromFloat32, toFloat32 } from '#protocol/half.ts'
+import { baseKey, MANIFEST_KEY, outputKey, RUN_KEY, resultKey } from '#protocol/keys.ts'
 import { type RunRecord, readMarker } from '#protocol/record.ts'
-import { readSafetensors } from '#protocol/safetensors.ts'
-import type { Tensor } from '#protocol/tensors.ts'
+import { readSafetensors, writeSafetensors } from '#protocol/safetensors.ts'
+import type { DType, Tensor } from '#protocol/tensors.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import { readCheckpoint, writeCheckpoint } from '#worker/model/segment-anything/checkpoint.ts'
 import { SOURCE_OPTIONS, withRecord } from '../cluster/source.ts'
@@ -17,16 +18,33 @@ import { type RunCommand, readArguments, UsageError } from './command.ts'
 export const exportRun: RunCommand = async (args) => {
   const { values, positionals } = readArguments(
     args,
-    { ...SOURCE_OPTIONS, to: { type: 'string' } } as const,
+    { ...SOURCE_OPTIONS, to: { type: 'string' }, dtype: { type: 'string' } } as const,
     ['SOURCE'],
   )
   if (values.to === undefined) throw new UsageError('--to FOLDER is missing')
+  const dtype = readDType(values.dtype)
   const target = resolve(values.to)
   await refuseUsed(target)
-  const written = await withRecord(positionals[0]!, values, (store) => exportModel(store, target))
+  const written = await withRecord(positionals[0]!, values, (store) => exportModel(store, target, dtype))
   const within = written.base === null ? ', the whole model' : ` in ${written.base}`
   process.stdout.write(`${target}: ${written.replaced} trained tensors of round ${written.round}${within}\n`)
+  if (written.narrow.length > 0) process.stdout.write(narrowText(dtype, written.narrow))
   return 0
+}
+
+/** float32: as the run kept them. original: rounded once, to the dtype in which the run was given them. */
+type ExportDType = 'float32' | 'original'
+
+function readDType(text = 'float32'): ExportDType {
+  if (text === 'float32' || text === 'original') return text
+  throw new UsageError(`--dtype is ${text}; write float32 or original`)
+}
+
+function narrowText(dtype: ExportDType, narrow: readonly DType[]): string {
+  const came = `${narrow.length} of them came as ${[...new Set(narrow)].sort().join(' and ')}`
+  return dtype === 'original'
+    ? `${came}; they are rounded to that once\n`
+    : `${came} and are float32 here, as the run kept them; --dtype original rounds them back\n`
 }
 
 async function refuseUsed(target: string): Promise<void> {
@@ -38,11 +56,17 @@ async function refuseUsed(target: string): Promise<void> {
   }
 }
 
+/** What was written. */
+interface Exported {
+  readonly replaced: number
+  readonly round: number
+  readonly base: string | null
+  /** The dtypes of the trained tensors that the run was given as 16-bit floats. */
+  readonly narrow: readonly DType[]
+}
+
 /** Writes the complete checkpoint; `base` is null where the trainer brought it. Throws InvalidJob where the run is not complete. */
-export async function exportModel(
-  store: ObjectStore,
-  target: string,
-): Promise<{ replaced: number; round: number; base: string | null }> {
+export async function exportModel(store: ObjectStore, target: string, dtype: ExportDType): Promise<Exported> {
   const manifest = await store.get(MANIFEST_KEY)
   const run = await store.get(RUN_KEY)
   if (run === undefined || manifest === undefined) {
@@ -52,14 +76,21 @@ export async function exportModel(
     })
   }
   const { base } = readMarker('run', RUN_KEY, run)
-  const model = await payloadOf(store, outputKey('model.safetensors'))
-  const trained = readSafetensors(model)
+  const model = readSafetensors(await payloadOf(store, outputKey('model.safetensors')))
+  const cameAs = await narrowTensors(store)
+  const trained = dtype === 'original' ? model.map((tensor) => inDType(tensor, cameAs[tensor.name])) : model
   await mkdir(target, { recursive: true })
-  if (base === null) await writeFile(join(target, 'model.safetensors'), model)
+  if (base === null) await writeFile(join(target, 'model.safetensors'), writeSafetensors(trained))
   else await writeInto(store, target, base, trained)
   const { round } = JSON.parse(new TextDecoder().decode(manifest)) as { round: number }
   await writeFile(join(target, 'README.md'), await readModelCard(store))
-  return { replaced: trained.length, round, base: base?.uri ?? null }
+  return { replaced: trained.length, round, base: base?.uri ?? null, narrow: Object.values(cameAs) }
+}
+
+/** The 16-bit floats that the run was given and has kept as float32, by name. */
+async function narrowTensors(store: ObjectStore): Promise<Readonly<Record<string, FloatDType>>> {
+  const key = resultKey(0)
+  return readMarker('result', key, await payloadOf(store, key)).origin?.narrow ?? {}
 }
 
 /** The base's files, with the trained tensors in place. */
@@ -73,7 +104,7 @@ async function writeInto(
     await writeFile(join(target, name), await payloadOf(store, baseKey(base.digest, name)))
   const checkpoint = await readCheckpoint(target)
   const tensors = new Map(checkpoint.tensors)
-  for (const tensor of trained) tensors.set(tensor.name, inDType(tensor, tensors.get(tensor.name)))
+  for (const tensor of trained) tensors.set(tensor.name, tensor)
   await writeCheckpoint(target, { configJson: checkpoint.configJson, tensors })
 }
 
@@ -89,8 +120,7 @@ async function readModelCard(store: ObjectStore): Promise<Uint8Array> {
   return (await store.get(outputKey('README.md'))) ?? new Uint8Array()
 }
 
-/** The trained tensor in the dtype that the base has it in. */
-function inDType(tensor: Tensor, like: Tensor | undefined): Tensor {
-  if (like === undefined || like.dtype === tensor.dtype || !isFloat32Readable(like.dtype)) return tensor
-  return { ...tensor, dtype: like.dtype, data: fromFloat32(toFloat32(tensor), like.dtype) }
+function inDType(tensor: Tensor, dtype: FloatDType | undefined): Tensor {
+  if (dtype === undefined) return tensor
+  return { ...tensor, dtype, data: fromFloat32(toFloat32(tensor), dtype) }
 }

@@ -1,7 +1,7 @@
 // `fedsam plan`: what a job would exchange, compute and need, without starting it. Everything that `run` would refuse, it refuses.
 import { memoryOf, sliceBytes } from '#coordinator/aggregation/budget.ts'
 import { strategyFrom } from '#coordinator/strategies/presets.ts'
-import { tensorList } from '#coordinator/tensor-files.ts'
+import { keptTensors, tensorList } from '#coordinator/tensor-files.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { exchangedTensors, type TrainablePart } from '#protocol/segment-anything.ts'
@@ -52,7 +52,7 @@ async function makePlan(spec: CompleteFederatedJobSpec): Promise<JobPlan> {
   const folder = await resolveCheckpoint(sam, () => {})
   const { tensors } = await readCheckpoint(folder)
   const names = exchangedTensors(sam.train as readonly TrainablePart[], [...tensors.keys()])
-  const list = tensorList(names.map((name) => tensors.get(name)!))
+  const list = tensorList(keptTensors(names.map((name) => tensors.get(name)!)))
   const reports = await inspectPartitions(partitions)
   const training = partitions.filter(({ train }) => train)
   const estimate = estimateRound({

@@ -40,9 +40,12 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: 'export',
-    usage: 'export SOURCE --to FOLDER [--endpoint URL] [--credentials-from-secret] [-n NS]',
+    usage:
+      'export SOURCE --to FOLDER [--dtype float32|original] [--endpoint URL] [--credentials-from-secret] [-n NS]',
     summary: "writes a run's model as a complete checkpoint that Hugging Face opens",
     details: `  --to FOLDER           a new or empty folder
+  --dtype DTYPE         of the trained tensors: float32 as the run kept them (the default), or original: rounded once to what
+                        the checkpoint, or the client, had them in
 
 ${SOURCE}`,
     load: async () => (await import('./export.ts')).exportRun,

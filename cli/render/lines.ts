@@ -53,7 +53,7 @@ export function createEventLines(rounds: number): (event: RunEvent) => EventText
           said: `round ${event.round}, attempt ${event.attempt} abandoned: ${event.reason}: ${event.message}`,
         }
       case 'Initialised':
-        return {}
+        return initialisedText(event)
       case 'RoundCompleted':
         return roundText(event, rounds)
       case 'RunCompleted':
@@ -102,6 +102,16 @@ function openedText({ kind, round, attempt, cohort, evaluators }: Of<'AttemptOpe
         live: `round ${round}: ${cohort.join(', ')}`,
         ...(attempt === 1 ? {} : { said: `round ${round}${again}: ${cohort.join(', ')}` }),
       }
+  }
+}
+
+/** Only what the run does not keep as it came is news. */
+function initialisedText({ narrow }: Of<'Initialised'>): EventText {
+  const kinds = Object.entries(narrow).sort()
+  if (kinds.length === 0) return {}
+  const came = kinds.map(([dtype, count]) => `${counted(count, 'tensor')} in ${dtype}`).join(', ')
+  return {
+    said: `round 0: ${came} become float32 in this run; in 16 bits, rounding in each round would lose what is learned`,
   }
 }
 

@@ -7,28 +7,13 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { verifyRecord } from '#coordinator/verify.ts'
 import { sha256 } from '#protocol/digest.ts'
-import { attemptKeys, resultKey } from '#protocol/keys.ts'
-import {
-  type ClosedDecision,
-  type Plan,
-  type Receipt,
-  type RoundResult,
-  readMarker,
-} from '#protocol/record.ts'
+import { attemptKeys } from '#protocol/keys.ts'
 import { createGrantedTransfers } from '#transport/granted.ts'
 import { createMemoryStore } from '#transport/memory.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import { quadraticWork } from '../trainers/quadratic.ts'
 import { eventsOf, openFederation, runFederation } from './federation.ts'
-
-const resultOf = async (store: ObjectStore, round: number): Promise<RoundResult> =>
-  readMarker('result', resultKey(round), (await store.get(resultKey(round)))!)
-const planOf = async (store: ObjectStore, round: number, attempt = 1): Promise<Plan> =>
-  readMarker('plan', 'plan', (await store.get(attemptKeys(round, attempt).plan))!)
-const decisionOf = async (store: ObjectStore, round: number): Promise<ClosedDecision> =>
-  readMarker('decision', 'decision', (await store.get(attemptKeys(round, 1).decision))!) as ClosedDecision
-const receiptOf = async (store: ObjectStore, round: number, client: string): Promise<Receipt> =>
-  readMarker('receipt', client, (await store.get(attemptKeys(round, 1).receipt(client)))!)
+import { closedOf, planOf, receiptOf, resultOf } from './record.ts'
 
 /** The quadratic problem gets better each round; this makes the model of round 2 look best, and all others worse. */
 const BEST_AT_2 = (client: string) => {
@@ -56,7 +41,7 @@ describe('early stop', () => {
     })
     const rounds = outcome!.rounds
     assert.ok(rounds < 20, `${rounds} rounds`)
-    const stop = (await decisionOf(store, rounds)).stop
+    const stop = (await closedOf(store, rounds)).stop
     assert.equal(stop?.reason, 'TargetReached')
     for (const { round, evaluation } of eventsOf(events, 'RoundCompleted').slice(0, rounds - 1)) {
       assert.ok(evaluation!.metrics.closeness! < 0.88, `round ${round}`)
@@ -83,7 +68,7 @@ describe('early stop', () => {
         6,
         'model 5 is the third after the best, its evaluation belongs to round 6',
       )
-      assert.equal((await decisionOf(store, 6)).stop?.reason, 'NoImprovement')
+      assert.equal((await closedOf(store, 6)).stop?.reason, 'NoImprovement')
       const best = await resultOf(store, 2)
       assert.equal(await federation.model(), best.model.sha256)
       assert.equal(outcome.evaluation?.metrics.score, 0.9)

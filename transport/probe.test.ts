@@ -76,3 +76,9 @@ test('a store that answers Exists and overwrites all the same is refused', async
   }
   await assert.rejects(probeStore(lying), { code: 'StorageUnsuitable', message: /changed an object/ })
 })
+
+test('a store that answers a range with the whole object is refused', async () => {
+  const memory = createMemoryStore()
+  const deaf: ObjectStore = { ...memory, get: (key) => memory.get(key) }
+  await assert.rejects(probeStore(deaf), { code: 'StorageUnsuitable', message: /does not read ranges/ })
+})

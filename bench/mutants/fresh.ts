@@ -93,8 +93,8 @@ export const FRESH: readonly Mutant[] = [
   {
     id: 'B2',
     file: 'transport/chunks.ts',
-    from: 'filled = 0 } } if (filled > 0)',
-    to: 'filled = 0 } } if (filled > 1)',
+    from: 'if (filled > 0) yield block.subarray(0, filled)',
+    to: 'if (filled > 1) yield block.subarray(0, filled)',
     what: 'a last block of one byte is lost',
     tests: ['test/conformance/filesystem.test.ts', 'test/conformance/s3.test.ts'],
   },
@@ -125,9 +125,9 @@ export const FRESH: readonly Mutant[] = [
   {
     id: 'B6',
     file: 'transport/memory.ts',
-    from: 'if (ticket.method !== grant.method)',
-    to: 'if (false)',
-    what: 'a grant to read is a grant to write',
+    from: 'if (contents.now() > ticket.expires)',
+    to: 'if (contents.now() > ticket.expires * 2)',
+    what: 'a grant never expires',
     tests: ['test/conformance/memory.test.ts'],
   },
   {

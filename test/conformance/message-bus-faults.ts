@@ -52,6 +52,21 @@ function silence(opened: Opened): void {
     assert.equal(text(await client.request(subject, Buffer.from('x'), LONG)), 'x')
   })
 
+  test('of two servers one throws, and the answer of the other counts', { timeout: 60_000 }, async () => {
+    const [one, other, client] = await Promise.all(Array.from({ length: 3 }, () => opened().connect()))
+    const subject = freshSubject()
+    const thrown = opened().errors.length
+    await one!.serve(subject, async () => {
+      throw new Error('on purpose')
+    })
+    // The other answers only when the first has thrown.
+    await other!.serve(subject, async () => {
+      while (opened().errors.length === thrown) await sleep(1)
+      return Buffer.from('here')
+    })
+    assert.equal(text(await client!.request(subject, NOTHING, LONG)), 'here')
+  })
+
   test('an answer that comes too late is nobody else’s', async () => {
     const [server, client] = await Promise.all([opened().connect(), opened().connect()])
     const subject = freshSubject()

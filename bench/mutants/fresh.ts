@@ -396,7 +396,7 @@ export const FRESH: readonly Mutant[] = [
     from: 'hopeless.said ||',
     to: '',
     what: 'what the coordinator said last is lost',
-    tests: ['operator/reconcile/reconcile.test.ts'],
+    tests: ['operator/reconcile/status.test.ts'],
   },
   {
     id: 'O3x',

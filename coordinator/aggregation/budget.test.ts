@@ -29,6 +29,14 @@ test('the choice fits, and the next larger one would not', () => {
   }
 })
 
+test('what counts: five reads, two slices as bytes, a column of f64 each, and three of each state vector', () => {
+  const asBytes = 5 * BLOCK_BYTES + 2 * BLOCK_BYTES
+  const column = 2 * BLOCK_BYTES // F32 as f64
+  assert.equal(memoryOf(demand(), BLOCK_BYTES), asBytes + column)
+  assert.equal(memoryOf(demand({ columns: 4 }), BLOCK_BYTES), asBytes + 4 * column)
+  assert.equal(memoryOf(demand({ vectors: 2 }), BLOCK_BYTES), asBytes + 7 * column)
+})
+
 test('too little memory is refused with what is needed', () => {
   const given = demand({ columns: 1000 })
   const least = memoryOf(given, BLOCK_BYTES / 64)

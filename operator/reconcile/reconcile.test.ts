@@ -208,6 +208,22 @@ test('over, and edited: that it was seen is said, and nothing else changes', () 
   assert.equal(reconcile(after(edited)).status, undefined)
 })
 
+test('an account that the user names is not created; every other one is', () => {
+  const accounts = (spec: object): string[] =>
+    reconcile(observe(jobWith(spec)))
+      .writes.map(({ object }) => keyOf(object))
+      .filter((key) => key.startsWith('ServiceAccount/'))
+      .sort()
+  const partitions = [{ name: 'a', serviceAccountName: 'mine' }, { name: 'b' }]
+  assert.deepEqual(accounts({ partitions }), [
+    'ServiceAccount/brain-coordinator',
+    'ServiceAccount/brain-worker-b',
+  ])
+  assert.deepEqual(accounts({ partitions, coordinator: { serviceAccountName: 'cloud' } }), [
+    'ServiceAccount/brain-worker-b',
+  ])
+})
+
 test("the coordinator's Job gave up, or its program found the job wrong: failed", () => {
   const conditions = [
     { type: 'Failed', status: 'True', reason: 'BackoffLimitExceeded', message: 'too often' },

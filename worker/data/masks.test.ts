@@ -45,6 +45,8 @@ test('what has no unambiguous labels is refused with the reason', async () => {
     [jpeg, /is a JPEG, whose lossy compression/],
     [Buffer.from('BM'), /is not a PNG/],
     [png({ width: 1, samples: [1, 2, 3], colour: RGB }), /is a colour picture/],
+    [png({ width: 1, samples: [1, 1, 3], colour: RGB }), /is a colour picture/],
+    [png({ width: 1, samples: [1, 3, 1], colour: RGB }), /is a colour picture/],
     [
       png({ width: 8, samples: [0, 1, 0, 1, 0, 1, 0, 1], depth: 1, interlaced: true }),
       /is an interlaced PNG/,

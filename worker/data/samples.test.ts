@@ -42,6 +42,8 @@ test('data that changed after the preflight is named', async (t) => {
 
 test('the tight box is the smallest and largest pixel index; an empty mask has none', () => {
   assert.deepEqual(tightBox(Uint8Array.of(0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 1, 0), 4), [1, 1, 2, 2])
+  // The first row is the widest on the right, the last on the left.
+  assert.deepEqual(tightBox(Uint8Array.of(0, 0, 0, 1, 0, 1, 0, 0, 1, 0, 0, 0), 4), [0, 0, 3, 2])
   assert.deepEqual(tightBox(Uint8Array.of(1), 1), [0, 0, 0, 0])
   assert.equal(tightBox(new Uint8Array(6), 3), undefined)
 })

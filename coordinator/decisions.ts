@@ -1,19 +1,29 @@
 // The decisions that end attempts: who is in, what became of everyone else, whether training goes on. Drawn up from the open
 // attempt at one moment, then left in the record; where one is there already, that one stands, whoever wrote it.
-import type { ClientOutcome, Decision } from '#protocol/record.ts'
+import { FedsamError } from '#protocol/errors.ts'
+import type { ClientOutcome, Decision, Plan } from '#protocol/record.ts'
 import { meanEvaluation } from './aggregation/evaluation.ts'
-import type { OpenAttempt } from './attempt.ts'
+import type { OpenAttempt, ReceivedEvaluation } from './attempt.ts'
 import type { RunContext } from './context.ts'
 import type { AttemptBrief, Opening } from './planning.ts'
 import type { Marked } from './record.ts'
 import type { RoundBrief } from './round.ts'
+import { missingMetrics } from './rounds/declared-metrics.ts'
 import { bestRound, decideStop } from './rounds/stopping.ts'
 
-/** Closes the attempt with what it has. */
-export function close(context: RunContext, brief: RoundBrief, open: OpenAttempt): Promise<Marked<Decision>> {
+/**
+ * Closes the attempt with what it has. Throws RunFailed where no client reports a metric that the job ranks or stops by; the
+ * attempt stays open in the record then.
+ */
+export async function close(
+  context: RunContext,
+  brief: RoundBrief,
+  open: OpenAttempt,
+): Promise<Marked<Decision>> {
   const { round, attempt, kind, base } = open.plan.value
   const { stopping } = context.fixed
   const evaluations = open.evaluations()
+  checkMetrics(context, brief, open.plan.value, evaluations)
   const evaluation = meanEvaluation(evaluations)
   const history =
     evaluation === null || base === null
@@ -36,6 +46,30 @@ export function close(context: RunContext, brief: RoundBrief, open: OpenAttempt)
     best: bestRound(stopping, history),
     stop: kind === 'Train' ? decideStop(stopping, history, { round, rounds: context.live().rounds }) : null,
   })
+}
+
+/** Says which declared metrics do not count for the base model, and ends a training run that would never have one of them. */
+function checkMetrics(
+  { fixed, observe }: RunContext,
+  { history }: RoundBrief,
+  { kind, base, evaluators: asked }: Plan,
+  evaluations: readonly ReceivedEvaluation[],
+): void {
+  if (base === null || asked.length === 0) return
+  for (const missing of missingMetrics({ rule: fixed.stopping, asked, evaluations, history })) {
+    const { isHopeless, ...said } = missing
+    observe({ event: 'MetricMissing', round: base.round, ...said })
+    if (!isHopeless || kind !== 'Train') continue
+    const fields = missing.fields.map((field) => `spec.evaluation.${field}`).join(' and ')
+    throw new FedsamError(
+      'RunFailed',
+      `no client reports ${missing.metric}, which ${fields} ${missing.fields.length === 1 ? 'names' : 'name'}; reported: ${missing.reported.join(', ')}`,
+      {
+        reason: 'MetricNotReported',
+        remedy: 'name one of those, or let evaluate report it; the job needs another output then',
+      },
+    )
+  }
 }
 
 /** Gives an open attempt up: too few updates were accepted. */

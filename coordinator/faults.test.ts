@@ -20,7 +20,6 @@ const rows: readonly [ErrorCode, Error | undefined, string][] = [
   ['RecordDamaged', undefined, 'Fail RecordDamaged'],
   ['OutputInUse', undefined, 'Fail BadConfiguration'],
   ['InvalidJob', undefined, 'Fail BadConfiguration'],
-  ['RunFailed', undefined, 'Fail TooManyFailedRounds'],
   ['Superseded', undefined, 'End'],
   ['Interrupted', undefined, 'End'],
 ]
@@ -32,6 +31,13 @@ for (const [code, cause, expected] of rows) {
     if (fault.kind !== 'End') assert.equal(fault.message, 'what happened; do this')
   })
 }
+
+test('a run that failed fails for its own reason', () => {
+  for (const reason of ['TooManyFailedRounds', 'MetricNotReported', 'ParametersOverflow'] as const) {
+    const error = new FedsamError('RunFailed', 'what happened', { remedy: 'do this', reason })
+    assert.deepEqual(judgeFault(error), { kind: 'Fail', reason, message: 'what happened; do this' })
+  }
+})
 
 test('an error that is not ours ends the process: another one may do better', () => {
   assert.deepEqual(judgeFault(new TypeError('undefined is not a function')), { kind: 'End' })

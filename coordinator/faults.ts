@@ -2,7 +2,8 @@
 // Waited for, since somebody may cure it meanwhile: the bus cannot be reached or refuses us; the store cannot be reached, refuses
 // us, or has no such bucket; a checkpoint is not there (repository, revision, object, folder, a key of its Secret), not allowed, or
 // out of reach. Failed, since the job or what lies in the store would have to be another: the job itself, a record of another job,
-// files that are there and no checkpoint, a store without conditional writes, damaged markers, too many failed rounds. All else is
+// files that are there and no checkpoint, a store without conditional writes, damaged markers, a run that failed (which says its own
+// reason: too many failed rounds, a metric that nobody reports, values beyond their dtype). All else is
 // not ours to judge: the process ends and is started again.
 import type { FailureReason, WaitingReason } from '#protocol/conditions.ts'
 import { type ErrorCode, FedsamError } from '#protocol/errors.ts'
@@ -30,7 +31,8 @@ const FAILS: { readonly [K in ErrorCode]?: FailureReason } = {
   BadCheckpoint: 'BadCheckpoint',
   StorageUnsuitable: 'StorageUnsuitable',
   RecordDamaged: 'RecordDamaged',
-  RunFailed: 'TooManyFailedRounds',
+  // Where it does not say its own reason.
+  RunFailed: 'CoordinatorFailed',
 }
 
 /** How the S3 SDK names what its answers leave open (transport/s3-client.ts keeps it as the cause). */
@@ -42,7 +44,7 @@ interface Cause {
 export function judgeFault(error: unknown): Fault {
   if (!(error instanceof FedsamError)) return { kind: 'End' }
   const message = [error.message, error.remedy].filter((text) => text !== '').join('; ')
-  const failure = FAILS[error.code]
+  const failure = error.reason ?? FAILS[error.code]
   if (failure !== undefined) return { kind: 'Fail', reason: failure, message }
   const reason = WAITS[error.code]
   if (reason === undefined) return { kind: 'End' }

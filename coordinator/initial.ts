@@ -82,8 +82,11 @@ async function initialiseFromClient(context: RunContext): Promise<Initialised> {
   const brief = { round: 0, kind: 'Initialise', previous: null, history: [], lost: [] } as const
   return concludeRound(context, brief, async (closed) => {
     const [update] = await updatesOf(context.book, closed.decision.value, closed.admitted ?? [])
-    if (update === undefined) throw new FedsamError('RunFailed', 'round 0 was closed without parameters')
     const { attempt } = closed.plan.value
+    if (update === undefined) {
+      const { decision } = attemptKeys(0, attempt)
+      throw new FedsamError('RecordDamaged', `${decision} closed round 0 without an update`)
+    }
     const tensors = keptTensors(await locate([verifiedFile(store, update)]))
     const { model: key } = attemptKeys(0, attempt)
     const isKept = tensors.every(({ narrow }) => narrow === undefined)

@@ -152,6 +152,7 @@ function failAfterTooMany(
 ): void {
   if (attempt < context.live().round.maxFailedRounds) return
   throw new FedsamError('RunFailed', `round ${round} was abandoned ${attempt} times: ${why}`, {
+    reason: 'TooManyFailedRounds',
     remedy: 'cure the cause; round.maxFailedRounds says how many attempts a round has',
   })
 }

@@ -60,7 +60,8 @@ export async function coordinate(options: CoordinateOptions): Promise<RunOutcome
     return outcome
   } catch (error) {
     if (error instanceof FedsamError && error.code === 'RunFailed') {
-      context.observe({ event: 'RunFailed', code: error.code, message: error.message })
+      const { code, message, reason = 'TooManyFailedRounds' } = error
+      context.observe({ event: 'RunFailed', code, reason, message })
       await sayGoodbye(context, 'the run failed')
     }
     throw error

@@ -107,7 +107,7 @@ describe('state', () => {
     ['is complete', [opened(3), completed(3), over], 'Complete', 'Complete'],
     [
       'fails in its rounds',
-      [{ event: 'RunFailed', code: 'RunFailed', message: 'too often' }],
+      [{ event: 'RunFailed', code: 'RunFailed', reason: 'TooManyFailedRounds', message: 'too often' }],
       'Failed',
       'TooManyFailedRounds',
     ],

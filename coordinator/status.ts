@@ -141,7 +141,7 @@ const STEPS: { readonly [K in News['event']]?: Step<K> } = {
       output: { uri: outputUri.slice(0, bounds.uri), round, digest: digestOf(digest) },
     }
   },
-  RunFailed: (status, { message }) => ({ ...status, ...said('Failed', 'TooManyFailedRounds', message) }),
+  RunFailed: (status, { reason, message }) => ({ ...status, ...said('Failed', reason, message) }),
   Hindered: (status, { reason, message }) => ({ ...status, ...said('Waiting', reason, message) }),
   GivenUp: (status, { reason, message }) => ({ ...status, ...said('Failed', reason, message) }),
 }

@@ -1,5 +1,6 @@
 // The conditions of a FederatedJob, kstatus-compatible: one table from state to all of them, with every reason. Pure; who writes
 // them keeps lastTransitionTime by withTransitionTimes. Reasons are for programs, messages for people; neither is ever parsed.
+import type { RunFailureReason } from './errors.ts'
 
 /** What a job does now. */
 export type JobState = 'Waiting' | 'Training' | 'QuorumLost' | 'Suspended' | 'Complete' | 'Failed'
@@ -23,7 +24,7 @@ export type FailureReason =
   | 'BadCheckpoint'
   | 'StorageUnsuitable'
   | 'RecordDamaged'
-  | 'TooManyFailedRounds'
+  | RunFailureReason
   | 'StartDeadlineExceeded'
   | 'DeadlineExceeded'
   | 'CoordinatorFailed'

@@ -2,6 +2,7 @@
 // cluster run the same job; completeSpec adds the few defaults that depend on other fields, which no static schema can say.
 import type { CompleteFederatedJobSpec, FederatedJobSpec } from './generated/federatedjob.ts'
 import { FEDERATED_JOB_SCHEMA } from './generated/schema.ts'
+import { withMode } from './metric-mode.ts'
 import type { StructuralSchema } from './schema.ts'
 
 /**
@@ -41,7 +42,8 @@ const PARAMETERS = {
 
 /**
  * The spec as the programs consume it: defaults of the schema, then the parameter object of the chosen strategy and trainer, then
- * round.quorum (minFitClients) and minAvailableClients (never below minFitClients, or a round could not ask enough).
+ * round.quorum (minFitClients), minAvailableClients (never below minFitClients, or a round could not ask enough), and the modes of
+ * evaluation (by the metric's name).
  * The spec must be valid; a completed one comes back as it is.
  */
 export function completeSpec(spec: FederatedJobSpec): CompleteFederatedJobSpec {
@@ -53,7 +55,18 @@ export function completeSpec(spec: FederatedJobSpec): CompleteFederatedJobSpec {
   }
   const trainer = withParameters('trainer', completed.trainer, PARAMETERS.trainer)
   const round = { ...completed.round, quorum: completed.round.quorum ?? minFitClients }
-  return { ...completed, strategy, trainer, round }
+  return { ...completed, strategy, trainer, round, ...withModes(completed.evaluation) }
+}
+
+function withModes(evaluation: FederatedJobSpec['evaluation']): Pick<CompleteFederatedJobSpec, 'evaluation'> {
+  if (evaluation === undefined || evaluation === null) return {}
+  const { bestBy, stopWhen } = evaluation
+  return {
+    evaluation: {
+      ...(bestBy && { bestBy: withMode(bestBy) }),
+      ...(stopWhen && { stopWhen: withMode(stopWhen) }),
+    },
+  }
 }
 
 /** The schema of `spec`. */

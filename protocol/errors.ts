@@ -21,6 +21,14 @@ export type ErrorCode =
   | 'RunFailed' // the run ended without a result; the record says why
   | 'Interrupted'
 
+/** Why a run failed. */
+export type RunFailureReason =
+  | 'TooManyFailedRounds' // round.maxFailedRounds attempts at one round were abandoned
+  | 'MetricNotReported' // no client reports the metric of spec.evaluation
+  | 'TooFewUpdates' // a round closed with fewer updates than its strategy needs
+  | 'TooFewClients' // workers of a run on one machine ended, and too few are left
+  | 'ParametersOverflow' // aggregation made a value that the tensor's dtype cannot hold
+
 /**
  * An error with a stable code. `message` says what happened and to what; `remedy` says what to do, in one sentence.
  */
@@ -28,10 +36,17 @@ export class FedsamError extends Error {
   override readonly name = 'FedsamError'
   readonly code: ErrorCode
   readonly remedy: string
+  /** Of RunFailed alone. */
+  readonly reason: RunFailureReason | undefined
 
-  constructor(code: ErrorCode, message: string, options: { remedy?: string; cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { remedy?: string; cause?: unknown; reason?: RunFailureReason } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.remedy = options.remedy ?? ''
+    this.reason = options.reason
   }
 }

@@ -1,5 +1,6 @@
 // What a run tells its observers, as data: the command line prints it (`--json`: one object a line, documented in
 // docs/events.md), the cluster makes conditions and Kubernetes events of it. Nothing depends on an event being seen.
+import type { RunFailureReason } from './errors.ts'
 import type { BestRound, ClientOutcome, Evaluation } from './record.ts'
 
 /** A training round of the record, as one that was not there when it ended is told of it. */
@@ -141,7 +142,23 @@ export type RunEvent =
       readonly digest: string
       readonly head: string
     }
-  | { readonly event: 'RunFailed'; readonly code: string; readonly message: string }
+  /** A metric that the job ranks or stops by does not count for the model of this round. */
+  | {
+      readonly event: 'MetricMissing'
+      readonly round: number
+      readonly metric: string
+      readonly fields: readonly ('bestBy' | 'stopWhen')[]
+      /** Clients that evaluated the model without it; all who were asked where nobody evaluated. */
+      readonly without: readonly string[]
+      /** What at least one of them reported. */
+      readonly reported: readonly string[]
+    }
+  | {
+      readonly event: 'RunFailed'
+      readonly code: string
+      readonly reason: RunFailureReason
+      readonly message: string
+    }
 
 /** Takes events; must not throw and must not wait. */
 export type Observer = (event: RunEvent) => void

@@ -32,16 +32,23 @@ export function jobOf({ name = 'job', spec = {}, status }: JobCase): Readonly<Re
 
 const PAIR = [{ name: 'a' }, { name: 'b' }]
 const TRIO = [...PAIR, { name: 'c' }]
+const TRIO_OF_TWO = [...PAIR, { name: 'c', train: false }]
+const NOTHING_OUT = PAIR.map((partition) => ({ ...partition, dataset: { heldOutFraction: 0 } }))
+const TEN = Array.from({ length: 10 }, (_, i) => ({ name: `p${i}` }))
 const S3 = { s3: { bucket: 'one' } }
 const NATS = { nats: {} }
 const BEST = { bestBy: { metric: 'dice' } }
 const RESUME = { prefix: 's3://bucket/run', round: 3 }
 const TEXT_COCO = { layout: 'COCO', annotationsFile: 'instances.json' }
 
+const stopOf = (metric: string, mode: 'Max' | 'Min') => ({ metric, mode, patience: 3 })
+
 /** One partition beside "b". */
 const first = (partition: object) => ({ spec: { partitions: [{ name: 'a', ...partition }, { name: 'b' }] } })
 const trainer = (fields: object) => ({ spec: { trainer: fields } })
 const strategy = (fields: object) => ({ spec: { strategy: fields } })
+/** Ten partitions, so that the strategy alone is to blame. */
+const many = (fields: object) => ({ spec: { partitions: TEN, strategy: fields } })
 
 /** A field that never changes: both values are valid ones. */
 function immutable(field: string, value: unknown, other: unknown): RuleCases {
@@ -70,11 +77,13 @@ function settled(field: string, value: unknown): RuleCases {
 function owned(union: 'strategy' | 'trainer', type: string, field: string, other: object): RuleCases {
   const value =
     field === 'layers' ? { model: { uri: 'models/m' } } : field === 'command' ? { command: ['run'] } : {}
+  const given = (fields: object): JobCase =>
+    union === 'strategy' ? many({ minFitClients: 5, ...fields }) : trainer(fields)
   return {
     at: `spec.${union}.${field}`,
     says: `is set, but type is another ${union}`,
-    accepts: [{ spec: { [union]: { type, [field]: value } } }],
-    rejects: [{ spec: { [union]: { ...other, [field]: value } } }],
+    accepts: [given({ type, [field]: value })],
+    rejects: [given({ ...other, [field]: value })],
   }
 }
 
@@ -141,8 +150,36 @@ export const RULE_CASES: readonly RuleCases[] = [
   {
     at: 'spec.evaluation',
     says: 'nobody would evaluate',
-    accepts: [{ spec: { evaluation: BEST } }, strategy({ fractionEvaluate: 0 })],
-    rejects: [{ spec: { evaluation: BEST, strategy: { fractionEvaluate: 0 } } }],
+    accepts: [
+      { spec: { evaluation: BEST } },
+      strategy({ fractionEvaluate: 0 }),
+      strategy({ fractionEvaluate: 0.3 }),
+      { spec: { evaluation: BEST, strategy: { fractionEvaluate: 0.5 } } },
+      // An onlooker counts among those who may evaluate.
+      { spec: { partitions: TRIO_OF_TWO, evaluation: BEST, strategy: { fractionEvaluate: 0.34 } } },
+    ],
+    rejects: [
+      { spec: { evaluation: BEST, strategy: { fractionEvaluate: 0 } } },
+      { spec: { evaluation: BEST, strategy: { fractionEvaluate: 0.3 } } },
+      { spec: { evaluation: BEST, strategy: { fractionEvaluate: 0.499 } } },
+    ],
+  },
+  {
+    at: 'spec.evaluation',
+    says: 'no partition holds anything out',
+    accepts: [
+      { spec: { partitions: NOTHING_OUT } },
+      { spec: { partitions: [NOTHING_OUT[0], { name: 'b' }], evaluation: BEST } },
+      { spec: { partitions: [...NOTHING_OUT, { name: 'c', train: false }], evaluation: BEST } },
+      {
+        spec: {
+          partitions: NOTHING_OUT,
+          evaluation: BEST,
+          trainer: { type: 'Command', command: { command: ['./client'] } },
+        },
+      },
+    ],
+    rejects: [{ spec: { partitions: NOTHING_OUT, evaluation: BEST } }],
   },
   {
     at: 'spec.model.initialParameters',
@@ -175,6 +212,43 @@ export const RULE_CASES: readonly RuleCases[] = [
     { type: 'FedAdam', fedAdam: { eta: 0.1 } },
     { type: 'FedAdam', fedAdam: { eta: 0.2 } },
   ),
+  {
+    at: 'spec.strategy.minFitClients',
+    says: 'is too small for FedTrimmedAvg',
+    accepts: [
+      many({ type: 'FedTrimmedAvg', minFitClients: 5 }),
+      many({ type: 'FedTrimmedAvg', minFitClients: 10, fedTrimmedAvg: { beta: 0.1 } }),
+      many({ type: 'FedTrimmedAvg', minFitClients: 3, fedTrimmedAvg: { beta: 0.4 } }),
+      strategy({ type: 'FedTrimmedAvg', minFitClients: 1, fedTrimmedAvg: { beta: 0 } }),
+    ],
+    rejects: [
+      many({ type: 'FedTrimmedAvg' }),
+      many({ type: 'FedTrimmedAvg', minFitClients: 4 }),
+      many({ type: 'FedTrimmedAvg', minFitClients: 9, fedTrimmedAvg: { beta: 0.1 } }),
+    ],
+  },
+  {
+    at: 'spec.strategy.minFitClients',
+    says: '2 x numMaliciousNodes + 3',
+    accepts: [
+      many({ type: 'Krum', minFitClients: 3 }),
+      many({ type: 'Krum', minFitClients: 7, krum: { numMaliciousNodes: 2 } }),
+      many({ type: 'MultiKrum', minFitClients: 5, multiKrum: { numMaliciousNodes: 1, numNodesToSelect: 5 } }),
+      many({ type: 'FedMedian', minFitClients: 1 }),
+    ],
+    rejects: [
+      many({ type: 'Krum' }),
+      many({ type: 'Krum', minFitClients: 6, krum: { numMaliciousNodes: 2 } }),
+      many({ type: 'MultiKrum' }),
+      many({ type: 'MultiKrum', minFitClients: 4, multiKrum: { numMaliciousNodes: 1 } }),
+    ],
+  },
+  {
+    at: 'spec.strategy.minFitClients',
+    says: 'below multiKrum.numNodesToSelect',
+    accepts: [many({ type: 'MultiKrum', minFitClients: 6, multiKrum: { numNodesToSelect: 6 } })],
+    rejects: [many({ type: 'MultiKrum', minFitClients: 5, multiKrum: { numNodesToSelect: 6 } })],
+  },
   owned('strategy', 'FedAvgM', 'fedAvgM', {}),
   owned('strategy', 'FedAdam', 'fedAdam', { type: 'FedYogi' }),
   owned('strategy', 'FedYogi', 'fedYogi', { type: 'FedAdam' }),
@@ -261,10 +335,36 @@ export const RULE_CASES: readonly RuleCases[] = [
     at: 'spec.evaluation.stopWhen.mode',
     says: 'differs from bestBy.mode',
     accepts: [
-      { spec: { evaluation: { ...BEST, stopWhen: { metric: 'loss', mode: 'Min', patience: 3 } } } },
+      { spec: { evaluation: { ...BEST, stopWhen: stopOf('loss', 'Min') } } },
+      { spec: { evaluation: { bestBy: { metric: 'x', mode: 'Min' }, stopWhen: stopOf('x', 'Min') } } },
       { spec: { evaluation: { ...BEST, stopWhen: { metric: 'dice', target: 0.9 } } } },
     ],
-    rejects: [{ spec: { evaluation: { ...BEST, stopWhen: { metric: 'dice', mode: 'Min', patience: 3 } } } }],
+    rejects: [
+      { spec: { evaluation: { ...BEST, stopWhen: { metric: 'dice', mode: 'Min', patience: 3 } } } },
+      { spec: { evaluation: { bestBy: { metric: 'x', mode: 'Max' }, stopWhen: stopOf('x', 'Min') } } },
+    ],
+  },
+  {
+    at: 'spec.evaluation.bestBy.mode',
+    says: 'write mode: Max or mode: Min',
+    accepts: [
+      { spec: { evaluation: { bestBy: { metric: 'val_loss' } } } },
+      { spec: { evaluation: { bestBy: { metric: 'Mean.IoU' } } } },
+      { spec: { evaluation: { bestBy: { metric: 'speed', mode: 'Min' } } } },
+    ],
+    rejects: [
+      { spec: { evaluation: { bestBy: { metric: 'speed' } } } },
+      { spec: { evaluation: { bestBy: { metric: 'lossless' } } } },
+    ],
+  },
+  {
+    at: 'spec.evaluation.stopWhen.mode',
+    says: 'write mode: Max or mode: Min',
+    accepts: [
+      { spec: { evaluation: { stopWhen: { metric: 'hd95', patience: 1 } } } },
+      { spec: { evaluation: { stopWhen: stopOf('speed', 'Max') } } },
+    ],
+    rejects: [{ spec: { evaluation: { stopWhen: { metric: 'speed', patience: 1 } } } }],
   },
   {
     at: 'spec.evaluation.stopWhen',

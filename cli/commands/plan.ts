@@ -9,7 +9,7 @@ import { readCheckpoint } from '#worker/model/segment-anything/checkpoint.ts'
 import { loadJob } from '../job/load.ts'
 import { resolveLocalPaths } from '../job/paths.ts'
 import { estimateRound, type RoundEstimate } from '../plan/estimate.ts'
-import { refuseUnsupported } from '../run/prepare.ts'
+import { refuseNothingHeldOut, refuseUnsupported } from '../run/prepare.ts'
 import { inspectPartitions, resolveCheckpoint } from '../run/segment-anything.ts'
 import { type RunCommand, readArguments } from './command.ts'
 
@@ -54,6 +54,10 @@ async function makePlan(spec: CompleteFederatedJobSpec): Promise<JobPlan> {
   const names = exchangedTensors(sam.train as readonly TrainablePart[], [...tensors.keys()])
   const list = tensorList(keptTensors(names.map((name) => tensors.get(name)!)))
   const reports = await inspectPartitions(partitions)
+  refuseNothingHeldOut(
+    spec,
+    reports.map(({ name, report }) => ({ name, count: report.split.heldOut.length })),
+  )
   const training = partitions.filter(({ train }) => train)
   const estimate = estimateRound({
     rounds: spec.rounds,

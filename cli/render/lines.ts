@@ -15,6 +15,7 @@ type Of<K extends RunEvent['event']> = Extract<RunEvent, { event: K }>
 export function createEventLines(rounds: number): (event: RunEvent) => EventText {
   let started = false
   let awaited = ''
+  const metricNews = createMetricNews()
   const working = new Map<string, string>()
   return (event) => {
     switch (event.event) {
@@ -61,6 +62,8 @@ export function createEventLines(rounds: number): (event: RunEvent) => EventText
           said: `complete after ${counted(event.rounds, 'round')}${evaluationOf(': ', event.evaluation)}`,
           live: '',
         }
+      case 'MetricMissing':
+        return metricNews(event)
       case 'RunFailed':
         return { said: `failed: ${event.message}`, live: '' }
     }
@@ -102,6 +105,20 @@ function openedText({ kind, round, attempt, cohort, evaluators }: Of<'AttemptOpe
         live: `round ${round}: ${cohort.join(', ')}`,
         ...(attempt === 1 ? {} : { said: `round ${round}${again}: ${cohort.join(', ')}` }),
       }
+  }
+}
+
+/** A metric that is missing is news once, and again when other clients do not report it. */
+function createMetricNews(): (event: Of<'MetricMissing'>) => EventText {
+  const last = new Map<string, string>()
+  return ({ round, metric, fields, without, reported }) => {
+    const why =
+      reported.length === 0
+        ? 'nobody evaluated it'
+        : `${without.join(', ')} did not report ${metric}, which counts only where every client does`
+    if (last.get(metric) === why) return {}
+    last.set(metric, why)
+    return { said: `model of round ${round}: ${why}; ${fields.join(' and ')} cannot use it` }
   }
 }
 

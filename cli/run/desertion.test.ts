@@ -39,7 +39,12 @@ test('a round that waits for more than are left ends the run, whichever is known
     assert.ok(error instanceof FedsamError)
     assert.equal(error.code, 'RunFailed')
     assert.equal(error.message, 'of 2 clients 1 are left, a round needs 2\na: no data')
-    assert.deepEqual(told.at(-1), { event: 'RunFailed', code: 'RunFailed', message: error.message })
+    assert.deepEqual(told.at(-1), {
+      event: 'RunFailed',
+      code: 'RunFailed',
+      reason: 'TooFewClients',
+      message: error.message,
+    })
   }
 })
 

@@ -42,8 +42,9 @@ export function watchDesertion({ spec, signal, observe }: LocalRun): DesertionWa
       const isOurs = error instanceof FedsamError && error.code === 'Interrupted' && !signal.aborted
       if (!isOurs || !deserted.signal.aborted) return error
       const message = `of ${all} clients ${trainers.size} are left, a round needs ${needed}\n${reasons.join('\n')}`
-      observe({ event: 'RunFailed', code: 'RunFailed', message })
+      observe({ event: 'RunFailed', code: 'RunFailed', reason: 'TooFewClients', message })
       return new FedsamError('RunFailed', message, {
+        reason: 'TooFewClients',
         remedy: 'mend what ended them and start the job again: it goes on from its record',
       })
     },

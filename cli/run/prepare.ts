@@ -3,7 +3,6 @@
 import { access, constants, readdir, readFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { FixedSettings } from '#coordinator/settings.ts'
-import { strategyFrom } from '#coordinator/strategies/presets.ts'
 import { canonicalJson } from '#protocol/canonical.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
@@ -43,17 +42,22 @@ export function refuseUnsupported(spec: CompleteFederatedJobSpec): void {
       'name the folder in dataset.root and leave source out',
     ]),
   ]
-  refuseTooFewUpdates(spec)
   const said = refusals.filter(([applies]) => applies).map(([, what, remedy]) => `${what}; ${remedy}`)
   if (said.length > 0) throw new FedsamError('InvalidJob', said.join('\n'))
 }
 
-/** A strategy that a round cannot give enough updates cannot work. */
-function refuseTooFewUpdates({ strategy: wanted }: CompleteFederatedJobSpec): void {
-  const { name, minimum } = strategyFrom({ ...wanted })
-  if (wanted.minFitClients >= minimum) return
-  const message = `spec.strategy.minFitClients: ${name} needs ${minimum} updates, a round may bring ${wanted.minFitClients}`
-  throw new FedsamError('InvalidJob', message, { remedy: `set minFitClients to at least ${minimum}` })
+/** Without an image that is held out nobody evaluates. `heldOut`: how many each partition holds out. Throws InvalidJob. */
+export function refuseNothingHeldOut(
+  { evaluation }: CompleteFederatedJobSpec,
+  heldOut: readonly { readonly name: string; readonly count: number }[],
+): void {
+  if (evaluation == null || heldOut.some(({ count }) => count > 0)) return
+  const names = heldOut.map(({ name }) => name).join(', ')
+  throw new FedsamError(
+    'InvalidJob',
+    `spec.evaluation: is set, but none of the partitions ${names} holds an image out`,
+    { remedy: 'raise dataset.heldOutFraction, or remove evaluation' },
+  )
 }
 
 /** The output folder must be absent, empty, or hold this job's record (in the folder `record`). Writes nothing. Throws OutputInUse. */

@@ -90,6 +90,7 @@ function prepare(request: FoldRequest): Job {
       'RunFailed',
       `${strategy.name} needs ${strategy.minimum} updates, there are ${updates.length}`,
       {
+        reason: 'TooFewUpdates',
         remedy: 'raise minFitClients or round.quorum',
       },
     )

@@ -184,6 +184,7 @@ function step(
 function misfitOf({ tensor: { name, dtype }, first }: Piece, at: number, value: number): FedsamError {
   const message = `aggregation made ${value} of ${name}[${first + at}], which ${dtype} cannot hold`
   return new FedsamError('RunFailed', message, {
+    reason: 'ParametersOverflow',
     remedy: 'lower the server learning rate or the local one; a wider dtype may help',
   })
 }

@@ -18,8 +18,10 @@ export interface Evaluated {
   readonly evaluation: Evaluation
 }
 
-function metricOf(evaluation: Evaluation, metric: string): number | undefined {
-  return metric === 'loss' ? evaluation.loss : evaluation.metrics[metric]
+/** The value of a metric by the name that spec.evaluation uses; undefined where the evaluation does not have it. */
+export function metricOf(evaluation: Evaluation, metric: string): number | undefined {
+  if (metric === 'loss') return evaluation.loss
+  return Object.hasOwn(evaluation.metrics, metric) ? evaluation.metrics[metric] : undefined
 }
 
 /** The best of the evaluated rounds by the declared metric; the earliest of equals. null without a rule or a value. */

@@ -27,6 +27,9 @@ const FAILURES: readonly string[] = [
   'StorageUnsuitable',
   'RecordDamaged',
   'TooManyFailedRounds',
+  'MetricNotReported',
+  'TooFewUpdates',
+  'ParametersOverflow',
 ] satisfies FailureReason[]
 const WAITS: readonly string[] = [
   'NotEnoughClients',

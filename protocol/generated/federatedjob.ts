@@ -701,9 +701,9 @@ export interface CompleteEvaluationSpec {
 
 /** Which round's model is the best one, and goes into the output. */
 export interface BestBySpec {
-  /** A metric of the trainer's evaluation, or loss. E.g. dice. */
+  /** A metric that every client's evaluation reports, or loss. A round in which a client does not report it is left out. A run ends with a message where the first evaluation has it from nobody. E.g. dice. */
   readonly metric: string
-  /** Whether the largest or the smallest value is best. E.g. Min for loss. Default Max. */
+  /** Whether the largest or the smallest value is best. E.g. Min for a distance. Default: by the words of the metric's name, between dots, dashes and underscores, in any case, with or without digits at the end. Min where one of them is loss, cost, nll, bce, entropy, perplexity, error, err, mae, mse, rmse, mape, brier, ece, wer, cer, distance, hausdorff, hd, asd, assd. Otherwise Max where one of them is dice, iou, miou, jaccard, acc, accuracy, precision, recall, sensitivity, specificity, f1, auc, auroc, auprc, ap, map, r2, psnr, ssim, kappa, mcc, bleu, rouge, score. Any other metric must say it. */
   readonly mode?: 'Max' | 'Min'
 }
 
@@ -715,9 +715,9 @@ export interface CompleteBestBySpec {
 
 /** When the run ends before its last round. */
 export interface StopWhenSpec {
-  /** A metric of the trainer's evaluation, or loss. E.g. dice. */
+  /** A metric that every client's evaluation reports, or loss. A round in which a client does not report it is left out. A run ends with a message where the first evaluation has it from nobody. E.g. dice. */
   readonly metric: string
-  /** Whether the largest or the smallest value is best. E.g. Min for loss. Default Max. */
+  /** Whether the largest or the smallest value is best. E.g. Min for a distance. Default: by the words of the metric's name, between dots, dashes and underscores, in any case, with or without digits at the end. Min where one of them is loss, cost, nll, bce, entropy, perplexity, error, err, mae, mse, rmse, mape, brier, ece, wer, cer, distance, hausdorff, hd, asd, assd. Otherwise Max where one of them is dice, iou, miou, jaccard, acc, accuracy, precision, recall, sensitivity, specificity, f1, auc, auroc, auprc, ap, map, r2, psnr, ssim, kappa, mcc, bleu, rouge, score. Any other metric must say it. */
   readonly mode?: 'Max' | 'Min'
   /** Rounds in a row without a better value after which the run ends; absent, no such end. E.g. 3. */
   readonly patience?: number

@@ -58,10 +58,16 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
      "message": "is above the largest cohort, max(floor(training partitions x fractionFit), minFitClients); lower it, or raise strategy.minFitClients or strategy.fractionFit"
     },
     {
-     "rule": "!has(self.evaluation) || self.strategy.fractionEvaluate > 0.0",
+     "rule": "!has(self.evaluation) || double(size(self.partitions)) * self.strategy.fractionEvaluate >= 1.0",
      "fieldPath": ".evaluation",
      "reason": "FieldValueInvalid",
-     "message": "is set, but strategy.fractionEvaluate is 0 and nobody would evaluate; raise fractionEvaluate or remove evaluation"
+     "message": "is set, but nobody would evaluate: floor(partitions x strategy.fractionEvaluate) is 0; raise fractionEvaluate or remove evaluation"
+    },
+    {
+     "rule": "!has(self.evaluation) || self.trainer.type != 'SegmentAnything' || self.partitions.exists(p, !p.train || p.dataset.heldOutFraction > 0.0)",
+     "fieldPath": ".evaluation",
+     "reason": "FieldValueInvalid",
+     "message": "is set, but no partition holds anything out; set dataset.heldOutFraction above 0, add a partition with train: false, or remove evaluation"
     },
     {
      "rule": "!has(self.resumeFrom) || self.model.initialParameters == ''",
@@ -154,6 +160,24 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
        "rule": "self == oldSelf",
        "reason": "FieldValueForbidden",
        "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
+      },
+      {
+       "rule": "self.type != 'FedTrimmedAvg' || (has(self.fedTrimmedAvg) ? self.fedTrimmedAvg.beta : 0.2) == 0.0 || (has(self.fedTrimmedAvg) ? self.fedTrimmedAvg.beta : 0.2) * double(self.minFitClients) >= 1.0",
+       "fieldPath": ".minFitClients",
+       "reason": "FieldValueInvalid",
+       "message": "is too small for FedTrimmedAvg, which would cut no update from either end; set it to at least 1 / beta (5 for the default beta of 0.2)"
+      },
+      {
+       "rule": "(self.type == 'Krum' ? (has(self.krum) ? double(self.krum.numMaliciousNodes) : 0.0) * 2.0 + 3.0 : self.type == 'MultiKrum' ? (has(self.multiKrum) ? double(self.multiKrum.numMaliciousNodes) : 0.0) * 2.0 + 3.0 : 0.0) <= double(self.minFitClients)",
+       "fieldPath": ".minFitClients",
+       "reason": "FieldValueInvalid",
+       "message": "is too small for this strategy; set it to at least 2 x numMaliciousNodes + 3"
+      },
+      {
+       "rule": "self.type != 'MultiKrum' || !has(self.multiKrum) || self.multiKrum.numNodesToSelect <= self.minFitClients",
+       "fieldPath": ".minFitClients",
+       "reason": "FieldValueInvalid",
+       "message": "is below multiKrum.numNodesToSelect; raise it to that"
       },
       {
        "rule": "!has(self.fedAvgM) || self.type == 'FedAvgM'",
@@ -1407,10 +1431,10 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
        "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
       },
       {
-       "rule": "!has(self.bestBy) || !has(self.stopWhen) || self.bestBy.metric != self.stopWhen.metric || self.bestBy.mode == self.stopWhen.mode",
+       "rule": "!has(self.bestBy) || !has(self.stopWhen) || self.bestBy.metric != self.stopWhen.metric || (has(self.bestBy.mode) == has(self.stopWhen.mode) && (!has(self.bestBy.mode) || self.bestBy.mode == self.stopWhen.mode))",
        "fieldPath": ".stopWhen.mode",
        "reason": "FieldValueInvalid",
-       "message": "differs from bestBy.mode for the same metric; make them equal"
+       "message": "differs from bestBy.mode for the same metric; write the same mode in both, or in neither"
       }
      ],
      "properties": {
@@ -1418,6 +1442,14 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
        "type": "object",
        "required": [
         "metric"
+       ],
+       "x-kubernetes-validations": [
+        {
+         "rule": "has(self.mode) || self.metric.matches('(^|[._-])(?i:loss|cost|nll|bce|entropy|perplexity|error|err|mae|mse|rmse|mape|brier|ece|wer|cer|distance|hausdorff|hd|asd|assd|dice|iou|miou|jaccard|acc|accuracy|precision|recall|sensitivity|specificity|f1|auc|auroc|auprc|ap|map|r2|psnr|ssim|kappa|mcc|bleu|rouge|score)[0-9]*([._-]|$)')",
+         "fieldPath": ".mode",
+         "reason": "FieldValueRequired",
+         "message": "is not set, and the metric's name does not say whether a large or a small value is better; write mode: Max or mode: Min"
+        }
        ],
        "properties": {
         "metric": {
@@ -1428,7 +1460,6 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
         },
         "mode": {
          "type": "string",
-         "default": "Max",
          "enum": [
           "Max",
           "Min"
@@ -1442,6 +1473,12 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
         "metric"
        ],
        "x-kubernetes-validations": [
+        {
+         "rule": "has(self.mode) || self.metric.matches('(^|[._-])(?i:loss|cost|nll|bce|entropy|perplexity|error|err|mae|mse|rmse|mape|brier|ece|wer|cer|distance|hausdorff|hd|asd|assd|dice|iou|miou|jaccard|acc|accuracy|precision|recall|sensitivity|specificity|f1|auc|auroc|auprc|ap|map|r2|psnr|ssim|kappa|mcc|bleu|rouge|score)[0-9]*([._-]|$)')",
+         "fieldPath": ".mode",
+         "reason": "FieldValueRequired",
+         "message": "is not set, and the metric's name does not say whether a large or a small value is better; write mode: Max or mode: Min"
+        },
         {
          "rule": "has(self.patience) || has(self.target)",
          "reason": "FieldValueRequired",
@@ -1457,7 +1494,6 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
         },
         "mode": {
          "type": "string",
-         "default": "Max",
          "enum": [
           "Max",
           "Min"

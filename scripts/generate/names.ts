@@ -54,4 +54,8 @@ export const SAME_AS: Readonly<Record<string, string>> = {
 }
 
 /** Fields without a default in the schema that protocol/defaults.ts completes all the same. */
-export const COMPLETED: ReadonlySet<string> = new Set(['spec.round.quorum'])
+export const COMPLETED: ReadonlySet<string> = new Set([
+  'spec.round.quorum',
+  'spec.evaluation.bestBy.mode',
+  'spec.evaluation.stopWhen.mode',
+])

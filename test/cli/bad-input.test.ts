@@ -65,7 +65,29 @@ const CASES: readonly Case[] = [
   {
     name: 'too few clients for the strategy',
     spoil: edit('  rounds: 1\n', '  rounds: 1\n  strategy: {type: Krum, krum: {numMaliciousNodes: 0}}\n'),
-    says: 'fedsam: spec.strategy.minFitClients: Krum needs 3 updates, a round may bring 2\n  set minFitClients to at least 3\n',
+    says: 'fedsam: job.yaml:6: spec.strategy.minFitClients: 2 is too small for this strategy; set it to at least 2 x numMaliciousNodes + 3\n',
+  },
+  {
+    name: 'a metric whose name says no mode',
+    spoil: edit('  rounds: 1\n', '  rounds: 1\n  evaluation: {bestBy: {metric: speed}}\n'),
+    says: "fedsam: job.yaml:6: spec.evaluation.bestBy.mode: is not set, and the metric's name does not say whether a large or a small value is better; write mode: Max or mode: Min\n",
+  },
+  {
+    name: 'nobody evaluates',
+    spoil: edit(
+      '  rounds: 1\n',
+      '  rounds: 1\n  strategy: {fractionEvaluate: 0.3}\n  evaluation: {bestBy: {metric: loss}}\n',
+    ),
+    says: 'fedsam: job.yaml:7: spec.evaluation: is set, but nobody would evaluate: floor(partitions x strategy.fractionEvaluate) is 0; raise fractionEvaluate or remove evaluation\n',
+  },
+  {
+    name: 'the split holds nothing out',
+    spoil: async (dir) => {
+      await edit('  rounds: 1\n', '  rounds: 1\n  evaluation: {bestBy: {metric: loss}}\n')(dir)
+      for (const site of ['a', 'b'])
+        await edit(`root: ${site}}`, `root: ${site}, groupPattern: '^(s)', heldOutFraction: 0.1}`)(dir)
+    },
+    says: 'fedsam: spec.evaluation: is set, but none of the partitions a, b holds an image out\n  raise dataset.heldOutFraction, or remove evaluation\n',
   },
   {
     name: 'missing folder',

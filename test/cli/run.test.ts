@@ -27,6 +27,30 @@ test('a job runs to its end and says where the output is', async () => {
   assert.equal(manifest.rounds, 3)
 })
 
+test('bestBy: loss without a mode leaves the model of the smallest loss', async () => {
+  const args = ['run', 'toy.yaml', '--output', 'best', '--set', 'evaluation={bestBy: {metric: loss}}']
+  assert.equal((await startFedsam(dir, args)).code, 0)
+  const read = async (name: string) =>
+    JSON.parse(await readFile(join(dir, 'best', 'output', name), 'utf8')) as {
+      evaluation: { loss: number }
+      rounds: { evaluation: { loss: number } }[]
+    }
+  const losses = (await read('metrics.json')).rounds.map(({ evaluation }) => evaluation.loss)
+  assert.equal(new Set(losses).size, 4, 'each model has its own loss')
+  assert.equal((await read('manifest.json')).evaluation.loss, Math.min(...losses))
+})
+
+test('a metric that no client reports ends the run with 1, and what they report is named', async () => {
+  const args = ['run', 'toy.yaml', '--output', 'typo', '--set', 'evaluation={bestBy: {metric: dice}}']
+  const { code, stderr } = await startFedsam(dir, args)
+  assert.equal(code, 1)
+  assert.match(
+    stderr,
+    /no client reports dice, which spec.evaluation.bestBy names; reported: closeness, loss\n/,
+  )
+  assert.match(stderr, /^ {2}name one of those, or let evaluate report it/m)
+})
+
 test('a complete run is complete when it is started again, and trains nothing', async () => {
   const before = await modelOf('plain')
   const { code, stdout } = await startFedsam(dir, ['run', 'toy.yaml', '--output', 'plain', '--json'])

@@ -49,6 +49,7 @@ const receipt = (client: string, change: Partial<Receipt> = {}): Receipt => ({
     metrics: {},
   },
   evaluation: { loss: 0.5, numExamples: 2, metrics: {} },
+  notEvaluated: null,
   dataset: '',
   ...change,
 })

@@ -1,7 +1,7 @@
 // An open attempt: who was asked, how far each is, and the tasks that go out. It admits receipts as they appear in the store;
 // messages only say where to look. When the attempt ends is decided elsewhere (conduct.ts).
 import type { Have, Task } from '#protocol/messages.ts'
-import type { ClientOutcome, Evaluation, Plan, Receipt } from '#protocol/record.ts'
+import type { ClientOutcome, Evaluation, NotEvaluated, Plan, Receipt, Unmeasured } from '#protocol/record.ts'
 import { localSeed } from '#protocol/seeds.ts'
 import { type Admit, type AdmittedUpdate, type Judgement, judgeReceipt } from './receipts.ts'
 import type { Marked, RunBook } from './record.ts'
@@ -16,7 +16,7 @@ export interface ReceivedEvaluation extends Evaluation {
 /** What became of a member: news for observers. */
 export type Change =
   | { readonly kind: 'Admitted'; readonly update: AdmittedUpdate }
-  | { readonly kind: 'Evaluated' }
+  | { readonly kind: 'Evaluated'; readonly receipt: Marked<Receipt> }
   | { readonly kind: 'Settled'; readonly outcome: ClientOutcome }
 
 type Position = { readonly kind: 'Pending' } | Change
@@ -35,6 +35,8 @@ export interface OpenAttempt {
   hearFailure(client: string, have: Extract<Have, { state: 'Failed' }>): void
   readonly updates: () => readonly AdmittedUpdate[]
   readonly evaluations: () => readonly ReceivedEvaluation[]
+  /** Evaluators whose receipt says that they measured nothing. */
+  readonly notEvaluated: () => readonly NotEvaluated[]
   readonly outcomes: () => readonly ClientOutcome[]
   /** Multipart uploads that were opened and not completed: upload to key. */
   readonly uploads: Map<string, string>
@@ -48,6 +50,9 @@ export interface AttemptOptions {
   readonly onChange: (client: string, change: Change) => void
 }
 
+/** What a receipt without either field means. */
+const NOTHING: Unmeasured = { outcome: 'Nothing', reason: '', message: '' }
+
 const byClient = (a: { client: string }, b: { client: string }): number => (a.client < b.client ? -1 : 1)
 
 /** Opens the attempt that a plan describes; everyone's part is pending. */
@@ -57,6 +62,7 @@ export function openAttempt(options: AttemptOptions): OpenAttempt {
   const positions = new Map<string, Position>()
   for (const client of [...cohort, ...evaluators]) positions.set(client, { kind: 'Pending' })
   const evaluations = new Map<string, ReceivedEvaluation>()
+  const notEvaluated = new Map<string, NotEvaluated>()
   const looking = new Map<string, Promise<void>>()
   const isPending = (client: string): boolean => positions.get(client)?.kind === 'Pending'
 
@@ -77,11 +83,12 @@ export function openAttempt(options: AttemptOptions): OpenAttempt {
     }
     const receipt = judgement.kind === 'Admitted' ? judgement.update.receipt : judgement.receipt
     noteEvaluation(client, receipt)
-    change(client, judgement.kind === 'Admitted' ? judgement : { kind: 'Evaluated' })
+    change(client, judgement.kind === 'Admitted' ? judgement : { kind: 'Evaluated', receipt })
   }
   const noteEvaluation = (client: string, { value, digest }: Marked<Receipt>): void => {
-    if (value.evaluation === null || !evaluators.includes(client)) return
-    evaluations.set(client, { client, receipt: digest, ...value.evaluation })
+    if (!evaluators.includes(client)) return
+    if (value.evaluation !== null) evaluations.set(client, { client, receipt: digest, ...value.evaluation })
+    else notEvaluated.set(client, { client, ...(value.notEvaluated ?? NOTHING) })
   }
   const search = async (client: string, oldest: number): Promise<void> => {
     const trains = cohort.includes(client)
@@ -122,6 +129,7 @@ export function openAttempt(options: AttemptOptions): OpenAttempt {
         .flatMap((position) => (position.kind === 'Admitted' ? [position.update] : []))
         .sort(byClient),
     evaluations: () => [...evaluations.values()].sort(byClient),
+    notEvaluated: () => [...notEvaluated.values()].sort(byClient),
     outcomes: () =>
       [...positions.values()].flatMap((position) => (position.kind === 'Settled' ? [position.outcome] : [])),
   }

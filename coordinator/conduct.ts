@@ -82,8 +82,9 @@ async function awaitClosing(context: RunContext, open: OpenAttempt): Promise<'Cl
 function decideNow({ clock, presence }: RunContext, open: OpenAttempt, times: Times): ClosingDecision {
   const { kind, cohort, evaluators, quorum, deadlineSeconds, graceSeconds } = open.plan.value
   const others = evaluators.filter((client) => !cohort.includes(client))
-  const reported = kind === 'Evaluate' ? open.evaluations() : open.updates()
-  if (times.quorum === null && reported.length >= quorum) times.quorum = clock.now()
+  const reported =
+    kind === 'Evaluate' ? open.evaluations().length + open.notEvaluated().length : open.updates().length
+  if (times.quorum === null && reported >= quorum) times.quorum = clock.now()
   return decideClosing({
     cohort: cohort.map(open.standing),
     // Nobody waits for the evaluation of a client that went away.

@@ -1,7 +1,7 @@
 // The decisions that end attempts: who is in, what became of everyone else, whether training goes on. Drawn up from the open
 // attempt at one moment, then left in the record; where one is there already, that one stands, whoever wrote it.
 import { FedsamError } from '#protocol/errors.ts'
-import type { ClientOutcome, Decision, Plan } from '#protocol/record.ts'
+import type { ClientOutcome, Decision, NotEvaluated, Plan } from '#protocol/record.ts'
 import { meanEvaluation } from './aggregation/evaluation.ts'
 import type { OpenAttempt, ReceivedEvaluation } from './attempt.ts'
 import type { RunContext } from './context.ts'
@@ -42,6 +42,7 @@ export async function close(
     })),
     outcomes: outcomesOf(context, open),
     evaluations: [...evaluations],
+    notEvaluated: notEvaluatedOf(context, open),
     evaluation,
     best: bestRound(stopping, history),
     stop: kind === 'Train' ? decideStop(stopping, history, { round, rounds: context.live().rounds }) : null,
@@ -119,9 +120,28 @@ function outcomesOf(context: RunContext, open: OpenAttempt): ClientOutcome[] {
     if (accepted.has(client)) return { outcome: 'Accepted', reason: '', message: '' }
     if (!available.includes(client)) return context.presence.absence(client)
     if (!cohort.includes(client)) return { outcome: 'NotSelected', reason: '', message: '' }
-    return context.presence.isPresent(client)
-      ? { outcome: 'Late', reason: 'NoReceipt', message: 'still at work when the attempt ended' }
-      : { outcome: 'Unreachable', reason: 'Silent', message: 'not heard when the attempt ended' }
+    return overdue(context, client)
   }
   return roster.map((client) => settled.get(client) ?? { client, ...unsettled(client) })
+}
+
+/** Every evaluator without an evaluation, by name: its own word, else what became of it. */
+function notEvaluatedOf(context: RunContext, open: OpenAttempt): NotEvaluated[] {
+  const own = new Map(open.notEvaluated().map((one) => [one.client, one]))
+  const settled = new Map(open.outcomes().map((outcome) => [outcome.client, outcome]))
+  const measured = new Set(open.evaluations().map(({ client }) => client))
+  return [...open.plan.value.evaluators]
+    .filter((client) => !measured.has(client))
+    .sort()
+    .map((client) => {
+      const missing = settled.get(client) ?? overdue(context, client)
+      return own.get(client) ?? { client, ...(missing as Omit<NotEvaluated, 'client'>) }
+    })
+}
+
+/** What becomes of a client whose receipt is missing when the attempt ends. */
+function overdue(context: RunContext, client: string): Omit<ClientOutcome, 'client'> {
+  return context.presence.isPresent(client)
+    ? { outcome: 'Late', reason: 'NoReceipt', message: 'still at work when the attempt ended' }
+    : { outcome: 'Unreachable', reason: 'Silent', message: 'not heard when the attempt ended' }
 }

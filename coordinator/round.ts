@@ -200,12 +200,19 @@ async function runAttempt(context: RunContext, brief: AttemptBrief & RoundBrief)
 }
 
 function report({ observe }: RunContext, round: number, client: string, change: Change): void {
-  if (change.kind === 'Evaluated') return
+  if (change.kind !== 'Settled') {
+    const { receipt } = change.kind === 'Admitted' ? change.update : change
+    const { notEvaluated } = receipt.value
+    if (notEvaluated?.outcome === 'Failed') {
+      const { reason, message } = notEvaluated
+      observe({ event: 'EvaluationFailed', round, client, reason, message })
+    }
+  }
   if (change.kind === 'Admitted') {
     const { numExamples, payload } = change.update
     observe({ event: 'UpdateAdmitted', round, client, numExamples, bytes: payload.size })
-    return
   }
+  if (change.kind !== 'Settled') return
   const { outcome, reason, message } = change.outcome
   if (outcome === 'Rejected') observe({ event: 'UpdateRejected', round, client, reason, message })
   if (outcome === 'Failed') observe({ event: 'ClientFailed', round, client, reason, message })

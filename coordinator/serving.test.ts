@@ -47,6 +47,7 @@ test('metrics count the run, without names of clients; readiness says what is wa
         ...{
           evaluation: { loss: 0.5, numExamples: 1, metrics: {} },
           evaluations: [],
+          notEvaluated: [],
           metrics: {},
           seconds: 4,
         },

@@ -1,5 +1,4 @@
 // How much status.training may hold: the limits of the schema, and below them what the API server and people can bear.
-import type { TrainingClients } from '#protocol/generated/federatedjob.ts'
 import type { BestRound } from '#protocol/record.ts'
 
 /** Names in one sentence. */
@@ -10,6 +9,14 @@ const METRICS = 32
 const MANY = 100
 const SHORT = 100
 
+/** A client in a list of the status. */
+interface Listed<O extends string> {
+  readonly name: string
+  readonly outcome: O
+  readonly reason?: string
+  readonly message?: string
+}
+
 export const bounds = {
   reason: 128,
   message: 4096,
@@ -17,7 +24,7 @@ export const bounds = {
   rounds: 10,
   named: NAMED,
   /** At most a thousand, by name; with text as long as there is room for. */
-  absent(all: NonNullable<TrainingClients['absent']>): NonNullable<TrainingClients['absent']> {
+  absent<O extends string>(all: readonly Listed<O>[]): Required<Listed<O>>[] {
     const longest = all.length > MANY ? SHORT : 512
     return [...all]
       .sort((a, b) => (a.name < b.name ? -1 : 1))

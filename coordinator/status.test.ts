@@ -49,7 +49,16 @@ const admitted = (round: number, client: string): News => ({
 const completed = (round: number, change: object = {}): News => ({
   event: 'RoundCompleted',
   ...{ round, attempt: 1, kind: 'Train', cohort: ['a', 'b'], accepted: ['a', 'b'], outcomes: [gone('c')] },
-  ...{ evaluation: null, evaluations: [], metrics: {}, seconds: 4, head: SHA, best: null, sentBytes: 200 },
+  ...{
+    evaluation: null,
+    evaluations: [],
+    notEvaluated: [],
+    metrics: {},
+    seconds: 4,
+    head: SHA,
+    best: null,
+    sentBytes: 200,
+  },
   ...change,
 })
 const abandoned = (change: object = {}): News => ({
@@ -233,6 +242,19 @@ describe('rounds', () => {
   })
 })
 
+test('clients that did not evaluate are named until the next model is evaluated', () => {
+  const failed = { client: 'a', outcome: 'Failed', reason: 'TrainerFailed', message: 'KeyError' } as const
+  const nothing = { client: 'c', outcome: 'Nothing', reason: '', message: '' } as const
+  const one = after([started(), opened(1), completed(1, { notEvaluated: [nothing, failed] })])
+  assert.deepEqual(one.clients!.notEvaluated, [
+    { name: 'a', outcome: 'Failed', reason: 'TrainerFailed', message: 'KeyError' },
+    { name: 'c', outcome: 'Nothing', reason: '', message: '' },
+  ])
+  const two = after([opened(2)], one)
+  assert.equal(two.clients!.notEvaluated!.length, 2, 'an attempt that opens has measured nothing yet')
+  assert.deepEqual(after([completed(2)], two).clients!.notEvaluated, [])
+})
+
 describe('a pause', () => {
   const paused = after([abandoned({ reason: 'NotEnoughClients', pauseSeconds: 30 })])
 
@@ -310,7 +332,11 @@ test('any news in any order keep to the schema, and go on', () => {
     { event: 'ClientFailed', round: 1, client: 'b', reason: long, message: long },
     admitted(1, 'a'),
     abandoned({ reason: long, message: long, outcomes: crowd, pauseSeconds: 600 }),
-    completed(3, { evaluation: { loss: 1e200, numExamples: 1, metrics }, outcomes: crowd }),
+    completed(3, {
+      evaluation: { loss: 1e200, numExamples: 1, metrics },
+      outcomes: crowd,
+      notEvaluated: crowd.map((client) => ({ ...client, outcome: 'Failed' })),
+    }),
     { event: 'Initialised', origin: 'Client', client: 'a', narrow: {}, head: SHA },
     { event: 'Hindered', reason: 'StorageUnreachable', message: long },
     over,

@@ -167,6 +167,9 @@ function completeRound(
 ): TrainingStatus {
   const { round, attempt, kind, cohort, accepted, outcomes, evaluation, seconds, head, best, sentBytes } =
     news
+  const notEvaluated = bounds.absent(
+    news.notEvaluated.map(({ client, ...rest }) => ({ name: client, ...rest })),
+  )
   const metrics =
     evaluation === null ? undefined : boundedMetrics({ loss: evaluation.loss, ...evaluation.metrics })
   const measured = (status.rounds ?? []).map((one) =>
@@ -180,7 +183,7 @@ function completeRound(
     ...(best === null ? {} : { best: bounds.best(best) }),
     bytes: { received, sent: sent + sentBytes },
     rounds: measured,
-    clients: { ...status.clients, absent: absentOf(outcomes) },
+    clients: { ...status.clients, absent: absentOf(outcomes), notEvaluated },
   }
   if (kind === 'Evaluate') return after
   const done = { round, attempt, cohort: cohort.length, accepted: accepted.length, seconds }

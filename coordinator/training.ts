@@ -129,7 +129,7 @@ function report(
   { closed, decision, result }: ConcludedRound,
   { kind, rejected }: { readonly kind: 'Train' | 'Evaluate'; readonly rejected: readonly string[] },
 ): void {
-  const { outcomes, evaluation, evaluations, updates, best }: ClosedDecision = decision
+  const { outcomes, evaluation, evaluations, notEvaluated, updates, best }: ClosedDecision = decision
   const { round, attempt, metrics } = result.value
   for (const client of rejected) {
     const message = `the strategy ${context.strategy.name} left it out`
@@ -149,6 +149,7 @@ function report(
     ),
     evaluation,
     evaluations,
+    notEvaluated,
     metrics,
     seconds: closed.seconds,
     head: result.digest,

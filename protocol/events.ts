@@ -1,7 +1,7 @@
 // What a run tells its observers, as data: the command line prints it (`--json`: one object a line, documented in
 // docs/events.md), the cluster makes conditions and Kubernetes events of it. Nothing depends on an event being seen.
 import type { RunFailureReason } from './errors.ts'
-import type { BestRound, ClientOutcome, Evaluation } from './record.ts'
+import type { BestRound, ClientOutcome, Evaluation, NotEvaluated } from './record.ts'
 
 /** A training round of the record, as one that was not there when it ended is told of it. */
 export interface FinishedRound {
@@ -93,6 +93,14 @@ export type RunEvent =
       readonly reason: string
       readonly message: string
     }
+  /** A client could not evaluate the model that the round started from. Its update is another matter. */
+  | {
+      readonly event: 'EvaluationFailed'
+      readonly round: number
+      readonly client: string
+      readonly reason: string
+      readonly message: string
+    }
   | {
       readonly event: 'AttemptAbandoned'
       readonly round: number
@@ -124,6 +132,8 @@ export type RunEvent =
       /** Of the model that the round started from, the mean over the clients and each client's own. */
       readonly evaluation: Evaluation | null
       readonly evaluations: readonly ({ readonly client: string } & Evaluation)[]
+      /** Everybody who was asked to evaluate and did not, with the reason. */
+      readonly notEvaluated: readonly NotEvaluated[]
       readonly metrics: Readonly<Record<string, number>>
       readonly seconds: number
       /** Digest of its result, the head of the hash chain. */

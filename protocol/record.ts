@@ -3,14 +3,20 @@
 import * as v from 'valibot'
 import { decodeJson } from './canonical.ts'
 import { FedsamError } from './errors.ts'
+import { isMetricName, LARGEST_FIGURE, MOST_METRICS } from './measured.ts'
 import { MAX_NUM_EXAMPLES } from './outcomes.ts'
 
 const Digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))
 const Count = v.pipe(v.number(), v.integer(), v.minValue(0))
 const Name = v.pipe(v.string(), v.regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/))
 /** What a client measured. Bounded, so that a weighted mean over any number of clients is a finite number too. */
-const Measured = v.pipe(v.number(), v.minValue(-1e200), v.maxValue(1e200))
+const Measured = v.pipe(v.number(), v.minValue(-LARGEST_FIGURE), v.maxValue(LARGEST_FIGURE))
 const Metrics = v.record(v.string(), Measured)
+/** A client's own. Names reach terminals, Markdown and the job's status, so a receipt holds none that the seam would drop. */
+const ReportedMetrics = v.pipe(
+  v.record(v.pipe(v.string(), v.check(isMetricName, 'a metric has a name that cannot be shown')), Measured),
+  v.check((metrics) => Object.keys(metrics).length <= MOST_METRICS, `more than ${MOST_METRICS} metrics`),
+)
 const Outcome = v.picklist([
   'Accepted',
   'Rejected',
@@ -83,8 +89,17 @@ const EvaluationSchema = v.object({ loss: Measured, numExamples: Count, metrics:
 
 /** A client's own: its count is bounded like that of an update, or one client would outvote all others. */
 const LocalEvaluationSchema = v.object({
-  ...EvaluationSchema.entries,
+  loss: Measured,
+  metrics: ReportedMetrics,
   numExamples: v.pipe(Count, v.maxValue(MAX_NUM_EXAMPLES)),
+})
+
+/** Why a client that was asked to evaluate measured nothing: it holds nothing out, or its evaluation failed. */
+const UnmeasuredSchema = v.object({
+  outcome: v.picklist(['Nothing', 'Failed']),
+  /** An error code where it failed. */
+  reason: v.pipe(v.string(), v.maxLength(128)),
+  message: v.pipe(v.string(), v.maxLength(2048)),
 })
 
 const ReceiptSchema = v.object({
@@ -103,10 +118,12 @@ const ReceiptSchema = v.object({
       sha256: Digest,
       blocks: v.array(Digest),
       numExamples: v.number(),
-      metrics: Metrics,
+      metrics: ReportedMetrics,
     }),
   ),
   evaluation: v.nullable(LocalEvaluationSchema),
+  /** null: it measured, or nobody asked it to. An update counts whatever became of the evaluation. */
+  notEvaluated: v.optional(v.nullable(UnmeasuredSchema), null),
   dataset: v.string(),
 })
 
@@ -115,6 +132,12 @@ const ClientOutcomeSchema = v.object({
   outcome: Outcome,
   reason: v.string(),
   message: v.string(),
+})
+
+/** What became of an evaluation that is missing: the client's own word, or what became of the client. */
+const NotEvaluatedSchema = v.object({
+  ...ClientOutcomeSchema.entries,
+  outcome: v.picklist(['Nothing', 'Rejected', 'Late', 'Failed', 'Unreachable', 'Refused', 'Removed']),
 })
 
 const BestSchema = v.object({ round: Count, metric: v.string(), value: v.number() })
@@ -130,6 +153,8 @@ const ClosedSchema = v.object({
   outcomes: v.array(ClientOutcomeSchema),
   /** Evaluations of the base model that count, by client name. */
   evaluations: v.array(v.object({ client: Name, receipt: Digest, ...EvaluationSchema.entries })),
+  /** Everybody who was asked to evaluate and is not in `evaluations`, with the reason, by client name. */
+  notEvaluated: v.optional(v.array(NotEvaluatedSchema), []),
   /** Mean over evaluations, weighted by examples, of the base model (round - 1); null where nobody evaluated. */
   evaluation: v.nullable(EvaluationSchema),
   best: v.nullable(BestSchema),
@@ -186,6 +211,8 @@ export type EpochRecord = v.InferOutput<typeof EpochSchema>
 export type Plan = v.InferOutput<typeof PlanSchema>
 export type Receipt = v.InferOutput<typeof ReceiptSchema>
 export type Evaluation = v.InferOutput<typeof EvaluationSchema>
+export type Unmeasured = v.InferOutput<typeof UnmeasuredSchema>
+export type NotEvaluated = v.InferOutput<typeof NotEvaluatedSchema>
 export type ClientOutcome = v.InferOutput<typeof ClientOutcomeSchema>
 export type Decision = v.InferOutput<typeof DecisionSchema>
 export type ClosedDecision = v.InferOutput<typeof ClosedSchema>

@@ -1,11 +1,13 @@
 // One task from model to receipt: fetch and verify, evaluate, train, upload, leave the receipt.
+// It evaluates before it trains, as Flower does: a client that keeps a state sees the same order of calls. An evaluation that
+// fails costs no update: the receipt says why it failed (evaluation.ts).
 import { mkdir, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Task } from '#protocol/messages.ts'
-import type { Receipt } from '#protocol/record.ts'
 import type { GrantedTransfers } from '#transport/ports.ts'
 import type { Room } from '#transport/room.ts'
 import { canonicalise } from './canonicalise.ts'
+import { type Evaluated, evaluateBase } from './evaluation.ts'
 import { fetchModel, forgetOldModels } from './models.ts'
 import type { Trainer } from './trainer/seam.ts'
 import { type AskGrants, type LocalOutcome, leaveOutcome, NotWanted } from './transfers.ts'
@@ -31,6 +33,7 @@ export interface TaskOptions {
   /** Where models are cached, below where files in the making lie. */
   readonly folder: string
   readonly scratch: string
+  readonly log: (line: string) => void
 }
 
 /** The same base, seed and kind give the same update, whatever attempt asks for it. */
@@ -82,25 +85,23 @@ async function make(options: TaskOptions, task: Task): Promise<LocalOutcome> {
   const config = { ...task.config, seed: task.seed }
   try {
     stopIfUnwanted(signal)
-    const evaluation = base !== null && task.evaluate ? await evaluate(trainer, base, config) : null
+    const evaluated = base !== null && task.evaluate ? await evaluateBase(trainer, base, config) : NOT_ASKED
     stopIfUnwanted(signal)
+    noteFailure(options, task, evaluated)
     const update = await train(trainer, { kind: task.kind, base, output, config })
     await tidying
-    return { update, evaluation }
+    return { update, ...evaluated }
   } catch (error) {
     await unlink(output).catch(() => {})
     throw error
   }
 }
 
-/** A partition without held-out data has nothing to say. */
-async function evaluate(
-  trainer: Trainer,
-  base: string,
-  config: Readonly<Record<string, string>>,
-): Promise<Receipt['evaluation']> {
-  const { loss, numExamples, metrics } = await trainer.evaluate(base, config)
-  return numExamples > 0 ? { loss, numExamples, metrics: { ...metrics } } : null
+const NOT_ASKED: Evaluated = { evaluation: null, notEvaluated: null }
+
+function noteFailure({ log }: TaskOptions, { round }: Task, { notEvaluated }: Evaluated): void {
+  if (notEvaluated?.outcome === 'Failed')
+    log(`round ${round}: the evaluation failed: ${notEvaluated.message}`)
 }
 
 interface Training {

@@ -56,6 +56,8 @@ export interface LocalOutcome {
     readonly metrics: Readonly<Record<string, number>>
   } | null
   readonly evaluation: Receipt['evaluation']
+  /** Why there is no evaluation; null where there is one, or where nobody asked for one. */
+  readonly notEvaluated: Receipt['notEvaluated']
 }
 
 export interface LeavingOptions {
@@ -104,7 +106,7 @@ function writeOf(key: string, body: Uint8Array): Want {
 }
 
 function receiptOf(
-  { update, evaluation }: LocalOutcome,
+  { update, evaluation, notEvaluated }: LocalOutcome,
   { task, client, incarnation, dataset }: LeavingOptions,
   payload: (PayloadDigest & { upload: string }) | null,
 ): Receipt {
@@ -120,6 +122,7 @@ function receiptOf(
         ? null
         : { ...payload, numExamples: update.numExamples, metrics: { ...update.metrics } },
     evaluation,
+    notEvaluated,
     dataset,
   }
 }

@@ -3,12 +3,10 @@
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Have, Task } from '#protocol/messages.ts'
+import { messageWithRemedy } from './failure.ts'
 import type { WorkerOptions } from './round.ts'
 import { doTask, isSameWork, type Shelf } from './task.ts'
 import { type AskGrants, NotWanted } from './transfers.ts'
-
-/** Longest message of a failure that travels. */
-const LONGEST_MESSAGE = 2000
 
 export interface Work {
   /** What the client has to say when the work has ended; never rejects. */
@@ -69,10 +67,10 @@ async function perform(options: WorkOptions, task: () => Task, signal: AbortSign
       log(`round ${task().round}: dropped: ${error.message}`)
       return { state: 'Idle' }
     }
-    const { code, message } =
-      error instanceof FedsamError ? error : { code: 'TrainerFailed', message: String(error) }
+    const code = error instanceof FedsamError ? error.code : 'TrainerFailed'
+    const message = messageWithRemedy(error)
     log(`round ${task().round}: ${message}`)
-    return { state: 'Failed', ...placeOf(task()), code, message: message.slice(0, LONGEST_MESSAGE) }
+    return { state: 'Failed', ...placeOf(task()), code, message }
   }
 }
 

@@ -83,3 +83,29 @@ test('of many clients those are listed that have something to tell', () => {
     '  and 99 with nothing to tell',
   ])
 })
+
+test('a failed evaluation is shown with its reason, and gives way to what became of the client', () => {
+  const lacking = {
+    name: 'site-a',
+    outcome: 'Failed',
+    reason: 'TrainerFailed',
+    message: 'KeyError: dice',
+  } as const
+  const ready = { type: 'Ready', status: 'True' }
+  const own = { ...pod({ 'fedsam.dev/partition': 'site-a' }), status: { conditions: [ready] } }
+  const shown = (clients: NonNullable<TrainingStatus['clients']>) => {
+    const { name, ...rest } = viewOf({
+      ...facts('Training', { clients }),
+      pods: [{ pod: own, problem: undefined }],
+    }).clients[0]!
+    return rest
+  }
+  assert.deepEqual(shown({ notEvaluated: [lacking] }), {
+    state: 'Present',
+    reason: 'EvaluationFailed',
+    message: 'KeyError: dice',
+  })
+  assert.equal(shown({ notEvaluated: [{ name: 'site-a', outcome: 'Nothing' }] }).reason, '')
+  const rejected = { name: 'site-a', outcome: 'Rejected', reason: 'NotFinite', message: 'w[0]' } as const
+  assert.equal(shown({ notEvaluated: [lacking], absent: [rejected] }).reason, 'NotFinite')
+})

@@ -128,12 +128,19 @@ function clientView({ name, external }: Partition, frame: Frame): ClientView {
   // A pod's problem explains why a client is not heard; it does not explain what its update lacked.
   const unheard = absent === undefined || absent.outcome === 'Unreachable'
   const said = absent?.message ?? ''
-  return {
-    name,
-    state: absent?.outcome ?? pod.state,
-    reason: absent?.reason ?? '',
-    message: unheard ? pod.message || said : said || pod.message,
-  }
+  const state = absent?.outcome ?? pod.state
+  const message = unheard ? pod.message || said : said || pod.message
+  if (absent !== undefined || message !== '') return { name, state, reason: absent?.reason ?? '', message }
+  return { name, state, ...evaluationOf(name, frame) }
+}
+
+/** A failed evaluation of a client that is otherwise well: its updates may count. */
+function evaluationOf(name: string, { training }: Frame): Pick<ClientView, 'reason' | 'message'> {
+  const failed = training?.clients?.notEvaluated?.find(
+    (client) => client.name === name && client.outcome === 'Failed',
+  )
+  if (failed === undefined) return { reason: '', message: '' }
+  return { reason: 'EvaluationFailed', message: failed.message ?? '' }
 }
 
 interface PodState {

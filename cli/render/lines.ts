@@ -1,7 +1,7 @@
 // A run's events as lines for people: one short sentence each, the same in a terminal and in a pipe, and what is going on right
 // now for the line below them. No clock, no output: from events to text alone.
 import type { RunEvent } from '#protocol/events.ts'
-import type { ClientOutcome, Evaluation } from '#protocol/record.ts'
+import type { ClientOutcome, Evaluation, NotEvaluated } from '#protocol/record.ts'
 
 /** What an event says; `live` replaces the line of what is going on. */
 export interface EventText {
@@ -49,6 +49,10 @@ export function createEventLines(rounds: number): (event: RunEvent) => EventText
         }
       case 'ClientFailed':
         return { said: `round ${event.round}: ${event.client} failed: ${event.reason}: ${event.message}` }
+      case 'EvaluationFailed':
+        return {
+          said: `round ${event.round}: the evaluation of ${event.client} failed: ${event.reason}: ${event.message}`,
+        }
       case 'AttemptAbandoned':
         return {
           said: `round ${event.round}, attempt ${event.attempt} abandoned: ${event.reason}: ${event.message}`,
@@ -58,10 +62,7 @@ export function createEventLines(rounds: number): (event: RunEvent) => EventText
       case 'RoundCompleted':
         return roundText(event, rounds)
       case 'RunCompleted':
-        return {
-          said: `complete after ${counted(event.rounds, 'round')}${evaluationOf(': ', event.evaluation)}`,
-          live: '',
-        }
+        return { said: completedLine(event), live: '' }
       case 'MetricMissing':
         return metricNews(event)
       case 'RunFailed':
@@ -78,6 +79,11 @@ function progressText({ client, done, total }: Of<'Progress'>): string {
 function startedLine(event: Of<'RunStarted'>): string {
   if (event.completed === 0) return `${event.name}: ${counted(event.rounds, 'round')}`
   return `${event.name}: goes on after round ${event.completed} of ${event.rounds} (coordinator ${event.epoch})`
+}
+
+function completedLine({ rounds, evaluation }: Of<'RunCompleted'>): string {
+  const measured = evaluation === null ? 'the model was not evaluated' : evaluationText(evaluation)
+  return `complete after ${counted(rounds, 'round')}: ${measured}`
 }
 
 function waitingText(
@@ -133,21 +139,37 @@ function initialisedText({ narrow }: Of<'Initialised'>): EventText {
 }
 
 function roundText(event: Of<'RoundCompleted'>, rounds: number): EventText {
-  const { round, accepted, outcomes, evaluation, metrics, seconds } = event
-  if (accepted.length === 0) {
-    return evaluation === null
-      ? {}
-      : { said: `model of round ${round - 1}${evaluationOf(', held-out: ', evaluation)}`, live: '' }
-  }
+  const { round, accepted, outcomes, metrics, seconds } = event
+  const measured = measuredText(event)
+  if (accepted.length === 0) return measured === '' ? {} : { said: measured, live: '' }
   const parts = [
     `round ${String(round).padStart(String(rounds).length)}/${rounds}`,
     `${counted(accepted.length, 'update')}${withoutText(outcomes)}`,
     ...Object.entries(metrics).map(([name, value]) => `${name} ${value.toFixed(4)}`),
     `${seconds.toFixed(1)} s`,
-    // A round evaluates the model that it starts from.
-    evaluationOf(`model of round ${round - 1}, held-out: `, evaluation),
+    measured,
   ]
   return { said: parts.filter((part) => part !== '').join('  '), live: '' }
+}
+
+/** A round evaluates the model that it starts from. Empty where nobody was asked to. */
+function measuredText({ round, evaluation, evaluations, notEvaluated }: Of<'RoundCompleted'>): string {
+  const model = `model of round ${round - 1}`
+  if (evaluation === null)
+    return notEvaluated.length === 0 ? '' : `${model}: no client evaluated it${lackingText(notEvaluated)}`
+  const asked = evaluations.length + notEvaluated.length
+  const share = notEvaluated.length === 0 ? '' : `, by ${evaluations.length} of ${asked} clients`
+  return `${model}, held-out${share}: ${evaluationText(evaluation)}${lackingText(notEvaluated)}`
+}
+
+/** Names in one line, at most. */
+const NAMED = 10
+
+function lackingText(notEvaluated: readonly NotEvaluated[]): string {
+  if (notEvaluated.length === 0) return ''
+  const names = notEvaluated.slice(0, NAMED).map(({ client, outcome }) => `${client}: ${outcome}`)
+  const more = notEvaluated.length > NAMED ? `, and ${notEvaluated.length - NAMED} more` : ''
+  return ` (${names.join(', ')}${more})`
 }
 
 function withoutText(outcomes: readonly ClientOutcome[]): string {
@@ -160,8 +182,7 @@ function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`
 }
 
-function evaluationOf(before: string, evaluation: Evaluation | null): string {
-  if (evaluation === null) return ''
-  const metrics = Object.entries(evaluation.metrics).map(([name, value]) => `${name} ${value.toFixed(4)}`)
-  return `${before}${[`loss ${evaluation.loss.toFixed(4)}`, ...metrics].join(', ')}`
+function evaluationText({ loss, metrics }: Evaluation): string {
+  const each = Object.entries(metrics).map(([name, value]) => `${name} ${value.toFixed(4)}`)
+  return [`loss ${loss.toFixed(4)}`, ...each].join(', ')
 }

@@ -1,5 +1,5 @@
 // The rounds as a table: an attempt a row, with whose updates counted, what became of everyone else and why. Pure.
-import type { ClientOutcome } from '#protocol/record.ts'
+import type { ClientOutcome, NotEvaluated } from '#protocol/record.ts'
 import type { AttemptFacts } from './facts.ts'
 import { byteText, metricText } from './figures.ts'
 import { html, type Markup } from './markup.ts'
@@ -34,7 +34,7 @@ function attemptRow(facts: AttemptFacts): Markup {
 <td class="number">${facts.kind === 'Evaluate' ? '' : received(facts)}</td>
 <td>${Object.entries(metrics).map(([name, value]) => html`<div>${name} ${metricText(value)}</div>`)}</td>
 <td class="number">${seconds === null ? '' : seconds.toFixed(1)}</td>
-<td>${abandoned === '' ? undefined : html`<div class="abandoned">abandoned: ${abandoned}</div>`}${outcomes(facts.kind === 'Evaluate' ? missing : others)}</td></tr>
+<td>${abandoned === '' ? undefined : html`<div class="abandoned">abandoned: ${abandoned}</div>`}${outcomes(facts.kind === 'Evaluate' ? missing : others)}${unmeasured(facts)}</td></tr>
 `
 }
 
@@ -62,6 +62,18 @@ function outcomes(others: readonly ClientOutcome[]): Markup {
     ({ client, outcome, reason, message }) =>
       html`<div><b>${client}</b> ${outcome}${reason === '' ? '' : ` (${reason})`}${message === '' ? '' : `: ${message}`}</div>`,
   )}${notSelected.length === 0 ? undefined : html`<div class="quiet">not selected: ${names(notSelected)}</div>`}`
+}
+
+/** Failed evaluations one by one with their reason; clients that hold nothing out are only named. */
+function unmeasured({ round, others, notEvaluated }: AttemptFacts): Markup {
+  const named = new Set(others.filter(({ outcome }) => outcome !== 'NotSelected').map(({ client }) => client))
+  const news = notEvaluated.filter(({ client }) => !named.has(client))
+  const nothing = news.filter(({ outcome }) => outcome === 'Nothing').map(({ client }) => client)
+  const failed = news.filter(({ outcome }) => outcome !== 'Nothing')
+  return html`${failed.map(
+    ({ client, outcome, reason, message }: NotEvaluated) =>
+      html`<div><b>${client}</b> did not evaluate the model of round ${round - 1}: ${outcome} (${reason}): ${message}</div>`,
+  )}${nothing.length === 0 ? undefined : html`<div class="quiet">nothing held out: ${names(nothing)}</div>`}`
 }
 
 function sum(values: readonly number[]): number {

@@ -32,6 +32,7 @@ export const TROUBLED: RunFacts = {
       kind: 'Train',
       abandoned: 'QuorumNotReached: 1 of 2',
       accepted: [],
+      notEvaluated: [],
       others: [{ client: 'site-a', outcome: 'Late', reason: '', message: '' }],
       metrics: {},
       seconds: null,
@@ -42,6 +43,11 @@ export const TROUBLED: RunFacts = {
       kind: 'Train',
       abandoned: '',
       accepted: [{ client: 'site-a', numExamples: 1234, bytes: 636520 }],
+      notEvaluated: [
+        { client: 'site-a', outcome: 'Failed', reason: 'TrainerFailed', message: 'no <layer>' },
+        { client: 'site-y', outcome: 'Nothing', reason: '', message: '' },
+        { client: '<script>', outcome: 'Rejected', reason: 'NotFinite', message: '' },
+      ],
       others: [
         { client: '<script>', outcome: 'Rejected', reason: 'NotFinite', message: 'tensor "w" holds NaN' },
         { client: 'site-z', outcome: 'NotSelected', reason: '', message: '' },

@@ -1,6 +1,6 @@
 // What a report shows, as plain data. record-facts.ts and pictures.ts gather it, page.ts turns it into HTML; neither knows the
 // other.
-import type { ClientOutcome } from '#protocol/record.ts'
+import type { ClientOutcome, NotEvaluated } from '#protocol/record.ts'
 
 /** A run, as its record tells it. */
 export interface RunFacts {
@@ -41,6 +41,8 @@ export interface AttemptFacts {
   readonly accepted: readonly AcceptedUpdate[]
   /** Everyone whose update does not count, NotSelected included. */
   readonly others: readonly ClientOutcome[]
+  /** Everyone who was asked to evaluate the model that the attempt started from and measured nothing. */
+  readonly notEvaluated: readonly NotEvaluated[]
   /** Training metrics over the accepted updates, weighted by examples. */
   readonly metrics: Readonly<Record<string, number>>
   /** Null where the record does not hold it (abandoned attempts). */

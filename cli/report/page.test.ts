@@ -48,6 +48,15 @@ test('every client that was lost is shown with its outcome and reason', () => {
   assert.match(page, /1,234<\/td>\s*<td class="number">637 kB/)
 })
 
+test('an evaluation that failed is shown with its reason; a lost client is not named twice', () => {
+  assert.match(
+    page,
+    /<b>site-a<\/b> did not evaluate the model of round 0: Failed \(TrainerFailed\): no &lt;layer&gt;/,
+  )
+  assert.match(page, /nothing held out: site-y/)
+  assert.equal(page.match(/<b>&lt;script&gt;<\/b>/g)?.length, 1)
+})
+
 test('a run without rounds and without pictures is a page too', () => {
   const empty = reportPage({
     run: { ...TROUBLED, state: 'Unfinished', clients: [], curves: [], attempts: [] },

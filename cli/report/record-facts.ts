@@ -164,6 +164,7 @@ function attemptFacts({ plan, decision, receipts, result }: AttemptRecord): Atte
       bytes: receipts.get(client)?.update?.size ?? null,
     })),
     others: decision.outcomes.filter(({ outcome }) => outcome !== 'Accepted'),
+    notEvaluated: decision.kind === 'Closed' ? decision.notEvaluated : [],
     metrics: result?.metrics ?? {},
     seconds: result?.timings.attemptSeconds ?? null,
   }

@@ -44,6 +44,7 @@ async function admitted(change: Change = {}): Promise<Admission> {
     base: change.base ?? BASE,
     update: { upload: '0123456789abcdef', ...payload, numExamples: change.numExamples ?? 5, metrics: {} },
     evaluation: null,
+    notEvaluated: null,
     dataset: 'd',
   }
   return admit(store, { receipt, payload, base: BASE, list: LIST, ...change.request })

@@ -892,6 +892,17 @@ export interface TrainingClients {
     /** Why and what to do, for people. */
     readonly message?: string
   })[]
+  /** Clients that were asked to evaluate the newest evaluated model and measured nothing, and why. */
+  readonly notEvaluated?: readonly ({
+    /** The partition's name. E.g. site-c. */
+    readonly name: string
+    /** Nothing: the client holds nothing out. Failed: its evaluation failed; its update may count all the same. Else what became of the client. */
+    readonly outcome: 'Nothing' | 'Rejected' | 'Late' | 'Failed' | 'Unreachable' | 'Refused' | 'Removed'
+    /** Why, as one word for programs. E.g. TrainerFailed. */
+    readonly reason?: string
+    /** Why and what to do, for people. */
+    readonly message?: string
+  })[]
 }
 
 /** One finished round. */

@@ -1847,6 +1847,47 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
            }
           }
          }
+        },
+        "notEvaluated": {
+         "type": "array",
+         "maxItems": 1000,
+         "x-kubernetes-list-type": "map",
+         "x-kubernetes-list-map-keys": [
+          "name"
+         ],
+         "items": {
+          "type": "object",
+          "required": [
+           "name",
+           "outcome"
+          ],
+          "properties": {
+           "name": {
+            "type": "string",
+            "maxLength": 63
+           },
+           "outcome": {
+            "type": "string",
+            "enum": [
+             "Nothing",
+             "Rejected",
+             "Late",
+             "Failed",
+             "Unreachable",
+             "Refused",
+             "Removed"
+            ]
+           },
+           "reason": {
+            "type": "string",
+            "maxLength": 128
+           },
+           "message": {
+            "type": "string",
+            "maxLength": 512
+           }
+          }
+         }
         }
        }
       },

@@ -21,6 +21,8 @@ from fedsam_client.tensors import Spec
 
 #: The weight of an update: a whole number from 1 to this.
 MOST_EXAMPLES = 2**29
+#: The answer of a client that holds nothing out.
+NOTHING: Dict[str, Any] = {"loss": 0.0, "num_examples": 0, "metrics": {}}
 
 
 class SeamClient:
@@ -62,16 +64,19 @@ class SeamClient:
     def evaluate(self, source: str, config: Mapping[str, str]) -> Dict[str, Any]:
         """The loss on what the class holds out; num_examples 0 where it has no evaluate, or nothing held out."""
         if not callable(getattr(self._client, "evaluate", None)):
-            return {"loss": 0.0, "num_examples": 0, "metrics": {}}
+            return NOTHING
         _, returned = self._call_with("evaluate", source, config)
         if not isinstance(returned, (tuple, list)) or len(returned) != 3:
             raise ClientError(f"evaluate returned {_described(returned)}", "return three values: loss, num_examples, metrics")
         loss, num_examples, metrics = returned
-        if not isinstance(loss, numbers.Real) or not math.isfinite(loss):
-            remedy = "return a finite number; a loss that is none often means that training has diverged"
-            raise ClientError(f"evaluate returned the loss {_described(loss)}", remedy)
         count = _count("evaluate", num_examples, least=0)
-        return {"loss": float(loss), "num_examples": count, "metrics": self._metrics("evaluate", metrics)}
+        if count == 0:
+            return NOTHING  # whatever the loss is: the mean of nothing is NaN
+        number = _number(loss)
+        if number is None:
+            remedy = "return a finite number; if training has diverged, lower the learning rate"
+            raise ClientError(f"evaluate returned the loss {_described(loss)}", remedy)
+        return {"loss": number, "num_examples": count, "metrics": self._metrics("evaluate", metrics)}
 
     def _call_with(self, name: str, source: str, config: Mapping[str, str]) -> Tuple[List[Spec], Any]:
         found = self._in_order(tensors.read(source))
@@ -222,13 +227,18 @@ def _count(method: str, value: Any, least: int) -> int:
 
 
 def _number(value: Any) -> Optional[float]:
-    if isinstance(value, np.ndarray) and value.size == 1:
-        value = value.reshape(-1)[0]
-    if isinstance(value, (bool, np.bool_)):
-        return float(value)
+    """A finite number: Python's, numpy's, or the one element of an array or tensor. None for anything else."""
+    if not isinstance(value, numbers.Real) and callable(getattr(value, "item", None)):
+        try:
+            value = value.item()
+        except Exception:  # more than one element, or an item of another kind
+            return None
     if not isinstance(value, numbers.Real):
         return None
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
     return number if math.isfinite(number) else None
 
 

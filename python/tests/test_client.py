@@ -164,13 +164,28 @@ class Calls(SeamTest):
 
         self.refused(Client(), r"fit left the program: sys.exit\(3\)")
 
-    def test_losses_that_are_none(self) -> None:
+    def evaluating(self, *returned):
         class Client(Good):
             def evaluate(self, parameters, config):
-                return float("nan"), 3, {}
+                return returned
 
-        with self.assertRaisesRegex(ClientError, r"the loss nan \(float\)"):
-            SeamClient(Client()).evaluate(self.given(), CONFIG)
+        return SeamClient(Client()).evaluate(self.given(), CONFIG)
+
+    def test_losses_that_are_not_finite(self) -> None:
+        for loss in (float("nan"), float("inf"), np.float32("nan"), None, "low", [1.0, 2.0]):
+            with self.subTest(loss=loss), self.assertRaisesRegex(ClientError, "evaluate returned the loss"):
+                self.evaluating(loss, 3, {})
+
+    def test_losses_of_numpy(self) -> None:
+        for loss in (np.float32(0.5), np.array(0.5), np.array([0.5])):
+            self.assertEqual(self.evaluating(loss, 3, {})["loss"], 0.5)
+
+    def test_nothing_held_out_whatever_the_loss_is(self) -> None:
+        for loss in (float("nan"), None, 0.0, np.float64("inf")):
+            with self.subTest(loss=loss):
+                self.assertEqual(self.evaluating(loss, 0, {"dice": float("nan")})["num_examples"], 0)
+        with self.assertRaisesRegex(ClientError, "num_examples"):
+            self.evaluating(0.5, -1, {})
 
 
 if __name__ == "__main__":

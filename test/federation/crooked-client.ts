@@ -71,6 +71,7 @@ async function leave(options: CrookedOptions, task: Task): Promise<void> {
     base: task.base!.sha256,
     update: { upload, ...digestPayload(base), numExamples: 3, metrics: {} },
     evaluation: null,
+    notEvaluated: null,
     dataset: '',
   }
   const { body, receipt } = lie({ body: base, receipt: honest })

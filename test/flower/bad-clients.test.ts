@@ -33,16 +33,26 @@ const EXPECTED: Readonly<Record<string, readonly [outcome: string, reason: strin
     'TrainerFailed',
     /ValueError: the loss is gone \(.*bad_clients\.py:\d+ in raises_in_fit/,
   ],
-  'raises-in-evaluate': [
-    'Failed',
-    'TrainerFailed',
-    /evaluate raised KeyError: 'dice' \(bad_clients\.py:\d+ in evaluate/,
-  ],
-  loses: ['Failed', 'TrainerFailed', /evaluate returned the loss nan .*diverged/],
+  'raises-in-evaluate': ['Accepted', '', /^$/],
+  'nan-loss': ['Accepted', '', /^$/],
+  'evaluates-nothing': ['Accepted', '', /^$/],
+  'evaluates-none': ['Accepted', '', /^$/],
+  'leaves-in-evaluate': ['Accepted', '', /^$/],
+  'dies-in-evaluate': ['Accepted', '', /^$/],
   hangs: ['Failed', 'TrainerFailed', /reported nothing for 15 s/],
   exits: ['Failed', 'TrainerFailed', /ended with code 3/],
   leaves: ['Failed', 'TrainerFailed', /fit left the program: sys\.exit\('enough'\)/],
   huge: ['Failed', 'TrainerFailed', /shape \(536870912,\) where it was given \(3, 2\)/],
+}
+
+/** Clients without an evaluation although their update counts: outcome of the evaluation, and what the message says. */
+const UNMEASURED: Readonly<Record<string, readonly [outcome: string, says: RegExp]>> = {
+  'dies-in-evaluate': ['Failed', /ended with code 5/],
+  'evaluates-none': ['Failed', /evaluate returned None: return three values: loss, num_examples, metrics/],
+  'evaluates-nothing': ['Nothing', /^$/],
+  'leaves-in-evaluate': ['Failed', /evaluate left the program: sys\.exit\(4\)/],
+  'nan-loss': ['Failed', /evaluate returned the loss nan .*diverged/],
+  'raises-in-evaluate': ['Failed', /evaluate raised KeyError: 'dice' \(bad_clients\.py:\d+ in evaluate/],
 }
 
 let folder: string
@@ -95,8 +105,20 @@ test('each bad client is its own outcome, and the others are averaged', async ()
   assert.equal(code, 0, stderr)
   const rounds = roundsOf(events)
   assert.equal(rounds.length, 2)
-  for (const { outcomes, accepted } of rounds) {
-    assert.deepEqual([...accepted].sort(), ['good', 'good-but-forks', 'good-but-prints'])
+  const good = clients.filter((client) => EXPECTED[client]![0] === 'Accepted').sort()
+  for (const { outcomes, accepted, notEvaluated } of rounds) {
+    assert.deepEqual([...accepted].sort(), good)
+    assert.deepEqual(outcomes.map(({ client }) => client).sort(), [...clients].sort(), 'each has an outcome')
+    const without = notEvaluated.filter(({ client }) => good.includes(client))
+    assert.deepEqual(
+      without.map(({ client }) => client),
+      Object.keys(UNMEASURED),
+    )
+    for (const { client, outcome, message } of without) {
+      const [wanted, says] = UNMEASURED[client]!
+      assert.equal(outcome, wanted, client)
+      assert.match(message, says)
+    }
     for (const { client, outcome, reason, message } of outcomes) {
       const [wanted, why, says] = EXPECTED[client]!
       assert.deepEqual([outcome, reason], [wanted, why], `${client}: ${message}`)

@@ -24,7 +24,15 @@ class Client:
     def evaluate(self, parameters, config):
         if self.way == "raises-in-evaluate":
             raise KeyError("dice")
-        return float("nan") if self.way == "loses" else 0.5, 2, {"dice": 0.5}
+        if self.way == "evaluates-none":
+            return None
+        if self.way == "leaves-in-evaluate":
+            sys.exit(4)
+        if self.way == "dies-in-evaluate":
+            os._exit(5)
+        if self.way == "evaluates-nothing":
+            return float("nan"), 0, {"dice": float("nan")}
+        return float("nan") if self.way == "nan-loss" else 0.5, 2, {"dice": 0.5}
 
     def fit(self, parameters, config):
         way = getattr(self, self.way.replace("-", "_"), None)

@@ -2,6 +2,7 @@
 // time; the process starts with the first one, and anew after it ended. What it prints besides is passed on as its log.
 // On one machine the process is our child, in a pod it is another container's: the promises are the same.
 import { FedsamError } from '#protocol/errors.ts'
+import { MAX_NUM_EXAMPLES } from '#protocol/outcomes.ts'
 import { openSeamFolder, type SeamFolder } from './fifos.ts'
 import type { Link } from './link.ts'
 import { type LifeOptions, launch, type Running } from './process.ts'
@@ -76,6 +77,7 @@ export function trainerOver(connect: () => Link, options: LifeOptions): Trainer 
     },
     async fit(tensors, output, config) {
       const fitted = await call('fitted', (id) => ({ id, call: 'fit', tensors, output, config }))
+      if (!Number.isFinite(fitted.num_examples)) throw noCount(fitted.num_examples)
       return { numExamples: fitted.num_examples, metrics: fitted.metrics }
     },
     async evaluate(tensors, config) {
@@ -98,4 +100,10 @@ export function trainerOver(connect: () => Link, options: LifeOptions): Trainer 
       clearTimeout(forced)
     },
   }
+}
+
+function noCount(found: number): FedsamError {
+  return new FedsamError('TrainerFailed', `fit answered ${found} for num_examples, which is not a number`, {
+    remedy: `answer a whole number from 1 to ${MAX_NUM_EXAMPLES}`,
+  })
 }

@@ -45,6 +45,9 @@ const CODES: readonly string[] = [
   'TrainerFailed',
 ] satisfies ErrorCode[]
 
+/** Different sentences about dropped metrics that one process may cause in the log: a trainer may invent names. */
+const MOST_NOTES = 100
+
 /** Calls count from 1. */
 const OPENING = 0
 
@@ -84,9 +87,14 @@ export function launch(link: Link, options: LifeOptions, onProgress: (line: Prog
     else waiting?.resolve(line)
     waiting = null
   }
+  const noted = new Set<string>()
+  const noteOnce = (sentence: string): void => {
+    if (noted.size < MOST_NOTES && !noted.has(sentence)) log(sentence)
+    noted.add(sentence)
+  }
   const take = (text: string): void => {
     heardAt = clock.now()
-    const line = readTrainerLine(text)
+    const line = readTrainerLine(text, noteOnce)
     if (line === undefined) log(text)
     else if (line === 'Unreadable') fail(unreadable(text))
     else if (line.type === 'progress') onProgress(line)
@@ -151,7 +159,7 @@ function unreadable(line: string): FedsamError {
     'TrainerFailed',
     `the trainer wrote a line that cannot be read: ${line.slice(0, 500)}`,
     {
-      remedy: 'docs/trainer-seam.md describes the lines; a number must be finite',
+      remedy: 'docs/trainer-seam.md describes the lines',
     },
   )
 }

@@ -1,6 +1,7 @@
 // The seam between the network half of a worker and a trainer: three calls as JSON lines, tensors in safetensors files.
 // The calls are those of Flower's NumPyClient. docs/trainer-seam.md describes it for authors in any language.
 import * as v from 'valibot'
+import { admitMetrics } from '#protocol/measured.ts'
 
 /** A call to a trainer, one line on its standard input. Files are absolute paths in the scratch folder. */
 export type TrainerCall =
@@ -19,7 +20,26 @@ export type TrainerCall =
       readonly config: Readonly<Record<string, string>>
     }
 
-const Metrics = v.optional(v.record(v.string(), v.number()), {})
+/** Names to values of any kind: admitMetrics drops what is no metric. Python writes None as null. */
+const Metrics = v.pipe(
+  v.nullish(
+    v.custom<Readonly<Record<string, unknown>>>(
+      (value) => typeof value === 'object' && !Array.isArray(value),
+    ),
+    {},
+  ),
+  v.transform((reported) => (reported ?? {}) as Readonly<Record<string, number>>),
+)
+
+/** A number. JSON has no NaN: JavaScript writes null for it, and `withNamedFigures` turns NaN and Infinity into text. */
+const Figure = v.union([
+  v.number(),
+  v.pipe(
+    v.null(),
+    v.transform(() => Number.NaN),
+  ),
+  v.pipe(v.picklist(['NaN', 'Infinity', '-Infinity']), v.transform(Number)),
+])
 const Id = v.pipe(v.number(), v.integer())
 
 const LineSchema = v.variant('type', [
@@ -37,12 +57,12 @@ const LineSchema = v.variant('type', [
     message: v.optional(v.string(), ''),
   }),
   v.object({ type: v.literal('parameters'), id: Id }),
-  v.object({ type: v.literal('fitted'), id: Id, num_examples: v.number(), metrics: Metrics }),
+  v.object({ type: v.literal('fitted'), id: Id, num_examples: Figure, metrics: Metrics }),
   v.object({
     type: v.literal('evaluated'),
     id: Id,
-    loss: v.number(),
-    num_examples: v.number(),
+    loss: Figure,
+    num_examples: Figure,
     metrics: Metrics,
   }),
   /** A call failed (with its id) or the trainer cannot start (without). */
@@ -65,18 +85,42 @@ export type Answer = Exclude<TrainerLine, { type: 'ready' | 'progress' }>
 const OURS = /^\{\s*"type"\s*:\s*"(ready|parameters|fitted|evaluated|error)"/
 
 /**
- * Reads a line; undefined for what is not of the seam (a print, a warning). 'Unreadable' for one that was meant to be, such
- * as an answer with a NaN in it, which JSON cannot hold: waiting for a better one would be waiting for ever.
+ * Reads a line; undefined for what is not of the seam (a print, a warning). 'Unreadable' for a line that was meant to be an
+ * answer and has another form: no better one would come. A loss may be NaN; metrics that cannot count go to `drop`, named.
  */
-export function readTrainerLine(line: string): TrainerLine | 'Unreadable' | undefined {
+export function readTrainerLine(
+  line: string,
+  drop: (sentence: string) => void = () => {},
+): TrainerLine | 'Unreadable' | undefined {
   if (!line.startsWith('{')) return undefined
+  const parsed = v.safeParse(LineSchema, parseLine(line))
+  if (!parsed.success) return OURS.test(line) ? 'Unreadable' : undefined
+  const found = parsed.output
+  if (!('metrics' in found)) return found
+  const { metrics, dropped } = admitMetrics(found.metrics)
+  for (const sentence of dropped) drop(sentence)
+  return { ...found, metrics }
+}
+
+/** The line as JSON, or as Python's json.dumps writes it, with NaN and Infinity. undefined for any other text. */
+function parseLine(line: string): unknown {
   try {
-    const parsed = v.safeParse(LineSchema, JSON.parse(line))
-    if (parsed.success) return parsed.output
+    return JSON.parse(line)
   } catch {
-    // Not JSON: a print, or an answer that a careless writer made.
+    if (!OURS.test(line)) return undefined
   }
-  return OURS.test(line) ? 'Unreadable' : undefined
+  try {
+    return JSON.parse(withNamedFigures(line))
+  } catch {
+    return undefined
+  }
+}
+
+/** Strings, which stay as they are, and the three numbers that JSON does not have. Each part matches in linear time. */
+const STRING_OR_FIGURE = /"[^"\\]*(?:\\.?[^"\\]*)*"?|-?Infinity|NaN/gs
+
+function withNamedFigures(line: string): string {
+  return line.replace(STRING_OR_FIGURE, (found) => (found.startsWith('"') ? found : `"${found}"`))
 }
 
 /** What a trainer said of itself when it was ready. */

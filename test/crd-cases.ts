@@ -249,6 +249,15 @@ export const RULE_CASES: readonly RuleCases[] = [
     accepts: [many({ type: 'MultiKrum', minFitClients: 6, multiKrum: { numNodesToSelect: 6 } })],
     rejects: [many({ type: 'MultiKrum', minFitClients: 5, multiKrum: { numNodesToSelect: 6 } })],
   },
+  {
+    at: 'spec.strategy.fedTrimmedAvg.beta',
+    says: 'is not below 0.5',
+    accepts: [
+      many({ type: 'FedTrimmedAvg', minFitClients: 3, fedTrimmedAvg: { beta: 0.499 } }),
+      many({ type: 'FedTrimmedAvg', fedTrimmedAvg: { beta: 0 } }),
+    ],
+    rejects: [many({ type: 'FedTrimmedAvg', minFitClients: 3, fedTrimmedAvg: { beta: 0.5 } })],
+  },
   owned('strategy', 'FedAvgM', 'fedAvgM', {}),
   owned('strategy', 'FedAdam', 'fedAdam', { type: 'FedYogi' }),
   owned('strategy', 'FedYogi', 'fedYogi', { type: 'FedAdam' }),

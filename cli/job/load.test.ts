@@ -72,10 +72,10 @@ const REFUSALS: readonly Refusal[] = [
   },
   {
     given: 'a number at a bound that is left out',
-    text: `${HEAD}${PAIR}  trainer: {segmentAnything: {learningRate: 0}}\n  strategy: {type: FedTrimmedAvg, fedTrimmedAvg: {beta: 0.5}}\n`,
+    text: `${HEAD}${PAIR}  trainer: {segmentAnything: {learningRate: 0}}\n  strategy: {type: FedAvgM, fedAvgM: {serverMomentum: 1}}\n`,
     says: [
       'job.yaml:6: spec.trainer.segmentAnything.learningRate: is 0; write a number above 0 and at most 1000',
-      'job.yaml:7: spec.strategy.fedTrimmedAvg.beta: is 0.5; write a number of at least 0 and below 0.5',
+      'job.yaml:7: spec.strategy.fedAvgM.serverMomentum: is 1; write a number of at least 0 and below 1',
     ].join('\n'),
   },
   {

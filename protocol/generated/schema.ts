@@ -162,19 +162,19 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
        "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
       },
       {
-       "rule": "self.type != 'FedTrimmedAvg' || (has(self.fedTrimmedAvg) ? self.fedTrimmedAvg.beta : 0.2) == 0.0 || (has(self.fedTrimmedAvg) ? self.fedTrimmedAvg.beta : 0.2) * double(self.minFitClients) >= 1.0",
+       "rule": "!has(self.type) || self.type != 'FedTrimmedAvg' || (has(self.fedTrimmedAvg) ? self.fedTrimmedAvg.beta : 0.2) == 0.0 || (has(self.fedTrimmedAvg) ? self.fedTrimmedAvg.beta : 0.2) * double(self.minFitClients) >= 1.0",
        "fieldPath": ".minFitClients",
        "reason": "FieldValueInvalid",
        "message": "is too small for FedTrimmedAvg, which would cut no update from either end; set it to at least 1 / beta (5 for the default beta of 0.2)"
       },
       {
-       "rule": "(self.type == 'Krum' ? (has(self.krum) ? double(self.krum.numMaliciousNodes) : 0.0) * 2.0 + 3.0 : self.type == 'MultiKrum' ? (has(self.multiKrum) ? double(self.multiKrum.numMaliciousNodes) : 0.0) * 2.0 + 3.0 : 0.0) <= double(self.minFitClients)",
+       "rule": "!has(self.type) || (self.type == 'Krum' ? (has(self.krum) ? double(self.krum.numMaliciousNodes) : 0.0) * 2.0 + 3.0 : self.type == 'MultiKrum' ? (has(self.multiKrum) ? double(self.multiKrum.numMaliciousNodes) : 0.0) * 2.0 + 3.0 : 0.0) <= double(self.minFitClients)",
        "fieldPath": ".minFitClients",
        "reason": "FieldValueInvalid",
        "message": "is too small for this strategy; set it to at least 2 x numMaliciousNodes + 3"
       },
       {
-       "rule": "self.type != 'MultiKrum' || !has(self.multiKrum) || self.multiKrum.numNodesToSelect <= self.minFitClients",
+       "rule": "!has(self.type) || self.type != 'MultiKrum' || !has(self.multiKrum) || self.multiKrum.numNodesToSelect <= self.minFitClients",
        "fieldPath": ".minFitClients",
        "reason": "FieldValueInvalid",
        "message": "is below multiKrum.numNodesToSelect; raise it to that"
@@ -375,8 +375,14 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
          "type": "number",
          "default": 0.2,
          "minimum": 0,
-         "maximum": 0.5,
-         "exclusiveMaximum": true
+         "maximum": 1,
+         "x-kubernetes-validations": [
+          {
+           "rule": "self < 0.5",
+           "reason": "FieldValueInvalid",
+           "message": "is not below 0.5, so no update would be left; lower it"
+          }
+         ]
         }
        }
       },

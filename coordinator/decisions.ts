@@ -10,6 +10,7 @@ import type { Marked } from './record.ts'
 import type { RoundBrief } from './round.ts'
 import { missingMetrics } from './rounds/declared-metrics.ts'
 import { bestRound, decideStop } from './rounds/stopping.ts'
+import { listed, shortened } from './status-bounds.ts'
 
 /**
  * Closes the attempt with what it has. Throws RunFailed where no client reports a metric that the job ranks or stops by; the
@@ -85,13 +86,20 @@ export function abandon(context: RunContext, open: OpenAttempt): Promise<Marked<
     round,
     attempt,
     reason: 'QuorumNotReached',
-    message: `${counted}; ${lost.map(sentenceOf).join('; ')}`,
+    message: `${counted}; ${listed(lost.map(sentenceOf), '; ')}`,
     outcomes,
   })
 }
 
+/** Characters of one client's own words in a sentence about all of them. */
+const WORDS = 200
+
 function sentenceOf({ client, outcome, reason, message }: ClientOutcome): string {
-  return `${client}: ${outcome} (${message === '' ? reason : `${reason}: ${message}`})`
+  return `${client}: ${outcome} (${shortened(message === '' ? reason : `${reason}: ${message}`, WORDS)})`
+}
+
+function whoAndWhy({ client, message }: ClientOutcome): string {
+  return message === '' ? client : `${client} (${shortened(message, WORDS)})`
 }
 
 /** Gives an attempt up that never opened: too few clients were there. */
@@ -106,7 +114,7 @@ export function abandonUnopened(
     round,
     attempt,
     reason: 'NotEnoughClients',
-    message: `${needed} clients are needed; missing: ${absent.map(({ client, message }) => (message === '' ? client : `${client} (${message})`)).join(', ')}`,
+    message: `${needed} clients are needed; missing: ${listed(absent.map(whoAndWhy))}`,
     outcomes: [...absent],
   })
 }

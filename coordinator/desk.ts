@@ -1,5 +1,6 @@
 // Where clients ask: answers `next` and `grant` of every partition. It holds no truth: tasks come from the open attempt, rights
-// from the key that is wanted (grants.ts), and a lost, doubled or late request changes nothing.
+// from the key that is wanted (grants.ts), and a lost, doubled or late request changes nothing. Each client has one request open
+// at most. A request that is not of a partition of the job is refused before anything takes note of it (callers.ts).
 import { encodeJson } from '#protocol/canonical.ts'
 import {
   clientSubject,
@@ -13,8 +14,10 @@ import {
 } from '#protocol/messages.ts'
 import type { MessageBus } from '#transport/ports.ts'
 import { rungWithin } from './bell.ts'
+import { type Callers, createCallers } from './callers.ts'
 import { assertCurrent, type RunContext } from './context.ts'
 import { answerGrants } from './grants.ts'
+import { shortened } from './status-bounds.ts'
 
 /** The served subjects of one run. */
 export interface Desk {
@@ -22,25 +25,32 @@ export interface Desk {
   stop(): Promise<void>
 }
 
+/** A request that is not answered, because its client sends too many. The client repeats it. */
+export class TooManyRequests extends Error {
+  override readonly name = 'TooManyRequests'
+}
+
 /** Serves the run's subjects until stopped. */
 export async function openDesk(context: RunContext, bus: MessageBus): Promise<Desk> {
   const prefix = subjectPrefix(context.fixed.namespace, context.fixed.uid)
-  const turns = new Map<string, number>()
+  const callers = createCallers(context, prefix)
+  const open = new Map<string, Turn>()
   const handed: Handed = new Map()
-  const told = new Map<string, string>()
   const answering = new Set<Promise<unknown>>()
+  const refused = (reason: string): NextAnswer => ({ kind: 'refused', epoch: context.book.epoch, reason })
   const answer = async (subject: string, body: Uint8Array): Promise<object> => {
+    const client = callers.clientOf(subject)
+    if (client === undefined) return refused(`the job has no partition for ${shortened(subject, 200)}`)
+    if (!callers.mayAsk(client)) throw new TooManyRequests(`${client} sends too many requests`)
     const request = readRequest(body)
     // The subject is what permissions hold; a body that names somebody else is answered like an unknown client.
-    if (request === undefined || subject !== clientSubject(prefix, request.client)) {
-      return { kind: 'refused', epoch: context.book.epoch, reason: 'the request is not of this client' }
-    }
-    const refused = context.verify && (await refusal(context, told, request))
-    if (refused !== undefined) return refused
+    if (request === undefined || request.client !== client)
+      return refused('the request is not of this client')
+    const reason = await whyRefused(context, callers, request)
+    if (reason !== undefined) return refused(reason)
     if (request.kind === 'grant') return answerGrants(context, request)
-    const turn = (turns.get(request.client) ?? 0) + 1
-    turns.set(request.client, turn)
-    return answerNext(context, request, { handed, isOutdated: () => turns.get(request.client) !== turn })
+    const turn = takeTurn(open, client)
+    return answerNext(context, request, { handed, turn })
   }
   const serving = await bus.serve(clientSubject(prefix, '*'), async (subject, body) => {
     const answered = answer(subject, body)
@@ -59,20 +69,43 @@ export async function openDesk(context: RunContext, bus: MessageBus): Promise<De
   }
 }
 
+/** A client's newest request, as long as it is that. */
+interface Turn {
+  over: boolean
+  /** Resolves when a newer request of the client came. */
+  readonly outdated: Promise<void>
+  readonly end: () => void
+}
+
+/** Begins the client's turn, and ends the one before it: a client waits for one answer at a time. */
+function takeTurn(open: Map<string, Turn>, client: string): Turn {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const turn: Turn = {
+    over: false,
+    outdated: promise,
+    end() {
+      turn.over = true
+      resolve()
+    },
+  }
+  open.get(client)?.end()
+  open.set(client, turn)
+  return turn
+}
+
 /**
- * The answer to somebody who cannot show to be this client, before anything else takes note of it. Throws, so that nobody is
- * answered, where it cannot be known now: the client asks again. `told` holds the last reason of each client, for observers.
+ * Why the sender is not this client, before anything else takes note of it. Throws, so that nobody is answered, where that
+ * cannot be known now: the client asks again.
  */
-async function refusal(
-  { verify, book, observe }: RunContext,
-  told: Map<string, string>,
+async function whyRefused(
+  { verify, observe }: RunContext,
+  callers: Callers,
   { client, token }: NextRequest | GrantRequest,
-): Promise<NextAnswer | undefined> {
+): Promise<string | undefined> {
   const reason = await verify?.(client, token)
-  if (reason === undefined) return undefined
-  if (told.get(client) !== reason) observe({ event: 'ClientRefused', client, message: reason })
-  told.set(client, reason)
-  return { kind: 'refused', epoch: book.epoch, reason }
+  if (reason !== undefined && callers.mayTell(client))
+    observe({ event: 'ClientRefused', client, message: reason })
+  return reason
 }
 
 /**
@@ -82,7 +115,7 @@ async function refusal(
 async function answerNext(
   context: RunContext,
   request: NextRequest,
-  { handed, isOutdated }: { handed: Handed; isOutdated: () => boolean },
+  { handed, turn }: { readonly handed: Handed; readonly turn: Turn },
 ): Promise<NextAnswer> {
   const { clock, pace, bell, book } = context
   const { client, have } = request
@@ -99,10 +132,10 @@ async function answerNext(
       return answer
     }
     const left = Math.min(until - clock.now(), answer === undefined ? Number.POSITIVE_INFINITY : pause)
-    if (until <= clock.now() || isOutdated() || context.signal.aborted) {
+    if (until <= clock.now() || turn.over || context.signal.aborted) {
       return { kind: 'wait', epoch: book.epoch, reason: '' }
     }
-    await rungWithin(rung, left, context)
+    await rungWithin(Promise.race([rung, turn.outdated]), left, context)
   }
 }
 

@@ -19,7 +19,7 @@ async function signerOf(kid: string, alg = 'RS256') {
     const jwt = new SignJWT({}).setProtectedHeader({ alg, kid }).setSubject(sub).setAudience([aud])
     return jwt.setExpirationTime(exp).setNotBefore(nbf).setIssuedAt(nbf).sign(privateKey)
   }
-  return { jwk, sign, publicKey }
+  return { jwk, sign, publicKey, privateKey }
 }
 const first = await signerOf('one')
 
@@ -97,6 +97,29 @@ describe('a token is refused', () => {
       assert.match(why ?? 'it was taken', reason)
     })
   }
+
+  test('signed with an algorithm that API servers do not use, by a key that the cluster serves', async () => {
+    for (const alg of ['PS256', 'EdDSA', 'RS512']) {
+      const signer = await signerOf('odd', alg)
+      const { verify } = verifier({ keys: [first.jwk, signer.jwk] })
+      assert.match((await verify('a', await signer.sign())) ?? 'it was taken', /"alg"/, alg)
+    }
+  })
+
+  test('without an expiry, although all else is right', async () => {
+    const { verify } = verifier({ keys: [first.jwk] })
+    const jwt = new SignJWT({}).setProtectedHeader({ alg: 'RS256', kid: 'one' }).setSubject(SUBJECT)
+    const endless = await jwt.setAudience(AUDIENCE).sign(first.privateKey)
+    assert.match((await verify('a', endless)) ?? 'it was taken', /"exp" claim/)
+  })
+
+  test('whose own words are long: the reason is not', async () => {
+    const { verify } = verifier({ keys: [first.jwk] })
+    const name = 'x'.repeat(5000)
+    const header = part({ alg: 'RS256', kid: 'one', crit: [name], [name]: 1 })
+    const reason = await verify('a', `${header}.${part({})}.`)
+    assert.ok(reason !== undefined && reason.length < 500)
+  })
 
   test('of a partition that the job does not have', async () => {
     const { verify, asked } = verifier({ keys: [first.jwk] })

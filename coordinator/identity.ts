@@ -5,6 +5,7 @@ import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVeri
 import { sha256 } from '#protocol/digest.ts'
 import type { ClusterKeys } from '#transport/kubernetes-keys.ts'
 import type { Verify } from './context.ts'
+import { shortened } from './status-bounds.ts'
 
 export interface IdentityOptions {
   readonly keys: ClusterKeys
@@ -47,7 +48,8 @@ export function verifyBy(options: IdentityOptions): Verify {
       return undefined
     } catch (error) {
       if (!(error instanceof errors.JOSEError)) throw error
-      return `its token is not one of ${subject} for ${audience}: ${error.message}`
+      // The library quotes names from the token, which anybody may have written.
+      return `its token is not one of ${subject} for ${audience}: ${shortened(error.message, 200)}`
     }
   }
 }

@@ -18,6 +18,7 @@ import { filesOf } from './checkpoint.ts'
 import { type CoordinatedJob, compileFixed, compileLive, type LocalFiles } from './compile.ts'
 import { type JobOrigin, readOrigin, readPlaces } from './environment.ts'
 import { audienceOf, verifyBy } from './identity.ts'
+import { createLimitedLog } from './limited-log.ts'
 import { openMetrics } from './metrics.ts'
 import { coordinateJob } from './program.ts'
 import { coordinate } from './run.ts'
@@ -33,7 +34,10 @@ export interface CoordinatorFile {
 
 const print = (event: RunEvent): void => void process.stdout.write(`${JSON.stringify(event)}\n`)
 const log = (line: string): void => void process.stderr.write(`${line}\n`)
-const onError = (error: unknown): void => console.error(error)
+/** What went wrong with single messages: anybody on the bus can send some. */
+const logMessages = createLimitedLog(log, () => systemClock().now())
+const onError = (error: unknown, subject = ''): void =>
+  logMessages(`a message on ${subject}: ${String(error)}`)
 
 await runProgram(process.env, (signal) => {
   const origin = readOrigin(process.env)

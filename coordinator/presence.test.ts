@@ -42,6 +42,18 @@ test('nobody is lost to a coordinator that has just begun', () => {
   assert.equal(presence.isLost('a', 100), true)
 })
 
+test('a client that was heard before the moment is not lost until the silence limit after it', () => {
+  let now = 100
+  const presence = openPresence({ now: () => now, sleep: async () => {} }, 45)
+  presence.hear(request('one'))
+  now = 200
+  assert.equal(presence.isLost('a', 200), false)
+  now = 245
+  assert.equal(presence.isLost('a', 200), false)
+  now = 245.1
+  assert.equal(presence.isLost('a', 200), true)
+})
+
 test('a client that prepares is heard and not there; what it waits for is news once, and it joins when it is ready', () => {
   let now = 100
   const presence = openPresence({ now: () => now, sleep: async () => {} }, 45)

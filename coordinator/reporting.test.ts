@@ -5,11 +5,21 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { FedsamError } from '#protocol/errors.ts'
 import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import { systemClock } from '#transport/clock.ts'
+import { StatusRefused } from '#transport/ports.ts'
 import { openReporting } from './reporting.ts'
 import { beginStatus, type News } from './status.ts'
 
 const admitted: News = { event: 'UpdateAdmitted', round: 1, client: 'a', numExamples: 1, bytes: 10 }
 const hindered = (message: string): News => ({ event: 'Hindered', reason: 'StorageUnreachable', message })
+const COMPLETED: News = {
+  event: 'RunCompleted',
+  rounds: 2,
+  output: 'output/manifest.json',
+  evaluation: null,
+  round: 2,
+  digest: 'a'.repeat(64),
+  head: 'b'.repeat(64),
+}
 
 /** A sink whose answer a test decides, and a clock whose seconds last `1 / speed`. */
 function open(answer: (count: number) => Promise<void> | void = () => {}, speed = 1) {
@@ -96,6 +106,41 @@ describe('the status', () => {
     reporting.tell(admitted)
     stop.abort()
     await reporting.settled()
+    await running
+  })
+
+  test('that the API server refuses is cut until it is accepted, and the end of the run does not wait for it', async () => {
+    const { reporting, writes, stop, said, running } = open((count) => {
+      if (count === 2) throw new StatusRefused('absent[0].name: Too long')
+    })
+    await until(() => writes.length === 1)
+    reporting.tell({ event: 'ClientFailed', round: 1, client: 'a', reason: 'x', message: 'y' })
+    reporting.tell(COMPLETED)
+    await reporting.settled()
+    assert.equal(writes.length, 3)
+    assert.equal(writes[1]?.clients?.absent?.length, 1)
+    const { message, ...rest } = writes[2]!
+    assert.match(message ?? '', /refused the details/)
+    const { uid, epoch, round, attempt, state, reason, head, output, updatedTime } = writes[1]!
+    assert.deepEqual(rest, { uid, epoch, round, attempt, state, reason, head, output, updatedTime })
+    assert.equal(state, 'Complete')
+    assert.match(said[0]!, /Too long/)
+    stop.abort()
+    await running
+  })
+
+  test('that is refused in every form is given up: it is not repeated, and the next change of state is written', async () => {
+    const { reporting, writes, stop, said, running } = open((count) => {
+      if (count <= 3) throw new StatusRefused('no')
+    })
+    await reporting.settled()
+    assert.equal(writes.length, 3)
+    assert.match(said.at(-1)!, /every form/)
+    reporting.tell(hindered('away'))
+    await reporting.settled()
+    assert.equal(writes.at(-1)?.state, 'Waiting')
+    assert.equal(writes.length, 4)
+    stop.abort()
     await running
   })
 

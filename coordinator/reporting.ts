@@ -1,12 +1,13 @@
 // Says how the run stands: folds the news into the status (status.ts) and leaves it in the sink, a change of state at once, progress
-// now and then. Promises: no news waits for a write, a write that fails is made again and stops no round, and what is written is
-// always the newest.
+// now and then. No news waits for a write, and what is written is always the newest. A write that fails is repeated and stops no
+// round; a status that is refused for what it says is cut, and in the end given up, so that the end of a run never waits for it.
 import { FedsamError } from '#protocol/errors.ts'
 import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import type { Clock } from '#transport/clock.ts'
-import type { StatusSink } from '#transport/ports.ts'
+import { StatusRefused, type StatusSink } from '#transport/ports.ts'
 import { createBell, rungWithin } from './bell.ts'
 import { isTransition, type News, nextStatus } from './status.ts'
+import { shortened, withoutDetails } from './status-bounds.ts'
 
 export interface ReportingOptions {
   readonly sink: StatusSink
@@ -24,7 +25,7 @@ export interface ReportingOptions {
 export interface Reporting {
   tell(news: News): void
   status(): TrainingStatus
-  /** Resolves when the newest status was accepted, or the signal says stop. */
+  /** Resolves when the newest status was accepted or given up, or the signal says stop. */
   settled(): Promise<void>
   /** Writes until the signal says stop. Throws Superseded, as the sink does. */
   run(): Promise<void>
@@ -34,7 +35,7 @@ const FIRST_PAUSE_SECONDS = 0.5
 const LONGEST_PAUSE_SECONDS = 30
 
 export function openReporting(options: ReportingOptions): Reporting {
-  const { outputUri, clock, now, statusSeconds, signal, log, sink } = options
+  const { outputUri, clock, now, statusSeconds, signal, log } = options
   const news = createBell()
   const accepted = createBell()
   let status = options.begin
@@ -51,7 +52,7 @@ export function openReporting(options: ReportingOptions): Reporting {
     const wanted = status
     urgent = false
     try {
-      await sink.write(wanted)
+      await writeWhatIsAccepted(options, wanted)
     } catch (error) {
       urgent = true
       throw error
@@ -97,4 +98,19 @@ export function openReporting(options: ReportingOptions): Reporting {
       }
     },
   }
+}
+
+/** Writes the status, or as much of it as the API server accepts. Throws what another try may cure. */
+async function writeWhatIsAccepted({ sink, log }: ReportingOptions, status: TrainingStatus): Promise<void> {
+  const cut =
+    'The API server refused the details of this status; the log of the coordinator and the record have them.'
+  for (const wanted of [status, ...withoutDetails(status, cut)]) {
+    try {
+      return await sink.write(wanted)
+    } catch (error) {
+      if (!(error instanceof StatusRefused)) throw error
+      log(`the API server refuses this status, a shorter one is written: ${shortened(error.message, 500)}`)
+    }
+  }
+  log('the API server refuses every form of this status; the next change of state writes another one')
 }

@@ -1,10 +1,15 @@
 // How much status.training may hold: the limits of the schema, and below them what the API server and people can bear.
+import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import type { BestRound } from '#protocol/record.ts'
 
 /** Names in one sentence. */
 const NAMED = 20
 const ABSENT = 1000
 const METRICS = 32
+/** Characters of a metric's name. */
+const METRIC_NAME = 64
+/** Characters of a partition's name. */
+const PARTITION_NAME = 63
 /** With so many absent ones, each message gets shorter: an object of the API server has 1.5 MB at most. */
 const MANY = 100
 const SHORT = 100
@@ -26,7 +31,8 @@ export const bounds = {
   /** At most a thousand, by name; with text as long as there is room for. */
   absent<O extends string>(all: readonly Listed<O>[]): Required<Listed<O>>[] {
     const longest = all.length > MANY ? SHORT : 512
-    return [...all]
+    return all
+      .filter(({ name }) => name.length <= PARTITION_NAME)
       .sort((a, b) => (a.name < b.name ? -1 : 1))
       .slice(0, ABSENT)
       .map(({ name, outcome, reason = '', message = '' }) => ({
@@ -36,7 +42,11 @@ export const bounds = {
         message: shortened(message, longest),
       }))
   },
-  best: ({ round, metric, value }: BestRound): BestRound => ({ round, metric: metric.slice(0, 64), value }),
+  best: ({ round, metric, value }: BestRound): BestRound => ({
+    round,
+    metric: shortened(metric, METRIC_NAME),
+    value,
+  }),
 } as const
 
 /** At most `longest` characters. */
@@ -46,5 +56,31 @@ export function shortened(text: string, longest: number): string {
 
 /** The first of them, in their order. */
 export function boundedMetrics(metrics: Readonly<Record<string, number>>): Record<string, number> {
-  return Object.fromEntries(Object.entries(metrics).slice(0, METRICS))
+  const first = Object.entries(metrics).slice(0, METRICS)
+  return Object.fromEntries(first.map(([name, value]) => [shortened(name, METRIC_NAME), value]))
+}
+
+/** The first of these texts in one sentence, and how many more there are. */
+export function listed(texts: readonly string[], separator = ', '): string {
+  const shown = texts.slice(0, NAMED).join(separator)
+  return texts.length > NAMED ? `${shown} and ${texts.length - NAMED} more` : shown
+}
+
+/**
+ * Less and less of a status that the API server refuses: first without what clients and trainers say, then without words. What
+ * programs wait for stays: whose status it is, state, reason, round and output.
+ */
+export function withoutDetails(status: TrainingStatus, message: string): readonly TrainingStatus[] {
+  const { uid, epoch, round, attempt, state, reason, head, output, pauseUntil, updatedTime } = status
+  const bare = { uid, epoch, round, attempt }
+  const core = {
+    ...bare,
+    ...(state === undefined ? {} : { state }),
+    ...(reason === undefined ? {} : { reason }),
+    message: shortened(message, 4096),
+    ...(pauseUntil === undefined ? {} : { pauseUntil }),
+    ...(updatedTime === undefined ? {} : { updatedTime }),
+  }
+  const result = { ...(head === undefined ? {} : { head }), ...(output === undefined ? {} : { output }) }
+  return [{ ...core, ...result }, core]
 }

@@ -176,10 +176,28 @@ describe('clients', () => {
       reason: 'BadToken',
       message: 'no',
     })
+    const joined = after([{ event: 'ClientJoined', client: 'b', backend: '', available: 2 }], refused)
+    assert.deepEqual(
+      joined.clients?.absent?.map(({ name }) => name),
+      ['c'],
+      'who joined has shown who it is',
+    )
   })
 })
 
 describe('rounds', () => {
+  test('of the record are shown, the newest ten', () => {
+    const newest = [...Array(12).keys()].map((i) => ({
+      ...{ round: i + 1, attempt: 1, cohort: 2, accepted: 2, seconds: 1 },
+      evaluation: null,
+    }))
+    const status = after([started({ completed: 12, newest })])
+    assert.deepEqual(
+      status.rounds?.map(({ round }) => round),
+      [3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
+    )
+  })
+
   test('have the metrics of the model that they made, which the next attempt measures', () => {
     const evaluation = (loss: number) => ({
       evaluation: { loss, numExamples: 4, metrics: { dice: 1 - loss } },
@@ -318,7 +336,7 @@ test('any news in any order keep to the schema, and go on', () => {
   const schema = FEDERATED_JOB_SCHEMA.properties!.status!.properties!.training!
   const long = 'x'.repeat(10_000)
   const crowd = [...Array(1500).keys()].map((i) => gone(`client-${i}`, long))
-  const metrics = Object.fromEntries([...Array(60).keys()].map((i) => [`m${i}`, 1e200]))
+  const metrics = Object.fromEntries([...Array(60).keys()].map((i) => [`m${i}${long}`, 1e200]))
   const pool: readonly News[] = [
     started({ epoch: 7, completed: 2, head: SHA, best: { round: 1, metric: long, value: 1 } }),
     waiting([], crowd.slice(0, 1000)),
@@ -329,6 +347,7 @@ test('any news in any order keep to the schema, and go on', () => {
     }),
     opened(2),
     { event: 'ClientRefused', client: 'a', message: long },
+    { event: 'ClientRefused', client: long, message: long },
     { event: 'ClientFailed', round: 1, client: 'b', reason: long, message: long },
     admitted(1, 'a'),
     abandoned({ reason: long, message: long, outcomes: crowd, pauseSeconds: 600 }),
@@ -352,6 +371,7 @@ test('any news in any order keep to the schema, and go on', () => {
       const next = nextStatus(status, pool[random(pool.length)]!, facts(step))
       assert.deepEqual(broken(schema, next, 'training'), [])
       assert.ok(JSON.stringify(next).length < 1_000_000)
+      for (const name of Object.keys(next.metrics ?? {})) assert.ok(name.length <= 64)
       const ahead =
         next.round > status.round || (next.round === status.round && next.attempt >= status.attempt)
       assert.ok(ahead && next.epoch >= status.epoch)

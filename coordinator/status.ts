@@ -5,7 +5,7 @@ import type { FailureReason, WaitingReason } from '#protocol/conditions.ts'
 import type { FinishedRound, RunEvent } from '#protocol/events.ts'
 import type { TrainingClients, TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import type { ClientOutcome } from '#protocol/record.ts'
-import { boundedMetrics, bounds, shortened } from './status-bounds.ts'
+import { boundedMetrics, bounds, listed, shortened } from './status-bounds.ts'
 
 /** What a run cannot tell by itself, since it does not run: what is waited for, and why it can never run. */
 export type Problem =
@@ -75,7 +75,10 @@ const STEPS: { readonly [K in News['event']]?: Step<K> } = {
   ClientJoined(status, { client, available }) {
     return withClients(status, {
       available,
-      absent: absentees(status).filter(({ name, outcome }) => name !== client || outcome !== 'Unreachable'),
+      // Who joined is there, and has shown who it is.
+      absent: absentees(status).filter(
+        ({ name, outcome }) => name !== client || (outcome !== 'Unreachable' && outcome !== 'Refused'),
+      ),
     })
   },
   ClientRefused(status, { client, message }) {
@@ -251,9 +254,3 @@ function absentOf(outcomes: readonly ClientOutcome[]): Absent {
 
 /** As the schema shows digests. */
 const digestOf = (sha256: string): string => `sha256:${sha256}`
-
-/** Names for a sentence: a job may have a thousand. */
-function listed(names: readonly string[]): string {
-  const shown = names.slice(0, bounds.named).join(', ')
-  return names.length > bounds.named ? `${shown} and ${names.length - bounds.named} more` : shown
-}

@@ -39,7 +39,7 @@ export type RunEvent =
       /** How many partitions are there now, it included. */
       readonly available: number
     }
-  /** Somebody who cannot show to be this client; told once for each reason. */
+  /** Somebody without a right token speaks in the name of a client that is not heard. At most once a minute for each client. */
   | { readonly event: 'ClientRefused'; readonly client: string; readonly message: string }
   | {
       readonly event: 'Waiting'

@@ -7,7 +7,7 @@ import { FedsamError } from '#protocol/errors.ts'
 import type { FederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import type { Clock } from './clock.ts'
 import { ApiError, type KubernetesClient } from './kubernetes.ts'
-import type { CoordinatedJob, JobSource, StatusSink } from './ports.ts'
+import { type CoordinatedJob, type JobSource, StatusRefused, type StatusSink } from './ports.ts'
 
 export interface JobIdentity {
   readonly namespace: string
@@ -213,11 +213,12 @@ function sinkOf({ client, identity }: KubernetesJobOptions, reader: Reader): Sta
   const recover = async (error: unknown, training: TrainingStatus): Promise<boolean> => {
     if (!(error instanceof ApiError)) throw error
     if (error.status === 404) throw gone(identity, 'it was deleted')
-    // 422: a rule of the schema, which an older coordinator meets too.
-    if (error.status !== 409 && error.status !== 422) throw error
+    // 422: a rule of the schema, which an older coordinator meets too. 400 and 413: not to be read, too large.
+    if (![400, 409, 413, 422].includes(error.status)) throw error
     await reader.refresh()
     refuseOlder(training)
-    return error.status === 409
+    if (error.status === 409) return true
+    throw new StatusRefused(error.message, { cause: error })
   }
   return {
     async write(training) {

@@ -165,11 +165,16 @@ export interface JobSource {
   follow(changed: () => void, signal: AbortSignal): Promise<void>
 }
 
+/** The status itself is refused, by the schema or for its size: writing the same again would be refused again. */
+export class StatusRefused extends Error {
+  override readonly name = 'StatusRefused'
+}
+
 /** Where a coordinator says how its run stands. */
 export interface StatusSink {
   /**
    * Leaves it in place of what was there. Throws FedsamError Superseded where the job is gone, another one bears its name, or a
-   * newer coordinator has written; what else it throws, another try may cure.
+   * newer coordinator has written, and StatusRefused where less of it may be accepted; what else it throws, another try may cure.
    */
   write(training: TrainingStatus): Promise<void>
 }

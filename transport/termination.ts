@@ -26,7 +26,7 @@ export function leaveLastWord(env: Readonly<Record<string, string | undefined>>,
 
 /** As JSON; a message that is too long loses its end. */
 function shorten({ code, message, remedy }: LastWord): string {
-  for (let length = message.length; ; length = Math.floor(length * 0.9)) {
+  for (let length = Math.min(message.length, MOST_BYTES); ; length = Math.floor(length * 0.9)) {
     const text = JSON.stringify({ code, message: message.slice(0, length), remedy: remedy.slice(0, 500) })
     if (Buffer.byteLength(text) <= MOST_BYTES || length === 0) return text
   }

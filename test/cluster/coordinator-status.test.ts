@@ -2,6 +2,7 @@
 // writes, and what it must not.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { openReporting } from '#coordinator/reporting.ts'
 import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import { systemClock } from '#transport/clock.ts'
 import type { KubernetesClient } from '#transport/kubernetes.ts'
@@ -126,7 +127,28 @@ describe('the status', () => {
   test('that goes back within an epoch is refused by the schema', async () => {
     const { sink, uid } = await open('back')
     await sink.write(training(uid, { round: 2 }))
-    await assert.rejects(sink.write(training(uid, { round: 1 })), { status: 422 })
+    await assert.rejects(sink.write(training(uid, { round: 1 })), { name: 'StatusRefused' })
+  })
+
+  test('that the schema refuses, and one above the size of an object, are cut: the run is Complete all the same', async () => {
+    const { sink, uid } = await open('refused')
+    const absent = [{ name: 'x'.repeat(2000), outcome: 'Refused' as const, reason: '', message: '' }]
+    const metrics = Object.fromEntries([...Array(20).keys()].map((i) => [`${i}${'x'.repeat(100_000)}`, 1]))
+    for (const foreign of [{ clients: { absent } }, { metrics }]) {
+      const begin = training(uid, { state: 'Complete', reason: 'Complete', ...foreign })
+      const finished = new AbortController()
+      const reporting = openReporting({
+        ...{ sink, begin, outputUri: '', clock: systemClock(), now: () => 0, statusSeconds: 1 },
+        ...{ log: () => {}, signal: finished.signal },
+      })
+      const running = reporting.run()
+      await reporting.settled()
+      finished.abort()
+      await running
+      const stored = (await readJob(cluster, 'refused', 'brain')).status?.training
+      assert.equal(stored?.state, 'Complete')
+      assert.match(stored?.message ?? '', /refused the details/)
+    }
   })
 
   test('is all that the account may change', async () => {

@@ -55,6 +55,25 @@ describe('a coordinator that goes on', () => {
     })
   }
 
+  test('after the run is complete waits for workers that the one before did not tell', async () => {
+    const federation = await openFederation({ ...JOB, pace: { farewellSeconds: 600 } })
+    try {
+      for (const client of JOB.clients) void federation.work(client)
+      await federation.coordinate()
+      const second = federation.coordinate().then(() => 'the coordinator ended first')
+      while (eventsOf(federation.events, 'RunCompleted').length < 2) await sleep(2)
+      // The coordinator ends with the last of them, so only the others are compared with its end.
+      for (const client of JOB.clients.slice(1)) {
+        const worker = federation.work(client, { incarnation: 'late' })
+        assert.equal(await Promise.race([second, worker]), 'the run is complete')
+      }
+      assert.equal(await federation.work(JOB.clients[0]!, { incarnation: 'late' }), 'the run is complete')
+      await second
+    } finally {
+      await federation.close()
+    }
+  })
+
   test('in the middle of a round, without asking again those who had left their update', async () => {
     const fits: string[] = []
     const stopped = Promise.withResolvers<void>()

@@ -63,6 +63,22 @@ test('the smallest job becomes a complete one', () => {
   assert.deepEqual(completeSpec(spec), spec, 'completing twice changes nothing')
 })
 
+test('a partition that only evaluates holds all of its images out, unless the job says how many', () => {
+  const spec = completeSpec({
+    partitions: [
+      { name: 'site' },
+      { name: 'public', train: false },
+      { name: 'half', train: false, dataset: { heldOutFraction: 0.5 } },
+      { name: 'none', dataset: { heldOutFraction: 0 } },
+    ],
+  })
+  assert.deepEqual(
+    spec.partitions.map(({ dataset }) => dataset.heldOutFraction),
+    [0.2, 1, 0.5, 0],
+  )
+  assert.deepEqual(completeSpec(spec), spec)
+})
+
 test('quorum and minAvailableClients follow minFitClients', () => {
   const spec = completeSpec({ partitions: PARTITIONS, strategy: { minFitClients: 3 } })
   assert.equal(spec.round.quorum, 3)

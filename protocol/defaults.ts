@@ -42,8 +42,9 @@ const PARAMETERS = {
 
 /**
  * The spec as the programs consume it: defaults of the schema, then the parameter object of the chosen strategy and trainer, then
- * round.quorum (minFitClients), minAvailableClients (never below minFitClients, or a round could not ask enough), and the modes of
- * evaluation (by the metric's name).
+ * round.quorum (minFitClients), minAvailableClients (never below minFitClients, or a round could not ask enough), the modes of
+ * evaluation (by the metric's name), and the share of each data set that is held out: a fifth where it trains, and all of it where
+ * it only evaluates.
  * The spec must be valid; a completed one comes back as it is.
  */
 export function completeSpec(spec: FederatedJobSpec): CompleteFederatedJobSpec {
@@ -55,7 +56,11 @@ export function completeSpec(spec: FederatedJobSpec): CompleteFederatedJobSpec {
   }
   const trainer = withParameters('trainer', completed.trainer, PARAMETERS.trainer)
   const round = { ...completed.round, quorum: completed.round.quorum ?? minFitClients }
-  return { ...completed, strategy, trainer, round, ...withModes(completed.evaluation) }
+  const partitions = completed.partitions.map((partition) => {
+    const heldOutFraction = partition.dataset.heldOutFraction ?? (partition.train ? 0.2 : 1)
+    return { ...partition, dataset: { ...partition.dataset, heldOutFraction } }
+  })
+  return { ...completed, strategy, trainer, round, partitions, ...withModes(completed.evaluation) }
 }
 
 function withModes(evaluation: FederatedJobSpec['evaluation']): Pick<CompleteFederatedJobSpec, 'evaluation'> {

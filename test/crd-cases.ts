@@ -311,6 +311,19 @@ export const RULE_CASES: readonly RuleCases[] = [
     rejects: [first({ external: {}, source: { s3: { uri: 's3://bucket/a' } } })],
   },
   {
+    at: 'spec.partitions[].dataset.heldOutFraction',
+    says: 'is above 0.9',
+    accepts: [
+      first({ dataset: { heldOutFraction: 0.9 } }),
+      { spec: { partitions: [...PAIR, { name: 'c', train: false, dataset: { heldOutFraction: 1 } }] } },
+      { spec: { partitions: [...PAIR, { name: 'c', train: false }] } },
+    ],
+    rejects: [
+      first({ dataset: { heldOutFraction: 0.95 } }),
+      first({ train: true, dataset: { heldOutFraction: 1 } }),
+    ],
+  },
+  {
     at: 'spec.partitions[].dataset.annotationsFile',
     says: 'is missing for layout COCO',
     accepts: [first({ dataset: TEXT_COCO })],

@@ -5,12 +5,11 @@ import { keptTensors, tensorList } from '#coordinator/tensor-files.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { exchangedTensors, type TrainablePart } from '#protocol/segment-anything.ts'
-import { readCheckpoint } from '#worker/model/segment-anything/checkpoint.ts'
 import { loadJob } from '../job/load.ts'
 import { resolveLocalPaths } from '../job/paths.ts'
 import { estimateRound, type RoundEstimate } from '../plan/estimate.ts'
-import { refuseNothingHeldOut, refuseUnsupported } from '../run/prepare.ts'
-import { inspectPartitions, resolveCheckpoint } from '../run/segment-anything.ts'
+import { refuseUnsupported } from '../run/prepare.ts'
+import { type PartitionReport, preflight } from '../run/segment-anything.ts'
 import { type RunCommand, readArguments } from './command.ts'
 
 /** The command's body. */
@@ -23,8 +22,13 @@ export const plan: RunCommand = async (args) => {
   const loaded = await loadJob(positionals[0]!, values.set ?? [])
   const spec = resolveLocalPaths(loaded)
   refuseUnsupported(spec)
-  const plan = await makePlan(spec)
-  process.stdout.write(values.json ? `${JSON.stringify({ plan })}\n` : describe(loaded.name, spec, plan))
+  const said: string[] = []
+  const { plan, preflight } = await makePlan(spec, (line) => said.push(line))
+  process.stdout.write(
+    values.json
+      ? `${JSON.stringify({ plan, preflight })}\n`
+      : `${describe(loaded.name, spec, plan)}${said.map((line) => `${line}\n`).join('')}`,
+  )
   return 0
 }
 
@@ -36,7 +40,10 @@ interface JobPlan extends RoundEstimate {
   readonly minimum: number
 }
 
-async function makePlan(spec: CompleteFederatedJobSpec): Promise<JobPlan> {
+async function makePlan(
+  spec: CompleteFederatedJobSpec,
+  say: (line: string) => void,
+): Promise<{ plan: JobPlan; preflight: readonly PartitionReport[] }> {
   const { trainer, strategy: wanted, partitions } = spec
   if (trainer.type !== 'SegmentAnything') {
     throw new FedsamError(
@@ -49,15 +56,10 @@ async function makePlan(spec: CompleteFederatedJobSpec): Promise<JobPlan> {
   }
   const sam = trainer.segmentAnything!
   const strategy = strategyFrom({ ...wanted })
-  const folder = await resolveCheckpoint(sam, () => {})
-  const { tensors } = await readCheckpoint(folder)
+  const { checkpoint, reports } = await preflight(spec, say)
+  const { tensors } = checkpoint
   const names = exchangedTensors(sam.train as readonly TrainablePart[], [...tensors.keys()])
   const list = tensorList(keptTensors(names.map((name) => tensors.get(name)!)))
-  const reports = await inspectPartitions(partitions)
-  refuseNothingHeldOut(
-    spec,
-    reports.map(({ name, report }) => ({ name, count: report.split.heldOut.length })),
-  )
   const training = partitions.filter(({ train }) => train)
   const estimate = estimateRound({
     rounds: spec.rounds,
@@ -80,7 +82,11 @@ async function makePlan(spec: CompleteFederatedJobSpec): Promise<JobPlan> {
   const columns = strategy.combine.kind === 'Columns' || strategy.measure !== 'None' ? estimate.cohort : 1
   const demand = { list, columns, vectors: strategy.serverOptimizer.vectors.length }
   const foldBytes = memoryOf(demand, sliceBytes(demand, spec.coordinator.memoryBytes))
-  return { ...estimate, tensors: list.length, tensorNames: names, foldBytes, minimum: strategy.minimum }
+  const { minimum } = strategy
+  return {
+    plan: { ...estimate, tensors: list.length, tensorNames: names, foldBytes, minimum },
+    preflight: reports,
+  }
 }
 
 function describe(name: string, spec: CompleteFederatedJobSpec, plan: JobPlan): string {

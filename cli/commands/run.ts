@@ -12,7 +12,7 @@ import { openScreen, type Screen } from '../render/screen.ts'
 import type { ReportOptions } from '../report/write.ts'
 import { watchInterrupts } from '../run/interrupts.ts'
 import type { LocalRun } from '../run/local.ts'
-import { checkOutput, refuseNothingHeldOut, refuseUnsupported } from '../run/prepare.ts'
+import { checkOutput, refuseUnsupported } from '../run/prepare.ts'
 import { processRecord } from '../run/record-folder.ts'
 import { type RunCommand, readArguments } from './command.ts'
 
@@ -118,18 +118,11 @@ async function inspectInputs(
   spec: CompleteFederatedJobSpec,
   say: (line: string) => void,
 ): Promise<Pick<PreparedJob, 'checkpoint' | 'heldOut'>> {
-  const { trainer, partitions } = spec
-  if (trainer.type !== 'SegmentAnything') return { checkpoint: null, heldOut: [] }
-  const { inspectPartitions, resolveCheckpoint } = await import('../run/segment-anything.ts')
-  const { formatReport } = await import('#worker/data/report.ts')
-  const checkpoint = await resolveCheckpoint(trainer.segmentAnything!, say)
-  const reports = await inspectPartitions(partitions)
-  for (const { name, report } of reports) say(formatReport(name, report))
-  refuseNothingHeldOut(
-    spec,
-    reports.map(({ name, report }) => ({ name, count: report.split.heldOut.length })),
-  )
-  return { checkpoint, heldOut: reports.map(({ name, report }) => ({ name, stems: report.split.heldOut })) }
+  if (spec.trainer.type !== 'SegmentAnything') return { checkpoint: null, heldOut: [] }
+  const { preflight } = await import('../run/segment-anything.ts')
+  const { folder, reports } = await preflight(spec, say)
+  const heldOut = reports.map(({ name, report }) => ({ name, stems: report.split.heldOut }))
+  return { checkpoint: folder, heldOut }
 }
 
 /** A report that cannot be written is told, and changes nothing about the run. */

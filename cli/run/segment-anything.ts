@@ -1,5 +1,5 @@
-// What is checked besides where the built-in trainer is asked for: the checkpoint and every partition's data. All that is wrong
-// is told in one go. Its codecs are heavy: a job of another trainer does not load this file.
+// The preflight of the built-in trainer: its checkpoint and every partition's data. Reports everything that is wrong at once.
+// Its codecs are heavy: a job of another trainer does not load this file.
 import { stat } from 'node:fs/promises'
 import { FedsamError } from '#protocol/errors.ts'
 import type {
@@ -8,8 +8,11 @@ import type {
 } from '#protocol/generated/federatedjob.ts'
 import { fetchCheckpoint } from '#transport/hugging-face.ts'
 import { type DatasetReport, inspectDataset } from '#worker/data/preflight.ts'
-import { readCheckpoint } from '#worker/model/segment-anything/checkpoint.ts'
+import { formatErrors, formatReport } from '#worker/data/report.ts'
+import { type Checkpoint, readCheckpoint } from '#worker/model/segment-anything/checkpoint.ts'
+import { modelView } from '#worker/model/segment-anything/processor.ts'
 import { readProcessor } from '#worker/model/segment-anything/processor-file.ts'
+import { refuseNothingHeldOut } from './prepare.ts'
 
 /** A partition's report, by name. */
 export interface PartitionReport {
@@ -17,25 +20,43 @@ export interface PartitionReport {
   readonly report: DatasetReport
 }
 
-/** Looks at every partition's data. Throws BadData with everything fatal, by partition and file. */
-export async function inspectPartitions(
-  partitions: CompleteFederatedJobSpec['partitions'],
-): Promise<PartitionReport[]> {
-  const reports: PartitionReport[] = []
-  for (const { name, dataset } of partitions) {
-    reports.push({ name, report: await inspectDataset(dataset, dataset.root) })
-  }
-  const fatal = reports.flatMap(({ name, report }) =>
-    report.problems
-      .filter((problem) => problem.fatal)
-      .map(({ message, remedy }) => `${name}: ${message}. ${remedy}`),
-  )
-  if (fatal.length > 0) throw new FedsamError('BadData', fatal.join('\n'))
-  return reports
+/** What the preflight found: the checkpoint as a local folder, what it holds, and every partition's data. */
+export interface Preflight {
+  readonly folder: string
+  readonly checkpoint: Checkpoint
+  readonly reports: readonly PartitionReport[]
 }
 
-/** The base checkpoint as a local folder, complete and of the right shapes. Throws BadCheckpoint, CheckpointUnavailable. */
-export async function resolveCheckpoint(
+/**
+ * Looks at the checkpoint and at every partition's data, and says what it found: the same lines for every command.
+ * Throws BadCheckpoint, CheckpointUnavailable, BadData with everything fatal, by partition and file, and InvalidJob where the
+ * job needs an evaluation that nobody can make.
+ */
+export async function preflight(
+  spec: CompleteFederatedJobSpec,
+  say: (line: string) => void,
+): Promise<Preflight> {
+  const folder = await resolveCheckpoint(spec.trainer.segmentAnything!, say)
+  const checkpoint = await readCheckpoint(folder)
+  const view = modelView(checkpoint.config, await readProcessor(folder))
+  const reports: PartitionReport[] = []
+  for (const { name, dataset } of spec.partitions) {
+    reports.push({ name, report: await inspectDataset(dataset, dataset.root, view) })
+  }
+  const fatal = reports.flatMap(({ name, report }) =>
+    formatErrors(report.problems).map((line) => `${name}: ${line}`),
+  )
+  if (fatal.length > 0) throw new FedsamError('BadData', fatal.join('\n'))
+  for (const { name, report } of reports) say(formatReport(name, report))
+  refuseNothingHeldOut(
+    spec,
+    reports.map(({ name, report }) => ({ name, count: report.split.heldOut.length })),
+  )
+  return { folder, checkpoint, reports }
+}
+
+/** The base checkpoint as a local folder. Throws BadCheckpoint, CheckpointUnavailable. */
+async function resolveCheckpoint(
   { checkpoint: { uri } }: CompleteSegmentAnythingSpec,
   log: (line: string) => void,
 ): Promise<string> {
@@ -50,8 +71,6 @@ export async function resolveCheckpoint(
       },
     )
   }
-  await readCheckpoint(folder)
-  await readProcessor(folder)
   return folder
 }
 

@@ -124,7 +124,9 @@ function changed(a: object): Desired {
 test('a changed partition gets a new worker; what its pod does not show changes nothing', () => {
   assert.deepEqual(writesOf(changed({ source: { persistentVolumeClaim: { claimName: 'scans' } } })), RENEWAL)
   assert.deepEqual(writesOf(changed({ workers: { accelerator: {} } })), RENEWAL)
-  assert.deepEqual(writesOf(changed({ train: false })), [])
+  assert.deepEqual(writesOf(changed({ train: false, dataset: { heldOutFraction: 0.2 } })), [])
+  // Without a share of its own, a data set that only evaluates holds out all of its images.
+  assert.deepEqual(writesOf(changed({ train: false })), RENEWAL)
   assert.deepEqual(writesOf(changed({ dataset: { root: '/data', heldOutFraction: 0.2 } })), [])
 })
 

@@ -383,7 +383,7 @@ export interface PartitionSpec {
   readonly dataset?: DatasetSpec
   /** What brings the data into the pod; absent, the image or the template does. Local runs ignore it. */
   readonly source?: SourceSpec
-  /** false only evaluates (a public test set, a left-out site) and does not count for minFitClients. Default true. */
+  /** false only evaluates (a public test set, a left-out site), all of its images unless heldOutFraction is set, and does not count for minFitClients. Default true. */
   readonly train?: boolean
   /** Reserved: {} makes no pod, somebody joins from outside. Absent or null, the job runs the client. */
   readonly external?: Readonly<Record<string, never>> | null
@@ -417,19 +417,19 @@ export interface CompletePartitionSpec {
 export interface DatasetSpec {
   /** The folder that holds the data, in the pod; in local runs relative to the job file. E.g. data/site-a. Default /data. */
   readonly root?: string
-  /** Folders pairs images and masks by their names without extension; COCO reads annotationsFile. Default Folders. */
+  /** Folders pairs images and masks by their names without extension; COCO reads annotationsFile. docs/data.md has the rules of both. Default Folders. */
   readonly layout?: 'Folders' | 'COCO'
   /** The folder of the images, relative to root. E.g. scans. Default images. */
   readonly imageSubfolder?: string
   /** The folder of the masks, relative to root. E.g. labels. Default masks. */
   readonly annotationSubfolder?: string
-  /** The JSON file of the layout COCO, relative to root. E.g. annotations/instances.json. Default "". */
+  /** The JSON file of the layout COCO, relative to root. Its file names are relative to imageSubfolder. E.g. annotations/instances.json. Default "". */
   readonly annotationsFile?: string
-  /** The mask values that are the object; empty, every value but 0. E.g. [2]. Default []. */
+  /** What is the object. Layout Folders: mask values; empty, every value but 0. Layout COCO: category ids, which may begin at 0; empty, every category. E.g. [2]. Default []. */
   readonly labels?: readonly number[]
   /** A regular expression on file names; what its first group matches (one patient) never falls on both sides of the split. E.g. ^(patient[0-9]+)-. Default "". */
   readonly groupPattern?: string
-  /** The share, 0 to 0.9, that is kept for evaluation, in contiguous blocks of the sorted names or whole groups. E.g. 0.1. Default 0.2. */
+  /** The share, 0 to 0.9, that is kept for evaluation, in contiguous blocks of the sorted names or whole groups. Where train is false up to 1, which evaluates every image. E.g. 0.1. Absent, 0.2, or 1 where train is false. */
   readonly heldOutFraction?: number
 }
 

@@ -845,6 +845,12 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
         "fieldPath": ".source",
         "reason": "FieldValueForbidden",
         "message": "is set for an external partition, which brings its own data; remove source or external"
+       },
+       {
+        "rule": "!has(self.dataset) || !has(self.dataset.heldOutFraction) || self.dataset.heldOutFraction <= 0.9 || (has(self.train) && !self.train)",
+        "fieldPath": ".dataset.heldOutFraction",
+        "reason": "FieldValueInvalid",
+        "message": "is above 0.9, which leaves too little to train on; lower it or set train to false"
        }
       ],
       "properties": {
@@ -920,9 +926,8 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
          },
          "heldOutFraction": {
           "type": "number",
-          "default": 0.2,
           "minimum": 0,
-          "maximum": 0.9
+          "maximum": 1
          }
         }
        },

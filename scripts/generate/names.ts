@@ -58,4 +58,5 @@ export const COMPLETED: ReadonlySet<string> = new Set([
   'spec.round.quorum',
   'spec.evaluation.bestBy.mode',
   'spec.evaluation.stopWhen.mode',
+  'spec.partitions[].dataset.heldOutFraction',
 ])

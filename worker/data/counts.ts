@@ -1,8 +1,9 @@
 // Counts of a data set: pixels per mask value, images per label and size. Pure; what they mean is preflight's question.
 import type { LabelMap } from './dataset.ts'
 
-/** A value that occurs in the masks: its pixels in all, and the images that hold it. */
+/** A label that occurs in the masks: its pixels in all, and the images that hold it. */
 export interface LabelCount {
+  /** The value of a mask file, or a COCO category; -1 counts the pixels without a COCO object. */
   readonly label: number
   readonly pixels: number
   readonly images: number
@@ -14,24 +15,15 @@ export interface SizeCount {
   readonly images: number
 }
 
-/** The pixels of each value of a mask. */
-export function histogram(map: LabelMap): Map<number, number> {
-  const counts = new Uint32Array(map.values instanceof Uint8Array ? 256 : 65_536)
-  for (const value of map.values) counts[value]! += 1
+/** The pixels of each label of a mask. */
+export function histogram({ values, offset }: LabelMap): Map<number, number> {
+  const counts = new Uint32Array(values instanceof Uint8Array ? 256 : 65_536)
+  for (const value of values) counts[value]! += 1
   const pixels = new Map<number, number>()
-  counts.forEach((count, label) => {
-    if (count > 0) pixels.set(label, count)
+  counts.forEach((count, value) => {
+    if (count > 0) pixels.set(value - offset, count)
   })
   return pixels
-}
-
-/** The pixels of the selected labels; with none named, of every non-zero one. */
-export function selectedPixels(pixels: ReadonlyMap<number, number>, labels: readonly number[]): number {
-  let selected = 0
-  for (const [label, count] of pixels) {
-    if (labels.length === 0 ? label !== 0 : labels.includes(label)) selected += count
-  }
-  return selected
 }
 
 /** Sums over images, sorted by label. */

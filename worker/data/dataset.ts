@@ -1,5 +1,5 @@
 // The words of this folder: what a data set's specification says, what a listing finds, and what can be wrong with it.
-// Types only; listing.ts finds the entries, preflight.ts judges them, samples.ts loads them.
+// listing.ts finds the entries, preflight.ts judges them, samples.ts loads them.
 import { FedsamError } from '#protocol/errors.ts'
 
 /** A partition's `dataset`, with defaults filled in. */
@@ -10,13 +10,16 @@ export interface DatasetSpec {
   readonly imageSubfolder: string
   readonly annotationSubfolder: string
   readonly annotationsFile: string
-  /** Mask values that are the object; empty: every non-zero one. */
+  /** Mask values, or COCO categories, that are the object; empty: every non-zero value, every category. */
   readonly labels: readonly number[]
   readonly groupPattern: string
   readonly heldOutFraction: number
 }
 
-/** One thing that is wrong. `file` is relative to the root. Fatal ones keep the partition from training. */
+/**
+ * One thing that is wrong, or that changes what the model sees. `file` is relative to the root; a problem of several files
+ * names them in its message. Fatal ones keep the partition from training.
+ */
 export interface Problem {
   readonly file?: string
   readonly field?: keyof DatasetSpec
@@ -35,6 +38,7 @@ export type CocoRegion =
     }
 
 export interface CocoObject {
+  /** From 0 to 65,534. */
   readonly category: number
   readonly region: CocoRegion
 }
@@ -70,6 +74,25 @@ export interface LabelMap {
   readonly width: number
   readonly height: number
   readonly values: Uint8Array | Uint16Array
+  /**
+   * What a value is above its label. 0 for a mask file: value 0 is the background. 1 for COCO, whose categories count
+   * from 0: value 0 is no object, value 1 is category 0.
+   */
+  readonly offset: 0 | 1
+}
+
+/** Names shown in one sentence; the rest is counted. */
+const SHOWN = 8
+
+/** "a, b, c", or "a, … and 12 more". */
+export function cutList(names: readonly (string | number)[]): string {
+  if (names.length <= SHOWN) return names.join(', ')
+  return `${names.slice(0, SHOWN).join(', ')} and ${names.length - SHOWN} more`
+}
+
+/** "1 image", "3 images". */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
 }
 
 /** A listing that found nothing but a reason. */

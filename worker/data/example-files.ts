@@ -45,6 +45,13 @@ export function png(picture: {
   ])
 }
 
+/** Writes another size into a PNG's header, with its checksum; the pixels stay as they are. */
+export function pngHeader(content: Buffer, size: { readonly width: number; readonly height: number }): void {
+  content.writeUInt32BE(size.width, 16)
+  content.writeUInt32BE(size.height, 20)
+  content.writeUInt32BE(crc32(content.subarray(12, 29)), 29)
+}
+
 function chunk(type: string, content: Buffer): Buffer {
   const body = Buffer.concat([Buffer.from(type, 'latin1'), content])
   const frame = Buffer.alloc(8)

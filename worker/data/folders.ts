@@ -1,40 +1,54 @@
-// Layout Folders: an image subfolder and an annotation subfolder, paired by file stem. Names what has no partner and
-// what lies there and is not read. Opens no file: whether a picture can be read is preflight's question.
-import { readdir } from 'node:fs/promises'
-import { join, parse } from 'node:path'
-import type { DatasetSpec, Entry, Listing, Problem } from './dataset.ts'
-import { emptyListing } from './dataset.ts'
+// Layout Folders: an image subfolder and an annotation subfolder, paired by file stem in Unicode normal form C. Names what
+// has no partner and what is there and not read. Opens no file: whether a picture can be read is preflight's question.
+import { parse, posix } from 'node:path'
+import { FedsamError } from '#protocol/errors.ts'
+import { sameForm } from './coco-listing.ts'
+import {
+  counted,
+  cutList,
+  type DatasetSpec,
+  type Entry,
+  emptyListing,
+  type Listing,
+  type Problem,
+} from './dataset.ts'
 import { IMAGE_EXTENSIONS } from './images.ts'
 import { naturalOrder } from './order.ts'
+import { listFolder, locate } from './root.ts'
 
 /** The pairs below `folder`, sorted by stem. Throws nothing for what a user may have got wrong. */
 export async function listFolders(spec: DatasetSpec, folder: string): Promise<Listing> {
-  const root = await readFolder(folder, { name: spec.root, field: 'root' })
+  const root = await readFolder(folder, '', { name: spec.root, field: 'root' })
   if (root.problem) return emptyListing(root.problem)
   const images = await readSubfolder(spec, folder, 'imageSubfolder')
   const masks = await readSubfolder(spec, folder, 'annotationSubfolder')
+  if (images.path !== undefined && images.path === masks.path) return emptyListing(sameFolder(spec))
   const entries: Entry[] = []
   for (const [stem, image] of images.byStem) {
     const mask = masks.byStem.get(stem)
     if (mask !== undefined) entries.push({ stem, image, mask: { kind: 'File', file: mask } })
   }
   entries.sort((a, b) => naturalOrder(a.stem, b.stem))
-  const unpairedImages = masks.missing ? [] : missingFrom(images.byStem, masks.byStem)
-  const unpairedMasks = images.missing ? [] : missingFrom(masks.byStem, images.byStem)
+  const unpairedImages = masks.path === undefined ? [] : missingFrom(images.byStem, masks.byStem)
+  const unpairedMasks = images.path === undefined ? [] : missingFrom(masks.byStem, images.byStem)
   const problems = [
     ...images.problems,
     ...masks.problems,
+    ...notReadProblem([...images.notRead, ...masks.notRead]),
     ...unpairedImages.map((file) => withoutMask(file, spec.annotationSubfolder)),
-    ...unpairedMasks.map((file) => withoutImage(file, spec.imageSubfolder)),
+    ...withoutImageProblem(unpairedMasks, spec.imageSubfolder),
   ]
   return { entries, unpairedImages, unpairedMasks, problems }
 }
 
 interface Subfolder {
-  /** File relative to the root, by stem. */
+  /** The real path; undefined where the folder cannot be read. */
+  readonly path: string | undefined
+  /** File relative to the root, by stem in normal form C. */
   readonly byStem: ReadonlyMap<string, string>
+  /** What is neither a PNG nor a JPEG file by its name. */
+  readonly notRead: readonly string[]
   readonly problems: readonly Problem[]
-  readonly missing: boolean
 }
 
 async function readSubfolder(
@@ -43,41 +57,41 @@ async function readSubfolder(
   field: 'imageSubfolder' | 'annotationSubfolder',
 ): Promise<Subfolder> {
   const subfolder = spec[field]
-  const read = await readFolder(join(folder, subfolder), { name: join(spec.root, subfolder), field })
-  if (read.problem) return { byStem: new Map(), problems: [read.problem], missing: true }
+  const read = await readFolder(folder, subfolder, { name: posix.join(spec.root, subfolder), field })
+  if (read.problem) return { path: undefined, byStem: new Map(), notRead: [], problems: [read.problem] }
   const byStem = new Map<string, string>()
+  const notRead: string[] = []
   const problems: Problem[] = []
   for (const name of read.names) {
-    const file = join(subfolder, name).replaceAll('\\', '/')
-    const { name: stem, ext } = parse(name)
+    const file = posix.join(subfolder, name)
+    const stem = stemOf(name)
     const other = byStem.get(stem)
-    if (!IMAGE_EXTENSIONS.includes(ext.slice(1).toLowerCase())) problems.push(notRead(file))
+    if (!IMAGE_EXTENSIONS.includes(parse(name).ext.slice(1).toLowerCase())) notRead.push(file)
     else if (other !== undefined) problems.push(sameStem(file, other))
     else byStem.set(stem, file)
   }
-  return { byStem, problems, missing: false }
+  return { path: read.path, byStem, notRead, problems }
 }
 
-/** The names in a folder, hidden ones left out, in natural order; or why it cannot be read. */
+function stemOf(name: string): string {
+  return parse(name).name.normalize('NFC')
+}
+
+/** The real path and the names in a folder, hidden ones left out, in natural order; or why it cannot be read. */
 async function readFolder(
-  path: string,
+  root: string,
+  folder: string,
   what: { name: string; field: keyof DatasetSpec },
-): Promise<{ names: string[]; problem?: undefined } | { problem: Problem }> {
+): Promise<{ path: string; names: string[]; problem?: undefined } | { problem: Problem }> {
   try {
-    const names = await readdir(path)
-    return { names: names.filter((name) => !name.startsWith('.')).sort(naturalOrder) }
+    const found = await listFolder(root, folder)
+    const names = found.map((entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name))
+    return { path: await locate(root, folder), names: names.sort(naturalOrder) }
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code
-    const reason =
-      code === 'ENOENT'
-        ? 'does not exist'
-        : code === 'ENOTDIR'
-          ? 'is not a folder'
-          : `cannot be read (${code})`
+    if (!(error instanceof FedsamError)) throw error
     const remedy = `Create it, or correct dataset.${what.field}.`
-    return {
-      problem: { field: what.field, message: `the folder ${what.name} ${reason}`, remedy, fatal: true },
-    }
+    const message = `the folder ${what.name} ${error.message}`
+    return { problem: { field: what.field, message, remedy, fatal: true } }
   }
 }
 
@@ -85,22 +99,31 @@ function missingFrom(these: ReadonlyMap<string, string>, those: ReadonlyMap<stri
   return [...these].filter(([stem]) => !those.has(stem)).map(([, file]) => file)
 }
 
+function sameFolder({ imageSubfolder, annotationSubfolder }: DatasetSpec): Problem {
+  const message = `the images (${imageSubfolder}) and their masks (${annotationSubfolder}) are in the same folder, so each image would be its own mask`
+  const remedy = 'Put the masks into a folder of their own and name it in dataset.annotationSubfolder.'
+  return { field: 'annotationSubfolder', message, remedy, fatal: true }
+}
+
 function withoutMask(file: string, annotationSubfolder: string): Problem {
-  const mask = `${join(annotationSubfolder, parse(file).name).replaceAll('\\', '/')}.png`
+  const mask = `${posix.join(annotationSubfolder, parse(file).name)}.png`
   return { file, message: `${file} has no mask`, remedy: `Add ${mask}, or take the image away.`, fatal: true }
 }
 
-function withoutImage(file: string, imageSubfolder: string): Problem {
-  const message = `${file} has no image of the same name in ${imageSubfolder}; it is left out`
-  return { file, message, remedy: 'Add the image, or take the mask away.', fatal: false }
+function withoutImageProblem(files: readonly string[], imageSubfolder: string): Problem[] {
+  if (files.length === 0) return []
+  const message = `${counted(files.length, 'mask')} without an image of the same name in ${imageSubfolder}; left out: ${cutList(files)}`
+  return [{ message, remedy: 'Add the images, or take the masks away.', fatal: false }]
 }
 
 function sameStem(file: string, other: string): Problem {
+  if (parse(file).name !== parse(other).name) return sameForm(file)
   const message = `${file} and ${other} differ in their ending only, so it is unclear which one is meant`
   return { file, message, remedy: 'Keep one of the two.', fatal: true }
 }
 
-function notRead(file: string): Problem {
-  const message = `${file} is neither a PNG nor a JPEG file; it is left out`
-  return { file, message, remedy: 'Convert it to PNG or JPEG, or take it away.', fatal: false }
+function notReadProblem(files: readonly string[]): Problem[] {
+  if (files.length === 0) return []
+  const message = `${counted(files.length, 'file')} without the ending .png, .jpg or .jpeg; left out: ${cutList(files)}`
+  return [{ message, remedy: 'Convert images to PNG or JPEG; masks must be PNG.', fatal: false }]
 }

@@ -23,6 +23,58 @@ test('transparency is dropped, not blended', async () => {
   assert.deepEqual([...(await decodeImage(file)).data], [10, 20, 30])
 })
 
+/** Made by Pillow 13: blocks of 8x8 pixels of the inks (0, 0, 255, 128), (10, 200, 90, 40) and (255, 30, 0, 0). */
+const CMYK = Buffer.from(
+  '/9j/7gAOQWRvYmUAZAAAAAAA/9sAQwADAgIDAgIDAwMDBAMDBAUIBQUEBAUKBwcGCAwKDAwLCgsLDQ4SEA0OEQ4LCxAWEBETFBUVFQwPFxgWFBgS' +
+    'FBUU/8AAFAgACAAYBEMRAE0RAFkRAEsRAP/EABkAAQACAwAAAAAAAAAAAAAAAAkICgIFB//EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAOBEMATQBZ' +
+    'AEsAAD8AVMqYqmDSK9JuE61XI4yeDtb/2Q==',
+  'base64',
+)
+
+test('CMYK becomes RGB as in Pillow, with an Adobe marker, without, and as YCCK', async () => {
+  const ycck = Buffer.from(CMYK)
+  ycck[17] = 2
+  const unmarked = Buffer.concat([CMYK.subarray(0, 2), CMYK.subarray(18)])
+  // The pixels that Pillow 13 gives at the middle of each block: Image.open(file).convert('RGB').
+  const plain = [127, 127, 0, 207, 46, 139, 0, 225, 255]
+  const cases: [Buffer, number[]][] = [
+    [CMYK, plain],
+    [unmarked, plain],
+    [ycck, [89, 0, 0, 0, 9, 117, 77, 255, 83]],
+  ]
+  for (const [file, expected] of cases) {
+    const { data, width } = await decodeImage(file)
+    const middles = [3, 11, 19].flatMap((x) => [
+      ...data.subarray(3 * (4 * width + x), 3 * (4 * width + x) + 3),
+    ])
+    const worst = Math.max(...middles.map((level, i) => Math.abs(level - expected[i]!)))
+    assert.ok(worst <= 2, `${middles} in place of ${expected}`)
+  }
+})
+
+test('of 16 bits the high byte is kept, grey or colour, as libvips and Pillow (RGB) do', async () => {
+  const samples = [0x00ff, 0x0100, 0x0fff, 0xfffe, 0x80ff, 0x7f80]
+  const grey = await decodeImage(png({ width: 6, samples, depth: 16 }))
+  assert.deepEqual(
+    [...grey.data],
+    samples.flatMap((value) => new Array(3).fill(value >> 8)),
+  )
+  const colour = await decodeImage(png({ width: 2, samples, depth: 16, colour: RGB }))
+  assert.deepEqual(
+    [...colour.data],
+    samples.map((value) => value >> 8),
+  )
+})
+
+test('a JPEG of 12 bits is refused with what to do', async () => {
+  const jpeg = await sharp(Buffer.alloc(3), { raw: { width: 1, height: 1, channels: 3 } })
+    .jpeg()
+    .toBuffer()
+  const frame = jpeg.indexOf(Buffer.from([0xff, 0xc0]))
+  jpeg[frame + 4] = 12
+  await assert.rejects(decodeImage(jpeg), { code: 'BadData', message: /JPEG of 12 bits/, remedy: /PNG/ })
+})
+
 test('EXIF orientation is applied: a picture stored on its side comes out upright', async () => {
   const stored = sharp(Buffer.alloc(16 * 8 * 3, 90), { raw: { width: 16, height: 8, channels: 3 } })
   const file = await stored.jpeg().withMetadata({ orientation: 6 }).toBuffer()

@@ -1,5 +1,5 @@
 // Which images and masks a data set holds, by its layout. A new layout is one file and one line here.
-import { listCoco } from './coco.ts'
+import { listCoco } from './coco-listing.ts'
 import type { DatasetSpec, Listing } from './dataset.ts'
 import { listFolders } from './folders.ts'
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import sharp from 'sharp'
-import { PALETTE, png, RGB } from './example-files.ts'
+import { PALETTE, png, pngHeader, RGB } from './example-files.ts'
 import { decodeMask, selectLabels } from './masks.ts'
 
 test('values survive at every depth, grey or palette, with rows that do not fill their last byte', () => {
@@ -28,7 +28,7 @@ test('a colour file whose channels agree is grey', () => {
 })
 
 test('labels select values; with none, every non-zero one is the object', () => {
-  const map = { width: 4, height: 1, values: Uint16Array.of(0, 1, 2, 700) }
+  const map = { width: 4, height: 1, values: Uint16Array.of(0, 1, 2, 700), offset: 0 } as const
   assert.deepEqual([...selectLabels(map, [])], [0, 1, 1, 1])
   assert.deepEqual([...selectLabels(map, [2])], [0, 0, 1, 0])
   assert.deepEqual([...selectLabels(map, [700, 0])], [1, 0, 0, 1])
@@ -57,4 +57,21 @@ test('what has no unambiguous labels is refused with the reason', async () => {
   for (const [content, message] of cases) {
     assert.throws(() => decodeMask(content), { code: 'BadData', message })
   }
+})
+
+test('compressed pixels that unfold to more than the header says are refused before they are kept', () => {
+  const small = png({ width: 1, samples: [1] })
+  const bomb = png({ width: 8192, samples: new Array(8192 * 1024).fill(1) })
+  pngHeader(bomb, { width: 8, height: 8 })
+  const before = process.resourceUsage().maxRSS
+  assert.throws(() => decodeMask(bomb), { code: 'BadData', message: /cannot be read as PNG: / })
+  assert.ok(process.resourceUsage().maxRSS - before < 4 * 1024)
+  assert.deepEqual([...decodeMask(small).values], [1])
+})
+
+test('texts, profiles and palettes of a mask are not read', () => {
+  const plain = png({ width: 1, samples: [7] })
+  const text = Buffer.from('\0\0\0\u0004tEXtnope', 'latin1')
+  const file = Buffer.concat([plain.subarray(0, 33), text, Buffer.alloc(4), plain.subarray(33)])
+  assert.deepEqual([...decodeMask(file).values], [7])
 })

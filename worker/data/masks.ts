@@ -1,14 +1,19 @@
 // Mask files to label maps: palette PNGs keep their indices (a picture library would expand them to colours), 1 to 16
-// bits per pixel. Promises never to guess: what has no unambiguous labels is refused with the reason.
+// bits per pixel. Promises never to guess: what has no unambiguous labels is refused with the reason. Memory is bounded
+// before anything is decoded: by the header's size, and by the size that the compressed data may unfold to.
+import { inflateSync } from 'node:zlib'
 import { decode } from 'fast-png'
 import { type LabelMap, unusable } from './dataset.ts'
-import { pictureFormat } from './images.ts'
+import { damaged, type PictureHeader, pictureFormat, readPictureHeader } from './picture-header.ts'
+
+/** Bytes that a decoded mask may have: MOST_PIXELS at 8 bits. Decoding holds about three times as much. */
+const MOST_BYTES = 2 ** 28
 
 const REDRAW = 'Save the mask as a grey or palette PNG of 1, 2, 4, 8 or 16 bits whose values are the labels.'
 
 /**
  * Decodes the content of a PNG mask.
- * Throws FedsamError BadData for JPEG (its compression changes values), true colours, other formats and damage.
+ * Throws FedsamError BadData for JPEG (its compression changes values), true colours, other formats, damage, and size.
  */
 export function decodeMask(content: Uint8Array): LabelMap {
   const format = pictureFormat(content)
@@ -16,28 +21,75 @@ export function decodeMask(content: Uint8Array): LabelMap {
     throw unusable('is a JPEG, whose lossy compression changes label values at the edges', REDRAW)
   }
   if (format === undefined) throw unusable('is not a PNG', REDRAW)
-  // IHDR: bit depth at byte 24, interlace method at byte 28. The decoder mixes up interlaced pixels below 8 bits.
-  if (content[28] === 1 && content[24]! < 8) {
+  const header = readPictureHeader(content)
+  const { width, height, interlaced, depth } = header
+  // The decoder mixes up interlaced pixels below 8 bits.
+  if (interlaced && depth < 8) {
     throw unusable('is an interlaced PNG of fewer than 8 bits per pixel, which is not supported', REDRAW)
   }
-  const png = decodePng(content)
-  const { width, height } = png
-  if (png.depth < 8) return { width, height, values: unpack(png) }
-  return { width, height, values: labelChannel(png) }
+  if (rowBytes(header) * height > MOST_BYTES) {
+    throw unusable(
+      `is too large: ${width}x${height} pixels of ${header.channels * depth} bits, and at most ${MOST_BYTES} bytes are read`,
+      'Save the mask as a grey PNG of 8 bits, or cut it and its image into tiles.',
+    )
+  }
+  const png = decodePng(content, header)
+  const values = png.depth < 8 ? unpack(png) : labelChannel(png)
+  return { width, height, values, offset: 0 }
 }
 
 type Png = ReturnType<typeof decode>
 
-function decodePng(content: Uint8Array): Png {
+function rowBytes({ width, channels, depth }: PictureHeader): number {
+  return Math.ceil((width * channels * depth) / 8)
+}
+
+function decodePng(content: Uint8Array, header: PictureHeader): Png {
   try {
-    const png = decode(content, { checkCrc: true })
+    const kept = pixelChunks(content)
+    refuseExcess(kept, header)
+    const png = decode(Buffer.concat([content.subarray(0, 8), ...kept.map(({ whole }) => whole)]), {
+      checkCrc: true,
+    })
     const samples = png.depth < 8 ? Math.ceil((png.width * png.depth) / 8) : png.width * png.channels
     if (png.data.length !== samples * png.height) throw new Error('pixel data ends early')
     return png
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw unusable(`cannot be read as PNG: ${reason}`, 'Replace it by an undamaged copy.', cause)
+    throw damaged('PNG', cause instanceof Error ? cause.message : String(cause), cause)
   }
+}
+
+interface Chunk {
+  readonly type: string
+  readonly data: Uint8Array
+  /** With length, type and checksum. */
+  readonly whole: Uint8Array
+}
+
+/** Header, pixels and end; what else a PNG carries (texts, profiles, palettes) says nothing about labels. */
+function pixelChunks(content: Uint8Array): Chunk[] {
+  const view = new DataView(content.buffer, content.byteOffset, content.byteLength)
+  const chunks: Chunk[] = []
+  for (let at = 8; at < content.length; ) {
+    if (at + 12 > content.length) throw new Error('it ends early')
+    const end = at + 12 + view.getUint32(at)
+    if (end > content.length) throw new Error('it ends early')
+    const type = String.fromCharCode(...content.subarray(at + 4, at + 8))
+    const chunk = { type, data: content.subarray(at + 8, end - 4), whole: content.subarray(at, end) }
+    if (['IHDR', 'IDAT', 'IEND'].includes(type)) chunks.push(chunk)
+    if (type === 'IEND') break
+    at = end
+  }
+  if (chunks.filter(({ type }) => type === 'IHDR').length !== 1) throw new Error('it has several headers')
+  return chunks
+}
+
+/** Throws where the compressed pixels unfold to more than the header's size needs: the decoder would keep all of it. */
+function refuseExcess(chunks: readonly Chunk[], header: PictureHeader): void {
+  const compressed = Buffer.concat(chunks.filter(({ type }) => type === 'IDAT').map(({ data }) => data))
+  // One filter byte a row; the seven passes of an interlaced picture have fewer than twice as many rows, and seven.
+  const rows = header.interlaced ? 2 * header.height + 7 : header.height
+  inflateSync(compressed, { maxOutputLength: rowBytes(header) * header.height + rows })
 }
 
 /** Pixels of 1, 2 or 4 bits: rows start at whole bytes, the leftmost pixel in the highest bits. */
@@ -68,10 +120,12 @@ function labelChannel({ data, channels, depth }: Png): Uint8Array | Uint16Array 
   return values
 }
 
-/** 1 where a pixel's label is one of `labels` (or is not 0, where `labels` is empty), else 0; [height, width]. */
-export function selectLabels(map: LabelMap, labels: readonly number[]): Uint8Array {
-  const chosen = new Set(labels)
-  return Uint8Array.from(map.values, (value) =>
-    (chosen.size === 0 ? value !== 0 : chosen.has(value)) ? 1 : 0,
-  )
+/** 1 where a pixel's label is one of `labels` (or is an object at all, where `labels` is empty), else 0; [height, width]. */
+export function selectLabels({ values, offset }: LabelMap, labels: readonly number[]): Uint8Array {
+  const chosen = new Uint8Array(65_536).fill(labels.length === 0 ? 1 : 0)
+  chosen[0] = 0
+  for (const label of labels) chosen[label + offset] = 1
+  const mask = new Uint8Array(values.length)
+  for (let i = 0; i < values.length; i++) mask[i] = chosen[values[i]!]!
+  return mask
 }

@@ -1,9 +1,13 @@
 // What the preflight finds: counts on a good data set, and one named problem for each way to get it wrong.
 import assert from 'node:assert/strict'
+import { symlink } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
-import { folderOf, png, specOf } from './example-files.ts'
+import { modelView } from '#worker/model/segment-anything/processor.ts'
+import { folderOf, PALETTE, png, specOf } from './example-files.ts'
 import { inspectDataset } from './preflight.ts'
 import { formatReport } from './report.ts'
+import { loadSamples } from './samples.ts'
 
 const image = png({ width: 2, samples: [9, 8, 7, 6] })
 const mask = png({ width: 2, samples: [0, 1, 2, 2] })
@@ -34,7 +38,7 @@ test('a good data set: counts, sizes, labels, split, digest', async (t) => {
   assert.deepEqual(report.emptyMasks, ['s3'])
   assert.deepEqual(
     report.problems.map(({ message, fatal }) => [message, fatal]),
-    [['the mask of s3 is empty; the image is left out', false]],
+    [['1 image with an empty mask (no pixel of the object); left out: s3', false]],
   )
   assert.equal((await inspectDataset(specOf({ labels: [2] }), folder)).digest, report.digest)
   const other = await folderOf(t, { ...files, 'masks/s1.png': empty })
@@ -48,6 +52,8 @@ const WRONG: {
   message: string
   field?: string
   file?: string
+  /** The file that the list holds, where the problem names it in its message alone. */
+  names?: string
   list?: 'unpairedImages' | 'unpairedMasks' | 'unreadable' | 'otherSize'
   fatal?: boolean
 }[] = [
@@ -85,10 +91,10 @@ const WRONG: {
   {
     name: 'mask without image',
     files: { ...pair('a'), 'masks/b.png': mask },
-    file: 'masks/b.png',
+    names: 'masks/b.png',
     list: 'unpairedMasks',
     fatal: false,
-    message: 'masks/b.png has no image of the same name in images; it is left out',
+    message: '1 mask without an image of the same name in images; left out: masks/b.png',
   },
   {
     name: 'two images of one stem',
@@ -99,16 +105,15 @@ const WRONG: {
   {
     name: 'a file of another kind',
     files: { ...pair('a'), 'images/a.tif': '' },
-    file: 'images/a.tif',
     fatal: false,
-    message: 'images/a.tif is neither a PNG nor a JPEG file; it is left out',
+    message: '1 file without the ending .png, .jpg or .jpeg; left out: images/a.tif',
   },
   {
     name: 'mask of another size',
     files: { ...pair('a'), 'masks/a.png': png({ width: 1, samples: [1, 1] }) },
     file: 'masks/a.png',
     list: 'otherSize',
-    message: 'masks/a.png is 1x2 pixels, its image 2x2',
+    message: 'masks/a.png: 1x2 pixels, but its image has 2x2',
   },
   {
     name: 'unreadable image',
@@ -129,13 +134,13 @@ const WRONG: {
     files: pair('a'),
     spec: { labels: [7] },
     field: 'labels',
-    message: 'no mask holds one of the labels 7; they hold the values 0, 1, 2',
+    message: 'no mask holds one of the labels 7; they hold 1, 2',
   },
   {
     name: 'nothing but background',
     files: { ...pair('a'), 'masks/a.png': empty },
     field: 'labels',
-    message: 'no mask holds a non-zero pixel',
+    message: 'no mask holds an object (a value other than 0)',
   },
   {
     name: 'one of several labels absent',
@@ -143,7 +148,7 @@ const WRONG: {
     spec: { labels: [2, 9] },
     field: 'labels',
     fatal: false,
-    message: 'no mask holds the label 9; they hold the values 0, 1, 2',
+    message: 'no mask holds the label 9; they hold 1, 2',
   },
   {
     name: 'a group pattern that fits nothing',
@@ -157,11 +162,11 @@ const WRONG: {
     files: pair('a'),
     field: 'heldOutFraction',
     fatal: false,
-    message: 'a single usable image is trained on, so none is held out to evaluate with',
+    message: 'a single usable image is trained on, so no image is held out to evaluate with',
   },
 ]
 
-for (const { name, files, spec, message, field, file, list, fatal = true } of WRONG) {
+for (const { name, files, spec, message, field, file, names = file, list, fatal = true } of WRONG) {
   test(`found: ${name}`, async (t) => {
     const report = await inspectDataset(specOf(spec), await folderOf(t, files))
     const problem = report.problems.find((one) => one.message.startsWith(message))
@@ -172,7 +177,7 @@ for (const { name, files, spec, message, field, file, list, fatal = true } of WR
       report.problems.some((one) => one.fatal),
       fatal,
     )
-    if (list) assert.deepEqual(report[list], [file])
+    if (list) assert.deepEqual(report[list], [names])
   })
 }
 
@@ -190,6 +195,104 @@ test('found: missing root', async (t) => {
   assert.equal(report.images, 0)
 })
 
+test('images and masks in one folder are refused, however the folder is written', async (t) => {
+  const folder = await folderOf(t, pair('a'))
+  await symlink('images', join(folder, 'again'))
+  for (const annotationSubfolder of ['images', './images/', 'masks/../images', 'again']) {
+    const { problems } = await inspectDataset(specOf({ annotationSubfolder }), folder)
+    assert.deepEqual(
+      problems.map(({ field, fatal }) => [field, fatal]),
+      [['annotationSubfolder', true]],
+    )
+    assert.match(problems[0]!.message, /are in the same folder/)
+  }
+})
+
+test('names are paired by Unicode normal form; two files of one name are refused', async (t) => {
+  const [composed, decomposed] = ['se\u00f1al', 'sen\u0303al']
+  const files = { [`images/${composed}.png`]: image, [`masks/${decomposed}.png`]: mask }
+  const folder = await folderOf(t, files)
+  const spec = specOf({ heldOutFraction: 0 })
+  const report = await inspectDataset(spec, folder)
+  assert.deepEqual([report.split.train, report.problems], [[composed], []])
+  assert.equal((await loadSamples(spec, folder, [composed])).length, 1)
+  const twice = await folderOf(t, { ...files, [`masks/${composed}.png`]: mask })
+  const { problems } = await inspectDataset(spec, twice)
+  assert.match(problems[0]!.message, /two files have this name and differ in its Unicode form only/)
+  assert.ok(problems[0]!.fatal)
+})
+
+test('what is left out is said once a kind, with a count and names, cut where there are many', async (t) => {
+  const stems = Array.from({ length: 12 }, (_, i) => `e${i}`)
+  const empties = Object.fromEntries(
+    stems.flatMap((stem) => [
+      [`images/${stem}.png`, image],
+      [`masks/${stem}.png`, empty],
+      [`masks/${stem}.txt`, ''],
+    ]),
+  )
+  const folder = await folderOf(t, { ...empties, ...pair('a'), ...pair('b'), 'images/sub/x.png': image })
+  const lines = formatReport('site', await inspectDataset(specOf(), folder)).split('\n')
+  const names = 'e0, e1, e2, e3, e4, e5, e6, e7 and 4 more'
+  assert.ok(
+    lines.some((line) =>
+      line.includes(`12 images with an empty mask (no pixel of the object); left out: ${names}.`),
+    ),
+  )
+  assert.ok(
+    lines.some((line) =>
+      line.includes('13 files without the ending .png, .jpg or .jpeg; left out: images/sub/, masks/e0.txt'),
+    ),
+  )
+  assert.equal(lines.length, 4)
+})
+
+test('objects that have no pixel left at the resolution of the model are named', async (t) => {
+  const dot = (at: number): Buffer =>
+    png({ width: 64, samples: Array.from({ length: 4096 }, (_, i) => (i === at ? 1 : 0)) })
+  const picture = png({ width: 64, samples: new Array(4096).fill(1) })
+  const files = ['a', 'b', 'c'].map((stem) => [`images/${stem}.png`, picture])
+  const folder = await folderOf(t, {
+    ...Object.fromEntries(files),
+    'masks/a.png': dot(0),
+    // Masks of 16x16 hold every fourth row and column, from the third (index 2) on.
+    'masks/b.png': dot(2 * 64 + 2),
+    'masks/c.png': dot(63),
+  })
+  const view = modelView({ grid: 4 }, { longestEdge: 64, side: 64, mean: [], std: [], rescaleFactor: 1 })
+  const report = await inspectDataset(specOf(), folder, view)
+  assert.deepEqual(report.vanishing, ['a', 'c'])
+  const problem = report.problems.find(({ message }) => message.startsWith('2 objects too small'))
+  assert.match(problem!.message, /no pixel is left at the resolution that is trained on: a, c$/)
+  assert.ok(!problem!.fatal)
+  assert.deepEqual((await inspectDataset(specOf(), folder)).vanishing, [])
+})
+
+test('pictures that are not 8-bit RGB or grey are named with what the model sees', async (t) => {
+  const deep = png({ width: 2, samples: [0, 4095, 17, 4095], depth: 16 })
+  const bits = png({ width: 2, samples: [0, 1, 0, 1], depth: 1 })
+  const palette = png({ width: 2, samples: [0, 1, 0, 1], depth: 1, colour: PALETTE })
+  const folder = await folderOf(t, {
+    ...pair('a'),
+    ...pair('b'),
+    ...pair('c'),
+    'images/a.png': deep,
+    'images/b.png': bits,
+    'images/c.png': palette,
+  })
+  const { problems } = await inspectDataset(specOf(), folder)
+  assert.deepEqual(
+    problems.map(({ message, fatal }) => [message, fatal]),
+    [
+      [
+        '1 image of 16 bits a channel: the model sees the high byte (the value divided by 256), here up to level 15 of 255: a',
+        false,
+      ],
+      ['1 image of fewer than 8 bits: the values are spread over 0 to 255: b', false],
+    ],
+  )
+})
+
 test('the report for people is short, errors before warnings', async (t) => {
   const many = Object.fromEntries(Array.from({ length: 12 }, (_, i) => [`images/lonely-${i}.png`, image]))
   const folder = await folderOf(t, { ...pair('a'), ...pair('b'), ...pair('c'), ...many, 'masks/z.png': mask })
@@ -200,7 +303,7 @@ test('the report for people is short, errors before warnings', async (t) => {
     lines[2],
     '  error: images/lonely-0.png has no mask. Add masks/lonely-0.png, or take the image away.',
   )
-  assert.equal(lines[10], '  … and 4 more of the kind error')
-  assert.match(lines[11]!, /^ {2}warning: masks\/z\.png has no image/)
+  assert.equal(lines[10], '  error: 4 more like these')
+  assert.match(lines[11]!, /^ {2}warning: 1 mask without an image .*: masks\/z\.png\. Add/)
   assert.equal(lines.length, 12)
 })

@@ -1,37 +1,33 @@
 // Looks at every file of a partition's data set before round 1 and says what is there and what is wrong with it, by
 // name. Decodes everything once, so that no round fails on a file that could have been known to be bad.
-// Returns plain data: whether a problem stops the run is in `fatal`, what people read is made in report.ts.
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+// Returns plain data: judge.ts says what it means, report.ts makes what people read.
 import { canonicalJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
-import { drawObjects } from './coco.ts'
-import {
-  countLabels,
-  countSizes,
-  histogram,
-  type LabelCount,
-  type SizeCount,
-  selectedPixels,
-} from './counts.ts'
-import type { DatasetSpec, Entry, LabelMap, Problem } from './dataset.ts'
-import { decodeImage } from './images.ts'
+import { countLabels, countSizes, histogram, type LabelCount, type SizeCount } from './counts.ts'
+import type { DatasetSpec, Entry, Listing, Problem } from './dataset.ts'
+import { memoryOfEntry, readEntry } from './entry-files.ts'
+import { judge } from './judge.ts'
 import { listEntries } from './listing.ts'
-import { decodeMask } from './masks.ts'
+import { selectLabels } from './masks.ts'
+import { MemoryBudget } from './memory-budget.ts'
+import type { PictureHeader } from './picture-header.ts'
 import { type Split, splitStems } from './split.ts'
 
 /** What a data set holds. All lists are sorted; JSON-safe. */
 export interface DatasetReport {
+  readonly layout: DatasetSpec['layout']
   /** Images with a mask of the same size, both readable. */
   readonly images: number
   /** Of these, by use. Images with an empty mask are in none of them. */
   readonly split: Split
   readonly sizes: readonly SizeCount[]
-  /** Every value that occurs in the masks: its pixels in all, and the images that hold it. */
+  /** Every label that occurs in the masks: its pixels in all, and the images that hold it. */
   readonly labels: readonly LabelCount[]
   /** Stems without a pixel of the selected labels: left out of training and evaluation. */
   readonly emptyMasks: readonly string[]
+  /** Stems whose object has no pixel left in the truth at the model's resolution; none where no model was named. */
+  readonly vanishing: readonly string[]
   readonly unpairedImages: readonly string[]
   readonly unpairedMasks: readonly string[]
   readonly unreadable: readonly string[]
@@ -42,155 +38,118 @@ export interface DatasetReport {
   readonly problems: readonly Problem[]
 }
 
-/** One entry, looked at. */
-type Finding =
-  | { readonly kind: 'Problem'; readonly what: 'Unreadable' | 'OtherSize'; readonly problem: Problem }
-  | {
-      readonly kind: 'Usable'
-      readonly width: number
-      readonly height: number
-      readonly pixels: ReadonlyMap<number, number>
-    }
-
-interface Inspected {
-  readonly entry: Entry
-  readonly digest: string
-  readonly finding: Finding
+/** A 0/1 mask of an image, [height, width]. */
+export interface TrueMask {
+  readonly width: number
+  readonly height: number
+  readonly mask: Uint8Array
 }
 
-/** Files that are read at once. */
+/** The truth at the model's resolution, 0/1, as training sees it. */
+export type ModelView = (truth: TrueMask) => Uint8Array
+
+/** An entry that can be used, and what is counted of it. */
+export interface Usable {
+  readonly entry: Entry
+  readonly digest: string
+  readonly width: number
+  readonly height: number
+  readonly header: PictureHeader
+  /** Pixels by label. */
+  readonly pixels: ReadonlyMap<number, number>
+  /** Whether no pixel of the selected labels is there; whether none is left at the model's resolution. */
+  readonly empty: boolean
+  readonly vanishes: boolean
+  /** The brightest level of 0 to 255 that the model sees. */
+  readonly brightest: number
+}
+
+/** An entry that cannot be used. */
+export interface Unusable {
+  readonly entry: Entry
+  readonly what: 'Unreadable' | 'OtherSize'
+  readonly problem: Problem & { readonly file: string }
+}
+
+/** Entries that are read at once, and the bytes that they may take together. */
 const CONCURRENCY = 4
+const MOST_BYTES = 2 ** 30
 
 /**
- * Inspects the data set in `folder` (spec.root, resolved). Never throws for what the data or the specification got wrong:
- * that stands in `problems`.
+ * Inspects the data set in `folder` (spec.root, resolved). `view` is how the model sees a mask. Never throws for what the
+ * data or the specification got wrong: the report's `problems` hold it.
  */
-export async function inspectDataset(spec: DatasetSpec, folder: string): Promise<DatasetReport> {
+export async function inspectDataset(
+  spec: DatasetSpec,
+  folder: string,
+  view?: ModelView,
+): Promise<DatasetReport> {
   const listing = await listEntries(spec, folder)
-  const inspected: Inspected[] = []
-  for (let at = 0; at < listing.entries.length; at += CONCURRENCY) {
-    const batch = listing.entries.slice(at, at + CONCURRENCY)
-    inspected.push(...(await Promise.all(batch.map((entry) => inspectEntry(entry, folder, spec.labels)))))
-  }
-  const usable = inspected.flatMap(({ entry, finding }) =>
-    finding.kind === 'Usable' ? [{ entry, finding }] : [],
-  )
-  const isEmpty = ({ finding }: (typeof usable)[number]): boolean =>
-    selectedPixels(finding.pixels, spec.labels) === 0
-  const emptyMasks = usable.filter(isEmpty).map(({ entry }) => entry.stem)
-  const labels = countLabels(usable.map(({ finding }) => finding.pixels))
-  const { split, problem } = trySplit(
-    usable.filter((one) => !isEmpty(one)).map(({ entry }) => entry.stem),
-    spec,
-  )
-  const bad = inspected.flatMap(({ finding }) => (finding.kind === 'Problem' ? [finding] : []))
-  const problems = [
-    ...listing.problems,
-    ...bad.map((finding) => finding.problem),
-    ...labelProblems(spec, { entries: listing.entries.length, usable: usable.length, emptyMasks, labels }),
-    ...splitProblems(spec, split, problem),
-  ]
-  const namesOf = (what: 'Unreadable' | 'OtherSize'): string[] =>
-    bad.filter((finding) => finding.what === what).map((finding) => finding.problem.file!)
+  const inspected = await inspectEntries(listing, { spec, folder, view })
+  const usable = inspected.filter((one) => 'pixels' in one)
+  const bad = inspected.filter((one) => 'problem' in one)
+  const stemsOf = (chosen: readonly Usable[]): string[] => chosen.map(({ entry }) => entry.stem)
+  const { split, problem } = trySplit(stemsOf(usable.filter(({ empty }) => !empty)), spec)
+  const labels = countLabels(usable.map(({ pixels }) => pixels))
+  const namesOf = (what: Unusable['what']): string[] =>
+    bad.filter((one) => one.what === what).map((one) => one.problem.file)
   return {
+    layout: spec.layout,
     images: usable.length,
     split,
-    sizes: countSizes(usable.map(({ finding }) => finding)),
+    sizes: countSizes(usable),
     labels,
-    emptyMasks,
+    emptyMasks: stemsOf(usable.filter(({ empty }) => empty)),
+    vanishing: stemsOf(usable.filter(({ vanishes }) => vanishes)),
     unpairedImages: listing.unpairedImages,
     unpairedMasks: listing.unpairedMasks,
     unreadable: namesOf('Unreadable'),
     otherSize: namesOf('OtherSize'),
-    digest: sha256(canonicalJson(inspected.map(({ entry, digest }) => [entry.stem, digest]))),
-    problems: partitionProblems(spec, listing.entries.length, problems),
+    digest: sha256(
+      canonicalJson(inspected.map((one) => [one.entry.stem, 'digest' in one ? one.digest : ''])),
+    ),
+    problems: judge(spec, { listing, usable, bad, labels, split, splitProblem: problem }),
   }
 }
 
-async function inspectEntry(entry: Entry, folder: string, labels: readonly number[]): Promise<Inspected> {
-  const digests: string[] = []
-  const readDigested = async (file: string): Promise<Uint8Array> => {
-    const content = await readFile(join(folder, file))
-    digests.push(sha256(content))
-    return content
-  }
-  const mask = entry.mask
-  const readMask = async (): Promise<LabelMap> => {
-    if (mask.kind === 'File') return decodeMask(await readDigested(mask.file))
-    digests.push(sha256(canonicalJson(mask)))
-    return drawObjects(mask, labels)
-  }
-  const image = await attempt(entry.image, async () => decodeImage(await readDigested(entry.image)))
-  const map = await attempt(mask.file, readMask)
-  const digest = sha256(digests.join(' '))
-  if ('fatal' in image)
-    return { entry, digest, finding: { kind: 'Problem', what: 'Unreadable', problem: image } }
-  if ('fatal' in map) return { entry, digest, finding: { kind: 'Problem', what: 'Unreadable', problem: map } }
-  const { width, height } = image
-  if (map.width !== width || map.height !== height) {
-    const problem = otherSize(entry, `${map.width}x${map.height}`, `${width}x${height}`)
-    return { entry, digest, finding: { kind: 'Problem', what: 'OtherSize', problem } }
-  }
-  return { entry, digest, finding: { kind: 'Usable', width, height, pixels: histogram(map) } }
+interface Inspection {
+  readonly spec: DatasetSpec
+  readonly folder: string
+  readonly view: ModelView | undefined
 }
 
-async function attempt<T extends object>(file: string, work: () => Promise<T>): Promise<T | Problem> {
-  try {
-    return await work()
-  } catch (error) {
-    if (error instanceof FedsamError)
-      return { file, message: `${file} ${error.message}`, remedy: error.remedy, fatal: true }
-    const code = (error as NodeJS.ErrnoException).code
-    if (code === undefined) throw error
-    const message = `${file} cannot be read (${code})`
-    return { file, message, remedy: 'Check that the file is there and may be read.', fatal: true }
+/** Looks at all entries, in the order of the listing. */
+async function inspectEntries(listing: Listing, context: Inspection): Promise<(Usable | Unusable)[]> {
+  const inspected: (Usable | Unusable)[] = []
+  const budget = new MemoryBudget(MOST_BYTES)
+  const inspect = async (entry: Entry): Promise<Usable | Unusable> =>
+    budget.run(await memoryOfEntry(entry, context.folder), () => inspectEntry(entry, context))
+  for (let at = 0; at < listing.entries.length; at += CONCURRENCY) {
+    inspected.push(...(await Promise.all(listing.entries.slice(at, at + CONCURRENCY).map(inspect))))
   }
+  return inspected
 }
 
-function otherSize(entry: Entry, mask: string, image: string): Problem {
-  const file = entry.mask.kind === 'File' ? entry.mask.file : entry.image
-  const what = entry.mask.kind === 'File' ? file : `the annotation of ${entry.image}`
-  const message = `${what} is ${mask} pixels, its image ${image}`
-  return { file, message, remedy: 'Export the mask at the size of its upright image.', fatal: true }
-}
-
-function labelProblems(
-  spec: DatasetSpec,
-  found: {
-    readonly entries: number
-    readonly usable: number
-    readonly emptyMasks: readonly string[]
-    readonly labels: DatasetReport['labels']
-  },
-): Problem[] {
-  if (found.usable === 0) return []
-  const present = found.labels.map(({ label }) => label).filter((label) => label !== 0)
-  const values = present.length === 0 ? 'only 0' : `the values 0, ${listed(present)}`
-  if (found.emptyMasks.length === found.usable) {
-    const message =
-      spec.labels.length === 0
-        ? 'no mask holds a non-zero pixel'
-        : `no mask holds one of the labels ${spec.labels.join(', ')}; they hold ${values}`
-    return [{ field: 'labels', message, remedy: 'Correct dataset.labels, or the masks.', fatal: true }]
+async function inspectEntry(entry: Entry, { spec, folder, view }: Inspection): Promise<Usable | Unusable> {
+  const content = await readEntry(entry, folder, spec.labels)
+  if (content.kind !== 'Read') {
+    const { kind, ...problem } = content
+    return { entry, what: kind, problem: { ...problem, fatal: true } }
   }
-  const absent = spec.labels.filter((label) => label !== 0 && !present.includes(label))
-  const remedy =
-    'Nothing, if the object is not in these images; otherwise correct the masks or dataset.labels.'
-  const problems: Problem[] = found.emptyMasks.map((stem) => ({
-    file: stem,
-    message: `the mask of ${stem} is empty; the image is left out`,
-    remedy,
-    fatal: false,
-  }))
-  if (absent.length > 0) {
-    const message = `no mask holds the label ${absent.join(', ')}; they hold ${values}`
-    problems.push({ field: 'labels', message, remedy, fatal: false })
+  const { width, height, data } = content.image
+  const mask = selectLabels(content.map, spec.labels)
+  const empty = !mask.includes(1)
+  return {
+    entry,
+    digest: content.digest,
+    width,
+    height,
+    header: content.header,
+    pixels: histogram(content.map),
+    empty,
+    vanishes: !empty && view !== undefined && !view({ width, height, mask }).includes(1),
+    brightest: content.header.depth === 8 ? 255 : data.reduce((a, b) => Math.max(a, b), 0),
   }
-  return problems
-}
-
-function listed(labels: readonly number[]): string {
-  return labels.length <= 8 ? labels.join(', ') : `${labels.slice(0, 8).join(', ')} … ${labels.at(-1)}`
 }
 
 function trySplit(stems: readonly string[], spec: DatasetSpec): { split: Split; problem?: Problem } {
@@ -198,40 +157,8 @@ function trySplit(stems: readonly string[], spec: DatasetSpec): { split: Split; 
     return { split: splitStems(stems, spec) }
   } catch (error) {
     if (!(error instanceof FedsamError)) throw error
-    const problem: Problem = {
-      field: 'groupPattern',
-      message: error.message,
-      remedy: error.remedy,
-      fatal: true,
-    }
+    const { message, remedy } = error
+    const problem: Problem = { field: 'groupPattern', message, remedy, fatal: true }
     return { split: { train: [], heldOut: [], gap: [] }, problem }
   }
-}
-
-function splitProblems(spec: DatasetSpec, split: Split, problem: Problem | undefined): Problem[] {
-  if (problem) return [problem]
-  if (spec.heldOutFraction <= 0 || split.heldOut.length > 0 || split.train.length === 0) return []
-  const message =
-    spec.groupPattern === ''
-      ? 'a single usable image is trained on, so none is held out to evaluate with'
-      : 'all images are of one group, so none is held out to evaluate with'
-  return [
-    { field: 'heldOutFraction', message, remedy: 'Add data, or evaluate on other partitions.', fatal: false },
-  ]
-}
-
-/** An empty partition is a problem of its own only where nothing else explains it. */
-function partitionProblems(
-  spec: DatasetSpec,
-  entries: number,
-  problems: readonly Problem[],
-): readonly Problem[] {
-  if (entries > 0 || problems.some((problem) => problem.fatal)) return problems
-  const where =
-    spec.layout === 'COCO' ? spec.annotationsFile : `${spec.imageSubfolder} and ${spec.annotationSubfolder}`
-  const message = `the data set ${spec.root} is empty: there is no image with a mask in ${where}`
-  return [
-    ...problems,
-    { field: 'root', message, remedy: 'Put the data there, or correct dataset.root.', fatal: true },
-  ]
 }

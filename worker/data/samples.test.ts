@@ -30,10 +30,10 @@ test('data that changed after the preflight is named', async (t) => {
   const load = await openSamples(specOf(), folder)
   await rm(join(folder, 'masks/b.png'))
   const cases = {
-    a: /masks\/a\.png has another size/,
+    a: /masks\/a\.png: 1x2 pixels, but its image has 2x1/,
     b: /masks\/b\.png/,
     c: /images\/c\.png is neither/,
-    d: /data\/d/,
+    d: /^d is no longer in data$/,
   }
   for (const [stem, message] of Object.entries(cases)) {
     await assert.rejects(load(stem), { code: 'BadData', message })

@@ -1,13 +1,11 @@
 // Loaded samples: an image with its 0/1 mask at the original size, and the box prompts that the recipe draws from masks.
 // Reads only what preflight found usable; the model's own sizes are left to worker/model.
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
-import { drawObjects } from './coco.ts'
-import type { DatasetSpec, Entry, LabelMap } from './dataset.ts'
-import { decodeImage, type RgbImage } from './images.ts'
+import type { DatasetSpec } from './dataset.ts'
+import { readEntry } from './entry-files.ts'
+import type { RgbImage } from './images.ts'
 import { listEntries } from './listing.ts'
-import { decodeMask, selectLabels } from './masks.ts'
+import { selectLabels } from './masks.ts'
 import type { Random } from './random.ts'
 
 /** One image and its object. */
@@ -36,14 +34,11 @@ export async function openSamples(
   const byStem = new Map(entries.map((entry) => [entry.stem, entry]))
   return async (stem) => {
     const entry = byStem.get(stem)
-    if (entry === undefined) throw changed(`${join(spec.root, stem)} is no longer there`)
-    const image = await naming(entry.image, async () =>
-      decodeImage(await readFile(join(folder, entry.image))),
-    )
-    const map = await naming(entry.mask.file, () => readLabels(entry, folder, spec.labels))
+    if (entry === undefined) throw changed(`${stem} is no longer in ${spec.root}`)
+    const content = await readEntry(entry, folder, spec.labels)
+    if (content.kind !== 'Read') throw changed(content.message)
+    const { image, map } = content
     const { width, height } = image
-    if (map.width !== width || map.height !== height)
-      throw changed(`${entry.mask.file} has another size than its image`)
     return { stem, width, height, image, mask: selectLabels(map, spec.labels) }
   }
 }
@@ -60,26 +55,10 @@ export async function loadSamples(
   return samples
 }
 
-/** An entry's label map: decoded from its mask file, or drawn from its outlined objects. */
-async function readLabels(entry: Entry, folder: string, labels: readonly number[]): Promise<LabelMap> {
-  if (entry.mask.kind === 'Objects') return drawObjects(entry.mask, labels)
-  return decodeMask(await readFile(join(folder, entry.mask.file)))
-}
-
 function changed(message: string): FedsamError {
   return new FedsamError('BadData', message, {
     remedy: 'The data changed after the preflight: start the run again.',
   })
-}
-
-async function naming<T>(file: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (cause) {
-    const remedy = cause instanceof FedsamError ? cause.remedy : 'Check that the file is there and readable.'
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new FedsamError('BadData', `${file} ${reason}`, { remedy, cause })
-  }
 }
 
 /**

@@ -8,7 +8,7 @@ import { sha256 } from '#protocol/digest.ts'
 import { type Box, type Sample, tightBox } from '#worker/data/samples.ts'
 import type { Checkpoint } from '#worker/model/segment-anything/checkpoint.ts'
 import type { SegmentAnything } from '#worker/model/segment-anything/model.ts'
-import { lowResolutionMask, type Processor, preprocess } from '#worker/model/segment-anything/processor.ts'
+import { modelView, type Processor, preprocess } from '#worker/model/segment-anything/processor.ts'
 import type { Report } from './serve.ts'
 
 /** A sample with a non-empty mask, ready for the model. */
@@ -44,9 +44,9 @@ export async function prepareSamples(
   options: PreparationOptions,
 ): Promise<Prepared[]> {
   const { model, processor, encoder, report } = options
-  const side = 4 * model.config.grid
   const encoderDigest =
     encoder === 'Trains' ? '' : digestEncoder(encoder.checkpoint, processor, encoder.backend)
+  const view = modelView(model.config, processor)
   const prepared: Prepared[] = []
   for (const sample of samples) {
     const box = tightBox(sample.mask, sample.width)
@@ -62,7 +62,7 @@ export async function prepareSamples(
       processor,
       sizes: { original, reshaped },
       box,
-      truth: lowResolutionMask(sample, processor, side),
+      truth: view(sample),
       input,
     })
   }

@@ -154,6 +154,14 @@ export function lowResolutionMask(truth: MaskPixels, processor: Processor, side:
   return padded
 }
 
+/** How a model sees a mask: lowResolutionMask at the side of its decoder's masks, four times the grid of patches. */
+export function modelView(
+  config: { readonly grid: number },
+  processor: Processor,
+): (truth: MaskPixels) => Uint8Array {
+  return (truth) => lowResolutionMask(truth, processor, 4 * config.grid)
+}
+
 /** The decoder's logits [side, side] at the original size [height, width]: SamProcessor.post_process_masks. */
 export function postprocessLogits(
   logits: Float32Array,

@@ -14,7 +14,7 @@ import { openMetrics } from './metrics.ts'
 import { serveMetrics, serveProbes } from './probes.ts'
 
 const LEASE = 'fedsam-operator'
-/** Calls at a time, beside eight watches of a namespace and the election's own: 16. */
+/** Calls at a time, beside nine watches of a namespace and the election's own: 17. */
 const CALLS = 7
 
 await runProgram(process.env, async (signal) => {

@@ -1,10 +1,13 @@
-// What is known of a job in a cluster: itself, its pods, what is wrong with each. Who may not look at pods sees the job.
-import { JOB_LABEL } from '#operator/reconcile/labels.ts'
-import type { KubernetesObject, PodEvent, StoredJob } from '#operator/reconcile/objects.ts'
+// What is known of a job in a cluster: itself, its pods, what is wrong with each, and the pods that cannot be created. A caller who
+// may not list pods still sees the job.
+import { creationProblem } from '#operator/reconcile/creation-problem.ts'
+import { JOB_LABEL, PARTITION_LABEL } from '#operator/reconcile/labels.ts'
+import type { KubernetesObject, StoredJob, Warning } from '#operator/reconcile/objects.ts'
 import { podProblem } from '#operator/reconcile/pod-problems.ts'
+import { warningOf } from '#operator/reconcile/warnings.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Cluster } from './connect.ts'
-import { EVENTS, PODS, type Question } from './questions.ts'
+import { EVENTS, JOBS, PODS, type Question } from './questions.ts'
 
 /** A pod, and what is wrong with it in the operator's own words. */
 export interface PodFact {
@@ -12,16 +15,21 @@ export interface PodFact {
   readonly problem: string | undefined
 }
 
-export interface JobFacts {
-  readonly job: StoredJob
-  /** null where the caller may not look. */
-  readonly pods: readonly PodFact[] | null
+/** A pod that cannot be created, and why. */
+export interface UncreatedPod {
+  /** The name of its Job. */
+  readonly job: string
+  /** undefined: the coordinator. */
+  readonly partition: string | undefined
+  readonly problem: string
 }
 
-interface StoredEvent {
-  readonly regarding?: { readonly kind?: string; readonly name?: string }
-  readonly reason?: string
-  readonly note?: string
+export interface JobFacts {
+  readonly job: StoredJob
+  /** null where the caller may not list them. */
+  readonly pods: readonly PodFact[] | null
+  /** Empty where the caller may not list Jobs or events. */
+  readonly uncreated: readonly UncreatedPod[]
 }
 
 /** Gathers them by reads of now. */
@@ -29,19 +37,32 @@ export async function gatherFacts(cluster: Cluster, job: StoredJob): Promise<Job
   const { name, namespace } = job.metadata
   const query = { labelSelector: `${JOB_LABEL}=${name}` }
   const pods = await listIfAllowed<KubernetesObject>(cluster, { ...PODS, namespace, query })
-  if (pods === null || pods.length === 0) return { job, pods: pods && [] }
-  const ofPods = { fieldSelector: 'regarding.kind=Pod' }
-  const stored = await listIfAllowed<StoredEvent>(cluster, { ...EVENTS, namespace, query: ofPods })
-  const names = new Set(pods.map((pod) => pod.metadata.name))
-  const events = (stored ?? []).flatMap((event) => podEvent(event, names))
+  if (pods === null) return { job, pods, uncreated: [] }
+  const jobs = (await listIfAllowed<KubernetesObject>(cluster, { ...JOBS, namespace, query })) ?? []
+  const ofWarnings = { fieldSelector: 'type=Warning' }
+  const events = (await listIfAllowed<unknown>(cluster, { ...EVENTS, namespace, query: ofWarnings })) ?? []
+  const warnings = events.map(warningOf)
   const now = Date.now()
   return {
     job,
     pods: pods.map((pod) => ({
       pod,
-      problem: podProblem(pod, events, { now, memoryLimit: (container) => memoryLimit(pod, container) }),
+      problem: podProblem(pod, warnings, { now, memoryLimit: (container) => memoryLimit(pod, container) }),
     })),
+    uncreated: jobs.flatMap((child) => uncreatedPod(child, pods, warnings)),
   }
+}
+
+function uncreatedPod(
+  job: KubernetesObject,
+  pods: readonly KubernetesObject[],
+  warnings: readonly Warning[],
+): UncreatedPod[] {
+  const { name, labels } = job.metadata
+  const partition = labels?.[PARTITION_LABEL]
+  const own = pods.filter(({ metadata }) => metadata.labels?.[PARTITION_LABEL] === partition)
+  const problem = creationProblem(job, own, warnings)
+  return problem === undefined ? [] : [{ job: name, partition, problem }]
 }
 
 interface ContainerSpec {
@@ -65,9 +86,4 @@ async function listIfAllowed<T>(cluster: Cluster, question: Question): Promise<T
     if (error instanceof FedsamError && error.code === 'Forbidden') return null
     throw error
   }
-}
-
-function podEvent({ regarding, reason, note }: StoredEvent, names: ReadonlySet<string>): PodEvent[] {
-  const pod = regarding?.name ?? ''
-  return names.has(pod) ? [{ pod, reason: reason ?? '', message: note ?? '' }] : []
 }

@@ -29,6 +29,7 @@ function facts(
       },
     },
     pods: [],
+    uncreated: [],
   }
 }
 
@@ -52,6 +53,16 @@ test('waits name the coordinator that cannot run, the updates that are open, and
     'the coordinator: pending, no node',
     'clients: site-a, site-b',
   ])
+  const uncreated = [
+    { job: 'brain-coordinator', partition: undefined, problem: 'no quota' },
+    { job: 'brain-worker-site-a', partition: 'site-a', problem: 'no account' },
+  ]
+  const refused = viewOf({ ...facts('Waiting'), uncreated })
+  assert.deepEqual(refused.waitsFor, ['the coordinator: no quota', 'clients: site-a, site-b'])
+  assert.deepEqual(
+    refused.clients.map(({ state, message }) => `${state} ${message}`),
+    ['Missing no account', 'Missing it has no pod'],
+  )
   const open = facts('Training', { clients: { cohort: 2, accepted: 1 } })
   assert.deepEqual(viewOf(open).waitsFor, ['updates: 1 of 2 are in'])
   const managed = facts('Training', {}, { managedBy: 'kueue.x-k8s.io/multikueue' })

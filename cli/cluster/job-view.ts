@@ -20,7 +20,7 @@ export type ClientState =
   | Outcome
   | 'Present' // its pod is ready
   | 'Starting'
-  | 'Missing' // no pod, or one that cannot run
+  | 'Missing' // no pod, or one that cannot run or cannot be created
   | 'External' // no pod is made for it
   | 'Suspended' // its pod was taken away, with the job or for a pause
   | 'Over' // the run is over
@@ -148,8 +148,10 @@ interface PodState {
   readonly message: string
 }
 
-function workerState(name: string, { facts: { pods }, training, state }: Frame): PodState {
+function workerState(name: string, { facts: { pods, uncreated }, training, state }: Frame): PodState {
   if (isOver(state)) return { state: 'Over', message: '' }
+  const refused = uncreated.find(({ partition }) => partition === name)
+  if (refused) return { state: 'Missing', message: refused.problem }
   const own = pods?.filter(({ pod }) => pod.metadata.labels?.[PARTITION_LABEL] === name) ?? null
   const paused = state === 'Suspended' || training?.pauseUntil !== undefined
   return paused && own?.length === 0 ? { state: 'Suspended', message: '' } : podState(own)
@@ -198,7 +200,9 @@ function operatorBehind({ job: { metadata, status } }: JobFacts): string[] {
   return seen ? [] : ['the operator, which has not seen this version of the job yet']
 }
 
-function coordinatorProblem({ pods }: JobFacts): string[] {
+function coordinatorProblem({ pods, uncreated }: JobFacts): string[] {
+  const refused = uncreated.find(({ partition }) => partition === undefined)
+  if (refused) return [`the coordinator: ${refused.problem}`]
   const own = (pods ?? []).filter(({ pod }) => pod.metadata.labels?.[ROLE_LABEL] === 'coordinator')
   const { message } = podState(own)
   return own.length > 0 && message ? [`the coordinator: ${message}`] : []

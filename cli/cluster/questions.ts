@@ -17,6 +17,7 @@ export interface Question extends Resource {
 
 export const FEDERATED_JOBS: Resource = { group: 'apis/fedsam.dev/v1alpha1', plural: 'federatedjobs' }
 export const PODS: Resource = { group: 'api/v1', plural: 'pods' }
+export const JOBS: Resource = { group: 'apis/batch/v1', plural: 'jobs' }
 export const EVENTS: Resource = { group: 'apis/events.k8s.io/v1', plural: 'events' }
 export const SECRETS: Resource = { group: 'api/v1', plural: 'secrets' }
 export const NODES: Resource = { group: 'api/v1', plural: 'nodes' }

@@ -41,9 +41,16 @@ export class ChildrenRefused extends Error {
 
 function refusalOf({ object }: ChildWrite): (error: unknown) => string {
   return (error) => {
-    if (!(error instanceof ApiError && [400, 403, 422].includes(error.status))) throw error
+    if (!(error instanceof ApiError && isRefusal(error.status))) throw error
     return `${object.kind} ${object.metadata.name} is refused: ${error.message}.`
   }
+}
+
+/** Of no object: who asks (401), what is gone (404) or newer (409), how often (429). A webhook that fails is a 500, of one object. */
+const NOT_OF_THE_OBJECT = [401, 404, 409, 429]
+
+function isRefusal(status: number): boolean {
+  return (status >= 400 && status < 500 && !NOT_OF_THE_OBJECT.includes(status)) || status === 500
 }
 
 async function writeChild(client: KubernetesClient, { kind, object }: ChildWrite): Promise<void> {

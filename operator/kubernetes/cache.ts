@@ -1,14 +1,20 @@
-// What the operator knows of the cluster, kept by watches: FederatedJobs, their children, their pods and the warnings about these.
-// The API server filters by the label that every child carries. Read by one job at a time, in the size of that job.
+// What the operator knows of the cluster, kept by watches: FederatedJobs, their children, their pods, the warnings about their pods
+// and about Jobs whose pods cannot be created. The API server filters children by the label that each carries. Read by one job at
+// a time, in the size of that job.
 import type { KubernetesClient } from '#transport/kubernetes.ts'
-import type { KubernetesObject, PodEvent } from '../reconcile/objects.ts'
-import { openPodEvents } from './pod-events.ts'
+import { createdAt, FAILED_CREATE } from '../reconcile/creation-problem.ts'
+import type { KubernetesObject, Warning } from '../reconcile/objects.ts'
 import { type Follower, reflect } from './reflector.ts'
 import { CHILD_KINDS, pathOf } from './resources.ts'
 import { jobsOf, openStore, type Store, type StoreOptions } from './store.ts'
+import { openWarnings, type Warnings } from './warnings.ts'
 
 const OURS = `labelSelector=${encodeURIComponent('app.kubernetes.io/managed-by=fedsam-operator')}`
-const WARNINGS = `fieldSelector=${encodeURIComponent('type=Warning,regarding.kind=Pod')}`
+/** Which events are watched, by the kind of the object that they are about. */
+const WARNINGS: Readonly<Record<string, string>> = {
+  Pod: 'type=Warning,regarding.kind=Pod',
+  Job: `type=Warning,regarding.kind=Job,reason=${FAILED_CREATE}`,
+}
 /** A bookmark comes every minute. */
 const QUIET_SECONDS = 150
 
@@ -26,7 +32,8 @@ export interface Cache {
   get(kind: string, key: string): KubernetesObject | undefined
   childrenOf(job: string): KubernetesObject[]
   podsOf(job: string): KubernetesObject[]
-  eventsOf(pods: readonly KubernetesObject[]): PodEvent[]
+  /** About these objects; of kinds without warnings there are none. */
+  warningsOf(objects: readonly KubernetesObject[]): Warning[]
   /** Whether everything up to this version of this kind was told, in this namespace. */
   hasReached(kind: string, namespace: string, version: string): boolean
   /** Every FederatedJob. */
@@ -55,12 +62,15 @@ export function startCache(client: KubernetesClient, options: CacheOptions): Cac
   }
   const all = [...worlds.values()]
   const isSynced = (): boolean =>
-    all.every(({ stores, events }) => events.isSynced() && [...stores.values()].every((s) => s.isSynced()))
+    all.every(({ stores, warnings }) => [...stores.values(), ...warnings.values()].every((s) => s.isSynced()))
   return {
     get: (kind, key) => of(key).stores.get(kind)?.get(key),
     childrenOf: (job) => Object.keys(CHILD_KINDS).flatMap((kind) => of(job).stores.get(kind)!.ofJob(job)),
     podsOf: (job) => of(job).stores.get('Pod')!.ofJob(job),
-    eventsOf: (pods) => pods.flatMap((pod) => of(`${pod.metadata.namespace}/`).events.of(pod)),
+    warningsOf: (objects) =>
+      objects.flatMap((object) => [
+        ...(of(`${object.metadata.namespace}/`).warnings.get(object.kind)?.of(object) ?? []),
+      ]),
     hasReached: (kind, namespace, version) => of(`${namespace}/`).stores.get(kind)!.hasReached(version),
     *jobs() {
       for (const { stores } of all) yield* stores.get('FederatedJob')!.all()
@@ -74,7 +84,7 @@ export function startCache(client: KubernetesClient, options: CacheOptions): Cac
 /** One namespace, or all of them. */
 interface World {
   readonly stores: ReadonlyMap<string, Store>
-  readonly events: ReturnType<typeof openPodEvents>
+  readonly warnings: ReadonlyMap<string, Warnings>
   readonly done: Promise<unknown>
 }
 
@@ -83,12 +93,12 @@ function startWorld(
   namespace: string | undefined,
   { changed, onError, signal, listed }: CacheOptions & { readonly listed: () => void },
 ): World {
-  const events = openPodEvents((pod) => {
-    for (const job of jobsOf(pod)) changed(job, false)
-  })
-  const ofPods: StoreOptions = { changed, put: events.adopt, removed: events.forget }
+  const said = (object: KubernetesObject): void => {
+    for (const job of jobsOf(object)) changed(job, false)
+  }
+  const warnings = new Map(Object.keys(WARNINGS).map((kind) => [kind, openWarnings(said)]))
   const kinds = ['FederatedJob', ...Object.keys(CHILD_KINDS), 'Pod']
-  const stores = new Map(kinds.map((kind) => [kind, openStore(kind, kind === 'Pod' ? ofPods : { changed })]))
+  const stores = new Map(kinds.map((kind) => [kind, openStore(kind, optionsFor(kind, changed, warnings))]))
   const watch = (kind: string, follower: Follower, rest: { selector?: string; quietSeconds?: number }) => {
     const path = pathOf(kind, namespace)
     const told: Follower = {
@@ -113,5 +123,24 @@ function startWorld(
     }),
   )
   // Of events the API server keeps no watch cache, so there are no bookmarks.
-  return { stores, events, done: Promise.all([...watches, watch('Event', events, { selector: WARNINGS })]) }
+  const ofEvents = [...warnings].map(([kind, follower]) =>
+    watch('Event', follower, { selector: `fieldSelector=${encodeURIComponent(WARNINGS[kind]!)}` }),
+  )
+  return { stores, warnings, done: Promise.all([...watches, ...ofEvents]) }
+}
+
+/** The warnings about an object come and go with it; a pod ends those about its Job, which could not create it before. */
+function optionsFor(
+  kind: string,
+  changed: CacheOptions['changed'],
+  warnings: ReadonlyMap<string, Warnings>,
+): StoreOptions {
+  const own = warnings.get(kind)
+  if (!own) return { changed }
+  const put = (object: KubernetesObject): void => {
+    own.adopt(object)
+    for (const { kind: owner, uid } of object.metadata.ownerReferences ?? [])
+      warnings.get(owner)?.cured(uid, createdAt(object))
+  }
+  return { changed, put, removed: own.forget }
 }

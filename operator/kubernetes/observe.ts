@@ -3,7 +3,8 @@
 
 import { ApiError, type KubernetesClient } from '#transport/kubernetes.ts'
 import { JOB_LABEL } from '../reconcile/labels.ts'
-import type { KubernetesObject, Observed, PodEvent, Settings, StoredJob } from '../reconcile/objects.ts'
+import type { KubernetesObject, Observed, Settings, StoredJob } from '../reconcile/objects.ts'
+import { warningOf } from '../reconcile/warnings.ts'
 import { CHILD_KINDS, pathOf } from './resources.ts'
 
 interface List {
@@ -26,9 +27,9 @@ export async function observe(
   const [children, pods, events] = await Promise.all([
     Promise.all(lists).then((all) => all.flat().filter((object) => concerns(object, job))),
     listOf(client, 'Pod', namespace, `?labelSelector=${encodeURIComponent(`${JOB_LABEL}=${name}`)}`),
-    listOf(client, 'Event', namespace),
+    listOf(client, 'Event', namespace, `?fieldSelector=${encodeURIComponent('type=Warning')}`),
   ])
-  return { job, children, pods, events: events.flatMap(podEvent), now, settings }
+  return { job, children, pods, warnings: events.map(warningOf), now, settings }
 }
 
 /** Items of a list carry neither kind nor apiVersion: they are put back. */
@@ -48,14 +49,4 @@ async function listOf(
 function concerns({ metadata }: KubernetesObject, { metadata: job }: StoredJob): boolean {
   const owned = (metadata.ownerReferences ?? []).some(({ uid }) => uid === job.uid)
   return owned || metadata.name.startsWith(`${job.name}-`)
-}
-
-function podEvent(event: KubernetesObject): PodEvent[] {
-  const { regarding, reason, note } = event as {
-    regarding?: { kind?: string; name?: string }
-    reason?: string
-    note?: string
-  }
-  if (regarding?.kind !== 'Pod' || !regarding.name) return []
-  return [{ pod: regarding.name, reason: reason ?? '', message: note ?? '' }]
 }

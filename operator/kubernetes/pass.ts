@@ -110,7 +110,7 @@ async function observeCached(
     job: stored as unknown as StoredJob,
     children: [...children, ...unshown],
     pods,
-    events: cache.eventsOf(pods),
+    warnings: cache.warningsOf([...pods, ...children]),
     now,
     settings,
   }

@@ -1,7 +1,7 @@
 // What a store knows after lists and changes, whose it is, and what is kept of an object.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openPodEvents } from './pod-events.ts'
+import { openWarnings } from './warnings.ts'
 import type { RawObject } from './reflector.ts'
 import { openStore } from './store.ts'
 import { trim } from './trim.ts'
@@ -84,7 +84,7 @@ test('what is kept is frozen, and no more than is read', () => {
 
 test('warnings wait for their pod, are few, and go with it', () => {
   const changed: string[] = []
-  const events = openPodEvents(({ metadata }) => changed.push(metadata.name))
+  const events = openWarnings(({ metadata }) => changed.push(metadata.name))
   const say = (name: string, note: string): void =>
     events.changed({ ...raw('e', '1'), regarding: { uid: `uid-${name}`, name }, reason: 'FailedMount', note })
   const pod = trim('Pod', 'v1', raw('p', '1'))
@@ -100,4 +100,29 @@ test('warnings wait for their pod, are few, and go with it', () => {
   assert.deepEqual(events.of(trim('Pod', 'v1', raw('other-0', '1'))), [])
   events.forget(pod)
   assert.deepEqual(events.of(pod), [])
+})
+
+test('a warning ends with its cure, not with its event, and is news where it comes after the cure', () => {
+  const changed: string[] = []
+  const warnings = openWarnings(({ metadata }) => changed.push(metadata.name))
+  const event = (second: number): RawObject => ({
+    ...raw('e', '1'),
+    regarding: { uid: 'uid-j' },
+    reason: 'FailedCreate',
+    note: 'no quota',
+    deprecatedLastTimestamp: `2026-11-24T08:00:0${second}Z`,
+  })
+  const job = trim('Job', 'batch/v1', raw('j', '1'))
+  const times = (): number[] => warnings.of(job).map(({ at }) => new Date(at).getUTCSeconds())
+  warnings.adopt(job)
+  warnings.changed(event(1))
+  warnings.deleted(event(1))
+  assert.deepEqual(times(), [1])
+  warnings.cured('uid-j', Date.parse('2026-11-24T08:00:00Z'))
+  assert.deepEqual(times(), [1], 'a pod that is older than the warning is no cure')
+  warnings.cured('uid-j', Date.parse('2026-11-24T08:00:01Z'))
+  assert.deepEqual(times(), [])
+  warnings.changed(event(3))
+  warnings.changed(event(3))
+  assert.deepEqual([times(), changed], [[3], ['j', 'j']])
 })

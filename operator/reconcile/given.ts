@@ -38,7 +38,7 @@ export const SETTINGS: Settings = {
 }
 
 export function observe(job: StoredJob, rest: Partial<Observed> = {}): Observed {
-  return { job, children: [], pods: [], events: [], now: NOW, settings: SETTINGS, ...rest }
+  return { job, children: [], pods: [], warnings: [], now: NOW, settings: SETTINGS, ...rest }
 }
 
 export const keyOf = ({ kind, metadata }: KubernetesObject): string => `${kind}/${metadata.name}`

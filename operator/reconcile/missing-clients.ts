@@ -27,7 +27,8 @@ export function missingClients(observed: Observed, spec: CompleteFederatedJobSpe
     const job = workers.get(workerName(observed.job.metadata.name, name))
     const failures = job?.status?.failed
     const problem = latestProblem(pods.get(name) ?? [], {
-      events: observed.events,
+      warnings: observed.warnings,
+      job,
       now: observed.now,
       memoryLimit: (container) => memoryLimit(spec, partition, container),
       ...(typeof failures === 'number' ? { failures } : {}),

@@ -44,11 +44,16 @@ export interface StoredJob {
   readonly status?: FederatedJobStatus
 }
 
-/** An event about a pod. */
-export interface PodEvent {
-  readonly pod: string
+/** A warning of Kubernetes about a pod or a Job. */
+export interface Warning {
+  /** Pod, Job. */
+  readonly kind: string
+  readonly name: string
+  readonly uid: string
   readonly reason: string
   readonly message: string
+  /** When it was last said, in milliseconds since 1970. */
+  readonly at: number
 }
 
 /** What the operator is told at its start, the same for all jobs. */
@@ -64,7 +69,8 @@ export interface Observed {
   readonly job: StoredJob
   readonly children: readonly KubernetesObject[]
   readonly pods: readonly KubernetesObject[]
-  readonly events: readonly PodEvent[]
+  /** Warnings about the pods and Jobs, oldest first. */
+  readonly warnings: readonly Warning[]
   /** What the API server said no to when it was last tried, a sentence each. */
   readonly refusals?: readonly string[]
   /** Milliseconds since 1970. */

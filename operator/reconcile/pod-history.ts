@@ -1,11 +1,14 @@
-// What is wrong with a role, from all its pods: the newest tells, and where it says nothing and does not run either, the one before
-// it; with how often there was a failure. And why a Job was given up.
+// What is wrong with a role: why no pod can be created, or what the newest pod shows. Where that pod shows nothing and does not run
+// either, the one before it counts. With how often there was a failure. And why a Job was given up.
+import { creationProblem } from './creation-problem.ts'
 import { conditionOf, field, text } from './fields.ts'
-import type { KubernetesObject, PodEvent } from './objects.ts'
+import type { KubernetesObject, Warning } from './objects.ts'
 import { isReady, podProblem } from './pod-problems.ts'
 
 interface History {
-  readonly events: readonly PodEvent[]
+  readonly warnings: readonly Warning[]
+  /** The Job of these pods; undefined where there is none. */
+  readonly job: KubernetesObject | undefined
   /** Milliseconds since 1970. */
   readonly now: number
   readonly memoryLimit?: (container: string) => string | undefined
@@ -16,9 +19,11 @@ interface History {
 /** What is wrong, or undefined: a ready pod, or nothing known. */
 export function latestProblem(pods: readonly KubernetesObject[], history: History): string | undefined {
   if (pods.some(isReady)) return undefined
-  const { events } = history
+  const { warnings, job } = history
+  const uncreated = job && creationProblem(job, pods, warnings)
+  if (uncreated !== undefined) return uncreated
   const problem = newestFirst(pods)
-    .map((pod) => ({ pod, said: podProblem(pod, events, history) }))
+    .map((pod) => ({ pod, said: podProblem(pod, warnings, history) }))
     .find(({ pod, said }) => said !== undefined || phaseOf(pod) === 'Running')?.said
   const failures = Math.max(history.failures ?? 0, pods.filter((pod) => phaseOf(pod) === 'Failed').length)
   return problem !== undefined && failures > 1 ? `${problem} (failed ${failures} times)` : problem

@@ -2,10 +2,12 @@
 // said. Nothing here decides what is done about it.
 import { containerProblem, containerStatuses } from './container-problems.ts'
 import { conditionOf, field, holds, moment, text } from './fields.ts'
-import type { KubernetesObject, PodEvent } from './objects.ts'
+import type { KubernetesObject, Warning } from './objects.ts'
 
-/** What hinders a mount stands in no status, only in events. */
+/** Reasons of events: no status holds what hinders a mount. */
 const MOUNT = ['FailedMount', 'FailedAttachVolume', 'FailedCreatePodSandBox']
+/** A claim of the pod's own that cannot be created or bound: a quota, a storage class that does not exist. */
+const CLAIM = ['FailedBinding', 'ProvisioningFailed']
 
 /** A pod that is still there so long after it should be gone is on a node that does not answer. */
 const STUCK_MS = 60_000
@@ -21,12 +23,15 @@ interface PodFacts {
 /** What is wrong with a pod, or undefined where nothing is known to be. */
 export function podProblem(
   pod: KubernetesObject,
-  events: readonly PodEvent[],
+  warnings: readonly Warning[],
   facts: PodFacts = {},
 ): string | undefined {
   const { now = Number.NEGATIVE_INFINITY } = facts
   return (
-    nodeProblem(pod, now) ?? placeProblem(pod) ?? containersProblem(pod, facts) ?? mountProblem(pod, events)
+    nodeProblem(pod, now) ??
+    placeProblem(pod, warnings) ??
+    containersProblem(pod, facts) ??
+    volumeProblem(pod, warnings)
   )
 }
 
@@ -52,10 +57,12 @@ function nodeProblem(pod: KubernetesObject, now: number): string | undefined {
   )
 }
 
-function placeProblem(pod: KubernetesObject): string | undefined {
+function placeProblem(pod: KubernetesObject, warnings: readonly Warning[]): string | undefined {
   const scheduled = conditionOf(pod, 'PodScheduled')
   if (scheduled?.status !== 'False') return undefined
-  return `pending, ${text(scheduled.message) || text(scheduled.reason)}`
+  // The scheduler says that it waits for a claim, and only an event says why the claim does not come.
+  const claim = lastWarning(pod, warnings, CLAIM)
+  return `pending, ${text(scheduled.message) || text(scheduled.reason)}${claim ? `; ${claim}` : ''}`
 }
 
 function containersProblem(pod: KubernetesObject, { memoryLimit }: PodFacts): string | undefined {
@@ -68,10 +75,19 @@ function containersProblem(pod: KubernetesObject, { memoryLimit }: PodFacts): st
   return undefined
 }
 
-function mountProblem(pod: KubernetesObject, events: readonly PodEvent[]): string | undefined {
+function volumeProblem(pod: KubernetesObject, warnings: readonly Warning[]): string | undefined {
   if (isReady(pod) || text(field(pod.status, 'phase')) === 'Running') return undefined
-  return events.findLast(({ pod: name, reason }) => name === pod.metadata.name && MOUNT.includes(reason))
-    ?.message
+  return lastWarning(pod, warnings, [...MOUNT, ...CLAIM])
+}
+
+function lastWarning(
+  { metadata }: KubernetesObject,
+  warnings: readonly Warning[],
+  reasons: readonly string[],
+): string | undefined {
+  return warnings.findLast(
+    ({ kind, name, reason }) => kind === 'Pod' && name === metadata.name && reasons.includes(reason),
+  )?.message
 }
 
 export function isReady(pod: KubernetesObject): boolean {

@@ -121,18 +121,24 @@ function ofCoordinator({ metadata }: KubernetesObject): boolean {
 }
 
 /** What keeps the coordinator's pod from running: then nobody knows how the rounds stand. */
-function coordinatorHindrance({ pods, events, now }: Observed): Verdict | undefined {
-  const problem = latestProblem(pods.filter(ofCoordinator), { events, now })
+function coordinatorHindrance(observed: Observed): Verdict | undefined {
+  const { pods, warnings, now } = observed
+  const problem = latestProblem(pods.filter(ofCoordinator), { warnings, job: coordinatorJob(observed), now })
   if (problem === undefined) return undefined
   return { state: 'Waiting', waitingFor: 'CoordinatorUnavailable', message: `The coordinator: ${problem}` }
 }
 
-/** The coordinator's Job gave up, or its program says that trying again changes nothing. */
-function coordinatorFailure({ job, children, pods }: Observed): Verdict | undefined {
+function coordinatorJob({ job, children }: Observed): KubernetesObject | undefined {
   const name = coordinatorName(job.metadata.name)
-  const own = children.find(
+  return children.find(
     ({ kind, metadata }) => kind === 'Job' && metadata.name === name && isOwned(job, metadata),
   )
+}
+
+/** The coordinator's Job gave up, or its program says that trying again changes nothing. */
+function coordinatorFailure(observed: Observed): Verdict | undefined {
+  const { pods } = observed
+  const own = coordinatorJob(observed)
   const message = own && jobFailure(own)
   if (message) return { state: 'Failed', failure: 'CoordinatorFailed', message: `The coordinator ${message}` }
   const hopeless = pods

@@ -75,8 +75,17 @@ for (const [given, status, expected] of PROBLEMS) {
 }
 
 test('what stands only in an event reaches it too', () => {
-  const events = [{ pod: 'brain-worker-b-x', reason: 'FailedMount', message: 'secret "creds" not found' }]
-  assert.match(quorumOf({ ...running, pods: [workerPod('b', {})], events }), /^b: secret "creds" not found/)
+  const about = { kind: 'Pod', name: 'brain-worker-b-x', uid: 'p1', at: NOW }
+  const mount = { ...about, reason: 'FailedMount', message: 'secret "creds" not found' }
+  const observed = { ...running, pods: [workerPod('b', {})], warnings: [mount] }
+  assert.match(quorumOf(observed), /^b: secret "creds" not found/)
+  const claim = { ...about, reason: 'FailedBinding', message: 'exceeded quota: claims' }
+  assert.match(quorumOf({ ...observed, warnings: [claim] }), /^b: exceeded quota: claims/)
+  const pods = [workerPod('b', scheduled('waiting for ephemeral volume controller'))]
+  assert.match(
+    quorumOf({ ...observed, pods, warnings: [claim] }),
+    /^b: pending, waiting for ephemeral volume controller; exceeded quota: claims/,
+  )
 })
 
 test('a node that does not end its pod is named, with the taint that ended it, once it should be gone', () => {

@@ -1,4 +1,5 @@
-// What a job's pods say of themselves: images that cannot be pulled, devices that are not free, volumes that are missing.
+// What is wrong with a job's pods: images that cannot be pulled, devices that are not free, volumes that are missing, and pods that
+// the API server does not accept.
 
 import { PARTITION_LABEL } from '#operator/reconcile/labels.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
@@ -6,17 +7,23 @@ import type { JobFacts } from '../job-facts.ts'
 import { type Finding, ok, problem, unseen } from './finding.ts'
 
 /** A finding per pod with a problem, or one for all. */
-export function judgePods({ pods, job }: JobFacts): Finding[] {
-  if (pods === null) return [unseen('pods', `you may not list pods in namespace ${job.metadata.namespace}`)]
-  if (pods.length === 0) return [ok('pods', 'there are none; the job is new, suspended or over')]
+export function judgePods({ pods, job, uncreated }: JobFacts): Finding[] {
+  const { namespace } = job.metadata
+  if (pods === null) return [unseen('pods', `you may not list pods in namespace ${namespace}`)]
+  const refused = uncreated.map(({ job: child, partition = 'coordinator', problem: says }) =>
+    problem('pods', `${partition}: ${says}`, `see: kubectl -n ${namespace} describe job ${child}`),
+  )
+  if (refused.length === 0 && pods.length === 0)
+    return [ok('pods', 'there are none; the job is new, suspended or over')]
   const found = pods.flatMap(({ pod, problem: says }) => {
     const who = pod.metadata.labels?.[PARTITION_LABEL] ?? 'coordinator'
-    const { name, namespace } = pod.metadata
+    const { name } = pod.metadata
     return says
       ? [problem('pods', `${who}: ${says}`, `see: kubectl -n ${namespace} describe pod ${name}`)]
       : []
   })
-  return found.length > 0 ? found : [ok('pods', `${pods.length} are there, none with a problem`)]
+  const problems = [...refused, ...found]
+  return problems.length > 0 ? problems : [ok('pods', `${pods.length} are there, none with a problem`)]
 }
 
 /** The image of the user's own, where there is one; whether a node can pull it, only a pod shows. */

@@ -1,10 +1,10 @@
 // What a store knows after lists and changes, whose it is, and what is kept of an object.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openWarnings } from './warnings.ts'
 import type { RawObject } from './reflector.ts'
 import { openStore } from './store.ts'
 import { trim } from './trim.ts'
+import { openWarnings } from './warnings.ts'
 
 const raw = (name: string, version: string, metadata: object = {}): RawObject => ({
   metadata: { name, namespace: 'team', uid: `uid-${name}`, resourceVersion: version, ...metadata },

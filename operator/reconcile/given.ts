@@ -1,12 +1,12 @@
 // For tests of reconciling: a FederatedJob as stored, what is observed of it, and a cluster in memory in which one pass after the
-// other is carried out. Tests alone import it.
+// other is carried out. The cluster knows which writer owns a field, as the API server does. Tests alone import it.
 import assert from 'node:assert/strict'
 import type {
   FederatedJobSpec,
   FederatedJobStatus,
   TrainingStatus,
 } from '#protocol/generated/federatedjob.ts'
-import type { ChildWrite, Desired, KubernetesObject, Observed, Settings, StoredJob } from './objects.ts'
+import type { ChildWrite, Desired, Json, KubernetesObject, Observed, Settings, StoredJob } from './objects.ts'
 import { reconcile } from './reconcile.ts'
 
 export const NOW = Date.parse('2026-11-24T08:00:00Z')
@@ -55,12 +55,61 @@ export function applied(
     const before = next.get(keyOf(object))
     if (kind === 'Delete') next.delete(keyOf(object))
     else if (kind === 'Create' || !before) next.set(keyOf(object), structuredClone(object))
-    else {
-      const metadata = { ...before.metadata, ...object.metadata }
-      next.set(keyOf(object), { ...before, ...object, metadata, spec: { ...before.spec, ...object.spec } })
-    }
+    else next.set(keyOf(object), serverSideApplied(before, object))
   }
   return [...next.values()]
+}
+
+/**
+ * Server-side apply by our manager, forced: fields of the object take its values. A field that our manager applied before and does
+ * not apply now is removed where no other manager owns it; the API server then fills in the default.
+ */
+function serverSideApplied(before: KubernetesObject, object: KubernetesObject): KubernetesObject {
+  const { kind, apiVersion, metadata, ...applied } = object
+  const { uid: _, ...applying } = metadata
+  const wanted = leavesOf({ metadata: applying, ...applied })
+  const stored = leavesOf(before)
+  const owned = (before.metadata as { owned?: readonly string[] }).owned ?? []
+  const dropped = owned.filter((path) => !wanted.has(path))
+  // Another manager that set the same value owns the field too, and keeps it.
+  const taken = [...wanted].filter(
+    ([path, value]) => owned.includes(path) || !isSame(stored.get(path), value),
+  )
+  const result = structuredClone(before) as Json & KubernetesObject
+  for (const path of dropped) setAt(result, path, undefined)
+  for (const [path, value] of wanted) setAt(result, path, value)
+  if (kind === 'Job') setAt(result, '/spec/suspend', result.spec?.suspend ?? false)
+  return {
+    ...result,
+    kind,
+    apiVersion,
+    metadata: { ...result.metadata, owned: taken.map(([path]) => path) } as never,
+  }
+}
+
+const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
+const escaped = (key: string): string => key.replaceAll('~', '~0').replaceAll('/', '~1')
+const unescaped = (part: string): string => part.replaceAll('~1', '/').replaceAll('~0', '~')
+
+/** Every value that is no map, by its JSON pointer. */
+function leavesOf(value: unknown, path = ''): Map<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return new Map([[path, value]])
+  return new Map(
+    Object.entries(value).flatMap(([key, part]) => [...leavesOf(part, `${path}/${escaped(key)}`)]),
+  )
+}
+
+/** Sets the value at a JSON pointer, or removes it. */
+function setAt(object: object, path: string, value: unknown): void {
+  const parts = path.split('/').slice(1).map(unescaped)
+  const last = parts.pop()!
+  let map = object as Record<string, unknown>
+  for (const part of parts) {
+    map[part] ??= {}
+    map = map[part] as Record<string, unknown>
+  }
+  if (value === undefined) delete map[last]
+  else map[last] = value
 }
 
 /** One pass carried out. */

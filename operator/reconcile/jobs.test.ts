@@ -44,6 +44,17 @@ test('the coordinator pauses: the workers are suspended until then, it is said, 
   assert.deepEqual(writesOf(reconcile(after(then))), [])
 })
 
+test('with the label of a queue a pause suspends no worker: the queue decides who gets devices', () => {
+  const labels = { 'kueue.x-k8s.io/queue-name': 'gpus' }
+  const created = after(observe(jobWith({}, { labels })))
+  const admitted = created.children.map((child) => ({ ...child, spec: { ...child.spec, suspend: false } }))
+  const { job } = paused(at(NOW + MINUTE))
+  const observed = { ...created, children: admitted, job: { ...created.job, status: job.status! } }
+  const desired = reconcile(observed)
+  assert.deepEqual(writesOf(desired), [])
+  assert.equal(desired.status?.summary?.message, 'b is missing.')
+})
+
 test('a pause further ahead than ten minutes is not believed before it is that near', () => {
   const far = paused(at(NOW + 20 * MINUTE))
   assert.deepEqual(writesOf(reconcile(far)), [])

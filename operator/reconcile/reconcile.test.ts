@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import {
   after,
+  applied,
   jobWith,
   keyOf,
   NOW,
@@ -18,6 +19,7 @@ import {
   workerPod,
   writesOf,
 } from './given.ts'
+import type { KubernetesObject, Observed } from './objects.ts'
 import { reconcile } from './reconcile.ts'
 
 test('a new job: all children, and Waiting', () => {
@@ -192,6 +194,29 @@ test('over: workers are stopped, the state stays, the time to live ends the job'
   assert.equal(reconcile({ ...complete, now: NOW + 30_000 }).deleteJob, true)
 })
 
+test("failed: the coordinator's Job is stopped too, for it would go on", () => {
+  const failed = after({ ...running, job: withTraining(running.job, training('Failed')) })
+  const jobs = ['Job/brain-coordinator', 'Job/brain-worker-a', 'Job/brain-worker-b']
+  assert.deepEqual(
+    writesOf(reconcile(failed)),
+    jobs.map((name) => `Delete ${name}`),
+  )
+})
+
+test('a deadline that passes while the job is suspended ends nothing', () => {
+  const spec = { ...SPEC, suspend: true, activeDeadlineSeconds: 60 }
+  const suspended = after({ ...running, job: { ...running.job, spec } })
+  // Also where the operator learns of both at once, after it was away.
+  const unseen = { ...running, job: { ...running.job, spec }, now: NOW + 9e6 }
+  assert.equal(truths(reconcile(unseen)).Suspended, 'True Suspended')
+  const late = after({ ...suspended, now: NOW + 9e6 })
+  const holds = late.job.status?.conditions?.filter(({ status }) => status === 'True')
+  assert.deepEqual(
+    holds?.map(({ type }) => type),
+    ['Suspended'],
+  )
+})
+
 test('over, and edited: that it was seen is said, and nothing else changes', () => {
   const complete = after({ ...running, job: withTraining(running.job, training('Complete')) })
   const { metadata, spec } = complete.job
@@ -251,8 +276,33 @@ test("with a queue's label Jobs are born suspended, and never resumed by us", ()
   const suspended = after({ ...there, job: { ...there.job, spec: { ...SPEC, suspend: true } } })
   const resumed = reconcile({ ...suspended, job: there.job })
   assert.deepEqual(writesOf(resumed), [])
-  const suspensions = suspended.children.filter(({ kind }) => kind === 'Job').map(({ spec }) => spec?.suspend)
-  assert.deepEqual(suspensions, [true, true, true])
+  const suspensions = ({ children }: Observed): unknown[] =>
+    children.filter(({ kind }) => kind === 'Job').map(({ spec }) => spec?.suspend)
+  assert.deepEqual(suspensions(suspended), [true, true, true])
+  // A label that somebody changed is repaired, and that resumes nothing.
+  const labelled = (children: readonly KubernetesObject[]): KubernetesObject[] =>
+    children.map((child) => ({
+      ...child,
+      metadata: { ...child.metadata, labels: { ...child.metadata.labels, 'fedsam.dev/role': 'other' } },
+    }))
+  const repaired = after({ ...suspended, job: there.job, children: labelled(suspended.children) })
+  assert.deepEqual(suspensions(repaired), [true, true, true])
+  const lifted = repaired.children.map((child) =>
+    child.kind === 'Job' ? { ...child, spec: { ...child.spec, suspend: false } } : child,
+  )
+  const again = after({ ...repaired, children: labelled(lifted) })
+  assert.deepEqual(suspensions(again), [false, false, false])
+})
+
+test('the cluster in memory drops a field that its only owner applies no longer, as the API server does', () => {
+  const job = { apiVersion: 'batch/v1', kind: 'Job', metadata: { name: 'j', namespace: 'team' } }
+  const apply = (children: readonly KubernetesObject[], spec: object): KubernetesObject[] =>
+    applied(children, [{ kind: 'Apply', object: { ...job, spec: { ...spec } } }])
+  const born = (suspend: boolean): KubernetesObject[] =>
+    applied([], [{ kind: 'Create', object: { ...job, spec: { suspend } } }])
+  const suspend = ([child]: readonly KubernetesObject[]): unknown => child?.spec?.suspend
+  assert.equal(suspend(apply(apply(born(false), { suspend: true }), {})), false)
+  assert.equal(suspend(apply(apply(born(true), { suspend: true }), {})), true, 'its creator owns it too')
 })
 
 const SPECS = fc.record({

@@ -248,4 +248,6 @@ test('one event per change of what the job does, none for a change of words', ()
   assert.deepEqual(told(lost), ['Warning QuorumLost'])
   const failed = { ...running, job: withTraining(running.job, training('Failed')) }
   assert.deepEqual(told(failed), ['Warning CoordinatorFailed'])
+  const suspended = { ...running, job: { ...running.job, spec: { ...running.job.spec, suspend: true } } }
+  assert.deepEqual(told(suspended), ['Normal Suspended'])
 })

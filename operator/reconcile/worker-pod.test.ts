@@ -178,10 +178,32 @@ test("the trainer's container gets no mount of a credential, not by a template e
   const volumeMounts = [
     { name: 'token', mountPath: '/stolen' },
     { name: 'nats-credentials', mountPath: '/x' },
+    { name: 'nats-tls', mountPath: '/y' },
   ]
-  const template = { spec: { containers: [{ name: 'trainer', volumeMounts }] } }
-  const messaging = { nats: { credentialsSecretName: 'bus' } }
+  const template = {
+    spec: {
+      containers: [{ name: 'trainer', volumeMounts }],
+      initContainers: [{ name: 'network', volumeMounts }],
+    },
+  }
+  const messaging = { nats: { credentialsSecretName: 'bus', tlsSecretName: 'tls' } }
   const { by } = podOf({ workers: { template }, messaging })
   const mounts = by.trainer.volumeMounts.map(({ name }: Loose) => name)
   assert.deepEqual(mounts, ['seam', 'cache', 'tmp'])
+  // The network half keeps its own, at their own paths, and gets no second one.
+  assert.deepEqual(by.network.volumeMounts, podOf({ messaging }).by.network.volumeMounts)
+  assert.deepEqual(
+    by.network.volumeMounts.map(({ name }: Loose) => name),
+    ['seam', 'cache', 'tmp', 'token', 'nats-credentials', 'nats-tls'],
+  )
+})
+
+test("a claim's data is mounted where the dataset is, for nobody to change", () => {
+  const source = { persistentVolumeClaim: { claimName: 'scans' } }
+  const { by, pod } = podOf({
+    partitions: [{ name: 'a', source, dataset: { root: '/scans' } }, { name: 'b' }],
+  })
+  assert.deepEqual(by.trainer.volumeMounts.at(-1), { name: 'data', mountPath: '/scans', readOnly: true })
+  const { persistentVolumeClaim } = pod.volumes.find(({ name }: Loose) => name === 'data')
+  assert.deepEqual(persistentVolumeClaim, { claimName: 'scans', readOnly: true })
 })

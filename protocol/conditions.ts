@@ -13,7 +13,8 @@ export type WaitingReason =
   | 'StorageUnreachable'
   | 'StorageMissing'
   | 'MessagingUnreachable'
-  | 'CoordinatorUnavailable' // its pod cannot run
+  | 'Queued' // a queue holds the coordinator's Job
+  | 'CoordinatorUnavailable' // its pod cannot run, or cannot be created
   | 'ChildRefused' // the API server takes a child not as the job wants it
   | 'ChildConflict' // an object of a child's name belongs to somebody else
 

@@ -14,7 +14,8 @@ export type ErrorCode =
   | 'ClusterUnreachable' // the Kubernetes API does not answer, or not as the kubeconfig says
   | 'Forbidden' // the Kubernetes API refuses it to this caller
   | 'RecordDamaged' // bytes in the store do not fit the digest that names them
-  | 'Superseded' // a newer coordinator or worker has taken over
+  | 'Superseded' // a newer coordinator has taken over
+  | 'Refused' // the coordinator does not accept this worker
   | 'NoAccelerator'
   | 'TrainerFailed'
   | 'Silence' // no coordinator was heard for silenceSeconds

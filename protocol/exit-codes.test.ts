@@ -19,6 +19,9 @@ test('pods: what trying again cannot cure fails the Job, and being replaced cost
   assert.equal(POD_EXITS.Superseded.action, 'Ignore')
   assert.equal(POD_EXITS.AskedToStop.action, 'Ignore')
   assert.equal(POD_EXITS.Silence.action, 'Count')
+  // Ignored, a refused worker would be replaced without end and without a word.
+  assert.equal(POD_EXITS.Refused.action, 'Count')
+  assert.equal(podExitCode('Refused'), 77)
 })
 
 test('command line: 2 for what the user corrects, 130 interrupted, 1 otherwise', () => {

@@ -8,6 +8,7 @@ export type PodExit =
   | 'BadData'
   | 'NoAccelerator'
   | 'Retriable'
+  | 'Refused'
   | 'BadConfiguration'
   | 'Superseded'
   | 'Silence'
@@ -36,6 +37,13 @@ export const POD_EXITS: Readonly<
     meaning: 'the device is there but cannot be used; another node may do better',
   },
   Retriable: { code: 75, action: 'Count', meaning: 'a failure that another try may cure' },
+  // Counted, so that the Job's own back-off grows: a pod that is replaced at once would be refused at once.
+  Refused: {
+    code: 77,
+    action: 'Count',
+    meaning:
+      'the coordinator does not accept this worker; another try helps once its token or the job is right',
+  },
   BadConfiguration: {
     code: 78,
     action: 'FailJob',
@@ -63,6 +71,7 @@ const EXITS: Readonly<Record<ErrorCode, { readonly pod: PodExit; readonly cli: k
   Forbidden: { pod: 'Retriable', cli: 'Failed' },
   RecordDamaged: { pod: 'BadConfiguration', cli: 'Failed' },
   Superseded: { pod: 'Superseded', cli: 'Failed' },
+  Refused: { pod: 'Refused', cli: 'Failed' },
   NoAccelerator: { pod: 'NoAccelerator', cli: 'Failed' },
   TrainerFailed: { pod: 'Retriable', cli: 'Failed' },
   Silence: { pod: 'Silence', cli: 'Failed' },

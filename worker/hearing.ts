@@ -23,7 +23,7 @@ export type Heard =
 
 const NOTHING: Heard = { kind: 'Nothing' }
 
-/** Takes an answer, or that none came. Throws Silence, and Superseded where this client was refused. */
+/** Takes an answer, or that none came. Throws Silence, and Refused where the coordinator does not accept this client. */
 export async function hear(
   options: WorkerOptions,
   standing: Standing,
@@ -47,7 +47,9 @@ export async function hear(
   standing.epoch = answer.epoch
   if (answer.kind === 'finished') return { kind: 'Over', reason: answer.reason }
   if (answer.kind === 'refused') {
-    throw new FedsamError('Superseded', `worker ${client} was refused: ${answer.reason}`)
+    throw new FedsamError('Refused', `worker ${client} was refused: ${answer.reason}`, {
+      remedy: 'it starts again by itself, after longer and longer pauses; correct what the coordinator names',
+    })
   }
   return { kind: 'Told', answer }
 }

@@ -120,7 +120,7 @@ test('who prepares hears the end, a refusal, silence, and the wish to stop', asy
   await play(() => answer)
   assert.equal(await work({ trainer: never }), 'over')
   answer = { kind: 'refused', epoch: 1, reason: 'no such partition' }
-  await assert.rejects(work({ trainer: never }), { code: 'Superseded' })
+  await assert.rejects(work({ trainer: never }), { code: 'Refused' })
   answer = WAIT
   said = []
   const ended = work({ trainer: never })

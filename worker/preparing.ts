@@ -21,7 +21,7 @@ interface Ready {
 export type Prepared = Ready | { readonly kind: 'Over'; readonly reason: string }
 
 /**
- * Prepares and starts the trainer; resolves when it is ready, or when the run is over before. Throws Silence, Superseded,
+ * Prepares and starts the trainer; resolves when it is ready, or when the run is over before. Throws Silence, Refused,
  * Interrupted, and, after it was told, what keeps the trainer from starting.
  */
 export async function prepareTrainer(

@@ -103,9 +103,9 @@ describe('a client', () => {
     )
   })
 
-  test('that is refused ends as superseded', async () => {
+  test('that is refused ends as refused', async () => {
     await play(() => ({ kind: 'refused', epoch: 1, reason: 'no such partition' }))
-    await assert.rejects(work(), { code: 'Superseded', message: /no such partition/ })
+    await assert.rejects(work(), { code: 'Refused', message: /no such partition/ })
   })
 
   test('that hears nobody for silenceSeconds ends with Silence', async () => {

@@ -47,7 +47,7 @@ interface State extends Standing {
 
 /**
  * Serves the run until it is finished; resolves to the coordinator's reason.
- * Throws Silence, Superseded (it was refused), Interrupted, and what the trainer says when it cannot start.
+ * Throws Silence, Refused, Interrupted, and what the trainer says when it cannot start.
  */
 export async function serveRun(options: WorkerOptions): Promise<string> {
   const { clock, trainer } = options

@@ -5,6 +5,7 @@ import { text } from './fields.ts'
 import { PARTITION_LABEL } from './labels.ts'
 import type { KubernetesObject, Observed } from './objects.ts'
 import { jobFailure, latestProblem } from './pod-history.ts'
+import { holdingQueue } from './queue-hold.ts'
 import { renewalAt } from './renewal.ts'
 import { trainingOf } from './training.ts'
 import { workersOf } from './worker-container.ts'
@@ -16,28 +17,56 @@ export interface MissingClient {
 
 /** Partitions without a running worker whose reason is known, in the order of the spec. */
 export function missingClients(observed: Observed, spec: CompleteFederatedJobSpec): MissingClient[] {
-  const workers = new Map(
-    observed.children.filter(({ kind }) => kind === 'Job').map((job) => [job.metadata.name, job]),
-  )
+  const jobs = observed.children.filter(({ kind }) => kind === 'Job')
+  const workers = new Map(jobs.map((job) => [job.metadata.name, job]))
   const pods = Map.groupBy(observed.pods, ({ metadata }) => metadata.labels?.[PARTITION_LABEL])
-  const absent = new Map(trainingOf(observed)?.clients?.absent?.map((client) => [client.name, client]))
+  const clients = trainingOf(observed)?.clients
+  const absent = new Map(clients?.absent?.map((client) => [client.name, client]))
   return spec.partitions.flatMap((partition) => {
     const { name, external } = partition
-    if (external) return []
-    const job = workers.get(workerName(observed.job.metadata.name, name))
-    const failures = job?.status?.failed
-    const problem = latestProblem(pods.get(name) ?? [], {
-      warnings: observed.warnings,
-      job,
-      now: observed.now,
-      memoryLimit: (container) => memoryLimit(spec, partition, container),
-      ...(typeof failures === 'number' ? { failures } : {}),
-    })
     const client = absent.get(name)
     const heard = client && [client.outcome, client.message ?? client.reason].filter(Boolean).join(', ')
-    const reason = (job && givenUp(job, problem)) ?? problem ?? heard
+    const own = {
+      partition,
+      job: external ? undefined : workers.get(workerName(observed.job.metadata.name, name)),
+      pods: external ? [] : (pods.get(name) ?? []),
+    }
+    // The pod of a refused worker only shows that it was refused; the coordinator says why.
+    const refused = client?.outcome === 'Refused' ? heard : undefined
+    const joined = external && clients !== undefined && client === undefined
+    const reason = joined
+      ? undefined
+      : [refused, seenOf(own, observed, spec)].filter(Boolean).join('; ') || heard
     return reason === undefined ? [] : [{ client: name, reason }]
   })
+}
+
+interface Own {
+  readonly partition: CompletePartitionSpec
+  readonly job: KubernetesObject | undefined
+  readonly pods: readonly KubernetesObject[]
+}
+
+/** What the objects of a partition show. */
+function seenOf(
+  { partition, job, pods }: Own,
+  observed: Observed,
+  spec: CompleteFederatedJobSpec,
+): string | undefined {
+  // The coordinator alone knows whether a client from outside has joined.
+  if (partition.external)
+    return 'the job makes no pod for an external partition, which joins from outside the cluster'
+  const queue = job && holdingQueue(observed, job)
+  if (queue !== undefined) return `queue ${queue} holds its Job`
+  const failures = job?.status?.failed
+  const problem = latestProblem(pods, {
+    warnings: observed.warnings,
+    job,
+    now: observed.now,
+    memoryLimit: (container) => memoryLimit(spec, partition, container),
+    ...(typeof failures === 'number' ? { failures } : {}),
+  })
+  return (job && givenUp(job, problem)) ?? problem
 }
 
 /** A Job that failed for good says why, and when it is made anew. */

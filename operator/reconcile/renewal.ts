@@ -30,7 +30,8 @@ export function renewed(wanted: KubernetesObject, ended: KubernetesObject): Kube
   return { ...wanted, metadata: { ...wanted.metadata, annotations } }
 }
 
-function attemptOf({ metadata }: KubernetesObject): number {
+/** From 1. */
+export function attemptOf({ metadata }: KubernetesObject): number {
   const attempt = Number.parseInt(text(metadata.annotations?.[ATTEMPT_ANNOTATION]), 10)
   return attempt >= 1 ? attempt : 1
 }

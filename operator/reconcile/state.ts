@@ -1,13 +1,15 @@
 // What a job does now, decided from what is observed: ordered checks, the first that applies. Pure.
 import type { FailureReason, JobState, WaitingReason } from '#protocol/conditions.ts'
 import { POD_EXITS } from '#protocol/exit-codes.ts'
-import type { CompleteFederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
+import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { coordinatorName } from '#protocol/names.ts'
 import { endedWith } from './container-problems.ts'
+import { nearestDeadline } from './deadlines.ts'
 import { isOwned, ROLE_LABEL } from './labels.ts'
 import type { KubernetesObject, Observed } from './objects.ts'
 import { missingSections } from './pause.ts'
 import { jobFailure, latestProblem } from './pod-history.ts'
+import { holdingQueue } from './queue-hold.ts'
 import { trainingOf } from './training.ts'
 
 /** A state, with its reason where it has several. */
@@ -67,7 +69,10 @@ export function decideState(
   const failed = coordinatorFailure(observed)
   if (failed) return failed
   if (spec.suspend) return { state: 'Suspended' }
-  const deadline = nearestDeadline(observed, spec, training)
+  const deadline = nearestDeadline(observed, spec, training, {
+    coordinator: coordinatorJob(observed),
+    workers: workerJobs(observed),
+  })
   if (deadline && deadline.at <= observed.now)
     return { state: 'Failed', failure: deadline.reason, message: deadline.message }
   return { ...runningState(observed, spec, conflicts), ...(deadline ? { until: deadline.at } : {}) }
@@ -80,7 +85,10 @@ function runningState(
 ): Verdict {
   const training = trainingOf(observed)
   const hindrance =
-    conflictOf(conflicts) ?? (training ? undefined : sectionsMissing(spec)) ?? coordinatorHindrance(observed)
+    conflictOf(conflicts) ??
+    (training ? undefined : sectionsMissing(spec)) ??
+    coordinatorQueued(observed) ??
+    coordinatorHindrance(observed)
   if (hindrance) return hindrance
   const message = training?.message ?? ''
   switch (training?.state) {
@@ -128,6 +136,22 @@ function coordinatorHindrance(observed: Observed): Verdict | undefined {
   return { state: 'Waiting', waitingFor: 'CoordinatorUnavailable', message: `The coordinator: ${problem}` }
 }
 
+/** Nobody counts rounds while a queue holds the coordinator, before the run or in the middle of it. */
+function coordinatorQueued(observed: Observed): Verdict | undefined {
+  const own = coordinatorJob(observed)
+  const queue = own && holdingQueue(observed, own)
+  if (queue === undefined) return undefined
+  const message = `Queue ${queue} holds the Job of the coordinator; the job goes on when the queue admits it.`
+  return { state: 'Waiting', waitingFor: 'Queued', message }
+}
+
+function workerJobs({ job, children }: Observed): KubernetesObject[] {
+  return children.filter(
+    ({ kind, metadata }) =>
+      kind === 'Job' && metadata.labels?.[ROLE_LABEL] === 'worker' && isOwned(job, metadata),
+  )
+}
+
 function coordinatorJob({ job, children }: Observed): KubernetesObject | undefined {
   const name = coordinatorName(job.metadata.name)
   return children.find(
@@ -149,39 +173,4 @@ function coordinatorFailure(observed: Observed): Verdict | undefined {
   const text =
     hopeless.said || 'The coordinator found the job, or what it names, to be wrong; its log says what.'
   return { state: 'Failed', failure: 'BadConfiguration', message: text }
-}
-
-interface Deadline {
-  readonly at: number
-  readonly reason: FailureReason
-  readonly message: string
-}
-
-/** Deadlines run from the start, or from the last resume: suspended times do not count. */
-function nearestDeadline(
-  { job, now }: Observed,
-  spec: CompleteFederatedJobSpec,
-  training: TrainingStatus | undefined,
-): Deadline | undefined {
-  const begun = since(job.status?.startTime, now)
-  const suspended = job.status?.conditions?.find(({ type }) => type === 'Suspended')
-  // Still True: this pass resumes it, and the clock begins now.
-  const resumed = suspended?.status === 'True' ? now : since(suspended?.lastTransitionTime, begun)
-  const from = Math.max(begun, resumed)
-  const started = training !== undefined && (training.round > 0 || training.state === 'Training')
-  const deadlines: Deadline[] = []
-  if (!started) {
-    const message = `No round began within startDeadlineSeconds, ${spec.startDeadlineSeconds}.`
-    deadlines.push({ at: from + spec.startDeadlineSeconds * 1000, reason: 'StartDeadlineExceeded', message })
-  }
-  if (typeof spec.activeDeadlineSeconds === 'number') {
-    const message = `The run took longer than activeDeadlineSeconds, ${spec.activeDeadlineSeconds}.`
-    deadlines.push({ at: from + spec.activeDeadlineSeconds * 1000, reason: 'DeadlineExceeded', message })
-  }
-  return deadlines.sort((a, b) => a.at - b.at)[0]
-}
-
-function since(time: string | undefined, otherwise: number): number {
-  const parsed = Date.parse(time ?? '')
-  return Number.isNaN(parsed) ? otherwise : parsed
 }

@@ -116,6 +116,47 @@ test('the newest pod tells, with how often there was a failure; a pod that is re
   assert.doesNotMatch(quorumOf({ ...running, pods: [...pods, ready] }), /exit code/)
 })
 
+test('a worker that the coordinator refuses: its words, and how its Job goes on', () => {
+  const absent = [
+    { name: 'b', outcome: 'Refused', reason: 'BadToken', message: 'the token has expired' },
+  ] as const
+  const job = withTraining(
+    running.job,
+    training('Waiting', { clients: { available: 1, absent: [...absent] } }),
+  )
+  const pods = [workerPod('b', { phase: 'Failed', ...container({ terminated: { exitCode: 77 } }) })]
+  assert.match(
+    quorumOf({ ...running, job, pods }),
+    /^b: Refused, the token has expired; container trainer ended with exit code 77 \(the coordinator does not/,
+  )
+})
+
+test('a partition that joins from outside has no Job to explain it, and the coordinator says whether it came', () => {
+  const conditions = [{ type: 'Failed', status: 'True', reason: 'Other', message: 'of another time' }]
+  const children = running.children.map((child) => ({ ...child, status: { conditions } }))
+  const external = (clients?: TrainingStatus['clients']): string => {
+    const partitions = [{ name: 'a' }, { name: 'b', external: {} }]
+    const bare = { ...running.job, spec: { ...running.job.spec, partitions } }
+    const workers = children.filter(({ metadata }) => metadata.name.includes('worker-b'))
+    return quorumOf({
+      ...running,
+      job: clients ? withTraining(bare, training('Waiting', { clients })) : bare,
+      children: [
+        ...running.children.filter(({ metadata }) => !metadata.name.includes('worker-b')),
+        ...workers,
+      ],
+    })
+  }
+  const nothing =
+    /^b: the job makes no pod for an external partition, which joins from outside the cluster\. /
+  assert.match(external(), nothing)
+  assert.match(
+    external({ available: 1, absent: [{ name: 'b', outcome: 'Unreachable' }] }),
+    /^b: the job makes no/,
+  )
+  assert.doesNotMatch(external({ available: 2, absent: [] }), /b:/)
+})
+
 test('stopped pods and replaced ones are no failure', () => {
   for (const exitCode of [0, 79, 143])
     assert.doesNotMatch(

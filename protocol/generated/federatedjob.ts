@@ -31,9 +31,9 @@ export interface FederatedJobSpec {
   readonly evaluation?: EvaluationSpec
   /** What is left when the run is over. */
   readonly output?: OutputSpec
-  /** Seconds within which the first round must begin, faults that heal by themselves included. E.g. 600. Default 3600. */
+  /** Seconds within which the first round must begin, faults that heal by themselves included. The clock stops while the job is suspended or a queue holds one of its Jobs, and starts again at 0 afterwards. E.g. 600. Default 3600. */
   readonly startDeadlineSeconds?: number
-  /** Seconds that the run may take, without suspended times; absent or null, as long as it needs. E.g. 86400. */
+  /** Seconds that the run may be active without a break; absent or null, as long as it needs. As with a Kubernetes Job, the clock stops while the job is suspended or a queue holds its coordinator, and starts again at 0 afterwards. E.g. 86400. */
   readonly activeDeadlineSeconds?: number | null
   /** Seconds after its end at which the job is deleted, 0 at once; absent or null, never. The record stays. E.g. 604800. */
   readonly ttlSecondsAfterFinished?: number | null

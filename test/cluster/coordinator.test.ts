@@ -191,7 +191,7 @@ describe('a coordinator in a cluster', () => {
     const uid = await makeJob(name)
     const coordinator = await startCoordinator(name, uid)
     const stranger = await startWorker(name, uid, 'b', { audience: 'fedsam.dev/another' })
-    assert.equal(await stranger.ended, POD_EXITS.Superseded.code, stranger.output())
+    assert.equal(await stranger.ended, POD_EXITS.Refused.code, stranger.output())
     const refused = await until(
       name,
       ({ clients }) => clients?.absent?.some(({ outcome }) => outcome === 'Refused') === true,

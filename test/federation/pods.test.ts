@@ -209,18 +209,18 @@ async function play(
 const WAIT = { kind: 'wait', reason: '' }
 const wordsOf = ({ have }: NextRequest): string[] => (have.state === 'Preparing' ? [have.message] : [])
 
-test('a client that is refused ends its container as superseded, and stays until it is stopped', async () => {
+test('a client that is refused ends its container with its own code, and stays until it is stopped', async () => {
   const refused = { kind: 'refused', reason: 'no such partition' }
   const { heard, bus } = await play('refused', ({ have }) => (have.state === 'Preparing' ? WAIT : refused))
   const pod = await startPod('a', 'refused')
   try {
-    assert.equal(await (await pod.container).exit, POD_EXITS.Superseded.code)
+    assert.equal(await (await pod.container).exit, POD_EXITS.Refused.code)
     assert.equal(heard.at(-1)?.token, 'token-of-a')
     assert.equal(pod.network.exitCode, null)
     pod.network.kill('SIGTERM')
     assert.equal(await pod.networkExit, POD_EXITS.AskedToStop.code)
     const { code, message } = JSON.parse(await readFile(`${pod.seam}.termination`, 'utf8'))
-    assert.deepEqual([code, message], ['Superseded', 'worker a was refused: no such partition'])
+    assert.deepEqual([code, message], ['Refused', 'worker a was refused: no such partition'])
   } finally {
     await Promise.all(pods.splice(0).map(endPod))
     await bus.close()

@@ -1,5 +1,7 @@
 // A FederatedJob with its accounts as the operator makes them, for tests of the coordinator against a real API server.
-import type { StoredJob } from '#operator/reconcile/objects.ts'
+import { renderChildren } from '#operator/reconcile/children.ts'
+import type { Settings, StoredJob } from '#operator/reconcile/objects.ts'
+import { completeSpec } from '#protocol/defaults.ts'
 import type { FederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { coordinatorName } from '#protocol/names.ts'
 import type { KubernetesServer } from '#scripts/kubernetes/server.ts'
@@ -36,39 +38,26 @@ export async function editJob(
   await cluster.client.call({ method: 'PATCH', path, body, contentType: 'application/merge-patch+json' })
 }
 
-/** The coordinator's account, its rights (operator/reconcile/children.ts), and a token of it. */
-export async function coordinatorToken(
-  { server }: Cluster,
-  namespace: string,
-  name: string,
-): Promise<string> {
+/** Images are not looked at: nothing runs as a pod. */
+const SETTINGS: Settings = {
+  images: { coordinator: 'c:1', worker: 'w:1', workerGpu: 'g:1' },
+  pullPolicy: 'IfNotPresent',
+  pullSecrets: [],
+}
+const RIGHTS = ['ServiceAccount', 'Role', 'RoleBinding']
+
+/** The coordinator's account with the rights that the operator gives it, and a token of it. */
+export async function coordinatorToken(cluster: Cluster, namespace: string, name: string): Promise<string> {
+  const { server } = cluster
+  const job = await readJob(cluster, namespace, name)
   const account = coordinatorName(name)
-  const meta = { name: account, namespace }
-  const rules = [
-    {
-      apiGroups: ['fedsam.dev'],
-      resources: ['federatedjobs'],
-      resourceNames: [name],
-      verbs: ['get', 'watch'],
-    },
-    {
-      apiGroups: ['fedsam.dev'],
-      resources: ['federatedjobs/status'],
-      resourceNames: [name],
-      verbs: ['patch'],
-    },
-  ]
-  const rbac = 'rbac.authorization.k8s.io'
-  const objects = [
-    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: meta },
-    { apiVersion: `${rbac}/v1`, kind: 'Role', metadata: meta, rules },
-    {
-      ...{ apiVersion: `${rbac}/v1`, kind: 'RoleBinding', metadata: meta },
-      subjects: [{ kind: 'ServiceAccount', name: account, namespace }],
-      roleRef: { apiGroup: rbac, kind: 'Role', name: account },
-    },
-  ]
-  await server.kubectl(['apply', '-f', '-'], objects.map((object) => JSON.stringify(object)).join('\n---\n'))
+  const children = renderChildren(job, completeSpec(job.spec), SETTINGS, {
+    coordinator: false,
+    workers: false,
+  })
+  const items = children.filter(({ kind, metadata }) => RIGHTS.includes(kind) && metadata.name === account)
+  const list = { apiVersion: 'v1', kind: 'List', items }
+  await server.kubectl(['apply', '-f', '-'], JSON.stringify(list))
   return accountToken(server, namespace, account)
 }
 

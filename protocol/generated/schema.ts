@@ -64,7 +64,7 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
      "message": "is set, but nobody would evaluate: floor(partitions x strategy.fractionEvaluate) is 0; raise fractionEvaluate or remove evaluation"
     },
     {
-     "rule": "!has(self.evaluation) || self.trainer.type != 'SegmentAnything' || self.partitions.exists(p, !p.train || p.dataset.heldOutFraction > 0.0)",
+     "rule": "!has(self.evaluation) || self.trainer.type != 'SegmentAnything' || self.partitions.exists(p, !has(p.dataset.heldOutFraction) || p.dataset.heldOutFraction > 0.0)",
      "fieldPath": ".evaluation",
      "reason": "FieldValueInvalid",
      "message": "is set, but no partition holds anything out; set dataset.heldOutFraction above 0, add a partition with train: false, or remove evaluation"

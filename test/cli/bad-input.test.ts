@@ -111,7 +111,7 @@ const CASES: readonly Case[] = [
         join(dir, 'b', 'masks', 's2.png'),
         picture(16, 24, 1, () => 1),
       ),
-    says: 'fedsam: b: masks/s2.png is 16x24 pixels, its image 24x16. Export the mask at the size of its upright image.\n',
+    says: 'fedsam: b: masks/s2.png: 16x24 pixels, but its image has 24x16. Export the mask at the size of its upright image.\n',
   },
   {
     name: 'unreadable image',
@@ -135,7 +135,7 @@ const CASES: readonly Case[] = [
   {
     name: 'no label found',
     spoil: edit('dataset: {root: b}', 'dataset: {root: b, labels: [7]}'),
-    says: 'fedsam: b: no mask holds one of the labels 7; they hold the values 0, 1. Correct dataset.labels, or the masks.\n',
+    says: 'fedsam: b: no mask holds one of the labels 7; they hold 1. Correct dataset.labels, or the masks.\n',
   },
   {
     name: 'missing checkpoint',

@@ -5,6 +5,7 @@ import { decodeJson } from './canonical.ts'
 import { FedsamError } from './errors.ts'
 import { isMetricName, LARGEST_FIGURE, MOST_METRICS } from './measured.ts'
 import { MAX_NUM_EXAMPLES } from './outcomes.ts'
+import { TextMap } from './text-map.ts'
 
 const Digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))
 const Count = v.pipe(v.number(), v.integer(), v.minValue(0))
@@ -76,7 +77,7 @@ const PlanSchema = v.object({
   /** The model that this attempt starts from, that of round `round - 1`; null where there is none yet. */
   base: v.nullable(v.object({ round: Count, payload: Payload })),
   /** Reaches fit(config) and evaluate(config), with server_round added. */
-  config: v.record(v.string(), v.string()),
+  config: TextMap,
   strategy: v.record(v.string(), v.unknown()),
   quorum: Count,
   deadlineSeconds: v.number(),

@@ -46,6 +46,7 @@ const stopOf = (metric: string, mode: 'Max' | 'Min') => ({ metric, mode, patienc
 /** One partition beside "b". */
 const first = (partition: object) => ({ spec: { partitions: [{ name: 'a', ...partition }, { name: 'b' }] } })
 const trainer = (fields: object) => ({ spec: { trainer: fields } })
+const configured = (config: object) => trainer({ type: 'Command', command: { command: ['train'] }, config })
 const strategy = (fields: object) => ({ spec: { strategy: fields } })
 /** Ten partitions, so that the strategy alone is to blame. */
 const many = (fields: object) => ({ spec: { partitions: TEN, strategy: fields } })
@@ -297,8 +298,26 @@ export const RULE_CASES: readonly RuleCases[] = [
   {
     at: 'spec.trainer.config',
     says: 'sets server_round',
-    accepts: [trainer({ config: { server_rounds: '1' } })],
-    rejects: [trainer({ config: { server_round: '1' } })],
+    accepts: [configured({ server_rounds: '1' })],
+    rejects: [configured({ server_round: '1' })],
+  },
+  {
+    at: 'spec.trainer.config',
+    says: 'sets seed',
+    accepts: [configured({ my_seed: '1', SEED: '1' })],
+    rejects: [configured({ seed: '1' }), configured({ seed: '' })],
+  },
+  {
+    at: 'spec.trainer.config',
+    says: 'a name without characters',
+    accepts: [configured({ ['x'.repeat(64)]: '1' })],
+    rejects: [configured({ '': '1' }), configured({ ['x'.repeat(65)]: '1' })],
+  },
+  {
+    at: 'spec.trainer.config',
+    says: 'only a Command trainer reads it',
+    accepts: [configured({ epochs: '2' }), trainer({ config: {} })],
+    rejects: [trainer({ config: { epochs: '2' } })],
   },
   ...uris('spec.trainer.segmentAnything.checkpoint.uri', (uri) =>
     trainer({ segmentAnything: { checkpoint: { uri } } }),

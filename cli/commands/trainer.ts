@@ -65,12 +65,18 @@ function environmentOf(client: string, dataset: string): Record<string, string> 
   return { ...Object.fromEntries(known), FEDSAM_CLIENT: client, FEDSAM_DATASET: json }
 }
 
+/** As in a job: no name twice, and none that FedSAM itself sends. */
 function configOf(pairs: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    pairs.map((pair) => {
-      const at = pair.indexOf('=')
-      if (at < 1) throw new UsageError(`--config ${pair}: write name=value`)
-      return [pair.slice(0, at), pair.slice(at + 1)]
-    }),
-  )
+  const config = new Map<string, string>()
+  for (const pair of pairs) {
+    const at = pair.indexOf('=')
+    if (at < 1) throw new UsageError(`--config ${pair}: write name=value`)
+    const name = pair.slice(0, at)
+    if (name === 'seed' || name === 'server_round') {
+      throw new UsageError(`--config ${pair}: FedSAM sends ${name} with every call; use another name`)
+    }
+    if (config.has(name)) throw new UsageError(`--config ${pair}: ${name} is given twice; remove one of them`)
+    config.set(name, pair.slice(at + 1))
+  }
+  return Object.fromEntries(config)
 }

@@ -269,7 +269,8 @@ test('--set reads a value as the file does', async () => {
 })
 
 test('names of the language in maps of the user stay what they are', async () => {
-  const text = `${HEAD}  trainer: {config: {toString: a, constructor: b}}\n${PAIR}`
+  const program = 'type: Command, command: {command: [train]}'
+  const text = `${HEAD}  trainer: {${program}, config: {toString: a, constructor: b}}\n${PAIR}`
   const { spec } = await loadJob(await written(text))
   assert.deepEqual(Object.entries(spec.trainer.config), [
     ['toString', 'a'],

@@ -233,7 +233,7 @@ export interface CompleteRoundSpec {
 export interface TrainerSpec {
   /** SegmentAnything fine-tunes SAM, Layers a tf.LayersModel, Command runs any program that speaks the trainer seam. Default SegmentAnything. */
   readonly type?: 'SegmentAnything' | 'Layers' | 'Command'
-  /** Strings that reach fit(config), with server_round added, as Flower's on_fit_config_fn does. E.g. {local_epochs: "2"}. Default {}. */
+  /** Reaches fit(config) and evaluate(config) of a Command trainer, beside server_round and seed, which FedSAM sends. Every value is text in quotes; fedsam_client reads a number, true and false out of it. E.g. {local_epochs: "2"}. Default {}. */
   readonly config?: Readonly<Record<string, string>>
   /** Parameters of the SegmentAnything trainer; absent, all have their defaults. */
   readonly segmentAnything?: SegmentAnythingSpec

@@ -509,6 +509,12 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
        "message": "is set, but type is another trainer; remove it or set type to Command"
       },
       {
+       "rule": "!has(self.config) || size(self.config) == 0 || self.type == 'Command'",
+       "fieldPath": ".config",
+       "reason": "FieldValueForbidden",
+       "message": "is set, but only a Command trainer reads it; remove it, and set the fields of the trainer that type names"
+      },
+      {
        "rule": "!has(self.type) || self.type != 'Layers' || has(self.layers)",
        "fieldPath": ".layers",
        "reason": "FieldValueRequired",
@@ -543,7 +549,17 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
         {
          "rule": "!('server_round' in self)",
          "reason": "FieldValueForbidden",
-         "message": "sets server_round, which every round sets by itself; remove it"
+         "message": "sets server_round, which FedSAM sends with every call; remove it"
+        },
+        {
+         "rule": "!('seed' in self)",
+         "reason": "FieldValueForbidden",
+         "message": "sets seed, which FedSAM sends with every call; set spec.seed, or give yours another name such as my_seed"
+        },
+        {
+         "rule": "self.all(name, size(name) >= 1 && size(name) <= 64)",
+         "reason": "FieldValueInvalid",
+         "message": "has a name without characters or with more than 64; use 1 to 64"
         }
        ]
       },

@@ -15,9 +15,9 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 import numpy as np
 
 from fedsam_client import tensors
-from fedsam_client.arguments import scalar
 from fedsam_client.errors import ClientError, raised, shortened
 from fedsam_client.tensors import Spec
+from fedsam_client.values import typed
 
 #: The weight of an update: a whole number from 1 to this.
 MOST_EXAMPLES = 2**29
@@ -153,11 +153,6 @@ class SeamClient:
         if text not in self._noted:
             self._noted.add(text)
             print(f"fedsam_client: {text}", file=sys.stderr)
-
-
-def typed(config: Mapping[str, str]) -> Dict[str, Any]:
-    """A call's config as Flower's would hold it: server_round and whatever else is written as a number are numbers."""
-    return {key: value if key == "seed" else scalar(value) for key, value in config.items()}
 
 
 def _with_config(method: Callable[..., Any], config: Dict[str, Any], *before: Any) -> Tuple[Tuple[Any, ...], Dict[str, Any]]:

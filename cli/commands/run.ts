@@ -5,6 +5,7 @@ import { compileFixed } from '#coordinator/compile.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { RunEvent } from '#protocol/events.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
+import { trainerEnvironment } from '#worker/trainer/inherited.ts'
 import { loadJob } from '../job/load.ts'
 import { resolveLocalPaths } from '../job/paths.ts'
 import { createEventLines } from '../render/lines.ts'
@@ -14,6 +15,7 @@ import { watchInterrupts } from '../run/interrupts.ts'
 import type { LocalRun } from '../run/local.ts'
 import { checkOutput, refuseUnsupported } from '../run/prepare.ts'
 import { processRecord } from '../run/record-folder.ts'
+import { trainerCommand } from '../run/trainer-command.ts'
 import { type RunCommand, readArguments } from './command.ts'
 
 /** The command's body. */
@@ -23,6 +25,7 @@ export const run: RunCommand = async (args) => {
     {
       output: { type: 'string' },
       set: { type: 'string', multiple: true },
+      'pass-env': { type: 'string', multiple: true },
       processes: { type: 'boolean' },
       json: { type: 'boolean' },
     },
@@ -31,6 +34,7 @@ export const run: RunCommand = async (args) => {
   const screen = openScreen(process.stdout, process.stderr)
   const job = await prepareJob(positionals[0]!, {
     sets: values.set ?? [],
+    env: trainerEnvironment(process.env, values['pass-env']),
     processes: values.processes ?? false,
     json: values.json ?? false,
     screen,
@@ -53,6 +57,8 @@ export const run: RunCommand = async (args) => {
 
 export interface RunJobOptions {
   readonly sets: readonly string[]
+  /** What every trainer has in its environment. */
+  readonly env: LocalRun['env']
   readonly output?: string
   readonly processes: boolean
   /** Events as JSON lines in place of sentences. */
@@ -80,14 +86,16 @@ export async function prepareJob(file: string, options: RunJobOptions): Promise<
   const { name, namespace, folder } = loaded
   const job = { name, namespace, uid: 'local', generation: 1, spec: loaded.spec }
   const files = { checkpoint, initialParameters: spec.model.initialParameters }
+  // Refuses what a trainer's command cannot have here before a byte is written.
+  trainerCommand({ spec, folder, files, env: options.env }, spec.partitions[0]!.name, output)
   const record = options.processes ? processRecord(output) : output
   await checkOutput(output, record, compileFixed(job, files))
-  const run = () => runPrepared({ job, spec, files, folder, output }, { ...options, say })
+  const run = () => runPrepared({ job, spec, files, folder, env: options.env, output }, { ...options, say })
   return { spec, output, checkpoint, heldOut, run }
 }
 
 async function runPrepared(
-  prepared: Pick<LocalRun, 'job' | 'spec' | 'files' | 'folder' | 'output'>,
+  prepared: Pick<LocalRun, 'job' | 'spec' | 'files' | 'folder' | 'env' | 'output'>,
   { processes, json, screen, say }: RunJobOptions & { say: (line: string) => void },
 ): Promise<void> {
   say(`output: ${prepared.output}`)

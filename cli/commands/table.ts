@@ -22,10 +22,12 @@ ${CLUSTER}`
 export const COMMANDS: readonly Command[] = [
   {
     name: 'run',
-    usage: 'run JOB.yaml [--output DIR] [--set path=value]... [--processes] [--json]',
+    usage: 'run JOB.yaml [--output DIR] [--set path=value]... [--pass-env NAME]... [--processes] [--json]',
     summary: 'runs the whole job on this machine; on the same output it goes on where it was',
     details: `  --output DIR          where the record, the model and the report go; else fedsam-run/NAME
   --set PATH=VALUE      changes a field of spec: --set rounds=2
+  --pass-env NAME       gives this variable to the trainers, too: their environment is an allowlist
+                        (docs/trainer-seam.md)
   --processes           coordinator and workers as programs over a real NATS and S3 server
   --json                events as JSON lines`,
     load: async () => (await import('./run.ts')).run,
@@ -65,8 +67,10 @@ ${SOURCE}`,
   --client NAME         what FEDSAM_CLIENT says
   --config name=value   reaches fit and evaluate, beside server_round and seed
   --parameters FILE     start from a safetensors file, not from get_parameters
+  --pass-env NAME       gives it this variable, too: its environment is an allowlist
   --no-progress-seconds N
-                        a program that writes nothing for so long has failed; else 600`,
+                        a program that writes nothing and uses no processor for N seconds
+                        has failed; else 600`,
     load: async () => (await import('./trainer.ts')).trainer,
   },
   {

@@ -2,6 +2,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { trainerEnvironment } from '#worker/trainer/inherited.ts'
 import { checkTrainer } from '../trainer/check.ts'
 import type { Finding } from '../trainer/findings.ts'
 import { type RunCommand, readArguments, UsageError } from './command.ts'
@@ -12,6 +13,7 @@ const OPTIONS = {
   config: { type: 'string', multiple: true },
   parameters: { type: 'string' },
   'no-progress-seconds': { type: 'string' },
+  'pass-env': { type: 'string', multiple: true },
 } as const
 
 /** As a run gives it: 64 hexadecimal digits. */
@@ -35,7 +37,10 @@ export const trainer: RunCommand = async (args) => {
     const sound = await checkTrainer({
       program: {
         command: [program, ...rest],
-        env: environmentOf(values.client ?? 'check', values.dataset ?? '{}'),
+        env: {
+          ...trainerEnvironment(process.env, values['pass-env']),
+          ...partitionVariables(values.client ?? 'check', values.dataset ?? '{}'),
+        },
         cwd: process.cwd(),
       },
       scratch,
@@ -57,12 +62,9 @@ function say({ level, text, remedy = '' }: Finding): void {
 }
 
 /** A dataset as JSON, or just its folder. */
-function environmentOf(client: string, dataset: string): Record<string, string> {
-  const known = Object.entries(process.env).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined,
-  )
+function partitionVariables(client: string, dataset: string): Record<string, string> {
   const json = dataset.startsWith('{') ? dataset : JSON.stringify({ root: resolve(dataset) })
-  return { ...Object.fromEntries(known), FEDSAM_CLIENT: client, FEDSAM_DATASET: json }
+  return { FEDSAM_CLIENT: client, FEDSAM_DATASET: json }
 }
 
 /** As in a job: no name twice, and none that FedSAM itself sends. */

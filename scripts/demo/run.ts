@@ -1,6 +1,7 @@
 // One demo: the federated run as `fedsam run` does it, then everything that it is compared with, then the report of both.
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { trainerEnvironment } from '#worker/trainer/inherited.ts'
 import { type PreparedJob, prepareJob } from '#cli/commands/run.ts'
 import type { Screen } from '#cli/render/screen.ts'
 import type { Comparison, ComparisonRow } from '#cli/report/facts.ts'
@@ -27,7 +28,14 @@ export interface DemoOptions {
 export async function runDemo(options: DemoOptions): Promise<{ comparison: Comparison; report: string }> {
   const { backend, seed, output, screen } = options
   const sets = [`trainer.segmentAnything.backend=${backend}`, `seed=${seed}`]
-  const job = await prepareJob(options.job, { sets, output, processes: false, json: false, screen })
+  const job = await prepareJob(options.job, {
+    sets,
+    output,
+    env: trainerEnvironment(process.env),
+    processes: false,
+    json: false,
+    screen,
+  })
   await job.run()
   screen.say('')
   const interrupts = watchInterrupts()

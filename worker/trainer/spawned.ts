@@ -3,6 +3,8 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import type { Link } from './link.ts'
 
 export interface TrainerProgram {
+  /** What messages call it; its command line, shortened, unless given. */
+  readonly name?: string
   /** Program and arguments. */
   readonly command: readonly [string, ...string[]]
   readonly env: Readonly<Record<string, string>>

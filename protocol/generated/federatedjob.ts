@@ -212,7 +212,7 @@ export interface RoundSpec {
   readonly availabilitySeconds?: number
   /** Seconds then to wait for the other partitions, so that start-up luck does not choose the cohort. E.g. 10. Default 60. */
   readonly settleSeconds?: number
-  /** Seconds after which a trainer that reports nothing has failed. E.g. 120. Default 600. */
+  /** Seconds after which a trainer that writes nothing and uses no processor has failed. E.g. 120. Default 600. */
   readonly noProgressSeconds?: number
   /** Abandoned attempts in a row after which the run fails. E.g. 10. Default 3. */
   readonly maxFailedRounds?: number

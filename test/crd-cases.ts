@@ -111,7 +111,44 @@ function uris(at: string, set: (uri: string) => JobCase): RuleCases[] {
   ]
 }
 
+/** Addresses of a service, and the same with a user in them. */
+function addresses(at: string, good: readonly string[], set: (address: string) => JobCase): RuleCases {
+  const withUser = (address: string): string[] =>
+    ['user:password@', 'user@', ':p%40ss@', '/user:password@'].map((user) =>
+      address.replace('://', `://${user}`),
+    )
+  return {
+    at,
+    says: 'has a user or a password',
+    accepts: good.map(set),
+    rejects: good
+      .filter((address) => address !== '')
+      .flatMap(withUser)
+      .map(set),
+  }
+}
+
 export const RULE_CASES: readonly RuleCases[] = [
+  addresses(
+    'spec.storage.s3.endpoint',
+    ['', 'https://minio.storage.svc:9000', 'http://127.0.0.1:7070', 'https://store.example/s3/@x'],
+    (endpoint) => ({ spec: { storage: { s3: { endpoint } } } }),
+  ),
+  addresses(
+    'spec.messaging.nats.url',
+    ['nats://nats:4222', 'tls://nats.messaging.svc', 'ws://a/b', 'nats://a:4222,nats://b:4222'],
+    (url) => ({ spec: { messaging: { nats: { url } } } }),
+  ),
+  {
+    at: 'spec.model.initialParameters',
+    says: 'has an unknown scheme',
+    accepts: ['', 'start.safetensors', 's3://bucket/start.safetensors'].map((initialParameters) => ({
+      spec: { model: { initialParameters } },
+    })),
+    rejects: ['https://user:password@host/start.safetensors', 'hf://a/b'].map((initialParameters) => ({
+      spec: { model: { initialParameters } },
+    })),
+  },
   {
     at: 'spec.partitions',
     says: 'too long for its worker',

@@ -8,6 +8,7 @@ import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.
 import { trainerEnvironment } from '#worker/trainer/inherited.ts'
 import { loadJob } from '../job/load.ts'
 import { resolveLocalPaths } from '../job/paths.ts'
+import { localRemarks } from '../plan/remarks.ts'
 import { createEventLines } from '../render/lines.ts'
 import { openScreen, type Screen } from '../render/screen.ts'
 import type { ReportOptions } from '../report/write.ts'
@@ -81,6 +82,7 @@ export async function prepareJob(file: string, options: RunJobOptions): Promise<
   const loaded = await loadJob(file, options.sets)
   const spec = resolveLocalPaths(loaded)
   refuseUnsupported(spec)
+  for (const line of localRemarks(spec)) say(line)
   const output = resolve(options.output ?? `fedsam-run/${loaded.name}`)
   const { checkpoint, heldOut } = await inspectInputs(spec, say)
   const { name, namespace, folder } = loaded

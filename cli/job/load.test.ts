@@ -201,6 +201,15 @@ const REFUSALS: readonly Refusal[] = [
     says: 'job.yaml:5: spec.workers.template.spec.x[0]: is 9007199254740993; write a number from -9007199254740991 to 9007199254740991, or put it in quotes',
   },
   {
+    given: 'an address with a user and a password, which is not shown',
+    text: `${HEAD}  messaging: {nats: {url: "nats://user:secret@nats:4222"}}\n  storage: {s3: {endpoint: "ftp://user:secret@store"}}\n${PAIR}`,
+    says: [
+      'job.yaml:6: spec.storage.s3.endpoint: is "ftp://…@store"; write nothing, or a URL that begins with http:// or https://',
+      'job.yaml:6: spec.storage.s3.endpoint: has a user or a password in its address; remove them, and name a Secret in credentialsSecretName',
+      'job.yaml:5: spec.messaging.nats.url: has a user or a password in its address; remove them, and name a Secret in credentialsSecretName',
+    ].join('\n'),
+  },
+  {
     given: 'a version that is a number',
     text: 'apiVersion: 9007199254740993\nkind: FederatedJob\n',
     says: 'job.yaml:1: apiVersion: is 9007199254740993; write apiVersion: fedsam.dev/v1alpha1',

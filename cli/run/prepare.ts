@@ -36,11 +36,11 @@ export function refuseUnsupported(spec: CompleteFederatedJobSpec): void {
       `spec.partitions[${name}].external: an external client cannot join a run on this machine`,
       'leave it out',
     ]),
-    ...partitions.map(({ name, source }): [boolean, string, string] => [
-      source != null,
-      `spec.partitions[${name}].source: a run on this machine reads folders`,
-      'name the folder in dataset.root and leave source out',
-    ]),
+    [
+      sam?.backend === 'WebGPU',
+      'spec.trainer.segmentAnything.backend: WebGPU cannot be used yet',
+      'use Auto, TensorFlow, Wasm or CPU',
+    ],
   ]
   const said = refusals.filter(([applies]) => applies).map(([, what, remedy]) => `${what}; ${remedy}`)
   if (said.length > 0) throw new FedsamError('InvalidJob', said.join('\n'))

@@ -1079,7 +1079,7 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
             "type": "integer",
             "format": "int32",
             "default": 1,
-            "minimum": 1,
+            "minimum": 0,
             "maximum": 64
            },
            "whenUnseen": {
@@ -1167,7 +1167,7 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
          "type": "integer",
          "format": "int32",
          "default": 1,
-         "minimum": 1,
+         "minimum": 0,
          "maximum": 64
         },
         "whenUnseen": {
@@ -1365,7 +1365,14 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
          "type": "string",
          "default": "",
          "maxLength": 1024,
-         "pattern": "^(https?://.+)?$"
+         "pattern": "^(https?://.+)?$",
+         "x-kubernetes-validations": [
+          {
+           "rule": "!self.matches('//[^/?#]*@')",
+           "reason": "FieldValueInvalid",
+           "message": "has a user or a password in its address; remove them, and name a Secret in credentialsSecretName"
+          }
+         ]
         },
         "region": {
          "type": "string",
@@ -1412,7 +1419,14 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
          "type": "string",
          "default": "nats://nats:4222",
          "maxLength": 1024,
-         "pattern": "^(nats|tls|wss?)://.+$"
+         "pattern": "^(nats|tls|wss?)://.+$",
+         "x-kubernetes-validations": [
+          {
+           "rule": "!self.matches('//[^/?#]*@')",
+           "reason": "FieldValueInvalid",
+           "message": "has a user or a password in its address; remove them, and name a Secret in credentialsSecretName"
+          }
+         ]
         },
         "credentialsSecretName": {
          "type": "string",
@@ -1444,7 +1458,14 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
       "initialParameters": {
        "type": "string",
        "default": "",
-       "maxLength": 1024
+       "maxLength": 1024,
+       "x-kubernetes-validations": [
+        {
+         "rule": "!self.contains('://') || self.startsWith('s3://')",
+         "reason": "FieldValueInvalid",
+         "message": "has an unknown scheme; write s3://bucket/key or the path of a file"
+        }
+       ]
       }
      }
     },

@@ -57,7 +57,8 @@ export function noteResult(
   if (decision === null) return
   noteEvaluation(progress, decision)
   progress.lost = lostOf(decision.outcomes)
-  if (decision.stop !== null) progress.stopped = true
+  // Which round is the last may have changed since.
+  if (decision.stop !== null && decision.stop.reason !== 'LastRound') progress.stopped = true
 }
 
 /** The decision of round N holds the evaluation of model N - 1. */

@@ -31,7 +31,12 @@ export async function runRounds(context: RunContext, progress: Progress): Promis
         head: result.digest,
       })
     }
-    while (!progress.stopped && progress.results.length - 1 < context.live().rounds) {
+    // The evaluation of the last model has the place of the next round: after it no round follows.
+    while (
+      progress.evaluated === null &&
+      !progress.stopped &&
+      progress.results.length - 1 < context.live().rounds
+    ) {
       await trainRound(context, progress)
       await tidying
       tidying = tidy(context, progress)

@@ -9,6 +9,7 @@ import { noteEvaluation, noteResult, type Progress } from './progress.ts'
 import type { Marked } from './record.ts'
 import { retain } from './retention.ts'
 import { type ClosedAttempt, type ConcludedRound, concludeRound } from './round.ts'
+import { adviceOn } from './tensor-rules.ts'
 import { type DecidedUpdate, updatesOf } from './updates.ts'
 
 /** Runs what is left of the rounds. `progress` grows with each. */
@@ -30,6 +31,8 @@ export async function runRounds(context: RunContext, progress: Progress): Promis
         narrow: counts,
         head: result.digest,
       })
+      const message = adviceOn(result.value.tensors, context.strategy)
+      if (message !== undefined) context.observe({ event: 'Advice', topic: 'TensorNames', message })
     }
     // The evaluation of the last model has the place of the next round: after it no round follows.
     while (

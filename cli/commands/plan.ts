@@ -1,7 +1,8 @@
 // `fedsam plan`: what a job would exchange, compute and need, without starting it. Everything that `run` would refuse, it refuses.
 import { memoryOf, sliceBytes } from '#coordinator/aggregation/budget.ts'
 import { strategyFrom } from '#coordinator/strategies/presets.ts'
-import { keptTensors, tensorList } from '#coordinator/tensor-files.ts'
+import { keptTensors } from '#coordinator/tensor-files.ts'
+import { tensorList } from '#coordinator/tensor-rules.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { exchangedTensors, type TrainablePart } from '#protocol/segment-anything.ts'
 import { loadJob } from '../job/load.ts'

@@ -60,6 +60,8 @@ export function createEventLines(rounds: number): (event: RunEvent) => EventText
         }
       case 'Initialised':
         return initialisedText(event)
+      case 'Advice':
+        return { said: `note: ${event.message}` }
       case 'RoundCompleted':
         return roundText(event, rounds)
       case 'RunCompleted':

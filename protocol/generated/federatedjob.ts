@@ -768,7 +768,7 @@ export interface CompleteResumeFromSpec {
 
 /** What is. The coordinator writes training, the operator everything else. */
 export interface FederatedJobStatus {
-  /** The generation of the spec that this status tells of. E.g. 3. */
+  /** The generation of the spec that this status tells of; -1 until the operator has seen the job. E.g. 3. */
   readonly observedGeneration?: number
   /** When the operator first acted on the job. E.g. 2026-11-24T08:00:00Z. */
   readonly startTime?: string

@@ -1645,6 +1645,9 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
   },
   "status": {
    "type": "object",
+   "default": {
+    "observedGeneration": -1
+   },
    "properties": {
     "observedGeneration": {
      "type": "integer",

@@ -2,7 +2,6 @@
 // list, nothing is asked in a loop, and a cache that stands still is not believed.
 import assert from 'node:assert/strict'
 import { after, before, type TestContext, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { connectKubernetes } from '#operator/kubernetes/client.ts'
 import { startController } from '#operator/kubernetes/controller.ts'
 import { reflect } from '#operator/kubernetes/reflector.ts'
@@ -12,6 +11,7 @@ import { throttled } from '#operator/kubernetes/throttle.ts'
 import type { KubernetesClient } from '#transport/kubernetes.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { type Asked, type Fault, type FaultingProxy, startFaultingProxy } from './faulting.ts'
+import { until } from './until.ts'
 
 let cluster: Cluster
 let proxy: FaultingProxy
@@ -26,14 +26,6 @@ after(async () => {
   await proxy?.close()
   await cluster?.stop()
 })
-
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 600; tries++) {
-    if (await holds()) return
-    await sleep(50)
-  }
-  assert.fail(`never: ${what}`)
-}
 
 async function createNamespace(name: string): Promise<void> {
   await cluster.client.call({ method: 'POST', path: '/api/v1/namespaces', body: { metadata: { name } } })

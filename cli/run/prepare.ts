@@ -2,30 +2,13 @@
 // once. The output folder is the matter of output-folder.ts.
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
+import { unsupportedFields, unsupportedText } from '#protocol/unsupported.ts'
 
 /** Features of the resource that a run on this machine does not have. Throws InvalidJob naming all of them. */
 export function refuseUnsupported(spec: CompleteFederatedJobSpec): void {
-  const { trainer, partitions } = spec
-  const sam = trainer.type === 'SegmentAnything' ? trainer.segmentAnything : undefined
+  const { partitions } = spec
   const refusals: readonly [boolean, string, string][] = [
-    [
-      trainer.type === 'Layers',
-      'spec.trainer.type: Layers cannot be run yet',
-      'use SegmentAnything or Command',
-    ],
-    [
-      sam?.train.includes('LoRA') ?? false,
-      'spec.trainer.segmentAnything.train: LoRA cannot be trained yet',
-      'name MaskDecoder',
-    ],
-    [
-      sam?.keepOptimizerState ?? false,
-      'spec.trainer.segmentAnything.keepOptimizerState: not available yet',
-      'leave it out',
-    ],
-    [spec.resumeFrom != null, 'spec.resumeFrom: not available yet', 'leave it out'],
     [spec.suspend, 'spec.suspend: the job is suspended', 'set it to false to run it'],
-    [spec.output.fullCheckpoint, 'spec.output.fullCheckpoint: not available yet', 'use fedsam export'],
     ...partitions.map(({ name, external }): [boolean, string, string] => [
       external != null,
       `spec.partitions[${name}].external: an external client cannot join a run on this machine`,
@@ -37,8 +20,9 @@ export function refuseUnsupported(spec: CompleteFederatedJobSpec): void {
       'use Auto, TensorFlow, Wasm or CPU',
     ],
   ]
-  const said = refusals.filter(([applies]) => applies).map(([, what, remedy]) => `${what}; ${remedy}`)
-  if (said.length > 0) throw new FedsamError('InvalidJob', said.join('\n'))
+  const refused = refusals.filter(([applies]) => applies).map(([, says, remedy]) => ({ says, remedy }))
+  const all = [...unsupportedFields(spec), ...refused]
+  if (all.length > 0) throw new FedsamError('InvalidJob', unsupportedText(all))
 }
 
 /** Without an image that is held out nobody evaluates. `heldOut`: how many each partition holds out. Throws InvalidJob. */

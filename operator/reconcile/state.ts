@@ -3,6 +3,7 @@ import type { FailureReason, JobState, WaitingReason } from '#protocol/condition
 import { POD_EXITS } from '#protocol/exit-codes.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { coordinatorName } from '#protocol/names.ts'
+import { unsupportedFields, unsupportedText } from '#protocol/unsupported.ts'
 import { endedWith } from './container-problems.ts'
 import { nearestDeadline } from './deadlines.ts'
 import { isOwned, ROLE_LABEL } from './labels.ts'
@@ -69,6 +70,9 @@ export function decideState(
   const failed = coordinatorFailure(observed)
   if (failed) return failed
   if (spec.suspend) return { state: 'Suspended' }
+  const unserved = training ? [] : unsupportedFields(spec)
+  if (unserved.length > 0)
+    return { state: 'Failed', failure: 'BadConfiguration', message: unsupportedText(unserved) }
   const deadline = nearestDeadline(observed, spec, training, {
     coordinator: coordinatorJob(observed),
     workers: workerJobs(observed),

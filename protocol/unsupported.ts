@@ -27,6 +27,11 @@ export function unsupportedFields({ trainer, resumeFrom, output }: CompleteFeder
       'spec.trainer.segmentAnything.keepOptimizerState: not available yet',
       'leave it out',
     ],
+    [
+      sam?.backend === 'WebGPU',
+      'spec.trainer.segmentAnything.backend: WebGPU cannot be used yet',
+      'use Auto, TensorFlow, Wasm or CPU',
+    ],
     [resumeFrom != null, 'spec.resumeFrom: not available yet', 'leave it out'],
     [output.fullCheckpoint, 'spec.output.fullCheckpoint: not available yet', 'use fedsam export'],
   ]

@@ -14,11 +14,6 @@ export function refuseUnsupported(spec: CompleteFederatedJobSpec): void {
       `spec.partitions[${name}].external: an external client cannot join a run on this machine`,
       'leave it out',
     ]),
-    [
-      sam?.backend === 'WebGPU',
-      'spec.trainer.segmentAnything.backend: WebGPU cannot be used yet',
-      'use Auto, TensorFlow, Wasm or CPU',
-    ],
   ]
   const refused = refusals.filter(([applies]) => applies).map(([, says, remedy]) => ({ says, remedy }))
   const all = [...unsupportedFields(spec), ...refused]

@@ -169,6 +169,7 @@ const UNSERVED: readonly (readonly [string, Partial<FederatedJobSpec>, RegExp])[
     { trainer: { segmentAnything: { keepOptimizerState: true } } },
     /keepOptimizerState: not/,
   ],
+  ['WebGPU', { trainer: { segmentAnything: { backend: 'WebGPU' } } }, /backend: WebGPU cannot be used yet/],
   [
     'another record',
     { resumeFrom: { prefix: 's3://b/x', round: 1 } },

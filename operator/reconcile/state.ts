@@ -23,24 +23,28 @@ export interface Verdict {
   readonly until?: number
 }
 
-const FAILURES: readonly string[] = [
-  'BadConfiguration',
-  'BadData',
-  'BadCheckpoint',
-  'StorageUnsuitable',
-  'RecordDamaged',
-  'TooManyFailedRounds',
-  'MetricNotReported',
-  'TooFewUpdates',
-  'ParametersOverflow',
-] satisfies FailureReason[]
-const WAITS: readonly string[] = [
-  'NotEnoughClients',
-  'CheckpointUnavailable',
-  'StorageUnreachable',
-  'StorageMissing',
-  'MessagingUnreachable',
-] satisfies WaitingReason[]
+/** Reasons that the operator finds itself; all others are the coordinator's, and none may be missing below. */
+type OwnFailure = 'StartDeadlineExceeded' | 'DeadlineExceeded' | 'CoordinatorFailed'
+type OwnWait = 'Starting' | 'Queued' | 'CoordinatorUnavailable' | 'ChildRefused' | 'ChildConflict'
+
+const FAILURES: readonly string[] = Object.keys({
+  BadConfiguration: true,
+  BadData: true,
+  BadCheckpoint: true,
+  StorageUnsuitable: true,
+  RecordDamaged: true,
+  TooManyFailedRounds: true,
+  MetricNotReported: true,
+  TooFewUpdates: true,
+  ParametersOverflow: true,
+} satisfies Record<Exclude<FailureReason, OwnFailure>, true>)
+const WAITS: readonly string[] = Object.keys({
+  NotEnoughClients: true,
+  CheckpointUnavailable: true,
+  StorageUnreachable: true,
+  StorageMissing: true,
+  MessagingUnreachable: true,
+} satisfies Record<Exclude<WaitingReason, OwnWait>, true>)
 
 /** Complete or Failed once, complete or failed for ever. */
 export function terminalState({ job }: Observed): 'Complete' | 'Failed' | undefined {

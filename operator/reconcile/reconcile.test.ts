@@ -151,6 +151,11 @@ const STATES: readonly (readonly [string, TrainingStatus, Record<string, string>
   ],
   ['complete', training('Complete'), { Ready: 'True Complete', Complete: 'True Complete' }],
   ['failed', training('Failed', { reason: 'BadCheckpoint' }), { Failed: 'True BadCheckpoint' }],
+  [
+    'failed, too few clients',
+    training('Failed', { reason: 'TooFewClients' }),
+    { Failed: 'True TooFewClients' },
+  ],
   ['failed, unknown reason', training('Failed', { reason: 'X' }), { Failed: 'True CoordinatorFailed' }],
   ["another job's training", training('Complete', { uid: 'u0' }), { Ready: 'Unknown Starting' }],
 ]

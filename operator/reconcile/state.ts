@@ -37,6 +37,7 @@ const FAILURES: readonly string[] = Object.keys({
   MetricNotReported: true,
   TooFewUpdates: true,
   ParametersOverflow: true,
+  TooFewClients: true,
 } satisfies Record<Exclude<FailureReason, OwnFailure>, true>)
 const WAITS: readonly string[] = Object.keys({
   NotEnoughClients: true,

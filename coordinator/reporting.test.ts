@@ -47,7 +47,7 @@ function open(answer: (count: number) => Promise<void> | void = () => {}, speed 
 describe('the status', () => {
   test('is written as it begins, and at every change of state', async () => {
     const { reporting, writes, stop, running } = open()
-    await until('1 writes', () => writes.length === 1)
+    await until('1 write', () => writes.length === 1)
     reporting.tell(hindered('away'))
     await until('2 writes', () => writes.length === 2)
     reporting.tell({ event: 'GivenUp', reason: 'BadCheckpoint', message: '' })
@@ -62,7 +62,7 @@ describe('the status', () => {
 
   test('of progress waits, and many steps are one write', async () => {
     const { reporting, writes, stop, running } = open(undefined, 50)
-    await until('1 writes', () => writes.length === 1)
+    await until('1 write', () => writes.length === 1)
     for (let i = 0; i < 5; i += 1) reporting.tell(admitted)
     assert.equal(writes.length, 1)
     await until('2 writes', () => writes.length === 2)
@@ -75,7 +75,7 @@ describe('the status', () => {
     const { reporting, writes, stop, said, running } = open((count) => {
       if (count < 3) throw new Error('the server is away')
     }, 50)
-    await until('1 writes', () => writes.length === 1)
+    await until('1 write', () => writes.length === 1)
     reporting.tell(hindered('one'))
     reporting.tell(hindered('two'))
     await reporting.settled()
@@ -89,7 +89,7 @@ describe('the status', () => {
   test('that is the last is waited for; asked to stop, it is not', async () => {
     const hold = Promise.withResolvers<void>()
     const { reporting, writes, stop, running } = open((count) => (count === 2 ? hold.promise : undefined))
-    await until('1 writes', () => writes.length === 1)
+    await until('1 write', () => writes.length === 1)
     reporting.tell(admitted)
     let settled = false
     const waiting = reporting.settled().then(() => {
@@ -109,7 +109,7 @@ describe('the status', () => {
     const { reporting, writes, stop, said, running } = open((count) => {
       if (count === 2) throw new StatusRefused('absent[0].name: Too long')
     })
-    await until(() => writes.length === 1)
+    await until('1 write', () => writes.length === 1)
     reporting.tell({ event: 'ClientFailed', round: 1, client: 'a', reason: 'x', message: 'y' })
     reporting.tell(COMPLETED)
     await reporting.settled()

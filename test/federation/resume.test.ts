@@ -52,7 +52,9 @@ describe('a coordinator that goes on', () => {
       for (const client of JOB.clients) void federation.work(client)
       await federation.coordinate()
       const second = federation.coordinate().then(() => 'the coordinator ended first')
-      while (eventsOf(federation.events, 'RunCompleted').length < 2) await sleep(2)
+      await until('the second coordinator finds the run complete', () => {
+        return eventsOf(federation.events, 'RunCompleted').length === 2
+      })
       // The coordinator ends with the last of them, so only the others are compared with its end.
       for (const client of JOB.clients.slice(1)) {
         const worker = federation.work(client, { incarnation: 'late' })

@@ -348,7 +348,7 @@ export const FRESH: readonly Mutant[] = [
     from: 'if (granted?.length === wants.length) return granted',
     to: 'if (granted) return granted',
     what: 'an answer with too few grants is taken',
-    tests: ['worker/round.test.ts', 'test/federation/bad-clients.test.ts', 'worker/preparing.test.ts'],
+    tests: ['worker/asking.test.ts'],
   },
   {
     id: 'W9x',

@@ -78,6 +78,22 @@ describe('the job', () => {
 })
 
 describe('the status', () => {
+  test('of another job, as a restored backup brings it, is not taken for ours', async () => {
+    await createJob(cluster, 'restored', 'brain', SPEC)
+    const status = { training: training(crypto.randomUUID(), { epoch: 7, round: 2 }) }
+    await cluster.client.call({
+      method: 'PATCH',
+      path: `${jobsPath('restored')}/brain/status?fieldManager=backup&force=true`,
+      body: { apiVersion: 'fedsam.dev/v1alpha1', kind: 'FederatedJob', metadata: { name: 'brain' }, status },
+      contentType: 'application/apply-patch+yaml',
+    })
+    const { metadata } = await readJob(cluster, 'restored', 'brain')
+    const { source, sink } = await open('restored', metadata.uid)
+    assert.equal(source.training(), undefined)
+    await sink.write(training(metadata.uid))
+    assert.equal(source.training()?.epoch, 1)
+  })
+
   test("takes the place of what was there, and leaves the operator's fields", async () => {
     const { sink, uid } = await open('written')
     const status = { summary: { state: 'Waiting' }, observedGeneration: 1 }

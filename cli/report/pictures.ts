@@ -39,7 +39,7 @@ const PREDICTED: Colour = [255, 176, 0, 120]
 export async function gatherPictures(options: PictureOptions): Promise<SitePictures[]> {
   const trainer = options.spec.trainer.segmentAnything!
   const checkpoint = await readCheckpoint(options.checkpoint)
-  const processor = await readProcessor(options.checkpoint)
+  const processor = await readProcessor(options.checkpoint, checkpoint.config)
   const backend = await loadBackend({ prefer: trainer.backend })
   const model = createSegmentAnything(backend.tf, checkpoint.config, checkpoint.tensors)
   try {
@@ -51,7 +51,7 @@ export async function gatherPictures(options: PictureOptions): Promise<SitePictu
         model,
         processor,
         cache: options.cache(name),
-        encoder: trainer.train.includes('VisionEncoder') ? 'Trains' : { checkpoint, backend: backend.name },
+        encoder: trainer.train.includes('VisionEncoder') ? 'Trains' : { checkpoint, backend },
       })
       sites.push({ client: name, prepared })
     }

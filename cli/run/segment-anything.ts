@@ -38,7 +38,7 @@ export async function preflight(
 ): Promise<Preflight> {
   const folder = await resolveCheckpoint(spec.trainer.segmentAnything!, say)
   const checkpoint = await readCheckpoint(folder)
-  const view = modelView(checkpoint.config, await readProcessor(folder))
+  const view = modelView(checkpoint.config, await readProcessor(folder, checkpoint.config))
   const reports: PartitionReport[] = []
   for (const { name, dataset } of spec.partitions) {
     reports.push({ name, report: await inspectDataset(dataset, dataset.root, view) })

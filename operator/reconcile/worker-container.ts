@@ -4,10 +4,9 @@ import { POD_FOLDERS } from '#protocol/seam-files.ts'
 import { CONTAINER_SECURITY } from './labels.ts'
 import type { Json, Settings, StoredJob } from './objects.ts'
 
-/** The settings of a worker's pod: workers, with each field of the partition's own instead. A count of 0 asks for no device. */
+/** What a worker's pod is made of: workers, with each field of the partition's own instead. */
 export function workersOf(spec: CompleteFederatedJobSpec, partition: CompletePartitionSpec) {
-  const { accelerator, ...others } = { ...spec.workers, ...partition.workers }
-  return { ...others, accelerator: accelerator && accelerator.count > 0 ? accelerator : undefined }
+  return { ...spec.workers, ...partition.workers }
 }
 
 /** What the containers of a worker's pod are rendered from. */

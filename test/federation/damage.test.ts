@@ -2,6 +2,7 @@
 // begun after that is gone on with; and what another coordinator has made of it meanwhile stands.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { verifyRecord } from '#coordinator/verify.ts'
 import { decodeJson, encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
@@ -16,7 +17,6 @@ import {
   type FederationOptions,
   openFederation,
   runFederation,
-  seen,
 } from './federation.ts'
 
 const JOB: FederationOptions = { clients: ['a', 'b'], rounds: 2 }
@@ -120,7 +120,13 @@ describe('an update that changes after its admission', () => {
     await afterDecision(damaged, async (federation) => {
       const stop = new AbortController()
       const second = federation.coordinate({ signal: stop.signal })
-      await seen(federation, 'AttemptOpened', ({ round, attempt }) => round === 1 && attempt === 2)
+      while (
+        !eventsOf(federation.events, 'AttemptOpened').some(
+          ({ round, attempt }) => round === 1 && attempt === 2,
+        )
+      ) {
+        await sleep(1)
+      }
       stop.abort()
       await second.catch(() => {})
       damaged.heal()

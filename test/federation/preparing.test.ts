@@ -1,13 +1,17 @@
 // Clients that are not ready, clients that are not who they say, and the pause after too few: what the run makes of them.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { setTimeout as rest } from 'node:timers/promises'
 import { encodeJson } from '#protocol/canonical.ts'
 import { clientSubject, readNextAnswer, subjectPrefix } from '#protocol/messages.ts'
 import { systemClock } from '#transport/clock.ts'
-import { until } from '../until.ts'
-import { eventsOf, type Federation, type FederationOptions, openFederation, seen } from './federation.ts'
+import { eventsOf, type Federation, type FederationOptions, openFederation } from './federation.ts'
 
 const JOB: FederationOptions = { clients: ['a', 'b'], rounds: 1 }
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await rest(2)
+}
 
 /** One `next` of a client that prepares. */
 async function prepare({ bus, fixed }: Federation, client: string, message: string) {
@@ -34,7 +38,7 @@ describe('a client that prepares', () => {
     try {
       void federation.work('a')
       const run = federation.coordinate()
-      await seen(federation, 'ClientJoined')
+      await until(() => eventsOf(federation.events, 'ClientJoined').length === 1)
       assert.equal((await prepare(federation, 'b', 'no data yet'))?.kind, 'wait')
       assert.equal((await prepare(federation, 'b', '1 of 2 MB'))?.kind, 'wait')
       const waits = eventsOf(federation.events, 'Waiting').map(({ absent }) =>
@@ -64,7 +68,7 @@ describe('a client that prepares', () => {
     try {
       void federation.work('a')
       const failed = assert.rejects(federation.coordinate(), { message: /missing: b \(no data yet\)/ })
-      await seen(federation, 'ClientJoined')
+      await until(() => eventsOf(federation.events, 'ClientJoined').length === 1)
       await prepare(federation, 'b', 'no data yet')
       await failed
       const [{ outcomes } = assert.fail()] = eventsOf(federation.events, 'AttemptAbandoned')
@@ -94,7 +98,7 @@ test('after too few clients no attempt begins for a while, twice as long each ti
     void federation.work('a')
     const run = federation.coordinate()
     const abandoned = () => eventsOf(federation.events, 'AttemptAbandoned')
-    await until('three attempts are abandoned', () => abandoned().length === 3)
+    await until(() => abandoned().length === 3)
     assert.deepEqual(
       abandoned().map(({ pauseSeconds }) => pauseSeconds),
       [31, 53, 53],
@@ -120,7 +124,7 @@ test('somebody who is not the client is refused before anyone takes note; what c
   try {
     const run = federation.coordinate()
     run.catch(() => {})
-    await seen(federation, 'Waiting')
+    await until(() => eventsOf(federation.events, 'Waiting').length > 0)
     const answer = await prepare(federation, 'b', '')
     assert.deepEqual(answer, { kind: 'refused', epoch: 1, reason: 'it is not b' })
     await prepare(federation, 'b', '')

@@ -15,7 +15,6 @@ import { completeSpec } from '#protocol/defaults.ts'
 import { sha256 } from '#protocol/digest.ts'
 import type { RunEvent } from '#protocol/events.ts'
 import { openFilesystemStore } from '#transport/filesystem.ts'
-import { trainerEnvironment } from '#worker/trainer/inherited.ts'
 
 const TRAINER = fileURLToPath(new URL('../trainers/quadratic-main.ts', import.meta.url))
 
@@ -44,7 +43,6 @@ async function run(
     spec,
     files: { checkpoint: null, initialParameters: '' },
     folder,
-    env: trainerEnvironment(process.env),
     output: join(folder, output),
     observe,
     log: (client, line) => said.push(`[${client}] ${line}`),

@@ -8,8 +8,8 @@ interface Raster {
   readonly height: number
 }
 
-/** Points where a polygon may cross the rows of an image. 64 MiB of memory; an outline at every pixel has far fewer. */
-const MOST_CROSSINGS = 2 ** 23
+/** Times that a polygon may cross the rows of an image. A smooth outline in the largest image crosses about 50,000. */
+const MOST_CROSSINGS = 2 ** 20
 /** Pixels that the outlines of one image may fill, overlaps counted: the largest image eight times over. */
 const MOST_FILLED = 2 ** 31
 /** A crossing costs as much time as about so many filled pixels. */

@@ -75,3 +75,29 @@ test('texts, profiles and palettes of a mask are not read', () => {
   const file = Buffer.concat([plain.subarray(0, 33), text, Buffer.alloc(4), plain.subarray(33)])
   assert.deepEqual([...decodeMask(file).values], [7])
 })
+
+test('an interlaced mask of any size is read, and one without all of its pixels is refused', async () => {
+  for (const [width, height] of [
+    [1, 1],
+    [3, 5],
+    [8, 8],
+    [9, 17],
+  ] as const) {
+    const values = Array.from({ length: width * height }, (_, i) => (i * 7) % 251)
+    const raw = { width, height, channels: 1 } as const
+    const file = await sharp(Buffer.from(values), { raw })
+      .toColourspace('b-w')
+      .png({ progressive: true })
+      .toBuffer()
+    assert.deepEqual([...decodeMask(file).values], values, `${width}x${height}`)
+    const taller = Buffer.from(file)
+    pngHeader(taller, { width, height: height + 8 })
+    assert.throws(() => decodeMask(taller), {
+      code: 'BadData',
+      message: /its pixels have \d+ bytes in place of \d+/,
+    })
+  }
+  const plain = png({ width: 4, samples: [1, 2, 3, 4] })
+  pngHeader(plain, { width: 4, height: 2 })
+  assert.throws(() => decodeMask(plain), { message: /its pixels have 5 bytes in place of 10/ })
+})

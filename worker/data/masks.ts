@@ -47,7 +47,7 @@ function rowBytes({ width, channels, depth }: PictureHeader): number {
 function decodePng(content: Uint8Array, header: PictureHeader): Png {
   try {
     const kept = pixelChunks(content)
-    refuseExcess(kept, header)
+    checkUnfolded(kept, header)
     const png = decode(Buffer.concat([content.subarray(0, 8), ...kept.map(({ whole }) => whole)]), {
       checkCrc: true,
     })
@@ -84,12 +84,39 @@ function pixelChunks(content: Uint8Array): Chunk[] {
   return chunks
 }
 
-/** Throws where the compressed pixels unfold to more than the header's size needs: the decoder would keep all of it. */
-function refuseExcess(chunks: readonly Chunk[], header: PictureHeader): void {
+/** Bytes after the pixels that some encoders write, and that are ignored. */
+const EXCESS_BYTES = 65_536
+
+/**
+ * Throws where the compressed pixels unfold to more than the header's size needs, which the decoder would keep, or to less,
+ * which it would fill with zeros.
+ */
+function checkUnfolded(chunks: readonly Chunk[], header: PictureHeader): void {
   const compressed = Buffer.concat(chunks.filter(({ type }) => type === 'IDAT').map(({ data }) => data))
-  // One filter byte a row; the seven passes of an interlaced picture have fewer than twice as many rows, and seven.
-  const rows = header.interlaced ? 2 * header.height + 7 : header.height
-  inflateSync(compressed, { maxOutputLength: rowBytes(header) * header.height + rows })
+  const needed = header.interlaced ? interlacedBytes(header) : (rowBytes(header) + 1) * header.height
+  const { length } = inflateSync(compressed, { maxOutputLength: needed + EXCESS_BYTES })
+  if (length < needed) throw new Error(`its pixels have ${length} bytes in place of ${needed}`)
+}
+
+/** First column and row, and their steps, of the seven passes of an interlaced PNG (Adam7). */
+const PASSES = [
+  [0, 0, 8, 8],
+  [4, 0, 8, 8],
+  [0, 4, 4, 8],
+  [2, 0, 4, 4],
+  [0, 2, 2, 4],
+  [1, 0, 2, 2],
+  [0, 1, 1, 2],
+] as const
+
+/** Bytes of the seven passes: each row has a filter byte and its pixels; a pass without pixels has no rows. */
+function interlacedBytes(header: PictureHeader): number {
+  const bytes = PASSES.map(([x, y, across, down]) => {
+    const width = Math.ceil((header.width - x) / across)
+    const height = Math.ceil((header.height - y) / down)
+    return width > 0 && height > 0 ? (rowBytes({ ...header, width }) + 1) * height : 0
+  })
+  return bytes.reduce((sum, count) => sum + count, 0)
 }
 
 /** Pixels of 1, 2 or 4 bits: rows start at whole bytes, the leftmost pixel in the highest bits. */

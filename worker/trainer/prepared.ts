@@ -9,6 +9,7 @@ import { type Box, type Sample, tightBox } from '#worker/data/samples.ts'
 import type { Checkpoint } from '#worker/model/segment-anything/checkpoint.ts'
 import type { SegmentAnything } from '#worker/model/segment-anything/model.ts'
 import { modelView, type Processor, preprocess } from '#worker/model/segment-anything/processor.ts'
+import type { Backend } from '#worker/tensorflow/backend.ts'
 import type { Report } from './serve.ts'
 
 /** A sample with a non-empty mask, ready for the model. */
@@ -33,7 +34,9 @@ export interface PreparationOptions {
   /** Folder of the embeddings' cache. */
   readonly cache: string
   /** 'Trains': embeddings change with every step, so pixels are kept instead. */
-  readonly encoder: 'Trains' | { readonly checkpoint: Checkpoint; readonly backend: string }
+  readonly encoder:
+    | 'Trains'
+    | { readonly checkpoint: Checkpoint; readonly backend: Pick<Backend, 'name' | 'gpu'> }
   /** Hears of each sample: embedding a large partition takes long. */
   readonly report?: Report
 }
@@ -69,9 +72,13 @@ export async function prepareSamples(
   return prepared
 }
 
-/** What an embedding depends on besides the image. */
-function digestEncoder({ configJson, tensors }: Checkpoint, processor: Processor, backend: string): string {
-  const hash = createHash('sha256').update(canonicalJson([backend, configJson, processor]))
+/** What an embedding depends on besides the image. A GPU and a CPU round differently under one backend's name. */
+function digestEncoder(
+  { configJson, tensors }: Checkpoint,
+  processor: Processor,
+  { name: backend, gpu }: Pick<Backend, 'name' | 'gpu'>,
+): string {
+  const hash = createHash('sha256').update(canonicalJson([backend, gpu, configJson, processor]))
   for (const name of [...tensors.keys()].filter((key) => key.startsWith('vision_encoder.')).sort()) {
     hash.update(name).update(tensors.get(name)!.data)
   }

@@ -43,7 +43,7 @@ export async function openPartition(
     throw new FedsamError('BadData', `${dataset.root}: ${message}${more}`, { remedy })
   }
   const checkpoint = await readCheckpoint(folder)
-  const processor = await readProcessor(folder)
+  const processor = await readProcessor(folder, checkpoint.config)
   const backend = await loadBackend({ prefer: trainer.backend, requireGpu: whenUnseen === 'Fail' })
   const model = createSegmentAnything(backend.tf, checkpoint.config, checkpoint.tensors)
   const prepare = async (stems: readonly string[]): Promise<Prepared[]> =>
@@ -52,7 +52,7 @@ export async function openPartition(
       processor,
       cache,
       report,
-      encoder: trainer.train.includes('VisionEncoder') ? 'Trains' : { checkpoint, backend: backend.name },
+      encoder: trainer.train.includes('VisionEncoder') ? 'Trains' : { checkpoint, backend },
     })
   return {
     model,

@@ -1,6 +1,7 @@
 // Checkpoint folders: one file, shards, half precision, either name of the tied tensor; every fault is named.
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, unlink, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { mkdir, mkdtemp, readFile, rename, rm, symlink, truncate, unlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
@@ -9,6 +10,7 @@ import { writeSafetensors } from '#protocol/safetensors.ts'
 import type { Tensor } from '#protocol/tensors.ts'
 import { goldenFolder } from '#test/fidelity/golden.ts'
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts'
+import { readProcessor } from './processor-file.ts'
 import { POSITIONAL, POSITIONAL_ALIAS } from './tensor-names.ts'
 
 const GOLDEN = goldenFolder('tiny-a')
@@ -102,7 +104,78 @@ test('a folder without weights, without or with a broken configuration, a trunca
   await writeFile(join(folder, 'model.safetensors'), '')
   await refused(/fewer than 8/)
   await unlink(join(folder, 'model.safetensors'))
-  await refused(/it cannot be opened/)
+  await refused(/model\.safetensors cannot be used: it does not exist/)
   await writeFile(join(folder, 'config.json'), '{')
   await refused(/config\.json is not JSON/)
+})
+
+test('files that are no regular files, or too large, are refused by name', async () => {
+  const hostile: [string, (path: string) => unknown, RegExp][] = [
+    ['config.json', fifo, /config\.json cannot be used: it is not a regular file/],
+    [
+      'config.json',
+      (path) => symlink('/dev/zero', path),
+      /config\.json cannot be used: it is not a regular file/,
+    ],
+    ['config.json', (path) => mkdir(path), /config\.json cannot be used: it is a folder/],
+    ['config.json', huge, /config\.json cannot be used: it has 2147483648 bytes, and at most 1048576/],
+    ['model.safetensors', fifo, /model\.safetensors cannot be used: it is not a regular file/],
+    ['model.safetensors', (path) => symlink('/dev/zero', path), /model\.safetensors cannot be used/],
+    ['model.safetensors', huge, /model\.safetensors cannot be used: The header/],
+    ['model.safetensors.index.json', fifo, /index\.json cannot be used: it is not a regular file/],
+  ]
+  for (const [name, place, message] of hostile) {
+    await write(TENSORS)
+    await rm(join(folder, name), { recursive: true, force: true })
+    await place(join(folder, name))
+    await refused(message)
+    await rm(join(folder, name), { recursive: true })
+  }
+})
+
+function fifo(path: string): void {
+  execFileSync('mkfifo', [path])
+}
+
+async function huge(path: string): Promise<void> {
+  await writeFile(path, '')
+  await truncate(path, 2 ** 31)
+}
+
+test('a configuration of 100 million layers is refused by field, before its tensors are listed', async () => {
+  await write(TENSORS)
+  const config = JSON.parse(golden.configJson)
+  config.vision_config.num_hidden_layers = 1e8
+  await writeFile(join(folder, 'config.json'), JSON.stringify(config))
+  await refused(/config\.json does not .*: vision_config\.num_hidden_layers is 100000000 where/)
+})
+
+test('links to the files of a checkpoint are followed, as a cache of the Hub has them', async () => {
+  await write(TENSORS)
+  await mkdir(join(folder, 'blobs'))
+  for (const name of ['config.json', 'model.safetensors']) {
+    await rename(join(folder, name), join(folder, 'blobs', name))
+    await symlink(join('blobs', name), join(folder, name))
+  }
+  assert.equal((await readCheckpoint(folder)).tensors.size, TENSORS.length)
+})
+
+test('a processor must make images of the size that the model takes', async () => {
+  const { config } = golden
+  const path = join(folder, 'preprocessor_config.json')
+  const side = (pixels: number) => JSON.stringify({ size: { longest_edge: pixels } })
+  const noProcessor = (message: RegExp) =>
+    assert.rejects(readProcessor(folder, config), { code: 'BadCheckpoint', message })
+  await noProcessor(/preprocessor_config\.json is missing/)
+  await writeFile(path, side(config.vision.imageSize))
+  assert.equal((await readProcessor(folder, config)).side, config.vision.imageSize)
+  await writeFile(path, side(1024))
+  await noProcessor(/makes images of 1024 pixels, but config\.json describes a model of 128/)
+  await writeFile(path, side(1e9))
+  await noProcessor(/size\.longest_edge/)
+  await writeFile(path, '{')
+  await noProcessor(/is not JSON/)
+  await rm(path)
+  fifo(path)
+  await noProcessor(/is not a regular file/)
 })

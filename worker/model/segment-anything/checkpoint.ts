@@ -1,12 +1,20 @@
 // Hugging Face checkpoints of SAM as folders: config.json, model.safetensors or its shards. Promises: what is returned
-// is complete and of the right shapes, or BadCheckpoint names every missing, extra and misshapen tensor; files are read
-// tensor by tensor, so their size is no limit. Leaves fetching a checkpoint, and image preprocessing, to others.
-import { type FileHandle, mkdir, open, readFile, writeFile } from 'node:fs/promises'
+// is complete and of the right shapes, or BadCheckpoint names every missing, extra and misshapen tensor, before the first
+// of them is read; files are read tensor by tensor, so their size is no limit. Only regular files are opened. Leaves
+// fetching a checkpoint, and image preprocessing, to others.
+import { mkdir, realpath, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import { isFloat32Readable } from '#protocol/half.ts'
-import { headerLength, parseHeader, SafetensorsError, writeSafetensors } from '#protocol/safetensors.ts'
+import {
+  headerLength,
+  type PlacedTensor,
+  parseHeader,
+  SafetensorsError,
+  writeSafetensors,
+} from '#protocol/safetensors.ts'
 import type { Tensor, TensorSpec } from '#protocol/tensors.ts'
+import { type RegularFile, readBytes, withRegularFile } from '#worker/data/regular-file.ts'
 import { parseSamConfig, type SamConfig } from './config.ts'
 import { POSITIONAL, POSITIONAL_ALIAS, tensorShapes } from './tensor-names.ts'
 
@@ -20,12 +28,16 @@ export interface Checkpoint {
 
 const WEIGHTS = 'model.safetensors'
 const INDEX = 'model.safetensors.index.json'
+/** Size that config.json, or another small JSON file, may have, in bytes; published ones have a few thousand. */
+const MOST_JSON_BYTES = 2 ** 20
+/** Size that the index of shards may have, in bytes: it has a line for each tensor. */
+const MOST_INDEX_BYTES = 2 ** 24
 /** Names listed in full in an error message; more are counted. */
 const LISTED = 5
 
 /** Reads and checks a folder. BadCheckpoint says what is wrong with which file or tensor. */
 export async function readCheckpoint(folder: string): Promise<Checkpoint> {
-  const configJson = await textOf(join(folder, 'config.json'))
+  const configJson = await readJsonFile(join(folder, 'config.json'))
   if (configJson === undefined)
     throw unusable(
       folder,
@@ -33,14 +45,19 @@ export async function readCheckpoint(folder: string): Promise<Checkpoint> {
       'Name a folder that holds config.json and model.safetensors.',
     )
   const config = parseSamConfig(parseJson(folder, 'config.json', configJson))
-  const tensors = new Map<string, Tensor>()
+  const stored = new Map<string, Stored>()
   for (const file of await weightFiles(folder))
-    for (const tensor of await readTensors(join(folder, file))) tensors.set(tensor.name, tensor)
-  untie(tensors)
-  const faults = faultsOf(config, [...tensors.values()])
+    for (const tensor of await readHeader(join(folder, file))) stored.set(tensor.name, tensor)
+  untie(stored)
+  const faults = faultsOf(config, [...stored.values()])
   if (faults.length > 0)
     throw unusable(folder, faults.join('; '), 'Use a checkpoint whose config.json belongs to its weights.')
-  return { config, configJson, tensors }
+  return { config, configJson, tensors: await readTensors([...stored.values()]) }
+}
+
+/** A tensor and where its bytes are: `begin` to `end` in its file. */
+interface Stored extends PlacedTensor {
+  readonly file: string
 }
 
 /** Writes a folder that readCheckpoint, and Hugging Face's SamModel, open. Tensors are sorted by name, as theirs are. */
@@ -81,7 +98,7 @@ function listed(what: string, items: readonly string[]): string[] {
 }
 
 /** The positional embedding is one tensor under two names; files hold either or both. */
-function untie(tensors: Map<string, Tensor>): void {
+function untie(tensors: Map<string, Stored>): void {
   const alias = tensors.get(POSITIONAL_ALIAS)
   if (alias === undefined) return
   tensors.delete(POSITIONAL_ALIAS)
@@ -89,7 +106,7 @@ function untie(tensors: Map<string, Tensor>): void {
 }
 
 async function weightFiles(folder: string): Promise<string[]> {
-  const index = await textOf(join(folder, INDEX))
+  const index = await readJsonFile(join(folder, INDEX), MOST_INDEX_BYTES)
   if (index === undefined) return [WEIGHTS]
   const map = (parseJson(folder, INDEX, index) as { weight_map?: Record<string, string> } | null)?.weight_map
   const files = [...new Set(Object.values(map ?? {}))]
@@ -98,56 +115,73 @@ async function weightFiles(folder: string): Promise<string[]> {
   return files
 }
 
-async function readTensors(path: string): Promise<Tensor[]> {
-  const file = await open(path).catch((cause: unknown) => {
-    throw unusable(
-      path,
-      'it cannot be opened',
-      'Weights must be safetensors; convert other formats first.',
-      cause,
-    )
+async function readHeader(path: string): Promise<Stored[]> {
+  return reading(path, async ({ handle, size }) => {
+    const length = headerLength(await readBytes(handle, 0, Math.min(8, size)))
+    const { tensors, dataOffset } = parseHeader(await readBytes(handle, 0, Math.min(8 + length, size)), size)
+    return tensors.map((tensor) => ({
+      ...tensor,
+      file: path,
+      begin: dataOffset + tensor.begin,
+      end: dataOffset + tensor.end,
+    }))
   })
+}
+
+/** Reads the tensors in their order, file by file. */
+async function readTensors(stored: readonly Stored[]): Promise<Map<string, Tensor>> {
+  const tensors = new Map<string, Tensor>()
+  for (const [path, inFile] of Map.groupBy(stored, ({ file }) => file)) {
+    await reading(path, async ({ handle }) => {
+      for (const { name, shape, dtype, begin, end } of inFile)
+        tensors.set(name, { name, shape, dtype, data: await readBytes(handle, begin, end - begin) })
+    })
+  }
+  return tensors
+}
+
+/** Opens a file of weights. BadCheckpoint says why it cannot be used. */
+async function reading<T>(path: string, use: (file: RegularFile) => Promise<T>): Promise<T> {
   try {
-    const { size } = await file.stat()
-    const length = headerLength(await readBytes(file, 0, Math.min(8, size)))
-    const header = parseHeader(await readBytes(file, 0, Math.min(8 + length, size)), size)
-    const tensors: Tensor[] = []
-    for (const { name, shape, dtype, begin, end } of header.tensors)
-      tensors.push({
-        name,
-        shape,
-        dtype,
-        data: await readBytes(file, header.dataOffset + begin, end - begin),
-      })
-    return tensors
+    return await openWithin(path, Number.POSITIVE_INFINITY, use)
   } catch (cause) {
-    if (!(cause instanceof SafetensorsError)) throw cause
-    throw unusable(path, cause.message.replace(/\.$/, ''), 'Fetch the file again.', cause)
-  } finally {
-    await file.close()
+    const fault = faultOf(cause)
+    if (fault === undefined) throw cause
+    const remedy =
+      'Weights must be whole safetensors files: fetch them again, or convert other formats first.'
+    throw unusable(path, fault, remedy, cause)
   }
 }
 
-async function readBytes(file: FileHandle, position: number, length: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length)
-  for (let done = 0; done < length; ) {
-    const { bytesRead } = await file.read(bytes, done, length - done, position + done)
-    if (bytesRead === 0) throw new SafetensorsError('The file ends early.')
-    done += bytesRead
-  }
-  return bytes
+async function openWithin<T>(
+  path: string,
+  mostBytes: number,
+  use: (file: RegularFile) => Promise<T>,
+): Promise<T> {
+  // A cache of the Hub holds links to its files.
+  const real = await realpath(path).catch(() => path)
+  return withRegularFile(real, mostBytes, use)
 }
 
-async function textOf(path: string): Promise<string | undefined> {
+function faultOf(cause: unknown): string | undefined {
+  if (cause instanceof SafetensorsError) return cause.message.replace(/\.$/, '')
+  return cause instanceof FedsamError ? `it ${cause.message}` : undefined
+}
+
+/** The text of a small JSON file; undefined where it does not exist. BadCheckpoint says why it cannot be read. */
+export async function readJsonFile(path: string, mostBytes = MOST_JSON_BYTES): Promise<string | undefined> {
+  const exists = await realpath(path).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => error.code !== 'ENOENT' && error.code !== 'ENOTDIR',
+  )
+  if (!exists) return undefined
   try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    if (
-      (error as NodeJS.ErrnoException).code === 'ENOENT' ||
-      (error as NodeJS.ErrnoException).code === 'ENOTDIR'
-    )
-      return undefined
-    throw error
+    const content = await openWithin(path, mostBytes, ({ handle, size }) => readBytes(handle, 0, size))
+    return new TextDecoder().decode(content)
+  } catch (cause) {
+    const fault = faultOf(cause)
+    if (fault === undefined) throw cause
+    throw unusable(path, fault, 'Fetch the checkpoint again.', cause)
   }
 }
 

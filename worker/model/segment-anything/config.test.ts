@@ -64,7 +64,13 @@ const REFUSED: [unknown, RegExp][] = [
   [null, /it is not an object/],
   [{ model_type: 'sam2' }, /model_type is "sam2" where only "sam" is known/],
   [vision({ hidden_size: '768' }), /vision_config\.hidden_size is "768"/],
-  [vision({ num_hidden_layers: 0 }), /vision_config\.num_hidden_layers is 0/],
+  [
+    vision({ num_hidden_layers: 0 }),
+    /vision_config\.num_hidden_layers is 0 where a whole number from 1 to 1024/,
+  ],
+  [vision({ num_hidden_layers: 1e8 }), /vision_config\.num_hidden_layers is 100000000 where/],
+  [vision({ mlp_ratio: 1e9 }), /vision_config\.mlp_dim is 768000000000 where/],
+  [vision({ global_attn_indexes: new Array(1025).fill(1) }), /global_attn_indexes is \[1,1,.{75}…\.$/],
   [vision({ use_rel_pos: false }), /vision_config\.use_rel_pos is false where only true is known/],
   [vision({ image_size: 100 }), /image size 100 is no multiple of patch size 16/],
   [vision({ output_channels: 128 }), /output_channels differ/],
@@ -74,5 +80,39 @@ const REFUSED: [unknown, RegExp][] = [
   [{ mask_decoder_config: { attention_downsample_rate: 3 } }, /does not divide into its heads/],
 ]
 for (const [json, message] of REFUSED)
-  test(`refused: ${JSON.stringify(json)}`, () =>
+  test(`refused: ${JSON.stringify(json).slice(0, 80)}`, () =>
     assert.throws(() => parseSamConfig(json), { code: 'BadCheckpoint', message }))
+
+test('every count has an upper bound', () => {
+  const parts = {
+    vision_config: [
+      'hidden_size',
+      'num_hidden_layers',
+      'num_attention_heads',
+      'mlp_dim',
+      'image_size',
+      'patch_size',
+      'window_size',
+      'output_channels',
+    ],
+    prompt_encoder_config: ['mask_input_channels'],
+    mask_decoder_config: [
+      'hidden_size',
+      'num_hidden_layers',
+      'num_attention_heads',
+      'mlp_dim',
+      'attention_downsample_rate',
+      'num_multimask_outputs',
+      'iou_head_depth',
+      'iou_head_hidden_dim',
+    ],
+  }
+  for (const [part, names] of Object.entries(parts)) {
+    for (const name of names) {
+      const message = new RegExp(
+        `${part}\\.${name} is 100000000 where a whole number from 1 to \\d+ is needed`,
+      )
+      assert.throws(() => parseSamConfig({ [part]: { [name]: 1e8 } }), { code: 'BadCheckpoint', message })
+    }
+  }
+})

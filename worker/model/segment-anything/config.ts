@@ -1,7 +1,17 @@
 // A SAM checkpoint's configuration: Hugging Face's config.json in, one flat, complete value out.
-// Promises: a field that is absent has Hugging Face's default (those of sam-vit-base), and a model that this code cannot
-// compute exactly is refused with the field's name. Leaves reading the file to checkpoint.ts.
+// Promises: a field that is absent has Hugging Face's default (those of sam-vit-base), a model that this code cannot
+// compute exactly is refused with the field's name, and so is a count that no real model has. Leaves reading the file to
+// checkpoint.ts.
 import { FedsamError } from '#protocol/errors.ts'
+
+/** Layers, heads and masks: sam-vit-huge has 32 layers and 16 heads. The list of its tensors is as long. */
+const MOST_LAYERS = 1024
+/** Channels and neurons of a layer: sam-vit-huge has 5,120. */
+const MOST_CHANNELS = 65_536
+/** Pixels of a side: every published model has 1,024. */
+const MOST_PIXELS = 16_384
+/** Characters of a value that an error message shows. */
+const SHOWN = 80
 
 /** Image encoder. */
 export interface VisionConfig {
@@ -50,10 +60,12 @@ export interface SamConfig {
 
 /** Reads fields of a nested part of config.json, each with its default. */
 interface Fields {
-  count(name: string, fallback: number): number
+  /** A whole number from 1 to `most`. */
+  count(name: string, fallback: number, most: number): number
   positive(name: string, fallback: number): number
   /** Refuses every other value: the network is written for this one. */
   only(name: string, value: unknown): void
+  /** At most MOST_LAYERS whole numbers from 0 on. */
   list(name: string, fallback: readonly number[]): readonly number[]
 }
 
@@ -67,7 +79,7 @@ export function parseSamConfig(json: unknown): SamConfig {
   promptFields.only('hidden_act', 'gelu')
   promptFields.only('num_point_embeddings', 4)
   const prompt = {
-    maskInputChannels: promptFields.count('mask_input_channels', 16),
+    maskInputChannels: promptFields.count('mask_input_channels', 16, MOST_CHANNELS),
     epsilon: promptFields.positive('layer_norm_eps', 1e-6),
   }
   const decoder = decoderConfig(fieldsOf((json as Parts).mask_decoder_config ?? {}, 'mask_decoder_config.'))
@@ -104,17 +116,17 @@ function visionConfig(fields: Fields): VisionConfig {
   fields.only('qkv_bias', true)
   fields.only('use_abs_pos', true)
   fields.only('use_rel_pos', true)
-  const hiddenSize = fields.count('hidden_size', 768)
+  const hiddenSize = fields.count('hidden_size', 768, MOST_CHANNELS)
   return {
     hiddenSize,
-    layers: fields.count('num_hidden_layers', 12),
-    heads: fields.count('num_attention_heads', 12),
-    mlpSize: fields.count('mlp_dim', Math.trunc(hiddenSize * fields.positive('mlp_ratio', 4))),
-    imageSize: fields.count('image_size', 1024),
-    patchSize: fields.count('patch_size', 16),
-    windowSize: fields.count('window_size', 14),
+    layers: fields.count('num_hidden_layers', 12, MOST_LAYERS),
+    heads: fields.count('num_attention_heads', 12, MOST_LAYERS),
+    mlpSize: fields.count('mlp_dim', Math.trunc(hiddenSize * fields.positive('mlp_ratio', 4)), MOST_CHANNELS),
+    imageSize: fields.count('image_size', 1024, MOST_PIXELS),
+    patchSize: fields.count('patch_size', 16, MOST_PIXELS),
+    windowSize: fields.count('window_size', 14, MOST_PIXELS),
     globalLayers: fields.list('global_attn_indexes', [2, 5, 8, 11]),
-    outputChannels: fields.count('output_channels', 256),
+    outputChannels: fields.count('output_channels', 256, MOST_CHANNELS),
     epsilon: fields.positive('layer_norm_eps', 1e-6),
   }
 }
@@ -122,14 +134,14 @@ function visionConfig(fields: Fields): VisionConfig {
 function decoderConfig(fields: Fields): DecoderConfig {
   fields.only('hidden_act', 'relu')
   return {
-    hiddenSize: fields.count('hidden_size', 256),
-    layers: fields.count('num_hidden_layers', 2),
-    heads: fields.count('num_attention_heads', 8),
-    mlpSize: fields.count('mlp_dim', 2048),
-    downsampleRate: fields.count('attention_downsample_rate', 2),
-    multimaskOutputs: fields.count('num_multimask_outputs', 3),
-    iouHeadDepth: fields.count('iou_head_depth', 3),
-    iouHeadSize: fields.count('iou_head_hidden_dim', 256),
+    hiddenSize: fields.count('hidden_size', 256, MOST_CHANNELS),
+    layers: fields.count('num_hidden_layers', 2, MOST_LAYERS),
+    heads: fields.count('num_attention_heads', 8, MOST_LAYERS),
+    mlpSize: fields.count('mlp_dim', 2048, MOST_CHANNELS),
+    downsampleRate: fields.count('attention_downsample_rate', 2, MOST_LAYERS),
+    multimaskOutputs: fields.count('num_multimask_outputs', 3, MOST_LAYERS),
+    iouHeadDepth: fields.count('iou_head_depth', 3, MOST_LAYERS),
+    iouHeadSize: fields.count('iou_head_hidden_dim', 256, MOST_CHANNELS),
     epsilon: fields.positive('layer_norm_eps', 1e-6),
   }
 }
@@ -142,29 +154,41 @@ function fieldsOf(json: unknown, path: string): Fields {
   const values = json as Record<string, unknown>
   // Hugging Face writes null for "derived": mlp_dim of most published checkpoints.
   const read = (name: string, fallback: unknown) => values[name] ?? fallback
-  const number = (name: string, fallback: number, fits: (value: number) => boolean) => {
+  const number = (name: string, fallback: number, fits: (value: number) => boolean, more = '') => {
     const value = read(name, fallback)
-    requireFit(typeof value === 'number' && fits(value), `${path}${name} is ${JSON.stringify(value)}`)
+    requireFit(typeof value === 'number' && fits(value), `${path}${name} is ${shown(value)}${more}`)
     return value as number
   }
   const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) > 0
   return {
-    count: (name, fallback) => number(name, fallback, isCount),
+    count: (name, fallback, most) => {
+      const range = ` where a whole number from 1 to ${most} is needed`
+      return number(name, fallback, (value) => isCount(value) && value <= most, range)
+    },
     positive: (name, fallback) => number(name, fallback, (value) => value > 0 && Number.isFinite(value)),
     only: (name, value) => {
       const found = read(name, value)
       requireFit(
         found === value,
-        `${path}${name} is ${JSON.stringify(found)} where only ${JSON.stringify(value)} is known`,
+        `${path}${name} is ${shown(found)} where only ${JSON.stringify(value)} is known`,
       )
     },
     list: (name, fallback) => {
       const value = read(name, fallback)
-      const fits = Array.isArray(value) && value.every((item) => item === 0 || isCount(item))
-      requireFit(fits, `${path}${name} is ${JSON.stringify(value)}`)
+      const fits =
+        Array.isArray(value) &&
+        value.length <= MOST_LAYERS &&
+        value.every((item) => item === 0 || isCount(item))
+      requireFit(fits, `${path}${name} is ${shown(value)}`)
       return value as readonly number[]
     },
   }
+}
+
+/** A value as JSON, cut where it is long. */
+function shown(value: unknown): string {
+  const text = JSON.stringify(value)
+  return text.length <= SHOWN ? text : `${text.slice(0, SHOWN)}…`
 }
 
 function requireFit(fits: boolean, otherwise: string): void {

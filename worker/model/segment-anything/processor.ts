@@ -34,8 +34,10 @@ export interface Preprocessed {
 /** x1, y1, x2, y2 in pixels. */
 export type Box = readonly [number, number, number, number]
 
-const Positive = v.pipe(v.number(), v.integer(), v.minValue(1))
-const Triple = v.pipe(v.array(v.number()), v.length(3))
+/** A side in pixels: every published model has 1,024. */
+const Positive = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(16_384))
+const Finite = v.pipe(v.number(), v.finite())
+const Triple = v.pipe(v.array(Finite), v.length(3))
 const ConfigSchema = v.object({
   do_resize: v.optional(v.literal(true), true),
   do_pad: v.optional(v.literal(true), true),
@@ -52,7 +54,7 @@ const ConfigSchema = v.object({
     ),
     [0.229, 0.224, 0.225],
   ),
-  rescale_factor: v.optional(v.number(), 1 / 255),
+  rescale_factor: v.optional(v.pipe(Finite, v.gtValue(0)), 1 / 255),
 })
 
 /**

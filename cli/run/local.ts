@@ -12,6 +12,7 @@ import { systemClock } from '#transport/clock.ts'
 import { openFilesystemStore } from '#transport/filesystem.ts'
 import { createGrantedTransfers } from '#transport/granted.ts'
 import { createInProcessBus } from '#transport/in-process.ts'
+import { messageWithRemedy } from '#worker/failure.ts'
 import { serveRun } from '#worker/round.ts'
 import { childTrainer } from '#worker/trainer/child.ts'
 import { watchDesertion } from './desertion.ts'
@@ -74,7 +75,7 @@ export async function runLocally(run: LocalRun): Promise<RunOutcome> {
     worker.catch((error: unknown) => {
       if (stop.aborted) return
       const { name } = job.spec.partitions[i]!
-      const why = error instanceof Error ? error.message : String(error)
+      const why = messageWithRemedy(error)
       log(name, why)
       desertion.lost(name, why)
     }),

@@ -7,7 +7,7 @@ import { createSegmentAnything, type SegmentAnything } from '#worker/model/segme
 import { freshOptimizerState } from '#worker/model/segment-anything/optimizer.ts'
 import type { TensorFlow } from '#worker/tensorflow/backend.ts'
 import { type Golden, goldenFolder, largestDifference, readGolden } from './golden.ts'
-import { FORWARD, isUndetermined, type Measurement, PARAMETER } from './measure.ts'
+import { isUndetermined, type Measurement, measurementOf } from './measure.ts'
 
 const SIZES = [4, 7, 2]
 const ROUNDS = 3
@@ -36,12 +36,7 @@ export async function measureFederation(tf: TensorFlow): Promise<Measurement[]> 
       model.setTensors(global)
       const losses = await train(model, client, names)
       const error = largestDifference(losses, expected.values(`batch_losses/round${round}/client${index}`))
-      measured.push({
-        group: 'federated losses',
-        name: `round ${round}, client ${index}`,
-        error,
-        allowed: FORWARD,
-      })
+      measured.push(measurementOf('federated losses', `round ${round}, client ${index}`, error))
       for (const tensor of model.getTensors(names)) {
         const sum = sums.get(tensor.name)!
         toFloat32(tensor).forEach((value, i) => {
@@ -110,11 +105,6 @@ function measureGlobal(model: SegmentAnything, expected: Golden, round: number):
         error,
         allowed: 2 * steps * LEARNING_RATE,
       }
-    return {
-      group: 'federated parameters',
-      name: `round ${round}, ${tensor.name}`,
-      error,
-      allowed: PARAMETER,
-    }
+    return measurementOf('federated parameters', `round ${round}, ${tensor.name}`, error)
   })
 }

@@ -17,8 +17,11 @@ const ROUNDS = 10
 const NAMES = ['w1', 'b1', 'w2', 'b2'] as const
 const KEEP_ALL = ['--set', 'output.retention.rounds=20']
 
-/** What the issue asks for; both compute in float64 and differ by the order of sums: 4e-16 is reached. */
-const TOLERANCE = 1e-6
+/**
+ * Both compute in float64 and differ by the order of sums: 4e-16 is reached. Another BLAS sums in another order in each of
+ * several hundred steps. Rounding the model to float32 once would be off by 1e-9.
+ */
+const TOLERANCE = 1e-12
 
 let folder: string
 let golden: Map<string, Tensor>

@@ -18,6 +18,7 @@ import { connectNats } from '#transport/nats.ts'
 import type { GrantedTransfers, MessageBus, ObjectStore } from '#transport/ports.ts'
 import { openS3Store } from '#transport/s3.ts'
 import { serveRun } from '#worker/round.ts'
+import { trainerEnvironment } from '#worker/trainer/inherited.ts'
 import { runInProcesses } from '../cli/run/processes.ts'
 import { startNats, startS3 } from '../scripts/servers.ts'
 import { inProcessTrainer } from '../test/trainers/in-process.ts'
@@ -173,6 +174,7 @@ async function inProcesses(folder: string): Promise<number> {
     spec,
     files: { checkpoint: null, initialParameters: '' },
     folder,
+    env: trainerEnvironment(process.env),
     output: join(folder, 'processes'),
     observe: watch.observe,
     log: () => {},

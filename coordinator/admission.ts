@@ -6,7 +6,8 @@ import type { ObjectStore } from '#transport/ports.ts'
 import { type Admission, admit } from './aggregation/admission.ts'
 import type { RunContext } from './context.ts'
 import type { Admit } from './receipts.ts'
-import { locate, storedFile, tensorList } from './tensor-files.ts'
+import { locate, storedFile } from './tensor-files.ts'
+import { tensorList } from './tensor-rules.ts'
 
 /** The share of coordinator.memoryBytes that admitted updates may fill; the fold takes far less than the rest (budget.ts). */
 const KEPT_SHARE = 0.25

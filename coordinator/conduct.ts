@@ -26,6 +26,7 @@ export async function conduct(
   bell.ring()
   try {
     const closing = await awaitClosing(context, open)
+    if (typeof closing !== 'string') return closing
     return await (closing === 'Close' ? close(context, brief, open) : abandon(context, open))
   } finally {
     floor.attempt = null
@@ -49,9 +50,13 @@ interface Times {
   quorum: number | null
 }
 
-async function awaitClosing(context: RunContext, open: OpenAttempt): Promise<'Close' | 'Abandon'> {
-  const { clock, bell, pace } = context
-  const { cohort, evaluators } = open.plan.value
+/** How the attempt ends: as this coordinator decides, or with the decision that another one has left meanwhile. */
+async function awaitClosing(
+  context: RunContext,
+  open: OpenAttempt,
+): Promise<'Close' | 'Abandon' | Marked<Decision>> {
+  const { book, clock, bell, pace } = context
+  const { round, attempt, cohort, evaluators } = open.plan.value
   const times: Times = { opened: clock.now(), quorum: null }
   let polledAt = times.opened
   let swept = false
@@ -71,6 +76,8 @@ async function awaitClosing(context: RunContext, open: OpenAttempt): Promise<'Cl
     swept = false
     const poll = polledAt + pace.pollSeconds - clock.now()
     if (poll <= 0) {
+      const theirs = await book.decision(round, attempt)
+      if (theirs !== undefined) return theirs
       await lookFor(open, pending)
       polledAt = clock.now()
     } else {

@@ -15,9 +15,9 @@ import {
   localFile,
   locate,
   storedFile,
-  tensorList,
   verifiedFile,
 } from './tensor-files.ts'
+import { tensorList } from './tensor-rules.ts'
 import { updatesOf } from './updates.ts'
 
 /** Round 0 as the record has it: its decision only where a client gave the parameters. */

@@ -13,6 +13,20 @@ export interface CardFacts {
 
 const figure = (value: number): string => value.toFixed(4)
 
+/** Letters of a metric's name that the card shows. */
+const LONGEST_NAME = 60
+
+/**
+ * A name that a client chose, as Markdown that shows it and does nothing else: on one line, every character of markup escaped,
+ * without control characters.
+ */
+export function markdownText(name: string): string {
+  return name
+    .slice(0, LONGEST_NAME)
+    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
+    .replace(/[!-/:-@[-`{-~]/g, (character) => (/[-._/%]/.test(character) ? character : `\\${character}`))
+}
+
 /** Markdown with the front matter that model hubs read. */
 export function modelCard({ run, chosen, evaluation, results, history }: CardFacts): string {
   const metrics = evaluation === null ? [] : Object.entries(evaluation.metrics)
@@ -42,7 +56,7 @@ export function modelCard({ run, chosen, evaluation, results, history }: CardFac
       ? ['No client evaluated this model.']
       : [
           `On the held-out data of the partitions, mean weighted by examples (${evaluation.numExamples}):`,
-          `loss ${figure(evaluation.loss)}${metrics.map(([name, value]) => `, ${name} ${figure(value)}`).join('')}.`,
+          `loss ${figure(evaluation.loss)}${metrics.map(([name, value]) => `, ${markdownText(name)} ${figure(value)}`).join('')}.`,
         ]),
     '',
     '| round | loss | metrics |',
@@ -50,7 +64,7 @@ export function modelCard({ run, chosen, evaluation, results, history }: CardFac
     ...history.map(
       ({ round, evaluation: of }) =>
         `| ${round} | ${figure(of.loss)} | ${Object.entries(of.metrics)
-          .map(([name, value]) => `${name} ${figure(value)}`)
+          .map(([name, value]) => `${markdownText(name)} ${figure(value)}`)
           .join(', ')} |`,
     ),
     '',

@@ -3,7 +3,7 @@
 import { encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { baseKey, MANIFEST_KEY, outputKey } from '#protocol/keys.ts'
-import type { Evaluation, PayloadRef, RoundResult } from '#protocol/record.ts'
+import type { Evaluation, Manifest, PayloadRef, RoundResult, RunRecord } from '#protocol/record.ts'
 import type { RunContext } from './context.ts'
 import { copyPayload } from './copy.ts'
 import { modelCard } from './model-card.ts'
@@ -12,11 +12,7 @@ import type { Marked } from './record.ts'
 import { bestRound, type Evaluated } from './rounds/stopping.ts'
 
 /** A file of the bundle. */
-interface OutputFile {
-  readonly name: string
-  readonly size: number
-  readonly sha256: string
-}
+type OutputFile = Manifest['files'][number]
 
 /** What the output is. */
 export interface Output {
@@ -51,21 +47,9 @@ export async function leaveOutput(
     const bytes = await store.get(baseKey(run.value.base!.digest, name))
     if (bytes !== undefined) await leave(name, bytes)
   }
-  await leave('metrics.json', encodeJson({ schema: 'fedsam.metrics/1', rounds: curves(results, history) }))
-  await leave(
-    'provenance.json',
-    encodeJson({
-      schema: 'fedsam.provenance/1',
-      run: run.value,
-      runDigest: run.digest,
-      round: chosen.value.round,
-      results: (evaluated === null ? results : [...results, evaluated]).map(({ value, digest }) => ({
-        round: value.round,
-        attempt: value.attempt,
-        digest,
-      })),
-    }),
-  )
+  const chain = evaluated === null ? results : [...results, evaluated]
+  await leave('metrics.json', metricsFile(results, history))
+  await leave('provenance.json', provenanceFile(run, chosen.value.round, chain))
   await leave(
     'README.md',
     new TextEncoder().encode(
@@ -74,7 +58,7 @@ export async function leaveOutput(
   )
   const { round } = chosen.value
   const head = (evaluated ?? last).digest
-  const manifest = {
+  const manifest: Manifest = {
     schema: 'fedsam.manifest/1',
     name: run.value.name,
     round,
@@ -89,10 +73,29 @@ export async function leaveOutput(
 }
 
 /** Per round: the training metrics of the round and the evaluation of the model that it made. */
-function curves(results: readonly Marked<RoundResult>[], history: readonly Evaluated[]): object[] {
-  return results.map(({ value }) => ({
+export function metricsFile(
+  results: readonly Marked<RoundResult>[],
+  history: readonly Evaluated[],
+): Uint8Array {
+  const rounds = results.map(({ value }) => ({
     round: value.round,
     training: value.metrics,
     evaluation: history.find(({ round }) => round === value.round)?.evaluation ?? null,
   }))
+  return encodeJson({ schema: 'fedsam.metrics/1', rounds })
+}
+
+/** Where the model of a round comes from: the run, and every result of the chain by its digest. */
+export function provenanceFile(
+  run: Marked<RunRecord>,
+  round: number,
+  chain: readonly Marked<RoundResult>[],
+): Uint8Array {
+  return encodeJson({
+    schema: 'fedsam.provenance/1',
+    run: run.value,
+    runDigest: run.digest,
+    round,
+    results: chain.map(({ value, digest }) => ({ round: value.round, attempt: value.attempt, digest })),
+  })
 }

@@ -2,16 +2,22 @@
 import type { FinishedRound } from '#protocol/events.ts'
 import type { ClosedDecision, RoundResult } from '#protocol/record.ts'
 import type { Marked, RunBook } from './record.ts'
-import type { RetainedRound } from './retention.ts'
 import { lostOf } from './round.ts'
 import type { Evaluated } from './rounds/stopping.ts'
+
+/** A finished round: its result, and the decision that it rests on; null for parameters from a checkpoint or a file. */
+export interface ConcludedResult {
+  readonly result: RoundResult
+  readonly decision: ClosedDecision | null
+}
 
 export interface Progress {
   /** Results of round 0 and of the training rounds. */
   readonly results: Marked<RoundResult>[]
   /** Evaluations of the models by round, in order. */
   readonly history: Evaluated[]
-  readonly retained: RetainedRound[]
+  /** Those rounds with their decisions. */
+  readonly concluded: ConcludedResult[]
   /** Clients that were lost in the last attempt. */
   lost: readonly string[]
   /** Set by the decision after which no training round follows. */
@@ -25,7 +31,7 @@ export async function readProgress(book: RunBook): Promise<Progress> {
   const progress: Progress = {
     results: [],
     history: [],
-    retained: [],
+    concluded: [],
     lost: [],
     stopped: false,
     evaluated: null,
@@ -53,11 +59,12 @@ export function noteResult(
   decision: ClosedDecision | null,
 ): void {
   progress.results.push(result)
-  progress.retained.push({ result: result.value, decision })
+  progress.concluded.push({ result: result.value, decision })
   if (decision === null) return
   noteEvaluation(progress, decision)
   progress.lost = lostOf(decision.outcomes)
-  if (decision.stop !== null) progress.stopped = true
+  // Which round is the last may have changed since.
+  if (decision.stop !== null && decision.stop.reason !== 'LastRound') progress.stopped = true
 }
 
 /** The decision of round N holds the evaluation of model N - 1. */
@@ -69,8 +76,11 @@ export function noteEvaluation(progress: Progress, { round, evaluation }: Closed
 const NEWEST = 10
 
 /** The newest training rounds, as somebody is told who did not hear of them. */
-export function newestRounds({ retained, history }: Pick<Progress, 'retained' | 'history'>): FinishedRound[] {
-  return retained
+export function newestRounds({
+  concluded,
+  history,
+}: Pick<Progress, 'concluded' | 'history'>): FinishedRound[] {
+  return concluded
     .filter(({ result }) => result.round > 0)
     .slice(-NEWEST)
     .map(({ result, decision }) => {

@@ -1,9 +1,9 @@
 // When the status is written: changes of state at once, progress now and then, the last one for certain.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { FedsamError } from '#protocol/errors.ts'
 import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
+import { until } from '#test/until.ts'
 import { systemClock } from '#transport/clock.ts'
 import { StatusRefused } from '#transport/ports.ts'
 import { openReporting } from './reporting.ts'
@@ -44,18 +44,14 @@ function open(answer: (count: number) => Promise<void> | void = () => {}, speed 
   return { reporting, writes, stop, said, running: reporting.run() }
 }
 
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await sleep(2)
-}
-
 describe('the status', () => {
   test('is written as it begins, and at every change of state', async () => {
     const { reporting, writes, stop, running } = open()
-    await until(() => writes.length === 1)
+    await until('1 write', () => writes.length === 1)
     reporting.tell(hindered('away'))
-    await until(() => writes.length === 2)
+    await until('2 writes', () => writes.length === 2)
     reporting.tell({ event: 'GivenUp', reason: 'BadCheckpoint', message: '' })
-    await until(() => writes.length === 3)
+    await until('3 writes', () => writes.length === 3)
     assert.deepEqual(
       writes.map(({ state }) => state),
       ['Starting', 'Waiting', 'Failed'],
@@ -66,10 +62,10 @@ describe('the status', () => {
 
   test('of progress waits, and many steps are one write', async () => {
     const { reporting, writes, stop, running } = open(undefined, 50)
-    await until(() => writes.length === 1)
+    await until('1 write', () => writes.length === 1)
     for (let i = 0; i < 5; i += 1) reporting.tell(admitted)
     assert.equal(writes.length, 1)
-    await until(() => writes.length === 2)
+    await until('2 writes', () => writes.length === 2)
     assert.equal(writes[1]?.bytes?.received, 50)
     stop.abort()
     await running
@@ -79,7 +75,7 @@ describe('the status', () => {
     const { reporting, writes, stop, said, running } = open((count) => {
       if (count < 3) throw new Error('the server is away')
     }, 50)
-    await until(() => writes.length === 1)
+    await until('1 write', () => writes.length === 1)
     reporting.tell(hindered('one'))
     reporting.tell(hindered('two'))
     await reporting.settled()
@@ -93,13 +89,13 @@ describe('the status', () => {
   test('that is the last is waited for; asked to stop, it is not', async () => {
     const hold = Promise.withResolvers<void>()
     const { reporting, writes, stop, running } = open((count) => (count === 2 ? hold.promise : undefined))
-    await until(() => writes.length === 1)
+    await until('1 write', () => writes.length === 1)
     reporting.tell(admitted)
     let settled = false
     const waiting = reporting.settled().then(() => {
       settled = true
     })
-    await until(() => writes.length === 2)
+    await until('2 writes', () => writes.length === 2)
     assert.equal(settled, false)
     hold.resolve()
     await waiting
@@ -113,7 +109,7 @@ describe('the status', () => {
     const { reporting, writes, stop, said, running } = open((count) => {
       if (count === 2) throw new StatusRefused('absent[0].name: Too long')
     })
-    await until(() => writes.length === 1)
+    await until('1 write', () => writes.length === 1)
     reporting.tell({ event: 'ClientFailed', round: 1, client: 'a', reason: 'x', message: 'y' })
     reporting.tell(COMPLETED)
     await reporting.settled()

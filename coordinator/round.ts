@@ -1,12 +1,13 @@
 // A round's attempts: they follow each other until one closes. Each step first reads what the record already holds, so that a
-// coordinator that takes over goes on at the same step.
+// coordinator that takes over resumes at the same step. Of the attempts that were abandoned, a coordinator counts its own: a run
+// that failed may be started again once the cause is corrected.
 import { FedsamError } from '#protocol/errors.ts'
 import type { AbandonedDecision, ClientOutcome, ClosedDecision, Plan, RoundResult } from '#protocol/record.ts'
 import { admitTo } from './admission.ts'
 import { type Change, openAttempt } from './attempt.ts'
 import { rungWithin } from './bell.ts'
 import { conduct } from './conduct.ts'
-import { type RunContext, throwIfStopped } from './context.ts'
+import { assertCurrent, type RunContext, throwIfStopped } from './context.ts'
 import { abandonUnopened } from './decisions.ts'
 import { type AttemptBrief, awaitOpening } from './planning.ts'
 import type { AdmittedUpdate } from './receipts.ts'
@@ -35,8 +36,18 @@ export function lostOf(outcomes: readonly ClientOutcome[]): string[] {
     .map(({ client }) => client)
 }
 
-/** Runs attempts, from `first` on, until one closes. Throws RunFailed after maxFailedRounds abandoned ones in a row. */
-async function closeRound(context: RunContext, brief: RoundBrief, first = 1): Promise<ClosedAttempt> {
+/** Attempts at one round that this coordinator abandoned. */
+interface Failures {
+  count: number
+}
+
+/** Runs attempts, from `first` on, until one closes. Throws RunFailed after maxFailedRounds abandoned ones. */
+async function closeRound(
+  context: RunContext,
+  brief: RoundBrief,
+  first: number,
+  failures: Failures,
+): Promise<ClosedAttempt> {
   let { lost } = brief
   let inRow = 0
   for (let attempt = first; ; attempt += 1) {
@@ -50,10 +61,11 @@ async function closeRound(context: RunContext, brief: RoundBrief, first = 1): Pr
     const { round, kind } = brief
     lost = lostOf(outcomes)
     inRow = reason === 'NotEnoughClients' ? inRow + 1 : 0
-    // Whoever decided before this coordinator began has paused already, or was ended in it: the next attempt is due.
-    const pauses = epoch === context.book.epoch && kind !== 'Evaluate'
-    const pauseSeconds = pauses ? pauseAfter(context.pace, inRow) : 0
-    const last = attempt >= context.live().round.maxFailedRounds
+    // A coordinator before this one has paused after its own decisions, and has counted them.
+    const isOwn = epoch === context.book.epoch
+    if (isOwn) failures.count += 1
+    const pauseSeconds = isOwn && kind !== 'Evaluate' ? pauseAfter(context.pace, inRow) : 0
+    const last = failures.count >= context.live().round.maxFailedRounds
     context.observe({
       event: 'AttemptAbandoned',
       round,
@@ -64,7 +76,7 @@ async function closeRound(context: RunContext, brief: RoundBrief, first = 1): Pr
       outcomes,
       pauseSeconds: last ? 0 : pauseSeconds,
     })
-    failAfterTooMany(context, { round, attempt, why: `${reason}: ${message}` })
+    await failAfterTooMany(context, { round, failures, why: `${reason}: ${message}` })
     await pause(context, pauseSeconds)
   }
 }
@@ -94,31 +106,50 @@ export async function concludeRound(
 ): Promise<ConcludedRound> {
   const { round } = brief
   let { lost } = brief
+  const failures: Failures = { count: 0 }
   for (let first = 1; ; ) {
-    const closed = await closeRound(context, { ...brief, lost }, first)
+    const closed = await closeRound(context, { ...brief, lost }, first, failures)
     const { attempt } = closed.plan.value
     const { outcomes } = closed.decision.value
     lost = lostOf(outcomes)
     first = attempt + 1
     if (closed.admitted === null && (await context.book.plan(round, first)) !== undefined) continue
-    try {
-      return await conclude(context, closed, await finish(closed))
-    } catch (error) {
-      if (!(error instanceof FedsamError) || error.code !== 'RecordDamaged') throw error
-      const { message } = error
-      const { kind } = brief
-      context.observe({
-        event: 'AttemptAbandoned',
-        round,
-        attempt,
-        kind,
-        reason: 'RecordDamaged',
-        message,
-        outcomes,
-        pauseSeconds: 0,
-      })
-      failAfterTooMany(context, { round, attempt, why: `RecordDamaged: ${message}` })
-    }
+    const ended = await finishAttempt(context, closed, finish)
+    if (!(ended instanceof FedsamError)) return ended
+    const { message } = ended
+    failures.count += 1
+    context.observe({
+      event: 'AttemptAbandoned',
+      round,
+      attempt,
+      kind: brief.kind,
+      reason: 'RecordDamaged',
+      message,
+      outcomes,
+      pauseSeconds: 0,
+    })
+    await failAfterTooMany(context, { round, failures, why: `RecordDamaged: ${message}` })
+  }
+}
+
+/**
+ * The round's result: another coordinator's where it has left one, else made here. Resolves to the error where the attempt's
+ * updates are damaged and nobody has a result.
+ */
+async function finishAttempt(
+  context: RunContext,
+  closed: ClosedAttempt,
+  finish: (closed: ClosedAttempt) => Promise<Marked<RoundResult>>,
+): Promise<ConcludedRound | FedsamError> {
+  const { epoch, round } = closed.decision.value
+  try {
+    const theirs = epoch === context.book.epoch ? undefined : await resultOf(context, round)
+    return await conclude(context, closed, theirs ?? (await finish(closed)))
+  } catch (error) {
+    if (!(error instanceof FedsamError) || error.code !== 'RecordDamaged') throw error
+    // Another coordinator deletes what this one reads once it has the round's result: a newer one, or an older one.
+    const theirs = await resultOf(context, round)
+    return theirs === undefined ? error : conclude(context, closed, theirs)
   }
 }
 
@@ -145,15 +176,23 @@ async function conclude(
   )
 }
 
-/** All attempts at a round but the last one were given up, so their number counts failures in a row. */
-function failAfterTooMany(
+/** A round's result where another coordinator has left it. Throws Superseded where that one is newer. */
+async function resultOf(context: RunContext, round: number): Promise<Marked<RoundResult> | undefined> {
+  await assertCurrent(context)
+  return context.book.result(round)
+}
+
+/** Throws RunFailed, or Superseded: what an older coordinator meets beside a newer one is no failure of the run. */
+async function failAfterTooMany(
   context: RunContext,
-  { round, attempt, why }: { round: number; attempt: number; why: string },
-): void {
-  if (attempt < context.live().round.maxFailedRounds) return
-  throw new FedsamError('RunFailed', `round ${round} was abandoned ${attempt} times: ${why}`, {
+  { round, failures, why }: { round: number; failures: Failures; why: string },
+): Promise<void> {
+  if (failures.count < context.live().round.maxFailedRounds) return
+  await assertCurrent(context)
+  throw new FedsamError('RunFailed', `round ${round} was abandoned ${failures.count} times: ${why}`, {
     reason: 'TooManyFailedRounds',
-    remedy: 'cure the cause; round.maxFailedRounds says how many attempts a round has',
+    remedy:
+      'correct the cause and start the run again: it has maxFailedRounds new attempts, and all of spec.round may change',
   })
 }
 

@@ -11,7 +11,7 @@ import { probeStore } from '#transport/probe.ts'
 import { createFoldRoom } from './aggregation/fold-room.ts'
 import { pinBase } from './base.ts'
 import { type Bell, createBell, rungWithin } from './bell.ts'
-import { type RunContext, throwIfStopped, type Verify, watchEpoch } from './context.ts'
+import { assertCurrent, type RunContext, throwIfStopped, type Verify, watchEpoch } from './context.ts'
 import { openDesk } from './desk.ts'
 import { createKeptMemory } from './kept-memory.ts'
 import { leaveOutput } from './output.ts'
@@ -123,7 +123,10 @@ async function runToOutput(context: RunContext, progress: Progress): Promise<Run
   const { book, observe } = context
   // The manifest is the last marker: where it is, there is nothing left to do.
   const complete = (await book.store.size(MANIFEST_KEY)) !== undefined
-  if (!complete) await runRounds(context, progress)
+  if (!complete) {
+    await runRounds(context, progress)
+    await assertCurrent(context)
+  }
   throwIfStopped(context)
   const { model, evaluation, round, head } = await leaveOutput(context, progress)
   const rounds = progress.results.at(-1)!.value.round

@@ -6,7 +6,7 @@ import { FedsamError } from '#protocol/errors.ts'
 import { keptBytes, keptDType } from '#protocol/half.ts'
 import type { PayloadRef } from '#protocol/record.ts'
 import { canonicalHeader, headerLength, parseHeader } from '#protocol/safetensors.ts'
-import { type DType, type TensorList, type TensorSpec, tensorBytes } from '#protocol/tensors.ts'
+import { type DType, type TensorSpec, tensorBytes } from '#protocol/tensors.ts'
 import type { ByteRange, ObjectStore } from '#transport/ports.ts'
 import { type PayloadSource, readPayload } from './aggregation/payload-reader.ts'
 
@@ -89,26 +89,6 @@ export function keptTensors<T extends TensorSpec>(
     const dtype = keptDType(tensor.dtype)
     return dtype === tensor.dtype ? tensor : { ...tensor, dtype, narrow: tensor.dtype }
   })
-}
-
-/**
- * The tensor list that these tensors fix. Floats are optimised, running statistics of normalisation averaged; counters keep
- * the largest; flags and bytes stay.
- */
-export function tensorList(tensors: readonly TensorSpec[]): TensorList {
-  return tensors.map(({ name, shape, dtype }) => {
-    return { name, shape: [...shape], dtype, rule: ruleFor(name, dtype) }
-  })
-}
-
-/** As PyTorch's norms call what they measure: a server optimizer that steps on a variance may make it negative. */
-const STATISTICS = /(^|\.)running_(mean|var)$/
-
-function ruleFor(name: string, dtype: DType): TensorList[number]['rule'] {
-  if (dtype === 'F64' || dtype === 'F32' || dtype === 'F16' || dtype === 'BF16') {
-    return STATISTICS.test(name) ? 'Average' : 'Optimise'
-  }
-  return dtype === 'I64' || dtype === 'I32' ? 'Largest' : 'Keep'
 }
 
 /** Writes the tensors as one canonical safetensors file, streaming. A `narrow` tensor is widened on the way. */

@@ -1,5 +1,5 @@
 // The rounds of a run from where its record ends: the initial parameters, the training rounds, the evaluation of the last
-// model. What falls out of the record's window is deleted beside the next round.
+// model. What falls out of the record's window is deleted beside the next round (retention.ts).
 import { FedsamError } from '#protocol/errors.ts'
 import type { ClosedDecision, RoundResult } from '#protocol/record.ts'
 import { fold } from './aggregation/fold.ts'
@@ -7,14 +7,16 @@ import { type RunContext, throwIfStopped } from './context.ts'
 import { initialise } from './initial.ts'
 import { noteEvaluation, noteResult, type Progress } from './progress.ts'
 import type { Marked } from './record.ts'
-import { retain } from './retention.ts'
+import { openRetention } from './retention.ts'
 import { type ClosedAttempt, type ConcludedRound, concludeRound } from './round.ts'
+import { adviceOn } from './tensor-rules.ts'
 import { type DecidedUpdate, updatesOf } from './updates.ts'
 
 /** Runs what is left of the rounds. `progress` grows with each. */
 export async function runRounds(context: RunContext, progress: Progress): Promise<void> {
+  const retention = openRetention(context, progress)
   // A coordinator before this one may have ended before it deleted.
-  let tidying = tidy(context, progress)
+  retention.tidy()
   try {
     if (progress.results.length === 0) {
       const { result, decision } = await initialise(context)
@@ -30,21 +32,24 @@ export async function runRounds(context: RunContext, progress: Progress): Promis
         narrow: counts,
         head: result.digest,
       })
+      const message = adviceOn(result.value.tensors, context.strategy)
+      if (message !== undefined) context.observe({ event: 'Advice', topic: 'TensorNames', message })
     }
-    while (!progress.stopped && progress.results.length - 1 < context.live().rounds) {
+    // The evaluation of the last model has the place of the next round: after it no round follows.
+    while (
+      progress.evaluated === null &&
+      !progress.stopped &&
+      progress.results.length - 1 < context.live().rounds
+    ) {
       await trainRound(context, progress)
-      await tidying
-      tidying = tidy(context, progress)
+      retention.tidy()
     }
     if (progress.evaluated === null) await evaluateLast(context, progress)
+    // The last evaluation may have found a better model than the best one so far.
+    retention.tidy()
   } finally {
-    await tidying
+    await retention.settled()
   }
-}
-
-/** Deleting is never worth a run: what the store does not delete now stays. */
-async function tidy(context: RunContext, progress: Progress): Promise<void> {
-  if (progress.retained.length > 1) await retain(context, progress.retained).catch(() => {})
 }
 
 async function trainRound(context: RunContext, progress: Progress): Promise<void> {

@@ -36,6 +36,21 @@ test('lists are comma separated; an empty variable is one that is not set', () =
   assert.deepEqual([namespaces, settings.pullSecrets, workers], [['a', 'b'], [], 8])
 })
 
+test('the peers of network policies: no pod reaches metrics unless it is named, and names come from the DNS', () => {
+  const peersOf = (env: Record<string, string>) => readEnvironment({ ...IMAGES, ...env }, 'u').settings.peers
+  const { metrics, dns } = peersOf({})!
+  assert.deepEqual(metrics, [])
+  assert.deepEqual(
+    dns.map((peer) => Object.keys(peer)),
+    [['namespaceSelector', 'podSelector']],
+  )
+  const monitoring = { namespaceSelector: { matchLabels: { team: 'monitoring' } } }
+  const named = peersOf({ FEDSAM_METRICS_PEERS: JSON.stringify([monitoring]), FEDSAM_DNS_PEERS: '[]' })
+  assert.deepEqual(named, { metrics: [monitoring], dns: [] })
+  for (const wrong of ['monitoring', '{}', '[3]', '[{}]', '[{"namespace":"x"}]'])
+    assert.throws(() => peersOf({ FEDSAM_METRICS_PEERS: wrong }), { message: /FEDSAM_METRICS_PEERS/ })
+})
+
 test('all that is wrong is said at once', () => {
   const env = { ...IMAGES, FEDSAM_IMAGE_PULL_POLICY: 'Sometimes', FEDSAM_QPS: 'fast', FEDSAM_WORKERS: '0' }
   assert.throws(() => readEnvironment(env, 'u'), {

@@ -4,6 +4,7 @@ import { FedsamError } from '#protocol/errors.ts'
 import { type Environment, requireVariables } from '#transport/environment.ts'
 import { LEASE_TIMES, type LeaseTimes } from './kubernetes/lease.ts'
 import type { Rate } from './kubernetes/throttle.ts'
+import { DEFAULT_PEERS } from './reconcile/network-policies.ts'
 import type { Settings } from './reconcile/objects.ts'
 
 export interface OperatorEnvironment {
@@ -31,6 +32,22 @@ const count = (otherwise: number, least = 1) =>
     v.minValue(least),
   )
 
+/** A list of NetworkPolicyPeer as JSON. Only the API server knows all of its rules: it refuses a NetworkPolicy that breaks them. */
+function peers() {
+  const Peer = v.pipe(
+    v.strictObject({
+      podSelector: v.optional(v.record(v.string(), v.unknown())),
+      namespaceSelector: v.optional(v.record(v.string(), v.unknown())),
+      ipBlock: v.optional(v.record(v.string(), v.unknown())),
+    }),
+    // A peer that says nothing would be refused, or taken for everybody.
+    v.check((peer) => Object.keys(peer).length > 0, 'has a peer without a selector'),
+  )
+  return v.optional(
+    v.pipe(v.string(), v.parseJson(undefined, 'is no JSON'), v.array(Peer, 'is no list of peers')),
+  )
+}
+
 /** A thousand jobs at once need more calls a second than client-go's habit; the server says when they are too many. */
 const Variables = v.object({
   FEDSAM_IMAGE_PULL_POLICY: v.optional(v.picklist(['Always', 'IfNotPresent', 'Never']), 'IfNotPresent'),
@@ -42,6 +59,8 @@ const Variables = v.object({
   FEDSAM_RESYNC_SECONDS: count(36_000),
   FEDSAM_LEASE_SECONDS: count(LEASE_TIMES.durationSeconds, 3),
   FEDSAM_LEADER_ELECTION: v.optional(v.picklist(['true', 'false'])),
+  FEDSAM_METRICS_PEERS: peers(),
+  FEDSAM_DNS_PEERS: peers(),
 })
 
 /** Throws FedsamError InvalidJob. `unique` is of this process alone. */
@@ -67,6 +86,10 @@ export function readEnvironment(env: Environment, unique: string): OperatorEnvir
       },
       pullPolicy: given.FEDSAM_IMAGE_PULL_POLICY,
       pullSecrets: listed(env.FEDSAM_IMAGE_PULL_SECRETS),
+      peers: {
+        metrics: given.FEDSAM_METRICS_PEERS ?? DEFAULT_PEERS.metrics,
+        dns: given.FEDSAM_DNS_PEERS ?? DEFAULT_PEERS.dns,
+      },
     },
     namespaces: listed(env.FEDSAM_WATCH_NAMESPACES),
     ...(env.KUBECONFIG ? { kubeconfig: env.KUBECONFIG } : {}),

@@ -3,7 +3,7 @@
 import type { CompleteFederatedJobSpec, FederatedJobSpec } from './generated/federatedjob.ts'
 import { FEDERATED_JOB_SCHEMA } from './generated/schema.ts'
 import { withMode } from './metric-mode.ts'
-import type { StructuralSchema } from './schema.ts'
+import { fieldSchema, type StructuralSchema } from './schema.ts'
 
 /**
  * A copy of `value` with the schema's defaults, by the API server's rules of structural defaulting: an absent field, or a null
@@ -15,12 +15,12 @@ export function applyDefaults(schema: StructuralSchema, value: unknown): unknown
   if (!isObject(value)) return value
   const completed: Record<string, unknown> = {}
   for (const [key, field] of Object.entries(value)) {
-    const known = schema.properties?.[key] ?? schema.additionalProperties
+    const known = fieldSchema(schema, key)
     if (field === null && known && !known.nullable) continue
     completed[key] = known ? applyDefaults(known, field) : field
   }
   for (const [key, property] of Object.entries(schema.properties ?? {})) {
-    if (property.default === undefined || key in completed) continue
+    if (property.default === undefined || Object.hasOwn(completed, key)) continue
     completed[key] = applyDefaults(property, property.default)
   }
   return completed

@@ -121,6 +121,8 @@ export type RunEvent =
       readonly narrow: Readonly<Record<string, number>>
       readonly head: string
     }
+  /** Something that the user should know before the first step; the run goes on. */
+  | { readonly event: 'Advice'; readonly topic: 'TensorNames'; readonly message: string }
   | {
       readonly event: 'RoundCompleted'
       readonly round: number

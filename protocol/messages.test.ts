@@ -99,6 +99,23 @@ test('answers with the blocks of a base of 60 GB, and with 10,000 parts, are rea
   assert.deepEqual(readGrantAnswer(encodeJson(granted)), granted)
 })
 
+test('a task carries every name of its configuration, and text alone', () => {
+  const digest = 'b'.repeat(64)
+  const task = { kind: 'Train', round: 1, attempt: 1, epoch: 1, base: null, evaluate: true, seed: digest }
+  const read = (config: string) =>
+    readNextAnswer(
+      new TextEncoder().encode(
+        `{"epoch":1,"kind":"task","task":${JSON.stringify(task).slice(0, -1)},"config":${config}}}`,
+      ),
+    )
+  const names = '{"__proto__":"a","constructor":"b","prototype":"c","toString":"d"}'
+  const answer = read(names)
+  assert.ok(answer?.kind === 'task')
+  assert.equal(JSON.stringify(answer.task.config), names)
+  for (const config of ['{"a":1}', '{"a":null}', '{"a":["b"]}', '["a"]', '"a"', 'null'])
+    assert.equal(read(config), undefined, config)
+})
+
 test('subjects carry the job and the client', () => {
   const prefix = subjectPrefix('team', 'uid')
   assert.equal(clientSubject(prefix, 'a'), 'fedsam.team.uid.a.ask')

@@ -4,6 +4,7 @@
 import * as v from 'valibot'
 import { decodeJson } from './canonical.ts'
 import type { JsonBounds } from './json-scan.ts'
+import { TextMap } from './text-map.ts'
 
 const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const Digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))
@@ -76,7 +77,7 @@ const TaskSchema = v.object({
   /** The model to start from; null for Initialise (the trainer's own get_parameters). */
   base: v.nullable(v.object({ key: Text, size: Count, sha256: Digest, blocks: v.array(Digest) })),
   evaluate: v.boolean(),
-  config: v.record(v.string(), v.string()),
+  config: TextMap,
   /** 64 hexadecimal digits: everything random in the local work derives from it. */
   seed: Digest,
 })

@@ -5,6 +5,7 @@ import { decodeJson } from './canonical.ts'
 import { FedsamError } from './errors.ts'
 import { isMetricName, LARGEST_FIGURE, MOST_METRICS } from './measured.ts'
 import { MAX_NUM_EXAMPLES } from './outcomes.ts'
+import { TextMap } from './text-map.ts'
 
 const Digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))
 const Count = v.pipe(v.number(), v.integer(), v.minValue(0))
@@ -35,8 +36,25 @@ const TensorRuleSpec = v.object({
   rule: v.picklist(['Optimise', 'Average', 'Largest', 'Keep']),
 })
 
+/** A key of the store (transport/key.ts). A marker that names anything else could make a reader leave the record. */
+const Key = v.pipe(
+  v.string(),
+  v.maxLength(900),
+  v.regex(
+    /^(?!.*\.\.)[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/,
+    'is not a key of a record',
+  ),
+)
+/** A file of the base checkpoint or of the output: a plain name, no path. */
+const FileName = v.pipe(
+  v.string(),
+  v.maxLength(128),
+  v.regex(/^(?!.*\.\.)[A-Za-z0-9_-][A-Za-z0-9._-]*$/, 'is not the plain name of a file'),
+)
+const NamedFile = v.object({ name: FileName, size: Count, sha256: Digest })
+
 /** A payload in the store: where, how long, and the digests of the whole and of its blocks. */
-const Payload = v.object({ key: v.string(), size: Count, sha256: Digest, blocks: v.array(Digest) })
+const Payload = v.object({ key: Key, size: Count, sha256: Digest, blocks: v.array(Digest) })
 
 const RunSchema = v.object({
   schema: v.literal('fedsam.run/1'),
@@ -50,7 +68,7 @@ const RunSchema = v.object({
     v.object({
       uri: v.string(),
       digest: Digest,
-      files: v.array(v.object({ name: v.string(), size: Count, sha256: Digest })),
+      files: v.array(NamedFile),
     }),
   ),
 })
@@ -76,7 +94,7 @@ const PlanSchema = v.object({
   /** The model that this attempt starts from, that of round `round - 1`; null where there is none yet. */
   base: v.nullable(v.object({ round: Count, payload: Payload })),
   /** Reaches fit(config) and evaluate(config), with server_round added. */
-  config: v.record(v.string(), v.string()),
+  config: TextMap,
   strategy: v.record(v.string(), v.unknown()),
   quorum: Count,
   deadlineSeconds: v.number(),
@@ -206,6 +224,20 @@ const ResultSchema = v.object({
   timings: Metrics,
 })
 
+/** The last file of the output: which round's model it is, and the digest of every other file. */
+const ManifestSchema = v.object({
+  schema: v.literal('fedsam.manifest/1'),
+  name: Name,
+  /** The round whose model the output is, and the number of training rounds. */
+  round: Count,
+  rounds: Count,
+  /** Digests of that round's result.json, and of the last one of the chain. */
+  result: Digest,
+  head: Digest,
+  evaluation: v.nullable(EvaluationSchema),
+  files: v.array(NamedFile),
+})
+
 export type RunRecord = v.InferOutput<typeof RunSchema>
 export type EpochRecord = v.InferOutput<typeof EpochSchema>
 export type Plan = v.InferOutput<typeof PlanSchema>
@@ -218,6 +250,7 @@ export type Decision = v.InferOutput<typeof DecisionSchema>
 export type ClosedDecision = v.InferOutput<typeof ClosedSchema>
 export type AbandonedDecision = v.InferOutput<typeof AbandonedSchema>
 export type RoundResult = v.InferOutput<typeof ResultSchema>
+export type Manifest = v.InferOutput<typeof ManifestSchema>
 export type PayloadRef = v.InferOutput<typeof Payload>
 export type BestRound = v.InferOutput<typeof BestSchema>
 
@@ -229,6 +262,7 @@ export const RECORD_SCHEMAS = {
   receipt: ReceiptSchema,
   decision: DecisionSchema,
   result: ResultSchema,
+  manifest: ManifestSchema,
 } as const
 
 /** Verified markers by kind. */
@@ -239,6 +273,7 @@ export interface Records {
   receipt: Receipt
   decision: Decision
   result: RoundResult
+  manifest: Manifest
 }
 
 /**
@@ -249,11 +284,19 @@ export function readMarker<K extends keyof Records>(kind: K, key: string, bytes:
   try {
     value = decodeJson(bytes)
   } catch (cause) {
-    throw new FedsamError('RecordDamaged', `${key} is not JSON`, { cause })
+    throw damaged(`${key} is not JSON`, cause)
   }
   const parsed = v.safeParse(RECORD_SCHEMAS[kind], value)
   if (parsed.success) return parsed.output as Records[K]
   const issue = parsed.issues[0]
   const field = v.getDotPath(issue) ?? '(whole)'
-  throw new FedsamError('RecordDamaged', `${key}: ${field}: ${issue.message}`)
+  throw damaged(`${key}: ${field.slice(0, LONGEST_WORD)}: ${issue.message.slice(0, LONGEST_WORD)}`)
+}
+
+/** Letters of a field or a complaint that a message repeats: both may come from whoever wrote the marker. */
+const LONGEST_WORD = 200
+
+function damaged(message: string, cause?: unknown): FedsamError {
+  const remedy = 'restore the record from a copy, or run the job with another output'
+  return new FedsamError('RecordDamaged', message, cause === undefined ? { remedy } : { remedy, cause })
 }

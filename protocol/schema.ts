@@ -40,3 +40,9 @@ export interface StructuralSchema {
   readonly 'x-kubernetes-list-map-keys'?: readonly string[]
   readonly 'x-kubernetes-validations'?: readonly ValidationRule[]
 }
+
+/** The schema of an object's field; undefined for a name that the schema does not list, such as toString or constructor. */
+export function fieldSchema(schema: StructuralSchema, name: string): StructuralSchema | undefined {
+  const { properties = {}, additionalProperties } = schema
+  return Object.hasOwn(properties, name) ? properties[name] : additionalProperties
+}

@@ -12,6 +12,11 @@ export const SEAM_FILES = {
    * lie under the names above then (they are others: no life reads the calls of the one before).
    */
   control: 'control',
+  /**
+   * Left by the trainer's container after a line "measure N" on `control`: a line "answer N of ROOT without READER", then /proc/PID/stat of
+   * each of its processes without the name in brackets, then a line "end". ROOT is the script's own process, READER the one that wrote.
+   */
+  processes: 'processes',
   /** Left by the network half before it closes `in` for the last time: the exit code that the pod should end with, as digits. */
   exit: 'exit',
 } as const

@@ -30,6 +30,9 @@ export interface S3Server extends Server {
   readonly port: number
 }
 
+/** The longest that a server may take to listen, in milliseconds. On a machine with ten busy processes a start took 15 s. */
+const MOST_START_MS = 120_000
+
 interface StartOptions extends BinaryOptions {
   /** Where it keeps its files and its log; created where missing. */
   readonly folder: string
@@ -141,7 +144,7 @@ async function stop(child: ChildProcess): Promise<void> {
 }
 
 async function isReady(child: ChildProcess, port: number): Promise<boolean> {
-  for (let waited = 0; waited < 15_000; waited += 20) {
+  for (let waited = 0; waited < MOST_START_MS; waited += 20) {
     if (child.exitCode !== null || child.signalCode !== null) return false
     if (await accepts(port)) return child.exitCode === null
     await sleep(20)

@@ -46,6 +46,7 @@ const stopOf = (metric: string, mode: 'Max' | 'Min') => ({ metric, mode, patienc
 /** One partition beside "b". */
 const first = (partition: object) => ({ spec: { partitions: [{ name: 'a', ...partition }, { name: 'b' }] } })
 const trainer = (fields: object) => ({ spec: { trainer: fields } })
+const configured = (config: object) => trainer({ type: 'Command', command: { command: ['train'] }, config })
 const strategy = (fields: object) => ({ spec: { strategy: fields } })
 /** Ten partitions, so that the strategy alone is to blame. */
 const many = (fields: object) => ({ spec: { partitions: TEN, strategy: fields } })
@@ -110,7 +111,44 @@ function uris(at: string, set: (uri: string) => JobCase): RuleCases[] {
   ]
 }
 
+/** Addresses of a service, and the same with a user in them. */
+function addresses(at: string, good: readonly string[], set: (address: string) => JobCase): RuleCases {
+  const withUser = (address: string): string[] =>
+    ['user:password@', 'user@', ':p%40ss@', '/user:password@'].map((user) =>
+      address.replace('://', `://${user}`),
+    )
+  return {
+    at,
+    says: 'has a user or a password',
+    accepts: good.map(set),
+    rejects: good
+      .filter((address) => address !== '')
+      .flatMap(withUser)
+      .map(set),
+  }
+}
+
 export const RULE_CASES: readonly RuleCases[] = [
+  addresses(
+    'spec.storage.s3.endpoint',
+    ['', 'https://minio.storage.svc:9000', 'http://127.0.0.1:7070', 'https://store.example/s3/@x'],
+    (endpoint) => ({ spec: { storage: { s3: { endpoint } } } }),
+  ),
+  addresses(
+    'spec.messaging.nats.url',
+    ['nats://nats:4222', 'tls://nats.messaging.svc', 'ws://a/b', 'nats://a:4222,nats://b:4222'],
+    (url) => ({ spec: { messaging: { nats: { url } } } }),
+  ),
+  {
+    at: 'spec.model.initialParameters',
+    says: 'has an unknown scheme',
+    accepts: ['', 'start.safetensors', 's3://bucket/start.safetensors'].map((initialParameters) => ({
+      spec: { model: { initialParameters } },
+    })),
+    rejects: ['https://user:password@host/start.safetensors', 'hf://a/b'].map((initialParameters) => ({
+      spec: { model: { initialParameters } },
+    })),
+  },
   {
     at: 'spec.partitions',
     says: 'too long for its worker',
@@ -297,8 +335,26 @@ export const RULE_CASES: readonly RuleCases[] = [
   {
     at: 'spec.trainer.config',
     says: 'sets server_round',
-    accepts: [trainer({ config: { server_rounds: '1' } })],
-    rejects: [trainer({ config: { server_round: '1' } })],
+    accepts: [configured({ server_rounds: '1' })],
+    rejects: [configured({ server_round: '1' })],
+  },
+  {
+    at: 'spec.trainer.config',
+    says: 'sets seed',
+    accepts: [configured({ my_seed: '1', SEED: '1' })],
+    rejects: [configured({ seed: '1' }), configured({ seed: '' })],
+  },
+  {
+    at: 'spec.trainer.config',
+    says: 'a name without characters',
+    accepts: [configured({ ['x'.repeat(64)]: '1' })],
+    rejects: [configured({ '': '1' }), configured({ ['x'.repeat(65)]: '1' })],
+  },
+  {
+    at: 'spec.trainer.config',
+    says: 'only a Command trainer reads it',
+    accepts: [configured({ epochs: '2' }), trainer({ config: {} })],
+    rejects: [trainer({ config: { epochs: '2' } })],
   },
   ...uris('spec.trainer.segmentAnything.checkpoint.uri', (uri) =>
     trainer({ segmentAnything: { checkpoint: { uri } } }),

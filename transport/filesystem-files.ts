@@ -4,10 +4,12 @@
 // folder of a key, empty. What one write asks of the system it asks in as few turns as it can: on fast disks the turns are its time.
 // They lie in ".store~" below the root: "~" is in no key.
 
-import { type FileHandle, link, mkdir, open, unlink } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { type FileHandle, link, lstat, open, realpath, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import { readFully, writeFully } from './file-bytes.ts'
+import { makeFolders } from './folders.ts'
 import { rangeWithin } from './key.ts'
 import type { ByteRange, Written } from './ports.ts'
 
@@ -15,6 +17,8 @@ export interface Folder {
   /** Absolute path. */
   readonly root: string
   readonly durable: boolean
+  /** True: every folder of a key must be a real one. A link in the record could name any file of this machine. */
+  readonly strict?: boolean
 }
 
 export const pathOf = (folder: Folder, key: string): string => join(folder.root, key)
@@ -85,7 +89,7 @@ function closeSoon(handle: FileHandle): void {
 async function openNew(path: string): Promise<FileHandle> {
   const handle = await unless(['ENOENT'], open(path, 'wx'))
   if (handle) return handle
-  await mkdir(dirname(path), { recursive: true })
+  await makeFolders(dirname(path))
   return open(path, 'wx')
 }
 
@@ -105,7 +109,7 @@ export async function writeBody(folder: Folder, key: string, body: Uint8Array): 
 }
 
 async function makeFolder(folder: Folder, path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true })
+  const first = await makeFolders(path)
   if (first && folder.durable) await syncNewFolders(first, path)
 }
 
@@ -130,7 +134,7 @@ async function linkInto(folder: Folder, temporary: string, path: string): Promis
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt > 20) throw error
     }
-    await makeFolder(folder, dirname(path))
+    await unless(['ENOENT'], makeFolder(folder, dirname(path)))
   }
 }
 
@@ -145,9 +149,47 @@ async function syncFolder(path: string): Promise<void> {
   await handle.sync().finally(() => closeSoon(handle))
 }
 
+/** What open(2) says of a link that it may not follow. */
+const LINK = ['ELOOP', 'EMLINK'] as const
+
+/** Opens a key's file for reading; undefined if no file has that name. Throws RecordDamaged for a link. Never waits for a pipe. */
+export async function openKey(folder: Folder, key: string): Promise<FileHandle | undefined> {
+  const path = pathOf(folder, key)
+  if (folder.strict) await refuseLinkedFolder(folder, key)
+  try {
+    const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
+    return await guarded(folder, unless(ABSENT, open(path, flags)))
+  } catch (error) {
+    const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException
+    throw LINK.some((known) => known === code) ? linked(folder, key) : error
+  }
+}
+
+async function refuseLinkedFolder(folder: Folder, key: string): Promise<void> {
+  const [root, found] = await Promise.all(
+    [folder.root, dirname(pathOf(folder, key))].map((path) => unless(ABSENT, realpath(path))),
+  )
+  if (root === undefined || found === undefined) return
+  if (found !== dirname(join(root, key))) throw linked(folder, key)
+}
+
+/** Bytes of a key's file; undefined if no file has that name. Throws RecordDamaged for a link. */
+export async function sizeOf(folder: Folder, key: string): Promise<number | undefined> {
+  if (folder.strict) await refuseLinkedFolder(folder, key)
+  const found = await guarded(folder, unless(ABSENT, lstat(pathOf(folder, key))))
+  if (found?.isSymbolicLink()) throw linked(folder, key)
+  return found?.isFile() ? found.size : undefined
+}
+
+function linked(folder: Folder, key: string): FedsamError {
+  return new FedsamError('RecordDamaged', `${pathOf(folder, key)} is a link, or a folder of it is`, {
+    remedy: 'put the file itself there',
+  })
+}
+
 /** The file's bytes, or the range of them, in `into` where that is as long; undefined where there is no such file. */
 export async function readWithin(folder: Folder, key: string, range?: ByteRange, into?: Uint8Array) {
-  const handle = await guarded(folder, unless(ABSENT, open(pathOf(folder, key), 'r')))
+  const handle = await openKey(folder, key)
   if (!handle) return undefined
   try {
     const found = await handle.stat()

@@ -3,20 +3,12 @@
 // file. It still holds each program to what it was granted, so that a mistake shows here and not first on S3.
 
 import { createHmac, createSecretKey, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto'
-import { type FileHandle, link, mkdir, open, readFile, unlink, writeFile } from 'node:fs/promises'
+import { type FileHandle, link, readFile, unlink, writeFile } from 'node:fs/promises'
 import { dirname, relative, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import {
-  ABSENT,
-  type Folder,
-  guarded,
-  internalPath,
-  pathOf,
-  readWithin,
-  unless,
-  writeBody,
-} from './filesystem-files.ts'
+import { type Folder, internalPath, openKey, pathOf, readWithin, writeBody } from './filesystem-files.ts'
 import { addPart } from './filesystem-uploads.ts'
+import { makeFolders } from './folders.ts'
 import { beyondEnd, checkKey } from './key.ts'
 import { type Grant, GrantRefused, UploadGone, type WriteTerms } from './ports.ts'
 import type { Room } from './room.ts'
@@ -77,7 +69,7 @@ export function fileScheme(now: () => number = Date.now): GrantScheme {
     },
     async open(grant, from, room) {
       const { folder, key } = await verify(grant, 'GET')
-      const handle = await guarded(folder, unless(ABSENT, open(pathOf(folder, key))))
+      const handle = await openKey(folder, key)
       const found = await handle?.stat()
       if (found?.isFile() && from <= found.size)
         return { size: found.size, chunks: chunksOf(handle!, { from, size: found.size, room }) }
@@ -141,7 +133,7 @@ async function secretOf(folder: Folder): Promise<Buffer> {
   const path = internalPath(folder, 'secret')
   const known = await readFile(path).catch(() => undefined)
   if (known) return known
-  await mkdir(dirname(path), { recursive: true })
+  await makeFolders(dirname(path))
   const draft = `${path}-${crypto.randomUUID()}`
   await writeFile(draft, randomBytes(32), { mode: 0o600 })
   await link(draft, path).catch(() => {}) // somebody was faster: theirs is the secret

@@ -2,10 +2,11 @@
 // Promises: a part is there whole or not at all; a part sent again replaces the earlier one; an upload survives a crash.
 
 import { createReadStream } from 'node:fs'
-import { mkdir, readdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import { type Folder, guarded, internalPath, pathOf, publish, writeTemporary } from './filesystem-files.ts'
+import { makeFolders } from './folders.ts'
 import { checkKey } from './key.ts'
 import { UploadGone, type UploadPart, type WriteTerms } from './ports.ts'
 
@@ -19,7 +20,7 @@ export function uploadsOf(folder: Folder) {
       checkKey(key)
       const upload = crypto.randomUUID()
       const path = uploadPath(folder, upload)
-      await guarded(folder, mkdir(path, { recursive: true }))
+      await guarded(folder, makeFolders(path))
       await guarded(folder, writeFile(join(path, 'key'), key))
       return upload
     },

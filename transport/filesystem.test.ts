@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -114,4 +114,25 @@ test('grants of one process are redeemed by another, by the secret of the folder
     for (const grant of grants) assert.equal(Buffer.from(await transfers.read(grant)).toString(), 'x')
     assert.equal((await stat(join(folder, '.store~', 'secret'))).mode & 0o777, 0o600)
   })
+})
+
+test('a link in the place of an object is refused, and so is a linked folder where the store is strict', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'fedsam-links-'))
+  try {
+    const store = await openFilesystemStore({ folder })
+    await store.put('real/object', new Uint8Array(3))
+    await symlink('object', join(folder, 'real', 'link'))
+    await symlink('real', join(folder, 'linked'))
+    const strict = await openFilesystemStore({ folder, strict: true })
+    for (const one of [store, strict]) {
+      await assert.rejects(one.get('real/link'), { code: 'RecordDamaged', message: /real\/link is a link/ })
+      await assert.rejects(one.size('real/link'), { code: 'RecordDamaged' })
+      assert.equal((await one.get('real/object'))?.length, 3)
+    }
+    assert.equal((await store.get('linked/object'))?.length, 3)
+    await assert.rejects(strict.get('linked/object'), { code: 'RecordDamaged' })
+    await assert.rejects(strict.size('linked/object'), { code: 'RecordDamaged' })
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
 })

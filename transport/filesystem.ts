@@ -13,6 +13,7 @@ import {
   pathOf,
   publish,
   readWithin,
+  sizeOf,
   unless,
   writeBody,
   writeTemporary,
@@ -28,13 +29,16 @@ export interface FilesystemOptions {
   readonly folder: string
   /** False: a crash of the machine (not of a process) may lose the last objects. Saves about a millisecond a write. */
   readonly durable?: boolean
+  /** True: links in the folder are refused; the folder itself may be one. For records that somebody else may have written. */
+  readonly strict?: boolean
   /** Milliseconds; decides whether a grant has expired. */
   readonly now?: () => number
 }
 
 /** Opens the store and sweeps what crashed writers left: temporary files of a day, open uploads of a week. */
 export async function openFilesystemStore(options: FilesystemOptions): Promise<ObjectStore> {
-  const folder: Folder = { root: resolve(options.folder), durable: options.durable ?? true }
+  const { durable = true, strict = false } = options
+  const folder: Folder = { root: resolve(options.folder), durable, strict }
   await sweep(internalPath(folder, 'temporary'), DAY_MS)
   await sweep(internalPath(folder, 'uploads'), 7 * DAY_MS)
   return {
@@ -60,8 +64,7 @@ function objectsOf(folder: Folder) {
       return readWithin(folder, checkKey(key), range, into)
     },
     async size(key: string) {
-      const found = await guarded(folder, unless(ABSENT, stat(pathOf(folder, checkKey(key)))))
-      return found?.isFile() ? found.size : undefined
+      return sizeOf(folder, checkKey(key))
     },
     async put(key: string, body: Uint8Array) {
       checkKey(key)

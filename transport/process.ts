@@ -18,6 +18,8 @@ export async function runProgram(
   const stop = new AbortController()
   process.on('SIGTERM', () => stop.abort())
   process.on('SIGINT', () => stop.abort())
+  // An error that no caller waits for: the program says it like every other one, and ends with a code of ours.
+  process.on('uncaughtException', (error) => process.exit(reportFailure(env, error)))
   if (env.FEDSAM_END_WITH_PARENT === 'true') {
     process.stdin.on('end', () => stop.abort())
     process.stdin.resume()

@@ -56,6 +56,20 @@ test('a write whose answer was lost is found by its repetition', async () => {
   })
 })
 
+test('a write that the service refuses by a reset finds the object, if there is one', async () => {
+  const reset: S3Fault = { kind: 'ResetUnread' }
+  await against([undefined, reset, reset, reset], async (store, service) => {
+    assert.equal(await store.put('a', BODY), 'Created')
+    assert.equal(await store.put('a', new Uint8Array(9_000_000)), 'Exists')
+    assert.deepEqual(service.asked.slice(1), [...Array(3).fill('PUT /bucket/p/a'), 'HEAD /bucket/p/a'])
+    assert.deepEqual(await store.get('a'), BODY)
+  })
+  await against([reset, reset, reset], async (store) => {
+    await assert.rejects(store.put('a', BODY), { code: 'StorageUnreachable' })
+    assert.equal(await store.size('a'), undefined)
+  })
+})
+
 test('a body that breaks off is asked for again, and never taken for the object', async () => {
   await against([undefined, { kind: 'BreakBody' }, { kind: 'BreakBody' }], async (store) => {
     await store.put('a', BODY)

@@ -14,7 +14,7 @@ import { FedsamError } from '#protocol/errors.ts'
 import { gather } from './chunks.ts'
 import { beyondEnd, checkKey, checkRange, rangeWithin } from './key.ts'
 import type { ByteRange, ObjectStore, Written } from './ports.ts'
-import { ask, type Bucket, openBucket, type S3Options, untilDecided } from './s3-client.ts'
+import { ask, type Bucket, openBucket, type S3Options, statusOf, untilDecided } from './s3-client.ts'
 import { grantsOf } from './s3-grants.ts'
 import { uploadsOf, writeInParts } from './s3-uploads.ts'
 
@@ -36,11 +36,7 @@ export function openS3Store(options: S3Options): ObjectStore {
 }
 
 function objectsOf(bucket: Bucket) {
-  const size = async (key: string) => {
-    const asking = bucket.client.send(new HeadObjectCommand(bucket.at(checkKey(key))))
-    const found = await ask(bucket, asking, { NotFound: () => undefined, NoSuchKey: () => undefined })
-    return found?.ContentLength
-  }
+  const size = async (key: string) => sizeOf(bucket, checkKey(key))
   return {
     size,
     async get(key: string, range?: ByteRange, into?: Uint8Array) {
@@ -65,12 +61,27 @@ function objectsOf(bucket: Bucket) {
   }
 }
 
+/**
+ * Creates the object unless it exists. A service that refuses a large body answers 412 and closes the connection while the
+ * body is on its way: the answer may be lost (ECONNRESET). So after a write without an answer the store is asked.
+ */
 async function putObject(bucket: Bucket, key: string, body: Uint8Array): Promise<Written> {
   const put = () =>
     bucket.client.send(new PutObjectCommand({ ...bucket.at(key), Body: body, IfNoneMatch: '*' }))
+  const written = untilDecided(bucket, put).catch(async (error: unknown) => {
+    const answered = statusOf(error) !== undefined
+    if (answered || (await sizeOf(bucket, key).catch(() => undefined)) === undefined) throw error
+    return 'Exists' as const
+  })
   const exists: () => Written = () => 'Exists'
-  const written = await ask(bucket, untilDecided(bucket, put), { 412: exists })
-  return written === 'Exists' ? 'Exists' : 'Created'
+  return (await ask(bucket, written, { 412: exists })) === 'Exists' ? 'Exists' : 'Created'
+}
+
+/** Bytes of the object; undefined where there is none. */
+async function sizeOf(bucket: Bucket, key: string): Promise<number | undefined> {
+  const asking = bucket.client.send(new HeadObjectCommand(bucket.at(key)))
+  const found = await ask(bucket, asking, { NotFound: () => undefined, NoSuchKey: () => undefined })
+  return found?.ContentLength
 }
 
 /** A connection that breaks within a body is not the SDK's to retry: the object is asked for again. */

@@ -6,11 +6,11 @@ import { completeSpec } from '#protocol/defaults.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteS3Spec } from '#protocol/generated/federatedjob.ts'
 import { runPrefix } from '#protocol/names.ts'
-import { openFilesystemStore } from '#transport/filesystem.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import { openS3Store } from '#transport/s3.ts'
 import type { S3Options } from '#transport/s3-client.ts'
-import { recordFolder } from '../run/record-folder.ts'
+import { boundedStore } from '../run/bounded-store.ts'
+import { openRecordFolder, recordFolder } from '../run/record-folder.ts'
 import { CLUSTER_OPTIONS, type Cluster, type ClusterOptions, withCluster } from './connect.ts'
 import { findJob, isJobReference } from './find-job.ts'
 import { SECRETS } from './questions.ts'
@@ -21,6 +21,14 @@ export const SOURCE_OPTIONS = {
   endpoint: { type: 'string' },
   'credentials-from-secret': { type: 'boolean' },
 } as const
+
+/** What somebody other than the store says of a run: the job's status in the cluster. "sha256:…"; undefined if nobody says it. */
+export interface Witness {
+  /** The newest result that was reported. A run that goes on may have left others since. */
+  readonly head?: string | undefined
+  readonly complete?: boolean
+  readonly model?: string | undefined
+}
 
 export interface SourceOptions extends ClusterOptions {
   /** In place of the job's, which may be known only inside the cluster. */
@@ -35,11 +43,11 @@ const ATTEMPTS = 3
 export async function withRecord<T>(
   source: string,
   options: SourceOptions,
-  use: (store: ObjectStore) => Promise<T>,
+  use: (store: ObjectStore, witness: Witness) => Promise<T>,
 ): Promise<T> {
-  const { store, hint } = await openRecord(source, options)
+  const { store, hint, witness = {} } = await openRecord(source, options)
   try {
-    return await use(store)
+    return await use(store, witness)
   } catch (error) {
     throw withHint(error, hint)
   } finally {
@@ -51,6 +59,7 @@ interface OpenRecord {
   readonly store: ObjectStore
   /** What to do where the store cannot be reached from here. */
   readonly hint?: string | undefined
+  readonly witness?: Witness
 }
 
 async function openRecord(source: string, options: SourceOptions): Promise<OpenRecord> {
@@ -58,14 +67,16 @@ async function openRecord(source: string, options: SourceOptions): Promise<OpenR
     return withCluster(options, async (cluster) => {
       const job = await findJob(cluster, source)
       const s3 = await jobBucket(cluster, job, options)
-      return { store: openS3Store(s3), hint: endpointHint(s3.endpoint) }
+      const { head, output, state } = job.status?.training ?? {}
+      const witness = { head, complete: state === 'Complete', model: output?.digest }
+      return { store: boundedStore(openS3Store(s3)), hint: endpointHint(s3.endpoint), witness }
     })
   }
   if (source.startsWith('s3://')) {
     const s3 = namedBucket(source, options)
-    return { store: openS3Store(s3), hint: endpointHint(s3.endpoint) }
+    return { store: boundedStore(openS3Store(s3)), hint: endpointHint(s3.endpoint) }
   }
-  return { store: await openFilesystemStore({ folder: await recordFolder(resolve(source)) }) }
+  return { store: await openRecordFolder(await recordFolder(resolve(source))) }
 }
 
 function namedBucket(uri: string, { endpoint: named }: SourceOptions): S3Options {

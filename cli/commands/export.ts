@@ -1,35 +1,64 @@
 // `fedsam export`: a run's model as a complete checkpoint that Hugging Face opens: the base with the trained tensors in place. Where
 // the trainer brought the whole model itself, that model with its card. Trained tensors are float32, as the run kept them, unless
 // the caller asks for the dtype that they came in.
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { readdir, realpath, writeFile } from 'node:fs/promises'
+import { basename, dirname, join, resolve, sep } from 'node:path'
+import { readRecord } from '#coordinator/record.ts'
+import { sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { type FloatDType, fromFloat32, toFloat32 } from '#protocol/half.ts'
-import { baseKey, MANIFEST_KEY, outputKey, RUN_KEY, resultKey } from '#protocol/keys.ts'
-import { type RunRecord, readMarker } from '#protocol/record.ts'
+import { baseKey, outputKey, RUN_KEY, resultKey } from '#protocol/keys.ts'
+import type { Manifest, RunRecord } from '#protocol/record.ts'
 import { readSafetensors, writeSafetensors } from '#protocol/safetensors.ts'
 import type { DType, Tensor } from '#protocol/tensors.ts'
+import { makeFolders } from '#transport/folders.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import { readCheckpoint, writeCheckpoint } from '#worker/model/segment-anything/checkpoint.ts'
+import { isJobReference } from '../cluster/find-job.ts'
 import { SOURCE_OPTIONS, withRecord } from '../cluster/source.ts'
+import { print, printError } from '../render/screen.ts'
+import { checkRecord, EXPECT_OPTIONS, expectedHead } from '../run/checked-record.ts'
 import { type RunCommand, readArguments, UsageError } from './command.ts'
 
 /** The command's body. */
 export const exportRun: RunCommand = async (args) => {
   const { values, positionals } = readArguments(
     args,
-    { ...SOURCE_OPTIONS, to: { type: 'string' }, dtype: { type: 'string' } } as const,
+    { ...SOURCE_OPTIONS, ...EXPECT_OPTIONS, to: { type: 'string' }, dtype: { type: 'string' } } as const,
     ['SOURCE'],
   )
   if (values.to === undefined) throw new UsageError('--to FOLDER is missing')
   const dtype = readDType(values.dtype)
+  const expected = expectedHead(values['expect-head'])
   const target = resolve(values.to)
-  await refuseUsed(target)
-  const written = await withRecord(positionals[0]!, values, (store) => exportModel(store, target, dtype))
-  const within = written.base === null ? ', the whole model' : ` in ${written.base}`
-  process.stdout.write(`${target}: ${written.replaced} trained tensors of round ${written.round}${within}\n`)
-  if (written.narrow.length > 0) process.stdout.write(narrowText(dtype, written.narrow))
-  return 0
+  const source = positionals[0]!
+  await refuseUsed(target, source)
+  return withRecord(source, values, async (store, witness) => {
+    const { problems, manifest } = await checkRecord(store, 'Output', { expected, witness })
+    if (problems.length > 0) return refuse(problems)
+    const { base, replaced, round, narrow } = await exportModel(store, target, { dtype, manifest })
+    const within = base === null ? ', the whole model' : ` in ${base}`
+    print(`${target}: ${replaced} trained tensors of round ${round}${within}`)
+    if (narrow.length > 0) print(narrowText(dtype, narrow))
+    return 0
+  })
+}
+
+/** Problems that are named one by one. */
+const MANY = 20
+
+/** A damaged record is not exported: a line for each problem. */
+function refuse(problems: readonly string[]): number {
+  const more = problems.length - MANY
+  printError(
+    [
+      'fedsam: the record is damaged, so nothing is exported',
+      ...problems.slice(0, MANY).map((problem) => `  ${problem}`),
+      ...(more > 0 ? [`  and ${more} more: fedsam verify`] : []),
+      '  restore the record from a copy, or run the job with another output',
+    ].join('\n'),
+  )
+  return 1
 }
 
 /** float32: as the run kept them. original: rounded once, to the dtype in which the run was given them. */
@@ -43,17 +72,32 @@ function readDType(text = 'float32'): ExportDType {
 function narrowText(dtype: ExportDType, narrow: readonly DType[]): string {
   const came = `${narrow.length} of them came as ${[...new Set(narrow)].sort().join(' and ')}`
   return dtype === 'original'
-    ? `${came}; they are rounded to that once\n`
-    : `${came} and are float32 here, as the run kept them; --dtype original rounds them back\n`
+    ? `${came}; they are rounded to that once`
+    : `${came} and are float32 here, as the run kept them; --dtype original rounds them back`
 }
 
-async function refuseUsed(target: string): Promise<void> {
-  const names = await readdir(target).catch(() => [])
-  if (names.length > 0) {
-    throw new FedsamError('OutputInUse', `${target} is not empty`, {
-      remedy: 'name another folder with --to',
-    })
-  }
+/** The target must be absent or an empty folder, outside of the record that it is made from. Throws OutputInUse. */
+async function refuseUsed(target: string, source: string): Promise<void> {
+  const names = await readdir(target).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return []
+    throw unusable(`${target} cannot be written (${error.code})`)
+  })
+  if (names.length > 0) throw unusable(`${target} is not empty`)
+  if (isJobReference(source) || source.startsWith('s3://')) return
+  const [record, real] = [await realPath(resolve(source)), await realPath(target)]
+  if (real === record || real.startsWith(record + sep))
+    throw unusable(`${target} is within the run's own output`)
+}
+
+function unusable(message: string): FedsamError {
+  return new FedsamError('OutputInUse', message, { remedy: 'name a new or empty folder with --to' })
+}
+
+/** Without links, also of a path whose last folders do not exist yet. */
+async function realPath(path: string): Promise<string> {
+  const real = await realpath(path).catch(() => undefined)
+  if (real !== undefined || dirname(path) === path) return real ?? path
+  return join(await realPath(dirname(path)), basename(path))
 }
 
 /** What was written. */
@@ -65,32 +109,41 @@ interface Exported {
   readonly narrow: readonly DType[]
 }
 
-/** Writes the complete checkpoint; `base` is null where the trainer brought it. Throws InvalidJob where the run is not complete. */
-export async function exportModel(store: ObjectStore, target: string, dtype: ExportDType): Promise<Exported> {
-  const manifest = await store.get(MANIFEST_KEY)
-  const run = await store.get(RUN_KEY)
-  if (run === undefined || manifest === undefined) {
+/**
+ * Writes the complete checkpoint of a record that was verified; `base` is null where the trainer brought it. Every byte is compared
+ * with its digest once more as it is read. Throws InvalidJob where the run is not complete, RecordDamaged.
+ */
+export async function exportModel(
+  store: ObjectStore,
+  target: string,
+  { dtype, manifest }: { readonly dtype: ExportDType; readonly manifest: Manifest | null },
+): Promise<Exported> {
+  const run = await readRecord(store, 'run', RUN_KEY)
+  if (run === undefined || manifest === null) {
     throw new FedsamError('InvalidJob', `${store.description} holds no complete run`, {
       remedy:
         'name the output folder of a run that is complete, its s3://bucket/prefix, or fj/NAME of a cluster',
     })
   }
-  const { base } = readMarker('run', RUN_KEY, run)
-  const model = readSafetensors(await payloadOf(store, outputKey('model.safetensors')))
-  const cameAs = await narrowTensors(store)
+  const { base } = run.value
+  const outputFile = (name: string): Promise<Uint8Array> =>
+    fileOf(
+      store,
+      outputKey(name),
+      manifest.files.find((file) => file.name === name),
+    )
+  const model = readSafetensors(await outputFile('model.safetensors'))
+  const card = await outputFile('README.md')
+  const cameAs = (await readRecord(store, 'result', resultKey(0)))?.value.origin?.narrow ?? {}
   const trained = dtype === 'original' ? model.map((tensor) => inDType(tensor, cameAs[tensor.name])) : model
-  await mkdir(target, { recursive: true })
+  await makeFolders(target).catch((error: NodeJS.ErrnoException) => {
+    throw unusable(`${target} cannot be written (${error.code})`)
+  })
   if (base === null) await writeFile(join(target, 'model.safetensors'), writeSafetensors(trained))
   else await writeInto(store, target, base, trained)
-  const { round } = JSON.parse(new TextDecoder().decode(manifest)) as { round: number }
-  await writeFile(join(target, 'README.md'), await readModelCard(store))
+  await writeFile(join(target, 'README.md'), card)
+  const { round } = manifest
   return { replaced: trained.length, round, base: base?.uri ?? null, narrow: Object.values(cameAs) }
-}
-
-/** The 16-bit floats that the run was given and has kept as float32, by name. */
-async function narrowTensors(store: ObjectStore): Promise<Readonly<Record<string, FloatDType>>> {
-  const key = resultKey(0)
-  return readMarker('result', key, await payloadOf(store, key)).origin?.narrow ?? {}
 }
 
 /** The base's files, with the trained tensors in place. */
@@ -100,24 +153,31 @@ async function writeInto(
   base: NonNullable<RunRecord['base']>,
   trained: readonly Tensor[],
 ): Promise<void> {
-  for (const { name } of base.files)
-    await writeFile(join(target, name), await payloadOf(store, baseKey(base.digest, name)))
+  for (const file of base.files)
+    await writeFile(join(target, file.name), await fileOf(store, baseKey(base.digest, file.name), file))
   const checkpoint = await readCheckpoint(target)
   const tensors = new Map(checkpoint.tensors)
   for (const tensor of trained) tensors.set(tensor.name, tensor)
   await writeCheckpoint(target, { configJson: checkpoint.configJson, tensors })
 }
 
-async function payloadOf(store: ObjectStore, key: string): Promise<Uint8Array> {
-  const bytes = await store.get(key)
-  if (bytes !== undefined) return bytes
-  throw new FedsamError('RecordDamaged', `${store.description}: ${key} is missing`, {
-    remedy: 'see what else is: fedsam verify',
-  })
-}
-
-async function readModelCard(store: ObjectStore): Promise<Uint8Array> {
-  return (await store.get(outputKey('README.md'))) ?? new Uint8Array()
+/** The bytes of a file of the record. Throws RecordDamaged for other bytes than the record names. */
+async function fileOf(
+  store: ObjectStore,
+  key: string,
+  file: Manifest['files'][number] | undefined,
+): Promise<Uint8Array> {
+  const size = await store.size(key)
+  const bytes =
+    file !== undefined && size === file.size ? await store.get(key, { offset: 0, length: size }) : undefined
+  if (bytes !== undefined && sha256(bytes) === file?.sha256) return bytes
+  throw new FedsamError(
+    'RecordDamaged',
+    `${store.description}: ${key} is missing, or not what the record names`,
+    {
+      remedy: 'see what else does not fit: fedsam verify',
+    },
+  )
 }
 
 function inDType(tensor: Tensor, dtype: FloatDType | undefined): Tensor {

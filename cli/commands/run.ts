@@ -1,19 +1,29 @@
-// `fedsam run`: a whole job on this machine, from its file to its output and its report. On the same output it goes on where
-// it was.
-import { resolve } from 'node:path'
+// `fedsam run`: a whole job on this machine, from its file to its output and its report. On the same output it resumes. One run at
+// a time owns an output; a job that does not fit it is refused before anything starts.
+import { stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { compileFixed } from '#coordinator/compile.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { RunEvent } from '#protocol/events.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
+import { MANIFEST_KEY } from '#protocol/keys.ts'
+import { trainerEnvironment } from '#worker/trainer/inherited.ts'
 import { loadJob } from '../job/load.ts'
 import { resolveLocalPaths } from '../job/paths.ts'
+import { localRemarks } from '../plan/remarks.ts'
 import { createEventLines } from '../render/lines.ts'
+import { jsonLine } from '../render/plain.ts'
 import { openScreen, type Screen } from '../render/screen.ts'
 import type { ReportOptions } from '../report/write.ts'
 import { watchInterrupts } from '../run/interrupts.ts'
+import { noteSpec } from '../run/last-spec.ts'
 import type { LocalRun } from '../run/local.ts'
-import { checkOutput, refuseUnsupported } from '../run/prepare.ts'
-import { processRecord } from '../run/record-folder.ts'
+import { lockOutput } from '../run/lock.ts'
+import { checkWritable, moveAside, readManifest, readOutput, recordOf } from '../run/output-folder.ts'
+import { decideOutput, type OutputState, type WantedRun } from '../run/output-state.ts'
+import { refuseUnsupported } from '../run/prepare.ts'
+import { openRecordFolder } from '../run/record-folder.ts'
+import { trainerCommand } from '../run/trainer-command.ts'
 import { type RunCommand, readArguments } from './command.ts'
 
 /** The command's body. */
@@ -23,6 +33,7 @@ export const run: RunCommand = async (args) => {
     {
       output: { type: 'string' },
       set: { type: 'string', multiple: true },
+      'pass-env': { type: 'string', multiple: true },
       processes: { type: 'boolean' },
       json: { type: 'boolean' },
     },
@@ -31,6 +42,7 @@ export const run: RunCommand = async (args) => {
   const screen = openScreen(process.stdout, process.stderr)
   const job = await prepareJob(positionals[0]!, {
     sets: values.set ?? [],
+    env: trainerEnvironment(process.env, values['pass-env']),
     processes: values.processes ?? false,
     json: values.json ?? false,
     screen,
@@ -47,12 +59,14 @@ export const run: RunCommand = async (args) => {
     if (error instanceof FedsamError && error.code !== 'OutputInUse') await report(error)
     throw error
   }
-  await report()
+  if (!job.settled) await report()
   return 0
 }
 
 export interface RunJobOptions {
   readonly sets: readonly string[]
+  /** What every trainer has in its environment. */
+  readonly env: LocalRun['env']
   readonly output?: string
   readonly processes: boolean
   /** Events as JSON lines in place of sentences. */
@@ -62,7 +76,9 @@ export interface RunJobOptions {
 
 /** A job that was checked and may run. */
 export interface PreparedJob extends Omit<ReportOptions, 'failure' | 'comparison'> {
-  /** Runs it to its end, or on from where its output stands. Throws FedsamError. */
+  /** Output and report are complete already: to run it starts nothing. */
+  readonly settled: boolean
+  /** Runs it to its end, or resumes it. Throws FedsamError. */
   run(): Promise<void>
 }
 
@@ -75,25 +91,86 @@ export async function prepareJob(file: string, options: RunJobOptions): Promise<
   const loaded = await loadJob(file, options.sets)
   const spec = resolveLocalPaths(loaded)
   refuseUnsupported(spec)
+  for (const line of localRemarks(spec)) say(line)
   const output = resolve(options.output ?? `fedsam-run/${loaded.name}`)
-  const { checkpoint, heldOut } = await inspectInputs(spec, say)
   const { name, namespace, folder } = loaded
   const job = { name, namespace, uid: 'local', generation: 1, spec: loaded.spec }
-  const files = { checkpoint, initialParameters: spec.model.initialParameters }
-  const record = options.processes ? processRecord(output) : output
-  await checkOutput(output, record, compileFixed(job, files))
-  const run = () => runPrepared({ job, spec, files, folder, output }, { ...options, say })
-  return { spec, output, checkpoint, heldOut, run }
+  const initialParameters = spec.model.initialParameters
+  const fixed = compileFixed(job, { checkpoint: null, initialParameters })
+  const wanted: WantedRun = {
+    ...{ output, name, fixedSpec: fixed.spec, spec: { ...loaded.spec }, rounds: spec.rounds },
+    kind: options.processes ? 'Processes' : 'OneProcess',
+  }
+  await checkWritable(output)
+  const state = decideOutput(wanted, await readOutput(output))
+  const settled = state.kind === 'Complete' && (await isFile(join(output, 'report.html')))
+  if (settled) {
+    const run = () => sayComplete(wanted, { ...options, say })
+    return { spec, output, checkpoint: null, heldOut: [], settled, run }
+  }
+  const { checkpoint, heldOut } = await inspectInputs(spec, say)
+  const files = { checkpoint, initialParameters }
+  // Refuses what a trainer's command cannot have here before a byte is written.
+  trainerCommand({ spec, folder, files, env: options.env }, spec.partitions[0]!.name, output)
+  const prepared = { job, spec, files, folder, env: options.env, output }
+  const run = () => runLocked(wanted, prepared, { ...options, say })
+  return { spec, output, checkpoint, heldOut, settled, run }
 }
 
-async function runPrepared(
-  prepared: Pick<LocalRun, 'job' | 'spec' | 'files' | 'folder' | 'output'>,
-  { processes, json, screen, say }: RunJobOptions & { say: (line: string) => void },
-): Promise<void> {
+async function isFile(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  )
+}
+
+type Running = RunJobOptions & { readonly say: (line: string) => void }
+type Prepared = Pick<LocalRun, 'job' | 'spec' | 'files' | 'folder' | 'env' | 'output'>
+
+/** Runs it as the owner of its output. What another run did to the output meanwhile counts. */
+async function runLocked(wanted: WantedRun, prepared: Prepared, options: Running): Promise<void> {
+  const { output } = wanted
+  const lock = await lockOutput(output)
+  try {
+    const state = decideOutput(wanted, await readOutput(output))
+    if (state.kind === 'Complete') return await sayComplete(wanted, options)
+    sayContinued(state, wanted, options.say)
+    await moveAside(recordOf(output, wanted.kind), state)
+    await noteSpec(output, wanted.spec)
+    await runPrepared(prepared, options)
+  } finally {
+    await lock.release()
+  }
+}
+
+function sayContinued(state: OutputState, { rounds }: WantedRun, say: Running['say']): void {
+  if (state.kind !== 'Continue') return
+  say(`the output was complete after round ${state.from}; the run continues to round ${rounds}`)
+  say('the earlier output moves to replaced/ in the record')
+}
+
+/** The end of a run that is complete, as the run itself said it. Starts nothing. */
+async function sayComplete({ output, kind }: WantedRun, { json, say }: Running): Promise<void> {
+  const store = await openRecordFolder(recordOf(output, kind))
+  const manifest = await readManifest(store)
+  if (manifest === undefined) return
+  const { rounds, evaluation, round, head, files } = manifest
+  const digest = files.find(({ name }) => name === 'model.safetensors')?.sha256 ?? ''
+  const event: RunEvent = {
+    ...{ event: 'RunCompleted', rounds, output: MANIFEST_KEY },
+    ...{ evaluation, round, digest, head },
+  }
+  say(`output: ${output}`)
+  if (json) process.stdout.write(`${jsonLine(event)}\n`)
+  else say(`${createEventLines(rounds)(event).said}`)
+  say('the job is the same and its output is complete, so nothing was run')
+}
+
+async function runPrepared(prepared: Prepared, { processes, json, screen, say }: Running): Promise<void> {
   say(`output: ${prepared.output}`)
   const lines = createEventLines(prepared.spec.rounds)
   const observe = (event: RunEvent): void => {
-    if (json) return void process.stdout.write(`${JSON.stringify(event)}\n`)
+    if (json) return void process.stdout.write(`${jsonLine(event)}\n`)
     const { said, live } = lines(event)
     if (live !== undefined) screen.live(live)
     if (said !== undefined) screen.say(said)

@@ -22,10 +22,12 @@ ${CLUSTER}`
 export const COMMANDS: readonly Command[] = [
   {
     name: 'run',
-    usage: 'run JOB.yaml [--output DIR] [--set path=value]... [--processes] [--json]',
-    summary: 'runs the whole job on this machine; on the same output it goes on where it was',
+    usage: 'run JOB.yaml [--output DIR] [--set path=value]... [--pass-env NAME]... [--processes] [--json]',
+    summary: 'runs the whole job on this machine; on the same output it resumes or adds rounds',
     details: `  --output DIR          where the record, the model and the report go; else fedsam-run/NAME
   --set PATH=VALUE      changes a field of spec: --set rounds=2
+  --pass-env NAME       gives this variable to the trainers, too: their environment is an allowlist
+                        (docs/trainer-seam.md)
   --processes           coordinator and workers as programs over a real NATS and S3 server
   --json                events as JSON lines`,
     load: async () => (await import('./run.ts')).run,
@@ -42,8 +44,9 @@ export const COMMANDS: readonly Command[] = [
     name: 'export',
     usage:
       'export SOURCE --to FOLDER [--dtype float32|original] [--endpoint URL] [--credentials-from-secret] [-n NS]',
-    summary: "writes a run's model as a complete checkpoint that Hugging Face opens",
+    summary: "verifies a run's output and writes its model as a complete checkpoint that Hugging Face opens",
     details: `  --to FOLDER           a new or empty folder
+  --expect-head DIGEST  sha256:… of the last result: a record with another one is not exported
   --dtype DTYPE         of the trained tensors: float32 as the run kept them (the default), or original: rounded once to what
                         the checkpoint, or the client, had them in
 
@@ -52,9 +55,11 @@ ${SOURCE}`,
   },
   {
     name: 'verify',
-    usage: 'verify SOURCE [--endpoint URL] [--credentials-from-secret] [-n NS]',
+    usage: 'verify SOURCE [--expect-head DIGEST] [--endpoint URL] [--credentials-from-secret] [-n NS]',
     summary: "holds everything that a run's record names against its digests",
-    details: SOURCE,
+    details: `  --expect-head DIGEST  sha256:… of the last result, kept from elsewhere: the status of a job, a log
+
+${SOURCE}`,
     load: async () => (await import('./verify.ts')).verify,
   },
   {
@@ -65,8 +70,10 @@ ${SOURCE}`,
   --client NAME         what FEDSAM_CLIENT says
   --config name=value   reaches fit and evaluate, beside server_round and seed
   --parameters FILE     start from a safetensors file, not from get_parameters
+  --pass-env NAME       gives it this variable, too: its environment is an allowlist
   --no-progress-seconds N
-                        a program that writes nothing for so long has failed; else 600`,
+                        a program that writes nothing and uses no processor for N seconds
+                        has failed; else 600`,
     load: async () => (await import('./trainer.ts')).trainer,
   },
   {

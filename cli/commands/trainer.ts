@@ -2,6 +2,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { trainerEnvironment } from '#worker/trainer/inherited.ts'
 import { checkTrainer } from '../trainer/check.ts'
 import type { Finding } from '../trainer/findings.ts'
 import { type RunCommand, readArguments, UsageError } from './command.ts'
@@ -12,6 +13,7 @@ const OPTIONS = {
   config: { type: 'string', multiple: true },
   parameters: { type: 'string' },
   'no-progress-seconds': { type: 'string' },
+  'pass-env': { type: 'string', multiple: true },
 } as const
 
 /** As a run gives it: 64 hexadecimal digits. */
@@ -35,7 +37,10 @@ export const trainer: RunCommand = async (args) => {
     const sound = await checkTrainer({
       program: {
         command: [program, ...rest],
-        env: environmentOf(values.client ?? 'check', values.dataset ?? '{}'),
+        env: {
+          ...trainerEnvironment(process.env, values['pass-env']),
+          ...partitionVariables(values.client ?? 'check', values.dataset ?? '{}'),
+        },
         cwd: process.cwd(),
       },
       scratch,
@@ -57,20 +62,23 @@ function say({ level, text, remedy = '' }: Finding): void {
 }
 
 /** A dataset as JSON, or just its folder. */
-function environmentOf(client: string, dataset: string): Record<string, string> {
-  const known = Object.entries(process.env).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined,
-  )
+function partitionVariables(client: string, dataset: string): Record<string, string> {
   const json = dataset.startsWith('{') ? dataset : JSON.stringify({ root: resolve(dataset) })
-  return { ...Object.fromEntries(known), FEDSAM_CLIENT: client, FEDSAM_DATASET: json }
+  return { FEDSAM_CLIENT: client, FEDSAM_DATASET: json }
 }
 
+/** As in a job: no name twice, and none that FedSAM itself sends. */
 function configOf(pairs: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    pairs.map((pair) => {
-      const at = pair.indexOf('=')
-      if (at < 1) throw new UsageError(`--config ${pair}: write name=value`)
-      return [pair.slice(0, at), pair.slice(at + 1)]
-    }),
-  )
+  const config = new Map<string, string>()
+  for (const pair of pairs) {
+    const at = pair.indexOf('=')
+    if (at < 1) throw new UsageError(`--config ${pair}: write name=value`)
+    const name = pair.slice(0, at)
+    if (name === 'seed' || name === 'server_round') {
+      throw new UsageError(`--config ${pair}: FedSAM sends ${name} with every call; use another name`)
+    }
+    if (config.has(name)) throw new UsageError(`--config ${pair}: ${name} is given twice; remove one of them`)
+    config.set(name, pair.slice(at + 1))
+  }
+  return Object.fromEntries(config)
 }

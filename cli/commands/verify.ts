@@ -1,30 +1,28 @@
-// `fedsam verify`: reads everything that a run's record names and holds it against the digests that name it.
-import { verifyRecord } from '#coordinator/verify.ts'
-import { FedsamError } from '#protocol/errors.ts'
-import { RUN_KEY } from '#protocol/keys.ts'
-import type { ObjectStore } from '#transport/ports.ts'
+// `fedsam verify`: reads everything that a run's record names and compares it with the digests that name it, with the job's status
+// in a cluster, and with the head that the user expects.
+import type { Verification } from '#coordinator/verify.ts'
 import { SOURCE_OPTIONS, withRecord } from '../cluster/source.ts'
+import { print } from '../render/screen.ts'
+import { checkRecord, EXPECT_OPTIONS, expectedHead } from '../run/checked-record.ts'
 import { type RunCommand, readArguments } from './command.ts'
 
 /** 0: sound; 1: something does not fit, a line each. */
 export const verify: RunCommand = async (args) => {
-  const { values, positionals } = readArguments(args, SOURCE_OPTIONS, ['SOURCE'])
-  return withRecord(positionals[0]!, values, verifyStore)
+  const options = { ...SOURCE_OPTIONS, ...EXPECT_OPTIONS } as const
+  const { values, positionals } = readArguments(args, options, ['SOURCE'])
+  const expected = expectedHead(values['expect-head'])
+  return withRecord(positionals[0]!, values, async (store, witness) =>
+    tell(await checkRecord(store, 'Everything', { expected, witness })),
+  )
 }
 
-async function verifyStore(store: ObjectStore): Promise<number> {
-  if ((await store.size(RUN_KEY)) === undefined) {
-    throw new FedsamError('InvalidJob', `${store.description} holds no run`, {
-      remedy: 'name the output folder of a run, its s3://bucket/prefix, or fj/NAME of a cluster',
-    })
-  }
-  const { results, payloads, absent, complete, problems } = await verifyRecord(store)
-  const say = (line: string): void => void process.stdout.write(`${line}\n`)
-  for (const problem of problems) say(problem)
-  say(
+function tell({ results, payloads, absent, complete, head, problems }: Verification): number {
+  for (const problem of problems) print(problem)
+  print(
     `${results} results in the chain, ${payloads} payloads fit their digests, ${absent.length} were retired`,
   )
-  say(`the output is ${complete ? 'complete' : 'not complete'}`)
-  say(problems.length === 0 ? 'the record is sound' : `${problems.length} things do not fit`)
+  if (head !== null) print(`head sha256:${head}`)
+  print(`the output is ${complete ? 'complete' : 'not complete'}`)
+  print(problems.length === 0 ? 'the record is sound' : `${problems.length} things do not fit`)
   return problems.length === 0 ? 0 : 1
 }

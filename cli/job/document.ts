@@ -1,62 +1,206 @@
-// A job file as YAML: one document, its plain value, and the line that each field stands on.
-import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml'
+// A job file as YAML: one document, its plain value, and the line of each field. Guarantees: the value is the one that kubectl
+// makes of the same text, and every text ends in a value or in an error with its line. YAML that only some readers take is
+// refused. What a scalar and an object mean is left to yaml-scalar.ts and yaml-value.ts.
+import { Composer, type Document, isAlias, isMap, isSeq, Lexer, LineCounter, type Node, Parser } from 'yaml'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Path } from './problem.ts'
+import { isMerge, keyName, readNodes, type Targets, type YamlProblem, type YamlValue } from './yaml-value.ts'
 
 /** A parsed file. `locate` gives the line (from 1) of a field, or of the nearest field around one that is not there. */
 export interface JobDocument {
   readonly value: unknown
+  /** Whether the file itself has this field. */
+  has(path: Path): boolean
   locate(path: Path): number
 }
+
+/** A job is as large as one object of the API server at most: 1.5 MiB is the limit of its store. */
+export const MOST_BYTES = 1.5 * 2 ** 20
+/** Objects and lists in one another. The deepest field of a job, in a pod template, has about 20. */
+const MOST_LEVELS = 200
+
+const START = 'write a job: apiVersion, kind, metadata and spec'
 
 /**
  * Parses the text of a job file; `file` is its name in messages.
  * Throws FedsamError InvalidJob where it is not YAML, or does not hold exactly one document, or that is not an object.
  */
-export function readDocument(file: string, text: string): JobDocument {
+export function readDocument(file: string, bytes: Uint8Array): JobDocument {
+  const text = decode(file, bytes)
   const lines = new LineCounter()
-  const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false }) as Document[]
-  const errors = documents.flatMap((document) => document.errors)
-  if (errors.length > 0) {
-    const messages = errors.map(
-      (error) => `${file}:${lines.linePos(error.pos[0]).line}: is not YAML: ${error.message}; correct it`,
-    )
-    throw new FedsamError('InvalidJob', messages.join('\n'))
+  const found = parse(text, lines)
+  const lineOf = (offset: number): number => lines.linePos(offset).line
+  if ('problems' in found) {
+    const messages = found.problems.map(({ offset, message }) => `${file}:${lineOf(offset)}: ${message}`)
+    throw new FedsamError('InvalidJob', [...new Set(messages)].join('\n'))
   }
-  const [document, second] = documents
-  if (!document || (!second && document.contents === null)) {
-    throw new FedsamError('InvalidJob', `${file}: is empty; write a job: apiVersion, kind, metadata and spec`)
-  }
+  const [document, second] = found.documents
+  if (!document) throw new FedsamError('InvalidJob', `${file}: is empty; ${START}`)
   if (second) {
-    const line = lines.linePos(second.range?.[0] ?? 0).line
-    throw new FedsamError(
-      'InvalidJob',
-      `${file}:${line}: holds ${documents.length} documents; put each job into a file of its own`,
-    )
+    const place = `${file}:${lineOf(second.offset)}`
+    const message = `${place}: holds ${found.documents.length} documents; put each job into a file of its own`
+    throw new FedsamError('InvalidJob', message)
   }
-  const contents = document.contents as Node
+  const { contents, value, targets } = document
   if (!isMap(contents)) {
-    throw new FedsamError(
-      'InvalidJob',
-      `${file}:1: is not an object; write a job: apiVersion, kind, metadata and spec`,
-    )
+    throw new FedsamError('InvalidJob', `${file}:${lineOf(document.offset)}: is not an object; ${START}`)
   }
-  return { value: document.toJS() as unknown, locate: (path) => lines.linePos(offsetOf(contents, path)).line }
+  return {
+    value,
+    has: (path) => find(contents, path, targets).found,
+    locate: (path) => lineOf(find(contents, path, targets).offset),
+  }
 }
 
-/** Where the last step of the path that is there begins: a field's name, a list's item. */
-function offsetOf(contents: Node, path: Path): number {
-  let node: unknown = contents
+/** The value of a short text in YAML, by the rules of a job file; or what is wrong with it and, after a semicolon, what to do. */
+export function readValue(text: string): { readonly value: unknown } | { readonly problem: string } {
+  const found = parse(text, new LineCounter())
+  if ('problems' in found) return { problem: found.problems[0]!.message }
+  const [document, second] = found.documents
+  return second ? { problem: 'holds two documents; write one value' } : { value: document?.value ?? null }
+}
+
+interface ReadDocument {
+  readonly contents: Node
+  readonly value: YamlValue
+  readonly targets: Targets
+  readonly offset: number
+}
+
+type Parsed = { readonly documents: readonly ReadDocument[] } | { readonly problems: readonly YamlProblem[] }
+
+/** The documents that hold something. kubectl skips the others, for example what follows a `---` at the end. */
+function parse(given: string, lines: LineCounter): Parsed {
+  const text = given.replaceAll('\r\n', '\n')
+  const early = foreignLine(text)
+  if (early !== undefined) {
+    lines.addNewLine(0)
+    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', end + 1)) lines.addNewLine(end + 1)
+    return { problems: [early] }
+  }
+  const composed = compose(text, lines)
+  if ('problems' in composed) return composed
+  const documents: ReadDocument[] = []
+  for (const { contents, range } of composed.documents) {
+    const read = readNodes(contents as Node | null, text)
+    if ('problems' in read) return { problems: read.problems }
+    if (read.value === null) continue
+    const node = contents as Node
+    documents.push({ ...read, contents: node, offset: node.range?.[0] ?? range[0] })
+  }
+  return { documents }
+}
+
+function compose(
+  text: string,
+  lines: LineCounter,
+): { documents: readonly Document.Parsed[] } | { problems: YamlProblem[] } {
+  const parser = new Parser(lines.addNewLine)
+  lines.addNewLine(0)
+  // Scalars stay text: yaml-scalar.ts says what they mean. Equal keys and tags are left to yaml-value.ts.
+  const composer = new Composer({
+    schema: 'failsafe',
+    resolveKnownTags: false,
+    uniqueKeys: false,
+    merge: false,
+  })
+  const tokens = []
+  for (const lexeme of new Lexer().lex(text)) {
+    tokens.push(...parser.next(lexeme))
+    if (parser.stack.length > MOST_LEVELS) {
+      const message = `is nested too deeply; write at most ${MOST_LEVELS} levels`
+      return { problems: [{ offset: parser.offset, message }] }
+    }
+  }
+  tokens.push(...parser.end())
+  const documents = [...composer.compose(tokens, false, text.length)]
+  // The first error is the cause, others follow from it.
+  const error = documents.flatMap(({ errors }) => errors)[0]
+  if (!error) return { documents }
+  return { problems: [{ offset: error.pos[0], message: `is not YAML: ${error.message}; correct it` }] }
+}
+
+/** Characters that libyaml refuses, or that it reads as the end of a line and others do not. */
+const FOREIGN = /[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ufefe\uff00-\ufffd]/
+
+/** The first line that kubectl reads in another way than YAML's other readers, or not at all. */
+function foreignLine(text: string): YamlProblem | undefined {
+  const at = text.search(FOREIGN)
+  if (at >= 0) {
+    const code = text.charCodeAt(at).toString(16).toUpperCase().padStart(4, '0')
+    return {
+      offset: at,
+      message: `has the character U+${code}; remove it, or write \\u${code} within double quotes`,
+    }
+  }
+  const directive = /^%/m.exec(text)
+  if (directive) return { offset: directive.index, message: 'begins with %, a directive; remove the line' }
+  const separator = /^---[^\n]*[^\s][^\n]*$/gm
+  for (const match of text.matchAll(separator)) {
+    if (/^---\s*#/.test(match[0]) || /^---\s*$/.test(match[0])) continue
+    return {
+      offset: match.index,
+      message: 'has more than --- on the line; begin the document on the next line',
+    }
+  }
+  return undefined
+}
+
+function decode(file: string, bytes: Uint8Array): string {
+  if (bytes.length > MOST_BYTES) {
+    const message = `${file}: is larger than ${MOST_BYTES / 2 ** 20} MiB, the most that a cluster stores; make it smaller`
+    throw new FedsamError('InvalidJob', message)
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch (cause) {
+    throw new FedsamError('InvalidJob', `${file}: is not text in UTF-8; save it in UTF-8`, { cause })
+  }
+}
+
+/** Whether a path exists, and the offset of its last step that does: a field's name, a list's item. */
+function find(contents: Node, path: Path, targets: Targets): { found: boolean; offset: number } {
+  let node: Node | undefined = contents
   let offset = contents.range?.[0] ?? 0
   for (const step of path) {
-    const pair = isMap(node)
-      ? node.items.find(({ key }) => isScalar(key) && String(key.value) === String(step))
-      : undefined
-    const item = isSeq(node) ? node.items[Number(step)] : undefined
-    const found = (pair?.key ?? item) as Node | undefined
-    if (!found) break
-    offset = found.range?.[0] ?? offset
-    node = pair ? pair.value : item
+    const child = childOf(node, step, targets)
+    if (!child) return { found: false, offset }
+    offset = child.named.range?.[0] ?? offset
+    node = child.child ?? undefined
   }
-  return offset
+  return { found: true, offset }
+}
+
+interface Child {
+  /** What has the line: the key, or the item. */
+  readonly named: Node
+  readonly child: Node | null
+}
+
+function childOf(given: Node | undefined, step: string | number, targets: Targets): Child | undefined {
+  const node = given && isAlias(given) ? targets.get(given) : given
+  if (isSeq(node)) {
+    const item = node.items[Number(step)] as Node | undefined
+    return item && { named: item, child: item }
+  }
+  if (!isMap(node)) return undefined
+  // The last one wins, as in the value.
+  for (const { key, value } of [...node.items].reverse() as { key: Node; value: Node | null }[]) {
+    const found = isMerge(key) ? mergedChild(value, step, targets) : ownChild(key, value, step, targets)
+    if (found) return found
+  }
+  return undefined
+}
+
+function ownChild(key: Node, child: Node | null, step: string | number, targets: Targets): Child | undefined {
+  return keyName(key, targets) === String(step) ? { named: key, child } : undefined
+}
+
+function mergedChild(merged: Node | null, step: string | number, targets: Targets): Child | undefined {
+  const sources = isSeq(merged) ? (merged.items as Node[]) : [merged ?? undefined]
+  for (const source of sources) {
+    const found = childOf(source, step, targets)
+    if (found) return found
+  }
+  return undefined
 }

@@ -131,12 +131,12 @@ const REFUSALS: readonly Refusal[] = [
   {
     given: 'a field twice',
     text: `${HEAD}${PAIR}  rounds: 3\n  rounds: 4\n`,
-    says: 'job.yaml:7: is not YAML: Map keys must be unique; correct it',
+    says: 'job.yaml:7: has the key rounds twice; remove one of them',
   },
   {
     given: 'two documents',
     text: `${HEAD}${PAIR}---\n${HEAD}${PAIR}`,
-    says: 'job.yaml:6: holds 2 documents; put each job into a file of its own',
+    says: 'job.yaml:7: holds 2 documents; put each job into a file of its own',
   },
   { given: 'an empty file', text: '# nothing yet\n', says: `job.yaml: is empty; ${START}` },
   { given: 'a word', text: 'job\n', says: `job.yaml:1: is not an object; ${START}` },
@@ -176,7 +176,7 @@ const REFUSALS: readonly Refusal[] = [
       '--set partitions[3].name=d: spec.partitions has 2 items; use an index from 0 to 2',
       '--set partitions.name=d: spec.partitions is a list; write spec.partitions[0].name',
       '--set partitions[0].name.x=d: spec.partitions[0].name is not an object; it has no field x',
-      '--set seed=[1: has a value that is not YAML; put it in quotes',
+      '--set seed=[1: its value is not YAML: Flow sequence must end with a ]; correct it',
     ].join('\n'),
   },
   {
@@ -184,6 +184,61 @@ const REFUSALS: readonly Refusal[] = [
     text: HEAD + PAIR,
     sets: ['rounds=5', 'rounds=0'],
     says: '--set rounds=0: spec.rounds: is 0; write an integer from 1 to 100000',
+  },
+  {
+    given: 'an integer that a double cannot hold',
+    text: `${HEAD}  seed: 9_007_199_254_740_993\n${PAIR}`,
+    sets: ['rounds=18446744073709551617', 'trainer.segmentAnything.learningRate=-9007199254740993'],
+    says: [
+      'job.yaml:5: spec.seed: is 9007199254740993; write an integer from 0 to 9007199254740991',
+      '--set rounds=18446744073709551617: spec.rounds: is 18446744073709551617; write an integer from 1 to 100000',
+      '--set trainer.segmentAnything.learningRate=-9007199254740993: spec.trainer.segmentAnything.learningRate: is -9007199254740993; write a number above 0 and at most 1000',
+    ].join('\n'),
+  },
+  {
+    given: 'such an integer where the schema leaves the value open',
+    text: `${HEAD}  workers: {template: {spec: {x: [9007199254740993]}}}\n${PAIR}`,
+    says: 'job.yaml:5: spec.workers.template.spec.x[0]: is 9007199254740993; write a number from -9007199254740991 to 9007199254740991, or put it in quotes',
+  },
+  {
+    given: 'an address with a user and a password, which is not shown',
+    text: `${HEAD}  messaging: {nats: {url: "nats://user:secret@nats:4222"}}\n  storage: {s3: {endpoint: "ftp://user:secret@store"}}\n${PAIR}`,
+    says: [
+      'job.yaml:6: spec.storage.s3.endpoint: is "ftp://…@store"; write nothing, or a URL that begins with http:// or https://',
+      'job.yaml:6: spec.storage.s3.endpoint: has a user or a password in its address; remove them, and name a Secret in credentialsSecretName',
+      'job.yaml:5: spec.messaging.nats.url: has a user or a password in its address; remove them, and name a Secret in credentialsSecretName',
+    ].join('\n'),
+  },
+  {
+    given: 'a version that is a number',
+    text: 'apiVersion: 9007199254740993\nkind: FederatedJob\n',
+    says: 'job.yaml:1: apiVersion: is 9007199254740993; write apiVersion: fedsam.dev/v1alpha1',
+  },
+  ...['toString', 'constructor', 'valueOf', 'hasOwnProperty', 'prototype'].flatMap((name): Refusal[] => [
+    {
+      given: `the field ${name}`,
+      text: `${HEAD}  output: {retention: {${name}: {x: 1}}}\n${PAIR}`,
+      says: `job.yaml:5: spec.output.retention.${name}: is not a field; remove it, or use one of rounds`,
+    },
+    {
+      given: `--set of ${name}`,
+      text: HEAD + PAIR,
+      sets: [`output.retention.${name}=1`, `output.${name}.${name}=1`],
+      says: [
+        `--set output.retention.${name}=1: spec.output.retention.${name}: is not a field; remove it, or use one of rounds`,
+        `--set output.${name}.${name}=1: spec.output.${name}: is not a field; remove it, or use one of fullCheckpoint, retention`,
+      ].join('\n'),
+    },
+  ]),
+  {
+    given: '__proto__',
+    text: HEAD + PAIR,
+    sets: ['__proto__=1', 'output.__proto__.x=1', 'output={__proto__: {x: 1}}'],
+    says: [
+      '--set __proto__=1: spec.__proto__: is not a field; remove it',
+      '--set output.__proto__.x=1: spec.output.__proto__.x: is not a field; remove it',
+      '--set output={__proto__: {x: 1}}: its value has the key __proto__, which is not a field; remove it',
+    ].join('\n'),
   },
   {
     given: 'many problems at once',
@@ -211,6 +266,33 @@ test('a file that cannot be read is named', async () => {
   assert.equal(
     await message(FOLDER),
     `${FOLDER}: cannot be read: it is a folder; name a FederatedJob's YAML file`,
+  )
+})
+
+test('--set reads a value as the file does', async () => {
+  const file = await written(HEAD + PAIR)
+  const sets = ['rounds=010', 'suspend=yes', 'partitions[0].dataset.labels=[0x10, 1_0]', 'seed=0o17']
+  const { spec } = await loadJob(file, sets)
+  assert.deepEqual([spec.rounds, spec.suspend, spec.seed], [8, true, 15])
+  assert.deepEqual(spec.partitions[0]?.dataset.labels, [16, 10])
+})
+
+test('names of the language in maps of the user stay what they are', async () => {
+  const program = 'type: Command, command: {command: [train]}'
+  const text = `${HEAD}  trainer: {${program}, config: {toString: a, constructor: b}}\n${PAIR}`
+  const { spec } = await loadJob(await written(text))
+  assert.deepEqual(Object.entries(spec.trainer.config), [
+    ['toString', 'a'],
+    ['constructor', 'b'],
+  ])
+})
+
+test('a job file without an end is read no further than a job may be long', async () => {
+  const error: unknown = await loadJob('/dev/zero').catch((cause) => cause)
+  assert.ok(error instanceof FedsamError)
+  assert.match(
+    error.message,
+    /^\/dev\/zero: is larger than 1.5 MiB, the most that a cluster stores; make it smaller$/,
   )
 })
 

@@ -1,15 +1,15 @@
 // Loads a job file: YAML, --set overrides, structure, defaults, rules. Everything that is wrong is reported at once, each with
 // its line, its field, and what to do; nothing is written and nothing else is read. Folders are left to paths.ts.
-import { readFile } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { applyDefaults, completeSpec } from '#protocol/defaults.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteFederatedJobSpec, FederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { FEDERATED_JOB_SCHEMA } from '#protocol/generated/schema.ts'
 import type { StructuralSchema } from '#protocol/schema.ts'
-import { type JobDocument, readDocument } from './document.ts'
+import { type JobDocument, MOST_BYTES, readDocument } from './document.ts'
 import { applyOverride, type Override, readOverride } from './overrides.ts'
-import { type Path, type Problem, pathText } from './problem.ts'
+import { type Path, type Problem, pathText, show } from './problem.ts'
 import { checkRules } from './rules.ts'
 import { checkStructure } from './structure.ts'
 
@@ -29,7 +29,7 @@ export interface LoadedJob {
  * Throws FedsamError InvalidJob with one line per problem: "file:line: field: what is wrong; what to do".
  */
 export async function loadJob(file: string, sets: readonly string[] = []): Promise<LoadedJob> {
-  const document = readDocument(file, await readText(file))
+  const document = readDocument(file, await readBytes(file))
   const { job, overrides } = overridden(document.value, sets)
   refuse(findProblems(job), file, document, overrides)
   const { metadata, spec } = job as { metadata: { name: string; namespace?: string }; spec: FederatedJobSpec }
@@ -71,13 +71,16 @@ const LOCAL_SCHEMA: StructuralSchema = {
 
 function checkConstant(field: string, value: unknown, wanted: string): Problem[] {
   if (value === wanted) return []
-  const found = value === undefined || value === null ? 'is missing' : `is ${JSON.stringify(value)}`
+  const found = value === undefined || value === null ? 'is missing' : `is ${show(value)}`
   return [{ path: [field], message: `${found}; write ${field}: ${wanted}` }]
 }
 
-async function readText(file: string): Promise<string> {
+/** The file's bytes, a pipe's too. Reads no further than one byte past the most that a job may have. */
+async function readBytes(file: string): Promise<Uint8Array> {
   try {
-    return await readFile(file, 'utf8')
+    const chunks: Buffer[] = []
+    for await (const chunk of createReadStream(file, { end: MOST_BYTES })) chunks.push(chunk as Buffer)
+    return Buffer.concat(chunks)
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
     const reasons: Readonly<Record<string, string>> = {
@@ -117,7 +120,10 @@ function refuse(
 ): void {
   if (problems.length === 0) return
   const lines = problems.map(({ path, message }) => {
-    const override = overrides.findLast((candidate) => isWithin(path, candidate.path))
+    const override =
+      overrides.findLast((candidate) => isWithin(path, candidate.path)) ??
+      // An object that a --set made on its way.
+      (document.has(path) ? undefined : overrides.findLast((candidate) => isWithin(candidate.path, path)))
     const place = override ? `--set ${override.text}` : `${file}:${document.locate(path)}`
     return `${place}: ${pathText(path)}: ${message}`
   })

@@ -1,6 +1,6 @@
 // --set path=value: changes one field of a job before it is checked. A path may leave out "spec."; a list's items go by index,
 // one past the last adds one; the value is YAML ("3", "true", "[2]", "{root: data/a}", nothing for the default).
-import { parse } from 'yaml'
+import { readValue } from './document.ts'
 import { type Path, pathText } from './problem.ts'
 
 /** What one --set asks for. `text` is as it was written. */
@@ -14,7 +14,7 @@ export interface Override {
 export function readOverride(text: string): Override | { readonly problem: string } {
   const equals = text.indexOf('=')
   const written = equals < 0 ? text : text.slice(0, equals)
-  if (equals < 0 || !/^[A-Za-z][\w/-]*(\.[A-Za-z][\w/-]*|\[\d{1,4}\])*$/.test(written)) {
+  if (equals < 0 || !/^[A-Za-z_][\w/-]*(\.[A-Za-z_][\w/-]*|\[\d{1,4}\])*$/.test(written)) {
     return { problem: 'is not path=value; write for example rounds=3 or partitions[0].dataset.root=data/a' }
   }
   const steps = [...written.matchAll(/\[(\d+)\]|[^.[\]]+/g)].map(([step, index]) =>
@@ -23,11 +23,9 @@ export function readOverride(text: string): Override | { readonly problem: strin
   const path = ['spec', 'metadata', 'apiVersion', 'kind'].includes(String(steps[0]))
     ? steps
     : ['spec', ...steps]
-  try {
-    return { text, path, value: parse(text.slice(equals + 1)) as unknown }
-  } catch {
-    return { problem: 'has a value that is not YAML; put it in quotes' }
-  }
+  if (path.includes('__proto__')) return { problem: `${pathText(path)}: is not a field; remove it` }
+  const read = readValue(text.slice(equals + 1))
+  return 'problem' in read ? { problem: `its value ${read.problem}` } : { text, path, value: read.value }
 }
 
 /** A copy of `job` with the field set, or what is in the way. Objects on the way that are absent are made. */
@@ -42,7 +40,10 @@ export function applyOverride(
     if (problem) return { problem }
     const fields = node as Record<string | number, unknown>
     if (depth === path.length - 1) fields[step] = value
-    else fields[step] ??= typeof path[depth + 1] === 'number' ? [] : {}
+    // A field of the job itself: toString is on every object of the language.
+    else if (!Object.hasOwn(fields, step) || fields[step] == null) {
+      fields[step] = typeof path[depth + 1] === 'number' ? [] : {}
+    }
     node = fields[step]
   }
   return { job: copy }

@@ -17,12 +17,12 @@ export function pathText(path: Path): string {
     .replace(/^\./, '')
 }
 
-/** A value as a message shows it, short and on one line. */
+/** A value as a message shows it, short, on one line, and without the user and password of an address. */
 export function show(value: unknown): string {
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'object' && value !== null) return 'an object'
   if (typeof value !== 'string') return String(value)
-  const text = JSON.stringify(value)
+  const text = JSON.stringify(value.replace(/\/\/[^/?#]*@/, '//…@'))
   return text.length <= 80 ? text : `${text.slice(0, 76)}…"`
 }
 

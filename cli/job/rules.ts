@@ -124,5 +124,6 @@ function celValue(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(celValue)
   if (typeof value !== 'object' || value === null) return value
   const fields = Object.entries(value).filter(([, field]) => field !== null)
-  return Object.fromEntries(fields.map(([name, field]) => [name, celValue(field)]))
+  // A map: the evaluator asks an object for its constructor, which may be a field of the user's.
+  return new Map(fields.map(([name, field]) => [name, celValue(field)]))
 }

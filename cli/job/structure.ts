@@ -1,6 +1,6 @@
 // Checks a value against the structural schema: what the API server's schema validation refuses, in words that say what to write.
 // Unknown fields are refused, as kubectl does. Rules across fields are left to rules.ts.
-import type { StructuralSchema } from '#protocol/schema.ts'
+import { fieldSchema, type StructuralSchema } from '#protocol/schema.ts'
 import { nearest, type Path, type Problem, pathText, show } from './problem.ts'
 
 /** What a pattern of the CRD means, in words. A pattern that is not here fails the tests. */
@@ -92,15 +92,29 @@ function checkObject(
     .filter((name) => value[name] === undefined || value[name] === null)
     .map((name) => ({ path: [...path, name], message: 'is missing; add it' }))
   const fields = Object.entries(value).flatMap(([name, field]) => {
-    const known = schema.properties?.[name] ?? schema.additionalProperties
-    if (known) return checkStructure(known, field, [...path, name])
-    return schema['x-kubernetes-preserve-unknown-fields'] ? [] : [unknownField(schema, [...path, name])]
+    const place = [...path, name]
+    const known = fieldSchema(schema, name)
+    if (known) return checkStructure(known, field, place)
+    const isFree = schema['x-kubernetes-preserve-unknown-fields']
+    return isFree ? checkFree(field, place) : [unknownField(schema, place)]
   })
   return [
     ...missing,
     ...fields,
     ...checkSize('fields', Object.keys(value).length, path, [schema.minProperties, schema.maxProperties]),
   ]
+}
+
+/** A value that the schema leaves open. A number that JSON's readers round would not be the one that was written. */
+function checkFree(value: unknown, path: Path): Problem[] {
+  if (typeof value === 'bigint') {
+    const most = Number.MAX_SAFE_INTEGER
+    return [{ path, message: `is ${value}; write a number from -${most} to ${most}, or put it in quotes` }]
+  }
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([name, field]) =>
+    checkFree(field, [...path, Array.isArray(value) ? Number(name) : name]),
+  )
 }
 
 function unknownField(schema: StructuralSchema, path: Path): Problem {

@@ -8,6 +8,7 @@ const LIST = [{ name: 'w', shape: [1000], dtype: 'F32', rule: 'Optimise' }] as c
 const DEMAND: RoundDemand = {
   rounds: 10,
   clients: 3,
+  onlookers: 0,
   fractionFit: 1,
   minFitClients: 2,
   fractionEvaluate: 1,
@@ -49,4 +50,23 @@ test('a server optimizer with state reads and writes it in f64', () => {
 test('a fraction of the clients trains, at least minFitClients', () => {
   assert.equal(estimateRound({ ...DEMAND, clients: 10, fractionFit: 0.1 }).cohort, 2)
   assert.equal(estimateRound({ ...DEMAND, clients: 10, fractionFit: 0.55 }).cohort, 5)
+})
+
+test('the clients that evaluate are a share of all clients, rounded down', () => {
+  const evaluators = (given: Partial<RoundDemand>) => estimateRound({ ...DEMAND, ...given }).evaluators
+  assert.equal(evaluators({ fractionEvaluate: 0.5 }), 1)
+  assert.equal(evaluators({ fractionEvaluate: 0.99 }), 2)
+  assert.equal(evaluators({ fractionEvaluate: 0.3 }), 0)
+  assert.equal(evaluators({ onlookers: 1, fractionEvaluate: 0.5 }), 2, 'clients that only evaluate count')
+})
+
+test('a strategy that measures reads what memory does not keep once more', () => {
+  const read = (given: Partial<RoundDemand>) => {
+    const { bytes, modelBytes } = estimateRound({ ...DEMAND, ...given })
+    return bytes.read / modelBytes
+  }
+  // Three updates for admission, three or six for the fold, and the base model.
+  assert.equal(read({ memoryBytes: 4 }), 7)
+  assert.equal(read({ memoryBytes: 4, measures: true }), 10)
+  assert.equal(read({ measures: true }), 4)
 })

@@ -10,13 +10,29 @@ export function payloadBytes(tensors: readonly TensorSpec[]): number {
   return canonicalHeader(tensors).length + tensors.reduce((sum, tensor) => sum + tensorBytes(tensor), 0)
 }
 
-/** The part of a job that costs depend on. */
-export interface RoundDemand {
-  readonly rounds: number
+/** What decides how many clients a round asks. */
+export interface ClientDemand {
+  /** Partitions that train. */
   readonly clients: number
+  /** Partitions that only evaluate. */
+  readonly onlookers: number
   readonly fractionFit: number
   readonly minFitClients: number
   readonly fractionEvaluate: number
+}
+
+/** How many clients train and how many evaluate in a round with every client available. */
+export function roundMembers(demand: ClientDemand): { cohort: number; evaluators: number } {
+  const { clients, onlookers, fractionFit, minFitClients, fractionEvaluate } = demand
+  return {
+    cohort: cohortSize(clients, fractionFit, minFitClients),
+    evaluators: Math.floor((clients + onlookers) * fractionEvaluate),
+  }
+}
+
+/** The part of a job that costs depend on. */
+export interface RoundDemand extends ClientDemand {
+  readonly rounds: number
   readonly list: TensorList
   /** State vectors of the server optimizer, each of f64. */
   readonly vectors: number
@@ -49,11 +65,10 @@ export interface RoundEstimate {
   readonly steps: Readonly<Record<string, number>>
 }
 
-/** One round with everybody available. */
+/** One round with every client available. */
 export function estimateRound(demand: RoundDemand): RoundEstimate {
-  const { clients, list, memoryBytes } = demand
-  const cohort = cohortSize(clients, demand.fractionFit, demand.minFitClients)
-  const evaluators = Math.floor(clients * demand.fractionEvaluate)
+  const { list, memoryBytes } = demand
+  const { cohort, evaluators } = roundMembers(demand)
   const members = Math.max(cohort, evaluators)
   const modelBytes = payloadBytes(list)
   const parameters = list.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0)

@@ -2,6 +2,7 @@
 // now for the line below them. No clock, no output: from events to text alone.
 import type { RunEvent } from '#protocol/events.ts'
 import type { ClientOutcome, Evaluation, NotEvaluated } from '#protocol/record.ts'
+import { counted } from './counted.ts'
 
 /** What an event says; `live` replaces the line of what is going on. */
 export interface EventText {
@@ -59,6 +60,8 @@ export function createEventLines(rounds: number): (event: RunEvent) => EventText
         }
       case 'Initialised':
         return initialisedText(event)
+      case 'Advice':
+        return { said: `note: ${event.message}` }
       case 'RoundCompleted':
         return roundText(event, rounds)
       case 'RunCompleted':
@@ -176,10 +179,6 @@ function withoutText(outcomes: readonly ClientOutcome[]): string {
   const lost = outcomes.filter(({ outcome }) => outcome !== 'Accepted' && outcome !== 'NotSelected')
   if (lost.length === 0) return ''
   return `, without ${lost.map(({ client, outcome }) => `${client} (${outcome})`).join(', ')}`
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`
 }
 
 function evaluationText({ loss, metrics }: Evaluation): string {

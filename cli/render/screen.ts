@@ -1,5 +1,6 @@
 // Lines that stay and, in a terminal, one line below them that changes: what is being done right now. In a pipe or a file there
-// are only the lines that stay.
+// are only the lines that stay. This is the one place that prints: what it prints has no control characters but our own colours.
+import { plainLines, plainText } from './plain.ts'
 
 /** Where lines go. */
 export interface Screen {
@@ -19,6 +20,29 @@ interface Output {
 
 const CLEAR_LINE = '\r\x1b[K'
 
+/** The colours that our own renderers paint with; they clean what they paint before (plainData). */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: colours begin with one
+const COLOURS = /(\x1b\[3[1239]m)/
+
+/** Text as it may be printed: no control characters but line ends and, where asked for, our own colours. */
+function printable(text: string, painted: boolean): string {
+  if (!painted) return plainLines(text)
+  return text
+    .split(COLOURS)
+    .map((part, i) => (i % 2 === 1 ? part : plainLines(part)))
+    .join('')
+}
+
+/** Prints to standard output. `painted`: the text has our own colours, and what came from outside was cleaned before. */
+export function print(text: string, { painted = false } = {}): void {
+  process.stdout.write(`${printable(text, painted)}\n`)
+}
+
+/** Prints to standard error. */
+export function printError(text: string): void {
+  process.stderr.write(`${printable(text, false)}\n`)
+}
+
 /** A screen on a program's two outputs. */
 export function openScreen(output: Output, errors: Output): Screen {
   let shown = ''
@@ -28,18 +52,18 @@ export function openScreen(output: Output, errors: Output): Screen {
   }
   return {
     say(line) {
-      output.write(`${clear()}${line}\n`)
+      output.write(`${clear()}${plainLines(line)}\n`)
       draw()
     },
     note(line) {
       if (shown !== '') output.write(CLEAR_LINE)
-      errors.write(`${line}\n`)
+      errors.write(`${plainLines(line)}\n`)
       draw()
     },
     live(text) {
       if (output.isTTY !== true) return
       const before = clear()
-      shown = text.slice(0, (output.columns || 80) - 1)
+      shown = plainText(text).slice(0, (output.columns || 80) - 1)
       if (before !== '' || shown !== '') output.write(`${before}${shown}`)
     },
   }

@@ -1,6 +1,6 @@
 // A whole job in processes of their own: the coordinator and every worker as programs, over a real nats-server and a real S3
 // server on this machine. What ends is started again, as a cluster would. The output bundle is copied out at the end.
-import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises'
+import { copyFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { CoordinatorFile } from '#coordinator/main.ts'
@@ -8,6 +8,7 @@ import { FedsamError } from '#protocol/errors.ts'
 import type { RunEvent } from '#protocol/events.ts'
 import { subjectPrefix } from '#protocol/messages.ts'
 import { type S3Server, startNats, startS3 } from '#scripts/servers.ts'
+import { makeFolders } from '#transport/folders.ts'
 import { type DesertionWatch, watchDesertion } from './desertion.ts'
 import type { LocalRun } from './local.ts'
 import { BUCKET, processRecord } from './record-folder.ts'
@@ -25,7 +26,7 @@ const ANSWER_SECONDS = 4
 export async function runInProcesses(run: LocalRun): Promise<void> {
   const { output, signal } = run
   const servers = join(output, 'servers')
-  await mkdir(servers, { recursive: true })
+  await makeFolders(servers)
   const log = (line: string): void => run.log('servers', line)
   const nats = await startNats({ folder: join(servers, 'nats'), log })
   try {
@@ -70,7 +71,10 @@ async function coordinatorVariables(
   s3: S3Server,
 ): Promise<Record<string, string>> {
   const file = join(servers, 'coordinator.json')
-  await writeFile(file, JSON.stringify({ job, files, pace: PACE } satisfies CoordinatorFile))
+  // Trainers may have secrets in their environment. A file of an earlier run keeps its mode, so it goes first.
+  await rm(file, { force: true })
+  const text = JSON.stringify({ job, files, pace: PACE } satisfies CoordinatorFile)
+  await writeFile(file, text, { mode: 0o600 })
   return {
     FEDSAM_JOB_FILE: file,
     FEDSAM_S3_BUCKET: s3.bucket,
@@ -150,6 +154,6 @@ function readEvent(line: string): RunEvent | undefined {
 
 async function copyOutput(output: string): Promise<void> {
   const from = join(processRecord(output), 'output')
-  await mkdir(join(output, 'output'), { recursive: true })
+  await makeFolders(join(output, 'output'))
   for (const name of await readdir(from)) await copyFile(join(from, name), join(output, 'output', name))
 }

@@ -1,7 +1,11 @@
-// Where the record of a run lies below its output folder: right there, or in the S3 server's bucket of a run in processes.
+// Where the record of a run lies below its output folder: right there, or in the S3 server's bucket of a run in processes. Opens it
+// for readers who trust nothing in it: no link is followed, and no marker of any length is read into memory.
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RUN_KEY } from '#protocol/keys.ts'
+import { openFilesystemStore } from '#transport/filesystem.ts'
+import type { ObjectStore } from '#transport/ports.ts'
+import { boundedStore } from './bounded-store.ts'
 
 /** Of a run in processes. */
 export const BUCKET = 'fedsam'
@@ -16,4 +20,9 @@ export async function recordFolder(output: string): Promise<string> {
   const inProcesses = processRecord(output)
   const found = await stat(join(inProcesses, RUN_KEY)).catch(() => undefined)
   return found === undefined ? output : inProcesses
+}
+
+/** The record in this folder, for reading. */
+export async function openRecordFolder(folder: string): Promise<ObjectStore> {
+  return boundedStore(await openFilesystemStore({ folder, strict: true }))
 }

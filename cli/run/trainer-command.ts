@@ -1,6 +1,8 @@
-// Which program trains a partition on this machine: the built-in trainer with its settings, or the user's own command.
+// Which program trains a partition on this machine: the built-in trainer with its settings, or the user's own command. Both have
+// the variables that worker/trainer/inherited.ts lets through; the user's own also has the partition's and `command.env`.
 import { fileURLToPath } from 'node:url'
 import { FedsamError } from '#protocol/errors.ts'
+import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import type { TrainerProgram } from '#worker/trainer/spawned.ts'
 import type { LocalRun } from './local.ts'
 
@@ -8,15 +10,12 @@ const SEGMENT_ANYTHING = fileURLToPath(new URL('../../worker/trainer/main.ts', i
 
 /** Program, environment and folder of a partition's trainer; `scratch` is the partition's own folder. */
 export function trainerCommand(
-  { spec, folder, files }: Pick<LocalRun, 'spec' | 'folder' | 'files'>,
+  { spec, folder, files, env }: Pick<LocalRun, 'spec' | 'folder' | 'files' | 'env'>,
   client: string,
   scratch: string,
 ): TrainerProgram {
   const { trainer, partitions } = spec
   const { dataset } = partitions.find(({ name }) => name === client)!
-  const env = Object.fromEntries(
-    Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
-  )
   if (trainer.type === 'SegmentAnything') {
     const settings = {
       trainer: trainer.segmentAnything,
@@ -24,7 +23,8 @@ export function trainerCommand(
       checkpoint: files.checkpoint,
       cache: scratch,
     }
-    return { command: [process.execPath, SEGMENT_ANYTHING, JSON.stringify(settings)], env, cwd: folder }
+    const command = [process.execPath, SEGMENT_ANYTHING, JSON.stringify(settings)] as const
+    return { name: 'SegmentAnything', command, env, cwd: folder }
   }
   const [program, ...rest] = [...(trainer.command?.command ?? []), ...(trainer.command?.args ?? [])]
   if (trainer.type !== 'Command' || program === undefined) {
@@ -36,9 +36,27 @@ export function trainerCommand(
       },
     )
   }
-  const own = (trainer.command?.env ?? []).flatMap(({ name, value }) =>
-    value === undefined ? [] : [[name, value]],
-  )
   const about = { FEDSAM_CLIENT: client, FEDSAM_DATASET: JSON.stringify(dataset) }
-  return { command: [program, ...rest], env: { ...env, ...about, ...Object.fromEntries(own) }, cwd: folder }
+  const own = ownVariables(trainer.command?.env ?? [], env)
+  return { command: [program, ...rest], env: { ...env, ...about, ...own }, cwd: folder }
+}
+
+type Variables = NonNullable<CompleteFederatedJobSpec['trainer']['command']>['env']
+
+/** `command.env`. Where a pod reads a Secret or another object, a run on this machine takes the variable that --pass-env names. */
+function ownVariables(variables: Variables, env: Readonly<Record<string, string>>): Record<string, string> {
+  const own = variables.map(({ name, value, valueFrom }) => {
+    if (valueFrom == null) return [name, value ?? ''] as const
+    const passed = env[name]
+    if (passed !== undefined) return [name, passed] as const
+    const where = `spec.trainer.command.env[${name}]`
+    throw new FedsamError(
+      'InvalidJob',
+      `${where}: valueFrom reads from a cluster, and this machine has none`,
+      {
+        remedy: `export ${name} and add --pass-env ${name}`,
+      },
+    )
+  })
+  return Object.fromEntries(own)
 }

@@ -138,7 +138,7 @@ const REJECTIONS: readonly (readonly [what: string, change: Change, reason: stri
     'a NaN',
     { bytes: replaced(0, vector('bias', 'F32', [0, Number.NaN])) },
     'NotFinite',
-    /^bias\[1\] is not a finite number$/,
+    /^bias\[1\] is not a finite number: if training diverged, lower the learning rate$/,
   ],
   [
     'an infinity',
@@ -230,6 +230,6 @@ test('a large update is checked to its last block, in pieces', async () => {
   assert.deepEqual(admission, {
     kind: 'Rejected',
     reason: 'NotFinite',
-    message: `w[${2 * BLOCK_BYTES - 1}] is not a finite number`,
+    message: `w[${2 * BLOCK_BYTES - 1}] is not a finite number: if training diverged, lower the learning rate`,
   })
 })

@@ -176,7 +176,8 @@ async function checkBytes({ store, payload, bytes: all, layout }: Subject): Prom
 function findNotFinite(slice: Slice, bytes: Uint8Array): string {
   for (const { tensor, begin, end, first } of slice.pieces) {
     const at = firstNotFinite(tensor.dtype, bytes.subarray(begin - slice.begin, end - slice.begin))
-    if (at >= 0) return `${tensor.name}[${first + at}] is not a finite number`
+    if (at >= 0)
+      return `${tensor.name}[${first + at}] is not a finite number: if training diverged, lower the learning rate`
   }
   return ''
 }

@@ -41,6 +41,8 @@ export interface ReflectorOptions {
   readonly quietSeconds?: number
   /** In [0, 1). */
   readonly random?: () => number
+  /** Waits between two watches; in tests, without waiting. */
+  readonly pause?: (milliseconds: number, signal: AbortSignal) => Promise<void>
 }
 
 interface Notice {
@@ -60,7 +62,7 @@ const GOOD_MS = 10_000
 
 /** Runs until the signal says stop. */
 export async function reflect(client: KubernetesClient, options: ReflectorOptions): Promise<void> {
-  const { signal, onError, random = Math.random } = options
+  const { signal, onError, random = Math.random, pause = sleepUntilAborted } = options
   const state: { version?: string } = {}
   let failures = 0
   while (!signal.aborted) {
@@ -74,9 +76,12 @@ export async function reflect(client: KubernetesClient, options: ReflectorOption
       onError(error)
     }
     failures = performance.now() - begun > GOOD_MS ? 0 : failures + 1
-    const pause = failures === 0 ? 0 : pauseAfter(failures, PAUSES, random())
-    await sleep(pause, undefined, { signal }).catch(() => {})
+    await pause(failures === 0 ? 0 : pauseAfter(failures, PAUSES, random()), signal)
   }
+}
+
+async function sleepUntilAborted(milliseconds: number, signal: AbortSignal): Promise<void> {
+  await sleep(milliseconds, undefined, { signal }).catch(() => {})
 }
 
 /** Without a resourceVersion: the newest there is, so that a cache never goes back in time. */

@@ -125,4 +125,7 @@ test('a warning ends with its cure, not with its event, and is news where it com
   warnings.changed(event(3))
   warnings.changed(event(3))
   assert.deepEqual([times(), changed], [[3], ['j', 'j']])
+  // Said again later: it may be true again, of a Job that was resumed.
+  warnings.changed(event(4))
+  assert.deepEqual([times(), changed.length], [[4], 3])
 })

@@ -38,7 +38,7 @@ export function renderChildren(
   return [
     ...(spec.coordinator.serviceAccountName ? [] : [account(name, 'coordinator')]),
     ...coordinatorAccess(job, spec),
-    ...networkPolicies(job, spec),
+    ...networkPolicies(job, spec, settings.peers),
     coordinatorJob(job, spec, settings, suspend.coordinator),
     ...own.flatMap((partition) => {
       const worker = workerName(job.metadata.name, partition.name)

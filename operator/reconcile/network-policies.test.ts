@@ -1,9 +1,10 @@
-// Ports per role, from the URLs of the spec.
+// Ports and peers per role, from the URLs of the spec and the settings of the operator.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { FederatedJobSpec } from '#protocol/generated/federatedjob.ts'
-import { jobWith, observe } from './given.ts'
-import { portOf } from './network-policies.ts'
+import { jobWith, keyOf, observe, running, SETTINGS, writesOf } from './given.ts'
+import { DEFAULT_PEERS, portOf } from './network-policies.ts'
+import type { NetworkPeers } from './objects.ts'
 import { reconcile } from './reconcile.ts'
 
 for (const [url, port] of [
@@ -19,18 +20,28 @@ for (const [url, port] of [
   test(`the port of "${url}" is ${port}`, () => assert.equal(portOf(url), port))
 }
 
-/** Ports beside DNS that a role may reach. */
-function egressOf(name: string, spec: Partial<FederatedJobSpec>): number[] {
-  const policy = reconcile(observe(jobWith(spec))).writes.find(
-    ({ object }) => object.kind === 'NetworkPolicy' && object.metadata.name === name,
-  )
-  const egress = (policy?.object.spec?.egress ?? []) as { ports: { port: number }[] }[]
-  const [dns, ...others] = egress
-  assert.deepEqual(
-    dns?.ports.map(({ port }) => port),
-    [53, 53],
-  )
-  return others.flatMap(({ ports }) => ports.map(({ port }) => port))
+interface Rule {
+  readonly to?: readonly object[]
+  readonly from?: readonly object[]
+  readonly ports: readonly { readonly port: number | string }[]
+}
+
+function policyOf(name: string, spec: Partial<FederatedJobSpec>, peers?: NetworkPeers) {
+  const settings = { ...SETTINGS, ...(peers ? { peers } : {}) }
+  const { writes } = reconcile(observe(jobWith(spec), { settings }))
+  const policy = writes.find(({ object }) => object.kind === 'NetworkPolicy' && object.metadata.name === name)
+  const { ingress, egress, policyTypes } = (policy?.object.spec ?? {}) as Record<string, readonly Rule[]>
+  assert.deepEqual(policyTypes, ['Ingress', 'Egress'])
+  return { ingress: ingress!, egress: egress! }
+}
+
+const portsOf = ({ ports }: Rule): (number | string)[] => ports.map(({ port }) => port)
+
+/** Ports of servers that a role may reach, beside DNS and the API server. */
+function egressOf(name: string, spec: Partial<FederatedJobSpec>): (number | string)[] {
+  const [dns, ...others] = policyOf(name, spec).egress
+  assert.deepEqual(portsOf(dns!), [53, 53])
+  return others.filter(({ to }) => to !== undefined).flatMap(portsOf)
 }
 
 const PLACES = {
@@ -41,8 +52,23 @@ const FOLDER = { segmentAnything: { checkpoint: { uri: '/models/sam' } } }
 
 test('the coordinator alone reaches the API server', () => {
   const spec = { ...PLACES, trainer: FOLDER }
-  assert.deepEqual(egressOf('brain-coordinator', spec), [443, 4222, 4223, 6443, 9000])
+  assert.deepEqual(egressOf('brain-coordinator', spec), [4222, 4223, 9000])
   assert.deepEqual(egressOf('brain-workers', spec), [4222, 4223, 9000])
+  const everywhere = (name: string) => policyOf(name, spec).egress.filter(({ to }) => to === undefined)
+  assert.deepEqual(everywhere('brain-coordinator').map(portsOf), [[443, 6443]])
+  assert.deepEqual(everywhere('brain-workers'), [])
+})
+
+test("names come from the cluster's DNS, and no server has a link-local address", () => {
+  for (const name of ['brain-coordinator', 'brain-workers']) {
+    const [dns, ...others] = policyOf(name, PLACES).egress
+    assert.deepEqual(dns?.to, DEFAULT_PEERS.dns)
+    const blocks = others.flatMap(({ to = [] }) => to as { ipBlock?: { cidr: string; except: string[] } }[])
+    const excepted = blocks.flatMap(({ ipBlock }) => ipBlock?.except ?? [])
+    assert.ok(excepted.includes('169.254.0.0/16') && excepted.includes('fe80::/10'), name)
+    const anywhere = policyOf(name, PLACES, { metrics: [], dns: [] }).egress[0]
+    assert.equal(anywhere?.to, undefined)
+  }
 })
 
 test('a source in a bucket may lie elsewhere', () => {
@@ -50,13 +76,28 @@ test('a source in a bucket may lie elsewhere', () => {
   assert.deepEqual(egressOf('brain-workers', { ...PLACES, partitions }), [443, 4222, 4223, 9000])
 })
 
-test('nobody is reached from outside but the port of metrics', () => {
-  const policies = reconcile(observe(jobWith())).writes.filter(
-    ({ object }) => object.kind === 'NetworkPolicy',
+test('no pod reaches one of a job, but the named peers the metrics of the coordinator', () => {
+  const prometheus = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } }
+  const named = { metrics: [prometheus], dns: [] }
+  const scraped = { from: [prometheus], ports: [{ port: 'metrics', protocol: 'TCP' }] }
+  assert.deepEqual(policyOf('brain-coordinator', {}).ingress, [])
+  assert.deepEqual(policyOf('brain-coordinator', {}, named).ingress, [scraped])
+  for (const peers of [undefined, named]) assert.deepEqual(policyOf('brain-workers', {}, peers).ingress, [])
+})
+
+test('a policy of an earlier version, open to everybody, is closed; one that is as it should be stays', () => {
+  const open = running.children.map((child) =>
+    keyOf(child) === 'NetworkPolicy/brain-coordinator'
+      ? { ...child, spec: { ...child.spec, ingress: [{ ports: [{ port: 'metrics', protocol: 'TCP' }] }] } }
+      : child,
   )
-  const ingress = policies.map(({ object }) => [object.spec?.policyTypes, object.spec?.ingress])
-  assert.deepEqual(ingress, [
-    [['Ingress', 'Egress'], [{ ports: [{ port: 'metrics', protocol: 'TCP' }] }]],
-    [['Ingress', 'Egress'], undefined],
+  assert.deepEqual(writesOf(reconcile({ ...running, children: open })), [
+    'Apply NetworkPolicy/brain-coordinator',
   ])
+  // The API server drops empty lists.
+  const bare = running.children.map((child) => {
+    const { ingress: _, ...spec } = child.spec ?? {}
+    return child.kind === 'NetworkPolicy' ? { ...child, spec } : child
+  })
+  assert.deepEqual(writesOf(reconcile({ ...running, children: bare })), [])
 })

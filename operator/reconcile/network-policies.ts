@@ -1,10 +1,10 @@
-// Whom a job's pods may reach and who may reach them, one policy per role: DNS, and the ports of storage, messaging and sources;
-// the API server for the coordinator alone. Rendered, not enforced: that is the network plugin's.
+// Whom a job's pods may reach and who may reach them, one policy per role: the cluster's DNS, and the ports of storage, messaging and
+// sources; the API server for the coordinator alone. Nobody reaches a pod, except the peers of metrics. The network plugin enforces it.
 // A policy sees a pod's port, not its Service's: a store behind another port than its URL's needs a policy of its own.
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { coordinatorName } from '#protocol/names.ts'
 import { childMetadata, JOB_LABEL, podLabels, ROLE_LABEL, type Role } from './labels.ts'
-import type { Json, KubernetesObject, StoredJob } from './objects.ts'
+import type { Json, KubernetesObject, NetworkPeers, StoredJob } from './objects.ts'
 
 /** Of URLs that name none. */
 const DEFAULT_PORTS: Readonly<Record<string, number>> = {
@@ -19,27 +19,56 @@ const HTTPS = 443
 /** Of the API server, as a Service and as a process. */
 const API_SERVER = [443, 6443]
 
+/** No pod reaches the metrics; names come from the cluster's DNS, under the labels that Kubernetes' own installers give it. */
+export const DEFAULT_PEERS: NetworkPeers = {
+  metrics: [],
+  dns: [
+    {
+      namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'kube-system' } },
+      podSelector: { matchLabels: { 'k8s-app': 'kube-dns' } },
+    },
+  ],
+}
+
+/** Any pod, and any address but the link-local ones: a cloud gives the credentials of a node under 169.254.169.254. */
+const SERVERS: readonly Json[] = [
+  { namespaceSelector: {} },
+  { ipBlock: { cidr: '0.0.0.0/0', except: ['169.254.0.0/16'] } },
+  { ipBlock: { cidr: '::/0', except: ['fe80::/10', 'fd00:ec2::254/128'] } },
+]
+
 const tcp = (port: number): Json => ({ port, protocol: 'TCP' })
-const DNS = { ports: [{ port: 53, protocol: 'UDP' }, tcp(53)] }
+const DNS_PORTS: readonly Json[] = [{ port: 53, protocol: 'UDP' }, tcp(53)]
 
 /** The two policies of a job. */
-export function networkPolicies(job: StoredJob, spec: CompleteFederatedJobSpec): KubernetesObject[] {
-  const metrics = { ports: [{ port: 'metrics', protocol: 'TCP' }] }
+export function networkPolicies(
+  job: StoredJob,
+  spec: CompleteFederatedJobSpec,
+  { metrics, dns }: NetworkPeers = DEFAULT_PEERS,
+): KubernetesObject[] {
+  // A rule without peers would be open to everybody.
+  const scraped = { from: metrics, ports: [{ port: 'metrics', protocol: 'TCP' }] }
+  const names = { ...(dns.length === 0 ? {} : { to: dns }), ports: DNS_PORTS }
+  const servers = (ports: readonly number[]): Json[] =>
+    ports.length === 0 ? [] : [{ to: SERVERS, ports: distinct(ports).map(tcp) }]
+  // Not all network plugins count the API server among pods or addresses: its rule names ports alone.
+  const api = { ports: API_SERVER.map(tcp) }
   return [
-    policy(job, 'coordinator', [metrics], coordinatorPorts(spec)),
-    policy(job, 'worker', [], workerPorts(spec)),
+    policy(job, 'coordinator', {
+      ingress: metrics.length === 0 ? [] : [scraped],
+      egress: [names, api, ...servers(coordinatorPorts(spec))],
+    }),
+    policy(job, 'worker', { ingress: [], egress: [names, ...servers(workerPorts(spec))] }),
   ]
 }
 
 function policy(
   job: StoredJob,
   role: Role,
-  ingress: readonly Json[],
-  ports: readonly number[],
+  rules: { readonly ingress: readonly Json[]; readonly egress: readonly Json[] },
 ): KubernetesObject {
   const { name } = job.metadata
   const own = role === 'worker' ? `${name}-workers` : coordinatorName(name)
-  const egress = ports.length === 0 ? [DNS] : [DNS, { ports: distinct(ports).map(tcp) }]
   return {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',
@@ -47,8 +76,7 @@ function policy(
     spec: {
       podSelector: { matchLabels: { [JOB_LABEL]: name, [ROLE_LABEL]: role } },
       policyTypes: ['Ingress', 'Egress'],
-      ...(ingress.length === 0 ? {} : { ingress }),
-      egress,
+      ...rules,
     },
   }
 }
@@ -57,7 +85,7 @@ function coordinatorPorts(spec: CompleteFederatedJobSpec): number[] {
   const checkpoint = spec.trainer.segmentAnything?.checkpoint.uri ?? ''
   // hf:// is HTTPS; an s3:// checkpoint with credentials of its own may lie at Amazon's.
   const remote = checkpoint.startsWith('hf://') || checkpoint.startsWith('s3://')
-  return [...API_SERVER, ...storagePorts(spec), ...messagingPorts(spec), ...(remote ? [HTTPS] : [])]
+  return [...storagePorts(spec), ...messagingPorts(spec), ...(remote ? [HTTPS] : [])]
 }
 
 function workerPorts(spec: CompleteFederatedJobSpec): number[] {

@@ -62,6 +62,16 @@ export interface Settings {
   readonly pullPolicy: 'Always' | 'IfNotPresent' | 'Never'
   /** Names of Secrets, in the job's namespace, with which images are pulled. */
   readonly pullSecrets: readonly string[]
+  /** Peers in the NetworkPolicies of jobs; absent: DEFAULT_PEERS (network-policies.ts). */
+  readonly peers?: NetworkPeers
+}
+
+/** Lists of NetworkPolicyPeer, as networking.k8s.io/v1 writes them. */
+export interface NetworkPeers {
+  /** Who may reach the metrics of coordinators; empty: no pod. */
+  readonly metrics: readonly Json[]
+  /** Where pods may ask for names; empty: anywhere. */
+  readonly dns: readonly Json[]
 }
 
 /** Everything that a decision may depend on. `children` are all objects that are ours or have the name of a child. */

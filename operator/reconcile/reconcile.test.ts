@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
+import type { FederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import {
   after,
   applied,
@@ -151,6 +151,11 @@ const STATES: readonly (readonly [string, TrainingStatus, Record<string, string>
   ],
   ['complete', training('Complete'), { Ready: 'True Complete', Complete: 'True Complete' }],
   ['failed', training('Failed', { reason: 'BadCheckpoint' }), { Failed: 'True BadCheckpoint' }],
+  [
+    'failed, too few clients',
+    training('Failed', { reason: 'TooFewClients' }),
+    { Failed: 'True TooFewClients' },
+  ],
   ['failed, unknown reason', training('Failed', { reason: 'X' }), { Failed: 'True CoordinatorFailed' }],
   ["another job's training", training('Complete', { uid: 'u0' }), { Ready: 'Unknown Starting' }],
 ]
@@ -158,6 +163,38 @@ for (const [given, value, expected] of STATES) {
   test(`${given}: its conditions`, () => {
     const found = truths(reconcile(observe(withTraining(jobWith(), value))))
     for (const [type, truth] of Object.entries(expected)) assert.equal(found[type], truth)
+  })
+}
+
+const UNSERVED: readonly (readonly [string, Partial<FederatedJobSpec>, RegExp])[] = [
+  ['Layers', { trainer: { type: 'Layers' } }, /^spec\.trainer\.type: Layers cannot be run yet; use Segment/],
+  ['LoRA', { trainer: { segmentAnything: { train: ['LoRA'] } } }, /LoRA cannot be trained yet/],
+  [
+    'its optimizer',
+    { trainer: { segmentAnything: { keepOptimizerState: true } } },
+    /keepOptimizerState: not/,
+  ],
+  ['WebGPU', { trainer: { segmentAnything: { backend: 'WebGPU' } } }, /backend: WebGPU cannot be used yet/],
+  [
+    'another record',
+    { resumeFrom: { prefix: 's3://b/x', round: 1 } },
+    /^spec\.resumeFrom: not available yet/,
+  ],
+  [
+    'a full checkpoint',
+    { output: { fullCheckpoint: true } },
+    /fullCheckpoint: not available yet; use fedsam/,
+  ],
+]
+for (const [given, spec, says] of UNSERVED) {
+  test(`a job that asks for ${given}, which nothing serves yet, fails at once, and no pod is created`, () => {
+    const desired = reconcile(observe(jobWith(spec)))
+    assert.equal(truths(desired).Failed, 'True BadConfiguration')
+    assert.match(desired.status?.summary?.message ?? '', says)
+    assert.deepEqual(writesOf(desired), [])
+    // A run that an earlier version took goes on.
+    const begun = withTraining(jobWith(spec), training('Training'))
+    assert.equal(truths(reconcile(observe(begun))).Ready, 'True Training')
   })
 }
 

@@ -3,6 +3,7 @@ import type { FailureReason, JobState, WaitingReason } from '#protocol/condition
 import { POD_EXITS } from '#protocol/exit-codes.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { coordinatorName } from '#protocol/names.ts'
+import { unsupportedFields, unsupportedText } from '#protocol/unsupported.ts'
 import { endedWith } from './container-problems.ts'
 import { nearestDeadline } from './deadlines.ts'
 import { isOwned, ROLE_LABEL } from './labels.ts'
@@ -22,24 +23,29 @@ export interface Verdict {
   readonly until?: number
 }
 
-const FAILURES: readonly string[] = [
-  'BadConfiguration',
-  'BadData',
-  'BadCheckpoint',
-  'StorageUnsuitable',
-  'RecordDamaged',
-  'TooManyFailedRounds',
-  'MetricNotReported',
-  'TooFewUpdates',
-  'ParametersOverflow',
-] satisfies FailureReason[]
-const WAITS: readonly string[] = [
-  'NotEnoughClients',
-  'CheckpointUnavailable',
-  'StorageUnreachable',
-  'StorageMissing',
-  'MessagingUnreachable',
-] satisfies WaitingReason[]
+/** Reasons that the operator finds itself; all others are the coordinator's, and none may be missing below. */
+type OwnFailure = 'StartDeadlineExceeded' | 'DeadlineExceeded' | 'CoordinatorFailed'
+type OwnWait = 'Starting' | 'Queued' | 'CoordinatorUnavailable' | 'ChildRefused' | 'ChildConflict'
+
+const FAILURES: readonly string[] = Object.keys({
+  BadConfiguration: true,
+  BadData: true,
+  BadCheckpoint: true,
+  StorageUnsuitable: true,
+  RecordDamaged: true,
+  TooManyFailedRounds: true,
+  MetricNotReported: true,
+  TooFewUpdates: true,
+  ParametersOverflow: true,
+  TooFewClients: true,
+} satisfies Record<Exclude<FailureReason, OwnFailure>, true>)
+const WAITS: readonly string[] = Object.keys({
+  NotEnoughClients: true,
+  CheckpointUnavailable: true,
+  StorageUnreachable: true,
+  StorageMissing: true,
+  MessagingUnreachable: true,
+} satisfies Record<Exclude<WaitingReason, OwnWait>, true>)
 
 /** Complete or Failed once, complete or failed for ever. */
 export function terminalState({ job }: Observed): 'Complete' | 'Failed' | undefined {
@@ -69,6 +75,9 @@ export function decideState(
   const failed = coordinatorFailure(observed)
   if (failed) return failed
   if (spec.suspend) return { state: 'Suspended' }
+  const unserved = training ? [] : unsupportedFields(spec)
+  if (unserved.length > 0)
+    return { state: 'Failed', failure: 'BadConfiguration', message: unsupportedText(unserved) }
   const deadline = nearestDeadline(observed, spec, training, {
     coordinator: coordinatorJob(observed),
     workers: workerJobs(observed),

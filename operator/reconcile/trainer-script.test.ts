@@ -171,16 +171,55 @@ test('SIGTERM while the script starts the program: it may clear up all the same'
   }
 })
 
-test('it waits, it does not poll: no processor time passes, and nothing is left unreaped', async () => {
+test('it waits, it does not poll: the kernel never switches to it while calls pass, and nothing is left unreaped', async () => {
   const pod = await startPod(['sh', '-c', ECHO])
   const seam = openSeam(pod)
   await seam.ask('there')
-  const before = await ticks(pod.shell.pid!)
+  // Both of the script's processes wait now; from here on whatever they do begins with a switch.
+  const waiting = [pod.shell.pid!, ...(await readers(pod.shell.pid!))]
+  while (!(await Promise.all(waiting.map(stat))).every(([state]) => state === 'S'))
+    await new Promise(setImmediate)
+  const before = await Promise.all(waiting.map(switches))
   for (let i = 0; i < 200; i++) await seam.ask(String(i))
-  assert.equal(await ticks(pod.shell.pid!), before)
+  assert.deepEqual(await Promise.all(waiting.map(switches)), before)
   assert.ok((await states(pod.shell.pid!)).every((state) => state !== 'Z'))
   pod.shell.kill('SIGTERM')
   await pod.ended
+})
+
+test('it lists the processes of its container when it is asked to, without their names', async () => {
+  const pod = await startPod(['sh', '-c', `echo "$$ there"; ${ECHO}`])
+  const control = createWriteStream(join(pod.folder, SEAM_FILES.control))
+  const { lines } = openSeam(pod)
+  const [said] = (await once(lines, 'line')) as [string]
+  const program = said.split(' ')[0]!
+  control.write('measure 17\n')
+  let text = ''
+  while (!text.endsWith('end\n'))
+    text = await readFile(join(pod.folder, SEAM_FILES.processes), 'utf8').catch(() => '')
+  const [head, ...rest] = text.trimEnd().split('\n')
+  assert.match(head!, new RegExp(`^answer 17 of ${pod.shell.pid} without \\d+$`))
+  const own = rest.find((line) => line.startsWith(`${program} `))!
+  const [, parent, ...times] = own.split(' ').slice(1)
+  assert.equal(parent, String(pod.shell.pid))
+  assert.ok(times.length > 18 && times.every((field) => /^-?\d+$/.test(field)))
+  pod.shell.kill('SIGTERM')
+  await pod.ended
+})
+
+test('a FIFO in the place of its list stops nothing', async () => {
+  const pod = await startPod(['sh', '-c', ECHO])
+  execFileSync('mkfifo', [join(pod.folder, SEAM_FILES.processes)])
+  const control = createWriteStream(join(pod.folder, SEAM_FILES.control))
+  const seam = openSeam(pod)
+  const gone = once(seam.lines, 'close')
+  const [pid] = (await seam.ask('hello')).split(' ')
+  renew(pod.folder)
+  control.write('measure 1\nagain\n')
+  await gone
+  assert.throws(() => process.kill(Number(pid), 0))
+  seam.to.destroy()
+  pod.shell.kill('SIGKILL')
 })
 
 test('as the first process of a namespace it ends what the program started, too', {
@@ -232,8 +271,19 @@ async function children(pid: number): Promise<number[]> {
 const states = async (pid: number): Promise<string[]> =>
   Promise.all((await children(pid)).map(async (child) => (await stat(child))[0]!))
 
-/** Processor time, in the system's ticks, of the shell and the children that it waited for. */
-async function ticks(pid: number): Promise<number> {
-  const fields = await stat(pid)
-  return [11, 12, 13, 14].reduce((sum, i) => sum + Number(fields[i]), 0)
+/** The script's process that reads `control`: the one of its children that never became another program. */
+async function readers(pid: number): Promise<number[]> {
+  const commands = await Promise.all(
+    (await children(pid)).map(
+      async (child) => [child, await readFile(`/proc/${child}/cmdline`, 'utf8')] as const,
+    ),
+  )
+  const own = await readFile(`/proc/${pid}/cmdline`, 'utf8')
+  return commands.filter(([, command]) => command === own).map(([child]) => child)
+}
+
+/** How often a process gave its processor back because it waits: once for each time that it did something. */
+async function switches(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8')
+  return Number(/^voluntary_ctxt_switches:\s*(\d+)$/m.exec(status)![1])
 }

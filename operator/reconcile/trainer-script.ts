@@ -1,10 +1,11 @@
 // What runs as the first process of a trainer's container: a POSIX shell script of builtins alone, since the image is the user's and
 // need hold nothing but sh. It joins the program's standard streams to the seam's FIFOs, starts it anew when the network half says
-// so, passes SIGTERM on, and turns the program's end into the pod's exit code. It waits; it never polls.
+// so, passes SIGTERM on, and turns the program's end into the pod's exit code. It waits and never polls: it looks at the processor time
+// of the container's processes when the network half asks for it.
 import { POD_EXITS } from '#protocol/exit-codes.ts'
 import { POD_FOLDERS, SEAM_FILES } from '#protocol/seam-files.ts'
 
-const { input, output, control, exit } = SEAM_FILES
+const { input, output, control, processes, exit } = SEAM_FILES
 
 /**
  * The text for `sh -c TEXT sh PROGRAM ARGUMENT…`. Exit codes: 143 after SIGTERM; the program's own where it is not zero; else the
@@ -34,6 +35,18 @@ stop() {
   end_all
   exit ${POD_EXITS.AskedToStop.code}
 }
+# The name of a process may hold spaces, brackets and line feeds: it is left out.
+measure() {
+  read -r reader rest </proc/self/stat || return
+  echo "answer $1 of $$ without $reader"
+  for each in /proc/[0-9]*/stat; do
+    text=
+    { while IFS= read -r line; do text="$text $line"; done <"$each"; } || continue
+    number=\${each#/proc/}
+    [ -z "$text" ] || echo "\${number%/stat} \${text##*) }"
+  done
+  echo end
+} 2>/dev/null >"$seam/${processes}"
 trap 'again=yes; end_all' USR1
 while :; do
   trap 'stopping=yes' TERM INT
@@ -42,7 +55,10 @@ while :; do
   { echo yes >"$seam/started"; exec "$@" <"$seam/${input}" >"$seam/${output}" 3<&-; } &
   program=$!
   while IFS= read -r line; do
-    if [ "$line" = again ]; then kill -USR1 $$; break; fi
+    case $line in
+      again) kill -USR1 $$; break ;;
+      "measure "*) [ -p "$seam/${processes}" ] || measure "\${line#measure }" ;;
+    esac
   done <&3 &
   reader=$!
   trap stop TERM INT

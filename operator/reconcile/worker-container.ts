@@ -4,9 +4,10 @@ import { POD_FOLDERS } from '#protocol/seam-files.ts'
 import { CONTAINER_SECURITY } from './labels.ts'
 import type { Json, Settings, StoredJob } from './objects.ts'
 
-/** What a worker's pod is made of: workers, with each field of the partition's own instead. */
+/** The settings of a worker's pod: workers, with each field of the partition's own instead. A count of 0 asks for no device. */
 export function workersOf(spec: CompleteFederatedJobSpec, partition: CompletePartitionSpec) {
-  return { ...spec.workers, ...partition.workers }
+  const { accelerator, ...others } = { ...spec.workers, ...partition.workers }
+  return { ...others, accelerator: accelerator && accelerator.count > 0 ? accelerator : undefined }
 }
 
 /** What the containers of a worker's pod are rendered from. */

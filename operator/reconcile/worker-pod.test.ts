@@ -115,6 +115,19 @@ test('a built-in trainer: our image by the device, its settings, no credential',
   assert.equal(JSON.parse(gpu.trainer.args[2]).whenUnseen, 'UseCPU')
 })
 
+test('a partition with a count of 0 has no device, although spec.workers asks for one', () => {
+  const spec = {
+    workers: { accelerator: { count: 2 } },
+    partitions: [{ name: 'a', workers: { accelerator: { count: 0 } } }, { name: 'b' }],
+  }
+  const { trainer } = podOf(spec).by
+  assert.equal(trainer.image, 'w:1')
+  assert.deepEqual(trainer.resources.limits, {})
+  assert.equal(JSON.parse(trainer.args[2]).whenUnseen, null)
+  const other = templateOf(reconcile(observe(jobWith(spec))), 'Job/brain-worker-b').spec.containers[0]
+  assert.deepEqual(other.resources.limits, { 'nvidia.com/gpu': '2' })
+})
+
 test("a user's program: its image, its words under the script, its variables; no base is fetched for it", () => {
   const command = {
     image: 'u:1',

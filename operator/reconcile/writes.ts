@@ -99,12 +99,13 @@ function keyOf({ kind, metadata }: KubernetesObject): string {
 
 /** Whether every field of `wanted` is in `there` with the same value; what the API server adds does not count. */
 export function covers(there: unknown, wanted: unknown): boolean {
-  if (Array.isArray(wanted))
+  // The API server drops an empty list.
+  if (Array.isArray(wanted)) {
+    const list = there ?? []
     return (
-      Array.isArray(there) &&
-      there.length === wanted.length &&
-      wanted.every((item, i) => covers(there[i], item))
+      Array.isArray(list) && list.length === wanted.length && wanted.every((item, i) => covers(list[i], item))
     )
+  }
   if (typeof wanted !== 'object' || wanted === null) return there === wanted
   if (Object.keys(wanted).length === 0) return true // an empty map asks for nothing, and the API server drops it
   if (typeof there !== 'object' || there === null) return false

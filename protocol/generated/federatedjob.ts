@@ -31,9 +31,9 @@ export interface FederatedJobSpec {
   readonly evaluation?: EvaluationSpec
   /** What is left when the run is over. */
   readonly output?: OutputSpec
-  /** Seconds within which the first round must begin, faults that heal by themselves included. The clock stops while the job is suspended or a queue holds one of its Jobs, and starts again at 0 afterwards. E.g. 600. Default 3600. */
+  /** Seconds within which the first round must begin, faults that heal by themselves included. The clock stops while the job is suspended or a queue holds one of its Jobs, and starts again at 0 afterwards. Local runs ignore it and say so. E.g. 600. Default 3600. */
   readonly startDeadlineSeconds?: number
-  /** Seconds that the run may be active without a break; absent or null, as long as it needs. As with a Kubernetes Job, the clock stops while the job is suspended or a queue holds its coordinator, and starts again at 0 afterwards. E.g. 86400. */
+  /** Seconds that the run may be active without a break; absent or null, as long as it needs. As with a Kubernetes Job, the clock stops while the job is suspended or a queue holds its coordinator, and starts again at 0 afterwards. Local runs ignore it and say so. E.g. 86400. */
   readonly activeDeadlineSeconds?: number | null
   /** Seconds after its end at which the job is deleted, 0 at once; absent or null, never. The record stays. E.g. 604800. */
   readonly ttlSecondsAfterFinished?: number | null
@@ -212,7 +212,7 @@ export interface RoundSpec {
   readonly availabilitySeconds?: number
   /** Seconds then to wait for the other partitions, so that start-up luck does not choose the cohort. E.g. 10. Default 60. */
   readonly settleSeconds?: number
-  /** Seconds after which a trainer that reports nothing has failed. E.g. 120. Default 600. */
+  /** Seconds after which a trainer that writes nothing and uses no processor has failed. E.g. 120. Default 600. */
   readonly noProgressSeconds?: number
   /** Abandoned attempts in a row after which the run fails. E.g. 10. Default 3. */
   readonly maxFailedRounds?: number
@@ -233,7 +233,7 @@ export interface CompleteRoundSpec {
 export interface TrainerSpec {
   /** SegmentAnything fine-tunes SAM, Layers a tf.LayersModel, Command runs any program that speaks the trainer seam. Default SegmentAnything. */
   readonly type?: 'SegmentAnything' | 'Layers' | 'Command'
-  /** Strings that reach fit(config), with server_round added, as Flower's on_fit_config_fn does. E.g. {local_epochs: "2"}. Default {}. */
+  /** Reaches fit(config) and evaluate(config) of a Command trainer, beside server_round and seed, which FedSAM sends. Every value is text in quotes; fedsam_client reads a number, true and false out of it. E.g. {local_epochs: "2"}. Default {}. */
   readonly config?: Readonly<Record<string, string>>
   /** Parameters of the SegmentAnything trainer; absent, all have their defaults. */
   readonly segmentAnything?: SegmentAnythingSpec
@@ -358,7 +358,7 @@ export interface CommandSpec {
     readonly name: string
     /** Its value. E.g. a. Default "". */
     readonly value?: string
-    /** Where the value comes from, as in a container (secretKeyRef, configMapKeyRef, fieldRef). */
+    /** Where the value comes from, as in a container (secretKeyRef, configMapKeyRef, fieldRef). Local runs take the variable that fedsam run --pass-env names, and refuse the job without it. */
     readonly valueFrom?: Readonly<Record<string, unknown>>
   })[]
 }
@@ -381,7 +381,7 @@ export interface PartitionSpec {
   readonly name: string
   /** Which images and annotations, and how they are split. */
   readonly dataset?: DatasetSpec
-  /** What brings the data into the pod; absent, the image or the template does. Local runs ignore it. */
+  /** What brings the data into the pod; absent, the image or the template does. Local runs ignore it, say so, and read dataset.root. */
   readonly source?: SourceSpec
   /** false only evaluates (a public test set, a left-out site), all of its images unless heldOutFraction is set, and does not count for minFitClients. Default true. */
   readonly train?: boolean
@@ -445,7 +445,7 @@ export interface CompleteDatasetSpec {
   readonly heldOutFraction: number
 }
 
-/** What brings the data into the pod; absent, the image or the template does. Local runs ignore it. */
+/** What brings the data into the pod; absent, the image or the template does. Local runs ignore it, say so, and read dataset.root. */
 export interface SourceSpec {
   /** A claim of the job's namespace, mounted read-only at dataset.root. */
   readonly persistentVolumeClaim?: {
@@ -539,7 +539,7 @@ export interface CompleteWorkersSpec {
 export interface AcceleratorSpec {
   /** The extended resource's name. E.g. amd.com/gpu. Default nvidia.com/gpu. */
   readonly resource?: string
-  /** Devices per worker. E.g. 2. Default 1. */
+  /** Devices per worker; 0 is none, which switches the device of spec.workers off for a partition. E.g. 2. Default 1. */
   readonly count?: number
   /** What a worker does that has the device but cannot use it. E.g. UseCPU. Default Fail. */
   readonly whenUnseen?: 'Fail' | 'UseCPU'
@@ -768,7 +768,7 @@ export interface CompleteResumeFromSpec {
 
 /** What is. The coordinator writes training, the operator everything else. */
 export interface FederatedJobStatus {
-  /** The generation of the spec that this status tells of. E.g. 3. */
+  /** The generation of the spec that this status tells of; -1 until the operator has seen the job. E.g. 3. */
   readonly observedGeneration?: number
   /** When the operator first acted on the job. E.g. 2026-11-24T08:00:00Z. */
   readonly startTime?: string

@@ -509,6 +509,12 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
        "message": "is set, but type is another trainer; remove it or set type to Command"
       },
       {
+       "rule": "!has(self.config) || size(self.config) == 0 || self.type == 'Command'",
+       "fieldPath": ".config",
+       "reason": "FieldValueForbidden",
+       "message": "is set, but only a Command trainer reads it; remove it, and set the fields of the trainer that type names"
+      },
+      {
        "rule": "!has(self.type) || self.type != 'Layers' || has(self.layers)",
        "fieldPath": ".layers",
        "reason": "FieldValueRequired",
@@ -543,7 +549,17 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
         {
          "rule": "!('server_round' in self)",
          "reason": "FieldValueForbidden",
-         "message": "sets server_round, which every round sets by itself; remove it"
+         "message": "sets server_round, which FedSAM sends with every call; remove it"
+        },
+        {
+         "rule": "!('seed' in self)",
+         "reason": "FieldValueForbidden",
+         "message": "sets seed, which FedSAM sends with every call; set spec.seed, or give yours another name such as my_seed"
+        },
+        {
+         "rule": "self.all(name, size(name) >= 1 && size(name) <= 64)",
+         "reason": "FieldValueInvalid",
+         "message": "has a name without characters or with more than 64; use 1 to 64"
         }
        ]
       },
@@ -1063,7 +1079,7 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
             "type": "integer",
             "format": "int32",
             "default": 1,
-            "minimum": 1,
+            "minimum": 0,
             "maximum": 64
            },
            "whenUnseen": {
@@ -1151,7 +1167,7 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
          "type": "integer",
          "format": "int32",
          "default": 1,
-         "minimum": 1,
+         "minimum": 0,
          "maximum": 64
         },
         "whenUnseen": {
@@ -1349,7 +1365,14 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
          "type": "string",
          "default": "",
          "maxLength": 1024,
-         "pattern": "^(https?://.+)?$"
+         "pattern": "^(https?://.+)?$",
+         "x-kubernetes-validations": [
+          {
+           "rule": "!self.matches('//[^/?#]*@')",
+           "reason": "FieldValueInvalid",
+           "message": "has a user or a password in its address; remove them, and name a Secret in credentialsSecretName"
+          }
+         ]
         },
         "region": {
          "type": "string",
@@ -1396,7 +1419,14 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
          "type": "string",
          "default": "nats://nats:4222",
          "maxLength": 1024,
-         "pattern": "^(nats|tls|wss?)://.+$"
+         "pattern": "^(nats|tls|wss?)://.+$",
+         "x-kubernetes-validations": [
+          {
+           "rule": "!self.matches('//[^/?#]*@')",
+           "reason": "FieldValueInvalid",
+           "message": "has a user or a password in its address; remove them, and name a Secret in credentialsSecretName"
+          }
+         ]
         },
         "credentialsSecretName": {
          "type": "string",
@@ -1428,7 +1458,14 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
       "initialParameters": {
        "type": "string",
        "default": "",
-       "maxLength": 1024
+       "maxLength": 1024,
+       "x-kubernetes-validations": [
+        {
+         "rule": "!self.contains('://') || self.startsWith('s3://')",
+         "reason": "FieldValueInvalid",
+         "message": "has an unknown scheme; write s3://bucket/key or the path of a file"
+        }
+       ]
       }
      }
     },
@@ -1608,6 +1645,9 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
   },
   "status": {
    "type": "object",
+   "default": {
+    "observedGeneration": -1
+   },
    "properties": {
     "observedGeneration": {
      "type": "integer",

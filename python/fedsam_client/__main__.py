@@ -8,7 +8,7 @@ import sys
 import traceback
 from typing import Any, Dict, List, Optional, Tuple
 
-from fedsam_client.arguments import read_given
+from fedsam_client.arguments import read_arguments, read_given
 from fedsam_client.errors import ClientError
 from fedsam_client.loading import load_target, make_client
 from fedsam_client.seam import Pulse, Seam
@@ -34,28 +34,23 @@ def main(args: Optional[List[str]] = None) -> int:
     return 0
 
 
-def _read(args: List[str]) -> Tuple[str, Dict[str, str]]:
+def _read(args: List[str]) -> Tuple[str, List[str]]:
     parser = argparse.ArgumentParser(prog="python -m fedsam_client", description=__doc__)
     parser.add_argument("target", metavar="module:Class", help="a NumPyClient class, a client_fn, or folder/file.py:Class")
     parser.add_argument(
         "--arg", action="append", default=[], metavar="name=value", help="an argument of its constructor; any number"
     )
     parsed = parser.parse_args(args)
-    arguments: Dict[str, str] = {}
-    for text in parsed.arg:
-        name, equals, value = text.partition("=")
-        if equals == "":
-            parser.error(f"--arg {text}: write name=value")
-        arguments[name] = value
-    return parsed.target, arguments
+    return parsed.target, parsed.arg
 
 
-def _open(target: str, arguments: Dict[str, str]) -> Any:
+def _open(target: str, texts: List[str]) -> Any:
     try:
         from fedsam_client.client import SeamClient
     except ImportError as error:
         raise ClientError(f"{error.name or 'numpy'} is not installed", "pip install numpy") from error
-    return SeamClient(make_client(load_target(target), target, read_given(arguments, os.environ)))
+    given = read_given(read_arguments(texts), os.environ)
+    return SeamClient(make_client(load_target(target), target, given))
 
 
 def _backend() -> str:

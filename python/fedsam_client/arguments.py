@@ -1,4 +1,8 @@
-"""The arguments of a class's constructor, by name: from the partition's dataset, from --arg, each of the type it asks for."""
+"""The arguments of a class's constructor, by name: from the partition's dataset and from --arg.
+
+Guarantees that an argument has the type that its annotation or default asks for, or is refused by name. Texts become values by
+the one rule of values.py.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,13 @@ import os
 import pathlib
 import re
 import typing
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from fedsam_client.errors import ClientError
+from fedsam_client.values import scalar, unquoted
 
 #: The dataset's fields whose argument is not the same name with underscores.
 _NAMES = {"root": "dataset_root"}
-_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
-_WORDS = {"true": True, "false": False}
 
 
 class Given(NamedTuple):
@@ -33,8 +36,22 @@ class Given(NamedTuple):
         return ["cid", "client", *self.dataset, *self.arguments]
 
     def converted(self) -> Dict[str, Any]:
-        """The arguments of --arg, numbers as numbers."""
-        return {name: scalar(text) for name, text in self.arguments.items()}
+        """The arguments of --arg as values."""
+        return {name: scalar(text, f"--arg {name}") for name, text in self.arguments.items()}
+
+
+def read_arguments(texts: Sequence[str]) -> Dict[str, str]:
+    """name=value … as they stand behind --arg. Throws ClientError for one without a name or a value, and for a name given twice."""
+    arguments: Dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if equals == "" or name == "":
+            raise ClientError(f"--arg {text} names no argument", "write name=value", "InvalidJob")
+        if name in arguments:
+            first = f"--arg {name}={arguments[name]}"
+            raise ClientError(f"{first} and --arg {text} give {name} twice", "remove one of them", "InvalidJob")
+        arguments[name] = value
+    return arguments
 
 
 def read_given(arguments: Mapping[str, str], environment: Mapping[str, str]) -> Given:
@@ -52,13 +69,6 @@ def read_given(arguments: Mapping[str, str], environment: Mapping[str, str]) -> 
     return Given(environment.get("FEDSAM_CLIENT", "client"), dataset, dict(arguments))
 
 
-def scalar(text: str) -> Any:
-    """A number where the text is written as one, true and false, else the text."""
-    if _NUMBER.fullmatch(text):
-        return float(text) if set(text) & set(".eE") else int(text)
-    return _WORDS.get(text, text)
-
-
 def fill(target: Callable[..., Any], name: str, given: Given, extra: Optional[Mapping[str, Any]] = None) -> Dict[str, Any]:
     """The keyword arguments for a call. Throws ClientError for those that are missing, unknown or of another type."""
     try:
@@ -74,6 +84,9 @@ def fill(target: Callable[..., Any], name: str, given: Given, extra: Optional[Ma
         if parameter.kind in (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL):
             continue
         wanted = hints.get(parameter.name, _type_of_default(parameter))
+        if extra and parameter.name in extra and parameter.name in given.arguments and parameter.name not in ("cid", "client"):
+            remedy = f"FedSAM gives {name} its {parameter.name}; use another name"
+            raise ClientError(f"--arg {parameter.name} cannot be used", remedy, "InvalidJob")
         if parameter.name in given.arguments:
             filled[parameter.name] = convert(given.arguments[parameter.name], wanted, f"--arg {parameter.name}")
         elif parameter.name in known:
@@ -85,7 +98,7 @@ def fill(target: Callable[..., Any], name: str, given: Given, extra: Optional[Ma
     # With **kwargs a class takes what it is given by hand; a dataset is not pressed on anybody.
     unknown = [key for key in given.arguments if key not in parameters]
     if takes_any:
-        filled.update({key: scalar(given.arguments[key]) for key in unknown})
+        filled.update({key: scalar(given.arguments[key], f"--arg {key}") for key in unknown})
     elif unknown and "context" not in parameters and not extra:
         remedy = f"it has: {', '.join(parameters) or 'none'}"
         raise ClientError(f"{name} has no argument {', '.join(unknown)}", remedy, "InvalidJob")
@@ -107,8 +120,15 @@ def _hints(target: Any) -> Dict[str, Any]:
 
 
 def _type_of_default(parameter: inspect.Parameter) -> Any:
+    """A default says the type, but 0 may stand for any number."""
     default = parameter.default
-    return None if default is inspect.Parameter.empty or default is None else type(default)
+    if default is inspect.Parameter.empty or default is None:
+        return None
+    return float if type(default) is float else Number if type(default) is int else type(default)
+
+
+class Number:
+    """An int or a float, as the text is written."""
 
 
 def _as_path(value: Any, wanted: Any) -> Any:
@@ -120,30 +140,67 @@ def _is_path(wanted: Any) -> bool:
 
 
 def convert(text: str, wanted: Any, what: str) -> Any:
-    """The text as the type that is wanted; where nothing is known of it, numbers become numbers."""
+    """The text as the type that is wanted; by the rule of values.py where nothing is known of it."""
     try:
-        return _converted(text, wanted)
+        return _converted(text, wanted, what)
     except ValueError:
-        name = getattr(wanted, "__name__", str(wanted))
+        name = getattr(wanted, "__name__", str(wanted)).lower()
         raise ClientError(f"{what}={text} is not of type {name}", "", "InvalidJob") from None
 
 
-def _converted(text: str, wanted: Any) -> Any:
-    options = [one for one in typing.get_args(wanted) if one is not type(None)]
-    if options and not inspect.isclass(wanted) and typing.get_origin(wanted) not in (list, tuple, dict):
-        if len(options) < len(typing.get_args(wanted)) and text in ("", "None", "none"):
-            return None
-        return _converted(text, options[0])
+def _converted(text: str, wanted: Any, what: str) -> Any:
+    origin = typing.get_origin(wanted)
+    if origin is getattr(typing, "Literal", None) and origin is not None:
+        return _choice(text, typing.get_args(wanted))
+    if origin in (list, tuple, dict) or wanted in (list, tuple, dict):
+        return _collection(text, origin or wanted)
+    if typing.get_args(wanted) and not inspect.isclass(wanted):
+        return _one_of(text, typing.get_args(wanted), what)
     if wanted is bool:
         return _boolean(text)
-    if wanted in (int, float, str):
+    if wanted is str:
+        return unquoted(text)
+    if wanted is int or wanted is float:
         return wanted(text)
+    if wanted is Number:
+        return _number(text, what)
     if _is_path(wanted):
         return pathlib.Path(os.path.expanduser(text))
-    if wanted in (list, tuple, dict) or typing.get_origin(wanted) in (list, tuple, dict):
-        value = json.loads(text)
-        return tuple(value) if tuple in (wanted, typing.get_origin(wanted)) else value
-    return scalar(text)
+    return scalar(text, what)
+
+
+def _number(text: str, what: str) -> Any:
+    value = scalar(text, what)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(text)
+    return value
+
+
+def _one_of(text: str, options: Sequence[Any], what: str) -> Any:
+    """The first type of a union that takes the text. None is what an Optional makes of nothing, None and null."""
+    if type(None) in options and text in ("", "None", "none", "null"):
+        return None
+    for option in options:
+        try:
+            if option is not type(None):
+                return _converted(text, option, what)
+        except ValueError:
+            continue
+    raise ValueError(text)
+
+
+def _choice(text: str, options: Sequence[Any]) -> Any:
+    for option in options:
+        if str(option) == text:
+            return option
+    raise ValueError(text)
+
+
+def _collection(text: str, wanted: Any) -> Any:
+    value = json.loads(text)
+    if not isinstance(value, dict if wanted is dict else list):
+        raise ValueError(text)
+    return tuple(value) if wanted is tuple else value
 
 
 def _boolean(text: str) -> bool:

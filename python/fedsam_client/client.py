@@ -10,14 +10,14 @@ import inspect
 import math
 import numbers
 import sys
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Set, Tuple
 
 import numpy as np
 
 from fedsam_client import tensors
-from fedsam_client.arguments import scalar
 from fedsam_client.errors import ClientError, raised, shortened
 from fedsam_client.tensors import Spec
+from fedsam_client.values import typed
 
 #: The weight of an update: a whole number from 1 to this.
 MOST_EXAMPLES = 2**29
@@ -30,10 +30,12 @@ class SeamClient:
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._noted: set = set()
+        self._noted: Set[str] = set()
         self._names: Optional[List[str]] = None
+        #: Indexes of the vectors in which every fit returned values of at least 0: a variance is one.
+        self._never_negative: Optional[Set[int]] = None
         if callable(getattr(client, "parameter_names", None)):
-            self._names = [str(name) for name in _called("parameter_names", client.parameter_names)]
+            self._names = _checked_names(_called("parameter_names", client.parameter_names))
 
     def get_parameters(self, output: str) -> None:
         """Writes the class's parameters to a file."""
@@ -58,6 +60,7 @@ class SeamClient:
         count = _count("fit", num_examples, least=1)
         found = self._metrics("fit", metrics)
         arrays = self._matched(specs, _arrays("fit", parameters))
+        self._watch_signs(arrays)
         tensors.write(output, [(spec.name, array) for spec, array in zip(specs, arrays)])
         return {"num_examples": count, "metrics": found}
 
@@ -83,10 +86,26 @@ class SeamClient:
         specs = [spec for spec, _ in found]
         arrays = [array for _, array in found]
         del found
+        self._note_negative(specs, arrays)
         method = getattr(self._client, name)
         arguments, named = _with_config(method, typed(config), arrays)
         del arrays
         return specs, _called(name, method, *arguments, **named)
+
+    def _watch_signs(self, arrays: List[np.ndarray]) -> None:
+        signs = {index for index, array in enumerate(arrays) if _is_vector(array) and not (array < 0).any()}
+        self._never_negative = signs if self._never_negative is None else self._never_negative & signs
+
+    def _note_negative(self, specs: List[Spec], arrays: List[np.ndarray]) -> None:
+        """A server optimizer may step on a running variance where the arrays have no names."""
+        if self._names is not None:
+            return
+        for index in sorted(self._never_negative or ()):
+            if (arrays[index] < 0).any():
+                self._note(
+                    f"array {index} ({specs[index].name}) came with negative values, although fit only returned values of at least 0. "
+                    "If it is a running variance, give the class parameter_names(), such as: return list(self.model.state_dict())"
+                )
 
     def _in_order(self, found: List[Tuple[Spec, np.ndarray]]) -> List[Tuple[Spec, np.ndarray]]:
         """In the class's order: that of parameter_names, else of numbers."""
@@ -155,9 +174,18 @@ class SeamClient:
             print(f"fedsam_client: {text}", file=sys.stderr)
 
 
-def typed(config: Mapping[str, str]) -> Dict[str, Any]:
-    """A call's config as Flower's would hold it: server_round and whatever else is written as a number are numbers."""
-    return {key: value if key == "seed" else scalar(value) for key, value in config.items()}
+def _checked_names(returned: Any) -> List[str]:
+    if isinstance(returned, str) or not isinstance(returned, Iterable):
+        raise ClientError(f"parameter_names returned {_described(returned)}", "return a list of one name for each array")
+    names = [str(name) for name in returned]
+    wrong = next((name for name in names if name in ("", "__metadata__") or names.count(name) > 1), None)
+    if wrong is not None:
+        raise ClientError(f"parameter_names returned the name {shortened(repr(wrong), 80)}", "return a name of its own for each array")
+    return names
+
+
+def _is_vector(array: np.ndarray) -> bool:
+    return array.ndim == 1 and array.dtype.kind == "f" and array.size > 0
 
 
 def _with_config(method: Callable[..., Any], config: Dict[str, Any], *before: Any) -> Tuple[Tuple[Any, ...], Dict[str, Any]]:

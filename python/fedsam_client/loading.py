@@ -12,12 +12,13 @@ from typing import Any, Dict, Mapping
 
 from fedsam_client.arguments import Given, fill
 from fedsam_client.errors import ClientError, raised
+from fedsam_client.targets import refuse_made, refuse_others
 
 
 def load_target(target: str) -> Any:
-    """What module:Name or folder/file.py:Name names."""
+    """What module:Name or folder/file.py:Name names. Throws ClientError where that is no client, and nothing that makes one."""
     module_name, colon, name = target.rpartition(":")
-    if colon == "" or not name.replace(".", "_").isidentifier():
+    if colon == "" or module_name == "" or not name.replace(".", "_").isidentifier():
         raise ClientError(f"{target} names no class", "write module:Class, such as client:SAMClient", "InvalidJob")
     module = _import_file(module_name) if module_name.endswith(".py") else _import_module(module_name)
     found = module
@@ -26,6 +27,7 @@ def load_target(target: str) -> Any:
             known = ", ".join(sorted(key for key, value in vars(module).items() if _is_local(value, module)))
             raise ClientError(f"{module_name} has no {name}", f"it has: {known or 'nothing of its own'}", "InvalidJob")
         found = getattr(found, part)
+    refuse_others(_unwrapped(found), target, module)
     return found
 
 
@@ -56,17 +58,12 @@ def _import_file(path: str) -> Any:
 
 
 def make_client(target: Any, name: str, given: Given) -> Any:
-    """Calls the class or the client_fn with the arguments that it asks for."""
+    """Calls the class or the client_fn with the arguments that it asks for. A client that is made already is taken as it is."""
+    if callable(getattr(target, "fit", None)) and not inspect.isclass(target):
+        return _unwrapped(target)
     if not callable(target):
-        return checked(_unwrapped(target), name)
-    extra: Dict[str, Any] = {}
-    if not inspect.isclass(target):
-        context = make_context(given)
-        extra = {"context": context}
-        # client_fn(cid) of old, client_fn(context) of today: told apart by name, and where the name says nothing, by age.
-        parameters = list(inspect.signature(target).parameters)
-        if len(parameters) == 1 and parameters[0] not in given.names:
-            extra[parameters[0]] = context
+        return _unwrapped(target)
+    extra: Dict[str, Any] = {} if inspect.isclass(target) else _extra(target, given)
     arguments = fill(target, name, given, extra)
     try:
         made = target(**arguments)
@@ -74,26 +71,35 @@ def make_client(target: Any, name: str, given: Given) -> Any:
         raise
     except Exception as error:
         raise raised(f"making {name}", error) from error
-    client = checked(_unwrapped(made), name)
+    client = _unwrapped(made)
+    refuse_made(client, name)
     if hasattr(client, "set_context"):
         client.set_context(make_context(given))
     return client
 
 
+def _extra(function: Any, given: Given) -> Dict[str, Any]:
+    """What only a client_fn gets: client_fn(context) of today a Context, client_fn(cid) of old the client's name.
+
+    The two are told apart by the parameter's name, then by its annotation. A single parameter without both is a Context.
+    """
+    context = make_context(given)
+    extra = {"context": context}
+    parameters = list(inspect.signature(function).parameters.values())
+    for parameter in parameters:
+        if parameter.name in given.names:
+            continue
+        annotation = str(getattr(parameter.annotation, "__name__", parameter.annotation)).rpartition(".")[2]
+        if annotation == "Context":
+            extra[parameter.name] = context
+        elif len(parameters) == 1 and parameter.kind is not parameter.VAR_KEYWORD:
+            extra[parameter.name] = given.client if annotation == "str" else context
+    return extra
+
+
 def _unwrapped(client: Any) -> Any:
     """What .to_client() wrapped."""
     return getattr(client, "numpy_client", client)
-
-
-def checked(client: Any, name: str) -> Any:
-    """The client, where it has what a NumPyClient has."""
-    if not callable(getattr(client, "fit", None)):
-        remedy = "name a class with fit(self, parameters, config), such as a flwr.client.NumPyClient, or a client_fn"
-        raise ClientError(f"{name} is {type(client).__name__}, which has no method fit", remedy, "InvalidJob")
-    if any(kind.__name__ == "Client" and kind.__module__.startswith("flwr.") for kind in type(client).__mro__):
-        remedy = "make it a NumPyClient: its methods take and return lists of arrays"
-        raise ClientError(f"{name} is a flwr Client of the protocol's own messages", remedy, "InvalidJob")
-    return client
 
 
 def make_context(given: Given) -> Any:

@@ -2,10 +2,11 @@
 
 import pathlib
 import unittest
-from typing import List, Optional
+from typing import List, Literal, Optional, Union
 
-from fedsam_client.arguments import convert, fill, read_given, scalar
+from fedsam_client.arguments import convert, fill, read_arguments, read_given
 from fedsam_client.errors import ClientError
+from fedsam_client.values import scalar, typed
 
 ENVIRONMENT = {
     "FEDSAM_CLIENT": "north",
@@ -89,12 +90,76 @@ class Types(unittest.TestCase):
         with self.assertRaisesRegex(ClientError, "--arg n=many is not of type int"):
             convert("many", int, "--arg n")
 
-    def test_of_nothing_known_are_numbers_where_they_look_so(self) -> None:
-        cases = {"1": 1, "-2": -2, "0.5": 0.5, "1e-4": 1e-4, "true": True, "007": "007", "1.2.3": "1.2.3", "": "", "nan": "nan"}
-        for text, value in cases.items():
+    def test_of_unions_are_the_first_that_fits(self) -> None:
+        cases = [("3", Union[int, str], 3), ("x", Union[int, str], "x"), ("0.5", Union[int, float], 0.5), ("null", Optional[str], None)]
+        for text, wanted, value in cases:
+            with self.subTest(text=text, wanted=wanted):
+                self.assertEqual(convert(text, wanted, "it"), value)
+
+    def test_of_choices_are_one_of_them(self) -> None:
+        self.assertEqual(convert("2", Literal["a", 2, "3"], "it"), 2)
+        self.assertEqual(convert("3", Literal["a", 2, "3"], "it"), "3")
+        with self.assertRaises(ClientError):
+            convert("b", Literal["a", 2], "it")
+
+    def test_of_defaults_are_numbers_for_numbers_and_text_for_text(self) -> None:
+        def make(epochs=1, rate=1.0, name="x", flag=False):
+            pass
+
+        filled = fill(make, "it", given(epochs="0.5", rate="2", name="1", flag="1"))
+        self.assertEqual(filled, {"epochs": 0.5, "rate": 2.0, "name": "1", "flag": True})
+        self.assertIs(type(filled["rate"]), float)
+        with self.assertRaisesRegex(ClientError, "--arg epochs=many is not of type number"):
+            fill(make, "it", given(epochs="many"))
+
+    def test_of_lists_are_lists(self) -> None:
+        for text in ("{}", "1", "[1"):
+            with self.subTest(text), self.assertRaises(ClientError):
+                convert(text, List[int], "it")
+
+
+class Values(unittest.TestCase):
+    """The one rule, for trainer.config and --arg."""
+
+    CASES = {
+        "1": 1, "-2": -2, "-0": 0, "4294967296": 2**32, "9007199254740993": 2**53 + 1, "1" + "0" * 30: 10**30,
+        "1.0": 1.0, "0.5": 0.5, "1e-4": 1e-4, "1E3": 1000.0, "-0.0": 0.0, "true": True, "false": False,
+        '"1"': "1", '"true"': "true", '"[1]"': "[1]", '"null"': "null", '"a\\u00e9"': "a\u00e9",
+        "007": "007", "1.2.3": "1.2.3", "": "", "nan": "nan", "inf": "inf", "True": "True", "yes": "yes", "0x10": "0x10",
+        "1_000": "1_000", ".5": ".5", "5.": "5.", "+1": "+1", " 1": " 1", "1\n": "1\n", "\u0661": "\u0661", "[CLS]": "[CLS]",
+        "{name}": "{name}", '"': '"', '"a': '"a', '"a" b"': '"a" b"', "None": "None", "9" * 5000: None,
+    }  # fmt: skip
+
+    def test_become_what_they_are_written_as(self) -> None:
+        for text, value in self.CASES.items():
+            with self.subTest(text[:40]):
+                if value is None:
+                    with self.assertRaisesRegex(ClientError, "which no float can hold"):
+                        scalar(text, "it")
+                    continue
+                for found in (scalar(text, "it"), typed({"x": text})["x"], given(x=text).converted()["x"]):
+                    self.assertEqual(found, value)
+                    self.assertIs(type(found), type(value))
+
+    def test_that_no_class_expects_are_refused_by_name(self) -> None:
+        for text, says in {"[1, 2]": "a list", "{}": "an object", "null": "null", "1e999": "no float"}.items():
             with self.subTest(text):
-                self.assertEqual(scalar(text), value)
-                self.assertIs(type(scalar(text)), type(value))
+                with self.assertRaisesRegex(ClientError, f"the value of layers in trainer.config is .*{says}"):
+                    typed({"layers": text})
+                with self.assertRaisesRegex(ClientError, f"--arg layers is .*{says}"):
+                    given(layers=text).converted()
+
+    def test_of_fedsam_itself(self) -> None:
+        self.assertEqual(typed({"server_round": "3", "seed": "1" * 64}), {"server_round": 3, "seed": "1" * 64})
+
+
+class Given(unittest.TestCase):
+    def test_twice_or_without_a_name_is_refused(self) -> None:
+        self.assertEqual(read_arguments(["a=1", "b=x=y", "c="]), {"a": "1", "b": "x=y", "c": ""})
+        cases = {("a=1", "a=2"): "--arg a=1 and --arg a=2 give a twice", ("a",): "--arg a names no", ("=1",): "--arg =1 names no"}
+        for texts, says in cases.items():
+            with self.subTest(texts), self.assertRaisesRegex(ClientError, says):
+                read_arguments(texts)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """The calls on clients of every signature, and what is said of results that are none. No process, no seam."""
 
+import contextlib
+import io
 import unittest
 
 import numpy as np
@@ -113,6 +115,17 @@ class Calls(SeamTest):
         with self.assertRaisesRegex(ClientError, "names of their own, such as b"):
             SeamClient(Good()).fit(self.path("base"), self.path("update"), CONFIG)
 
+    def test_names_that_cannot_be_used(self) -> None:
+        for returned in (["a", "a"], ["a", ""], ["__metadata__"], "ab", None, 3):
+
+            class Client(Good):
+                def parameter_names(self):
+                    return returned
+
+            with self.subTest(returned=returned), self.assertRaisesRegex(ClientError, "parameter_names returned"):
+                SeamClient(Client())
+        self.assertEqual(SeamClient(type("K", (Good,), {"parameter_names": lambda self: {"w": 1, "b": 2}.keys()})())._names, ["w", "b"])
+
     def test_results_that_are_none(self) -> None:
         good = lambda p: p  # noqa: E731
         cases = {
@@ -146,6 +159,24 @@ class Calls(SeamTest):
     def test_metrics_that_are_no_numbers_are_dropped(self) -> None:
         metrics = {"a": np.array([0.5]), "b": "text", "c": float("nan"), "d": True, "e": [1, 2], 3: 1}
         self.assertEqual(self.fit(self.returning(lambda p: (p, 1, metrics)))["metrics"], {"a": 0.5, "d": 1.0, "3": 1.0})
+
+    def test_a_variance_that_comes_back_negative_is_noted_once(self) -> None:
+        class Client:
+            def fit(self, parameters, config):
+                return [np.array([1.0, -1.0]), np.array([0.5, 0.0])], 1, {}
+
+        class Named(Client):
+            def parameter_names(self):
+                return ["0000", "0001"]
+
+        for kind, count in ((Client, 1), (Named, 0)):
+            with self.subTest(kind.__name__), contextlib.redirect_stderr(io.StringIO()) as log:
+                served = SeamClient(kind())
+                base = self.tensors("signs", [np.array([-1.0, 1.0]), np.array([-0.5, 1.0])])
+                for _ in range(3):
+                    served.fit(base, self.path("update"), CONFIG)
+                self.assertEqual(log.getvalue().count("array 1 (0001) came with negative values"), count)
+                self.assertNotIn("array 0", log.getvalue())
 
     def test_exceptions_show_where_they_come_from(self) -> None:
         class Client(Good):

@@ -137,6 +137,7 @@ class Starting(SeamTest):
         self.assertIn("imports torchlike, which is not installed", self.refused("import torchlike")["message"])
         self.assertIn("names no class", self.refused("", "client")["message"])
         self.assertIn("no method fit", self.refused("class Client: pass")["message"])
+        self.assertIn("names no class", self.refused("", ":Client")["message"])
 
     def test_shows_what_a_constructor_raised(self) -> None:
         text = "class Client:\n    def __init__(self): open('/nowhere')\n    def fit(self): pass"

@@ -8,6 +8,7 @@ import { writeReport } from '#cli/report/write.ts'
 import { watchInterrupts } from '#cli/run/interrupts.ts'
 import { recordFolder } from '#cli/run/record-folder.ts'
 import { outputKey } from '#protocol/keys.ts'
+import { trainerEnvironment } from '#worker/trainer/inherited.ts'
 import { type Candidate, measureCandidates } from './baselines.ts'
 import { comparisonOf, comparisonRow, NAMES } from './comparison.ts'
 import { measureShapes } from './shapes.ts'
@@ -27,7 +28,14 @@ export interface DemoOptions {
 export async function runDemo(options: DemoOptions): Promise<{ comparison: Comparison; report: string }> {
   const { backend, seed, output, screen } = options
   const sets = [`trainer.segmentAnything.backend=${backend}`, `seed=${seed}`]
-  const job = await prepareJob(options.job, { sets, output, processes: false, json: false, screen })
+  const job = await prepareJob(options.job, {
+    sets,
+    output,
+    env: trainerEnvironment(process.env),
+    processes: false,
+    json: false,
+    screen,
+  })
   await job.run()
   screen.say('')
   const interrupts = watchInterrupts()

@@ -5,6 +5,8 @@ import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
+import { readEnvironment } from '#operator/environment.ts'
+import { DEFAULT_PEERS } from '#operator/reconcile/network-policies.ts'
 import { HELM_LINES } from '#scripts/helm.ts'
 import {
   environment,
@@ -157,6 +159,29 @@ test('the admission policy covers all of the status but training', async () => {
   assert.match(JSON.stringify(policy!.spec.matchConditions), /'system:serviceaccount:system:fedsam'/)
 })
 
+const MONITORING = 'metrics.from[0].namespaceSelector.matchLabels.kubernetes\\.io/metadata\\.name=monitoring'
+
+test('no pod reaches metrics but the peers that are named, of the operator and, through it, of coordinators', async () => {
+  const peer = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } }
+  for (const [flags, peers] of [
+    [[], []],
+    [['--set', MONITORING], [peer]],
+  ] as const) {
+    const objects = await render(...flags)
+    const [policy] = of(objects, 'NetworkPolicy')
+    const open = policy!.spec.ingress.filter(({ ports }: { ports: { port: string }[] }) =>
+      ports.some(({ port }) => port === 'metrics'),
+    )
+    assert.deepEqual(open, peers.length === 0 ? [] : [{ from: peers, ports: [{ port: 'metrics' }] }])
+    const variables = environment(podOf(objects, 'fedsam'))
+    assert.deepEqual(JSON.parse(variables.FEDSAM_METRICS_PEERS!), peers)
+    // What the chart says is what the operator does without it.
+    const images = ['COORDINATOR', 'WORKER', 'WORKER_GPU'].map((kind) => [`FEDSAM_${kind}_IMAGE`, 'image:1'])
+    const { settings } = readEnvironment({ ...variables, ...Object.fromEntries(images) }, 'u')
+    assert.deepEqual(settings.peers, { metrics: peers, dns: DEFAULT_PEERS.dns })
+  }
+})
+
 test('monitors, budget and aggregated roles are there when asked for', async () => {
   const plain = await render()
   for (const kind of ['ServiceMonitor', 'PodMonitor', 'PodDisruptionBudget']) {
@@ -185,6 +210,9 @@ test('values that are wrong are refused, by name', async () => {
     ['watchNamespaces={Team_A}', /watchNamespaces/],
     ['metrics.podMonitor.interval=soon', /interval/],
     ['networkPolicy.apiServerPorts={70000}', /apiServerPorts/],
+    ['networkPolicy.dns[0].namespace=kube-system', /dns/],
+    ['metrics.from={monitoring}', /from/],
+    ['quickstart.namespaces={Team_A}', /namespaces/],
     ['serviceAccount.create=false', /serviceAccount\.name is needed/],
     ['quickstart.s3.bucket=No_Bucket', /bucket/],
     ['quickstart.s3.storage=much', /storage/],

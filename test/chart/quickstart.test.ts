@@ -167,6 +167,26 @@ test('servers are found by their Services, and let in on their ports alone', asy
   }
 })
 
+test('servers are for the namespaces that are named, and for the release; for all where none is', async () => {
+  const admitted = async (...flags: string[]): Promise<unknown[]> => {
+    const objects = await render(...values('quickstart'), '--namespace', 'system', ...flags)
+    const names = ['fedsam-nats', 'fedsam-s3']
+    const policies = of(objects, 'NetworkPolicy').filter(({ metadata }) => names.includes(metadata.name))
+    assert.equal(policies.length, 2)
+    const [one, other] = policies.map(({ spec }) => spec.ingress[0].from)
+    assert.deepEqual(one, other)
+    return one
+  }
+  const named = (...namespaces: string[]): object[] =>
+    namespaces.map((name) => ({
+      namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': name } },
+    }))
+  assert.deepEqual(await admitted(), [{ namespaceSelector: {} }])
+  assert.deepEqual(await admitted('--set', 'quickstart.namespaces={team-a}'), named('team-a', 'system'))
+  const watched = ['--set', 'watchNamespaces={team-b}', '--set', 'rbac.aggregate=false']
+  assert.deepEqual(await admitted(...watched), named('team-b', 'system'))
+})
+
 test('the bucket is on a claim where a size is said, else it goes with its pod', async () => {
   const volumes = (objects: readonly Rendered[]) =>
     podOf(objects, 'fedsam-s3') as unknown as { volumes: unknown[] }

@@ -194,7 +194,7 @@ const CASES: readonly Case[] = [
       await writeFile(join(dir, 'used', 'run.json'), JSON.stringify(run))
     },
     args: ['--output', 'DIR/used'],
-    says: 'fedsam: DIR/used holds the run of another job: spec.model, spec.output, spec.seed, spec.strategy, spec.trainer differ\n  name another folder with --output, or run the job that it was started with\n',
+    says: 'fedsam: DIR/used holds the run of another job: spec.model is an object and was not set, spec.output is an object and was not set, spec.seed is 0 and was 5, spec.strategy is an object and was not set, spec.trainer is an object and was not set\n  name another folder with --output, or run the job that it was started with\n',
   },
 ]
 

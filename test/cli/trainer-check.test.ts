@@ -89,6 +89,9 @@ test('the command line is told what is missing', async () => {
     [['trainer', 'check'], /the program is missing: write it behind --/],
     [['trainer', 'fix', '--', 'true'], /no command trainer fix/],
     [['trainer', 'check', '--config', 'x', '--', 'true'], /--config x: write name=value/],
+    [['trainer', 'check', '--config', 'seed=1', '--', 'true'], /FedSAM sends seed with every call/],
+    [['trainer', 'check', '--config', 'server_round=1', '--', 'true'], /FedSAM sends server_round/],
+    [['trainer', 'check', '--config', 'a=1', '--config', 'a=2', '--', 'true'], /a is given twice/],
   ] as const) {
     const { code, stderr } = await startFedsam(ROOT, args)
     assert.equal(code, 2)

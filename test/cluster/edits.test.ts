@@ -70,9 +70,11 @@ test('applying the same file twice leaves the generation', async () => {
   }
 })
 
-test('a status that nobody wrote is none; one that is written says which generation it tells of', async () => {
-  await createJob(bench, 'status', FIRST)
-  assert.equal((await read(bench, 'status'))?.job.status, undefined)
+test('a status that nobody wrote tells of no generation; one that is written says which it tells of', async () => {
+  const created = await createJob(bench, 'status', FIRST)
+  // Before any write of the operator, and in the answer to kubectl apply already.
+  assert.deepEqual(created.status, { observedGeneration: -1 })
+  assert.deepEqual((await read(bench, 'status'))?.job.status, { observedGeneration: -1 })
   await settle(bench, 'status', NOW)
   assert.equal((await read(bench, 'status'))?.job.status?.observedGeneration, 1)
 })

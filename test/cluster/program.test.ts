@@ -4,9 +4,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { after, before, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { POD_EXITS } from '#protocol/exit-codes.ts'
 import { type Cluster, startCluster } from './cluster.ts'
+import { until } from './until.ts'
 
 let cluster: Cluster
 before(async () => {
@@ -20,14 +20,6 @@ async function freePort(): Promise<string> {
   const { port } = listener.address() as { port: number }
   listener.close()
   return String(port)
-}
-
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 150; tries++) {
-    if (await holds().catch(() => false)) return
-    await sleep(100)
-  }
-  assert.fail(`never: ${what}`)
 }
 
 test('ready, a job becomes its children, an edit follows, SIGTERM ends it', async () => {

@@ -4,7 +4,6 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { after, before, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { connectKubernetes } from '#operator/kubernetes/client.ts'
 import { openElector } from '#operator/kubernetes/elector.ts'
 import { fenced, NotLeading } from '#operator/kubernetes/fence.ts'
@@ -13,6 +12,7 @@ import { pathOf } from '#operator/kubernetes/resources.ts'
 import { POD_EXITS } from '#protocol/exit-codes.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { type FaultingProxy, startFaultingProxy } from './faulting.ts'
+import { until } from './until.ts'
 
 interface Candidate {
   readonly name: string
@@ -63,14 +63,6 @@ async function start(name: string): Promise<Candidate> {
     proxy.asked.some(({ path }) => path.includes('/leases')),
   )
   return candidate
-}
-
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 600; tries++) {
-    if (await holds().catch(() => false)) return
-    await sleep(50)
-  }
-  assert.fail(`never: ${what}`)
 }
 
 async function holder(): Promise<string> {

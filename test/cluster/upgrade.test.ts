@@ -6,11 +6,11 @@ import { mkdtemp, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { type KubernetesServer, startKubernetes } from '#scripts/kubernetes/server.ts'
 import { ROOT } from '../cli/fedsam.ts'
 import { withOperatorProcess } from './operator-process.ts'
+import { until } from './until.ts'
 
 const CRD = 'crds/fedsam.dev_federatedjobs.yaml'
 const SITES = ['a', 'b']
@@ -31,14 +31,6 @@ after(async () => {
   await git('worktree', 'remove', '--force', previous)
   await rm(folder, { recursive: true, force: true })
 })
-
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 300; tries++) {
-    if (await holds().catch(() => false)) return
-    await sleep(100)
-  }
-  assert.fail(`never: ${what}`)
-}
 
 /** Runs the operator of a checkout, with images of this tag, while `body` does. */
 async function withOperator(root: string, tag: string, body: () => Promise<void>): Promise<void> {

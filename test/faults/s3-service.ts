@@ -11,6 +11,7 @@ export type S3Fault =
   | { readonly kind: 'HangUp' }
   | { readonly kind: 'IgnoreCondition' }
   | { readonly kind: 'IgnoreRange' }
+  | { readonly kind: 'ResetUnread' } // the connection is reset before the body is read
   | { readonly kind: 'ForgetAnswer' } // the request is carried out, then the connection ends
 
 export interface S3Service {
@@ -30,6 +31,10 @@ export async function startFaultyS3(
     const key = new URL(request.url ?? '', 'http://s3').pathname
     const method = request.method ?? ''
     const fault = plan(asked.push(`${method} ${key}`) - 1, method, key)
+    if (fault?.kind === 'ResetUnread') {
+      request.socket.resetAndDestroy()
+      return
+    }
     const body = await bodyOf(request)
     if (fault?.kind === 'HangUp') request.socket.destroy()
     else if (fault?.kind === 'Answer') refuse(response, fault.status, fault.code)

@@ -2,7 +2,6 @@
 // begun after that is gone on with; and what another coordinator has made of it meanwhile stands.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { verifyRecord } from '#coordinator/verify.ts'
 import { decodeJson, encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
@@ -17,6 +16,7 @@ import {
   type FederationOptions,
   openFederation,
   runFederation,
+  seen,
 } from './federation.ts'
 
 const JOB: FederationOptions = { clients: ['a', 'b'], rounds: 2 }
@@ -120,13 +120,7 @@ describe('an update that changes after its admission', () => {
     await afterDecision(damaged, async (federation) => {
       const stop = new AbortController()
       const second = federation.coordinate({ signal: stop.signal })
-      while (
-        !eventsOf(federation.events, 'AttemptOpened').some(
-          ({ round, attempt }) => round === 1 && attempt === 2,
-        )
-      ) {
-        await sleep(1)
-      }
+      await seen(federation, 'AttemptOpened', ({ round, attempt }) => round === 1 && attempt === 2)
       stop.abort()
       await second.catch(() => {})
       damaged.heal()

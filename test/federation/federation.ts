@@ -19,6 +19,7 @@ import type { Trainer } from '#worker/trainer/seam.ts'
 import type { TrainerWork } from '#worker/trainer/serve.ts'
 import { inProcessTrainer } from '../trainers/in-process.ts'
 import { type QuadraticOptions, quadraticWork } from '../trainers/quadratic.ts'
+import { until } from '../until.ts'
 
 /** What a test varies. */
 export interface FederationOptions {
@@ -209,6 +210,17 @@ export async function runFederation(
   } finally {
     await federation.close()
   }
+}
+
+/** Waits for an event of this kind that fits. Throws after a minute, with the events that came. */
+export async function seen<K extends RunEvent['event']>(
+  { events }: Pick<Federation, 'events'>,
+  kind: K,
+  fits: (event: Extract<RunEvent, { event: K }>) => boolean = () => true,
+): Promise<void> {
+  await until(`an event ${kind} like ${fits}`, () => eventsOf(events, kind).some(fits), {
+    instead: () => events.map(({ event }) => event),
+  })
 }
 
 /** The events of one kind, in order. */

@@ -1,13 +1,12 @@
 // Rounds that do not get their quorum: what is abandoned, what is kept of it, who is named, and when the run fails.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClientOutcome } from '#protocol/record.ts'
 import { systemClock } from '#transport/clock.ts'
 import { createGrantedTransfers } from '#transport/granted.ts'
 import { createMemoryStore } from '#transport/memory.ts'
 import { recordingStore } from '../faults/recording-store.ts'
-import { eventsOf, openFederation, runFederation } from './federation.ts'
+import { eventsOf, openFederation, runFederation, seen } from './federation.ts'
 
 /** A second lasts 20 ms; nobody counts as silent because the machine is slow. */
 const FAST = { clock: systemClock(50), pace: { silenceSeconds: 10_000 } }
@@ -48,6 +47,63 @@ describe('too few updates', () => {
     assert.equal(eventsOf(events, 'RunFailed').length, 1)
   })
 
+  test('a run that failed is resumed once its cause is corrected: earlier attempts do not count again', async () => {
+    let isBroken = true
+    const federation = await openFederation({
+      clients: ['a', 'b'],
+      rounds: 2,
+      round: { maxFailedRounds: 2 },
+      quadratic: (client) => ({
+        before: (call) => {
+          if (isBroken && client === 'b' && call === 'fit') throw new Error('no memory left')
+        },
+      }),
+    })
+    const { events } = federation
+    const failed = {
+      code: 'RunFailed',
+      reason: 'TooManyFailedRounds',
+      message: /^round 1 was abandoned 2 times: /,
+      remedy: /start the run again: it has maxFailedRounds new attempts/,
+    }
+    try {
+      for (const client of ['a', 'b']) void federation.work(client)
+      await assert.rejects(federation.coordinate(), failed)
+      for (const client of ['a', 'b']) void federation.work(client, { incarnation: `${client}-2` })
+      await assert.rejects(
+        federation.coordinate(),
+        failed,
+        'not corrected: it fails again, after as many attempts',
+      )
+      assert.deepEqual(
+        eventsOf(events, 'AttemptOpened').map(({ round, attempt }) => [round, attempt]),
+        [
+          [0, 1],
+          [1, 1],
+          [1, 2],
+          [1, 3],
+          [1, 4],
+        ],
+      )
+      isBroken = false
+      for (const client of ['a', 'b']) void federation.work(client, { incarnation: `${client}-3` })
+      const outcome = await federation.coordinate()
+      assert.equal(outcome.rounds, 2)
+      assert.deepEqual(
+        eventsOf(events, 'RoundCompleted')
+          .map(({ round, attempt }) => [round, attempt])
+          .slice(0, 2),
+        [
+          [1, 5],
+          [2, 1],
+        ],
+      )
+      assert.equal(await federation.model(), (await runFederation({ clients: ['a', 'b'], rounds: 2 })).model)
+    } finally {
+      await federation.close()
+    }
+  })
+
   test('an admitted update of an abandoned attempt counts in the next one, also for a coordinator that takes over', async () => {
     const fits: string[] = []
     const memory = createMemoryStore()
@@ -66,8 +122,7 @@ describe('too few updates', () => {
           if (call !== 'fit') return
           fits.push(client)
           if (client === 'a' || fits.filter((name) => name === 'b').length > 1) return
-          while (eventsOf(federation.events, 'UpdateAdmitted').every(({ round }) => round === 0))
-            await sleep(2)
+          await seen(federation, 'UpdateAdmitted', ({ round }) => round > 0)
           throw new Error('once')
         },
       }),
@@ -108,7 +163,7 @@ describe('too few updates', () => {
         for (const client of ['a', 'b', 'c']) void federation.work(client)
         return federation.coordinate()
       })()
-      while (eventsOf(federation.events, 'AttemptOpened').length < 3) await sleep(5)
+      await seen(federation, 'AttemptOpened', ({ round, attempt }) => round === 1 && attempt === 2)
       abandoned.resolve()
       await run
       assert.deepEqual(fits.sort(), ['a', 'b', 'b', 'c'])
@@ -153,9 +208,11 @@ describe('too few clients', () => {
       void federation.work('a')
       void federation.work('b')
       const run = federation.coordinate()
-      while (eventsOf(federation.events, 'ClientJoined').length < 2) await sleep(5)
-      await sleep(100)
-      assert.equal(eventsOf(federation.events, 'AttemptOpened').length, 0, 'it waits for c')
+      // With a and b there is enough: it waits for c alone, and opens nothing before c is there.
+      await seen(federation, 'Waiting', ({ missing, available, needed }) => {
+        return missing.join() === 'c' && available.length >= needed
+      })
+      assert.equal(eventsOf(federation.events, 'AttemptOpened').length, 0)
       void federation.work('c')
       await run
       assert.deepEqual(eventsOf(federation.events, 'RoundCompleted')[0]?.accepted, ['a', 'b', 'c'])

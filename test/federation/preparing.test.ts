@@ -1,17 +1,13 @@
 // Clients that are not ready, clients that are not who they say, and the pause after too few: what the run makes of them.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { setTimeout as rest } from 'node:timers/promises'
 import { encodeJson } from '#protocol/canonical.ts'
 import { clientSubject, readNextAnswer, subjectPrefix } from '#protocol/messages.ts'
 import { systemClock } from '#transport/clock.ts'
-import { eventsOf, type Federation, type FederationOptions, openFederation } from './federation.ts'
+import { until } from '../until.ts'
+import { eventsOf, type Federation, type FederationOptions, openFederation, seen } from './federation.ts'
 
 const JOB: FederationOptions = { clients: ['a', 'b'], rounds: 1 }
-
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await rest(2)
-}
 
 /** One `next` of a client that prepares. */
 async function prepare({ bus, fixed }: Federation, client: string, message: string) {
@@ -38,7 +34,7 @@ describe('a client that prepares', () => {
     try {
       void federation.work('a')
       const run = federation.coordinate()
-      await until(() => eventsOf(federation.events, 'ClientJoined').length === 1)
+      await seen(federation, 'ClientJoined')
       assert.equal((await prepare(federation, 'b', 'no data yet'))?.kind, 'wait')
       assert.equal((await prepare(federation, 'b', '1 of 2 MB'))?.kind, 'wait')
       const waits = eventsOf(federation.events, 'Waiting').map(({ absent }) =>
@@ -68,7 +64,7 @@ describe('a client that prepares', () => {
     try {
       void federation.work('a')
       const failed = assert.rejects(federation.coordinate(), { message: /missing: b \(no data yet\)/ })
-      await until(() => eventsOf(federation.events, 'ClientJoined').length === 1)
+      await seen(federation, 'ClientJoined')
       await prepare(federation, 'b', 'no data yet')
       await failed
       const [{ outcomes } = assert.fail()] = eventsOf(federation.events, 'AttemptAbandoned')
@@ -98,7 +94,7 @@ test('after too few clients no attempt begins for a while, twice as long each ti
     void federation.work('a')
     const run = federation.coordinate()
     const abandoned = () => eventsOf(federation.events, 'AttemptAbandoned')
-    await until(() => abandoned().length === 3)
+    await until('three attempts are abandoned', () => abandoned().length === 3)
     assert.deepEqual(
       abandoned().map(({ pauseSeconds }) => pauseSeconds),
       [31, 53, 53],
@@ -124,7 +120,7 @@ test('somebody who is not the client is refused before anyone takes note; what c
   try {
     const run = federation.coordinate()
     run.catch(() => {})
-    await until(() => eventsOf(federation.events, 'Waiting').length > 0)
+    await seen(federation, 'Waiting')
     const answer = await prepare(federation, 'b', '')
     assert.deepEqual(answer, { kind: 'refused', epoch: 1, reason: 'it is not b' })
     await prepare(federation, 'b', '')

@@ -15,6 +15,7 @@ import { completeSpec } from '#protocol/defaults.ts'
 import { sha256 } from '#protocol/digest.ts'
 import type { RunEvent } from '#protocol/events.ts'
 import { openFilesystemStore } from '#transport/filesystem.ts'
+import { trainerEnvironment } from '#worker/trainer/inherited.ts'
 
 const TRAINER = fileURLToPath(new URL('../trainers/quadratic-main.ts', import.meta.url))
 
@@ -43,6 +44,7 @@ async function run(
     spec,
     files: { checkpoint: null, initialParameters: '' },
     folder,
+    env: trainerEnvironment(process.env),
     output: join(folder, output),
     observe,
     log: (client, line) => said.push(`[${client}] ${line}`),

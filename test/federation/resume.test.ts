@@ -1,29 +1,20 @@
 // Stopping and going on: a coordinator that is stopped, superseded or doubled changes no byte of the model.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { verifyRecord } from '#coordinator/verify.ts'
-import type { RunEvent } from '#protocol/events.ts'
-import { epochKey, resultKey } from '#protocol/keys.ts'
 import { createInProcessBus } from '#transport/in-process.ts'
+import { until } from '../until.ts'
 import {
   eventsOf,
   type Federation,
   type FederationOptions,
   openFederation,
   runFederation,
+  seen,
 } from './federation.ts'
 
 const JOB: FederationOptions = { clients: ['a', 'b', 'c'], rounds: 4 }
 const reference = runFederation(JOB)
-
-/** Waits until an event like this was seen. */
-async function seen(federation: Federation, matches: (event: RunEvent) => boolean): Promise<void> {
-  while (!federation.events.some(matches)) await sleep(2)
-}
-
-const completed = (round: number) => (event: RunEvent) =>
-  event.event === 'RoundCompleted' && event.round === round
 
 async function assertSame(federation: Federation): Promise<void> {
   assert.equal(await federation.model(), (await reference).model)
@@ -40,7 +31,7 @@ describe('a coordinator that goes on', () => {
         for (const client of JOB.clients) void federation.work(client)
         const stop = new AbortController()
         const first = federation.coordinate({ signal: stop.signal })
-        await seen(federation, completed(round))
+        await seen(federation, 'RoundCompleted', (event) => event.round === round)
         stop.abort()
         await assert.rejects(first, { code: 'Interrupted' })
         await federation.coordinate()
@@ -61,7 +52,9 @@ describe('a coordinator that goes on', () => {
       for (const client of JOB.clients) void federation.work(client)
       await federation.coordinate()
       const second = federation.coordinate().then(() => 'the coordinator ended first')
-      while (eventsOf(federation.events, 'RunCompleted').length < 2) await sleep(2)
+      await until('the second coordinator finds the run complete', () => {
+        return eventsOf(federation.events, 'RunCompleted').length === 2
+      })
       // The coordinator ends with the last of them, so only the others are compared with its end.
       for (const client of JOB.clients.slice(1)) {
         const worker = federation.work(client, { incarnation: 'late' })
@@ -93,11 +86,11 @@ describe('a coordinator that goes on', () => {
       const first = federation.coordinate({ signal: stop.signal })
       const admitted = () =>
         eventsOf(federation.events, 'UpdateAdmitted').filter(({ round }) => round === 2).length === 2
-      while (!admitted()) await sleep(2)
+      await until('two updates of round 2 were admitted', admitted)
       stop.abort()
       await assert.rejects(first, { code: 'Interrupted' })
       const second = federation.coordinate()
-      await seen(federation, (event) => event.event === 'RunStarted' && event.epoch === 2)
+      await seen(federation, 'RunStarted', ({ epoch }) => epoch === 2)
       stopped.resolve()
       await second
       assert.deepEqual(fits.sort(), ['a', 'b', 'c'], 'everybody trained round 2 once')
@@ -139,7 +132,7 @@ describe('a coordinator that goes on', () => {
       for (const client of JOB.clients) void federation.work(client)
       const stop = new AbortController()
       const first = federation.coordinate({ signal: stop.signal })
-      await seen(federation, completed(2))
+      await seen(federation, 'RoundCompleted', ({ round }) => round === 2)
       stop.abort()
       await first.catch(() => {})
       federation.live.rounds = 5
@@ -158,7 +151,7 @@ describe('a newer coordinator', () => {
       const workers = JOB.clients.map((client) => federation.work(client))
       const first = federation.coordinate()
       const superseded = assert.rejects(first, { code: 'Superseded' })
-      await seen(federation, completed(1))
+      await seen(federation, 'RoundCompleted', ({ round }) => round === 1)
       await federation.coordinate()
       await superseded
       assert.deepEqual(await Promise.all(workers), Array(3).fill('the run is complete'))
@@ -181,7 +174,7 @@ describe('a newer coordinator', () => {
       for (const client of JOB.clients) void federation.work(client)
       const first = federation.coordinate()
       const superseded = assert.rejects(first, { code: 'Superseded' })
-      await seen(federation, (event) => event.event === 'UpdateAdmitted' && event.round === 2)
+      await seen(federation, 'UpdateAdmitted', ({ round }) => round === 2)
       const second = federation.coordinate()
       await superseded
       late.resolve()
@@ -207,23 +200,4 @@ describe('a newer coordinator', () => {
     const { outcome } = await runFederation({ ...JOB, bus, workerBus: boasting })
     assert.equal(outcome?.rounds, 4)
   })
-
-  for (const seed of [1, 2, 3]) {
-    test(`and the older one at work at the same time are safe (${seed})`, async () => {
-      const federation = await openFederation(JOB)
-      try {
-        for (const client of JOB.clients) void federation.work(client)
-        const runs = [federation.coordinate(), sleep(seed * 25).then(() => federation.coordinate())]
-        const ends = await Promise.allSettled(runs)
-        const codes = ends.map((end) => (end.status === 'fulfilled' ? 'Complete' : end.reason.code))
-        assert.ok(codes.includes('Complete'), codes.join())
-        for (const code of codes) assert.match(code, /Complete|Superseded/)
-        assert.notEqual(await federation.store.size(epochKey(2)), undefined)
-        assert.notEqual(await federation.store.size(resultKey(5)), undefined)
-        await assertSame(federation)
-      } finally {
-        await federation.close()
-      }
-    })
-  }
 })

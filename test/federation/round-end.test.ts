@@ -2,10 +2,9 @@
 // job and who joined it.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClientOutcome } from '#protocol/record.ts'
 import { systemClock } from '#transport/clock.ts'
-import { eventsOf, openFederation, runFederation } from './federation.ts'
+import { eventsOf, openFederation, runFederation, seen } from './federation.ts'
 
 /** A second lasts 20 ms; nobody counts as silent because the machine is slow. */
 const FAST = { clock: systemClock(50), pace: { silenceSeconds: 10_000 } }
@@ -68,8 +67,7 @@ describe('the end of a round', () => {
       void federation.work('a')
       void federation.work('b', { signal: gone.signal })
       const run = federation.coordinate()
-      while (!federation.events.some((event) => event.event === 'UpdateAdmitted' && event.round === 1))
-        await sleep(5)
+      await seen(federation, 'UpdateAdmitted', ({ round }) => round === 1)
       gone.abort()
       await assert.rejects(run, { code: 'RunFailed', message: /b: Unreachable \(Silent/ })
     } finally {

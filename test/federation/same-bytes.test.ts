@@ -16,7 +16,14 @@ import { openFilesystemStore } from '#transport/filesystem.ts'
 import { createInProcessBus } from '#transport/in-process.ts'
 import { faultyBus, type MessageFault } from '../faults/faulty-bus.ts'
 import { recordingStore } from '../faults/recording-store.ts'
-import { eventsOf, type FederationOptions, openFederation, QUADRATIC, runFederation } from './federation.ts'
+import {
+  eventsOf,
+  type FederationOptions,
+  openFederation,
+  QUADRATIC,
+  runFederation,
+  seen,
+} from './federation.ts'
 
 /** 560 kB: one slice with the default memory, at least eight with the least that the fold takes. */
 const JOB: FederationOptions = { clients: ['a', 'b', 'c'], rounds: 2, size: 140_000 }
@@ -131,13 +138,7 @@ test('what clients do after the decision was drawn up does not count in it', asy
     for (const client of ['a', 'b', 'late']) void federation.work(client)
     const run = federation.coordinate({ store: held })
     await reached.promise
-    while (
-      !federation.events.some(
-        (event) => event.event === 'UpdateAdmitted' && event.client === 'late' && event.round === 1,
-      )
-    ) {
-      await sleep(10)
-    }
+    await seen(federation, 'UpdateAdmitted', ({ client, round }) => client === 'late' && round === 1)
     released.resolve()
     await run
     const [completed] = eventsOf(federation.events, 'RoundCompleted')

@@ -3,6 +3,8 @@
 import { spawn } from 'node:child_process'
 import { appendFileSync, readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
 
 const [behaviour, file = '/dev/null'] = process.argv.slice(2)
 const say = (line: object | string): void => {
@@ -26,7 +28,41 @@ if (behaviour === 'cannot-start') {
   say({ type: 'error', code: 'BadData', message: 'there is no picture', remedy: 'put one there' })
   process.exit(1)
 }
-if (behaviour !== 'never-ready') {
+/** Longer than a silent trainer lives in the tests. Milliseconds. */
+const COMPUTES_MS = 2500
+const BUSY = 'while :; do :; done'
+
+/** Computes in the place that the behaviour names; resolves when it has. Only there a processor is used. */
+async function compute(place: string): Promise<void> {
+  const spin = `const end = Date.now() + ${COMPUTES_MS}; while (Date.now() < end);`
+  if (place === 'constructor' || place === 'itself') {
+    const end = Date.now() + COMPUTES_MS
+    while (Date.now() < end);
+    return
+  }
+  if (place === 'thread') new Worker(spin, { eval: true })
+  if (place === 'child') spawn('sh', ['-c', BUSY])
+  if (place === 'grandchild') spawn('sh', ['-c', `sh -c '${BUSY}'; true`])
+  // Its parent ends at once, so another process becomes its parent; `detached` gives it a session of its own.
+  if (place === 'orphan')
+    spawn('sh', ['-c', `sh -c 'echo $$ >"${file}.orphan"; ${BUSY}' &`], { detached: true })
+  await sleep(COMPUTES_MS)
+}
+
+/** Writes a line without an end until nobody reads it. */
+function endlessLine(): void {
+  const piece = 'x'.repeat(65_536)
+  const go = (): void => {
+    while (process.stdout.write(piece));
+    process.stdout.once('drain', go)
+  }
+  process.stdout.on('error', () => process.exit(1))
+  go()
+}
+
+if (behaviour === 'computes-in-constructor') await compute('constructor')
+if (behaviour === 'endless-line-before-ready' && lives === 1) endlessLine()
+else if (behaviour !== 'never-ready') {
   say('loading weights')
   console.error('a warning')
   say({ type: 'ready', dataset: 'd', backend: 'b' })
@@ -37,7 +73,15 @@ for await (const text of createInterface({ input: process.stdin })) {
   const { id, call } = JSON.parse(text) as { id: number; call: string }
   if (call === 'evaluate') say({ type: 'evaluated', id, loss: 0.25, num_examples: 2, metrics: { dice: 0.5 } })
   else if (behaviour === 'crashes-once' && lives === 1) process.exit(3)
-  else if (behaviour === 'prints') {
+  else if (behaviour === 'endless-line-in-a-call' && lives === 1) endlessLine()
+  else if (behaviour === 'endless-log') {
+    process.stderr.write('x'.repeat(2 ** 20), () => say({ ...fitted, id }))
+  } else if (behaviour === 'crashes-with-words') {
+    console.error('Traceback (most recent call last):\nValueError: no such thing\n')
+    process.exit(1)
+  } else if (behaviour?.startsWith('computes-in-') && behaviour !== 'computes-in-constructor') {
+    void compute(behaviour.slice('computes-in-'.length)).then(() => say({ ...fitted, id }))
+  } else if (behaviour === 'prints') {
     say('{"epoch": 1}')
     say('{ not json')
     say({ type: 'progress', done: 1, total: 4, message: 'step' })

@@ -9,13 +9,18 @@ export interface Container {
   readonly exit: Promise<number | null>
 }
 
-/** Starts it; the FIFOs must be there. */
+/** As a container runs: the script is the first process of a namespace of its own, with a /proc of its own. Needs root. */
+const ISOLATED = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc']
+
+/** Starts it; the FIFOs must be there. `isolated` starts it in a process namespace of its own. */
 export function startContainer(
   seam: string,
   program: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  isolated = false,
 ): Container {
-  const child = spawn('sh', ['-c', trainerScript(seam), 'sh', ...program], {
+  const [first, ...rest] = [...(isolated ? ISOLATED : []), 'sh', '-c', trainerScript(seam), 'sh', ...program]
+  const child = spawn(first!, rest, {
     stdio: ['ignore', 'ignore', 'inherit'],
     detached: true,
     env: { ...process.env, ...env },

@@ -45,6 +45,12 @@ function awkward(behaviour: string, options: Options = {}): Trainer {
   return trainer
 }
 
+/** Where there is no /proc, processor time is not measured. */
+const SILENT = /reported nothing (and used no processor )?for 20 s/
+
+/** What is measured by /proc. */
+const ON_LINUX = { skip: process.platform !== 'linux' && 'there is no /proc' }
+
 const fit = (of: Trainer) => of.fit('tensors', 'output', CONFIG)
 const lives = async (): Promise<number> =>
   (await readFile(join(folder, 'lives'), 'utf8')).trim().split('\n').length
@@ -99,6 +105,28 @@ describe('a trainer in a process', () => {
     assert.match(log.join('\n'), /FedSAM drops the metric "loss": "NaN" is not a finite number/)
   })
 
+  for (const place of ['before-ready', 'in-a-call']) {
+    test(`that writes a line without an end ${place} fails, and is ended`, async () => {
+      const of = awkward(`endless-line-${place}`)
+      const wanted = { code: 'TrainerFailed', message: /wrote a line of more than 1048576 bytes.*: xxxx/ }
+      await assert.rejects(fit(of), wanted)
+      assert.equal((await fit(of)).numExamples, 3)
+      assert.equal(await lives(), 2)
+    })
+  }
+
+  test('whose log has a line without an end stays: its log has pieces', async () => {
+    assert.equal((await fit(awkward('endless-log'))).numExamples, 3)
+    assert.ok(log.length > 100 && log.every((line) => line.length <= 8192))
+  })
+
+  test('that crashes is quoted with its last words', async () => {
+    await assert.rejects(fit(awkward('crashes-with-words')), {
+      code: 'TrainerFailed',
+      message: /ended with code 1; its last words: ValueError: no such thing$/,
+    })
+  })
+
   test('that gives the answer of another call is wrong; a late answer to an earlier call is none', async () => {
     await assert.rejects(fit(awkward('mistakes')), {
       code: 'TrainerFailed',
@@ -113,15 +141,24 @@ describe('a trainer that reports nothing', () => {
   test('for noProgressSeconds in a call is ended, and the next call starts a new one', async () => {
     const of = awkward('hangs-once', { noProgressSeconds: 20, clock: systemClock(40) })
     await of.ready()
-    await assert.rejects(fit(of), { code: 'TrainerFailed', message: /reported nothing for 20 s/ })
+    await assert.rejects(fit(of), { code: 'TrainerFailed', message: SILENT })
     assert.equal((await fit(of)).numExamples, 3)
     assert.equal(await lives(), 2)
   })
 
   test('before it is ready is ended too', async () => {
     const of = awkward('never-ready', { noProgressSeconds: 20, clock: systemClock(20) })
-    await assert.rejects(of.ready(), { code: 'TrainerFailed', message: /reported nothing for 20 s/ })
+    await assert.rejects(of.ready(), { code: 'TrainerFailed', message: SILENT })
   })
+
+  for (const place of ['constructor', 'itself', 'thread', 'child', 'grandchild', 'orphan']) {
+    test(`but computes for longer than noProgressSeconds stays: ${place}`, ON_LINUX, async () => {
+      const of = awkward(`computes-in-${place}`, { noProgressSeconds: 20, clock: systemClock(20) })
+      await of.ready()
+      assert.equal((await fit(of)).numExamples, 3)
+      assert.equal(await lives(), 1)
+    })
+  }
 
   test('is not one that reports progress, however long it takes', async () => {
     const of = awkward('hangs-but-reports', { noProgressSeconds: 10 })
@@ -130,6 +167,20 @@ describe('a trainer that reports nothing', () => {
 })
 
 describe('ending a trainer', () => {
+  test('ends what got another parent and a session of its own as well', ON_LINUX, async () => {
+    const of = awkward('computes-in-orphan')
+    await of.ready()
+    const fitting = fit(of).catch(() => {})
+    let orphan = ''
+    while (orphan === '')
+      orphan = (await readFile(join(folder, 'lives.orphan'), 'utf8').catch(() => '')).trim()
+    await of.cancel()
+    await fitting
+    // One that was killed has no memory any more, also before its parent hears of it.
+    while ((await readFile(`/proc/${orphan}/statm`, 'utf8').catch(() => '0')).split(' ')[0] !== '0')
+      await sleep(5)
+  })
+
   test('in the middle of a call fails the call; the next call starts a new one', async () => {
     const of = awkward('hangs-once')
     await of.ready()

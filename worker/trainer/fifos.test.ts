@@ -35,6 +35,10 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
+/** What needs a process namespace of its own; under CI it must run. */
+const mayUnshare = process.platform === 'linux' && (process.getuid?.() === 0 || process.env.CI === 'true')
+const ISOLATED = { skip: !mayUnshare && 'needs Linux and root' }
+
 interface Options {
   readonly noProgressSeconds?: number
   readonly clock?: Clock
@@ -47,10 +51,10 @@ function half(options: Options = {}): Trainer {
 }
 
 /** The pod's order: the FIFOs first, then the trainer's container. */
-async function start(of: Trainer, command: readonly string[]): Promise<Container> {
+async function start(of: Trainer, command: readonly string[], isolated = false): Promise<Container> {
   void of.ready().catch(() => {})
   while ((await stat(join(seam, SEAM_FILES.input)).catch(() => undefined)) === undefined) await sleep(5)
-  container = startContainer(seam, [process.execPath, ...command])
+  container = startContainer(seam, [process.execPath, ...command], {}, isolated)
   return container
 }
 
@@ -89,9 +93,22 @@ describe('a trainer in its own container', () => {
     const of = half({ noProgressSeconds: 20, clock: systemClock(20) })
     await start(of, awkward('hangs-once'))
     await of.ready()
-    await assert.rejects(fit(of), { code: 'TrainerFailed', message: /reported nothing for 20 s/ })
+    await assert.rejects(fit(of), {
+      code: 'TrainerFailed',
+      message: /reported nothing and used no processor for 20 s/,
+    })
     assert.equal((await fit(of)).numExamples, 3)
   })
+
+  for (const place of ['constructor', 'child', 'grandchild', 'orphan']) {
+    test(`that computes for longer than noProgressSeconds stays: ${place}`, ISOLATED, async () => {
+      const of = half({ noProgressSeconds: 20, clock: systemClock(20) })
+      await start(of, awkward(`computes-in-${place}`), true)
+      await of.ready()
+      assert.equal((await fit(of)).numExamples, 3)
+      assert.equal(await lives(), 1)
+    })
+  }
 
   test('that crashes fails its call, and ends its container with its own code', async () => {
     const of = half({ podEndMs: 50 })

@@ -2,21 +2,26 @@
 // Promises: no open blocks a thread; a trainer that ended shows as the end of `out`; a new life has FIFOs of its own, so it reads
 // no call of the life before and its answers are not taken for that one's. Leaves starting the process to the container's script.
 import { execFileSync } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import {
   closeSync,
   constants,
   existsSync,
+  fstatSync,
+  lstatSync,
   mkdirSync,
   openSync,
   renameSync,
-  statSync,
+  rmSync,
   writeSync,
 } from 'node:fs'
-import { chmod, rename, writeFile } from 'node:fs/promises'
+import { chmod, rename, rm, writeFile } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
+import { FedsamError } from '#protocol/errors.ts'
 import { SEAM_FILES } from '#protocol/seam-files.ts'
 import type { Link } from './link.ts'
+import { podProcessorTime } from './pod-processes.ts'
 
 const { input, output, control, exit } = SEAM_FILES
 
@@ -53,18 +58,30 @@ export function openSeamFolder(folder: string, podEndMs: number = POD_END_MS): S
   renew(folder)
   makeFifo(path(control))
   // Open for both directions: neither this nor a write waits for the reader, and what is written stays for it.
-  const toControl = openSync(path(control), constants.O_RDWR | constants.O_NONBLOCK)
+  const toControl = openFifo(path(control), constants.O_RDWR)
   const sayAgain = (): void => void writeSync(toControl, 'again\n')
+  const askForProcesses = (number: number): void => {
+    try {
+      writeSync(toControl, `measure ${number}\n`)
+    } catch {
+      // Nobody reads any more, and the FIFO is full: nothing is measured.
+    }
+  }
   if (again) sayAgain()
   const restart = (): void => {
     renew(folder)
     sayAgain()
   }
   return {
-    connect: () => connect(folder, restart, { podEndMs }),
+    connect: () => ({
+      ...connect(folder, restart, { podEndMs }),
+      used: podProcessorTime(folder, askForProcesses, randomInt(2 ** 40)),
+    }),
     async leaveExit(code) {
       const draft = path(`${exit}.draft`)
-      await writeFile(draft, String(code))
+      await rm(draft, { force: true, recursive: true })
+      // Exclusively: what the trainer may have put there is not written to.
+      await writeFile(draft, String(code), { flag: 'wx' })
       await chmod(draft, 0o644)
       await rename(draft, path(exit))
     },
@@ -82,12 +99,33 @@ export function wasSeamLeft(folder: string): boolean {
 }
 
 function isFifo(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFIFO() === true
+  return lstatSync(path, { throwIfNoEntry: false })?.isFIFO() === true
 }
 
-/** Node has no call for it. */
+/** Opens a FIFO, and nothing else that the trainer may have put in its place. Never waits. */
+function openFifo(path: string, flags: number): number {
+  let opened: number
+  try {
+    opened = openSync(path, flags | constants.O_NONBLOCK | constants.O_NOFOLLOW)
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).code === 'ELOOP' ? replaced(path) : error
+  }
+  if (fstatSync(opened).isFIFO()) return opened
+  closeSync(opened)
+  throw replaced(path)
+}
+
+function replaced(path: string): FedsamError {
+  return new FedsamError('TrainerFailed', `${path} is no FIFO any more`, {
+    remedy: 'a trainer may write to scratch/ alone; the other files of the seam belong to FedSAM',
+  })
+}
+
+/** Node has no call for it. What else has the name is deleted. */
 function makeFifo(path: string): void {
-  if (!isFifo(path)) execFileSync('mkfifo', ['-m', '0666', path])
+  if (isFifo(path)) return
+  rmSync(path, { recursive: true, force: true })
+  execFileSync('mkfifo', ['-m', '0666', path])
 }
 
 /** New FIFOs under the old names. Those who have the old ones open keep each other. */
@@ -105,7 +143,7 @@ function connect(
   restart: () => void,
   { podEndMs, keepsAlive = true }: { readonly podEndMs: number; readonly keepsAlive?: boolean },
 ): Link {
-  const reading = openSync(join(folder, output), constants.O_RDONLY | constants.O_NONBLOCK)
+  const reading = openFifo(join(folder, output), constants.O_RDONLY)
   const from = new Socket({ fd: reading, readable: true, writable: false })
   const { promise: connected, resolve: connect } = Promise.withResolvers<void>()
   const { promise: ended, resolve: end } = Promise.withResolvers<string>()
@@ -116,6 +154,7 @@ function connect(
     const writing = openForReader(join(folder, input))
     if (writing === undefined) return
     clearInterval(look)
+    if (typeof writing !== 'number') return over(`cannot be reached: ${writing.message}`)
     connect()
     if (expected) closeSync(writing)
     else to = new Socket({ fd: writing, readable: false, writable: true }).on('error', () => {})
@@ -160,11 +199,12 @@ function connect(
 /** ENXIO: nobody reads. ENOENT: the pod's folder is gone, and we are about to be. */
 const NOBODY: readonly (string | undefined)[] = ['ENXIO', 'ENOENT']
 
-/** Opens a FIFO for writing where somebody has it open, or waits to open it, for reading. */
-function openForReader(path: string): number | undefined {
+/** Opens a FIFO for writing where somebody has it open, or waits to open it, for reading. Returns an error that waiting cannot cure. */
+function openForReader(path: string): number | undefined | FedsamError {
   try {
-    return openSync(path, constants.O_WRONLY | constants.O_NONBLOCK)
+    return openFifo(path, constants.O_WRONLY)
   } catch (error) {
+    if (error instanceof FedsamError) return error
     if (NOBODY.includes((error as NodeJS.ErrnoException).code)) return undefined
     throw error
   }

@@ -1,4 +1,6 @@
 // Local training: epochs of seeded, shuffled batches, a fresh optimizer, one prompt an image.
+// It guarantees that training which diverges ends at once, with the step and the learning rate in the error.
+import { FedsamError } from '#protocol/errors.ts'
 import { randomFrom, shuffle } from '#worker/data/random.ts'
 import type { SegmentAnything, Training } from '#worker/model/segment-anything/model.ts'
 import { freshOptimizerState } from '#worker/model/segment-anything/optimizer.ts'
@@ -13,7 +15,10 @@ export interface FitOptions extends SegmentAnythingSettings {
   readonly report: (done: number, total: number, message?: string) => void
 }
 
-/** Trains in place; resolves to the mean loss of the last epoch's batches, weighted by their size. */
+/**
+ * Trains in place; resolves to the mean loss of the last epoch's batches, weighted by their size. Throws TrainerFailed where a
+ * batch's loss is not finite.
+ */
 export async function fitSamples(
   model: SegmentAnything,
   samples: readonly Prepared[],
@@ -39,10 +44,27 @@ export async function fitSamples(
         { ...promptedBatch(batch, options, random), truth: truthOf(batch) },
         training,
       )
+      if (!Number.isFinite(value)) throw diverged(value, { done, steps, epoch, learningRate })
       mean += (value * batch.length) / order.length
       done += 1
       report(done, steps, `epoch ${epoch}/${epochs}, loss ${value.toFixed(4)}`)
     }
   }
   return { train_loss: mean }
+}
+
+interface Position {
+  /** Steps that ended well, and steps of the whole call. */
+  readonly done: number
+  readonly steps: number
+  readonly epoch: number
+  readonly learningRate: number
+}
+
+function diverged(loss: number, { done, steps, epoch, learningRate }: Position): FedsamError {
+  return new FedsamError(
+    'TrainerFailed',
+    `training diverged: the loss is ${loss} at step ${done + 1} of ${steps}, in epoch ${epoch}`,
+    { remedy: `lower spec.trainer.segmentAnything.learningRate, which is ${learningRate}` },
+  )
 }

@@ -13,6 +13,11 @@ export interface Link {
   readonly connected: Promise<void>
   /** Resolves with how the process ended, once its output was read. */
   readonly ended: Promise<string>
+  /**
+   * Processor seconds that the process and everything that it started used so far. They never decrease. Undefined where they cannot be
+   * measured; without the function they never can.
+   */
+  readonly used?: () => Promise<number | undefined>
   /** A line for its standard input, with its line feed. What a process that ended does not read is lost. */
   readonly write: (line: string) => void
   /** Asks the process to end (SIGTERM), where we can reach it. */

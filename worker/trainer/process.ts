@@ -1,9 +1,10 @@
-// One life of a trainer's process: its start, one call after the other, its end. Promises that every call ends: with the
-// answer, with the trainer's own error, when the process ends, or when it reported nothing for noProgressSeconds.
-// Whether the process is a child or lives in a container beside us is the matter of its link.
-import { createInterface } from 'node:readline'
+// One life of a trainer's process: its start, one call after the other, its end. It guarantees that every call ends: with the
+// answer, with the trainer's own error, when the process ends, or when it neither wrote nor used a processor for noProgressSeconds.
+// No line of a trainer takes more than LONGEST_LINE bytes here. Whether the process is a child or runs in a container beside us is
+// the matter of its link.
 import { type ErrorCode, FedsamError } from '#protocol/errors.ts'
 import type { Clock } from '#transport/clock.ts'
+import { LONGEST_LINE, LONGEST_LOG_LINE, readLines } from './lines.ts'
 import type { Link } from './link.ts'
 import {
   type Answer,
@@ -15,7 +16,7 @@ import {
 } from './seam.ts'
 
 export interface LifeOptions {
-  /** A trainer that writes nothing for so long, before it is ready or during a call, has failed. Seconds. */
+  /** A trainer that writes nothing and uses no processor for this long, before it is ready or during a call, has failed. Seconds. */
   readonly noProgressSeconds: number
   readonly clock: Clock
   /** Takes the trainer's own output, line by line. */
@@ -47,6 +48,13 @@ const CODES: readonly string[] = [
 
 /** Different sentences about dropped metrics that one process may cause in the log: a trainer may invent names. */
 const MOST_NOTES = 100
+/** A silent trainer's processor time is read this often within noProgressSeconds, and at least this often. Seconds. */
+const LOOKS = 4
+const LONGEST_LOOK = 15
+/** Characters of a trainer's last line on standard error that a message repeats: a traceback ends with its reason. */
+const LONGEST_WORDS = 300
+/** Processor time that counts as work, in seconds: more than a process that only waits uses for its timers. */
+const WORK_SECONDS = 0.05
 
 /** Calls count from 1. */
 const OPENING = 0
@@ -68,6 +76,10 @@ export function launch(link: Link, options: LifeOptions, onProgress: (line: Prog
   const opening = waitingFor(OPENING)
   let waiting: Waiting | null = opening
   let heardAt = clock.now()
+  let usedBefore = 0
+  let isMeasured = false
+  let lastWords = ''
+  let remedy = 'see its log'
   let killedFor: string | undefined
   let over = false
 
@@ -89,13 +101,13 @@ export function launch(link: Link, options: LifeOptions, onProgress: (line: Prog
   }
   const noted = new Set<string>()
   const noteOnce = (sentence: string): void => {
-    if (noted.size < MOST_NOTES && !noted.has(sentence)) log(sentence)
+    if (noted.size >= MOST_NOTES || noted.has(sentence)) return
     noted.add(sentence)
+    log(sentence)
   }
   const take = (text: string): void => {
-    heardAt = clock.now()
     const line = readTrainerLine(text, noteOnce)
-    if (line === undefined) log(text)
+    if (line === undefined) log(text.slice(0, LONGEST_LOG_LINE))
     else if (line === 'Unreadable') fail(unreadable(text))
     else if (line.type === 'progress') onProgress(line)
     else settle(line)
@@ -103,26 +115,50 @@ export function launch(link: Link, options: LifeOptions, onProgress: (line: Prog
   const finish = (what: string): void => {
     if (over) return
     over = true
-    const why = killedFor === undefined ? what : `was ended: ${killedFor}`
-    fail(new FedsamError('TrainerFailed', `the trainer ${link.name} ${why}`, { remedy: 'see its log' }))
+    const words = lastWords === '' ? '' : `; its last words: ${lastWords.slice(0, LONGEST_WORDS)}`
+    const why = killedFor === undefined ? `${what}${words}` : `was ended: ${killedFor}`
+    fail(new FedsamError('TrainerFailed', `the trainer ${link.name} ${why}`, { remedy }))
+  }
+  /** Work is progress, whoever of the trainer's processes does it. */
+  const look = async (): Promise<void> => {
+    const used = await link.used?.()
+    isMeasured = used !== undefined
+    if (used === undefined || used - usedBefore < WORK_SECONDS) return
+    usedBefore = used
+    heardAt = clock.now()
   }
   const watch = async (watched: Waiting): Promise<void> => {
-    while (waiting === watched && killedFor === undefined) {
+    const answered = new AbortController()
+    const stop = (): void => answered.abort('answered')
+    watched.promise.then(stop, stop)
+    const isOver = (): boolean => waiting !== watched || killedFor !== undefined
+    const step = Math.min(noProgressSeconds / LOOKS, LONGEST_LOOK)
+    while (!isOver()) {
       const silent = clock.now() - heardAt
-      if (silent >= noProgressSeconds) return kill(`it reported nothing for ${noProgressSeconds} s`)
-      const answered = new AbortController()
-      const stop = (): void => answered.abort('answered')
-      watched.promise.then(stop, stop)
-      await clock.sleep(noProgressSeconds - silent, answered.signal)
+      if (silent >= noProgressSeconds) {
+        const idle = isMeasured ? ' and used no processor' : ''
+        return kill(`it reported nothing${idle} for ${noProgressSeconds} s`)
+      }
+      await clock.sleep(Math.min(step, noProgressSeconds - silent), answered.signal)
+      if (!isOver()) await look()
     }
   }
 
-  createInterface({ input: link.output }).on('line', take)
+  const onBytes = (): void => {
+    heardAt = clock.now()
+  }
+  const onTooLong = (beginning: string): void => {
+    remedy = 'end each line with a line feed; tensors go into files, and long output to standard error'
+    kill(`it wrote a line of more than ${LONGEST_LINE} bytes on its standard output: ${beginning}`)
+    link.output.destroy()
+  }
+  readLines(link.output, { most: LONGEST_LINE, onLine: take, onTooLong, onBytes })
   if (link.errors !== undefined) {
-    createInterface({ input: link.errors }).on('line', (text) => {
-      heardAt = clock.now()
+    const onLine = (text: string): void => {
+      if (text.trim() !== '') lastWords = text.trim()
       log(text)
-    })
+    }
+    readLines(link.errors, { most: LONGEST_LOG_LINE, onLine, onBytes })
   }
   const ended = link.ended.then(finish)
   // A trainer whose container does not run yet is not silent.

@@ -1,0 +1,31 @@
+// Where two job specs differ, field by field, with both values. Pure; a field that is null and one that is absent are equal.
+import { canonicalJson } from '#protocol/canonical.ts'
+
+export interface Difference {
+  /** "spec.strategy.type" or "spec.partitions[2].train". */
+  readonly path: string
+  readonly from: unknown
+  readonly to: unknown
+}
+
+/** All differences in the order of their names. An object or a list that only one side has is one difference. */
+export function differences(from: unknown, to: unknown, path: string): Difference[] {
+  if ((from ?? null) === (to ?? null)) return []
+  if (Array.isArray(from) && Array.isArray(to) && from.length === to.length) {
+    return from.flatMap((item, i) => differences(item, to[i], `${path}[${i}]`))
+  }
+  if (isObject(from) && isObject(to)) {
+    const names = [...new Set([...Object.keys(from), ...Object.keys(to)])].sort()
+    return names.flatMap((name) => differences(fieldOf(from, name), fieldOf(to, name), `${path}.${name}`))
+  }
+  return canonicalJson(from ?? null) === canonicalJson(to ?? null) ? [] : [{ path, from, to }]
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Names come from a file: one such as "constructor" must not find a field of every object. */
+function fieldOf(object: Readonly<Record<string, unknown>>, name: string): unknown {
+  return Object.hasOwn(object, name) ? object[name] : undefined
+}

@@ -1,0 +1,60 @@
+// The lines of `fedsam plan`, and what it says of fields that a run on this machine leaves aside.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { completeSpec } from '#protocol/defaults.ts'
+import type { FederatedJobSpec } from '#protocol/generated/federatedjob.ts'
+import { describePlan, type OpenPlan } from './describe.ts'
+import { localRemarks } from './remarks.ts'
+
+const specOf = (fields: Partial<FederatedJobSpec> = {}) =>
+  completeSpec({ partitions: [{ name: 'a' }], strategy: { minFitClients: 1 }, ...fields })
+
+const OPEN: OpenPlan = {
+  cohort: 1,
+  evaluators: 1,
+  minimum: 1,
+  command: ['python3', '-m', 'trainer', "it's"],
+  vectors: 0,
+  readings: 1,
+  holdsCohort: false,
+}
+
+test('a job of one round and one client is told in the singular', () => {
+  const command = { command: ['python3', '-m', 'trainer'], image: 'registry.example/trainer:1' }
+  const spec = specOf({ rounds: 1, trainer: { type: 'Command', command } })
+  assert.deepEqual(describePlan('small', spec, OPEN), [
+    'small: 1 round of FedAvg over 1 partition',
+    "trainer     python3 -m trainer 'it'\\''s', in a cluster in the image registry.example/trainer:1",
+    'exchanged   not known before the run: the first client to answer says which tensors travel',
+    'each round  1 client trains, 1 evaluates; at least 1 update must come',
+    '  workers     each member fetches one model; each of the cohort sends one update',
+    '  coordinator checks each update; the fold reads it once more where memory does not keep it',
+    "memory      the fold takes at most the coordinator's 537 MB, whatever the model; it adds update by update",
+  ])
+})
+
+test('a strategy that measures and optimizes says what it keeps and reads', () => {
+  const spec = specOf({ rounds: 3, model: { initialParameters: 'start.safetensors' } })
+  const plan = { ...OPEN, cohort: 3, evaluators: 2, minimum: 3, vectors: 2, readings: 2, holdsCohort: true }
+  const lines = describePlan('large', spec, plan).join('\n')
+  for (const part of [
+    'large: 3 rounds of FedAvg',
+    'the file start.safetensors says which tensors travel',
+    '3 clients train, 2 evaluate; at least 3 updates must come',
+    'the fold reads it twice more',
+    "optimizer   keeps 2 vectors of the model's length",
+    'it holds a slice of every update at once',
+  ])
+    assert.ok(lines.includes(part), `${part} is not in\n${lines}`)
+})
+
+test('fields that only a cluster has are named, and nothing else is', () => {
+  assert.deepEqual(localRemarks(specOf({ storage: { s3: {} }, messaging: { nats: {} } })), [])
+  const source = { persistentVolumeClaim: { claimName: 'a' } }
+  const partitions = [{ name: 'a', source, dataset: { root: 'data/a' } }, { name: 'b' }]
+  assert.deepEqual(localRemarks(specOf({ partitions, startDeadlineSeconds: 1, activeDeadlineSeconds: 2 })), [
+    'a: source is for clusters; a run on this machine reads data/a',
+    'startDeadlineSeconds: 1 is for clusters; a run on this machine has no deadline',
+    'activeDeadlineSeconds: 2 is for clusters; a run on this machine has no deadline',
+  ])
+})

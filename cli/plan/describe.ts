@@ -1,0 +1,111 @@
+// A job's plan as lines for people. Two kinds: a job whose tensors are known, and a job of the user's program, whose first answer
+// decides what travels. Pure.
+import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
+import { counted } from '../render/counted.ts'
+import type { RoundEstimate } from './estimate.ts'
+
+/** The estimate, and what is exchanged. */
+export interface JobPlan extends RoundEstimate {
+  readonly tensors: number
+  readonly tensorNames: readonly string[]
+  readonly foldBytes: number
+  /** Updates without which the strategy cannot work. */
+  readonly minimum: number
+}
+
+/** What is known of a job before its program has named its tensors. */
+export interface OpenPlan {
+  readonly cohort: number
+  readonly evaluators: number
+  readonly minimum: number
+  /** The program and its arguments. */
+  readonly command: readonly string[]
+  /** State vectors of the server optimizer. */
+  readonly vectors: number
+  /** How often the fold reads an update that memory does not keep. */
+  readonly readings: number
+  /** Whether the fold needs the same slice of every update at once. */
+  readonly holdsCohort: boolean
+}
+
+/** The lines of `fedsam plan`. */
+export function describePlan(
+  name: string,
+  spec: CompleteFederatedJobSpec,
+  plan: JobPlan | OpenPlan,
+): string[] {
+  const { rounds, strategy, partitions } = spec
+  const head = `${name}: ${counted(rounds, 'round')} of ${strategy.type} over ${counted(partitions.length, 'partition')}`
+  return [head, ...('tensors' in plan ? describeKnown(spec, plan) : describeOpen(spec, plan))]
+}
+
+function describeKnown(spec: CompleteFederatedJobSpec, plan: JobPlan): string[] {
+  const { bytes, requests } = plan
+  const parts = new Map<string, number>()
+  for (const tensor of plan.tensorNames) {
+    const part = tensor.split('.').slice(0, 2).join('.')
+    parts.set(part, (parts.get(part) ?? 0) + 1)
+  }
+  const steps = Object.entries(plan.steps)
+  const model = `${counted(plan.tensors, 'tensor')}, ${counted(plan.parameters, 'parameter')}`
+  return [
+    `exchanged   ${model}, ${megabytes(plan.modelBytes)} an update`,
+    ...[...parts].map(([part, count]) => `              ${part}: ${count}`),
+    describeRound(spec, plan),
+    `  workers     fetch ${megabytes(bytes.down)}, send ${megabytes(bytes.up)}`,
+    `  coordinator reads ${megabytes(bytes.read)}, writes ${megabytes(bytes.written)}`,
+    `  requests    ${requests.store} to the store, ${requests.bus} over the bus`,
+    `  steps       ${steps.map(([partition, count]) => `${partition} ${count}`).join(', ')}`,
+    `all rounds  ${megabytes(spec.rounds * (bytes.down + bytes.up))} between workers and store`,
+    `memory      the fold takes ${megabytes(plan.foldBytes)} of the coordinator's ${megabytes(spec.coordinator.memoryBytes)}, whatever the model`,
+  ]
+}
+
+function describeOpen(spec: CompleteFederatedJobSpec, plan: OpenPlan): string[] {
+  const { trainer, model, coordinator } = spec
+  const source =
+    model.initialParameters === '' ? 'the first client to answer' : `the file ${model.initialParameters}`
+  const image = trainer.command?.image ? `, in a cluster in the image ${trainer.command.image}` : ''
+  const fromCluster = (trainer.command?.env ?? []).flatMap(({ name, valueFrom }) =>
+    valueFrom == null ? [] : [name],
+  )
+  const reads = plan.readings === 1 ? 'once' : 'twice'
+  return [
+    `trainer     ${plan.command.map(asWord).join(' ')}${image}`,
+    ...fromCluster.map(
+      (name) =>
+        `  variable    ${name} comes from a cluster; export it and add --pass-env ${name} to fedsam run`,
+    ),
+    `exchanged   not known before the run: ${source} says which tensors travel`,
+    describeRound(spec, plan),
+    `  workers     each member fetches one model; each of the cohort sends one update`,
+    `  coordinator checks each update; the fold reads it ${reads} more where memory does not keep it`,
+    ...(plan.vectors === 0
+      ? []
+      : [
+          `  optimizer   keeps ${counted(plan.vectors, 'vector')} of the model's length, each of 8 bytes a parameter`,
+        ]),
+    `memory      the fold takes at most the coordinator's ${megabytes(coordinator.memoryBytes)}, whatever the model; ${
+      plan.holdsCohort ? 'it holds a slice of every update at once' : 'it adds update by update'
+    }`,
+  ]
+}
+
+function describeRound(
+  { round, strategy }: CompleteFederatedJobSpec,
+  { cohort, evaluators, minimum }: Pick<JobPlan, 'cohort' | 'evaluators' | 'minimum'>,
+): string {
+  const needed = Math.max(minimum, round.quorum ?? strategy.minFitClients)
+  const train = `${counted(cohort, 'client')} ${cohort === 1 ? 'trains' : 'train'}`
+  const evaluate = `${evaluators} ${evaluators === 1 ? 'evaluates' : 'evaluate'}`
+  return `each round  ${train}, ${evaluate}; at least ${counted(needed, 'update')} must come`
+}
+
+function megabytes(count: number): string {
+  return `${(count / 1e6).toFixed(count < 1e7 ? 2 : 0)} MB`
+}
+
+/** A word of a command as a shell takes it. */
+function asWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+}

@@ -1,0 +1,55 @@
+// A record as a command may trust it: verified from its bytes, and held against what others say of it, the job's status in a
+// cluster or the head that the user expects. Leaves to the commands what to do about a problem.
+import { type Scope, type Verification, verifyRecord } from '#coordinator/verify.ts'
+import { FedsamError } from '#protocol/errors.ts'
+import { RUN_KEY } from '#protocol/keys.ts'
+import type { ObjectStore } from '#transport/ports.ts'
+import type { Witness } from '../cluster/source.ts'
+import { UsageError } from '../commands/command.ts'
+
+/** Options of commands that check a record. */
+export const EXPECT_OPTIONS = { 'expect-head': { type: 'string' } } as const
+
+/** The digest of --expect-head in hexadecimal digits. Throws UsageError. */
+export function expectedHead(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined
+  const [, digest] = /^(?:sha256:)?([0-9a-f]{64})$/.exec(text) ?? []
+  if (digest === undefined) throw new UsageError('--expect-head takes sha256: and 64 hexadecimal digits')
+  return digest
+}
+
+/** Verifies the record. Throws InvalidJob if there is none. */
+export async function checkRecord(
+  store: ObjectStore,
+  scope: Scope,
+  { expected, witness }: { readonly expected: string | undefined; readonly witness: Witness },
+): Promise<Verification> {
+  if ((await store.size(RUN_KEY)) === undefined) {
+    throw new FedsamError('InvalidJob', `${store.description} holds no run`, {
+      remedy: 'name the output folder of a run, its s3://bucket/prefix, or fj/NAME of a cluster',
+    })
+  }
+  const found = await verifyRecord(store, scope)
+  return { ...found, problems: [...found.problems, ...contradictions(found, expected, witness)] }
+}
+
+function contradictions(
+  { head, chain, manifest }: Verification,
+  expected: string | undefined,
+  witness: Witness,
+): string[] {
+  const model = manifest?.files.find(({ name }) => name === 'model.safetensors')?.sha256
+  const reported = witness.head?.replace(/^sha256:/, '')
+  // A run that goes on may be ahead of its status.
+  const seen = witness.complete !== true && chain.includes(reported ?? '') ? reported : head
+  return [
+    ...differs(`--expect-head names the head sha256:${expected}`, head, expected),
+    ...differs(`the job's status names the head ${witness.head}`, seen, reported),
+    ...differs(`the job's status names the model ${witness.model}`, model, witness.model),
+  ]
+}
+
+function differs(what: string, there: string | null | undefined, wanted: string | undefined): string[] {
+  if (wanted === undefined || there === wanted.replace(/^sha256:/, '')) return []
+  return [`${what}, and the record has ${there == null ? 'none' : `sha256:${there}`}`]
+}

@@ -1,0 +1,101 @@
+// One run at a time on one output folder. The lock is one of the kernel, taken through SQLite on a file in the folder, so it ends
+// with its process, however that ends. Readers (export, verify) need no lock. Leaves to others what the folder holds.
+
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { FedsamError } from '#protocol/errors.ts'
+import { makeFolders } from '#transport/folders.ts'
+
+/** The folder of the lock below the output. Its name also says that a run of ours began here. */
+export const LOCK_FOLDER = '.lock~'
+
+/** SQLite's codes for a lock that another process holds, and for a file system without locks. */
+const BUSY = 5
+const NO_LOCKS = 10
+
+/** A lock that this process holds. */
+export interface OutputLock {
+  release(): Promise<void>
+}
+
+/** Takes the lock at once, or throws OutputInUse that names the process which holds it. Creates the folder. */
+export async function lockOutput(output: string): Promise<OutputLock> {
+  const folder = join(output, LOCK_FOLDER)
+  const owner = join(folder, 'owner.json')
+  try {
+    await makeFolders(folder)
+    const database = openDatabase(join(folder, 'lock'))
+    try {
+      // Nothing is ever written into the file: the transaction is the lock.
+      database.exec('PRAGMA journal_mode=MEMORY')
+      database.exec('BEGIN IMMEDIATE')
+      await writeFile(owner, JSON.stringify({ pid: process.pid, host: hostname() }))
+    } catch (error) {
+      database.close()
+      throw error
+    }
+    return {
+      async release() {
+        await rm(owner, { force: true })
+        database.close()
+      },
+    }
+  } catch (error) {
+    throw await refusal(output, owner, error as SystemError)
+  }
+}
+
+interface SystemError extends Error {
+  readonly code?: string
+  /** SQLite's, its low byte the kind of error. */
+  readonly errcode?: number
+}
+
+async function refusal(output: string, owner: string, error: SystemError): Promise<Error> {
+  const kind = error.errcode === undefined ? undefined : error.errcode & 0xff
+  if (kind === BUSY) {
+    return new FedsamError('OutputInUse', `${output} is in use by ${await ownerOf(owner)}`, {
+      remedy: 'wait until that run has ended, or name another folder with --output',
+      cause: error,
+    })
+  }
+  if (error.code === undefined) return error
+  const why = kind === NO_LOCKS ? 'its file system keeps no locks' : (error.code ?? error.message)
+  return new FedsamError('OutputInUse', `${output} cannot be written (${why})`, {
+    remedy:
+      error.code === 'ENOSPC'
+        ? 'free some space on the disk'
+        : 'name a folder that you may write with --output',
+    cause: error,
+  })
+}
+
+/** "process 4711", with its host if that is another one. */
+async function ownerOf(file: string): Promise<string> {
+  try {
+    const { pid, host } = JSON.parse(await readFile(file, 'utf8')) as { pid?: unknown; host?: unknown }
+    if (!Number.isSafeInteger(pid)) return 'another process'
+    return `process ${pid}${typeof host === 'string' && host !== hostname() ? ` on ${host}` : ''}`
+  } catch {
+    return 'another process'
+  }
+}
+
+interface Database {
+  exec(sql: string): void
+  close(): void
+}
+
+/** Early versions of Node 24 announce SQLite as experimental on standard error. Users cannot act on that. */
+function openDatabase(file: string): Database {
+  const { emitWarning } = process
+  process.emitWarning = () => {}
+  try {
+    const { DatabaseSync } = createRequire(import.meta.url)('node:sqlite') as typeof import('node:sqlite')
+    return new DatabaseSync(file, { timeout: 0 })
+  } finally {
+    process.emitWarning = emitWarning
+  }
+}

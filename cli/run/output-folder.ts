@@ -1,0 +1,136 @@
+// The output folder of a local run: whether it can be written, what it holds of a run, and how what stands in the way of a
+// continued run moves aside. Checking writes nothing that stays. What a run then does is decided in output-state.ts.
+import { access, constants, mkdtemp, readdir, rename, rmdir, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { readRecord } from '#coordinator/record.ts'
+import { FedsamError } from '#protocol/errors.ts'
+import { attemptKeys, MANIFEST_KEY, RUN_KEY, resultKey } from '#protocol/keys.ts'
+import type { Manifest, RoundResult } from '#protocol/record.ts'
+import { makeFolders } from '#transport/folders.ts'
+import type { ObjectStore } from '#transport/ports.ts'
+import { lastSpecOf } from './last-spec.ts'
+import { LOCK_FOLDER } from './lock.ts'
+import type { OutputState, RecordFacts, RunKind } from './output-state.ts'
+import { openRecordFolder, processRecord } from './record-folder.ts'
+
+/** Where the record of a run of this kind lies. */
+export function recordOf(output: string, kind: RunKind): string {
+  return kind === 'Processes' ? processRecord(output) : output
+}
+
+/** Throws OutputInUse unless the folder can be written, or created. Nothing of the attempt stays. */
+export async function checkWritable(output: string): Promise<void> {
+  const nearest = await nearestFolder(output)
+  try {
+    await access(nearest, constants.W_OK)
+    // Some file systems grant the right and refuse the file: read-only mounts, full disks, /proc and /sys.
+    await rmdir(await mkdtemp(join(nearest, '.fedsam-')))
+  } catch (error) {
+    throw unwritable(output, error as NodeJS.ErrnoException)
+  }
+}
+
+async function nearestFolder(path: string): Promise<string> {
+  const there = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' && dirname(path) !== path) return undefined
+    throw unwritable(path, error)
+  })
+  if (there === undefined) return nearestFolder(dirname(path))
+  if (there.isDirectory()) return path
+  throw unwritable(path, { code: 'ENOTDIR' })
+}
+
+function unwritable(output: string, error: { code?: string | undefined }): FedsamError {
+  return new FedsamError('OutputInUse', `${output} cannot be written (${error.code})`, {
+    remedy:
+      error.code === 'ENOSPC'
+        ? 'free some space on the disk'
+        : 'name a folder that you may write with --output',
+  })
+}
+
+/** What the folder holds of a run; null for one that is absent or empty. Throws OutputInUse for a folder of something else. */
+export async function readOutput(output: string): Promise<RecordFacts | null> {
+  const names: readonly string[] = await readdir(output).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return []
+    throw unwritable(output, error)
+  })
+  for (const kind of ['OneProcess', 'Processes'] as const) {
+    const store = await openRecordFolder(recordOf(output, kind))
+    const run = await readable(output, readRecord(store, 'run', RUN_KEY))
+    if (run === undefined) continue
+    const facts = await readable(output, progressOf(store))
+    const { name, spec } = run.value
+    return { kind, name, spec, lastSpec: await lastSpecOf(output), ...facts }
+  }
+  // A run of ours that ended before it had a record left its lock.
+  if (names.length === 0 || names.includes(LOCK_FOLDER)) return null
+  throw new FedsamError('OutputInUse', `${output} is not empty and holds no run`, {
+    remedy: 'name another folder with --output',
+  })
+}
+
+async function readable<T>(output: string, reading: Promise<T>): Promise<T> {
+  return reading.catch((error: unknown) => {
+    if (!(error instanceof FedsamError) || error.code !== 'RecordDamaged') throw error
+    throw new FedsamError('OutputInUse', `${output} holds a damaged record: ${error.message}`, {
+      remedy: 'name another folder with --output, or restore the record from a copy',
+      cause: error,
+    })
+  })
+}
+
+type ProgressFacts = Pick<RecordFacts, 'rounds' | 'complete' | 'stopped' | 'next'>
+
+async function progressOf(store: ObjectStore): Promise<ProgressFacts> {
+  let last: RoundResult | undefined
+  for (let round = 0; ; round += 1) {
+    const result = await readRecord(store, 'result', resultKey(round))
+    if (result === undefined) break
+    last = result.value
+  }
+  const complete = (await readManifest(store)) !== undefined
+  if (last === undefined) return { rounds: 0, complete, stopped: null, next: null }
+  const purpose = await purposeOf(store, last.round, last.attempt)
+  const rounds = purpose === 'Evaluate' ? last.round - 1 : last.round
+  const stopped = await stopOf(store, rounds)
+  return { rounds, complete, stopped, next: await purposeOf(store, rounds + 1, 1) }
+}
+
+async function purposeOf(store: ObjectStore, round: number, attempt: number): Promise<RecordFacts['next']> {
+  const plan = await readRecord(store, 'plan', attemptKeys(round, attempt).plan)
+  return plan?.value.kind ?? null
+}
+
+/** Why training ended with this round, if not because it was the last. */
+async function stopOf(store: ObjectStore, round: number): Promise<string | null> {
+  const result = await readRecord(store, 'result', resultKey(round))
+  if (result === undefined || result.value.decision === null) return null
+  const decision = await readRecord(store, 'decision', attemptKeys(round, result.value.attempt).decision)
+  const stop = decision?.value.kind === 'Closed' ? decision.value.stop : null
+  return stop === null || stop.reason === 'LastRound' ? null : stop.message
+}
+
+/** The manifest of a record; undefined if the output is not complete. Throws RecordDamaged. */
+export async function readManifest(store: ObjectStore): Promise<Manifest | undefined> {
+  return (await readRecord(store, 'manifest', MANIFEST_KEY))?.value
+}
+
+/**
+ * Moves the finished output and the attempt that has another purpose now to replaced/<n>/. Each step is one rename, and after
+ * each the folder is one that a run resumes or continues, so a kill in between costs nothing.
+ */
+export async function moveAside(record: string, state: OutputState): Promise<void> {
+  const aside = state.kind === 'Resume' || state.kind === 'Continue' ? state.aside : null
+  if (state.kind !== 'Continue' && aside === null) return
+  const to = await freeFolder(join(record, 'replaced'))
+  if (state.kind === 'Continue') await rename(join(record, 'output'), join(to, 'output'))
+  if (aside !== null) await rename(join(record, 'rounds', String(aside)), join(to, `round-${aside}`))
+}
+
+async function freeFolder(parent: string): Promise<string> {
+  for (let n = 1; ; n += 1) {
+    const path = join(parent, String(n))
+    if ((await makeFolders(path)) !== undefined) return path
+  }
+}

@@ -1,0 +1,44 @@
+// Fields of the resource that its schema accepts and this version cannot serve, with what to do about each. The command line refuses
+// them before a run, the operator before it creates a pod. Pure.
+import type { CompleteFederatedJobSpec } from './generated/federatedjob.ts'
+
+export interface Unsupported {
+  /** The field and what is the matter: "spec.resumeFrom: not available yet". */
+  readonly says: string
+  readonly remedy: string
+}
+
+/** Every such field of a spec, in the order of the schema. */
+export function unsupportedFields({ trainer, resumeFrom, output }: CompleteFederatedJobSpec): Unsupported[] {
+  const sam = trainer.type === 'SegmentAnything' ? trainer.segmentAnything : undefined
+  const fields: readonly (readonly [boolean, string, string])[] = [
+    [
+      trainer.type === 'Layers',
+      'spec.trainer.type: Layers cannot be run yet',
+      'use SegmentAnything or Command',
+    ],
+    [
+      sam?.train.includes('LoRA') ?? false,
+      'spec.trainer.segmentAnything.train: LoRA cannot be trained yet',
+      'name MaskDecoder',
+    ],
+    [
+      sam?.keepOptimizerState ?? false,
+      'spec.trainer.segmentAnything.keepOptimizerState: not available yet',
+      'leave it out',
+    ],
+    [
+      sam?.backend === 'WebGPU',
+      'spec.trainer.segmentAnything.backend: WebGPU cannot be used yet',
+      'use Auto, TensorFlow, Wasm or CPU',
+    ],
+    [resumeFrom != null, 'spec.resumeFrom: not available yet', 'leave it out'],
+    [output.fullCheckpoint, 'spec.output.fullCheckpoint: not available yet', 'use fedsam export'],
+  ]
+  return fields.filter(([applies]) => applies).map(([, says, remedy]) => ({ says, remedy }))
+}
+
+/** One line for each, as people read it. */
+export function unsupportedText(fields: readonly Unsupported[]): string {
+  return fields.map(({ says, remedy }) => `${says}; ${remedy}`).join('\n')
+}

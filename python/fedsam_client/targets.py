@@ -1,0 +1,115 @@
+"""Says what a target is, where it is no NumPyClient: a ClientApp, a ServerApp, a model of a framework, a module, a plain value.
+
+Guarantees that the message names the kind of thing, and a class or function of the same module that can be named in its place.
+It imports none of those frameworks: classes are known by their names.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from typing import Any, List, NamedTuple, Optional
+
+from fedsam_client.errors import ClientError
+
+#: What to name, where the module offers nothing.
+WANTED = "name a class with fit(self, parameters, config), such as a flwr.client.NumPyClient, or a client_fn"
+
+
+class Kind(NamedTuple):
+    """A class of a framework, by the first part of its module and its name."""
+
+    packages: tuple
+    class_name: str
+    what: str
+    remedy: str
+
+
+_FLOWER = ("flwr",)
+_WRAP = "write a NumPyClient that holds it: fit(self, parameters, config) sets its weights, trains it and returns them; name that"
+_KINDS = (
+    Kind(
+        _FLOWER,
+        "ClientApp",
+        "a Flower ClientApp, which FedSAM does not run yet",
+        "name the client_fn that it is made of, or the NumPyClient class",
+    ),
+    Kind(
+        _FLOWER,
+        "ServerApp",
+        "a Flower ServerApp: FedSAM's coordinator does the server's work",
+        "set strategy and rounds in the job, and name the NumPyClient class or the client_fn here",
+    ),
+    Kind(
+        _FLOWER,
+        "Strategy",
+        "a Flower strategy: FedSAM's coordinator aggregates",
+        "set spec.strategy in the job, and name the NumPyClient class or the client_fn here",
+    ),
+    Kind(
+        _FLOWER,
+        "Client",
+        "a flwr Client of the protocol's own messages",
+        "make it a NumPyClient: its methods take and return lists of arrays",
+    ),
+    Kind(("torch",), "Module", "a PyTorch model", _WRAP),
+    Kind(("keras", "tensorflow", "tf_keras"), "Model", "a Keras model", _WRAP),
+    Kind(("sklearn",), "BaseEstimator", "a scikit-learn estimator", _WRAP),
+    Kind(("lightning", "pytorch_lightning"), "Trainer", "a Lightning trainer", _WRAP),
+    Kind(("transformers",), "Trainer", "a Hugging Face trainer", _WRAP),
+    Kind(("torch",), "Dataset", "a PyTorch data set", WANTED),
+)
+
+
+def refuse_others(target: Any, name: str, module: Any = None) -> None:
+    """Throws ClientError for a target that is known to be something else than a client or what makes one."""
+    kind = _kind_of(target)
+    if kind is not None:
+        raise _refused(name, kind.what, kind.remedy, module)
+    if isinstance(target, types.ModuleType):
+        inside = ", ".join(f"{name.replace(':', '.')}:{one}" for one in candidates(target))
+        raise ClientError(f"{name} is a module", f"name a class in it: {inside}" if inside else WANTED, "InvalidJob")
+    if inspect.iscoroutinefunction(target) or inspect.isasyncgenfunction(target):
+        raise _refused(name, "an async function, which FedSAM does not await", "make it a plain function", module)
+    if inspect.isclass(target) and not callable(getattr(target, "fit", None)):
+        raise _refused(name, "a class that has no method fit", WANTED, module)
+    if not callable(target) and not callable(getattr(target, "fit", None)):
+        raise _refused(name, f"{_article(target)}, which has no method fit", WANTED, module)
+
+
+def refuse_made(made: Any, name: str) -> None:
+    """Throws ClientError for what calling a target gave, where that is no client."""
+    kind = _kind_of(made)
+    if kind is not None:
+        raise ClientError(f"{name} made {kind.what}", kind.remedy, "InvalidJob")
+    if not callable(getattr(made, "fit", None)):
+        what = "nothing: it returned None" if made is None else f"{_article(made)}, which has no method fit"
+        raise ClientError(f"calling {name} made {what}", "return a NumPyClient, or NumPyClient().to_client()", "InvalidJob")
+
+
+def candidates(module: Any) -> List[str]:
+    """What of a module can be named: its functions called client_fn…, then its own classes with a method fit."""
+    own = [(key, value) for key, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
+    functions = [key for key, value in own if inspect.isfunction(value) and "client_fn" in key]
+    classes = [key for key, value in own if inspect.isclass(value) and callable(getattr(value, "fit", None)) and not _kind_of(value)]
+    return sorted(functions) + sorted(classes)
+
+
+def _refused(name: str, what: str, remedy: str, module: Any) -> ClientError:
+    prefix = name.rpartition(":")[0]
+    found = [] if module is None else [one for one in candidates(module) if one != name.rpartition(":")[2]]
+    offer = f"; here that is {' or '.join(f'{prefix}:{one}' for one in found)}" if found else ""
+    return ClientError(f"{name} is {what}", remedy + offer, "InvalidJob")
+
+
+def _kind_of(target: Any) -> Optional[Kind]:
+    classes = target.__mro__ if inspect.isclass(target) else type(target).__mro__
+    names = {(one.__module__.split(".")[0], one.__name__) for one in classes}
+    if any(name == "NumPyClient" for _, name in names):
+        return None
+    return next((kind for kind in _KINDS if any((package, kind.class_name) in names for package in kind.packages)), None)
+
+
+def _article(value: Any) -> str:
+    name = type(value).__name__
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"

@@ -1,0 +1,80 @@
+// The processes of a trainer on this machine, found in /proc: how much processor time they used, and their end. It finds children and
+// grandchildren, also those that got another parent or a session of their own, by a word in the environment that they inherit.
+// Without /proc (macOS) it finds none: then only what a trainer writes is a sign of life.
+import { readdir, readFile } from 'node:fs/promises'
+import {
+  familyOf,
+  keyOf,
+  type ProcessTimes,
+  processorAccount,
+  readStat,
+  TICKS_PER_SECOND,
+} from './process-times.ts'
+
+/** The variable that marks the processes of one life of a trainer. */
+export const LIFE_VARIABLE = 'FEDSAM_TRAINER_LIFE'
+
+export interface Family {
+  /** Processor seconds that the family used so far; they never decrease. undefined where this machine has no /proc. */
+  used(): Promise<number | undefined>
+  /** Ends all of it by SIGKILL. */
+  end(): Promise<void>
+}
+
+/** The family of the process `root`, whose environment has LIFE_VARIABLE=life. */
+export function followFamily(root: number, life: string): Family {
+  const account = processorAccount()
+  const mark = `${LIFE_VARIABLE}=${life}`
+  /** Every process that is there, by whether it belongs to the family: an environment is read once. */
+  let known = new Map<string, boolean>()
+  const look = async (): Promise<ProcessTimes[] | undefined> => {
+    const all = await readProcesses()
+    if (all === undefined) return undefined
+    const marks = await Promise.all(
+      all.map(async (one) => [keyOf(one), known.get(keyOf(one)) ?? (await isMarked(one, mark))] as const),
+    )
+    known = new Map(marks)
+    const family = familyOf(all, root, (one) => known.get(keyOf(one)) === true)
+    for (const one of family) known.set(keyOf(one), true)
+    return family
+  }
+  return {
+    async used() {
+      const family = await look()
+      return family === undefined ? undefined : account.add(family) / TICKS_PER_SECOND
+    },
+    async end() {
+      // What a process starts while we look is found by the next look.
+      for (let tries = 0; tries < 5; tries += 1) {
+        const family = (await look()) ?? []
+        if (!family.map(endProcess).includes(true)) return
+      }
+    },
+  }
+}
+
+/** Whether it was there to be ended. */
+function endProcess({ pid }: ProcessTimes): boolean {
+  try {
+    return pid > 1 && process.kill(pid, 'SIGKILL')
+  } catch {
+    return false
+  }
+}
+
+async function readProcesses(): Promise<ProcessTimes[] | undefined> {
+  const names = await readdir('/proc').catch(() => [])
+  const texts = await Promise.all(
+    names
+      .filter((name) => /^\d+$/.test(name))
+      .map((name) => readFile(`/proc/${name}/stat`, 'utf8').catch(() => '')),
+  )
+  const found = texts.map(readStat).filter((one) => one !== undefined)
+  return found.length === 0 ? undefined : found
+}
+
+/** Whether its environment, as it was when its program began, has the mark. Others' environments cannot be read, and have not. */
+async function isMarked({ pid }: ProcessTimes, mark: string): Promise<boolean> {
+  const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '')
+  return environment.split('\0').includes(mark)
+}

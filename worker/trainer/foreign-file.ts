@@ -1,0 +1,102 @@
+// Opens a file in a folder that the other side of the seam writes to, too. It guarantees that no link is followed, that nothing waits
+// (a FIFO, a device), and that what is read later is the file that was checked, whatever takes its name meanwhile. It leaves reading
+// to its users, who work on the descriptor and never on the name again.
+import { constants } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
+import { FedsamError } from '#protocol/errors.ts'
+
+export interface ForeignFile {
+  readonly handle: FileHandle
+  /** Bytes when it was opened. */
+  readonly size: number
+  /** Throws TrainerFailed where it was written to since it was opened. */
+  check(): Promise<void>
+  close(): Promise<void>
+}
+
+/**
+ * Opens a regular file of at most `most` bytes for reading; undefined where there is none. `what` names it in messages. Throws
+ * TrainerFailed for everything else that has the name: a link, a FIFO, a device, a socket, a folder, a file with several names.
+ */
+export async function openForeign(
+  path: string,
+  most: number,
+  what: string,
+): Promise<ForeignFile | undefined> {
+  const handle = await openAsIs(path, what)
+  if (handle === undefined) return undefined
+  try {
+    const opened = await handle.stat({ bigint: true })
+    const refuse = (why: string): never => {
+      throw refused(what, `${path} ${why}`)
+    }
+    if (!opened.isFile()) refuse(`is ${kindOf(opened)}`)
+    if (opened.nlink > 1n) refuse(`is a hard link: ${opened.nlink} names lead to the same file`)
+    if (opened.size > BigInt(most)) refuse(`has ${opened.size} bytes; at most ${most} are accepted`)
+    return {
+      handle,
+      size: Number(opened.size),
+      async check() {
+        const { size, mtimeNs } = await handle.stat({ bigint: true })
+        if (size === opened.size && mtimeNs === opened.mtimeNs) return
+        refuse('was written to while it was read')
+      },
+      close: () => handle.close(),
+    }
+  } catch (error) {
+    await handle.close()
+    throw error
+  }
+}
+
+/** Reads such a file whole, as text; undefined where there is none. */
+export async function readForeignText(path: string, most: number, what: string): Promise<string | undefined> {
+  const file = await openForeign(path, most, what)
+  if (file === undefined) return undefined
+  try {
+    const bytes = new Uint8Array(file.size)
+    const { bytesRead } = await file.handle.read(bytes, 0, bytes.length, 0)
+    return Buffer.from(bytes.buffer, 0, bytesRead).toString('utf8')
+  } finally {
+    await file.close()
+  }
+}
+
+const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants
+
+async function openAsIs(path: string, what: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === 'ENOENT') return undefined
+    throw refused(what, `${path} ${REASONS[code ?? ''] ?? `cannot be opened (${code})`}`, cause)
+  }
+}
+
+/** What the system says of a name that it does not open. */
+const REASONS: Readonly<Record<string, string>> = {
+  ELOOP: 'is a link',
+  EMLINK: 'is a link',
+  ENXIO: 'is a socket or a device without a driver',
+  EACCES: 'may not be read by this user',
+}
+
+interface Kind {
+  isDirectory(): boolean
+  isFIFO(): boolean
+  isSocket(): boolean
+}
+
+function kindOf(found: Kind): string {
+  if (found.isDirectory()) return 'a folder'
+  if (found.isFIFO()) return 'a FIFO'
+  return found.isSocket() ? 'a socket' : 'a device'
+}
+
+function refused(what: string, why: string, cause?: unknown): FedsamError {
+  return new FedsamError('TrainerFailed', `${what} cannot be used: ${why}`, {
+    cause,
+    remedy: 'write a regular file to the path that the call names, whole, before the answer',
+  })
+}

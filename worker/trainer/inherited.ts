@@ -1,0 +1,62 @@
+// The environment of a trainer on this machine: an allowlist, as a pod has one. It guarantees that no secret of the shell reaches
+// the trainer, and that no variable of a numerical library changes the trained bytes. It leaves the variables of a job
+// (`command.env`) and of a partition to the callers. docs/trainer-seam.md lists the groups for users.
+import { FedsamError } from '#protocol/errors.ts'
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** Variables that a trainer inherits. They find programs, libraries, caches and devices; none holds a credential. */
+const NAMES: readonly string[] = [
+  // The user and the machine.
+  ...['PATH', 'HOME', 'USER', 'LOGNAME', 'TMPDIR', 'TZ', 'LANG', 'LANGUAGE'],
+  // Libraries and environments of Python.
+  ...['LD_LIBRARY_PATH', 'DYLD_LIBRARY_PATH', 'DYLD_FALLBACK_LIBRARY_PATH'],
+  ...['VIRTUAL_ENV', 'CONDA_PREFIX', 'CONDA_DEFAULT_ENV'],
+  // Folders of caches.
+  ...['XDG_CACHE_HOME', 'HF_HOME', 'HF_HUB_CACHE', 'HF_DATASETS_CACHE', 'TORCH_HOME', 'NODE_COMPILE_CACHE'],
+  // Devices of other makers than NVIDIA.
+  ...['ROCR_VISIBLE_DEVICES', 'HIP_VISIBLE_DEVICES', 'ZE_AFFINITY_MASK'],
+]
+
+/** Beginnings of names that a trainer inherits, unless the name reads like a credential: NVIDIA_API_KEY is one. */
+const PREFIXES: readonly string[] = ['LC_', 'CUDA_', 'NVIDIA_', 'PYTHON']
+const CREDENTIAL =
+  /(^|_)(\w*KEY|\w*TOKEN|\w*SECRET|PASS|\w*PASSWORD|\w*PASSWD|\w*PASSPHRASE|\w*CREDENTIALS?|AUTH)(_|$)/i
+
+/** What a variable may be called where a name is given by hand. */
+const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/
+
+/** The variables of `env` that every trainer on this machine has. */
+export function inheritedVariables(env: Environment): Record<string, string> {
+  const known = Object.entries(env).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined && isInherited(entry[0]),
+  )
+  return Object.fromEntries(known)
+}
+
+function isInherited(name: string): boolean {
+  if (NAMES.includes(name)) return true
+  return PREFIXES.some((prefix) => name.startsWith(prefix)) && !CREDENTIAL.test(name)
+}
+
+/**
+ * The same, and the variables that `pass` names: the values of --pass-env. Throws InvalidJob for a name that is not set, and for
+ * text that is no name.
+ */
+export function trainerEnvironment(env: Environment, pass: readonly string[] = []): Record<string, string> {
+  const passed = pass.map((name) => {
+    if (!NAME.test(name)) {
+      throw new FedsamError('InvalidJob', `--pass-env ${name}: this is no name of a variable`, {
+        remedy: 'give one name alone, and repeat the option for each; values belong into command.env',
+      })
+    }
+    const value = env[name]
+    if (value === undefined) {
+      throw new FedsamError('InvalidJob', `--pass-env ${name}: the variable is not set here`, {
+        remedy: `export ${name} first, or leave the option out`,
+      })
+    }
+    return [name, value] as const
+  })
+  return { ...inheritedVariables(env), ...Object.fromEntries(passed) }
+}

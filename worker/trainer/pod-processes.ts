@@ -1,0 +1,60 @@
+// Processor time of the trainer's container in a pod. The containers share no process namespace, so the script of the trainer's
+// container (operator/reconcile/trainer-script.ts) reads its /proc when it is asked to, and leaves the text in the seam's folder.
+// The answer to one look is read at the next: nobody waits for it. Without an answer nothing is measured.
+import { join } from 'node:path'
+import { SEAM_FILES } from '#protocol/seam-files.ts'
+import { readForeignText } from './foreign-file.ts'
+import { familyOf, type ProcessTimes, processorAccount, readStat, TICKS_PER_SECOND } from './process-times.ts'
+
+/** Longest text, in bytes: some thousand processes. */
+const LONGEST_TEXT = 2 ** 20
+
+/** Measures one life of a trainer; `ask` asks the script for the next text. Questions have numbers from `first` on. */
+export function podProcessorTime(
+  folder: string,
+  ask: (number: number) => void,
+  first: number,
+): () => Promise<number | undefined> {
+  const account = processorAccount()
+  let used: number | undefined
+  let asked: number | undefined
+  return async () => {
+    const answer = asked === undefined ? undefined : await readAnswer(folder)
+    if (answer !== undefined && answer.number === asked) used = account.add(answer.family) / TICKS_PER_SECOND
+    // A script that still writes is not asked again: it would have to begin once more.
+    else if (asked !== undefined) return used
+    asked = asked === undefined ? first : asked + 1
+    ask(asked)
+    return used
+  }
+}
+
+async function readAnswer(folder: string): Promise<ProcessList | undefined> {
+  const path = join(folder, SEAM_FILES.processes)
+  try {
+    return readProcessList((await readForeignText(path, LONGEST_TEXT, 'the list of processes')) ?? '')
+  } catch {
+    return undefined // The trainer may write here: what it leaves in the text's place is no answer.
+  }
+}
+
+export interface ProcessList {
+  /** Of the question. */
+  readonly number: number
+  readonly family: ProcessTimes[]
+}
+
+/** The processes of the container without the one that read them; undefined for a text that is not whole. */
+export function readProcessList(text: string): ProcessList | undefined {
+  const lines = text.trimEnd().split('\n')
+  const head = /^answer (\d+) of (\d+) without (\d+)$/.exec(lines[0] ?? '')
+  if (head === null || lines.length < 2 || lines.at(-1) !== 'end') return undefined
+  const [number, root, reader] = head.slice(1).map(Number) as [number, number, number]
+  const all = lines
+    .slice(1, -1)
+    .map(readStat)
+    .filter((one) => one !== undefined)
+    .filter(({ pid }) => pid !== reader)
+  // The first process of a namespace: all that is there is the trainer's.
+  return { number, family: root === 1 ? all : familyOf(all, root) }
+}

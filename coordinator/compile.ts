@@ -62,11 +62,19 @@ export function compileFixed(job: CoordinatedJob, files: LocalFiles): FixedSetti
   }
 }
 
-function originOf({ trainer }: CompleteFederatedJobSpec, { initialParameters }: LocalFiles): Origin {
-  if (initialParameters !== '') return { kind: 'InitialParameters', file: initialParameters }
-  if (trainer.type !== 'SegmentAnything') return { kind: 'Client' }
+function originOf(spec: CompleteFederatedJobSpec, { initialParameters }: LocalFiles): Origin {
+  const select = selectionOf(spec)
+  if (initialParameters !== '') return { kind: 'InitialParameters', file: initialParameters, select }
+  return select === null ? { kind: 'Client' } : { kind: 'Checkpoint', select }
+}
+
+/** Chooses the tensors of the built-in trainer's checkpoint that train; null for another trainer. */
+export function selectionOf({
+  trainer,
+}: CompleteFederatedJobSpec): ((names: readonly string[]) => string[]) | null {
+  if (trainer.type !== 'SegmentAnything') return null
   const parts = (trainer.segmentAnything?.train ?? ['MaskDecoder']) as readonly TrainablePart[]
-  return { kind: 'Checkpoint', select: (names) => exchangedTensors(parts, names) }
+  return (names) => exchangedTensors(parts, names)
 }
 
 /** The settings that may change; compiled again whenever the job does. */

@@ -1,18 +1,18 @@
 // Round 0: the initial parameters, from the base checkpoint, from a file, or from one client; and with them the tensor list
 // that the run is fixed to. Floats of 16 bits are kept as F32 from here on; the result names those tensors.
-import { stat } from 'node:fs/promises'
 import { FedsamError } from '#protocol/errors.ts'
 import { attemptKeys, baseKey } from '#protocol/keys.ts'
 import type { ClosedDecision, PayloadRef, RoundResult } from '#protocol/record.ts'
 import type { RunContext } from './context.ts'
 import { copyPayload } from './copy.ts'
+import { compareInitial, readInitialFile, type Select, selected } from './initial-file.ts'
 import type { Marked } from './record.ts'
 import { type ClosedAttempt, concludeRound } from './round.ts'
+import type { Origin } from './settings.ts'
 import {
   copyTensors,
   keptTensors,
   type Located,
-  localFile,
   locate,
   storedFile,
   verifiedFile,
@@ -31,17 +31,14 @@ export async function initialise(context: RunContext): Promise<Initialised> {
   const { origin } = context.fixed
   if (origin.kind === 'Client') return initialiseFromClient(context)
   const tensors = keptTensors(
-    origin.kind === 'Checkpoint' ? await fromBase(context, origin.select) : await fromFile(origin.file),
+    origin.kind === 'Checkpoint' ? await fromBase(context, origin.select) : await fromFile(context, origin),
   )
   const model = await copyTensors(context.book.store, attemptKeys(0, 1).model, tensors)
   const result = await leaveInitial(context, { model, tensors, origin: { kind: origin.kind, client: null } })
   return { result, decision: null }
 }
 
-async function fromBase(
-  context: RunContext,
-  select: (names: readonly string[]) => string[],
-): Promise<Located[]> {
+async function fromBase(context: RunContext, select: Select): Promise<Located[]> {
   const { store, run } = context.book
   const { base } = run.value
   if (base === null) throw new FedsamError('BadCheckpoint', 'the run has no base checkpoint to start from')
@@ -49,8 +46,7 @@ async function fromBase(
     .filter(({ name }) => name.endsWith('.safetensors'))
     .map(({ name, size }) => storedFile(store, baseKey(base.digest, name), size))
   const all = await locate(files)
-  const names = new Set(select(all.map(({ name }) => name)))
-  const chosen = all.filter(({ name }) => names.has(name))
+  const chosen = selected(all, select)
   if (chosen.length > 0) return chosen
   throw new FedsamError(
     'BadCheckpoint',
@@ -61,19 +57,15 @@ async function fromBase(
   )
 }
 
-async function fromFile(path: string): Promise<Located[]> {
-  try {
-    return await locate([localFile(path, (await stat(path)).size)])
-  } catch (cause) {
-    throw new FedsamError(
-      'BadCheckpoint',
-      `spec.model.initialParameters: ${path} is not a readable safetensors file`,
-      {
-        cause,
-        remedy: 'name a .safetensors file',
-      },
-    )
-  }
+/** Tensors of the user's file. Those of a built-in trainer's checkpoint are known, so a file with others is refused here. */
+async function fromFile(
+  context: RunContext,
+  { file, select }: Extract<Origin, { kind: 'InitialParameters' }>,
+): Promise<Located[]> {
+  const found = await readInitialFile(file)
+  if (select && context.book.run.value.base !== null)
+    compareInitial(file, found, await fromBase(context, select))
+  return found
 }
 
 /** One client's own get_parameters(), as Flower's server asks for them. */

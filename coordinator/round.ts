@@ -76,9 +76,34 @@ async function closeRound(
       outcomes,
       pauseSeconds: last ? 0 : pauseSeconds,
     })
+    failForForeignTensors(context, round, outcomes)
     await failAfterTooMany(context, { round, failures, why: `${reason}: ${message}` })
     await pause(context, pauseSeconds)
   }
+}
+
+/**
+ * The user's initial parameters fix the tensors of the run. Clients that train others would be rejected in every attempt, so the
+ * first one says it. Throws BadCheckpoint.
+ */
+function failForForeignTensors(
+  { fixed }: RunContext,
+  round: number,
+  outcomes: readonly ClientOutcome[],
+): void {
+  const { origin } = fixed
+  if (origin.kind !== 'InitialParameters' || round !== 1) return
+  if (outcomes.some(({ outcome }) => outcome === 'Accepted')) return
+  const foreign = outcomes.find(({ reason }) => reason === 'WrongTensors')
+  if (foreign === undefined) return
+  throw new FedsamError(
+    'BadCheckpoint',
+    `spec.model.initialParameters has other tensors than the clients train; ${foreign.client}: ${foreign.message}`,
+    {
+      remedy:
+        'name a file with the tensors that the trainer trains, or remove the field; run it with another output',
+    },
+  )
 }
 
 /** Doubles with each attempt in a row at which too few clients were there. */

@@ -27,8 +27,12 @@ export interface LiveSettings {
 export type Origin =
   /** Tensors of the base checkpoint, by the trainer's rule (protocol/segment-anything.ts). */
   | { readonly kind: 'Checkpoint'; readonly select: (names: readonly string[]) => string[] }
-  /** A safetensors file that the user named. */
-  | { readonly kind: 'InitialParameters'; readonly file: string }
+  /** A safetensors file that the user named. `select` as above; null for a trainer that alone knows what it trains. */
+  | {
+      readonly kind: 'InitialParameters'
+      readonly file: string
+      readonly select?: ((names: readonly string[]) => string[]) | null
+    }
   /** One client's get_parameters(), as Flower's server does. */
   | { readonly kind: 'Client' }
 

@@ -10,7 +10,7 @@ import { resolveLocalPaths } from '../job/paths.ts'
 import { describePlan, type JobPlan, type OpenPlan } from '../plan/describe.ts'
 import { type ClientDemand, estimateRound, roundMembers } from '../plan/estimate.ts'
 import { localRemarks } from '../plan/remarks.ts'
-import { refuseUnsupported } from '../run/prepare.ts'
+import { checkInitialParameters, refuseUnsupported } from '../run/prepare.ts'
 import { type PartitionReport, preflight } from '../run/segment-anything.ts'
 import { type RunCommand, readArguments } from './command.ts'
 
@@ -24,6 +24,7 @@ export const plan: RunCommand = async (args) => {
   const loaded = await loadJob(positionals[0]!, values.set ?? [])
   const spec = resolveLocalPaths(loaded)
   refuseUnsupported(spec)
+  if (spec.trainer.type === 'Command') await checkInitialParameters(spec, null)
   const said: string[] = []
   const made = await (spec.trainer.type === 'Command'
     ? planCommand(spec)
@@ -45,7 +46,8 @@ async function makePlan(
   const { trainer, strategy: wanted } = spec
   const sam = trainer.segmentAnything!
   const strategy = strategyFrom({ ...wanted })
-  const { checkpoint, reports } = await preflight(spec, say)
+  const { folder, checkpoint, reports } = await preflight(spec, say)
+  await checkInitialParameters(spec, folder)
   const { tensors } = checkpoint
   const names = exchangedTensors(sam.train as readonly TrainablePart[], [...tensors.keys()])
   const list = tensorList(keptTensors(names.map((name) => tensors.get(name)!)))

@@ -21,7 +21,7 @@ import type { LocalRun } from '../run/local.ts'
 import { lockOutput } from '../run/lock.ts'
 import { checkWritable, moveAside, readManifest, readOutput, recordOf } from '../run/output-folder.ts'
 import { decideOutput, type OutputState, type WantedRun } from '../run/output-state.ts'
-import { refuseUnsupported } from '../run/prepare.ts'
+import { checkInitialParameters, refuseUnsupported } from '../run/prepare.ts'
 import { openRecordFolder } from '../run/record-folder.ts'
 import { trainerCommand } from '../run/trainer-command.ts'
 import { type RunCommand, readArguments } from './command.ts'
@@ -109,6 +109,8 @@ export async function prepareJob(file: string, options: RunJobOptions): Promise<
     return { spec, output, checkpoint: null, heldOut: [], settled, run }
   }
   const { checkpoint, heldOut } = await inspectInputs(spec, say)
+  // The record of a run that began has them.
+  if (state.kind === 'Begin') await checkInitialParameters(spec, checkpoint)
   const files = { checkpoint, initialParameters }
   // Refuses what a trainer's command cannot have here before a byte is written.
   trainerCommand({ spec, folder, files, env: options.env }, spec.partitions[0]!.name, output)

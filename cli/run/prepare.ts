@@ -1,5 +1,7 @@
 // What is checked of every job before a local run writes a byte: whether this version can run it. All that is wrong is reported at
 // once. The output folder is the matter of output-folder.ts.
+import { selectionOf } from '#coordinator/compile.ts'
+import { checkInitialFile } from '#coordinator/initial-file.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { unsupportedFields, unsupportedText } from '#protocol/unsupported.ts'
@@ -32,4 +34,16 @@ export function refuseNothingHeldOut(
     `spec.evaluation: is set, but none of the partitions ${names} holds an image out`,
     { remedy: 'raise dataset.heldOutFraction, or remove evaluation' },
   )
+}
+
+/** model.initialParameters can be read and, for the built-in trainer, has the tensors that train. Throws BadCheckpoint. */
+export async function checkInitialParameters(
+  spec: CompleteFederatedJobSpec,
+  checkpoint: string | null,
+): Promise<void> {
+  const { initialParameters } = spec.model
+  if (initialParameters === '') return
+  const select = selectionOf(spec)
+  const base = select === null || checkpoint === null ? null : { folder: checkpoint, select }
+  await checkInitialFile(initialParameters, base)
 }

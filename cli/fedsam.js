@@ -1,16 +1,48 @@
 #!/usr/bin/env node
-// The executable, in JavaScript so that a start with warm caches loads neither Node's TypeScript stripper nor its memory: what Node
-// compiled of the command's files is kept in the user's cache folder. Programs that the command starts inherit it.
-import { enableCompileCache } from 'node:module'
-import { homedir } from 'node:os'
-import { join } from 'node:path'
+// The executable, in JavaScript that Node 12 and later can read, so that an old Node is told which one is needed. What Node compiled
+// of the command's files is kept in the user's cache folder, so that a later start needs neither its TypeScript stripper nor its
+// memory. Programs that the command starts inherit that folder.
 
-const { env } = process
-try {
-  env.NODE_COMPILE_CACHE ||= join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'fedsam', 'compiled')
-  enableCompileCache(env.NODE_COMPILE_CACHE)
-} catch {
-  // A user without a home: nothing is kept.
+const NEEDED = [24, 12]
+
+function isOld(version) {
+  const [major, minor] = version.split('.').map(Number)
+  return major < NEEDED[0] || (major === NEEDED[0] && minor < NEEDED[1])
 }
-const { start } = await import('./main.ts')
-await start()
+
+function fail(message, remedy, code) {
+  process.stderr.write(`fedsam: ${message}\n  ${remedy}\n`)
+  process.exitCode = code
+}
+
+async function begin() {
+  const { enableCompileCache } = await import('node:module')
+  const { homedir } = await import('node:os')
+  const { join } = await import('node:path')
+  const { env } = process
+  try {
+    env.NODE_COMPILE_CACHE =
+      env.NODE_COMPILE_CACHE || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'fedsam', 'compiled')
+    enableCompileCache(env.NODE_COMPILE_CACHE)
+  } catch {
+    // A user without a home: nothing is kept.
+  }
+  const { start } = await import('./main.ts')
+  await start()
+}
+
+if (isOld(process.versions.node)) {
+  fail(
+    `needs Node ${NEEDED.join('.')} or newer, and this is Node ${process.versions.node} (${process.execPath})`,
+    'install Node 24; on Linux npm ci brings it with the package, and npx fedsam uses it',
+    2,
+  )
+} else {
+  begin().catch((error) => {
+    fail(
+      `its files cannot be loaded: ${String(error).split('\n')[0]}`,
+      'install its packages again: npm ci',
+      1,
+    )
+  })
+}

@@ -2,10 +2,12 @@
 // usage, 130 interrupted. Each command is a file of commands/; `kubectl fedsam` is the same program.
 import { basename } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
-import { cliExitCode } from '#protocol/exit-codes.ts'
+import { CLI_EXITS, cliExitCode } from '#protocol/exit-codes.ts'
 import { tuneEngine } from '#transport/engine.ts'
+import { unexpectedWord } from '#transport/termination.ts'
 import { type Command, UsageError } from './commands/command.ts'
 import { COMMANDS, commandHelp, helpText } from './commands/table.ts'
+import { print, printError } from './render/screen.ts'
 
 /** How people started us: kubectl runs a program of this name as its plugin. */
 const PROGRAM = /^kubectl-fedsam(\.|$)/.test(basename(process.argv[1] ?? '')) ? 'kubectl fedsam' : 'fedsam'
@@ -14,16 +16,16 @@ const PROGRAM = /^kubectl-fedsam(\.|$)/.test(basename(process.argv[1] ?? '')) ? 
 async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    process.stdout.write(helpText(PROGRAM))
+    print(helpText(PROGRAM).trimEnd())
     return name === undefined ? 2 : 0
   }
   const command = COMMANDS.find((candidate) => candidate.name === name)
   if (command === undefined) {
-    process.stderr.write(`fedsam: there is no command ${name}; see ${PROGRAM} --help\n`)
-    return 2
+    printError(`fedsam: there is no command ${name}\n  see ${PROGRAM} --help`)
+    return CLI_EXITS.Invalid
   }
   if (rest.includes('--help') || rest.includes('-h')) {
-    process.stdout.write(commandHelp(PROGRAM, command))
+    print(commandHelp(PROGRAM, command).trimEnd())
     return 0
   }
   try {
@@ -33,17 +35,16 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** Errors that people can act on are sentences; anything else is a defect and shows where it happened. */
-function explain(error: unknown, command: Command): number {
+/** Errors that people can act on are sentences. Anything else is a defect: one line, and a file with the details. */
+function explain(error: unknown, command: Command | undefined): number {
   if (error instanceof UsageError) {
-    process.stderr.write(`fedsam: ${error.message}\nusage: ${PROGRAM} ${command.usage}\n`)
-    return 2
+    printError(`fedsam: ${error.message}\nusage: ${PROGRAM} ${command?.usage}`)
+    return CLI_EXITS.Invalid
   }
-  if (error instanceof FedsamError) {
-    process.stderr.write(`fedsam: ${error.message}\n${error.remedy === '' ? '' : `  ${error.remedy}\n`}`)
-    return cliExitCode(error.code)
-  }
-  throw error
+  const known = error instanceof FedsamError ? error : undefined
+  const { message, remedy } = known ?? unexpectedWord(error)
+  printError(`fedsam: ${message}${remedy === '' ? '' : `\n  ${remedy}`}`)
+  return cliExitCode(known?.code)
 }
 
 /** Runs the process's command line; its end is the process's exit code. */
@@ -54,5 +55,9 @@ export async function start(): Promise<void> {
     if (error.code === 'EPIPE') process.exit(141)
     throw error
   })
+  // An error that no caller waits for.
+  process.on('uncaughtException', (error) => process.exit(explain(error, undefined)))
   process.exitCode = await main(process.argv.slice(2))
 }
+
+if (import.meta.main) await start()

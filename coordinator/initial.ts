@@ -9,14 +9,7 @@ import { compareInitial, readInitialFile, type Select, selected } from './initia
 import type { Marked } from './record.ts'
 import { type ClosedAttempt, concludeRound } from './round.ts'
 import type { Origin } from './settings.ts'
-import {
-  copyTensors,
-  keptTensors,
-  type Located,
-  locate,
-  storedFile,
-  verifiedFile,
-} from './tensor-files.ts'
+import { copyTensors, keptTensors, type Located, locate, storedFile, verifiedFile } from './tensor-files.ts'
 import { tensorList } from './tensor-rules.ts'
 import { updatesOf } from './updates.ts'
 

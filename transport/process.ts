@@ -4,7 +4,7 @@ import { FedsamError } from '#protocol/errors.ts'
 import { POD_EXITS, podExitCode } from '#protocol/exit-codes.ts'
 import { tuneEngine } from './engine.ts'
 import type { Environment } from './environment.ts'
-import { leaveLastWord } from './termination.ts'
+import { leaveLastWord, unexpectedWord } from './termination.ts'
 
 /**
  * Runs a program's body with a signal that says "stop". With FEDSAM_END_WITH_PARENT=true the end of standard input is such a
@@ -35,15 +35,11 @@ export async function runProgram(
 
 /** Says why the program ends: on standard error, and where the kubelet reads it. Returns the exit code for it. */
 export function reportFailure(env: Environment, error: unknown): number {
-  if (!(error instanceof FedsamError)) {
-    console.error(error)
-    leaveLastWord(env, { code: 'Unexpected', message: String(error), remedy: 'see the log' })
-    return podExitCode(undefined)
-  }
-  const word = { code: error.code, message: error.message, remedy: error.remedy }
-  process.stderr.write(`${JSON.stringify(word)}\n`)
-  leaveLastWord(env, word)
-  return podExitCode(error.code)
+  const known = error instanceof FedsamError ? error : undefined
+  const { code, message, remedy } = known ?? unexpectedWord(error)
+  process.stderr.write(`${JSON.stringify({ code, message, remedy })}\n`)
+  leaveLastWord(env, { code, message, remedy })
+  return podExitCode(known?.code)
 }
 
 /** Resolves when the program was asked to stop. Keeps the process alive until then, and does nothing else. */

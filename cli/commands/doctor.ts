@@ -17,6 +17,8 @@ import { gatherFacts } from '../cluster/job-facts.ts'
 import { jobBucket, SOURCE_OPTIONS, type SourceOptions } from '../cluster/source.ts'
 import { loadJob } from '../job/load.ts'
 import { findingLines } from '../render/findings.ts'
+import { jsonLine, plainData } from '../render/plain.ts'
+import { print } from '../render/screen.ts'
 import { type RunCommand, readArguments, UsageError } from './command.ts'
 import { paintTerminal } from './status.ts'
 
@@ -40,8 +42,8 @@ export const doctor: RunCommand = async (args) => {
     const job = loaded && newJob(loaded, cluster.namespace)
     const stored = name === undefined ? undefined : await findJob(cluster, name)
     const findings = await examine(cluster, { ...values, job: job ?? stored, stored })
-    const text = values.json ? JSON.stringify(findings) : findingLines(findings, paintTerminal).join('\n')
-    process.stdout.write(`${text}\n`)
+    if (values.json) print(jsonLine(findings))
+    else print(findingLines(plainData(findings), paintTerminal).join('\n'), { painted: true })
     return findings.some(({ verdict }) => verdict === 'Problem') ? 1 : 0
   })
 }

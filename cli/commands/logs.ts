@@ -7,6 +7,7 @@ import { CLUSTER_OPTIONS, type Cluster, withCluster } from '../cluster/connect.t
 import { findJob } from '../cluster/find-job.ts'
 import { type LogOptions, type LogSource, logLines, logSources } from '../cluster/pod-logs.ts'
 import { PODS } from '../cluster/questions.ts'
+import { print, printError } from '../render/screen.ts'
 import { type RunCommand, readArguments } from './command.ts'
 
 /** Logs that are followed at once: each holds a connection, and more would scroll by unread. */
@@ -59,14 +60,14 @@ async function printLogs(
   options: LogOptions,
 ): Promise<number> {
   let count = 0
-  const note = (line: string): void => void process.stderr.write(`${line}\n`)
-  const print = async (source: LogSource): Promise<void> => {
+  const note = (line: string): void => printError(line)
+  const printLog = async (source: LogSource): Promise<void> => {
     for await (const line of logLines(cluster, source, options, note)) {
-      process.stdout.write(`[${source.label}] ${line}\n`)
+      print(`[${source.label}] ${line}`)
       count += 1
     }
   }
-  if (options.follow) await Promise.all(sources.map(print))
-  else for (const source of sources) await print(source)
+  if (options.follow) await Promise.all(sources.map(printLog))
+  else for (const source of sources) await printLog(source)
   return count
 }

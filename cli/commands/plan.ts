@@ -10,6 +10,8 @@ import { resolveLocalPaths } from '../job/paths.ts'
 import { describePlan, type JobPlan, type OpenPlan } from '../plan/describe.ts'
 import { type ClientDemand, estimateRound, roundMembers } from '../plan/estimate.ts'
 import { localRemarks } from '../plan/remarks.ts'
+import { jsonLine } from '../render/plain.ts'
+import { print } from '../render/screen.ts'
 import { checkInitialParameters, refuseUnsupported } from '../run/prepare.ts'
 import { type PartitionReport, preflight } from '../run/segment-anything.ts'
 import { type RunCommand, readArguments } from './command.ts'
@@ -31,11 +33,11 @@ export const plan: RunCommand = async (args) => {
     : makePlan(spec, (line) => said.push(line)))
   const remarks = localRemarks(spec)
   if (values.json) {
-    process.stdout.write(`${JSON.stringify({ ...made, remarks })}\n`)
+    print(jsonLine({ ...made, remarks }))
     return 0
   }
   const lines = [...describePlan(loaded.name, spec, made.plan), ...remarks, ...said]
-  process.stdout.write(lines.map((line) => `${line}\n`).join(''))
+  print(lines.join('\n'))
   return 0
 }
 

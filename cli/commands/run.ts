@@ -12,8 +12,8 @@ import { loadJob } from '../job/load.ts'
 import { resolveLocalPaths } from '../job/paths.ts'
 import { localRemarks } from '../plan/remarks.ts'
 import { createEventLines } from '../render/lines.ts'
-import { jsonLine } from '../render/plain.ts'
-import { openScreen, type Screen } from '../render/screen.ts'
+import { jsonLine, plainData } from '../render/plain.ts'
+import { openScreen, print, type Screen } from '../render/screen.ts'
 import type { ReportOptions } from '../report/write.ts'
 import { watchInterrupts } from '../run/interrupts.ts'
 import { noteSpec } from '../run/last-spec.ts'
@@ -163,7 +163,7 @@ async function sayComplete({ output, kind }: WantedRun, { json, say }: Running):
     ...{ evaluation, round, digest, head },
   }
   say(`output: ${output}`)
-  if (json) process.stdout.write(`${jsonLine(event)}\n`)
+  if (json) print(jsonLine(event))
   else say(`${createEventLines(rounds)(event).said}`)
   say('the job is the same and its output is complete, so nothing was run')
 }
@@ -172,8 +172,11 @@ async function runPrepared(prepared: Prepared, { processes, json, screen, say }:
   say(`output: ${prepared.output}`)
   const lines = createEventLines(prepared.spec.rounds)
   const observe = (event: RunEvent): void => {
-    if (json) return void process.stdout.write(`${jsonLine(event)}\n`)
-    const { said, live } = lines(event)
+    if (json) {
+      print(jsonLine(event))
+      return
+    }
+    const { said, live } = lines(plainData(event))
     if (live !== undefined) screen.live(live)
     if (said !== undefined) screen.say(said)
   }

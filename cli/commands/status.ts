@@ -4,6 +4,8 @@ import { CLUSTER_OPTIONS, withCluster } from '../cluster/connect.ts'
 import { findJob } from '../cluster/find-job.ts'
 import { gatherFacts } from '../cluster/job-facts.ts'
 import { viewOf } from '../cluster/job-view.ts'
+import { jsonLine, plainData } from '../render/plain.ts'
+import { print } from '../render/screen.ts'
 import { type Paint, statusLines } from '../render/status.ts'
 import { type RunCommand, readArguments } from './command.ts'
 
@@ -13,8 +15,8 @@ export const status: RunCommand = async (args) => {
   const { values, positionals } = readArguments(args, options, ['NAME'])
   return withCluster(values, async (cluster) => {
     const view = viewOf(await gatherFacts(cluster, await findJob(cluster, positionals[0]!)))
-    const text = values.json ? JSON.stringify(view) : statusLines(view, Date.now(), paintTerminal).join('\n')
-    process.stdout.write(`${text}\n`)
+    if (values.json) print(jsonLine(view))
+    else print(statusLines(plainData(view), Date.now(), paintTerminal).join('\n'), { painted: true })
     return 0
   })
 }

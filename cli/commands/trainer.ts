@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { trainerEnvironment } from '#worker/trainer/inherited.ts'
+import { print, printError } from '../render/screen.ts'
 import { checkTrainer } from '../trainer/check.ts'
 import type { Finding } from '../trainer/findings.ts'
 import { type RunCommand, readArguments, UsageError } from './command.ts'
@@ -47,10 +48,10 @@ export const trainer: RunCommand = async (args) => {
       config: { ...configOf(values.config ?? []), server_round: '1', seed: SEED },
       parameters: values.parameters === undefined ? null : resolve(values.parameters),
       noProgressSeconds,
-      log: (line) => process.stderr.write(`[trainer] ${line}\n`),
+      log: (line) => printError(`[trainer] ${line}`),
       say,
     })
-    process.stdout.write(sound ? 'the trainer may take part\n' : 'the trainer cannot take part like this\n')
+    print(sound ? 'the trainer may take part' : 'the trainer cannot take part like this')
     return sound ? 0 : 1
   } finally {
     await rm(folder, { recursive: true, force: true })
@@ -58,7 +59,7 @@ export const trainer: RunCommand = async (args) => {
 }
 
 function say({ level, text, remedy = '' }: Finding): void {
-  process.stdout.write(`${MARKS[level]} ${text}\n${remedy === '' ? '' : `         ${remedy}\n`}`)
+  print(`${MARKS[level]} ${text}${remedy === '' ? '' : `\n         ${remedy}`}`)
 }
 
 /** A dataset as JSON, or just its folder. */

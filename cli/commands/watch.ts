@@ -8,6 +8,8 @@ import { findJob } from '../cluster/find-job.ts'
 import { gatherFacts, type JobFacts } from '../cluster/job-facts.ts'
 import { type JobView, viewOf } from '../cluster/job-view.ts'
 import { FEDERATED_JOBS, pathFor } from '../cluster/questions.ts'
+import { jsonLine, plainData } from '../render/plain.ts'
+import { clearScreen, print, printError } from '../render/screen.ts'
 import { statusLines, summaryLine } from '../render/status.ts'
 import { type RunCommand, readArguments } from './command.ts'
 import { paintTerminal } from './status.ts'
@@ -16,7 +18,6 @@ import { paintTerminal } from './status.ts'
 const LOOK_AGAIN = 5
 /** Looks in a row that may fail; the wait before each doubles. */
 const PATIENCE = 6
-const CLEAR_SCREEN = '\x1b[H\x1b[2J'
 
 /** 0: it is complete; 1: it failed. */
 export const watch: RunCommand = async (args) => {
@@ -57,7 +58,7 @@ async function patiently<T>(look: () => Promise<T>): Promise<T> {
     } catch (error) {
       const hopeless = error instanceof FedsamError && error.code !== 'ClusterUnreachable'
       if (hopeless || failures === PATIENCE) throw error
-      process.stderr.write(`fedsam: ${(error as Error).message}; trying again\n`)
+      printError(`fedsam: ${(error as Error).message}; trying again`)
       await sleep(2 ** failures * 500)
     }
   }
@@ -81,25 +82,26 @@ async function untilChanged(cluster: Cluster, { metadata }: JobFacts['job']): Pr
 }
 
 function showScreen(view: JobView): void {
-  process.stdout.write(`${CLEAR_SCREEN}${statusLines(view, Date.now(), paintTerminal).join('\n')}\n`)
+  clearScreen()
+  print(statusLines(plainData(view), Date.now(), paintTerminal).join('\n'), { painted: true })
 }
 
 function showLines(): (view: JobView) => void {
   let before = ''
   return (view) => {
-    const line = summaryLine(view)
-    if (line !== before) process.stdout.write(`${line}\n`)
+    const line = summaryLine(plainData(view))
+    if (line !== before) print(line)
     before = line
     if (view.state === 'Complete' || view.state === 'Failed')
-      process.stdout.write(`\n${statusLines(view, Date.now()).join('\n')}\n`)
+      print(`\n${statusLines(plainData(view), Date.now()).join('\n')}`)
   }
 }
 
 function showJson(): (view: JobView) => void {
   let before = ''
   return (view) => {
-    const line = JSON.stringify(view)
-    if (line !== before) process.stdout.write(`${line}\n`)
+    const line = jsonLine(view)
+    if (line !== before) print(line)
     before = line
   }
 }

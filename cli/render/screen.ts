@@ -38,6 +38,11 @@ export function print(text: string, { painted = false } = {}): void {
   process.stdout.write(`${printable(text, painted)}\n`)
 }
 
+/** Empties the terminal, for a text that takes the place of the one before. */
+export function clearScreen(): void {
+  process.stdout.write('\x1b[H\x1b[2J')
+}
+
 /** Prints to standard error. */
 export function printError(text: string): void {
   process.stderr.write(`${printable(text, false)}\n`)

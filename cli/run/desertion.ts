@@ -2,6 +2,7 @@
 // vain, and the run ends there; what needs no round (a last evaluation, the output) goes on.
 import { FedsamError } from '#protocol/errors.ts'
 import type { Observer, RunEvent } from '#protocol/events.ts'
+import { plainText } from '../render/plain.ts'
 import type { LocalRun } from './local.ts'
 
 export interface DesertionWatch {
@@ -35,7 +36,7 @@ export function watchDesertion({ spec, signal, observe }: LocalRun): DesertionWa
       look()
     },
     lost(client, why) {
-      if (trainers.delete(client)) reasons.push(`${client}: ${why}`)
+      if (trainers.delete(client)) reasons.push(`${client}: ${plainText(why)}`)
       look()
     },
     explain(error) {

@@ -14,6 +14,8 @@ export interface SuperviseOptions {
   /** Takes its standard error, and what the supervision has to say. */
   readonly log: (line: string) => void
   readonly signal: AbortSignal
+  /** Milliseconds before the first restart; each further one waits twice as long. */
+  readonly firstPauseMs?: number
 }
 
 /** Failures in a row before the supervision gives up; a program that ran well for a while begins a new row. */
@@ -31,7 +33,7 @@ const STOPPING_MS = 10_000
  * for an exit code that a restart cannot cure and for too many failures in a row.
  */
 export async function supervise(options: SuperviseOptions): Promise<void> {
-  const { name, log, signal } = options
+  const { name, log, signal, firstPauseMs = FIRST_PAUSE_MS } = options
   for (let failures = 0; !signal.aborted; ) {
     const began = performance.now()
     const { code, ended, lastWords } = await runOnce(options)
@@ -44,7 +46,7 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
       })
     }
     log(`ended (${ended}); starting again`)
-    const wait = Math.min(FIRST_PAUSE_MS * 2 ** (failures - 1), LONGEST_PAUSE_MS)
+    const wait = Math.min(firstPauseMs * 2 ** (failures - 1), LONGEST_PAUSE_MS)
     await pause(wait, undefined, { signal }).catch(() => {})
   }
 }

@@ -3,7 +3,7 @@
 import { createInterface } from 'node:readline'
 import { FedsamError } from '#protocol/errors.ts'
 import { podExitCode } from '#protocol/exit-codes.ts'
-import { leaveLastWord } from '#transport/termination.ts'
+import { leaveLastWord, unexpectedWord } from '#transport/termination.ts'
 import type { TrainerCall, TrainerLine } from './seam.ts'
 
 /** A trainer's own work. `report` writes a progress line. */
@@ -35,11 +35,13 @@ export async function serveTrainer(open: (report: Report) => Promise<TrainerWork
   const calls = input[Symbol.asyncIterator]()
   const leave = (): never => process.exit(0)
   input.once('close', leave)
-  const work = await Promise.try(open, report).catch((error: unknown) => {
-    const word = complain(error)
-    leaveLastWord(process.env, word)
+  const end = (error: unknown): never => {
+    leaveLastWord(process.env, complain(error))
     process.exit(podExitCode(error instanceof FedsamError ? error.code : undefined))
-  })
+  }
+  // What escapes from a library's own callbacks, and a call that is no JSON.
+  process.once('uncaughtException', end)
+  const work = await Promise.try(open, report).catch(end)
   input.off('close', leave)
   say({ type: 'ready', dataset: work.dataset, backend: work.backend })
   for (let next = await calls.next(); !next.done; next = await calls.next()) {
@@ -62,8 +64,7 @@ function report(done: number, total: number, message = ''): void {
 
 function complain(error: unknown, id?: number): { code: string; message: string; remedy: string } {
   const { code, message, remedy } =
-    error instanceof FedsamError ? error : { code: 'TrainerFailed', message: String(error), remedy: '' }
-  if (!(error instanceof FedsamError)) console.error(error)
+    error instanceof FedsamError ? error : { ...unexpectedWord(error), code: 'TrainerFailed' }
   say({ type: 'error', ...(id === undefined ? {} : { id }), code, message, remedy })
   return { code, message, remedy }
 }

@@ -1,18 +1,23 @@
 // SHA-256 of files, in bounded memory.
 import { createHash, type Hash } from 'node:crypto'
+import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
+
+/** Somebody else may write to the folder: no link is followed, and nothing waits for the writer of a FIFO. */
+const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 /** Bytes read at a time, into one buffer. */
 const STEP_BYTES = 256 * 1024
 
-/** Adds a file's first bytes, at most so many, to a hash; resolves to their number, 0 where there is no file. */
+/** Adds a file's first bytes, at most so many, to a hash; resolves to their number, 0 where there is no regular file. */
 export async function hashFile(file: string, hash: Hash, most = Number.POSITIVE_INFINITY): Promise<number> {
-  const handle = await open(file).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
+  const handle = await open(file, FLAGS).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ELOOP' || error.code === 'ENXIO') return undefined
     throw error
   })
   if (handle === undefined) return 0
   try {
+    if (!(await handle.stat()).isFile()) return 0
     const step = new Uint8Array(STEP_BYTES)
     for (let size = 0; ; ) {
       const { bytesRead } = await handle.read(step, 0, Math.min(step.length, most - size), size)
@@ -25,7 +30,7 @@ export async function hashFile(file: string, hash: Hash, most = Number.POSITIVE_
   }
 }
 
-/** Lower-case hexadecimal SHA-256; that of no bytes where there is no file. */
+/** Lower-case hexadecimal SHA-256; that of no bytes where there is no regular file. */
 export async function sha256OfFile(file: string): Promise<string> {
   const hash = createHash('sha256')
   await hashFile(file, hash)

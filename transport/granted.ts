@@ -2,7 +2,8 @@
 // Promises: no credential is needed or kept; a downloaded file has its name only when it is complete.
 
 import { createHash, type Hash } from 'node:crypto'
-import { open, rename, stat } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { lstat, open, rename, rm } from 'node:fs/promises'
 import { FedsamError } from '#protocol/errors.ts'
 import { writeFully } from './file-bytes.ts'
 import { hashFile } from './file-digest.ts'
@@ -47,12 +48,17 @@ interface Target {
   readonly attempts: number
 }
 
+/** Bytes of a regular file; 0 where there is none. What else has the name is deleted. */
 async function sizeOf(file: string): Promise<number> {
-  return stat(file).then(
-    ({ size }) => size,
-    () => 0,
-  )
+  const found = await lstat(file).catch(() => undefined)
+  if (found === undefined || found.isFile()) return found?.size ?? 0
+  await rm(file, { recursive: true, force: true })
+  return 0
 }
+
+/** Somebody else may write to the folder: no link is followed, and nothing waits for the reader of a FIFO. */
+const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants
+const FLAGS = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK
 
 /** FILE.partial: where it lies, the bytes that it has, and how many of them `hash` has seen. */
 interface Partial {
@@ -98,7 +104,8 @@ async function append(
   { partial, room }: { readonly partial: Partial; readonly room: Room },
 ): Promise<'Complete' | 'Broken'> {
   const from = Math.max(0, partial.size - 1)
-  const handle = await open(partial.path, partial.size > 0 ? 'r+' : 'w')
+  const handle = await open(partial.path, FLAGS)
+  if (partial.size === 0) await handle.truncate(0)
   const beginAnew = async (): Promise<void> => {
     await handle.truncate(0)
     partial.hash = createHash('sha256')

@@ -1,6 +1,7 @@
 // The model that a worker starts from is the one that the task names, or none.
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
@@ -52,6 +53,29 @@ test('a cached file that changed is fetched again', async () => {
   await fetchModel(BASE, options)
   assert.deepEqual(new Uint8Array(await readFile(file)), BODY)
 })
+
+const IMPOSTORS: readonly [what: string, leave: (path: string) => unknown][] = [
+  ['a FIFO', (path) => execFileSync('mkfifo', [path])],
+  ['a link to a file', (path) => symlink(join(folder, 'precious'), path)],
+  ['a link to a device', (path) => symlink('/dev/zero', path)],
+  ['a folder', (path) => mkdir(path)],
+]
+
+for (const [what, leave] of IMPOSTORS) {
+  test(`${what} that a trainer puts in the place of the model or its drafts is replaced, and never written to`, async () => {
+    await memory.put(KEY, BODY)
+    await writeFile(join(folder, 'precious'), 'mine')
+    for (const suffix of ['', '.part', '.part.partial']) {
+      const file = join(folder, `${BASE.sha256}.safetensors`)
+      await rm(file, { recursive: true, force: true })
+      await leave(`${file}${suffix}`)
+      assert.equal(await fetchModel(BASE, options), file)
+      assert.deepEqual(new Uint8Array(await readFile(file)), BODY)
+    }
+    assert.equal(await readFile(join(folder, 'precious'), 'utf8'), 'mine')
+    assert.ok((await lstat(join(folder, `${BASE.sha256}.safetensors`))).isFile())
+  })
+}
 
 test('other bytes in the store, or none, are a damaged record', async () => {
   await assert.rejects(fetchModel(BASE, options), { code: 'RecordDamaged', message: /cannot be read/ })

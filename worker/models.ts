@@ -29,6 +29,8 @@ export async function fetchModel(base: NonNullable<Task['base']>, options: Model
   const file = join(folder, `${base.sha256}.safetensors`)
   if ((await sha256OfFile(file)) === base.sha256) return file
   const part = `${file}.part`
+  // The trainer may write here: what it put in the place of the model or its draft goes.
+  await Promise.all([file, part].map((path) => rm(path, { recursive: true, force: true })))
   const found = await withGrant(ask, { kind: 'Read', key: base.key }, (grant) =>
     transfers.download(grant, part, room),
   ).catch((cause: unknown) => {

@@ -1,12 +1,12 @@
 // One task from model to receipt: fetch and verify, evaluate, train, upload, leave the receipt.
 // It evaluates before it trains, as Flower does: a client that keeps a state sees the same order of calls. An evaluation that
 // fails costs no update: the receipt says why it failed (evaluation.ts).
-import { mkdir, unlink } from 'node:fs/promises'
+import { mkdir, rm, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Task } from '#protocol/messages.ts'
 import type { GrantedTransfers } from '#transport/ports.ts'
 import type { Room } from '#transport/room.ts'
-import { canonicalise } from './canonicalise.ts'
+import { openUpdate } from './canonicalise.ts'
 import { type Evaluated, evaluateBase } from './evaluation.ts'
 import { fetchModel, forgetOldModels } from './models.ts'
 import type { Trainer } from './trainer/seam.ts'
@@ -67,9 +67,11 @@ export async function doTask(options: TaskOptions): Promise<Task> {
 }
 
 async function clear(shelf: Shelf): Promise<void> {
-  const file = shelf.made?.outcome.update?.file
+  const update = shelf.made?.outcome.update
   shelf.made = null
-  if (file !== undefined) await unlink(file).catch(() => {})
+  if (!update) return
+  await update.file.close().catch(() => {})
+  await unlink(update.path).catch(() => {})
 }
 
 function stopIfUnwanted(signal: AbortSignal): void {
@@ -83,6 +85,8 @@ async function make(options: TaskOptions, task: Task): Promise<LocalOutcome> {
   const base = task.base === null ? null : await fetchModel(task.base, { ...options, room: shelf.room })
   const tidying = base === null ? undefined : forgetOldModels(folder, base).catch(() => {})
   const config = { ...task.config, seed: task.seed }
+  // A file that an earlier life left is no answer to this call.
+  await rm(output, { recursive: true, force: true })
   try {
     stopIfUnwanted(signal)
     const evaluated = base !== null && task.evaluate ? await evaluateBase(trainer, base, config) : NOT_ASKED
@@ -118,10 +122,8 @@ async function train(
   if (kind === 'Evaluate') return null
   if (kind === 'Initialise' || base === null) {
     await trainer.getParameters(output)
-    await canonicalise(output, null)
-    return { file: output, numExamples: 1, metrics: {} }
+    return { file: await openUpdate(output, null), path: output, numExamples: 1, metrics: {} }
   }
   const { numExamples, metrics } = await trainer.fit(base, output, config)
-  await canonicalise(output, base)
-  return { file: output, numExamples, metrics }
+  return { file: await openUpdate(output, base), path: output, numExamples, metrics }
 }

@@ -1,8 +1,6 @@
 // How a worker leaves its update and receipt: through granted URLs, asked for when they are needed and again when they
 // expired. The payload first, the receipt last; large payloads go up in parts.
 import { randomBytes } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { open } from 'node:fs/promises'
 import { encodeJson } from '#protocol/canonical.ts'
 import { blockHasher, digestPayload, type PayloadDigest, sha256 } from '#protocol/digest.ts'
 import { attemptKeys } from '#protocol/keys.ts'
@@ -11,11 +9,15 @@ import type { Receipt } from '#protocol/record.ts'
 import { readFully } from '#transport/file-bytes.ts'
 import { type Grant, type GrantedTransfers, GrantRefused } from '#transport/ports.ts'
 import type { Room } from '#transport/room.ts'
+import { shrunk } from './canonicalise.ts'
+import type { ForeignFile } from './trainer/foreign-file.ts'
 
 /** Payloads above this go up in parts. */
 const SINGLE_UPLOAD_BYTES = 32 * 1024 * 1024
 /** Parts of a large upload; S3 wants at least 5 MiB and at most 10,000 of them. */
 const PART_BYTES = 16 * 1024 * 1024
+/** Bytes that are hashed at a time. */
+const STEP_BYTES = 1024 * 1024
 /** Parts whose grants are asked for at once: the store signs them one by one, the coordinator is asked once a page. */
 const PARTS_PER_PAGE = 16
 
@@ -49,9 +51,10 @@ export async function withGrant<T>(
 
 /** What the local work came to. */
 export interface LocalOutcome {
-  /** The trained parameters' file and what fit said of them; null for an evaluate-only task. */
+  /** The trained parameters' file, open, its name, and what fit said of them; null for an evaluate-only task. */
   readonly update: {
-    readonly file: string
+    readonly file: ForeignFile
+    readonly path: string
     readonly numExamples: number
     readonly metrics: Readonly<Record<string, number>>
   } | null
@@ -72,8 +75,19 @@ export interface LeavingOptions {
   readonly signal: AbortSignal
 }
 
-/** Uploads the payload where there is one, then leaves the receipt. Throws NotWanted where the attempt is closed. */
+/**
+ * Uploads the payload where there is one, then leaves the receipt. Throws NotWanted where the attempt is closed, and TrainerFailed
+ * where somebody wrote to the file since it was opened: no receipt names such bytes.
+ */
 export async function leaveOutcome(outcome: LocalOutcome, options: LeavingOptions): Promise<void> {
+  try {
+    await leave(outcome, options)
+  } catch (error) {
+    throw error instanceof RangeError ? shrunk(error) : error
+  }
+}
+
+async function leave(outcome: LocalOutcome, options: LeavingOptions): Promise<void> {
   const { task, client, ask, transfers } = options
   const keys = attemptKeys(task.round, task.attempt)
   const upload = randomBytes(16).toString('hex')
@@ -94,9 +108,11 @@ export async function leaveOutcome(outcome: LocalOutcome, options: LeavingOption
     // Both grants in one request: a small update costs one round trip to the coordinator and two to the store.
     const [first, second] = await ask([payload, receipt])
     await withGrant(ask, payload, (grant) => transfers.write(grant, bytes, digest.sha256), first)
+    await file.check()
     await leaveReceipt(second)
   } else {
     await uploadParts(file, { ...options, key, size: digest.size })
+    await file.check()
     await leaveReceipt()
   }
 }
@@ -132,13 +148,16 @@ interface Parts extends Pick<LeavingOptions, 'ask' | 'transfers' | 'room' | 'sig
   readonly size: number
 }
 
-async function uploadParts(file: string, { key, size, ask, transfers, room, signal }: Parts): Promise<void> {
+async function uploadParts(
+  { handle }: ForeignFile,
+  { key, size, ask, transfers, room, signal }: Parts,
+): Promise<void> {
   const [opened] = await ask([{ kind: 'OpenUpload', key }])
   if (opened?.kind !== 'Upload') throw new NotWanted('no upload was opened')
   const { upload } = opened
   const offsets = Array.from({ length: Math.ceil(size / PART_BYTES) }, (_, i) => i * PART_BYTES)
   const partAt = (offset: number): Promise<Uint8Array> =>
-    readRange(file, offset, room.subarray(Math.min(PART_BYTES, size - offset)))
+    readFully(handle, offset, room.subarray(Math.min(PART_BYTES, size - offset)))
   for (let at = 0; at < offsets.length; at += PARTS_PER_PAGE) {
     const wants: Want[] = []
     for (const [i, offset] of offsets.slice(at, at + PARTS_PER_PAGE).entries()) {
@@ -156,28 +175,14 @@ async function uploadParts(file: string, { key, size, ask, transfers, room, sign
   if (completed?.kind !== 'Completed') throw new NotWanted('the upload was not completed')
 }
 
-async function digestFile(file: string): Promise<PayloadDigest> {
+async function digestFile({ handle, size }: ForeignFile): Promise<PayloadDigest> {
   const hasher = blockHasher()
-  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hasher.update(chunk)
+  for (let at = 0; at < size; at += STEP_BYTES)
+    hasher.update(await readFully(handle, at, new Uint8Array(Math.min(STEP_BYTES, size - at))))
   return hasher.finish()
 }
 
 /** All of a file that goes up in one piece; undefined for a larger one. */
-async function readSmall(file: string, room: Room): Promise<Uint8Array | undefined> {
-  const handle = await open(file)
-  try {
-    const { size } = await handle.stat()
-    return size <= SINGLE_UPLOAD_BYTES ? await readFully(handle, 0, room.subarray(size)) : undefined
-  } finally {
-    await handle.close()
-  }
-}
-
-async function readRange(file: string, offset: number, bytes: Uint8Array): Promise<Uint8Array> {
-  const handle = await open(file)
-  try {
-    return await readFully(handle, offset, bytes)
-  } finally {
-    await handle.close()
-  }
+async function readSmall({ handle, size }: ForeignFile, room: Room): Promise<Uint8Array | undefined> {
+  return size <= SINGLE_UPLOAD_BYTES ? readFully(handle, 0, room.subarray(size)) : undefined
 }

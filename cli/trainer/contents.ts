@@ -1,31 +1,45 @@
 // Reads a trainer's file of parameters by pieces, whatever its size: its tensors, its digest, and whether all is finite.
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
 import { firstNotFinite } from '#coordinator/aggregation/numbers.ts'
-import { type Located, localFile, locate } from '#coordinator/tensor-files.ts'
+import { type Located, locate, type TensorFile } from '#coordinator/tensor-files.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { DTYPE_BYTES } from '#protocol/tensors.ts'
+import { readFully } from '#transport/file-bytes.ts'
+import { type ForeignFile, openForeign } from '#worker/trainer/foreign-file.ts'
 import type { Contents } from './findings.ts'
 
 const PIECE_BYTES = 8 * 1024 * 1024
 
-/** Throws TrainerFailed where the file is missing or is not safetensors. */
+const REMEDY = 'write a safetensors file to the path that the call names, before the answer'
+
+/** Throws TrainerFailed where the file is missing, no regular file, or not safetensors. */
 export async function readContents(path: string): Promise<Contents> {
+  const opened = await openForeign(path, Number.MAX_SAFE_INTEGER, 'the file of parameters')
+  if (opened === undefined) {
+    throw new FedsamError('TrainerFailed', 'the parameters cannot be read: the trainer wrote no file', {
+      remedy: REMEDY,
+    })
+  }
   try {
-    const tensors = await locate([localFile(path, (await stat(path)).size)])
+    const file = tensorFile(opened)
+    const tensors = await locate([file])
     const hash = createHash('sha256')
-    for await (const piece of createReadStream(path)) hash.update(piece)
+    for (let offset = 0; offset < file.size; offset += PIECE_BYTES)
+      hash.update(await file.read({ offset, length: Math.min(PIECE_BYTES, file.size - offset) }))
     let notFinite = ''
     for (const tensor of tensors) notFinite ||= await findNotFinite(tensor)
+    await opened.check()
     return { tensors, digest: hash.digest('hex'), notFinite }
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
-    throw new FedsamError('TrainerFailed', `the parameters cannot be read: ${why}`, {
-      cause,
-      remedy: 'write a safetensors file to the path that the call names, before the answer',
-    })
+    throw new FedsamError('TrainerFailed', `the parameters cannot be read: ${why}`, { cause, remedy: REMEDY })
+  } finally {
+    await opened.close()
   }
+}
+
+function tensorFile({ handle, size }: ForeignFile): TensorFile {
+  return { size, read: ({ offset, length }) => readFully(handle, offset, new Uint8Array(length)) }
 }
 
 async function findNotFinite({ name, dtype, file, range }: Located): Promise<string> {

@@ -41,7 +41,12 @@ describe('a program on the seam', () => {
   })
 
   const wrong: readonly [flaw: string, says: RegExp][] = [
-    ['writes-nothing', /wrong.*the parameters cannot be read: ENOENT.*\n.*before the answer/],
+    [
+      'writes-nothing',
+      /wrong.*the parameters cannot be read: the trainer wrote no file\n.*before the answer/,
+    ],
+    ['writes-fifo', /wrong.*is a FIFO\n.*a regular file/],
+    ['writes-link', /wrong.*is a link\n.*a regular file/],
     ['writes-junk', /wrong.*the parameters cannot be read/],
     ['renames', /wrong.*other tensors than it was given: missing: w; not in the run: v/],
     ['not-finite', /wrong.*w\[1\] is not a finite number, after fit/],
@@ -72,6 +77,25 @@ describe('a program on the seam', () => {
       assert.equal(code, 0, stdout)
     })
   }
+
+  test('sees no secret of the shell, but what --pass-env names', async () => {
+    const program = [
+      '--',
+      'node',
+      '-e',
+      "const { HF_TOKEN, AWS_SECRET_ACCESS_KEY } = process.env; console.error(HF_TOKEN, AWS_SECRET_ACCESS_KEY)",
+    ]
+    const env = { HF_TOKEN: 'first secret', AWS_SECRET_ACCESS_KEY: 'second secret' }
+    const without = await startFedsam(ROOT, ['trainer', 'check', ...program], { env })
+    assert.match(without.stderr, /undefined undefined/)
+    const passed = await startFedsam(ROOT, ['trainer', 'check', '--pass-env', 'HF_TOKEN', ...program], {
+      env,
+    })
+    assert.match(passed.stderr, /first secret undefined/)
+    const absent = await startFedsam(ROOT, ['trainer', 'check', '--pass-env', 'NOT_SET', ...program])
+    assert.equal(absent.code, 2)
+    assert.match(absent.stderr, /--pass-env NOT_SET: the variable is not set here/)
+  })
 
   test('that cannot start says why', async () => {
     const { code, stdout } = await check('node', AWKWARD, 'cannot-start')

@@ -1,5 +1,6 @@
 // A program on the trainer seam with one flaw, for what exercises such programs: node flawed-main.ts FLAW
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { writeSafetensors } from '#protocol/safetensors.ts'
 
@@ -15,7 +16,9 @@ say({ type: 'ready', dataset: 'd', backend: 'b' })
 for await (const text of createInterface({ input: process.stdin })) {
   const { id, call, ...files } = JSON.parse(text) as Record<string, string> & { id: number }
   if (call === 'get_parameters') {
-    if (flaw !== 'writes-nothing')
+    if (flaw === 'writes-fifo') execFileSync('mkfifo', [files.output!])
+    else if (flaw === 'writes-link') symlinkSync('/dev/zero', files.output!)
+    else if (flaw !== 'writes-nothing')
       writeFileSync(
         files.output!,
         flaw === 'writes-junk' ? 'junk' : file('w', flaw === 'empty' ? [] : [1, 2]),

@@ -1,7 +1,7 @@
 // Opens a file in a folder that the other side of the seam writes to, too. It guarantees that no link is followed, that nothing waits
 // (a FIFO, a device), and that what is read later is the file that was checked, whatever takes its name meanwhile. It leaves reading
 // to its users, who work on the descriptor and never on the name again.
-import { constants } from 'node:fs'
+import { type BigIntStats, constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { FedsamError } from '#protocol/errors.ts'
 
@@ -26,26 +26,35 @@ export async function openForeign(
   const handle = await openAsIs(path, what)
   if (handle === undefined) return undefined
   try {
-    const opened = await handle.stat({ bigint: true })
-    const refuse = (why: string): never => {
-      throw refused(what, `${path} ${why}`)
-    }
-    if (!opened.isFile()) refuse(`is ${kindOf(opened)}`)
-    if (opened.nlink > 1n) refuse(`is a hard link: ${opened.nlink} names lead to the same file`)
-    if (opened.size > BigInt(most)) refuse(`has ${opened.size} bytes; at most ${most} are accepted`)
-    return {
-      handle,
-      size: Number(opened.size),
-      async check() {
-        const { size, mtimeNs } = await handle.stat({ bigint: true })
-        if (size === opened.size && mtimeNs === opened.mtimeNs) return
-        refuse('was written to while it was read')
-      },
-      close: () => handle.close(),
-    }
+    const found = await handle.stat({ bigint: true })
+    const why = refusalOf(found, most)
+    if (why !== undefined) throw refused(what, `${path} ${why}`)
+    return await holdFile(handle, path, what)
   } catch (error) {
     await handle.close()
     throw error
+  }
+}
+
+function refusalOf(found: BigIntStats, most: number): string | undefined {
+  if (!found.isFile()) return `is ${kindOf(found)}`
+  if (found.nlink > 1n) return `is a hard link: ${found.nlink} names lead to the same file`
+  if (found.size > BigInt(most)) return `has ${found.size} bytes; at most ${most} are accepted`
+  return undefined
+}
+
+/** A file that is open already, as it is now. */
+export async function holdFile(handle: FileHandle, path: string, what: string): Promise<ForeignFile> {
+  const opened = await handle.stat({ bigint: true })
+  return {
+    handle,
+    size: Number(opened.size),
+    async check() {
+      const { size, mtimeNs } = await handle.stat({ bigint: true })
+      if (size === opened.size && mtimeNs === opened.mtimeNs) return
+      throw refused(what, `${path} was written to while it was read`)
+    },
+    close: () => handle.close(),
   }
 }
 
@@ -82,13 +91,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EACCES: 'may not be read by this user',
 }
 
-interface Kind {
-  isDirectory(): boolean
-  isFIFO(): boolean
-  isSocket(): boolean
-}
-
-function kindOf(found: Kind): string {
+function kindOf(found: BigIntStats): string {
   if (found.isDirectory()) return 'a folder'
   if (found.isFIFO()) return 'a FIFO'
   return found.isSocket() ? 'a socket' : 'a device'

@@ -83,7 +83,7 @@ describe('a program on the seam', () => {
       '--',
       'node',
       '-e',
-      "const { HF_TOKEN, AWS_SECRET_ACCESS_KEY } = process.env; console.error(HF_TOKEN, AWS_SECRET_ACCESS_KEY)",
+      'const { HF_TOKEN, AWS_SECRET_ACCESS_KEY } = process.env; console.error(HF_TOKEN, AWS_SECRET_ACCESS_KEY)',
     ]
     const env = { HF_TOKEN: 'first secret', AWS_SECRET_ACCESS_KEY: 'second secret' }
     const without = await startFedsam(ROOT, ['trainer', 'check', ...program], { env })

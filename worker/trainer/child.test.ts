@@ -96,7 +96,11 @@ describe('a trainer in a process', () => {
 
   test('that is no program at all', async () => {
     const of = awkward('', { command: ['/nowhere/trainer'] })
-    await assert.rejects(of.ready(), { code: 'TrainerFailed', message: /cannot be started: .*ENOENT/ })
+    await assert.rejects(of.ready(), {
+      code: 'TrainerFailed',
+      message: /cannot be started: \/nowhere\/trainer does not exist$/,
+      remedy: /correct the name/,
+    })
     await assert.rejects(fit(of), { code: 'TrainerFailed' })
   })
 

@@ -20,7 +20,7 @@ import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import { SEAM_FILES } from '#protocol/seam-files.ts'
-import type { Link } from './link.ts'
+import type { Ended, Link } from './link.ts'
 import { podProcessorTime } from './pod-processes.ts'
 
 const { input, output, control, exit } = SEAM_FILES
@@ -146,7 +146,7 @@ function connect(
   const reading = openFifo(join(folder, output), constants.O_RDONLY)
   const from = new Socket({ fd: reading, readable: true, writable: false })
   const { promise: connected, resolve: connect } = Promise.withResolvers<void>()
-  const { promise: ended, resolve: end } = Promise.withResolvers<string>()
+  const { promise: ended, resolve: end } = Promise.withResolvers<Ended>()
   let to: Socket | undefined
   let expected = false // that it ends
   let closed = false
@@ -163,7 +163,7 @@ function connect(
     clearInterval(look)
     to?.destroy()
     from.destroy()
-    end(how)
+    end({ how })
   }
   from.on('error', () => {}) // its close says it
   from.once('close', () => {

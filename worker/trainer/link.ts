@@ -2,6 +2,12 @@
 // container beside us (fifos.ts). One link is one life of the process.
 import type { Readable } from 'node:stream'
 
+/** How a process ended, as a verb without its subject, and what to do where that is known. */
+export interface Ended {
+  readonly how: string
+  readonly remedy?: string
+}
+
 export interface Link {
   /** For messages: what the trainer is. */
   readonly name: string
@@ -12,7 +18,7 @@ export interface Link {
   /** Resolves when the process is there. */
   readonly connected: Promise<void>
   /** Resolves with how the process ended, once its output was read. */
-  readonly ended: Promise<string>
+  readonly ended: Promise<Ended>
   /**
    * Processor seconds that the process and everything that it started used so far. They never decrease. Undefined where they cannot be
    * measured; without the function they never can.

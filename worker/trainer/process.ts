@@ -5,7 +5,7 @@
 import { type ErrorCode, FedsamError } from '#protocol/errors.ts'
 import type { Clock } from '#transport/clock.ts'
 import { LONGEST_LINE, LONGEST_LOG_LINE, readLines } from './lines.ts'
-import type { Link } from './link.ts'
+import type { Ended, Link } from './link.ts'
 import {
   type Answer,
   type Progress,
@@ -112,12 +112,12 @@ export function launch(link: Link, options: LifeOptions, onProgress: (line: Prog
     else if (line.type === 'progress') onProgress(line)
     else settle(line)
   }
-  const finish = (what: string): void => {
+  const finish = ({ how, remedy: cure }: Ended): void => {
     if (over) return
     over = true
     const words = lastWords === '' ? '' : `; its last words: ${lastWords.slice(0, LONGEST_WORDS)}`
-    const why = killedFor === undefined ? `${what}${words}` : `was ended: ${killedFor}`
-    fail(new FedsamError('TrainerFailed', `the trainer ${link.name} ${why}`, { remedy }))
+    const why = killedFor === undefined ? `${how}${words}` : `was ended: ${killedFor}`
+    fail(new FedsamError('TrainerFailed', `the trainer ${link.name} ${why}`, { remedy: cure ?? remedy }))
   }
   /** Work is progress, whoever of the trainer's processes does it. */
   const look = async (): Promise<void> => {

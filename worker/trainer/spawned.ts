@@ -2,8 +2,11 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Family, followFamily, LIFE_VARIABLE } from './family.ts'
-import type { Link } from './link.ts'
+import type { Ended, Link } from './link.ts'
+import { explainStart } from './not-started.ts'
 
 export interface TrainerProgram {
   /** What messages call it; its command line, shortened, unless given. */
@@ -17,32 +20,35 @@ export interface TrainerProgram {
 /** After its process ended, output that somebody else still holds open is waited for this long. Real milliseconds. */
 const DRAIN_MS = 1000
 
-/** Starts the process. */
-export function spawnTrainer({ command, env, cwd }: TrainerProgram): Link {
+/** Longest command line in a message, and longest word of it. Characters. */
+const LONGEST_NAME = 120
+const LONGEST_WORD = 60
+
+/** Starts the process. Never throws: what cannot be started has ended, and says why. */
+export function spawnTrainer(program: TrainerProgram): Link {
+  const { command, env, cwd } = program
+  const name = program.name ?? shortCommand(command)
   const life = randomBytes(8).toString('hex')
-  // A group of its own: ending it ends what it started, and a Ctrl-C in the terminal is for us to pass on.
-  const child = spawn(command[0], command.slice(1), {
-    cwd,
-    env: { ...env, [LIFE_VARIABLE]: life },
-    stdio: ['pipe', 'pipe', 'pipe'],
-    detached: true,
-  })
+  let child: ChildProcessWithoutNullStreams
+  try {
+    // A group of its own: ending it ends what it started, and a Ctrl-C in the terminal is for us to pass on.
+    child = spawn(command[0], command.slice(1), {
+      cwd,
+      env: { ...env, [LIFE_VARIABLE]: life },
+      stdio: ['pipe', 'pipe', 'pipe'],
+      detached: true,
+    })
+  } catch (cause) {
+    return neverStarted(name, notStarted(program, cause as Error))
+  }
   child.stdin.on('error', () => {}) // its end says it
   const family: Family | undefined = child.pid === undefined ? undefined : followFamily(child.pid, life)
-  // Nothing that it started outlives it: the next life needs the devices.
-  const swept = once(child, 'exit').then(
-    () => family?.end(),
-    () => {},
-  )
   return {
-    name: command.join(' '),
+    name,
     output: child.stdout,
     errors: child.stderr,
     connected: Promise.resolve(),
-    ended: untilEnded(child).then(async (how) => {
-      await swept
-      return how
-    }),
+    ended: untilEnded(child, program, () => family?.end()),
     used: async () => family?.used(),
     write: (line) => void child.stdin.write(line),
     terminate: () => signalGroup(child, 'SIGTERM'),
@@ -54,19 +60,58 @@ export function spawnTrainer({ command, env, cwd }: TrainerProgram): Link {
   }
 }
 
-/** Resolves with how it ended, once its output was read. */
-function untilEnded(child: ChildProcessWithoutNullStreams): Promise<string> {
-  return new Promise((resolve) => {
-    child.once('error', (cause) => resolve(`cannot be started: ${cause.message}`))
-    child.once('exit', (code, signal) => {
-      const how = signal === null ? `ended with code ${code}` : `was ended by ${signal}`
-      const late = setTimeout(resolve, DRAIN_MS, how)
-      child.once('close', () => {
-        clearTimeout(late)
-        resolve(how)
-      })
-    })
+/** A command line as a message shows it: what a user knows it by, and no settings as JSON. */
+export function shortCommand(command: readonly string[]): string {
+  const words = command.map((word) => {
+    if (/^[{[]/.test(word)) return `${word[0]}…${word[0] === '{' ? '}' : ']'}`
+    return word.length <= LONGEST_WORD ? word : `…${word.slice(-LONGEST_WORD)}`
   })
+  const line = words.join(' ')
+  return line.length <= LONGEST_NAME ? line : `${line.slice(0, LONGEST_NAME)}…`
+}
+
+function neverStarted(name: string, ended: Promise<Ended>): Link {
+  const nothing = (): void => {}
+  const output = Readable.from([])
+  return { name, output, connected: Promise.resolve(), ended, write: nothing, kill: nothing, leave: nothing }
+}
+
+async function notStarted(program: TrainerProgram, cause: NodeJS.ErrnoException): Promise<Ended> {
+  // Node's own refusal of an argument, with a NUL in it, is no matter of files.
+  const explained = cause.code?.startsWith('ERR_') ? undefined : await explainStart(program)
+  if (explained === undefined) return { how: `cannot be started: ${cause.message}` }
+  return { how: `cannot be started: ${explained.what}`, remedy: explained.remedy }
+}
+
+/**
+ * Resolves with how it ended, once its output was read and `sweep` ended what it started. One that failed before it wrote a byte may
+ * not have started at all: a shell or env found no program, or sh took it for a script.
+ */
+async function untilEnded(
+  child: ChildProcessWithoutNullStreams,
+  program: TrainerProgram,
+  sweep: () => Promise<void> | undefined,
+): Promise<Ended> {
+  let wrote = false
+  child.stdout.once('data', () => {
+    wrote = true
+  })
+  const { promise, resolve } = Promise.withResolvers<Error | readonly [number | null, string | null]>()
+  child.once('error', resolve)
+  child.once('exit', (code, signal) => resolve([code, signal]))
+  const closed = once(child, 'close').catch(() => {})
+  const end = await promise
+  if (end instanceof Error) return notStarted(program, end)
+  // Nothing that it started outlives it: the next life needs the devices.
+  await sweep()
+  const over = new AbortController()
+  await Promise.race([closed, sleep(DRAIN_MS, undefined, { signal: over.signal }).catch(() => {})])
+  over.abort()
+  const [code, signal] = end
+  if (signal !== null) return { how: `was ended by ${signal}` }
+  const explained = wrote ? undefined : await explainStart(program)
+  if (explained === undefined) return { how: `ended with code ${code}` }
+  return { how: `ended with code ${code}: ${explained.what}`, remedy: explained.remedy }
 }
 
 function signalGroup(

@@ -1,0 +1,125 @@
+// What is said of a command that does not start, whatever is wrong with its files. The programs are really started.
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { systemClock } from '#transport/clock.ts'
+import { childTrainer } from './child.ts'
+import { shortCommand } from './spawned.ts'
+
+let folder: string
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fedsam-start-'))
+})
+after(() => rm(folder, { recursive: true, force: true }))
+
+/** An ELF file of another kind: its header, and text after it. */
+function elf(machine: number, text = ''): Buffer {
+  const header = Buffer.alloc(64)
+  header.write('\x7fELF\x02\x01\x01', 'latin1')
+  header.writeUInt16LE(2, 16)
+  header.writeUInt16LE(machine, 18)
+  return Buffer.concat([header, Buffer.from(text)])
+}
+
+type Case = readonly [
+  what: string,
+  body: string | Buffer,
+  says: RegExp,
+  more?: { mode?: number; command?: string[] },
+]
+const OTHER_MACHINE = process.arch === 'x64' ? 183 : 62
+const OWN_MACHINE = process.arch === 'x64' ? 62 : 183
+
+const CASES: readonly Case[] = [
+  ['CRLF', '#!/bin/sh\r\necho hello\r\n', /Windows line endings \(CRLF\).*sed -i/],
+  ['CRLF by env', '#!/usr/bin/env python3\r\nprint()\r\n', /Windows line endings/],
+  ['CRLF given to a shell', 'set -e\r\nexit 3\r\n', /Windows line endings/, { command: ['sh', './program'] }],
+  [
+    'an interpreter that is missing',
+    '#!/opt/none/python3 -u\n',
+    /names the interpreter \/opt\/none\/python3, which does not exist/,
+  ],
+  [
+    'env without its program',
+    '#!/usr/bin/env no-such-python\n',
+    /asks env for no-such-python, which no folder of PATH has/,
+  ],
+  ['env -S without its program', '#!/usr/bin/env -S A=1 no-such-python -u\n', /asks env for no-such-python/],
+  ['no interpreter', '#!\nexit 3\n', /names no interpreter|no first line/],
+  ['no first line', 'import sys\nsys.exit(3)\n', /has no first line "#!INTERPRETER", so sh runs it/],
+  ['a byte order mark', '\ufeff#!/bin/sh\nexit 3\n', /begins with a byte order mark/],
+  ['no right to be executed', '#!/bin/sh\n', /may not be executed.*chmod \+x/, { mode: 0o644 }],
+  ['nothing in it', '', /ended with code 0: .* is empty/],
+  ['a program of Windows', 'MZ\x90\x00\x03\x00', /is a program of Windows/],
+  ['a program for another machine', elf(OTHER_MACHINE), /is a program for (arm64|x64)/],
+  ['a program for an unknown machine', elf(999), /is a program for the machine 999/],
+  [
+    'a loader that is missing',
+    elf(OWN_MACHINE, '/lib/none/ld-linux.so.2\0'),
+    /needs the loader \/lib\/none\/ld-linux\.so\.2/,
+  ],
+]
+
+async function why(command: [string, ...string[]], cwd = folder): Promise<string> {
+  const trainer = childTrainer({
+    command,
+    env: { PATH: process.env.PATH ?? '' },
+    cwd,
+    noProgressSeconds: 60,
+    clock: systemClock(),
+    log: () => {},
+  })
+  const error = await trainer.ready().then(
+    () => assert.fail('it started'),
+    (cause: { code: string; message: string; remedy: string }) => cause,
+  )
+  assert.equal(error.code, 'TrainerFailed')
+  return `${error.message}; ${error.remedy}`
+}
+
+for (const [what, body, says, { mode = 0o755, command = ['./program'] } = {}] of CASES) {
+  test(`a program with ${what}`, async () => {
+    await writeFile(join(folder, 'program'), body)
+    await chmod(join(folder, 'program'), mode)
+    assert.match(await why(command as [string, ...string[]]), says)
+  })
+}
+
+test('what is no program at all', async () => {
+  await mkdir(join(folder, 'a-folder'))
+  execFileSync('mkfifo', ['-m', '0755', join(folder, 'a-fifo')])
+  await symlink('circle', join(folder, 'circle'))
+  await writeFile(join(folder, 'tool'), '#!/bin/sh\n')
+  for (const [program, says] of [
+    ['./missing', /missing does not exist/],
+    ['./tool/x', /does not exist: a part of its path is a file/],
+    ['./a-folder', /a-folder is a folder; name the program in it/],
+    ['./a-fifo', /a-fifo is no regular file/],
+    ['./circle', /circle is a link in a circle/],
+    ['no-such-program', /no folder of PATH has a program no-such-program; install it/],
+    ['tool', /no folder of PATH has a program tool; write \.\/tool/],
+  ] as const)
+    assert.match(await why([program]), says)
+  assert.match(await why(['sh'], join(folder, 'nowhere')), /the folder .*nowhere does not exist/)
+  assert.match(await why(['sh', 'nowhere.sh']), /nowhere\.sh does not exist/)
+  assert.match(await why(['sh', 'a\0b']), /cannot be started: .*null bytes/)
+  assert.match(await why(['true', 'x'.repeat(2 ** 22)]), /cannot be started: .*E2BIG/)
+})
+
+test('a program that is in order and fails is not blamed for its file', async () => {
+  await writeFile(join(folder, 'fails'), '#!/bin/sh\nexit 3\n', { mode: 0o755 })
+  assert.match(await why(['./fails']), /^the trainer \.\/fails ended with code 3; see its log$/)
+})
+
+test('a message has a command line that helps, and not its settings', () => {
+  assert.equal(
+    shortCommand(['python3', '-m', 'fedsam_client', 'client:C']),
+    'python3 -m fedsam_client client:C',
+  )
+  assert.equal(shortCommand(['node', 'main.ts', '{"a": 1}', '[1]']), 'node main.ts {…} […]')
+  assert.equal(shortCommand([`/deep/${'x'.repeat(100)}/bin/python`]), `…${'x'.repeat(49)}/bin/python`)
+  assert.ok(shortCommand(Array.from({ length: 500 }, () => '--word')).length <= 121)
+})

@@ -16,11 +16,11 @@ import {
 } from '#protocol/messages.ts'
 import { inProcessTrainer } from '#test/trainers/in-process.ts'
 import { quadraticWork } from '#test/trainers/quadratic.ts'
-import { systemClock } from '#transport/clock.ts'
+import { type Clock, systemClock } from '#transport/clock.ts'
 import { createGrantedTransfers } from '#transport/granted.ts'
 import { createInProcessBus } from '#transport/in-process.ts'
 import { createMemoryStore } from '#transport/memory.ts'
-import type { MessageBus } from '#transport/ports.ts'
+import { type MessageBus, NoAnswer } from '#transport/ports.ts'
 import { serveRun } from './round.ts'
 
 let folder: string
@@ -110,6 +110,48 @@ describe('a client', () => {
 
   test('that hears nobody for silenceSeconds ends with Silence', async () => {
     await assert.rejects(work(undefined, 10), { code: 'Silence' })
+  })
+
+  test('that prepared for longer than silenceSeconds asks on: its silence begins when it is ready', async () => {
+    const SILENCE_SECONDS = 10
+    // A clock by hand: preparing takes ten times as long as a coordinator may be silent, and every pause is over at once.
+    let now = 0
+    const clock: Clock = {
+      now: () => now,
+      sleep: async (seconds, signal) => {
+        await new Promise(setImmediate)
+        if (signal?.aborted !== true) now += Math.min(seconds, 1)
+      },
+    }
+    const options = { client: 'a', incarnation: 'i', prefix: 'run', bus, clock, folder, signal: stop.signal }
+    const trainer = inProcessTrainer(quadraticWork({ client: 'a', size: 10 }))
+    let asked = 0
+    // Nobody hears it while it prepares, and not at its first try after that.
+    const silentAtFirst: MessageBus = {
+      ...bus,
+      async request() {
+        if (!prepared) throw new NoAnswer('nobody is there')
+        asked += 1
+        if (asked === 1) throw new NoAnswer('nobody is there yet')
+        return encodeJson(FINISHED)
+      },
+    }
+    let prepared = false
+    const ended = await serveRun({
+      ...options,
+      bus: silentAtFirst,
+      transfers: createGrantedTransfers(),
+      trainer,
+      async prepare() {
+        now += 10 * SILENCE_SECONDS
+        prepared = true
+      },
+      answerSeconds: 5,
+      silenceSeconds: SILENCE_SECONDS,
+      log: () => {},
+    })
+    assert.equal(ended, 'over')
+    assert.ok(asked >= 2)
   })
 
   test('that is asked to stop ends at once, also while its request is held open', async () => {

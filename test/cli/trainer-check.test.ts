@@ -104,7 +104,10 @@ describe('a program on the seam', () => {
   })
 
   test('that is none', async () => {
-    assert.match((await check('/nowhere/trainer')).stdout, /cannot be started: .*ENOENT/)
+    assert.match(
+      (await check('/nowhere/trainer')).stdout,
+      /cannot be started: \/nowhere\/trainer does not exist/,
+    )
   })
 })
 

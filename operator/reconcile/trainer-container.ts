@@ -47,6 +47,7 @@ function trainerSettings({ spec, partition }: WorkerPod): string {
     cache: POD_FOLDERS.embeddings,
     whenUnseen: accelerator?.whenUnseen ?? null,
     waitSeconds: spec.startDeadlineSeconds,
+    logPreflight: true,
   })
 }
 

@@ -104,7 +104,8 @@ test('a built-in trainer: our image by the device, its settings, no credential',
   const cpu = podOf({}).by.trainer
   assert.equal(cpu.image, 'w:1')
   assert.deepEqual(cpu.args.slice(0, 2), ['node', '/app/worker/trainer/main.ts'])
-  const { whenUnseen, waitSeconds, checkpoint, cache, dataset } = JSON.parse(cpu.args[2])
+  const { whenUnseen, waitSeconds, checkpoint, cache, dataset, logPreflight } = JSON.parse(cpu.args[2])
+  assert.equal(logPreflight, true)
   assert.deepEqual(
     [whenUnseen, waitSeconds, checkpoint, cache, dataset.root],
     [null, 3600, '/cache/base/current', '/cache/embeddings', '/data'],

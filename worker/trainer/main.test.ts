@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rename, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { completeSpec } from '#protocol/defaults.ts'
@@ -42,9 +43,10 @@ function start(argument: string) {
   const { PATH = '' } = process.env
   const child = spawn(process.execPath, [MAIN, argument], {
     env: { PATH, FEDSAM_TERMINATION_LOG: join(dir, 'termination') },
-    stdio: ['pipe', 'pipe', 'ignore'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   })
   const exit = once(child, 'exit').then(([code]) => code as number | null)
+  const log = text(child.stderr)
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   /** The first line of this type. */
   const until = async <T extends TrainerLine['type']>(
@@ -57,7 +59,7 @@ function start(argument: string) {
       if (line.type === type) return line as Extract<TrainerLine, { type: T }>
     }
   }
-  return { child, exit, until }
+  return { child, exit, until, log }
 }
 
 test('settings that are none end it as a bad configuration', async () => {
@@ -98,5 +100,26 @@ test('data that is missing is waited for, aloud; the end of its input ends it me
     assert.equal(await exit, 0)
   } finally {
     await rename(join(dir, 'elsewhere'), join(dir, 'a'))
+  }
+})
+
+test('in a pod the preflight of the data is in the log: what is left out, and what the model sees', async () => {
+  const said = async (own: object): Promise<string> => {
+    const { child, exit, until, log } = start(settings('CPU', own))
+    await until('ready')
+    child.stdin.end()
+    assert.equal(await exit, 0)
+    return log
+  }
+  await writeFile(join(dir, 'a/images/notes.txt'), '')
+  try {
+    const root = join(dir, 'a')
+    const expected = `${root}: 4 images of 24x16: 3 to train on, 1 held out\n`
+    const log = await said({ logPreflight: true })
+    assert.ok(log.includes(expected), log)
+    assert.match(log, /warning: 1 file without the ending .*: images\/notes\.txt\./)
+    assert.ok(!(await said({})).includes(expected))
+  } finally {
+    await rm(join(dir, 'a/images/notes.txt'))
   }
 })

@@ -5,9 +5,11 @@ import { FedsamError } from '#protocol/errors.ts'
 import { readSafetensors, writeSafetensors } from '#protocol/safetensors.ts'
 import { exchangedTensors } from '#protocol/segment-anything.ts'
 import { inspectDataset } from '#worker/data/preflight.ts'
+import { formatReport } from '#worker/data/report.ts'
 import { loadSamples } from '#worker/data/samples.ts'
-import { readCheckpoint } from '#worker/model/segment-anything/checkpoint.ts'
+import { readCheckpoint, readConfig } from '#worker/model/segment-anything/checkpoint.ts'
 import { createSegmentAnything, type SegmentAnything } from '#worker/model/segment-anything/model.ts'
+import { modelView } from '#worker/model/segment-anything/processor.ts'
 import { readProcessor } from '#worker/model/segment-anything/processor-file.ts'
 import { type Backend, loadBackend } from '#worker/tensorflow/backend.ts'
 import { withDTypes } from './dtypes.ts'
@@ -35,15 +37,17 @@ export async function openPartition(
   report: Report = () => {},
 ): Promise<OpenPartition> {
   const { dataset, checkpoint: folder, trainer, cache, whenUnseen } = settings
-  const found = await inspectDataset(dataset, dataset.root)
+  const { config } = await readConfig(folder)
+  const processor = await readProcessor(folder, config)
+  const found = await inspectDataset(dataset, dataset.root, modelView(config, processor))
   const fatal = found.problems.filter((problem) => problem.fatal)
   if (fatal.length > 0) {
     const { message, remedy } = fatal[0]!
     const more = fatal.length > 1 ? ` (and ${fatal.length - 1} more)` : ''
     throw new FedsamError('BadData', `${dataset.root}: ${message}${more}`, { remedy })
   }
+  if (settings.logPreflight) console.error(formatReport(dataset.root, found))
   const checkpoint = await readCheckpoint(folder)
-  const processor = await readProcessor(folder, checkpoint.config)
   const backend = await loadBackend({ prefer: trainer.backend, requireGpu: whenUnseen === 'Fail' })
   const model = createSegmentAnything(backend.tf, checkpoint.config, checkpoint.tensors)
   const prepare = async (stems: readonly string[]): Promise<Prepared[]> =>

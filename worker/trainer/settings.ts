@@ -36,6 +36,8 @@ const SettingsSchema = v.object({
   cache: v.string(),
   /** What to do where an accelerator was asked for and the backend sees none; null where none was asked for. */
   whenUnseen: v.optional(v.nullable(v.picklist(['Fail', 'UseCPU'])), null),
+  /** Whether the preflight of the data goes to the log: in a pod no command line prints it. */
+  logPreflight: v.optional(v.boolean(), false),
   /** How long data that is missing or wrong is waited for. Seconds. */
   waitSeconds: v.optional(v.pipe(v.number(), v.minValue(0)), 0),
 })

@@ -35,8 +35,8 @@ const MOST_INDEX_BYTES = 2 ** 24
 /** Names listed in full in an error message; more are counted. */
 const LISTED = 5
 
-/** Reads and checks a folder. BadCheckpoint says what is wrong with which file or tensor. */
-export async function readCheckpoint(folder: string): Promise<Checkpoint> {
+/** The configuration of a folder, and its text. BadCheckpoint says what is wrong with it. */
+export async function readConfig(folder: string): Promise<Pick<Checkpoint, 'config' | 'configJson'>> {
   const configJson = await readJsonFile(join(folder, 'config.json'))
   if (configJson === undefined)
     throw unusable(
@@ -44,7 +44,12 @@ export async function readCheckpoint(folder: string): Promise<Checkpoint> {
       'config.json is missing',
       'Name a folder that holds config.json and model.safetensors.',
     )
-  const config = parseSamConfig(parseJson(folder, 'config.json', configJson))
+  return { config: parseSamConfig(parseJson(folder, 'config.json', configJson)), configJson }
+}
+
+/** Reads and checks a folder. BadCheckpoint says what is wrong with which file or tensor. */
+export async function readCheckpoint(folder: string): Promise<Checkpoint> {
+  const { config, configJson } = await readConfig(folder)
   const stored = new Map<string, Stored>()
   for (const file of await weightFiles(folder))
     for (const tensor of await readHeader(join(folder, file))) stored.set(tensor.name, tensor)

@@ -37,10 +37,26 @@ const object = (kind: string, apiVersion: string, fields: object): object => ({
   ...Object.fromEntries(Object.entries(fields).filter(([name]) => name !== 'metadata')),
 })
 const quota = (hard: object): object => object('ResourceQuota', 'v1', { spec: { hard } })
-const onPods = (namespace: string) => ({
+const inNamespaceOnly = (namespace: string) => ({
   namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
 })
 const PODS = { apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['pods'] }
+
+/** A webhook that nobody answers. */
+const webhookOn = (rule: object, namespace: string, name: string): object =>
+  object('ValidatingWebhookConfiguration', 'admissionregistration.k8s.io/v1', {
+    metadata: { name },
+    webhooks: [
+      {
+        name: `${name}.fedsam.test`,
+        clientConfig: { url: 'https://127.0.0.1:1/' },
+        rules: [rule],
+        sideEffects: 'None',
+        admissionReviewVersions: ['v1'],
+        ...inNamespaceOnly(namespace),
+      },
+    ],
+  })
 
 const REFUSALS: Readonly<Record<string, Refusal>> = {
   'quota-of-limits': {
@@ -67,21 +83,8 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
     cure: ['label', 'namespace', '{namespace}', 'pod-security.kubernetes.io/enforce-'],
   },
   webhook: {
-    objects: [
-      object('ValidatingWebhookConfiguration', 'admissionregistration.k8s.io/v1', {
-        webhooks: [
-          {
-            name: 'pods.fedsam.test',
-            clientConfig: { url: 'https://127.0.0.1:1/' },
-            rules: [PODS],
-            sideEffects: 'None',
-            admissionReviewVersions: ['v1'],
-            ...onPods('webhook'),
-          },
-        ],
-      }),
-    ],
-    says: /failed calling webhook "pods\.fedsam\.test"/,
+    objects: [webhookOn(PODS, 'webhook', 'team')],
+    says: /failed calling webhook "team\.fedsam\.test"/,
     cure: ['delete', 'validatingwebhookconfiguration', 'team'],
   },
   policy: {
@@ -93,7 +96,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
         },
       }),
       object('ValidatingAdmissionPolicyBinding', 'admissionregistration.k8s.io/v1', {
-        spec: { policyName: 'team', validationActions: ['Deny'], matchResources: onPods('policy') },
+        spec: { policyName: 'team', validationActions: ['Deny'], matchResources: inNamespaceOnly('policy') },
       }),
     ],
     says: /this team runs no pods/,
@@ -122,6 +125,12 @@ const REFUSED_JOBS: Readonly<Record<string, Refusal>> = {
     objects: [quota({ 'count/jobs.batch': '0' })],
     says: /Job brain-coordinator is refused: .*exceeded quota: team/,
     cure: ['delete', 'quota', 'team'],
+  },
+  // The API server answers 500, and says it of this object alone.
+  'webhook-on-jobs': {
+    objects: [webhookOn({ ...PODS, apiGroups: ['batch'], resources: ['jobs'] }, 'webhook-on-jobs', 'jobs')],
+    says: /Job brain-coordinator is refused: .*failed calling webhook "jobs\.fedsam\.test".* Job brain-worker-a is refused/,
+    cure: ['delete', 'validatingwebhookconfiguration', 'jobs'],
   },
   template: {
     objects: [],

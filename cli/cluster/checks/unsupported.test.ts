@@ -1,0 +1,34 @@
+// What doctor says of fields that nothing serves yet.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { completeSpec } from '#protocol/defaults.ts'
+import type { FederatedJobSpec } from '#protocol/generated/federatedjob.ts'
+import { judgeFields } from './unsupported.ts'
+
+const found = (spec: Partial<FederatedJobSpec>): string[] =>
+  judgeFields(completeSpec({ partitions: [{ name: 'a' }, { name: 'b' }], ...spec })).map(
+    ({ verdict, subject, says, remedy }) => `${verdict} ${subject}: ${says}; ${remedy}`,
+  )
+
+test('every field that cannot be served is a problem with what to do, and all others are none', () => {
+  assert.deepEqual(found({}), [])
+  const spec: Partial<FederatedJobSpec> = {
+    trainer: { segmentAnything: { train: ['LoRA'], keepOptimizerState: true, backend: 'WebGPU' } },
+    resumeFrom: { prefix: 's3://b/x', round: 1 },
+    output: { fullCheckpoint: true },
+    partitions: [{ name: 'a' }, { name: 'b', external: {} }],
+  }
+  const problems = found(spec)
+  assert.deepEqual(
+    problems.map((line) => /^Problem fields: spec\.([\w.[\]]+): .*; \w/.exec(line)?.[1]),
+    [
+      'trainer.segmentAnything.train',
+      'trainer.segmentAnything.keepOptimizerState',
+      'trainer.segmentAnything.backend',
+      'resumeFrom',
+      'output.fullCheckpoint',
+      'partitions[b].external',
+    ],
+  )
+  assert.match(found({ trainer: { type: 'Layers' } })[0]!, /Layers cannot be run yet; use SegmentAnything/)
+})

@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import { RUN_KEY, resultKey } from '#protocol/keys.ts'
+import type { Environment } from '#transport/environment.ts'
 import { fetchCheckpoint } from '#transport/hugging-face.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import type { S3Fetch } from '#transport/s3-checkpoint.ts'
@@ -19,7 +20,8 @@ export interface FileSources {
   readonly storage: Omit<S3Options, 'bucket' | 'prefix'>
   /** A folder with a file for each key of the checkpoint's own Secret; '' where it names none. */
   readonly credentials: string
-  readonly hub: { readonly HF_TOKEN?: string | undefined; readonly HF_ENDPOINT?: string | undefined }
+  /** Token and endpoint of the Hub, and the proxies. */
+  readonly hub: Environment
   readonly log: (line: string) => void
   /** What is fetched comes below this folder; what could not be fetched whole is removed. */
   readonly temporary: string
@@ -60,7 +62,7 @@ async function checkpointAt(uri: string, sources: FileSources): Promise<string> 
   const { hub, credentials, log, storage, temporary } = sources
   if (uri.startsWith('hf://')) {
     const token = credentials === '' ? hub.HF_TOKEN : await secretKey(credentials, 'HF_TOKEN')
-    const env = { HF_TOKEN: token, HF_ENDPOINT: hub.HF_ENDPOINT }
+    const env = { ...hub, HF_TOKEN: token }
     return fetchCheckpoint(uri, { env, cache: join(temporary, 'fedsam-hub'), log })
   }
   if (uri.startsWith('s3://')) {

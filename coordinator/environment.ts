@@ -4,6 +4,7 @@ import { FedsamError } from '#protocol/errors.ts'
 import { type Environment, natsOptions, requireVariables, s3Options } from '#transport/environment.ts'
 import type { JobIdentity } from '#transport/kubernetes-job.ts'
 import type { NatsOptions } from '#transport/nats.ts'
+import { proxyVariables } from '#transport/proxy.ts'
 import type { S3Options } from '#transport/s3-client.ts'
 
 /** Where the job comes from. */
@@ -23,7 +24,7 @@ export interface Places {
   readonly nats: NatsOptions
   /** Files of the checkpoint's own Secret; '' where it names none. */
   readonly checkpointCredentials: string
-  readonly hub: { readonly HF_TOKEN?: string | undefined; readonly HF_ENDPOINT?: string | undefined }
+  readonly hub: Environment
 }
 
 const METRICS_PORT = '8080'
@@ -55,6 +56,6 @@ export function readPlaces(env: Environment, job: string): Places {
     s3: s3Options(env),
     nats: natsOptions(env, `coordinator-${job}`),
     checkpointCredentials: env.FEDSAM_CHECKPOINT_CREDENTIALS ?? '',
-    hub: { HF_TOKEN: env.HF_TOKEN, HF_ENDPOINT: env.HF_ENDPOINT },
+    hub: { ...proxyVariables(env), HF_TOKEN: env.HF_TOKEN, HF_ENDPOINT: env.HF_ENDPOINT },
   }
 }

@@ -27,7 +27,7 @@ await runProgram(process.env, async (signal) => {
     log[usual ? 'info' : 'warn']({ ...about, err: error }, String(error))
   }
   const connect = async (calls: number) => {
-    if (!kubeconfig) return openKubernetes(remembered(podAccess(process.env, accountFolder)), calls)
+    if (!kubeconfig) return openKubernetes(remembered(podAccess(process.env, accountFolder)), { calls })
     // Loaded where it is needed alone: it takes 90 MB.
     const { connectKubernetes } = await import('./kubernetes/client.ts')
     return connectKubernetes({ kubeconfig, calls })

@@ -2,19 +2,23 @@
 // Promises: what the service refuses is GrantRefused; what may pass is tried again, then FedsamError StorageUnreachable.
 // Whether the bytes that came are the right ones is for the caller, who knows their digest.
 
-import { Agent, type IncomingMessage, request as requestHttp } from 'node:http'
-import { request as requestHttps, Agent as SecureAgent } from 'node:https'
+import { type Agent, type IncomingMessage, request as requestHttp } from 'node:http'
+import { request as requestHttps } from 'node:https'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FedsamError } from '#protocol/errors.ts'
 import { gather } from './chunks.ts'
+import type { Environment } from './environment.ts'
 import { beyondEnd, checkRange } from './key.ts'
 import { type ByteRange, type Grant, GrantRefused } from './ports.ts'
+import { agentFor, proxyFor } from './proxy.ts'
 import type { GrantScheme } from './scheme.ts'
 
 export interface HttpOptions {
   /** How often a transfer is tried; the waits between double, from 100 ms. */
   readonly attempts?: number
+  /** For the proxies; this process's where it is absent. */
+  readonly env?: Environment
 }
 
 /** How long a connection may carry nothing. */
@@ -22,7 +26,7 @@ const SILENCE_SECONDS = 300
 
 export function httpScheme(options: HttpOptions = {}): GrantScheme {
   const attempts = options.attempts ?? 5
-  const send = sender()
+  const send = sender(options.env ?? process.env)
   const ask = (grant: Grant, sent: Sent) => persistently(grant, attempts, () => answerTo(grant, send, sent))
   return {
     async read(grant, range) {
@@ -89,9 +93,15 @@ type Send = (grant: Grant, sent: Sent) => Promise<IncomingMessage>
  * Sends requests over connections of its own, kept open. Node's plain client and not fetch, which copies each body that it
  * sends and passes what comes through streams of its own.
  */
-function sender(): Send {
-  const plain = new Agent({ keepAlive: true })
-  const secure = new SecureAgent({ keepAlive: true })
+function sender(env: Environment): Send {
+  const agents = new Map<string, Agent>()
+  const connections = (url: URL): Agent => {
+    const proxy = proxyFor(url, env)
+    const key = `${url.protocol} ${proxy ?? ''}`
+    const agent = agents.get(key) ?? agentFor(url, proxy, { keepAlive: true })
+    agents.set(key, agent)
+    return agent
+  }
   return (grant, { method, headers, body }) =>
     new Promise((resolve, reject) => {
       const url = new URL(grant.url)
@@ -100,11 +110,9 @@ function sender(): Send {
         method,
         headers: { ...grant.headers, ...headers, ...length },
         timeout: SILENCE_SECONDS * 1000,
+        agent: connections(url),
       }
-      const request =
-        url.protocol === 'https:'
-          ? requestHttps(url, { ...options, agent: secure })
-          : requestHttp(url, { ...options, agent: plain })
+      const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, options)
       request.once('timeout', () => request.destroy(new Error(`nothing came for ${SILENCE_SECONDS} s`)))
       request.on('error', (cause) => reject(new Passing(cause.message, { cause })))
       request.once('response', (answer) => {

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto'
 import { constants, createReadStream } from 'node:fs'
 import { type FileHandle, open, rm, stat } from 'node:fs/promises'
 import { FedsamError } from '#protocol/errors.ts'
+import { type HubAnswer, type HubRequest, requestHub } from './hub-request.ts'
 import {
   type HubAccess,
   type HubRepository,
@@ -13,6 +14,7 @@ import {
   persistently,
   refusal,
 } from './hugging-face-refusals.ts'
+import { proxyFor } from './proxy.ts'
 
 /** What the Hub says about one file. */
 export interface HubFile {
@@ -32,6 +34,8 @@ export interface HubSource {
 
 /** Longest wait for an answer to a request for headers. */
 const HEADERS_MS = 30_000
+/** Longest silence within a body. */
+const BODY_MS = 300_000
 const REDIRECTS = 10
 
 /** Where the file lies on the Hub. */
@@ -47,7 +51,7 @@ export async function describeFile(source: HubSource, file: string): Promise<Hub
   const { repository, access } = source
   const url = resolveUrl(repository, repository.revision, file)
   return persistently(url, access, async () => {
-    const { headers, status } = await ask(url, repository, { method: 'HEAD', token: access.token })
+    const { headers, status } = await ask(url, source, { method: 'HEAD' })
     if (status === 404 && isMissingFile(headers)) return undefined
     if (status >= 400) throw refusal(repository, status, headers)
     const commit = headers.get('x-repo-commit')
@@ -109,13 +113,13 @@ async function fetchRest(url: string, partial: string, file: HubFile, source: Hu
 }
 
 /** The answer that holds the bytes from `have` on, all of them where the server knows no ranges, or 416. */
-async function askFrom(url: string, have: number, { repository, access }: HubSource): Promise<Response> {
+async function askFrom(url: string, have: number, source: HubSource): Promise<HubAnswer> {
   const range = have > 0 ? `bytes=${have}-` : undefined
-  const answer = await ask(url, repository, { method: 'GET', token: access.token, range })
+  const answer = await ask(url, source, { method: 'GET', range })
   if (answer.status < 400 || answer.status === 416) return answer
-  await answer.body?.cancel()
-  const { origin, host } = new URL(answer.url)
-  if (origin === originOf(repository)) throw refusal(repository, answer.status, answer.headers)
+  answer.drop()
+  const { origin, host } = answer.url
+  if (origin === originOf(source.repository)) throw refusal(source.repository, answer.status, answer.headers)
   // Signed addresses on other hosts expire: asking the Hub again gives a fresh one.
   throw new Passing(`was refused by ${host} (${answer.status})`)
 }
@@ -125,14 +129,11 @@ function originOf(repository: HubRepository): string {
 }
 
 /** Writes the body from a position on; answers the size reached, also where the connection breaks. */
-async function writeBody(target: FileHandle, answer: Response, from: number): Promise<number> {
+async function writeBody(target: FileHandle, { body }: HubAnswer, from: number): Promise<number> {
   let at = from
-  const chunks = answer.body?.getReader()
+  const chunks = body[Symbol.asyncIterator]()
   for (;;) {
-    const value = await chunks?.read().then(
-      (chunk) => chunk.value,
-      () => undefined,
-    )
+    const { value } = await chunks.next().catch(() => ({ value: undefined }))
     if (value === undefined) return at
     for (let written = 0; written < value.length; ) {
       written += (await target.write(value, written, value.length - written, at + written)).bytesWritten
@@ -144,45 +145,41 @@ async function writeBody(target: FileHandle, answer: Response, from: number): Pr
 /** A request that follows redirects by itself, so that the token never reaches another origin. */
 async function ask(
   url: string,
-  repository: HubRepository,
-  request: {
-    readonly method: 'HEAD' | 'GET'
-    readonly token: string | undefined
-    readonly range?: string | undefined
-  },
-): Promise<Response> {
+  { repository, access }: HubSource,
+  request: { readonly method: 'HEAD' | 'GET'; readonly range?: string | undefined },
+): Promise<HubAnswer> {
   const home = originOf(repository)
   let target = new URL(url)
   for (let redirects = 0; redirects < REDIRECTS; redirects++) {
     const headers: Record<string, string> = { 'accept-encoding': 'identity', 'user-agent': 'fedsam' }
     if (request.range !== undefined) headers.range = request.range
-    if (request.token !== undefined && target.origin === home)
-      headers.authorization = `Bearer ${request.token}`
-    const answer = await send(target, { method: request.method, headers })
+    if (access.token !== undefined && target.origin === home) headers.authorization = `Bearer ${access.token}`
+    const answer = await send(target, { method: request.method, headers, env: access.env })
     const location = answer.status >= 300 && answer.status < 400 ? answer.headers.get('location') : null
     // A redirect that already describes the file leads to its bytes elsewhere: a HEAD request needs no more.
     if (location === null || (request.method === 'HEAD' && answer.headers.has('x-linked-etag'))) return answer
-    await answer.body?.cancel()
-    target = new URL(location, target)
+    answer.drop()
+    target = redirected(location, target)
   }
   throw new Passing(`redirects more than ${REDIRECTS} times`)
 }
 
-async function send(
-  target: URL,
-  init: { readonly method: 'HEAD' | 'GET'; readonly headers: Record<string, string> },
-): Promise<Response> {
-  let answer: Response
-  try {
-    // The body's own silence is bounded by the HTTP client (five minutes).
-    const signal = init.method === 'HEAD' ? { signal: AbortSignal.timeout(HEADERS_MS) } : {}
-    answer = await fetch(target, { ...init, ...signal, redirect: 'manual' })
-  } catch (cause) {
-    const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause
-    throw new Passing(`cannot be reached: ${inner instanceof Error ? inner.message : inner}`, { cause })
-  }
+function redirected(location: string, from: URL): URL {
+  const target = URL.canParse(location, from.href) ? new URL(location, from) : undefined
+  if (target && /^https?:$/.test(target.protocol)) return target
+  throw new Passing('redirects to what is not a web address')
+}
+
+async function send(target: URL, request: Omit<HubRequest, 'silenceMs'>): Promise<HubAnswer> {
+  const silenceMs = request.method === 'HEAD' ? HEADERS_MS : BODY_MS
+  const answer = await requestHub(target, { ...request, silenceMs }).catch((cause: Error) => {
+    if (cause instanceof FedsamError) throw cause
+    const proxy = proxyFor(target, request.env)
+    const through = proxy === undefined ? '' : ` through the proxy ${new URL(proxy).host}`
+    throw new Passing(`cannot be reached${through}: ${cause.message}`, { cause })
+  })
   if (answer.status < 500 && answer.status !== 429 && answer.status !== 408) return answer
-  await answer.body?.cancel()
+  answer.drop()
   throw new Passing(`answered ${answer.status}`)
 }
 

@@ -2,6 +2,7 @@
 // do about it. Codes: the Hub's X-Error-Code (RepoNotFound, RevisionNotFound, EntryNotFound, GatedRepo).
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FedsamError } from '#protocol/errors.ts'
+import type { Environment } from './environment.ts'
 
 /** A repository on a Hub, at a revision (branch, tag or commit). */
 export interface HubRepository {
@@ -18,6 +19,8 @@ export interface HubAccess {
   /** How often a request or a broken download is tried; the waits between double, from `retryMs`. */
   readonly attempts: number
   readonly retryMs: number
+  /** For the proxy. */
+  readonly env: Environment
 }
 
 /** A failure that may pass by itself. `progress`: something was gained before it. */
@@ -44,7 +47,7 @@ export async function persistently<T>(url: string, access: HubAccess, work: () =
       if (attempt >= access.attempts) {
         throw new FedsamError('StorageUnreachable', `${url} ${error.message}`, {
           remedy:
-            'Check the network, HF_ENDPOINT and the proxy, then start again: the download goes on where it broke off.',
+            'Check the network, HF_ENDPOINT, HTTPS_PROXY and NO_PROXY, then start again: the download goes on where it broke off.',
           cause: error,
         })
       }

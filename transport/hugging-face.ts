@@ -2,22 +2,15 @@
 // Promises: pinned to one commit, verified, atomic (a snapshot's file is there whole or not at all), resumed after a kill.
 // Leaves the meaning of the files to the model. Layout: huggingface_hub, "Manage the cache" (blobs, snapshots, refs).
 import { access, copyFile, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import { describeFile, downloadFile, type HubFile, type HubSource, resolveUrl } from './hugging-face-http.ts'
 import type { HubRepository } from './hugging-face-refusals.ts'
-
-/** What this file reads of the environment, with the meanings that huggingface_hub gives them. */
-export interface HubEnvironment {
-  readonly HF_TOKEN?: string | undefined
-  readonly HF_ENDPOINT?: string | undefined
-  readonly HF_HOME?: string | undefined
-}
+import { type HubEnvironment, hubSettings } from './hugging-face-settings.ts'
 
 export interface FetchOptions {
   readonly env: HubEnvironment
-  /** The cache folder; by default `hub` in HF_HOME or ~/.cache/huggingface. */
+  /** The cache folder; by default the one of huggingface_hub. */
   readonly cache?: string
   /** One line for people at each large file. */
   readonly log?: (line: string) => void
@@ -44,11 +37,17 @@ export function parseHubUri(uri: string): { owner: string; name: string; revisio
  * Throws FedsamError InvalidJob, BadCheckpoint (what is there is none), CheckpointUnavailable, or StorageUnreachable.
  */
 export async function fetchCheckpoint(uri: string, options: FetchOptions): Promise<string> {
-  const session = sessionOf(uri, options)
+  const session = await sessionOf(uri, options)
   const { folder, repository } = session
   if (/^[0-9a-f]{40}$/.test(repository.revision)) {
     const complete = await completeSnapshot(folder, repository.revision)
     if (complete !== undefined) return complete
+  }
+  if (session.offline !== undefined) {
+    return (
+      (await cachedSnapshot(folder, repository.revision)) ??
+      Promise.reject(notCached(session, session.offline))
+    )
   }
   try {
     return await fetchFiles(session)
@@ -64,26 +63,32 @@ export async function fetchCheckpoint(uri: string, options: FetchOptions): Promi
 }
 
 interface Session extends HubSource {
+  /** The variable that forbids requests. */
+  readonly offline: string | undefined
   /** The repository's folder in the cache. */
   readonly folder: string
   readonly log: (line: string) => void
 }
 
-function sessionOf(uri: string, { env, cache, log, attempts = 5, retryMs = 500 }: FetchOptions): Session {
-  const endpoint = (env.HF_ENDPOINT || 'https://huggingface.co').replace(/\/+$/, '')
-  if (!/^https?:/.test(endpoint) || !URL.canParse(endpoint)) {
-    throw new FedsamError('InvalidJob', `HF_ENDPOINT ${endpoint} is not a web address`, {
-      remedy: 'Set HF_ENDPOINT to the address of a Hugging Face Hub, or unset it.',
-    })
-  }
-  const repository = { endpoint, ...parseHubUri(uri) }
-  const hub = cache ?? join(env.HF_HOME || join(homedir(), '.cache', 'huggingface'), 'hub')
+async function sessionOf(uri: string, options: FetchOptions): Promise<Session> {
+  const { env, log, attempts = 5, retryMs = 500 } = options
+  const named = parseHubUri(uri)
+  const { endpoint, token, cache, offline } = await hubSettings(env)
+  const repository = { endpoint, ...named }
   return {
     repository,
-    folder: join(hub, `models--${repository.owner}--${repository.name}`),
-    access: { token: env.HF_TOKEN || undefined, attempts, retryMs },
+    offline,
+    folder: join(options.cache ?? cache, `models--${repository.owner}--${repository.name}`),
+    access: { token, attempts, retryMs, env },
     log: log ?? (() => {}),
   }
+}
+
+function notCached({ repository: { owner, name, revision }, folder }: Session, offline: string): FedsamError {
+  const message = `${offline} is set, and ${owner}/${name} at ${revision} is not complete in ${folder}`
+  return new FedsamError('CheckpointUnavailable', message, {
+    remedy: `Unset ${offline} to fetch it, or name the cache that has it with HF_HUB_CACHE or HF_HOME.`,
+  })
 }
 
 const CONFIG = 'config.json'

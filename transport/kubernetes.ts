@@ -2,11 +2,12 @@
 // out, no types that drop fields. Whose API server and as whom, the caller says; watching and retrying are left to others.
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
-import type { IncomingMessage } from 'node:http'
-import { Agent, type RequestOptions, request } from 'node:https'
+import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http'
+import { type RequestOptions, request as requestHttps } from 'node:https'
 import { urlToHttpOptions } from 'node:url'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Environment } from './environment.ts'
+import { agentFor, proxyFor } from './proxy.ts'
 
 /** A server's refusal: HTTP status, the reason as one word (NotFound, AlreadyExists, Conflict, Invalid, …), and its text. */
 export class ApiError extends Error {
@@ -57,21 +58,36 @@ export interface ApiAccess {
   readonly server: string
   /** Asked for every call: certificates, and headers with a token; both are files that are renewed. */
   secure(): Promise<RequestOptions>
+  /** The HTTP proxy of this server; where it is absent, the one of the environment. */
+  readonly proxy?: string
+  /** Whether the agent that `secure` gives is used, which reaches the server in a way that this client does not know. */
+  readonly ownAgent?: boolean
 }
 
-/** A client over one pool of kept connections, `calls` of them at most, beside those of its watches. */
-export function openKubernetes(access: ApiAccess, calls = CALL_CONNECTIONS): KubernetesClient {
+export interface ClientOptions {
+  /** Connections of calls at most. */
+  readonly calls?: number | undefined
+  /** For the proxies; this process's where it is absent. */
+  readonly env?: Environment
+}
+
+/** A client over one pool of kept connections, beside those of its watches. Throws InvalidJob for a proxy that is none. */
+export function openKubernetes(access: ApiAccess, options: ClientOptions = {}): KubernetesClient {
+  const { calls = CALL_CONNECTIONS, env = process.env } = options
+  const url = new URL(access.server)
   // A proxy in front of the server may have a path of its own.
-  const { hostname, port, path: proxied } = urlToHttpOptions(new URL(access.server))
+  const { protocol, hostname, port, path: proxied } = urlToHttpOptions(url)
   const base = (proxied ?? '/').replace(/\/$/, '')
-  const pool = new Agent({ keepAlive: true, maxSockets: calls })
-  const watches = new Agent({ keepAlive: true, maxFreeSockets: 1 })
+  const proxy = access.ownAgent ? undefined : (access.proxy ?? proxyFor(url, env))
+  const pool = agentFor(url, proxy, { keepAlive: true, maxSockets: calls })
+  const watches = agentFor(url, proxy, { keepAlive: true, maxFreeSockets: 1 })
   const target = async (method: string, path: string, agent = pool): Promise<RequestOptions> => {
     const secured = await access.secure()
     // Some answers have a media type of their own (application/jwk-set+json), and are refused to who asks for JSON alone.
     const accept = 'application/json, */*'
     const headers = { ...(secured.headers as Record<string, string>), accept }
-    return { ...secured, agent, headers, hostname, port, method, path: `${base}${path}` }
+    const by = access.ownAgent ? secured.agent : agent
+    return { ...secured, agent: by, headers, protocol, hostname, port, method, path: `${base}${path}` }
   }
   return {
     call: async <T>(call: Call): Promise<T> => send<T>(await target(call.method, call.path), call),
@@ -91,6 +107,10 @@ export function openKubernetes(access: ApiAccess, calls = CALL_CONNECTIONS): Kub
       watches.destroy()
     },
   }
+}
+
+function request(options: RequestOptions, answer?: (incoming: IncomingMessage) => void): ClientRequest {
+  return (options.protocol === 'http:' ? requestHttp : requestHttps)(options, answer)
 }
 
 function send<T>(options: RequestOptions, { body, contentType, signal }: Call): Promise<T> {

@@ -5,6 +5,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { S3Client } from '@aws-sdk/client-s3'
 import { FedsamError } from '#protocol/errors.ts'
+import type { Environment } from './environment.ts'
+import { agentFor, proxyFor } from './proxy.ts'
 
 export interface S3Options {
   readonly bucket: string
@@ -13,7 +15,7 @@ export interface S3Options {
   /** Of a service other than AWS, with or without a port: "http://127.0.0.1:7070". */
   readonly endpoint?: string
   readonly region?: string
-  /** Address the bucket in the path and not in the host name; the default for an own endpoint. */
+  /** Address the bucket in the path and not in the host name; the default for every endpoint that is not AWS's. */
   readonly forcePathStyle?: boolean
   /** Without them the SDK's default chain: environment, files, web identity, instance roles. */
   readonly credentials?: {
@@ -21,6 +23,8 @@ export interface S3Options {
     readonly secretAccessKey: string
     readonly sessionToken?: string
   }
+  /** For the proxies; this process's where it is absent. */
+  readonly env?: Environment
   /** How often a request is sent before StorageUnreachable; the waits between double. */
   readonly attempts?: number
 }
@@ -34,16 +38,19 @@ export interface Bucket {
   at(key: string): { readonly Bucket: string; readonly Key: string }
 }
 
-/** Connects to nothing yet. */
+/**
+ * Connects to nothing yet. What the options leave out the SDK reads as the AWS tools do: variables, profiles in
+ * AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE, endpoint_url and services there, SSO, credential_process, roles.
+ */
 export function openBucket(options: S3Options): Bucket {
   const prefix = options.prefix.split('/').filter(Boolean).join('/')
-  const { bucket, endpoint, region, credentials } = options
+  const { bucket, endpoint, region, credentials, env = process.env } = options
   const attempts = options.attempts ?? 5
   const agent = { keepAlive: true, maxSockets: 128 }
   const client = new S3Client({
     ...(endpoint ? { endpoint, region: region ?? 'us-east-1' } : region ? { region } : {}),
     ...(credentials ? { credentials } : {}),
-    forcePathStyle: options.forcePathStyle ?? endpoint !== undefined,
+    ...(options.forcePathStyle === undefined ? {} : { forcePathStyle: options.forcePathStyle }),
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     // One round trip less for bodies of a few megabytes; a refused one costs its bytes.
@@ -52,6 +59,9 @@ export function openBucket(options: S3Options): Bucket {
     cacheMiddleware: true,
     requestHandler: { connectionTimeout: 5000, socketTimeout: 60_000, httpAgent: agent, httpsAgent: agent },
   })
+  if (options.forcePathStyle === undefined) addressByPath(client)
+  regionOrDefault(client)
+  throughProxies(client, env)
   return {
     client,
     name: bucket,
@@ -59,6 +69,73 @@ export function openBucket(options: S3Options): Bucket {
     attempts,
     at: (key) => ({ Bucket: bucket, Key: prefix ? `${prefix}/${key}` : key }),
   }
+}
+
+/**
+ * The bucket goes into the path of every endpoint that is not AWS's own, wherever the endpoint is named: few other services
+ * answer to bucket.host.
+ */
+function addressByPath(client: S3Client): void {
+  const { config } = client
+  const provide = config.endpointProvider
+  config.endpointProvider = (parameters, context) => {
+    const { Endpoint: endpoint } = parameters as { readonly Endpoint?: string }
+    const isForeign = endpoint !== undefined && !/\.amazonaws\.com(\.cn)?$/.test(new URL(endpoint).hostname)
+    return provide(isForeign ? { ...parameters, ForcePathStyle: true } : parameters, context)
+  }
+}
+
+/** As the AWS command line: where nothing names a region, us-east-1. */
+function regionOrDefault(client: S3Client): void {
+  const { config } = client
+  const configured = config.region
+  config.region = () =>
+    configured().catch((error: Error) => {
+      if (/region is missing/i.test(error.message)) return 'us-east-1'
+      throw error
+    })
+}
+
+/** The SDK reads no proxy variables. A request that takes a proxy gets a handler whose connections go through it. */
+function throughProxies(client: S3Client, env: Environment): void {
+  const direct = client.config.requestHandler
+  const handlers = new Map<string, typeof direct>()
+  const handlerFor = (target: URL): typeof direct => {
+    const proxy = proxyFor(target, env)
+    if (proxy === undefined) return direct
+    const key = `${target.protocol} ${proxy}`
+    const agent = agentFor(target, proxy, { keepAlive: true, maxSockets: 128 })
+    const made =
+      handlers.get(key) ??
+      new S3Client({
+        region: 'us-east-1',
+        requestHandler: {
+          connectionTimeout: 5000,
+          socketTimeout: 60_000,
+          httpAgent: agent,
+          httpsAgent: agent,
+        },
+      }).config.requestHandler
+    handlers.set(key, made)
+    return made
+  }
+  client.config.requestHandler = Object.assign(Object.create(direct) as typeof direct, {
+    handle: (request: HandledRequest, options: object) => {
+      const { protocol, hostname, port } = request
+      const host = hostname.includes(':') && !hostname.startsWith('[') ? `[${hostname}]` : hostname
+      const target = new URL(`${protocol}//${host}${port ? `:${port}` : ''}`)
+      return handlerFor(target).handle(request as never, options)
+    },
+    destroy: () => {
+      for (const handler of [direct, ...handlers.values()]) handler.destroy?.()
+    },
+  })
+}
+
+interface HandledRequest {
+  readonly protocol: string
+  readonly hostname: string
+  readonly port?: number
 }
 
 interface S3Failure extends Error {

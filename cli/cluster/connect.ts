@@ -1,6 +1,7 @@
 // The user's way to a cluster: kubeconfig, context and namespace as kubectl takes them. Questions are answered, or end in an
 // error that says what to do; only NotFound is left to who asked.
 import { connectContext, NoCluster } from '#operator/kubernetes/client.ts'
+import { BrokenKubeconfig } from '#operator/kubernetes/kubeconfig.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { ApiError, type Call, type KubernetesClient } from '#transport/kubernetes.ts'
 import { pathFor, type Question, wordsFor } from './questions.ts'
@@ -84,16 +85,21 @@ function connect(options: { readonly context?: string; readonly kubeconfig?: str
   }
 }
 
-function unconfigured(cause: unknown, kubeconfig: string | undefined): FedsamError {
+function unconfigured(cause: unknown, kubeconfig: string | undefined): unknown {
+  if (cause instanceof FedsamError) return cause
   const file = kubeconfig || process.env.KUBECONFIG || '~/.kube/config'
   if (cause instanceof NoCluster && cause.contexts.length > 0) {
     return new FedsamError('InvalidJob', `${file}: ${cause.message}`, {
-      remedy: `choose one with --context: ${cause.contexts.join(', ')}`,
+      remedy: `choose a context with --context: ${cause.contexts.join(', ')}`,
       cause,
     })
   }
-  const reason = cause instanceof NoCluster ? cause.message : `it cannot be read: ${(cause as Error).message}`
-  return new FedsamError('InvalidJob', `${file}: ${reason}`, {
+  const { message } = cause as Error
+  const said =
+    cause instanceof BrokenKubeconfig
+      ? message
+      : `${file}: ${cause instanceof NoCluster ? message : `cannot be used: ${message}`}`
+  return new FedsamError('InvalidJob', said, {
     remedy: "name your cluster's kubeconfig with --kubeconfig, or in KUBECONFIG",
     cause,
   })

@@ -1,5 +1,5 @@
-// A base checkpoint from s3://bucket/prefix on this machine: its files are copied into a temporary folder by the default
-// credential chain (AWS_* variables, profiles, roles). A run copies it into its record, so the folder goes with the process.
+// A base checkpoint from s3://bucket/prefix on this machine: its files are copied into a temporary folder with the
+// settings of the AWS tools (AWS_* variables, profiles, roles). A run copies it into its record, so the folder goes with the process.
 import { rmSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -8,13 +8,8 @@ import { fetchS3Checkpoint } from '#transport/s3-checkpoint.ts'
 
 /** The folder. Throws InvalidJob for what is no s3 address, CheckpointUnavailable where there is no checkpoint. */
 export async function fetchToFolder(uri: string, log: (line: string) => void): Promise<string> {
-  const endpoint = process.env.AWS_ENDPOINT_URL_S3 ?? process.env.AWS_ENDPOINT_URL
   const folder = await mkdtemp(join(tmpdir(), 'fedsam-checkpoint-'))
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
-  const settings = {
-    forcePathStyle: endpoint !== undefined,
-    ...(endpoint === undefined ? {} : { endpoint }),
-  }
-  await fetchS3Checkpoint({ uri, settings, folder, log })
+  await fetchS3Checkpoint({ uri, settings: {}, folder, log })
   return folder
 }

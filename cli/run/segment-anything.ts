@@ -76,8 +76,7 @@ async function resolveCheckpoint(
 
 async function fetchTo(uri: string, log: (line: string) => void): Promise<string> {
   if (uri.startsWith('hf://')) {
-    const { HF_TOKEN, HF_ENDPOINT, HF_HOME } = process.env
-    return fetchCheckpoint(uri, { env: { HF_TOKEN, HF_ENDPOINT, HF_HOME }, log })
+    return fetchCheckpoint(uri, { env: process.env, log })
   }
   if (!uri.startsWith('s3://')) return uri
   const { fetchToFolder } = await import('./s3-checkpoint.ts')

@@ -3,7 +3,7 @@
 // certificates and exec plugins are left to client-node, token files to client.ts.
 import { existsSync, readFileSync } from 'node:fs'
 import { delimiter, dirname, join, resolve } from 'node:path'
-import { parse } from 'yaml'
+import { loadYaml } from '@kubernetes/client-node'
 
 /** A kubeconfig that cannot be used. The message names the file. */
 export class BrokenKubeconfig extends Error {
@@ -69,7 +69,7 @@ function existingFiles(
 function readFile(file: string): Fields {
   let value: unknown
   try {
-    value = parse(readFileSync(file, 'utf8'), { merge: true }) ?? {}
+    value = loadYaml(readFileSync(file, 'utf8')) ?? {}
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException
     throw new BrokenKubeconfig(

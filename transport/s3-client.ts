@@ -48,7 +48,8 @@ export function openBucket(options: S3Options): Bucket {
   const attempts = options.attempts ?? 5
   const agent = { keepAlive: true, maxSockets: 128 }
   const client = new S3Client({
-    ...(endpoint ? { endpoint, region: region ?? 'us-east-1' } : region ? { region } : {}),
+    ...(endpoint ? { endpoint } : {}),
+    region: region || (endpoint ? 'us-east-1' : configuredRegion()),
     ...(credentials ? { credentials } : {}),
     ...(options.forcePathStyle === undefined ? {} : { forcePathStyle: options.forcePathStyle }),
     requestChecksumCalculation: 'WHEN_REQUIRED',
@@ -60,7 +61,6 @@ export function openBucket(options: S3Options): Bucket {
     requestHandler: { connectionTimeout: 5000, socketTimeout: 60_000, httpAgent: agent, httpsAgent: agent },
   })
   if (options.forcePathStyle === undefined) addressByPath(client)
-  regionOrDefault(client)
   throughProxies(client, env)
   return {
     client,
@@ -85,11 +85,10 @@ function addressByPath(client: S3Client): void {
   }
 }
 
-/** As the AWS command line: where nothing names a region, us-east-1. */
-function regionOrDefault(client: S3Client): void {
-  const { config } = client
-  const configured = config.region
-  config.region = () =>
+/** As the AWS command line: what the environment and the profile say, and us-east-1 where nothing names a region. */
+function configuredRegion(): () => Promise<string> {
+  const configured = new S3Client({}).config.region
+  return () =>
     configured().catch((error: Error) => {
       if (/region is missing/i.test(error.message)) return 'us-east-1'
       throw error

@@ -91,6 +91,23 @@ test('an accelerator that is asked for and not seen fails it, or is done without
   assert.equal(await local.exit, 0)
 })
 
+test('a line that is no call is answered with an error, and the next call is served', async () => {
+  const { child, exit, until } = start(settings('CPU'))
+  await until('ready')
+  child.stdin.write('{"call": "fly", "id": 7}\n')
+  assert.match(
+    (await until('error')).message,
+    /a line on standard input is no call: \{"call": "fly", "id": 7\}/,
+  )
+  // A separator of Unicode is part of a text, and ends no line.
+  const output = join(dir, 'parameters\u2028.safetensors')
+  child.stdin.write(`${JSON.stringify({ id: 8, call: 'get_parameters', output })}\r\n`)
+  assert.equal((await until('parameters')).id, 8)
+  assert.ok((await readFile(output)).length > 0)
+  child.stdin.end()
+  assert.equal(await exit, 0)
+})
+
 test('data that is missing is waited for, aloud; the end of its input ends it meanwhile', async () => {
   await rename(join(dir, 'a'), join(dir, 'elsewhere'))
   try {

@@ -1,24 +1,35 @@
 // The seam between the network half of a worker and a trainer: three calls as JSON lines, tensors in safetensors files.
 // The calls are those of Flower's NumPyClient. docs/trainer-seam.md describes it for authors in any language.
 import * as v from 'valibot'
+import { FedsamError } from '#protocol/errors.ts'
 import { admitMetrics } from '#protocol/measured.ts'
 
+const Id = v.pipe(v.number(), v.integer())
+const Config = v.record(v.string(), v.string())
+
+const CallSchema = v.variant('call', [
+  v.object({ id: Id, call: v.literal('get_parameters'), output: v.string() }),
+  v.object({ id: Id, call: v.literal('fit'), tensors: v.string(), output: v.string(), config: Config }),
+  v.object({ id: Id, call: v.literal('evaluate'), tensors: v.string(), config: Config }),
+])
+
 /** A call to a trainer, one line on its standard input. Files are absolute paths in the scratch folder. */
-export type TrainerCall =
-  | { readonly id: number; readonly call: 'get_parameters'; readonly output: string }
-  | {
-      readonly id: number
-      readonly call: 'fit'
-      readonly tensors: string
-      readonly output: string
-      readonly config: Readonly<Record<string, string>>
-    }
-  | {
-      readonly id: number
-      readonly call: 'evaluate'
-      readonly tensors: string
-      readonly config: Readonly<Record<string, string>>
-    }
+export type TrainerCall = Readonly<v.InferOutput<typeof CallSchema>>
+
+/** Reads a call. Throws TrainerFailed for every other line. */
+export function readTrainerCall(line: string): TrainerCall {
+  let value: unknown
+  try {
+    value = JSON.parse(line)
+  } catch {
+    // Refused below, as every other line that is no call.
+  }
+  const parsed = v.safeParse(CallSchema, value)
+  if (parsed.success) return parsed.output
+  throw new FedsamError('TrainerFailed', `a line on standard input is no call: ${line.slice(0, 200)}`, {
+    remedy: 'the calls are in docs/trainer-seam.md; are FedSAM and its trainer of the same version?',
+  })
+}
 
 /** Names to values of any kind: admitMetrics drops what is no metric. Python writes None as null. */
 const Metrics = v.pipe(
@@ -40,7 +51,6 @@ const Figure = v.union([
   ),
   v.pipe(v.picklist(['NaN', 'Infinity', '-Infinity']), v.transform(Number)),
 ])
-const Id = v.pipe(v.number(), v.integer())
 
 const LineSchema = v.variant('type', [
   /** Once, before the first call: what is known of the data and of what computes. */

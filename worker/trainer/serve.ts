@@ -1,10 +1,11 @@
 // The other end of the seam for trainers written in TypeScript: reads calls from standard input, one at a time, and answers.
 // The end of the input ends the process at any time, also while the trainer still opens.
-import { createInterface } from 'node:readline'
+import { PassThrough } from 'node:stream'
 import { FedsamError } from '#protocol/errors.ts'
 import { podExitCode } from '#protocol/exit-codes.ts'
 import { leaveLastWord, unexpectedWord } from '#transport/termination.ts'
-import type { TrainerCall, TrainerLine } from './seam.ts'
+import { LONGEST_LINE, readLines } from './lines.ts'
+import { readTrainerCall, type TrainerCall, type TrainerLine } from './seam.ts'
 
 /** A trainer's own work. `report` writes a progress line. */
 export interface TrainerWork {
@@ -31,25 +32,30 @@ export type Report = (done: number, total: number, message?: string) => void
 export async function serveTrainer(open: (report: Report) => Promise<TrainerWork>): Promise<void> {
   // Nobody reads the answers any more: the other half is gone.
   process.stdout.once('error', () => process.exit(podExitCode('TrainerFailed')))
-  const input = createInterface({ input: process.stdin })
-  const calls = input[Symbol.asyncIterator]()
+  const { stdin } = process
   const leave = (): never => process.exit(0)
-  input.once('close', leave)
   const end = (error: unknown): never => {
     leaveLastWord(process.env, complain(error))
     process.exit(podExitCode(error instanceof FedsamError ? error.code : undefined))
   }
   // What escapes from a library's own callbacks, and a call that is no JSON.
   process.once('uncaughtException', end)
+  const lines = new PassThrough({ objectMode: true })
+  const onTooLong = (): never =>
+    end(new FedsamError('TrainerFailed', `a call has more than ${LONGEST_LINE} bytes`))
+  readLines(stdin, { most: LONGEST_LINE, onLine: (line) => lines.write(line), onTooLong })
+  stdin.once('end', () => lines.end()).once('end', leave)
   const work = await Promise.try(open, report).catch(end)
-  input.off('close', leave)
+  stdin.off('end', leave)
   say({ type: 'ready', dataset: work.dataset, backend: work.backend })
-  for (let next = await calls.next(); !next.done; next = await calls.next()) {
-    const call = JSON.parse(next.value) as TrainerCall
+  for await (const line of lines) {
+    let id: number | undefined
     try {
+      const call = readTrainerCall(line as string)
+      id = call.id
       say(await answer(work, call))
     } catch (error) {
-      complain(error, call.id)
+      complain(error, id)
     }
   }
 }

@@ -61,6 +61,7 @@ function open(store: ObjectStore, change: Partial<AttemptOptions> = {}) {
     plan: { value: PLAN, digest: 'd'.repeat(64) },
     seed: 7,
     admit: async () => ({ kind: 'Admitted' }),
+    until: 60,
     onChange: (client, { kind }) => changes.push(`${client} ${kind}`),
     ...change,
   })

@@ -3,6 +3,7 @@
 import type { Have, Task } from '#protocol/messages.ts'
 import type { ClientOutcome, Evaluation, NotEvaluated, Plan, Receipt, Unmeasured } from '#protocol/record.ts'
 import { localSeed } from '#protocol/seeds.ts'
+import { type AttemptUploads, createAttemptUploads } from './attempt-uploads.ts'
 import { type Admit, type AdmittedUpdate, type Judgement, judgeReceipt } from './receipts.ts'
 import type { Marked, RunBook } from './record.ts'
 import type { Standing } from './rounds/closing.ts'
@@ -38,8 +39,10 @@ export interface OpenAttempt {
   /** Evaluators whose receipt says that they measured nothing. */
   readonly notEvaluated: () => readonly NotEvaluated[]
   readonly outcomes: () => readonly ClientOutcome[]
-  /** Multipart uploads that were opened and not completed: upload to key. */
-  readonly uploads: Map<string, string>
+  /** What clients may write. */
+  readonly uploads: AttemptUploads
+  /** When the attempt is over, by the coordinator's clock: no grant is valid for longer. */
+  readonly until: number
 }
 
 export interface AttemptOptions {
@@ -47,6 +50,7 @@ export interface AttemptOptions {
   readonly plan: Marked<Plan>
   readonly seed: number
   readonly admit: Admit
+  readonly until: number
   readonly onChange: (client: string, change: Change) => void
 }
 
@@ -113,7 +117,8 @@ export function openAttempt(options: AttemptOptions): OpenAttempt {
     isPending,
     settle,
     look,
-    uploads: new Map(),
+    uploads: createAttemptUploads(book.store, plan.value.epoch !== book.epoch),
+    until: options.until,
     taskFor: (client) => (isPending(client) ? taskOf(options, client) : undefined),
     standing(client) {
       const position = positions.get(client)

@@ -5,6 +5,7 @@ import type { OpenAttempt } from './attempt.ts'
 import { rungWithin } from './bell.ts'
 import { type RunContext, throwIfStopped } from './context.ts'
 import { abandon, close } from './decisions.ts'
+import { cleanAttempt } from './leftovers.ts'
 import type { Marked } from './record.ts'
 import type { RoundBrief } from './round.ts'
 import { type ClosingDecision, decideClosing } from './rounds/closing.ts'
@@ -31,7 +32,8 @@ export async function conduct(
   } finally {
     floor.attempt = null
     bell.ring()
-    await abortUploads(context, open)
+    // Before the next attempt looks for receipts: what is deleted here must not be admitted there.
+    await cleanAttempt(context, open)
   }
 }
 
@@ -114,9 +116,4 @@ function dropRemoved(context: RunContext, open: OpenAttempt): void {
     if (members.has(client)) continue
     open.settle(client, { client, outcome: 'Removed', reason: 'PartitionRemoved', message: '' })
   }
-}
-
-/** What was uploaded in part and is not wanted any more takes room; a store out of reach keeps it. */
-async function abortUploads({ book }: RunContext, { uploads }: OpenAttempt): Promise<void> {
-  await Promise.all([...uploads].map(([upload, key]) => book.store.abortUpload(key, upload).catch(() => {})))
 }

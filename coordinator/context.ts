@@ -20,6 +20,8 @@ export interface Floor {
   readonly left: Set<string>
   /** Set when a newer coordinator was found in the store: this one ends with it. */
   superseded: FedsamError | null
+  /** Payloads to delete, and until when somebody may still write each, by the coordinator's clock (leftovers.ts). */
+  readonly leftovers: Map<string, number>
   /** Bytes of models and checkpoint files that were granted since they were last told. */
   sentBytes: number
 }

@@ -9,6 +9,7 @@ import { rungWithin } from './bell.ts'
 import { conduct } from './conduct.ts'
 import { assertCurrent, type RunContext, throwIfStopped } from './context.ts'
 import { abandonUnopened } from './decisions.ts'
+import { cleanDecided } from './leftovers.ts'
 import { type AttemptBrief, awaitOpening } from './planning.ts'
 import type { AdmittedUpdate } from './receipts.ts'
 import type { Marked } from './record.ts'
@@ -236,7 +237,10 @@ async function runAttempt(context: RunContext, brief: AttemptBrief & RoundBrief)
   const [there, decided] = unknown
     ? await Promise.all([book.plan(round, attempt), book.decision(round, attempt)])
     : []
-  if (decided !== undefined) return { plan: there, decision: decided, admitted: null }
+  if (decided !== undefined) {
+    if (there !== undefined) await cleanDecided(context, there.value)
+    return { plan: there, decision: decided, admitted: null }
+  }
   let plan = there
   if (plan === undefined) {
     const opening = await awaitOpening(context, brief)
@@ -253,6 +257,7 @@ async function runAttempt(context: RunContext, brief: AttemptBrief & RoundBrief)
     book,
     plan,
     seed: fixed.seed,
+    until: context.clock.now() + plan.value.deadlineSeconds,
     admit: admitTo(context, plan.value, previous?.value.tensors ?? null),
     onChange: (client, change) => {
       report(context, round, client, change)

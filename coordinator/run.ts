@@ -14,6 +14,7 @@ import { type Bell, createBell, rungWithin } from './bell.ts'
 import { assertCurrent, type RunContext, throwIfStopped, type Verify, watchEpoch } from './context.ts'
 import { openDesk } from './desk.ts'
 import { createKeptMemory } from './kept-memory.ts'
+import { cleanDecided, deleteLeftovers } from './leftovers.ts'
 import { leaveOutput } from './output.ts'
 import { openPresence } from './presence.ts'
 import { newestRounds, type Progress, readProgress } from './progress.ts'
@@ -84,7 +85,14 @@ async function openContext(options: CoordinateOptions, signal: AbortSignal): Pro
     strategy: strategyFrom(fixed.strategy),
     room: createFoldRoom(fixed.memoryBytes),
     kept: createKeptMemory(),
-    floor: { attempt: null, finished: null, left: new Set(), superseded: null, sentBytes: 0 },
+    floor: {
+      attempt: null,
+      finished: null,
+      left: new Set(),
+      superseded: null,
+      leftovers: new Map(),
+      sentBytes: 0,
+    },
     presence: openPresence(clock, pace.silenceSeconds),
     bell,
     clock,
@@ -119,13 +127,23 @@ function announce({ book, fixed, live, observe }: RunContext, progress: Progress
   })
 }
 
+/** A coordinator before this one may have ended before it deleted what clients left in the last attempt. */
+async function cleanLast(context: RunContext, { results }: Progress): Promise<void> {
+  const last = results.at(-1)?.value
+  if (context.book.epoch === 1 || last === undefined) return
+  const plan = await context.book.plan(last.round, last.attempt)
+  if (plan !== undefined) await cleanDecided(context, plan.value)
+}
+
 async function runToOutput(context: RunContext, progress: Progress): Promise<RunOutcome> {
   const { book, observe } = context
   // The manifest is the last marker: where it is, there is nothing left to do.
   const complete = (await book.store.size(MANIFEST_KEY)) !== undefined
   if (!complete) {
+    await cleanLast(context, progress)
     await runRounds(context, progress)
     await assertCurrent(context)
+    await deleteLeftovers(context)
   }
   throwIfStopped(context)
   const { model, evaluation, round, head } = await leaveOutput(context, progress)

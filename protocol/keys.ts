@@ -24,6 +24,8 @@ export interface AttemptKeys {
   readonly decision: string
   readonly model: string
   readonly state: string
+  /** Every client's receipt and payloads begin with this. */
+  readonly updates: string
   receipt(client: string): string
   payload(client: string, upload: string): string
 }
@@ -35,9 +37,26 @@ export function attemptKeys(round: number, attempt: number): AttemptKeys {
     decision: `${prefix}/decision.json`,
     model: `${prefix}/model.safetensors`,
     state: `${prefix}/state.safetensors`,
+    updates: `${prefix}/updates/`,
     receipt: (client) => `${prefix}/updates/${client}.json`,
     payload: (client, upload) => `${prefix}/updates/${client}/${upload}.safetensors`,
   }
+}
+
+/** Payloads that a client may leave in one attempt: one for each life of its worker, and no more than so many. */
+export const MAX_UPLOADS = 3
+
+/**
+ * The name of a client's payload in an attempt, counted from 1. A worker takes the first name under which nothing is stored yet.
+ * The names are computed, so a coordinator that never heard of a payload can still delete it.
+ */
+export function uploadName(number: number): string {
+  return number.toString(16).padStart(16, '0')
+}
+
+/** Every payload that a client may have left in an attempt. */
+export function payloadKeys(keys: AttemptKeys, client: string): string[] {
+  return Array.from({ length: MAX_UPLOADS }, (_, at) => keys.payload(client, uploadName(at + 1)))
 }
 
 export function resultKey(round: number): string {

@@ -28,7 +28,7 @@ const MESSAGES: readonly object[] = [
     { kind: 'Write', key: 'k', size: 1, sha256: DIGEST },
     { kind: 'Part', key: 'k', upload: 'u', number: 1, size: 1, sha256: DIGEST },
     { kind: 'OpenUpload', key: 'k' },
-    { kind: 'CompleteUpload', key: 'k', upload: 'u' },
+    { kind: 'CompleteUpload', key: 'k', upload: 'u', parts: 1 },
   ].map((want) => ({ ...GRANT, wants: [want] })),
   { kind: 'task', epoch: 1, task: TASK },
   { kind: 'wait', epoch: 1, reason: '' },

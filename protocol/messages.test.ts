@@ -67,7 +67,7 @@ describe('requests', () => {
   }
 
   test('of 64 wants with the longest keys and uploads are read', () => {
-    const want = { kind: 'CompleteUpload', key: 'k'.repeat(900), upload: 'u'.repeat(1024) }
+    const want = { kind: 'CompleteUpload', key: 'k'.repeat(900), upload: 'u'.repeat(1024), parts: 3 }
     const request = { ...GRANT, wants: Array(64).fill(want), token: 't'.repeat(8192) }
     assert.deepEqual(readRequest(encodeJson(request)), request)
   })
@@ -79,7 +79,7 @@ describe('requests', () => {
   })
 })
 
-test('answers with the blocks of a base of 60 GB, and with 10,000 parts, are read', () => {
+test('answers with the blocks of a base of 60 GB, and with 8,000 parts, are read', () => {
   const blocks = Array.from({ length: 15_000 }, (_, i) => i.toString(16).padStart(64, '0'))
   const base = { key: 'k', size: 1, sha256: 'a'.repeat(64), blocks }
   const task = {
@@ -94,7 +94,11 @@ test('answers with the blocks of a base of 60 GB, and with 10,000 parts, are rea
   }
   const answer = { kind: 'task', epoch: 1, task }
   assert.deepEqual(readNextAnswer(encodeJson(answer)), answer)
-  const parts = Array.from({ length: 10_000 }, (_, i) => ({ number: i + 1, size: 16_777_216 }))
+  const parts = Array.from({ length: 8000 }, (_, i) => ({
+    number: i + 1,
+    size: 16_777_216,
+    sha256: 'c'.repeat(64),
+  }))
   const granted = { kind: 'granted', epoch: 1, granted: [{ kind: 'Upload', upload: 'u', parts }] }
   assert.deepEqual(readGrantAnswer(encodeJson(granted)), granted)
 })

@@ -10,6 +10,9 @@ const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const Digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))
 const Text = v.pipe(v.string(), v.maxLength(2048))
 
+/** Bytes of each part of a large upload but the last. S3 takes at least 5 MiB and at most 10,000 parts. */
+export const PART_BYTES = 16 * 1024 * 1024
+
 /** A partition's name, as Kubernetes allows it in labels. */
 const Name = v.pipe(v.string(), v.regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/))
 /** A client's own name of one of its lives. */
@@ -19,6 +22,8 @@ const Incarnation = v.pipe(v.string(), v.maxLength(128))
 const Key = v.pipe(v.string(), v.maxLength(900))
 /** A store's own name of a multipart upload. Known services stay below 300 characters. */
 const Upload = v.pipe(v.string(), v.maxLength(1024))
+
+const PartNumber = v.pipe(Count, v.minValue(1), v.maxValue(10_000))
 
 /** Says who the client is, where the coordinator asks for it: its pod's projected service-account token. */
 const Token = v.optional(v.pipe(v.string(), v.maxLength(8192)), '')
@@ -55,9 +60,17 @@ const NextSchema = v.object({
 const WantSchema = v.variant('kind', [
   v.object({ kind: v.literal('Read'), key: Key }),
   v.object({ kind: v.literal('Write'), key: Key, size: Count, sha256: Digest }),
-  v.object({ kind: v.literal('Part'), key: Key, upload: Upload, number: Count, size: Count, sha256: Digest }),
+  v.object({
+    kind: v.literal('Part'),
+    key: Key,
+    upload: Upload,
+    number: PartNumber,
+    size: Count,
+    sha256: Digest,
+  }),
   v.object({ kind: v.literal('OpenUpload'), key: Key }),
-  v.object({ kind: v.literal('CompleteUpload'), key: Key, upload: Upload }),
+  /** `parts`: how many the payload has. Later ones are of an earlier life of the worker, and are dropped. */
+  v.object({ kind: v.literal('CompleteUpload'), key: Key, upload: Upload, parts: PartNumber }),
 ])
 
 const GrantRequestSchema = v.object({
@@ -98,10 +111,11 @@ const GrantSchema = v.object({
 
 const GrantedSchema = v.variant('kind', [
   v.object({ kind: v.literal('Grant'), grant: GrantSchema }),
+  /** `parts` have arrived already; the digest is absent where the store does not know it. */
   v.object({
     kind: v.literal('Upload'),
     upload: v.string(),
-    parts: v.array(v.object({ number: Count, size: Count })),
+    parts: v.array(v.object({ number: Count, size: Count, sha256: v.optional(Digest) })),
   }),
   v.object({ kind: v.literal('Completed'), written: v.picklist(['Created', 'Exists']) }),
   v.object({ kind: v.literal('Refused'), reason: Text }),
@@ -128,7 +142,7 @@ const RequestSchema = v.variant('kind', [NextSchema, GrantRequestSchema])
 const REQUEST_BOUNDS: JsonBounds = { bytes: 256 * 1024, depth: 8, values: 2000 }
 /** A task names the base's blocks: 15,000 of them fill a message of the bus, and are 60 GB of parameters. */
 const NEXT_ANSWER_BOUNDS: JsonBounds = { bytes: 1024 * 1024, depth: 8, values: 20_000 }
-/** An upload answers with the parts that arrived: 10,000 at most, of two fields each. */
+/** An upload answers with the parts that arrived: 9,000 of them fill a message of the bus. */
 const GRANT_ANSWER_BOUNDS: JsonBounds = { bytes: 1024 * 1024, depth: 8, values: 50_000 }
 
 /** A client's request, verified in form; undefined for anything else. Who sent it is checked against the subject. */

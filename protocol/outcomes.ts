@@ -27,3 +27,16 @@ export type AbandonReason = 'NotEnoughClients' | 'QuorumNotReached' | 'RecordDam
 
 /** Largest num_examples of one update: n·x stays exact in f64 for f32 values x. */
 export const MAX_NUM_EXAMPLES = 2 ** 29
+
+/** Most bytes of a client's first parameters, which fix the run's tensors. Larger models start from a file. */
+const FIRST_BYTES = 64 * 1024 ** 3
+/** What an update may have beyond twice the model: a header with other names. */
+const OTHER_HEADER = 1024 * 1024
+
+/**
+ * Most bytes of one update from a model of so many bytes; `null`: of the first parameters. A right update is as long as the model.
+ * The rest is room for an update with other tensors, so that its rejection can name them.
+ */
+export function mostUpdateBytes(modelBytes: number | null): number {
+  return modelBytes === null ? FIRST_BYTES : 2 * modelBytes + OTHER_HEADER
+}

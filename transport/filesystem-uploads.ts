@@ -24,6 +24,13 @@ export function uploadsOf(folder: Folder) {
       await guarded(folder, writeFile(join(path, 'key'), key))
       return upload
     },
+    async openUploads(prefix: string) {
+      const names = await readdir(internalPath(folder, 'uploads')).catch(() => [])
+      const found = await Promise.all(
+        names.map(async (upload) => ({ upload, key: await keyOf(folder, upload) })),
+      )
+      return found.flatMap(({ upload, key }) => (key?.startsWith(prefix) ? [{ key, upload }] : []))
+    },
     async uploadedParts(key: string, upload: string) {
       const path = await findUpload(folder, checkKey(key), upload)
       return partsIn(await guarded(folder, readdir(path)))
@@ -59,10 +66,13 @@ function uploadPath(folder: Folder, upload: string): string {
   return internalPath(folder, 'uploads', upload)
 }
 
+async function keyOf(folder: Folder, upload: string): Promise<string | undefined> {
+  return readFile(internalPath(folder, 'uploads', upload, 'key'), 'utf8').catch(() => undefined)
+}
+
 async function findUpload(folder: Folder, key: string, upload: string): Promise<string> {
   const path = uploadPath(folder, upload)
-  const found = await readFile(join(path, 'key'), 'utf8').catch(() => undefined)
-  if (found !== key) throw new UploadGone(`${key} has no open upload ${upload}`)
+  if ((await keyOf(folder, upload)) !== key) throw new UploadGone(`${key} has no open upload ${upload}`)
   return path
 }
 
@@ -76,7 +86,7 @@ async function isThere(folder: Folder, key: string): Promise<boolean> {
 function partsIn(names: readonly string[]): UploadPart[] {
   const parts = names.flatMap((name) => {
     const [, number, size, tag] = PART.exec(name) ?? []
-    return tag ? [{ number: Number(number), size: Number(size), tag }] : []
+    return tag ? [{ number: Number(number), size: Number(size), tag, sha256: tag }] : []
   })
   return parts.sort((a, b) => a.number - b.number)
 }

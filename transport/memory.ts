@@ -122,9 +122,17 @@ function multipart(contents: Contents) {
       const { number, ...terms } = part
       return issue(contents, { method: 'PUT', key, terms, part: { upload, number } }, seconds)
     },
+    async openUploads(prefix: string) {
+      return [...contents.uploads]
+        .map(([upload, { key }]) => ({ key, upload }))
+        .filter(({ key }) => key.startsWith(prefix))
+    },
     async uploadedParts(key: string, upload: string) {
       const parts = [...find(key, upload).parts].sort(([a], [b]) => a - b)
-      return parts.map(([number, body]) => ({ number, size: body.byteLength, tag: sha256(body) }))
+      return parts.map(([number, body]) => {
+        const digest = sha256(body)
+        return { number, size: body.byteLength, tag: digest, sha256: digest }
+      })
     },
     async completeUpload(key: string, upload: string, parts: readonly { number: number; tag: string }[]) {
       if (!contents.uploads.has(upload) && contents.objects.has(checkKey(key))) return 'Exists' as const

@@ -45,11 +45,19 @@ export interface UploadPart {
   readonly size: number
   /** The store's own name of the part (opaque; S3's ETag is in it), needed to complete. */
   readonly tag: string
+  /** Lower-case hexadecimal SHA-256 of the part, where the store knows it. */
+  readonly sha256?: string
+}
+
+/** A multipart upload that is neither completed nor aborted. */
+export interface OpenedUpload {
+  readonly key: string
+  readonly upload: string
 }
 
 /**
  * An object store with absent-only writes. All writes are atomic: a reader sees nothing or the whole object, and an
- * object never changes once it is there. There is no listing: every key is computed.
+ * object never changes once it is there. Objects are never listed: every key is computed.
  * Errors: FedsamError StorageUnreachable after bounded retries; StorageUnsuitable for a broken promise.
  */
 export interface ObjectStore {
@@ -86,6 +94,8 @@ export interface ObjectStore {
     part: { number: number } & WriteTerms,
     seconds: number,
   ): Promise<Grant>
+  /** Uploads that are open for keys which begin with `prefix`, whoever opened them; none where the store may not say. */
+  openUploads(prefix: string): Promise<readonly OpenedUpload[]>
   uploadedParts(key: string, upload: string): Promise<readonly UploadPart[]>
   completeUpload(key: string, upload: string, parts: readonly UploadPart[]): Promise<Written>
   abortUpload(key: string, upload: string): Promise<void>

@@ -176,7 +176,7 @@ export async function untilDecided<Result>(bucket: Bucket, write: () => Promise<
 
 const FORBIDDEN =
   'check the credentials; they need GetObject, PutObject, DeleteObject, AbortMultipartUpload, ListMultipartUploadParts ' +
-  'and ListBucket (without the last a missing object reads as forbidden)'
+  'and ListBucket (without the last a missing object reads as forbidden); with ListBucketMultipartUploads uploads resume after a restart'
 
 function failureOf(bucket: Bucket, error: unknown): Error {
   if (error instanceof FedsamError || error instanceof RangeError) return error

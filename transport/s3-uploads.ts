@@ -6,13 +6,15 @@ import {
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
   HeadObjectCommand,
+  ListMultipartUploadsCommand,
   ListPartsCommand,
+  type Part,
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
 import { FedsamError } from '#protocol/errors.ts'
 import { blocks, exactly } from './chunks.ts'
 import { checkKey } from './key.ts'
-import { UploadGone, type UploadPart, type Written } from './ports.ts'
+import { type OpenedUpload, UploadGone, type UploadPart, type Written } from './ports.ts'
 import { ask, type Bucket, untilDecided } from './s3-client.ts'
 
 const MIB = 1024 * 1024
@@ -25,6 +27,9 @@ export function uploadsOf(bucket: Bucket) {
     async openUpload(key: string) {
       return open(bucket, checkKey(key), true)
     },
+    async openUploads(prefix: string) {
+      return listUploads(bucket, prefix)
+    },
     async uploadedParts(key: string, upload: string) {
       const parts: UploadPart[] = []
       for (let marker: string | undefined; ; ) {
@@ -34,9 +39,7 @@ export function uploadsOf(bucket: Bucket) {
           ...(marker ? { PartNumberMarker: marker } : {}),
         })
         const page = await ask(bucket, bucket.client.send(command), { NoSuchUpload: () => gone(key, upload) })
-        for (const { PartNumber = 0, Size = 0, ETag = '', ChecksumSHA256 = '' } of page.Parts ?? []) {
-          parts.push({ number: PartNumber, size: Size, tag: `${ETag} ${ChecksumSHA256}` })
-        }
+        parts.push(...(page.Parts ?? []).map(partOf))
         if (!page.IsTruncated) return parts
         marker = page.NextPartNumberMarker
       }
@@ -47,6 +50,32 @@ export function uploadsOf(bucket: Bucket) {
     async abortUpload(key: string, upload: string) {
       return abort(bucket, checkKey(key), upload)
     },
+  }
+}
+
+function partOf({ PartNumber = 0, Size = 0, ETag = '', ChecksumSHA256 = '' }: Part): UploadPart {
+  const part = { number: PartNumber, size: Size, tag: `${ETag} ${ChecksumSHA256}` }
+  if (ChecksumSHA256 === '') return part
+  return { ...part, sha256: Buffer.from(ChecksumSHA256, 'base64').toString('hex') }
+}
+
+/** Credentials may lack the right to list uploads, and a service the call: then none is known. */
+async function listUploads(bucket: Bucket, prefix: string): Promise<OpenedUpload[]> {
+  const { Bucket, Key } = bucket.at(prefix)
+  const below = Key.length - prefix.length
+  const found: OpenedUpload[] = []
+  for (let at: { KeyMarker?: string; UploadIdMarker?: string } = {}; ; ) {
+    const command = new ListMultipartUploadsCommand({ Bucket, Prefix: Key, ...at })
+    const page = await ask(bucket, bucket.client.send(command), {
+      403: () => undefined,
+      404: () => undefined,
+      501: () => undefined,
+    })
+    for (const { Key: key = '', UploadId: upload = '' } of page?.Uploads ?? [])
+      found.push({ key: key.slice(below), upload })
+    if (!page?.IsTruncated || page.NextKeyMarker === undefined) return found
+    const { NextKeyMarker: KeyMarker, NextUploadIdMarker: UploadIdMarker = '' } = page
+    at = { KeyMarker, UploadIdMarker }
   }
 }
 

@@ -10,9 +10,9 @@ import {
   readNextAnswer,
 } from '#protocol/messages.ts'
 import { NoAnswer } from '#transport/ports.ts'
+import { type AskGrants, NotWanted } from './granting.ts'
 import type { WorkerOptions } from './round.ts'
 import type { Progress } from './trainer/seam.ts'
-import { type AskGrants, NotWanted } from './transfers.ts'
 
 /** Pause before a request is repeated that nobody answered. Seconds. */
 export const RETRY_SECONDS = 0.5

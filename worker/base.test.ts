@@ -12,7 +12,7 @@ import { systemClock } from '#transport/clock.ts'
 import { createGrantedTransfers } from '#transport/granted.ts'
 import { createMemoryStore } from '#transport/memory.ts'
 import { fetchBase } from './base.ts'
-import type { AskGrants } from './transfers.ts'
+import type { AskGrants } from './granting.ts'
 
 const DIGEST = 'd'.repeat(64)
 const FILES = {

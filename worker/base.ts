@@ -9,7 +9,7 @@ import { type RunRecord, readMarker } from '#protocol/record.ts'
 import type { Clock } from '#transport/clock.ts'
 import { sha256OfFile } from '#transport/file-digest.ts'
 import { type GrantedTransfers, GrantRefused } from '#transport/ports.ts'
-import { type AskGrants, NotWanted, withGrant } from './transfers.ts'
+import { type AskGrants, NotWanted, withGrant } from './granting.ts'
 
 /** Between two tries at what may be cured meanwhile. Seconds. */
 const AGAIN_SECONDS = 3

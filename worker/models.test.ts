@@ -9,8 +9,8 @@ import { digestPayload } from '#protocol/digest.ts'
 import { createGrantedTransfers } from '#transport/granted.ts'
 import { createMemoryStore, type MemoryStore } from '#transport/memory.ts'
 import { createRoom } from '#transport/room.ts'
+import { type AskGrants, NotWanted } from './granting.ts'
 import { fetchModel, forgetOldModels } from './models.ts'
-import { type AskGrants, NotWanted } from './transfers.ts'
 
 const BODY = Uint8Array.from({ length: 1000 }, (_, i) => i % 256)
 const KEY = 'rounds/1/1/model.safetensors'

@@ -7,7 +7,7 @@ import type { Task } from '#protocol/messages.ts'
 import { sha256OfFile } from '#transport/file-digest.ts'
 import { type GrantedTransfers, GrantRefused } from '#transport/ports.ts'
 import type { Room } from '#transport/room.ts'
-import { type AskGrants, withGrant } from './transfers.ts'
+import { type AskGrants, withGrant } from './granting.ts'
 
 /** Models kept in the cache: the one in use and the one before it. */
 const CACHED_MODELS = 2

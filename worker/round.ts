@@ -7,11 +7,11 @@ import type { Clock } from '#transport/clock.ts'
 import type { GrantedTransfers, MessageBus } from '#transport/ports.ts'
 import { createRoom } from '#transport/room.ts'
 import { askGrants, askNext, sayLeaving } from './asking.ts'
+import type { AskGrants } from './granting.ts'
 import { hear, type Standing } from './hearing.ts'
 import { prepareTrainer } from './preparing.ts'
 import type { Shelf } from './task.ts'
 import type { Trainer } from './trainer/seam.ts'
-import type { AskGrants } from './transfers.ts'
 import { beginWork, type Work } from './work.ts'
 
 export interface WorkerOptions {

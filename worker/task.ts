@@ -8,13 +8,14 @@ import type { GrantedTransfers } from '#transport/ports.ts'
 import type { Room } from '#transport/room.ts'
 import { openUpdate } from './canonicalise.ts'
 import { type Evaluated, evaluateBase } from './evaluation.ts'
+import { type AskGrants, NotWanted } from './granting.ts'
 import { fetchModel, forgetOldModels } from './models.ts'
 import type { Trainer } from './trainer/seam.ts'
-import { type AskGrants, type LocalOutcome, leaveOutcome, NotWanted } from './transfers.ts'
+import { type LocalOutcome, leaveOutcome } from './transfers.ts'
 
 /** What was made and not left yet: its attempt closed meanwhile, the next one at the same round may want it. */
 export interface Shelf {
-  made: { readonly task: Task; readonly outcome: LocalOutcome } | null
+  made: { readonly task: Task; readonly outcome: LocalOutcome; readonly stored: Set<string> } | null
   /** What leaving it needs. */
   readonly room: Room
 }
@@ -50,13 +51,14 @@ export async function doTask(options: TaskOptions): Promise<Task> {
   const first = options.task()
   if (shelf.made === null || !isSameWork(shelf.made.task, first)) {
     await clear(shelf)
-    shelf.made = { task: first, outcome: await make(options, first) }
+    shelf.made = { task: first, outcome: await make(options, first), stored: new Set() }
   }
   for (;;) {
     stopIfUnwanted(signal)
     const task = options.task()
     try {
-      await leaveOutcome(shelf.made.outcome, { ...options, task, room: shelf.room })
+      const { outcome, stored } = shelf.made
+      await leaveOutcome(outcome, { ...options, task, room: shelf.room, stored })
       await clear(shelf)
       return task
     } catch (error) {

@@ -70,6 +70,7 @@ async function leave(floats: number, meddle: () => Promise<unknown>): Promise<'L
         },
         transfers: createGrantedTransfers({ memory: store }),
         room: createRoom(),
+        stored: new Set(),
         signal: new AbortController().signal,
       },
     )

@@ -1,53 +1,25 @@
 // How a worker leaves its update and receipt: through granted URLs, asked for when they are needed and again when they
-// expired. The payload first, the receipt last; large payloads go up in parts.
-import { randomBytes } from 'node:crypto'
+// expired. The payload first, the receipt last; large payloads go up in parts, and an upload that broke off resumes with the parts
+// that did not arrive. Each life of a worker leaves its payload under a name of its own (protocol/keys.ts).
 import { encodeJson } from '#protocol/canonical.ts'
 import { blockHasher, digestPayload, type PayloadDigest, sha256 } from '#protocol/digest.ts'
-import { attemptKeys } from '#protocol/keys.ts'
+import { FedsamError } from '#protocol/errors.ts'
+import { attemptKeys, MAX_UPLOADS, uploadName } from '#protocol/keys.ts'
 import type { Granted, Task, Want } from '#protocol/messages.ts'
+import { mostUpdateBytes } from '#protocol/outcomes.ts'
 import type { Receipt } from '#protocol/record.ts'
 import { readFully } from '#transport/file-bytes.ts'
-import { type Grant, type GrantedTransfers, GrantRefused } from '#transport/ports.ts'
+import type { GrantedTransfers, Written } from '#transport/ports.ts'
 import type { Room } from '#transport/room.ts'
 import { shrunk } from './canonicalise.ts'
+import { type AskGrants, NotWanted, withGrant } from './granting.ts'
+import { uploadParts } from './part-upload.ts'
 import type { ForeignFile } from './trainer/foreign-file.ts'
 
 /** Payloads above this go up in parts. */
 const SINGLE_UPLOAD_BYTES = 32 * 1024 * 1024
-/** Parts of a large upload; S3 wants at least 5 MiB and at most 10,000 of them. */
-const PART_BYTES = 16 * 1024 * 1024
 /** Bytes that are hashed at a time. */
 const STEP_BYTES = 1024 * 1024
-/** Parts whose grants are asked for at once: the store signs them one by one, the coordinator is asked once a page. */
-const PARTS_PER_PAGE = 16
-
-/** Asks the coordinator for grants, in the order of the wants. Throws NotWanted when it cannot be reached. */
-export type AskGrants = (wants: readonly Want[]) => Promise<readonly Granted[]>
-
-/** The closed attempt does not want this any more: drop the work. */
-export class NotWanted extends Error {
-  override readonly name = 'NotWanted'
-}
-
-function grantOf(granted: Granted | undefined): Grant {
-  if (granted?.kind === 'Grant') return granted.grant
-  throw new NotWanted(granted?.kind === 'Refused' ? granted.reason : 'no grant came')
-}
-
-/** Runs a granted transfer; a grant that does not hold (any more) is asked for once more. */
-export async function withGrant<T>(
-  ask: AskGrants,
-  want: Want,
-  use: (grant: Grant) => Promise<T>,
-  first?: Granted,
-): Promise<T> {
-  try {
-    return await use(grantOf(first ?? (await ask([want]))[0]))
-  } catch (error) {
-    if (!(error instanceof GrantRefused)) throw error
-    return use(grantOf((await ask([want]))[0]))
-  }
-}
 
 /** What the local work came to. */
 export interface LocalOutcome {
@@ -73,6 +45,8 @@ export interface LeavingOptions {
   /** What is sent passes through here. */
   readonly room: Room
   readonly signal: AbortSignal
+  /** Payloads of this outcome that this life has stored: what exists under another key is an earlier life's. */
+  readonly stored: Set<string>
 }
 
 /**
@@ -88,37 +62,88 @@ export async function leaveOutcome(outcome: LocalOutcome, options: LeavingOption
 }
 
 async function leave(outcome: LocalOutcome, options: LeavingOptions): Promise<void> {
-  const { task, client, ask, transfers } = options
-  const keys = attemptKeys(task.round, task.attempt)
-  const upload = randomBytes(16).toString('hex')
+  const { task, client, room } = options
   const file = outcome.update?.file
+  if (file === undefined) return leaveReceipt(options, receiptWant(outcome, options, null))
   // A small update is read once, a large one a second time, part by part.
-  const bytes = file === undefined ? undefined : await readSmall(file, options.room)
-  const digest =
-    file === undefined ? null : bytes === undefined ? await digestFile(file) : digestPayload(bytes)
-  const body = encodeJson(receiptOf(outcome, options, digest && { upload, ...digest }))
-  const receipt = writeOf(keys.receipt(client), body)
-  const leaveReceipt = (granted?: Granted): Promise<unknown> =>
-    withGrant(ask, receipt, (grant) => transfers.write(grant, body), granted)
-  const key = keys.payload(client, upload)
-  if (file === undefined || digest === null) {
-    await leaveReceipt()
-  } else if (bytes !== undefined) {
-    const payload: Want = { kind: 'Write', key, size: digest.size, sha256: digest.sha256 }
-    // Both grants in one request: a small update costs one round trip to the coordinator and two to the store.
-    const [first, second] = await ask([payload, receipt])
-    await withGrant(ask, payload, (grant) => transfers.write(grant, bytes, digest.sha256), first)
-    await file.check()
-    await leaveReceipt(second)
-  } else {
-    await uploadParts(file, { ...options, key, size: digest.size })
-    await file.check()
-    await leaveReceipt()
+  const bytes = await readSmall(file, room)
+  const digest = bytes === undefined ? await digestFile(file) : digestPayload(bytes)
+  const most = mostUpdateBytes(task.base?.size ?? null)
+  if (digest.size > most)
+    throw new FedsamError(
+      'TrainerFailed',
+      `the trainer's parameters have ${digest.size} bytes; an update of this run has at most ${most}`,
+      { remedy: 'return the parameters that fit was given, and no others' },
+    )
+  for (let number = 1; number <= MAX_UPLOADS; number += 1) {
+    const upload = uploadName(number)
+    const payload: Payload = {
+      key: attemptKeys(task.round, task.attempt).payload(client, upload),
+      file,
+      bytes,
+      digest,
+      receipt: receiptWant(outcome, options, { upload, ...digest }),
+    }
+    if (await leaveUpdate(payload, options)) return
   }
+  throw new NotWanted(`${MAX_UPLOADS} earlier lives of this worker left an update in this attempt`)
 }
 
-function writeOf(key: string, body: Uint8Array): Want {
-  return { kind: 'Write', key, size: body.length, sha256: sha256(body) }
+interface ReceiptWant {
+  readonly want: Extract<Want, { kind: 'Write' }>
+  readonly body: Uint8Array
+}
+
+interface Payload {
+  readonly key: string
+  readonly file: ForeignFile
+  /** All of it, where it goes up in one piece. */
+  readonly bytes: Uint8Array | undefined
+  readonly digest: PayloadDigest
+  readonly receipt: ReceiptWant
+}
+
+/** Stores the payload and its receipt; false where an earlier life has stored another payload under this key. */
+async function leaveUpdate(payload: Payload, options: LeavingOptions): Promise<boolean> {
+  const { key, bytes, digest, receipt } = payload
+  const { ask, transfers, stored } = options
+  let granted: Granted | undefined
+  if (!stored.has(key)) {
+    let written: Written
+    if (bytes === undefined)
+      written = await uploadParts({ ...options, key, file: payload.file, size: digest.size })
+    else {
+      const want: Want = { kind: 'Write', key, size: digest.size, sha256: digest.sha256 }
+      // Both grants in one request: a small update costs one round trip to the coordinator and two to the store.
+      const [first, second] = await ask([want, receipt.want])
+      written = await withGrant(ask, want, (grant) => transfers.write(grant, bytes, digest.sha256), first)
+      granted = second
+    }
+    if (written === 'Exists') return false
+    stored.add(key)
+  }
+  await payload.file.check()
+  await leaveReceipt(options, receipt, granted)
+  return true
+}
+
+async function leaveReceipt(
+  { ask, transfers }: LeavingOptions,
+  { want, body }: ReceiptWant,
+  granted?: Granted,
+): Promise<void> {
+  await withGrant(ask, want, (grant) => transfers.write(grant, body), granted)
+}
+
+function receiptWant(
+  outcome: LocalOutcome,
+  options: LeavingOptions,
+  payload: (PayloadDigest & { upload: string }) | null,
+): ReceiptWant {
+  const { task, client } = options
+  const body = encodeJson(receiptOf(outcome, options, payload))
+  const key = attemptKeys(task.round, task.attempt).receipt(client)
+  return { want: { kind: 'Write', key, size: body.length, sha256: sha256(body) }, body }
 }
 
 function receiptOf(
@@ -141,38 +166,6 @@ function receiptOf(
     notEvaluated,
     dataset,
   }
-}
-
-interface Parts extends Pick<LeavingOptions, 'ask' | 'transfers' | 'room' | 'signal'> {
-  readonly key: string
-  readonly size: number
-}
-
-async function uploadParts(
-  { handle }: ForeignFile,
-  { key, size, ask, transfers, room, signal }: Parts,
-): Promise<void> {
-  const [opened] = await ask([{ kind: 'OpenUpload', key }])
-  if (opened?.kind !== 'Upload') throw new NotWanted('no upload was opened')
-  const { upload } = opened
-  const offsets = Array.from({ length: Math.ceil(size / PART_BYTES) }, (_, i) => i * PART_BYTES)
-  const partAt = (offset: number): Promise<Uint8Array> =>
-    readFully(handle, offset, room.subarray(Math.min(PART_BYTES, size - offset)))
-  for (let at = 0; at < offsets.length; at += PARTS_PER_PAGE) {
-    const wants: Want[] = []
-    for (const [i, offset] of offsets.slice(at, at + PARTS_PER_PAGE).entries()) {
-      const bytes = await partAt(offset)
-      wants.push({ kind: 'Part', key, upload, number: at + i + 1, size: bytes.length, sha256: sha256(bytes) })
-    }
-    const granted = await ask(wants)
-    for (const [i, want] of wants.entries()) {
-      if (signal.aborted) throw new NotWanted('the work was given up')
-      const bytes = await partAt(offsets[at + i]!)
-      await withGrant(ask, want, (grant) => transfers.write(grant, bytes), granted[i])
-    }
-  }
-  const [completed] = await ask([{ kind: 'CompleteUpload', key, upload }])
-  if (completed?.kind !== 'Completed') throw new NotWanted('the upload was not completed')
 }
 
 async function digestFile({ handle, size }: ForeignFile): Promise<PayloadDigest> {

@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Have, Task } from '#protocol/messages.ts'
 import { messageWithRemedy } from './failure.ts'
+import { type AskGrants, NotWanted } from './granting.ts'
 import type { WorkerOptions } from './round.ts'
 import { doTask, isSameWork, type Shelf } from './task.ts'
-import { type AskGrants, NotWanted } from './transfers.ts'
 
 export interface Work {
   /** What the client has to say when the work has ended; never rejects. */

@@ -55,6 +55,51 @@ function wholeUploads(opened: Opened, send: Send): void {
     assert.ok(same(await store.get(key), body))
   })
 
+  test('open uploads are found by another owner, those of other keys are not, and neither are ended ones', async () => {
+    const { store, another } = opened()
+    const folder = `conformance/${crypto.randomUUID()}`
+    const keys = ['a/1', 'a/2', 'b/1', 'a/3', 'a/4'].map((name) => `${folder}/${name}`)
+    const uploads: string[] = []
+    for (const key of keys) uploads.push(await store.openUpload(key))
+    await send(keys[3]!, uploads[3]!, 1, bodyOf(10))
+    await store.completeUpload(keys[3]!, uploads[3]!, await store.uploadedParts(keys[3]!, uploads[3]!))
+    await store.abortUpload(keys[4]!, uploads[4]!)
+    const owner = await another()
+    const found = [...(await owner.openUploads(`${folder}/a/`))].sort((one, other) =>
+      one.key < other.key ? -1 : 1,
+    )
+    assert.deepEqual(found, [
+      { key: keys[0], upload: uploads[0] },
+      { key: keys[1], upload: uploads[1] },
+    ])
+    assert.deepEqual(await owner.openUploads(`${folder}/c`), [])
+    await owner.close()
+  })
+
+  test('the parts that arrived have the digests of their bytes', async () => {
+    const { store } = opened()
+    const key = freshKey()
+    const upload = await store.openUpload(key)
+    await send(key, upload, 1, bodyOf(PART, 1))
+    await send(key, upload, 2, bodyOf(100, 2))
+    assert.deepEqual(
+      (await store.uploadedParts(key, upload)).map((part) => part.sha256),
+      [sha256(bodyOf(PART, 1)), sha256(bodyOf(100, 2))],
+    )
+    await store.abortUpload(key, upload)
+  })
+
+  test('parts that the completion does not name are dropped', async () => {
+    const { store } = opened()
+    const key = freshKey()
+    const upload = await store.openUpload(key)
+    await send(key, upload, 1, bodyOf(PART, 1))
+    await send(key, upload, 2, bodyOf(100, 2))
+    const [first] = await store.uploadedParts(key, upload)
+    assert.equal(await store.completeUpload(key, upload, [first!]), 'Created')
+    assert.ok(same(await store.get(key), bodyOf(PART, 1)))
+  })
+
   test('another owner goes on from the parts that are there', async () => {
     const { store, another } = opened()
     const key = freshKey()

@@ -2,7 +2,7 @@
 // do. It takes one training task, leaves what the lie makes of it, and then only says that it is there.
 import { encodeJson } from '#protocol/canonical.ts'
 import { digestPayload, sha256 } from '#protocol/digest.ts'
-import { attemptKeys } from '#protocol/keys.ts'
+import { attemptKeys, uploadName } from '#protocol/keys.ts'
 import {
   clientSubject,
   type Granted,
@@ -61,7 +61,7 @@ async function leave(options: CrookedOptions, task: Task): Promise<void> {
   const { client, transfers, lie } = options
   const [read] = await grants(options, [{ kind: 'Read', key: task.base!.key }])
   const base = await transfers.read(grantOf(read))
-  const upload = sha256(client).slice(0, 32)
+  const upload = uploadName(1)
   const honest: Receipt = {
     schema: 'fedsam.receipt/1',
     client,

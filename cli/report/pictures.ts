@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { readSafetensors } from '#protocol/safetensors.ts'
+import type { RgbImage } from '#worker/data/images.ts'
 import { dice } from '#worker/data/metrics.ts'
 import { loadSamples } from '#worker/data/samples.ts'
 import { readCheckpoint } from '#worker/model/segment-anything/checkpoint.ts'
@@ -44,16 +45,19 @@ export async function gatherPictures(options: PictureOptions): Promise<SitePictu
   const model = createSegmentAnything(backend.tf, checkpoint.config, checkpoint.tensors)
   try {
     const sites: { client: string; prepared: Prepared[] }[] = []
+    const images = new Map<Prepared, RgbImage>()
     for (const { name, stems } of options.heldOut.slice(0, SITES)) {
       const { dataset } = options.spec.partitions.find((partition) => partition.name === name)!
       const samples = await loadSamples(dataset, dataset.root, spread(stems, PER_SITE))
-      const prepared = await prepareSamples(samples, {
+      const byStem = new Map(samples.map((sample) => [sample.stem, sample]))
+      const prepared = await prepareSamples([...byStem.keys()], async (stem) => byStem.get(stem)!, {
         model,
         processor,
         cache: options.cache(name),
         encoder: trainer.train.includes('VisionEncoder') ? 'Trains' : { checkpoint, backend },
       })
       sites.push({ client: name, prepared })
+      for (const one of prepared) images.set(one, byStem.get(one.sample.stem)!.image)
     }
     const all = sites.flatMap(({ prepared }) => prepared)
     const before = await predictAll(model, all, trainer.prompts)
@@ -65,7 +69,7 @@ export async function gatherPictures(options: PictureOptions): Promise<SitePictu
         ['pretrained', before.get(prepared)!],
         ['federated', after.get(prepared)!],
       ] as const
-      drawn.set(prepared, await draw(prepared, predictions))
+      drawn.set(prepared, await draw(prepared, images.get(prepared)!, predictions))
     }
     return sites.map(({ client, prepared }) => ({ client, pictures: prepared.map((one) => drawn.get(one)!) }))
   } finally {
@@ -91,6 +95,7 @@ async function predictAll(
 
 async function draw(
   { sample }: Prepared,
+  image: RgbImage,
   predictions: readonly (readonly [string, Uint8Array])[],
 ): Promise<HeldOutPicture> {
   const { stem } = sample
@@ -107,7 +112,7 @@ async function draw(
     stem,
     width,
     height,
-    image: await imageUri(sample.image),
+    image: await imageUri(image),
     truth: await layerUri({ fill: { mask: truth, colour: TRUTH_FILL }, outline }),
     predictions: drawn,
   }

@@ -46,7 +46,11 @@ const prepare = async (
   samples: readonly Sample[],
   own: Partial<PreparationOptions> = {},
 ): Promise<Prepared[]> =>
-  prepareSamples(samples, { model, processor, cache: dir, encoder: { checkpoint, backend }, ...own })
+  prepareSamples(
+    samples.map(({ stem }) => stem),
+    async (stem) => samples.find((sample) => sample.stem === stem)!,
+    { model, processor, cache: dir, encoder: { checkpoint, backend }, ...own },
+  )
 
 const embeddingsOf = ({ input }: Prepared): number[] => [
   ...(input as { embeddings: Float32Array }).embeddings,
@@ -118,4 +122,24 @@ test('in evaluation each image has a point of its own, the same one every time',
 
 test('a sample with an empty mask is left out', async () => {
   assert.deepEqual(await prepare([sampleOf('a', () => false)]), [])
+})
+
+test('samples are loaded one after the other, and their pictures are not kept', async () => {
+  const events: string[] = []
+  const prepared = await prepareSamples(
+    ['a', 'b'],
+    async (stem) => {
+      events.push(`load ${stem}`)
+      return sampleOf(stem, () => true)
+    },
+    {
+      model,
+      processor,
+      cache: dir,
+      encoder: 'Trains',
+      report: (done, total) => events.push(`${done} of ${total}`),
+    },
+  )
+  assert.deepEqual(events, ['load a', '1 of 2', 'load b', '2 of 2'])
+  assert.ok(prepared.every(({ sample }) => !('image' in sample)))
 })

@@ -12,9 +12,9 @@ import { modelView, type Processor, preprocess } from '#worker/model/segment-any
 import type { Backend } from '#worker/tensorflow/backend.ts'
 import type { Report } from './serve.ts'
 
-/** A sample with a non-empty mask, ready for the model. */
+/** A sample with a non-empty mask, ready for the model. Its picture is not kept: a large data set need not fit in memory. */
 export interface Prepared {
-  readonly sample: Sample
+  readonly sample: Omit<Sample, 'image'>
   readonly processor: Processor
   /** Height and width before and after resizing. */
   readonly sizes: {
@@ -41,9 +41,13 @@ export interface PreparationOptions {
   readonly report?: Report
 }
 
-/** Prepares samples in their order; those with an empty mask are left out (the preflight named them). */
+/**
+ * Loads and prepares samples one after the other, in the order of `stems`. Those with an empty mask are left out (the
+ * preflight named them).
+ */
 export async function prepareSamples(
-  samples: readonly Sample[],
+  stems: readonly string[],
+  load: (stem: string) => Promise<Sample>,
   options: PreparationOptions,
 ): Promise<Prepared[]> {
   const { model, processor, encoder, report } = options
@@ -51,15 +55,16 @@ export async function prepareSamples(
     encoder === 'Trains' ? '' : digestEncoder(encoder.checkpoint, processor, encoder.backend)
   const view = modelView(model.config, processor)
   const prepared: Prepared[] = []
-  for (const sample of samples) {
+  for (const stem of stems) {
+    const { image, ...sample } = await load(stem)
     const box = tightBox(sample.mask, sample.width)
     if (box === undefined) continue
-    const { pixelValues, original, reshaped } = preprocess(sample.image, processor)
+    const { pixelValues, original, reshaped } = preprocess(image, processor)
     const input =
       encoder === 'Trains'
         ? { pixels: pixelValues }
         : { embeddings: await embed(pixelValues, encoderDigest, options) }
-    report?.(prepared.length + 1, samples.length, 'preparing images')
+    report?.(prepared.length + 1, stems.length, 'preparing images')
     prepared.push({
       sample,
       processor,

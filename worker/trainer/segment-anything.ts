@@ -6,7 +6,7 @@ import { readSafetensors, writeSafetensors } from '#protocol/safetensors.ts'
 import { exchangedTensors } from '#protocol/segment-anything.ts'
 import { inspectDataset } from '#worker/data/preflight.ts'
 import { formatReport } from '#worker/data/report.ts'
-import { loadSamples } from '#worker/data/samples.ts'
+import { openSamples } from '#worker/data/samples.ts'
 import { readCheckpoint, readConfig } from '#worker/model/segment-anything/checkpoint.ts'
 import { createSegmentAnything, type SegmentAnything } from '#worker/model/segment-anything/model.ts'
 import { modelView } from '#worker/model/segment-anything/processor.ts'
@@ -50,8 +50,9 @@ export async function openPartition(
   const checkpoint = await readCheckpoint(folder)
   const backend = await loadBackend({ prefer: trainer.backend, requireGpu: whenUnseen === 'Fail' })
   const model = createSegmentAnything(backend.tf, checkpoint.config, checkpoint.tensors)
-  const prepare = async (stems: readonly string[]): Promise<Prepared[]> =>
-    prepareSamples(await loadSamples(dataset, dataset.root, stems), {
+  const load = await openSamples(dataset, dataset.root)
+  const prepare = (stems: readonly string[]): Promise<Prepared[]> =>
+    prepareSamples(stems, load, {
       model,
       processor,
       cache,

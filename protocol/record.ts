@@ -8,7 +8,9 @@ import { MAX_NUM_EXAMPLES } from './outcomes.ts'
 import { TextMap } from './text-map.ts'
 
 const Digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))
-const Count = v.pipe(v.number(), v.integer(), v.minValue(0))
+const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
+/** A round, an attempt or an epoch: what a key can hold (protocol/keys.ts). */
+const Ordinal = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(999_999_999))
 const Name = v.pipe(v.string(), v.regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/))
 /** What a client measured. Bounded, so that a weighted mean over any number of clients is a finite number too. */
 const Measured = v.pipe(v.number(), v.minValue(-LARGEST_FIGURE), v.maxValue(LARGEST_FIGURE))
@@ -75,15 +77,15 @@ const RunSchema = v.object({
 
 const EpochSchema = v.object({
   schema: v.literal('fedsam.coordinator/1'),
-  epoch: Count,
+  epoch: Ordinal,
   incarnation: v.string(),
 })
 
 const PlanSchema = v.object({
   schema: v.literal('fedsam.plan/1'),
-  epoch: Count,
-  round: Count,
-  attempt: Count,
+  epoch: Ordinal,
+  round: Ordinal,
+  attempt: Ordinal,
   /** Train: the cohort trains from base, the evaluators evaluate it. Evaluate: the last model is only evaluated.
    * Initialise: the cohort's one client is asked for the initial parameters. */
   kind: v.picklist(['Train', 'Evaluate', 'Initialise']),
@@ -92,7 +94,7 @@ const PlanSchema = v.object({
   cohort: v.array(Name),
   evaluators: v.array(Name),
   /** The model that this attempt starts from, that of round `round - 1`; null where there is none yet. */
-  base: v.nullable(v.object({ round: Count, payload: Payload })),
+  base: v.nullable(v.object({ round: Ordinal, payload: Payload })),
   /** Reaches fit(config) and evaluate(config), with server_round added. */
   config: TextMap,
   strategy: v.record(v.string(), v.unknown()),
@@ -123,8 +125,8 @@ const UnmeasuredSchema = v.object({
 const ReceiptSchema = v.object({
   schema: v.literal('fedsam.receipt/1'),
   client: Name,
-  round: Count,
-  attempt: Count,
+  round: Ordinal,
+  attempt: Ordinal,
   incarnation: v.string(),
   /** SHA-256 of the model that it started from; null where there was none yet. */
   base: v.nullable(Digest),
@@ -158,16 +160,16 @@ const NotEvaluatedSchema = v.object({
   outcome: v.picklist(['Nothing', 'Rejected', 'Late', 'Failed', 'Unreachable', 'Refused', 'Removed']),
 })
 
-const BestSchema = v.object({ round: Count, metric: v.string(), value: v.number() })
+const BestSchema = v.object({ round: Ordinal, metric: v.string(), value: v.number() })
 
 const ClosedSchema = v.object({
   schema: v.literal('fedsam.decision/1'),
   kind: v.literal('Closed'),
-  epoch: Count,
-  round: Count,
-  attempt: Count,
+  epoch: Ordinal,
+  round: Ordinal,
+  attempt: Ordinal,
   /** The updates that count, in fold order (by client name); `attempt` is where the receipt lies. */
-  updates: v.array(v.object({ client: Name, attempt: Count, receipt: Digest, numExamples: Count })),
+  updates: v.array(v.object({ client: Name, attempt: Ordinal, receipt: Digest, numExamples: Count })),
   outcomes: v.array(ClientOutcomeSchema),
   /** Evaluations of the base model that count, by client name. */
   evaluations: v.array(v.object({ client: Name, receipt: Digest, ...EvaluationSchema.entries })),
@@ -185,9 +187,9 @@ const ClosedSchema = v.object({
 const AbandonedSchema = v.object({
   schema: v.literal('fedsam.decision/1'),
   kind: v.literal('Abandoned'),
-  epoch: Count,
-  round: Count,
-  attempt: Count,
+  epoch: Ordinal,
+  round: Ordinal,
+  attempt: Ordinal,
   reason: v.picklist(['NotEnoughClients', 'QuorumNotReached', 'RecordDamaged']),
   message: v.string(),
   outcomes: v.array(ClientOutcomeSchema),
@@ -197,9 +199,9 @@ const DecisionSchema = v.variant('kind', [ClosedSchema, AbandonedSchema])
 
 const ResultSchema = v.object({
   schema: v.literal('fedsam.result/1'),
-  epoch: Count,
-  round: Count,
-  attempt: Count,
+  epoch: Ordinal,
+  round: Ordinal,
+  attempt: Ordinal,
   run: Digest,
   plan: v.nullable(Digest),
   decision: v.nullable(Digest),
@@ -229,8 +231,8 @@ const ManifestSchema = v.object({
   schema: v.literal('fedsam.manifest/1'),
   name: Name,
   /** The round whose model the output is, and the number of training rounds. */
-  round: Count,
-  rounds: Count,
+  round: Ordinal,
+  rounds: Ordinal,
   /** Digests of that round's result.json, and of the last one of the chain. */
   result: Digest,
   head: Digest,

@@ -2,6 +2,7 @@
 // a time owns an output; a job that does not fit it is refused before anything starts.
 import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { compileFixed } from '#coordinator/compile.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { RunEvent } from '#protocol/events.ts'
@@ -11,6 +12,7 @@ import { trainerEnvironment } from '#worker/trainer/inherited.ts'
 import { loadJob } from '../job/load.ts'
 import { resolveLocalPaths } from '../job/paths.ts'
 import { localRemarks } from '../plan/remarks.ts'
+import { createBackendHint } from '../render/backend-hint.ts'
 import { createEventLines } from '../render/lines.ts'
 import { jsonLine, plainData } from '../render/plain.ts'
 import { openScreen, print, type Screen } from '../render/screen.ts'
@@ -25,6 +27,9 @@ import { checkInitialParameters, refuseUnsupported } from '../run/prepare.ts'
 import { openRecordFolder } from '../run/record-folder.ts'
 import { trainerCommand } from '../run/trainer-command.ts'
 import { type RunCommand, readArguments } from './command.ts'
+
+/** Builds native TensorFlow. */
+const BUILD = fileURLToPath(new URL('../../scripts/tensorflow/build.ts', import.meta.url))
 
 /** The command's body. */
 export const run: RunCommand = async (args) => {
@@ -171,6 +176,7 @@ async function sayComplete({ output, kind }: WantedRun, { json, say }: Running):
 async function runPrepared(prepared: Prepared, { processes, json, screen, say }: Running): Promise<void> {
   say(`output: ${prepared.output}`)
   const lines = createEventLines(prepared.spec.rounds)
+  const hint = createBackendHint(prepared.spec, `node ${BUILD}`)
   const observe = (event: RunEvent): void => {
     if (json) {
       print(jsonLine(event))
@@ -179,6 +185,8 @@ async function runPrepared(prepared: Prepared, { processes, json, screen, say }:
     const { said, live } = lines(plainData(event))
     if (live !== undefined) screen.live(live)
     if (said !== undefined) screen.say(said)
+    const hinted = hint(event)
+    if (hinted !== undefined) screen.say(hinted)
   }
   const log = (client: string, line: string): void => screen.note(`[${client}] ${line}`)
   const interrupts = watchInterrupts()

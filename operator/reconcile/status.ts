@@ -6,6 +6,7 @@ import { clockTime, missingClients } from './missing-clients.ts'
 import type { Announcement, Observed, OperatorStatus } from './objects.ts'
 import { pauseOf } from './pause.ts'
 import { isReady } from './pod-problems.ts'
+import { shownMetric } from './shown-metric.ts'
 import type { Verdict } from './state.ts'
 import { trainingOf } from './training.ts'
 
@@ -74,8 +75,7 @@ function summaryFor(
   { available, message }: { readonly available: number; readonly message: string },
 ): StatusSummary {
   const training = trainingOf(observed)
-  const metric = spec.evaluation?.bestBy?.metric
-  const value = metric === undefined ? undefined : training?.metrics?.[metric]
+  const metric = shownMetric(spec.evaluation, training?.metrics)
   const loss = training?.metrics?.loss
   const uri = training?.output?.uri
   return {
@@ -83,7 +83,7 @@ function summaryFor(
     // An attempt after the last round only evaluates.
     round: `${Math.min(training?.round ?? 0, spec.rounds)}/${spec.rounds}`,
     clients: `${available}/${spec.partitions.length}`,
-    ...(value === undefined ? {} : { metric: `${metric} ${value.toFixed(3)}` }),
+    ...(metric === undefined ? {} : { metric }),
     ...(loss === undefined ? {} : { loss: loss.toFixed(3) }),
     message,
     ...(uri ? { output: uri } : {}),

@@ -790,7 +790,7 @@ export interface StatusSummary {
   readonly round?: string
   /** Clients that take part of all partitions. E.g. 5/6. */
   readonly clients?: string
-  /** The declared metric of the newest model. E.g. dice 0.912. */
+  /** A metric of the newest model: that of evaluation.bestBy, else of evaluation.stopWhen, else the first by name beside the loss. E.g. dice 0.912. */
   readonly metric?: string
   /** The loss of the newest model. E.g. 0.213. */
   readonly loss?: string

@@ -1,0 +1,61 @@
+// A record that fits itself may still be another one: the job's status and the head that a user expects are held against it.
+import assert from 'node:assert/strict'
+import { before, describe, test } from 'node:test'
+import { verifyRecord } from '#coordinator/verify.ts'
+import { runFederation } from '#test/federation/federation.ts'
+import { createGrantedTransfers } from '#transport/granted.ts'
+import { createMemoryStore } from '#transport/memory.ts'
+import type { Witness } from '../cluster/source.ts'
+import { checkRecord, expectedHead } from './checked-record.ts'
+
+const store = createMemoryStore()
+let chain: readonly string[] = []
+let model = ''
+before(async () => {
+  const transfers = createGrantedTransfers({ memory: store })
+  await runFederation({ clients: ['a', 'b'], rounds: 1, store, transfers })
+  const found = await verifyRecord(store)
+  chain = found.chain
+  model = found.manifest!.files.find(({ name }) => name === 'model.safetensors')!.sha256
+})
+
+const check = async (witness: Witness, expected?: string): Promise<readonly string[]> =>
+  (await checkRecord(store, 'Output', { expected, witness })).problems
+const OTHER = '0'.repeat(64)
+
+describe('a record', () => {
+  test('that the status describes is sound', async () => {
+    const witness = { head: `sha256:${chain.at(-1)}`, complete: true, model: `sha256:${model}` }
+    assert.deepEqual(await check(witness, chain.at(-1)), [])
+    assert.deepEqual(await check({}), [])
+  })
+
+  test('that is ahead of the status of a run that goes on is sound', async () => {
+    assert.deepEqual(await check({ head: `sha256:${chain[0]}`, complete: false }), [])
+  })
+
+  test('with another head, model or length than the status names is not', async () => {
+    assert.match(
+      (await check({ head: `sha256:${OTHER}` })).join(),
+      /status names the head sha256:0+, and the record has/,
+    )
+    assert.match(
+      (await check({ head: `sha256:${chain[0]}`, complete: true })).join(),
+      /status names the head/,
+    )
+    assert.match((await check({ model: `sha256:${OTHER}` })).join(), /status names the model/)
+  })
+
+  test('with another head than the user expects is not', async () => {
+    assert.match((await check({}, chain[0])).join(), /--expect-head names the head/)
+  })
+})
+
+test('--expect-head takes a digest and nothing else', () => {
+  assert.equal(expectedHead(undefined), undefined)
+  assert.equal(expectedHead(`sha256:${OTHER}`), OTHER)
+  assert.equal(expectedHead(OTHER), OTHER)
+  for (const text of ['', 'sha256:', OTHER.slice(1), `md5:${OTHER}`]) {
+    assert.throws(() => expectedHead(text), { name: 'UsageError' })
+  }
+})

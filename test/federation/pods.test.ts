@@ -3,11 +3,10 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
@@ -26,6 +25,7 @@ import { openFilesystemStore } from '#transport/filesystem.ts'
 import { connectNats } from '#transport/nats.ts'
 import type { MessageBus } from '#transport/ports.ts'
 import { type Container, endContainer, startContainer } from '../trainers/container.ts'
+import { until } from '../until.ts'
 import { eventsOf, type Federation, openFederation, runFederation } from './federation.ts'
 
 const fileOf = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
@@ -103,7 +103,7 @@ async function startPod(client: string, uid: string, { base = false } = {}): Pro
 }
 
 async function untilFifo(path: string): Promise<void> {
-  while ((await stat(path).catch(() => undefined))?.isFIFO() !== true) await sleep(10)
+  await until(`${path} is there`, async () => (await stat(path).catch(() => undefined))?.isFIFO() === true)
 }
 
 /** The pod's end by the kubelet: first the container, then the sidecar. */
@@ -145,46 +145,64 @@ describe('workers in pods', () => {
     }
   })
 
-  test('have them too where a trainer and a network half are killed on the way', async () => {
+  test('have them too where trainers and network halves are killed on the way', async () => {
     const run = await openRun('killed')
     try {
       const [a, b] = await Promise.all(CLIENTS.map((client) => startPod(client, 'killed')))
       const over = run.federation.coordinate()
-      const inRound = async (round: number): Promise<void> => {
-        while (
-          !run.federation.events.some((event) => event.event === 'AttemptOpened' && event.round === round)
+      const inRound = (round: number): Promise<void> =>
+        until(`round ${round} opens`, () =>
+          run.federation.events.some((event) => event.event === 'AttemptOpened' && event.round === round),
         )
-          await sleep(5)
-        await sleep(FIT_MS / 2)
-      }
       await inRound(1)
       // The container, as a crash of its program ends it: the kubelet stops the sidecar, the Job replaces the pod.
       endContainer(await a!.container)
       assert.notEqual(await (await a!.container).exit, 0)
-      await sleep(300)
+      await until('the network half hears of the end', () =>
+        lacks(a!.network, join(a!.seam, SEAM_FILES.output)),
+      )
       a!.network.kill('SIGTERM')
       assert.equal(await a!.networkExit, POD_EXITS.AskedToStop.code)
       const again = await startPod('a', 'killed')
       await inRound(2)
-      // The sidecar alone: the trainer finds the end of its input, or is started anew by the next network half.
-      const { network, exit } = await b!.restartNetwork()
-      const outcome = await Promise.race([(await b!.container).exit, over.then(() => 'over' as const)])
-      if (outcome !== 'over') {
-        assert.equal(outcome, POD_EXITS.Retriable.code)
-        network.kill('SIGKILL')
-        await exit
-        await startPod('b', 'killed')
-      }
+      // The network half alone: its trainer finds the end of its input, and the Job replaces the pod.
+      b!.network.kill('SIGKILL')
+      assert.equal(await (await b!.container).exit, POD_EXITS.Retriable.code)
+      const replaced = await startPod('b', 'killed')
+      await inRound(3)
+      // The same where the trainer cannot hear of it: the next network half restarts it in place.
+      const [stopped] = await programsOf(await again.container)
+      process.kill(stopped!, 'SIGSTOP')
+      const { network } = await again.restartNetwork()
       await over
-      network.kill('SIGKILL')
       assert.equal(await run.federation.model(), reference)
       assert.deepEqual(eventsOf(run.federation.events, 'ClientFailed'), [])
-      assert.equal(await (await again.container).exit, POD_EXITS.RunOver.code)
+      for (const pod of [again, replaced])
+        assert.equal(await (await pod.container).exit, POD_EXITS.RunOver.code)
+      network.kill('SIGKILL')
     } finally {
       await closeRun(run)
     }
   })
 })
+
+/** Whether a process does not have this file open (any more). */
+async function lacks({ pid }: ChildProcess, path: string): Promise<boolean> {
+  const folder = `/proc/${pid}/fd`
+  const open = await Promise.all(
+    (await readdir(folder)).map((name) => readlink(join(folder, name)).catch(() => '')),
+  )
+  return !open.includes(path)
+}
+
+/** Process ids of the program in a container, which runs under the script. */
+async function programsOf({ process: { pid } }: Container): Promise<number[]> {
+  const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ').map(Number)
+  const commands = await Promise.all(
+    children.map(async (child) => ({ child, line: await readFile(`/proc/${child}/cmdline`, 'utf8') })),
+  )
+  return commands.filter(({ line }) => !line.startsWith('sh\0')).map(({ child }) => child)
+}
 
 /** A coordinator played by hand: every request is heard, `next` is answered by the script, reading is granted where it says so. */
 async function play(

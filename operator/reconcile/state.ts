@@ -47,7 +47,7 @@ const WAITS: readonly string[] = Object.keys({
   MessagingUnreachable: true,
 } satisfies Record<Exclude<WaitingReason, OwnWait>, true>)
 
-/** Complete or Failed once, complete or failed for ever. */
+/** A job that completed or failed stays so. */
 export function terminalState({ job }: Observed): 'Complete' | 'Failed' | undefined {
   const over = (job.status?.conditions ?? []).find(
     ({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True',
@@ -129,7 +129,7 @@ function conflictOf(conflicts: readonly KubernetesObject[]): Verdict | undefined
 function sectionsMissing(spec: CompleteFederatedJobSpec): Verdict | undefined {
   const missing = missingSections(spec)
   if (missing.length === 0) return undefined
-  const message = `${missing.join(' and ')} is missing, and a job in a cluster needs it; make the job anew with it.`
+  const message = `${missing.join(' and ')} is missing, and a job in a cluster needs it; create the job again with it.`
   return { state: 'Waiting', waitingFor: 'StorageMissing', message }
 }
 
@@ -137,7 +137,7 @@ function ofCoordinator({ metadata }: KubernetesObject): boolean {
   return metadata.labels?.[ROLE_LABEL] === 'coordinator'
 }
 
-/** What keeps the coordinator's pod from running: then nobody knows how the rounds stand. */
+/** What keeps the coordinator's pod from running. Without it nobody counts rounds. */
 function coordinatorHindrance(observed: Observed): Verdict | undefined {
   const { pods, warnings, now } = observed
   const problem = latestProblem(pods.filter(ofCoordinator), { warnings, job: coordinatorJob(observed), now })

@@ -5,7 +5,7 @@ import { rankClients } from '#protocol/seeds.ts'
 import { rungWithin } from './bell.ts'
 import { type RunContext, throwIfStopped } from './context.ts'
 import type { Marked } from './record.ts'
-import { decideAvailability } from './rounds/availability.ts'
+import { decideAvailability, enoughSince } from './rounds/availability.ts'
 import { chooseCohort } from './rounds/cohort.ts'
 
 /** What an attempt is to be. */
@@ -28,28 +28,26 @@ export type Opening =
 export async function awaitOpening(context: RunContext, brief: AttemptBrief): Promise<Opening> {
   const { clock, presence, bell, live, fixed, observe } = context
   const began = clock.now()
-  let enoughSince: number | null = null
+  let settling: number | null = null
   let told = ''
   for (;;) {
     throwIfStopped(context)
     const rung = bell.rung()
     const { members, round } = live()
-    const trainers = members.filter(({ train }) => train).map(({ name }) => name)
-    // Who only evaluates does not open a round, but an attempt that only evaluates waits for everyone alike.
-    const wanted = brief.kind === 'Evaluate' ? members.map(({ name }) => name) : trainers
-    const present = wanted.filter(presence.isPresent)
+    const { counted, awaited } = whoIsAwaited(context, brief)
+    const available = counted.filter(presence.isPresent)
     const needed = brief.kind === 'Train' ? fixed.minAvailableClients : 1
-    if (present.length < needed) enoughSince = null
-    else enoughSince ??= clock.now()
+    settling = enoughSince(settling, available.length >= needed, clock.now())
     const decision = decideAvailability({
-      trainers: wanted,
-      present,
+      counted,
+      awaited,
+      present: awaited.filter(presence.isPresent),
       minAvailableClients: needed,
       availabilitySeconds: round.availabilitySeconds,
       settleSeconds: round.settleSeconds,
-      lost: brief.lost,
+      lost: lostBefore(context, brief),
       waited: clock.now() - began,
-      settled: enoughSince === null ? null : clock.now() - enoughSince,
+      settled: settling === null ? null : clock.now() - settling,
     })
     if (decision.kind === 'Abandon')
       return { ...decision, absent: decision.missing.map(presence.absence), needed }
@@ -66,7 +64,7 @@ export async function awaitOpening(context: RunContext, brief: AttemptBrief): Pr
         attempt,
         kind,
         roster,
-        available: present,
+        available,
         missing,
         absent,
         needed,
@@ -74,6 +72,25 @@ export async function awaitOpening(context: RunContext, brief: AttemptBrief): Pr
     }
     await rungWithin(rung, Math.min(decision.seconds, context.pace.silenceSeconds), context)
   }
+}
+
+/** Whom an attempt counts and waits for. A model is evaluated by everybody, so that no luck at the start decides which is best. */
+function whoIsAwaited(
+  { live, fixed }: RunContext,
+  { kind }: AttemptBrief,
+): { counted: readonly string[]; awaited: readonly string[] } {
+  const { members } = live()
+  const everybody = members.map(({ name }) => name)
+  if (kind === 'Evaluate') return { counted: everybody, awaited: everybody }
+  const counted = members.filter(({ train }) => train).map(({ name }) => name)
+  const evaluates = kind === 'Train' && fixed.fractionEvaluate > 0
+  return { counted, awaited: evaluates ? everybody : counted }
+}
+
+/** Whom the attempt before lost. Round 0 waited for trainers alone, so it lost nobody else. */
+function lostBefore({ live }: RunContext, { round, attempt, lost }: AttemptBrief): readonly string[] {
+  if (round > 1 || attempt > 1) return lost
+  return lost.filter((client) => live().members.some(({ name, train }) => name === client && train))
 }
 
 function draftPlan(context: RunContext, brief: AttemptBrief): Omit<Plan, 'epoch'> {

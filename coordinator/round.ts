@@ -215,7 +215,8 @@ async function failAfterTooMany(
 ): Promise<void> {
   if (failures.count < context.live().round.maxFailedRounds) return
   await assertCurrent(context)
-  throw new FedsamError('RunFailed', `round ${round} was abandoned ${failures.count} times: ${why}`, {
+  const times = failures.count === 1 ? 'once' : `${failures.count} times`
+  throw new FedsamError('RunFailed', `round ${round} was abandoned ${times}: ${why}`, {
     reason: 'TooManyFailedRounds',
     remedy:
       'correct the cause and start the run again: it has maxFailedRounds new attempts, and all of spec.round may change',

@@ -22,6 +22,7 @@ import { claimEpoch, openBook, openRun, readRecord } from './record.ts'
 import { bestRound } from './rounds/stopping.ts'
 import type { FixedSettings, LiveSettings, Pace } from './settings.ts'
 import { strategyFrom } from './strategies/presets.ts'
+import type { Strategy } from './strategies/strategy.ts'
 import { runRounds } from './training.ts'
 
 export interface CoordinateOptions {
@@ -75,6 +76,7 @@ export async function coordinate(options: CoordinateOptions): Promise<RunOutcome
 /** Probes the store, and claims this coordinator's epoch in the run's record. */
 async function openContext(options: CoordinateOptions, signal: AbortSignal): Promise<RunContext> {
   const { store, fixed, live, clock, pace, observe, verify, bell = createBell() } = options
+  const strategy = chosenStrategy(fixed)
   await probeStore(store)
   const run = await openRun(store, await describeRun(store, fixed))
   const epoch = await claimEpoch(store, randomBytes(8).toString('hex'))
@@ -82,7 +84,7 @@ async function openContext(options: CoordinateOptions, signal: AbortSignal): Pro
     book: openBook(store, epoch, run),
     fixed,
     live,
-    strategy: strategyFrom(fixed.strategy),
+    strategy,
     room: createFoldRoom(fixed.memoryBytes),
     kept: createKeptMemory(),
     floor: {
@@ -101,6 +103,18 @@ async function openContext(options: CoordinateOptions, signal: AbortSignal): Pro
     signal,
     ...(verify === undefined ? {} : { verify }),
   }
+}
+
+/** Throws InvalidJob where rounds may bring too few updates: a job that was stored before the schema refused it. */
+function chosenStrategy({ strategy: wanted, minFitClients }: FixedSettings): Strategy {
+  const strategy = strategyFrom(wanted)
+  const { name, minimum } = strategy
+  if (minFitClients >= minimum) return strategy
+  throw new FedsamError(
+    'InvalidJob',
+    `spec.strategy.minFitClients is ${minFitClients}, and ${name} needs ${minimum} updates`,
+    { remedy: `set it to at least ${minimum}` },
+  )
 }
 
 /** run.json as it should be; the base of a run that exists already is the one that it pinned. */

@@ -294,18 +294,25 @@ test('a fold that cannot be right does not start', async () => {
   assert.equal(await request.store.size(MODEL), undefined)
 })
 
-test('a result beyond its dtype is named, not stored', async () => {
-  const request = await prepared({
-    base: three([0, 60_000, 0], 'F16'),
-    updates: [{ client: 'a', numExamples: 1, tensors: three([0, 64_000, 0], 'F16') }],
-    strategy: strategyFrom({ type: 'FedAvgM', fedAvgM: { serverLearningRate: 2 } }),
-  })
-  await assert.rejects(
-    fold(request),
-    (error) => error instanceof FedsamError && error.code === 'RunFailed' && error.message.includes('w[1]'),
-  )
-  assert.equal(await request.store.size(MODEL), undefined)
-})
+for (const at of [0, 1, 2]) {
+  for (const dtype of ['F16', 'F32'] as const) {
+    test(`a result beyond ${dtype} at element ${at} is named, not stored`, async () => {
+      const large = dtype === 'F16' ? 60_000 : 3e38
+      const only = (value: number): number[] => [0, 1, 2].map((i) => (i === at ? value : 0))
+      const request = await prepared({
+        base: three(only(large), dtype),
+        updates: [{ client: 'a', numExamples: 1, tensors: three(only(large * 1.08), dtype) }],
+        strategy: strategyFrom({ type: 'FedAvgM', fedAvgM: { serverLearningRate: 3 } }),
+      })
+      await assert.rejects(fold(request), (error) => {
+        assert.ok(error instanceof FedsamError)
+        assert.deepEqual([error.code, error.reason], ['RunFailed', 'ParametersOverflow'])
+        return error.message.includes(`w[${at}]`)
+      })
+      assert.equal(await request.store.size(MODEL), undefined)
+    })
+  }
+}
 
 test('Krum leaves the outlier out and says so', async () => {
   const request = await prepared({

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { type AvailabilityInput, decideAvailability } from './availability.ts'
+import { type AvailabilityInput, decideAvailability, enoughSince } from './availability.ts'
 
 const INPUT: AvailabilityInput = {
-  trainers: ['a', 'b', 'c'],
+  counted: ['a', 'b', 'c'],
+  awaited: ['a', 'b', 'c'],
   present: ['a', 'b', 'c'],
   minAvailableClients: 2,
   availabilitySeconds: 100,
@@ -47,4 +48,24 @@ describe('an attempt', () => {
   test('that began to settle late is not abandoned for the time that it waited before', () => {
     assert.equal(decideAvailability({ ...INPUT, present: ['a', 'b'], waited: 500, settled: 1 }).kind, 'Wait')
   })
+
+  test('waits for those that only evaluate as for the others, but does not count them', () => {
+    const public_ = { ...INPUT, counted: ['a', 'b'], awaited: ['a', 'b', 'public'] }
+    assert.deepEqual(decideAvailability({ ...public_, present: ['a', 'b'], settled: 4 }), {
+      kind: 'Wait',
+      seconds: 6,
+      missing: ['public'],
+    })
+    assert.deepEqual(decideAvailability({ ...public_, present: ['a', 'b'], settled: 10 }), { kind: 'Open' })
+    const few = { ...public_, present: ['a', 'public'], settled: null }
+    assert.deepEqual(decideAvailability({ ...few, waited: 100 }), { kind: 'Abandon', missing: ['b'] })
+  })
+})
+
+test('the time to settle begins when enough are there, and again when too few were left', () => {
+  assert.equal(enoughSince(null, false, 1), null)
+  assert.equal(enoughSince(null, true, 2), 2)
+  assert.equal(enoughSince(2, true, 5), 2)
+  assert.equal(enoughSince(2, false, 6), null)
+  assert.equal(enoughSince(null, true, 9), 9)
 })

@@ -64,5 +64,9 @@ describe('the choice', () => {
   test('evaluators are a fraction of the available, not of the cohort', () => {
     assert.equal(chooseCohort({ ...INPUT, fractionEvaluate: 0.4 }).evaluators.length, 2)
     assert.deepEqual(chooseCohort({ ...INPUT, fractionEvaluate: 0 }).evaluators, [])
+    // As flwr.server.strategy.FedAvg.num_evaluation_clients: int(available * fraction).
+    assert.equal(chooseCohort({ ...INPUT, fractionEvaluate: 0.5 }).evaluators.length, 2)
+    assert.equal(chooseCohort({ ...INPUT, fractionEvaluate: 0.99 }).evaluators.length, 4)
+    assert.deepEqual(chooseCohort({ ...INPUT, fractionEvaluate: 0.19 }).evaluators, [])
   })
 })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FedsamError } from '#protocol/errors.ts'
+import { weighByKrum } from './krum.ts'
 import { addDelta, divide } from './mean.ts'
 import { STRATEGIES, strategyFrom } from './presets.ts'
 import type { Strategy } from './strategy.ts'
@@ -131,6 +132,15 @@ test('many updates are sorted as few are', () => {
   const median = strategyFrom({ type: 'FedMedian' })
   const updates = Array.from({ length: 101 }, (_, i) => [[(i * 37) % 101, -i, 1], 1] as const)
   close(apply(median, { base: [0, 0, 0], updates: updates.map(([p, n]) => [[...p], n]) }), [50, -50, 1])
+})
+
+test('Krum: of equal scores the first in the order of the names is kept', () => {
+  const updates = [5, 3, 4].map((numExamples, i) => ({ client: `c${i}`, numExamples, metrics: {} }))
+  // Every pair of deltas has the same distance.
+  const gram = Float64Array.from([1, 0, 0, 0, 1, 0, 0, 0, 1])
+  const weights = (keep: number) => [...weighByKrum(updates, { gram }, { malicious: 0, keep })]
+  assert.deepEqual(weights(1), [5, 0, 0])
+  assert.deepEqual(weights(2), [5, 3, 0])
 })
 
 test('Krum: one of those that lie close; Multi-Krum: the mean of several', () => {

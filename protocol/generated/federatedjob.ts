@@ -210,7 +210,7 @@ export interface RoundSpec {
   readonly graceSeconds?: number | null
   /** Seconds to wait for strategy.minAvailableClients before an attempt is abandoned. E.g. 300. Default 1800. */
   readonly availabilitySeconds?: number
-  /** Seconds then to wait for the other partitions, so that start-up luck does not choose the cohort. E.g. 10. Default 60. */
+  /** Seconds then to wait for the other partitions, those that only evaluate too, so that start-up luck chooses neither the cohort nor the best model. E.g. 10. Default 60. */
   readonly settleSeconds?: number
   /** Seconds after which a trainer that writes nothing and uses no processor has failed. E.g. 120. Default 600. */
   readonly noProgressSeconds?: number

@@ -340,6 +340,35 @@ test('a byte order mark, and names in another Unicode form, are read', async (t)
   assert.deepEqual([report.split.train, report.problems], [[composed], []])
 })
 
+test('compressed run lengths below 0 are refused, though their sum fits', () => {
+  const region = { kind: 'Runs', size: [2, 2], counts: '5O' } as const
+  assert.throws(() => drawObjects({ width: 2, height: 2, objects: [{ category: 1, region }] }, []), {
+    code: 'BadData',
+    message: /hold run lengths for 4 pixels/,
+  })
+})
+
+test('drawing is bounded: outlines that cover an image too many times are refused', () => {
+  const side = 4096
+  const region = { kind: 'Polygons', polygons: [[0, 0, side, 0, side, side, 0, side]] } as const
+  const times = 2 ** 31 / side ** 2
+  const covering = (count: number) => () =>
+    drawObjects({ width: side, height: side, objects: new Array(count).fill({ category: 1, region }) }, [])
+  assert.throws(covering(times + 1), { code: 'BadData', message: /too many points or overlaps/ })
+  covering(1)()
+})
+
+test('objects of another size than their image take no memory', async (t) => {
+  const whole = [[0, 0, 16_384, 0, 16_384, 16_384, 0, 16_384]]
+  const before = process.resourceUsage().maxRSS
+  const report = await reportOn(t, {
+    images: [{ width: 16_384, height: 16_384 }],
+    annotations: [{ segmentation: whole }],
+  })
+  assert.deepEqual(report.otherSize, ['images/a.png'])
+  assert.ok(process.resourceUsage().maxRSS - before < 256 * 1024)
+})
+
 test('drawing is bounded: a polygon with too many crossings is refused', () => {
   const zigzag = Array.from({ length: 4000 }, (_, i) => [i / 400, i % 2 === 0 ? 0 : 4096]).flat()
   const region = { kind: 'Polygons', polygons: [zigzag] } as const

@@ -104,3 +104,9 @@ test('names of folders and files match in any Unicode form', async (t) => {
     assert.deepEqual(await readFileWithin(folder, path, 1e6), new Uint8Array(image))
   }
 })
+
+test('a folder beside the root whose name begins like the root is outside of it', async (t) => {
+  const parent = await folderOf(t, { 'site/images/a.png': image, 'site-b/secret.png': image })
+  await symlink('../../site-b/secret.png', join(parent, 'site/images/b.png'))
+  await assert.rejects(locate(join(parent, 'site'), 'images/b.png'), { message: /leads outside of the root/ })
+})

@@ -203,3 +203,16 @@ describe('an export', () => {
     await assert.rejects(stat(join(dir, 'stolen')))
   })
 })
+
+test('a run in several processes keeps its files to its user, and takes more rounds too', async () => {
+  const first = await run('processes', '--processes')
+  assert.equal(first.code, 0, first.stderr)
+  for (const file of ['servers/coordinator.json', 'job.json']) {
+    assert.equal((await stat(join(dir, 'processes', file))).mode & 0o777, 0o600, file)
+  }
+  assertRefused(await run('processes'), /holds the record of a run in several processes/)
+  const second = await run('processes', '--processes', '--set', 'rounds=4')
+  assert.equal(second.code, 0, second.stderr)
+  assert.match(second.stdout, /complete after round 2; the run continues to round 4/)
+  assert.equal(await modelOf('processes'), await modelOf('whole'))
+})

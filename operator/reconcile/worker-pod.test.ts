@@ -15,7 +15,7 @@ test('device and data are with the trainer alone, the token and the bus with the
   assert.deepEqual(trainer.resources.limits, { 'nvidia.com/gpu': '2' })
   assert.equal(trainer.image, 'g:1')
   assert.deepEqual(mounts(trainer), ['seam', 'cache', 'tmp', 'data'])
-  assert.deepEqual(mounts(network), ['seam', 'cache', 'tmp', 'token'])
+  assert.deepEqual(mounts(network), ['seam', 'cache', 'tmp-network', 'token'])
   assert.equal(network.restartPolicy, 'Always')
   assert.equal(network.resources.limits, undefined)
   const claim = { claimName: 'scans', readOnly: true }
@@ -129,6 +129,22 @@ test('a partition with a count of 0 has no device, although spec.workers asks fo
   assert.deepEqual(other.resources.limits, { 'nvidia.com/gpu': '2' })
 })
 
+test('a sidecar shares no folder for temporary files with the trainer, and reads no configuration that the trainer could leave', () => {
+  const { pod, by } = podOf({ storage: { s3: STORE }, partitions: [SITE_A, { name: 'b' }] })
+  const tmpOf = (name: string): string =>
+    by[name].volumeMounts.find(({ mountPath }: Loose) => mountPath === '/tmp').name
+  assert.deepEqual(['trainer', 'data', 'network'].map(tmpOf), ['tmp', 'tmp-data', 'tmp-network'])
+  for (const name of ['data', 'network']) {
+    const { HOME, AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE } = variablesOf(by[name])
+    assert.deepEqual(
+      [HOME, AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE],
+      ['/nonexistent', '/dev/null', '/dev/null'],
+    )
+    const volume = pod.volumes.find((one: Loose) => one.name === tmpOf(name))
+    assert.equal(volume.emptyDir.sizeLimit, '64Mi')
+  }
+})
+
 test("a user's program: its image, its words under the script, its variables; no base is fetched for it", () => {
   const command = {
     image: 'u:1',
@@ -208,7 +224,7 @@ test("the trainer's container gets no mount of a credential, not by a template e
   assert.deepEqual(by.network.volumeMounts, podOf({ messaging }).by.network.volumeMounts)
   assert.deepEqual(
     by.network.volumeMounts.map(({ name }: Loose) => name),
-    ['seam', 'cache', 'tmp', 'token', 'nats-credentials', 'nats-tls'],
+    ['seam', 'cache', 'tmp-network', 'token', 'nats-credentials', 'nats-tls'],
   )
 })
 

@@ -8,7 +8,7 @@ import { overlay } from './overlay.ts'
 import { natsParts, storeAuthorities } from './settings.ts'
 import { trainerContainer } from './trainer-container.ts'
 import { type WorkerPod, workersOf } from './worker-container.ts'
-import { dataSidecar, networkSidecar } from './worker-sidecars.ts'
+import { dataSidecar, networkSidecar, sidecarVolumes } from './worker-sidecars.ts'
 
 /** The pod template of a partition's Job. */
 export function workerTemplate(pod: WorkerPod): Json {
@@ -31,6 +31,7 @@ export function workerTemplate(pod: WorkerPod): Json {
       volumes: [
         { name: 'seam', emptyDir: {} },
         { name: 'tmp', emptyDir: {} },
+        ...sidecarVolumes(pod),
         tokenVolume(job),
         cacheVolume(workers.cache),
         ...dataVolumes(partition),

@@ -7,6 +7,28 @@ import type { Json } from './objects.ts'
 import { join, natsParts, secretVariables, storeAuthorities, variables } from './settings.ts'
 import { WORKER_MOUNTS, type WorkerPod, workerContainer } from './worker-container.ts'
 
+/** A folder /tmp of the sidecar's own: the trainer runs foreign code, and a sidecar has credentials. */
+const tmpOf = (sidecar: 'data' | 'network'): string => `tmp-${sidecar}`
+/** Bytes of such a folder: nothing of ours writes there, what libraries leave fits. */
+const TMP_SIZE = '64Mi'
+
+/** The volumes of the sidecars' own. */
+export function sidecarVolumes({ partition }: WorkerPod): Json[] {
+  const sidecars = partition.source?.s3 ? (['data', 'network'] as const) : (['network'] as const)
+  return sidecars.map((sidecar) => ({ name: tmpOf(sidecar), emptyDir: { sizeLimit: TMP_SIZE } }))
+}
+
+function sidecarMounts(sidecar: 'data' | 'network'): Json[] {
+  return WORKER_MOUNTS.map((mount) => (mount.name === 'tmp' ? { ...mount, name: tmpOf(sidecar) } : mount))
+}
+
+/** No home and no files of AWS' tools: what a trainer leaves in a shared folder is never a sidecar's configuration. */
+const NO_FILES = {
+  HOME: '/nonexistent',
+  AWS_CONFIG_FILE: '/dev/null',
+  AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
+} as const
+
 /** Fetches the partition's S3 source once, and says that it is complete by a file. */
 export function dataSidecar({ spec, partition, settings }: WorkerPod): Json {
   const source = partition.source!.s3!
@@ -18,6 +40,7 @@ export function dataSidecar({ spec, partition, settings }: WorkerPod): Json {
     command: ['node', 'worker/source/main.ts'],
     env: [
       ...variables({
+        ...NO_FILES,
         FEDSAM_SOURCE_URI: source.uri,
         FEDSAM_SOURCE_ENDPOINT: endpoint,
         FEDSAM_SOURCE_REGION: region,
@@ -29,7 +52,7 @@ export function dataSidecar({ spec, partition, settings }: WorkerPod): Json {
     envFrom: secretVariables(source.credentialsSecretName),
     startupProbe: startupProbe(['test', '-f', `${POD_FOLDERS.data}.complete`], spec.startDeadlineSeconds),
     resources: { requests: { cpu: '50m', memory: '128Mi' } },
-    volumeMounts: [...WORKER_MOUNTS.filter(({ name }) => name !== 'seam'), ...authorities.mounts],
+    volumeMounts: [...sidecarMounts('data').filter(({ name }) => name !== 'seam'), ...authorities.mounts],
   }
 }
 
@@ -45,6 +68,7 @@ export function networkSidecar({ job, spec, partition, settings }: WorkerPod): J
     restartPolicy: 'Always',
     env: [
       ...variables({
+        ...NO_FILES,
         FEDSAM_CLIENT: partition.name,
         FEDSAM_SUBJECTS: subjectPrefix(namespace, uid),
         FEDSAM_SEAM: seam,
@@ -59,7 +83,7 @@ export function networkSidecar({ job, spec, partition, settings }: WorkerPod): J
     startupProbe: startupProbe(['sh', '-c', allThere], spec.startDeadlineSeconds),
     resources: { requests: { cpu: '50m', memory: '128Mi' } },
     volumeMounts: [
-      ...WORKER_MOUNTS,
+      ...sidecarMounts('network'),
       { name: 'token', mountPath: '/var/run/fedsam', readOnly: true },
       ...parts.mounts,
     ],

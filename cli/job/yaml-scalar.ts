@@ -74,7 +74,8 @@ function numberOf(text: string): number | bigint | undefined {
   if (integer) return integerOf(integer)
   if (!FLOAT.test(digits)) return undefined
   const value = Number(digits)
-  if (/^[-+]?[0-9]+$/.test(digits) && !Number.isSafeInteger(value)) return BigInt(digits.replace('+', ''))
+  const whole = /^\+?(-?[0-9]+)(?:\.0*)?$/.exec(digits)?.[1]
+  if (whole !== undefined && !Number.isSafeInteger(value)) return BigInt(whole)
   // Go refuses what a double cannot hold, and so it stays a string.
   return Number.isFinite(value) ? value + 0 : undefined
 }

@@ -127,7 +127,7 @@ const ReceiptSchema = v.object({
   client: Name,
   round: Ordinal,
   attempt: Ordinal,
-  incarnation: v.string(),
+  incarnation: v.pipe(v.string(), v.maxLength(128)),
   /** SHA-256 of the model that it started from; null where there was none yet. */
   base: v.nullable(Digest),
   /** null: it only evaluated. num_examples is checked at admission, not here: a bad one has its own reason. */
@@ -144,7 +144,7 @@ const ReceiptSchema = v.object({
   evaluation: v.nullable(LocalEvaluationSchema),
   /** null: it measured, or nobody asked it to. An update counts whatever became of the evaluation. */
   notEvaluated: v.optional(v.nullable(UnmeasuredSchema), null),
-  dataset: v.string(),
+  dataset: v.pipe(v.string(), v.maxLength(2048)),
 })
 
 const ClientOutcomeSchema = v.object({

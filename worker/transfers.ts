@@ -164,7 +164,8 @@ function receiptOf(
         : { ...payload, numExamples: update.numExamples, metrics: { ...update.metrics } },
     evaluation,
     notEvaluated,
-    dataset,
+    // As long as the schema of receipts allows.
+    dataset: dataset.slice(0, 2048),
   }
 }
 

@@ -56,7 +56,7 @@ function describeKnown(spec: CompleteFederatedJobSpec, plan: JobPlan): string[] 
     `  coordinator reads ${megabytes(bytes.read)}, writes ${megabytes(bytes.written)}`,
     `  requests    ${requests.store} to the store, ${requests.bus} over the bus`,
     `  steps       ${steps.map(([partition, count]) => `${partition} ${count}`).join(', ')}`,
-    `all rounds  ${megabytes(spec.rounds * (bytes.down + bytes.up))} between workers and store`,
+    `total       all rounds of the job move ${megabytes(spec.rounds * (bytes.down + bytes.up))} between workers and store`,
     `memory      the fold takes ${megabytes(plan.foldBytes)} of the coordinator's ${megabytes(spec.coordinator.memoryBytes)}, whatever the model`,
   ]
 }

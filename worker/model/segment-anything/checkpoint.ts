@@ -153,7 +153,7 @@ async function reading<T>(path: string, use: (file: RegularFile) => Promise<T>):
     const fault = faultOf(cause)
     if (fault === undefined) throw cause
     const remedy =
-      'Weights must be whole safetensors files: fetch them again, or convert other formats first.'
+      'Weights must be safetensors, in whole files: fetch them again, or convert other formats first.'
     throw unusable(path, fault, remedy, cause)
   }
 }

@@ -90,7 +90,7 @@ function unconfigured(cause: unknown, kubeconfig: string | undefined): unknown {
   const file = kubeconfig || process.env.KUBECONFIG || '~/.kube/config'
   if (cause instanceof NoCluster && cause.contexts.length > 0) {
     return new FedsamError('InvalidJob', `${file}: ${cause.message}`, {
-      remedy: `choose a context with --context: ${cause.contexts.join(', ')}`,
+      remedy: `choose one with --context: ${cause.contexts.join(', ')}`,
       cause,
     })
   }

@@ -55,7 +55,10 @@ export function connectContext({ kubeconfig, context, calls }: ConnectOptions): 
   const contexts = config.getContexts().map(({ name }) => name)
   const chosen = config.getContextObject(current)
   if (!chosen)
-    throw new NoCluster(current === '' ? 'no context is current' : `it has no context ${current}`, contexts)
+    throw new NoCluster(
+      current === '' ? 'no context is current' : `the kubeconfig has no context ${current}`,
+      contexts,
+    )
   const cluster = config.getCurrentCluster()
   if (!cluster)
     throw new NoCluster(

@@ -254,7 +254,7 @@ test('what cannot be used names its file, its context or its variable', async ()
     () => connectContext({ kubeconfig: file, context: 'nowhere' }),
     (error) => {
       assert.ok(error instanceof NoCluster)
-      assert.equal(error.message, 'it has no context nowhere')
+      assert.equal(error.message, 'the kubeconfig has no context nowhere')
       assert.deepEqual(error.contexts, ['here'])
       return true
     },

@@ -108,7 +108,7 @@ describe('a client', () => {
     await assert.rejects(work(), { code: 'Refused', message: /no such partition/ })
   })
 
-  test('that hears nobody for silenceSeconds ends with Silence', async () => {
+  test('that hears nobody for silenceSeconds ends with Silence', { timeout: 120_000 }, async () => {
     await assert.rejects(work(undefined, 10), { code: 'Silence' })
   })
 

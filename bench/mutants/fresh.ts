@@ -362,7 +362,7 @@ export const FRESH: readonly Mutant[] = [
     id: 'W10x',
     file: 'worker/hearing.ts',
     from: 'clock.now() - standing.heardAt > silenceSeconds',
-    to: 'clock.now() - standing.heardAt > silenceSeconds * 1000',
+    to: 'clock.now() < 0',
     what: 'a worker never leaves in silence',
     tests: ['worker/round.test.ts', 'test/federation/pods.test.ts'],
   },

@@ -2,6 +2,7 @@
 // the reader returns or throws an error that it documents, no input costs more than 200 ms of processor time, and the
 // process never holds more than 64 MB above its idle memory. A fuzz test needs a file of its own, `*.fuzz.test.ts`,
 // because memory is measured for the whole process. The seed is fixed; FEDSAM_FUZZ_SEED and FEDSAM_FUZZ_CASES change it.
+// A failing input is reported as it is: shrinking an input that costs seconds would take hours.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
@@ -38,7 +39,7 @@ export function fuzz<T>(what: string, fuzzed: Fuzzed<T>): void {
     const seed = Number(process.env.FEDSAM_FUZZ_SEED ?? 20_261_130)
     await fc.assert(
       fc.asyncProperty(input, async (value) => void (await readOne(fuzzed, value))),
-      { numRuns: Math.min(numRuns, WARM_UP_CASES), seed: seed + 1 },
+      { numRuns: Math.min(numRuns, WARM_UP_CASES), seed: seed + 1, endOnFailure: true },
     )
     const collect = collector()
     collect()
@@ -53,7 +54,12 @@ export function fuzz<T>(what: string, fuzzed: Fuzzed<T>): void {
       count += 1
       if (count % CASES_PER_COLLECTION === 0) collect()
     })
-    await fc.assert(property, { numRuns, seed, examples: examples.map((example): [T] => [example]) })
+    await fc.assert(property, {
+      numRuns,
+      seed,
+      endOnFailure: true,
+      examples: examples.map((example): [T] => [example]),
+    })
     const above = process.resourceUsage().maxRSS * 1024 - idle
     assert.ok(
       above <= MOST_BYTES,

@@ -5,7 +5,7 @@
 import { type Agent, type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { text } from 'node:stream/consumers'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { FedsamError } from '#protocol/errors.ts'
 import { gather } from './chunks.ts'
 import type { Environment } from './environment.ts'
@@ -21,6 +21,8 @@ export interface HttpOptions {
   readonly env?: Environment
 }
 
+/** Bytes of a body that are written at a time: few enough for one system call. */
+const PIECE_BYTES = 256 * 1024
 /** How long a connection may carry nothing. */
 const SILENCE_SECONDS = 300
 
@@ -118,10 +120,31 @@ function sender(env: Environment): Send {
       request.once('response', (answer) => {
         // Who reads the body learns of it; it must not end the process where nobody does.
         answer.on('error', () => undefined)
+        // An answer that came before all of the body was sent is a refusal: nobody reads the rest.
+        answer.once('end', () => {
+          if (!request.writableFinished) request.destroy()
+        })
         resolve(answer)
       })
-      request.end(body)
+      void sendBody(request, body)
     })
+}
+
+/**
+ * Sends the body in pieces, with a turn of the event loop after each. A service may refuse a request by its head, answer, and reset
+ * the connection while the body is on its way. Written in one go, the reset would be seen before the answer is read.
+ */
+async function sendBody(request: ClientRequest, body: Uint8Array = new Uint8Array(0)): Promise<void> {
+  let answered = false
+  request.once('response', () => {
+    answered = true
+  })
+  request.flushHeaders()
+  for (let from = 0; from < body.byteLength && !answered && !request.destroyed; from += PIECE_BYTES) {
+    await new Promise((sent) => request.write(body.subarray(from, from + PIECE_BYTES), sent))
+    await nextTurn()
+  }
+  if (!answered && !request.destroyed) request.end()
 }
 
 /** An answer that holds what was asked for, or that it exists; its body is not read yet. */

@@ -2,7 +2,7 @@
 // Promises: what the service refuses is GrantRefused; what may pass is tried again, then FedsamError StorageUnreachable.
 // Whether the bytes that came are the right ones is for the caller, who knows their digest.
 
-import { type Agent, type IncomingMessage, request as requestHttp } from 'node:http'
+import { type Agent, type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { text } from 'node:stream/consumers'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
@@ -131,20 +131,24 @@ function sender(env: Environment): Send {
 }
 
 /**
- * Sends the body in pieces, with a turn of the event loop after each. A service may refuse a request by its head, answer, and reset
- * the connection while the body is on its way. Written in one go, the reset would be seen before the answer is read.
+ * Ends a request with its body. A large body goes in pieces, with a turn of the event loop after each: a service may refuse a request
+ * by its head, answer, and reset the connection while the body is on its way. Written in one go, the reset would hide the answer.
  */
-async function sendBody(request: ClientRequest, body: Uint8Array = new Uint8Array(0)): Promise<void> {
+async function sendBody(request: ClientRequest, body: Uint8Array | undefined): Promise<void> {
+  if (body === undefined || body.byteLength <= PIECE_BYTES) {
+    request.end(body)
+    return
+  }
   let answered = false
   request.once('response', () => {
     answered = true
   })
-  request.flushHeaders()
-  for (let from = 0; from < body.byteLength && !answered && !request.destroyed; from += PIECE_BYTES) {
+  for (let from = 0; from < body.byteLength; from += PIECE_BYTES) {
     await new Promise((sent) => request.write(body.subarray(from, from + PIECE_BYTES), sent))
     await nextTurn()
+    if (answered || request.destroyed) return
   }
-  if (!answered && !request.destroyed) request.end()
+  request.end()
 }
 
 /** An answer that holds what was asked for, or that it exists; its body is not read yet. */

@@ -766,7 +766,7 @@ export interface CompleteResumeFromSpec {
   readonly round: number
 }
 
-/** What is. The coordinator writes training, the operator everything else. */
+/** The state of the job. The coordinator writes training, the operator writes every other field. Default {"observedGeneration":-1}. */
 export interface FederatedJobStatus {
   /** The generation of the spec that this status tells of; -1 until the operator has seen the job. E.g. 3. */
   readonly observedGeneration?: number

@@ -2,6 +2,7 @@
 // attempt at one moment, then left in the record; where one is there already, that one stands, whoever wrote it.
 import { FedsamError } from '#protocol/errors.ts'
 import type { ClientOutcome, Decision, NotEvaluated, Plan } from '#protocol/record.ts'
+import { listed, shortened } from '#protocol/text.ts'
 import { meanEvaluation } from './aggregation/evaluation.ts'
 import type { OpenAttempt, ReceivedEvaluation } from './attempt.ts'
 import type { RunContext } from './context.ts'
@@ -10,7 +11,7 @@ import type { Marked } from './record.ts'
 import type { RoundBrief } from './round.ts'
 import { missingMetrics } from './rounds/declared-metrics.ts'
 import { bestRound, decideStop } from './rounds/stopping.ts'
-import { listed, shortened } from './status-bounds.ts'
+import { bounds } from './status-bounds.ts'
 
 /**
  * Closes the attempt with what it has. Throws RunFailed where no client reports a metric that the job ranks or stops by; the
@@ -86,7 +87,7 @@ export function abandon(context: RunContext, open: OpenAttempt): Promise<Marked<
     round,
     attempt,
     reason: 'QuorumNotReached',
-    message: `${counted}; ${listed(lost.map(sentenceOf), '; ')}`,
+    message: `${counted}; ${listed(lost.map(sentenceOf), bounds.named, '; ')}`,
     outcomes,
   })
 }
@@ -114,7 +115,7 @@ export function abandonUnopened(
     round,
     attempt,
     reason: 'NotEnoughClients',
-    message: `${needed} clients are needed; missing: ${listed(absent.map(whoAndWhy))}`,
+    message: `${needed} clients are needed; missing: ${listed(absent.map(whoAndWhy), bounds.named)}`,
     outcomes: [...absent],
   })
 }

@@ -12,12 +12,12 @@ import {
   subjectPrefix,
   type Task,
 } from '#protocol/messages.ts'
+import { shortened } from '#protocol/text.ts'
 import type { MessageBus } from '#transport/ports.ts'
 import { rungWithin } from './bell.ts'
 import { type Callers, createCallers } from './callers.ts'
 import { assertCurrent, type RunContext } from './context.ts'
 import { answerGrants } from './grants.ts'
-import { shortened } from './status-bounds.ts'
 
 /** The served subjects of one run. */
 export interface Desk {

@@ -3,9 +3,9 @@
 // with an asymmetric algorithm, and not expired, is the client's; one that was verified is not verified again while it is valid.
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose'
 import { sha256 } from '#protocol/digest.ts'
+import { shortened } from '#protocol/text.ts'
 import type { ClusterKeys } from '#transport/kubernetes-keys.ts'
 import type { Verify } from './context.ts'
-import { shortened } from './status-bounds.ts'
 
 export interface IdentityOptions {
   readonly keys: ClusterKeys

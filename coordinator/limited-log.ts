@@ -1,5 +1,6 @@
 // Log lines that foreign messages cause. A sender on the bus must not fill the disk of a log collector, so lines above a rate are
 // counted and not written. The count follows with the first line of the next period.
+import { shortened } from '#protocol/text.ts'
 
 /** Lines of one period. */
 const LINES = 20
@@ -24,6 +25,6 @@ export function createLimitedLog(log: (line: string) => void, now: () => number)
       return
     }
     written += 1
-    log(line.length <= LONGEST_LINE ? line : `${line.slice(0, LONGEST_LINE - 1)}…`)
+    log(shortened(line, LONGEST_LINE))
   }
 }

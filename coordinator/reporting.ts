@@ -3,11 +3,12 @@
 // round; a status that is refused for what it says is cut, and in the end given up, so that the end of a run never waits for it.
 import { FedsamError } from '#protocol/errors.ts'
 import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
+import { shortened } from '#protocol/text.ts'
 import type { Clock } from '#transport/clock.ts'
 import { StatusRefused, type StatusSink } from '#transport/ports.ts'
 import { createBell, rungWithin } from './bell.ts'
 import { isTransition, type News, nextStatus } from './status.ts'
-import { shortened, withoutDetails } from './status-bounds.ts'
+import { withoutDetails } from './status-bounds.ts'
 
 export interface ReportingOptions {
   readonly sink: StatusSink

@@ -1,9 +1,9 @@
 // How much status.training may hold: the limits of the schema, and below them what the API server and people can bear.
+
 import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import type { BestRound } from '#protocol/record.ts'
+import { shortened } from '#protocol/text.ts'
 
-/** Names in one sentence. */
-const NAMED = 20
 const ABSENT = 1000
 const METRICS = 32
 /** Characters of a metric's name. */
@@ -27,7 +27,8 @@ export const bounds = {
   message: 4096,
   uri: 1024,
   rounds: 10,
-  named: NAMED,
+  /** Names in one sentence. */
+  named: 20,
   /** At most a thousand, by name; with text as long as there is room for. */
   absent<O extends string>(all: readonly Listed<O>[]): Required<Listed<O>>[] {
     const longest = all.length > MANY ? SHORT : 512
@@ -49,21 +50,10 @@ export const bounds = {
   }),
 } as const
 
-/** At most `longest` characters. */
-export function shortened(text: string, longest: number): string {
-  return text.length <= longest ? text : `${text.slice(0, longest - 1)}…`
-}
-
 /** The first of them, in their order. */
 export function boundedMetrics(metrics: Readonly<Record<string, number>>): Record<string, number> {
   const first = Object.entries(metrics).slice(0, METRICS)
   return Object.fromEntries(first.map(([name, value]) => [shortened(name, METRIC_NAME), value]))
-}
-
-/** The first of these texts in one sentence, and how many more there are. */
-export function listed(texts: readonly string[], separator = ', '): string {
-  const shown = texts.slice(0, NAMED).join(separator)
-  return texts.length > NAMED ? `${shown} and ${texts.length - NAMED} more` : shown
 }
 
 /**

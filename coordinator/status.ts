@@ -5,7 +5,8 @@ import type { FailureReason, WaitingReason } from '#protocol/conditions.ts'
 import type { FinishedRound, RunEvent } from '#protocol/events.ts'
 import type { TrainingClients, TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import type { ClientOutcome } from '#protocol/record.ts'
-import { boundedMetrics, bounds, listed, shortened } from './status-bounds.ts'
+import { listed, shortened } from '#protocol/text.ts'
+import { boundedMetrics, bounds } from './status-bounds.ts'
 
 /** What a run cannot tell by itself, since it does not run: what is waited for, and why it can never run. */
 export type Problem =
@@ -109,8 +110,8 @@ const STEPS: { readonly [K in News['event']]?: Step<K> } = {
     const again = attempt === 1 ? '' : `, attempt ${attempt}`
     const message =
       kind === 'Train'
-        ? `Round ${round}${again}: ${listed(cohort)} ${cohort.length === 1 ? 'trains' : 'train'}.`
-        : `Round ${round}${again}: the initial parameters come from ${listed(cohort)}.`
+        ? `Round ${round}${again}: ${listed(cohort, bounds.named)} ${cohort.length === 1 ? 'trains' : 'train'}.`
+        : `Round ${round}${again}: the initial parameters come from ${listed(cohort, bounds.named)}.`
     return { ...advance(open, round, attempt), ...said('Training', 'Training', message), clients }
   },
   UpdateAdmitted(status, { bytes }) {
@@ -206,7 +207,11 @@ function waiting(status: TrainingStatus, { available, absent, needed, kind }: Of
   const there = `${available.length} of at least ${needed} needed clients are there`
   return {
     ...status,
-    ...said('Waiting', enough ? 'Starting' : 'NotEnoughClients', `${there}; waiting for ${listed(missing)}.`),
+    ...said(
+      'Waiting',
+      enough ? 'Starting' : 'NotEnoughClients',
+      `${there}; waiting for ${listed(missing, bounds.named)}.`,
+    ),
   }
 }
 

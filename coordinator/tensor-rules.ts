@@ -1,7 +1,9 @@
 // The tensor list of a run: the rule by which each tensor is aggregated, from its name, its dtype and its neighbours. Pure.
 // Running statistics of a normalisation must not go through a server optimizer: a step can make a variance negative. Where names
 // do not show them, the advice says so before the first step.
+
 import type { DType, TensorList, TensorSpec } from '#protocol/tensors.ts'
+import { listed } from '#protocol/text.ts'
 import type { ServerOptimizer, Strategy } from './strategies/strategy.ts'
 
 /**
@@ -77,8 +79,7 @@ export function adviceOn(list: TensorList, strategy: Strategy): string | undefin
 const NAMED = 6
 
 function shown(names: readonly string[]): string {
-  const more = names.length > NAMED ? ` and ${names.length - NAMED} more` : ''
-  return `tensors ${names.slice(0, NAMED).join(', ')}${more}`
+  return `tensors ${listed(names, NAMED)}`
 }
 
 /** Whether the optimizer only adds the combined delta, so that means stay means. Two steps show momentum too. */

@@ -1,6 +1,8 @@
 // The conditions of a FederatedJob, kstatus-compatible: one table from state to all of them, with every reason. Pure; who writes
 // them keeps lastTransitionTime by withTransitionTimes. Reasons are for programs, messages for people; neither is ever parsed.
+
 import type { RunFailureReason } from './errors.ts'
+import { shortened } from './text.ts'
 
 /** What a job does now. */
 export type JobState = 'Waiting' | 'Training' | 'QuorumLost' | 'Suspended' | 'Complete' | 'Failed'
@@ -142,10 +144,6 @@ function whoIsMissing(missing: ConditionFacts['missing']): string {
   const others = missing.length - shown.length
   const more = others === 0 ? '' : `; and ${others} more`
   return `${said.join('; ').replace(/[.]+$/, '')}${more}. `
-}
-
-function shortened(text: string, longest: number): string {
-  return text.length <= longest ? text : `${text.slice(0, longest - 1)}…`
 }
 
 /** The wanted conditions with the time since which each has its status: `now` where it is new or has changed. */

@@ -1,5 +1,6 @@
 // What a client may report of a model: a loss and named metrics. One rule for the trainer seam and for the receipt's schema.
 // It guarantees that a reported number is finite and bounded, and that a name is safe to print. Pure.
+import { shortened } from './text.ts'
 
 /** Bound of a reported number. A weighted mean of such numbers over any number of clients is finite too. */
 export const LARGEST_FIGURE = 1e200
@@ -59,6 +60,5 @@ const LONGEST_QUOTE = 80
 /** A foreign value on one line, without control characters. */
 function quoted(value: unknown): string {
   const text = typeof value === 'number' ? String(value) : JSON.stringify(value)
-  const short = text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE)}…` : text
-  return short.replace(/[\p{Cc}\p{Cf}]/gu, ' ')
+  return shortened(text, LONGEST_QUOTE).replace(/[\p{Cc}\p{Cf}]/gu, ' ')
 }

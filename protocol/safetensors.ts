@@ -11,6 +11,7 @@ import {
   type TensorSpec,
   tensorBytes,
 } from './tensors.ts'
+import { shortened } from './text.ts'
 
 /** Bytes before the header: its length as an unsigned 64-bit little-endian number. */
 const PREFIX = 8
@@ -193,7 +194,7 @@ function placedTensor(fullName: string, entry: unknown): PlacedTensor {
 }
 
 function shown(name: string): string {
-  return name.length > SHOWN_NAME ? `${name.slice(0, SHOWN_NAME)}…` : name
+  return shortened(name, SHOWN_NAME)
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -1,6 +1,8 @@
 // A FederatedJob by its name, written as kubectl users write it; who misspells it learns which there are.
+
 import type { StoredJob } from '#operator/reconcile/objects.ts'
 import { FedsamError } from '#protocol/errors.ts'
+import { listed } from '#protocol/text.ts'
 import type { Cluster } from './connect.ts'
 import { FEDERATED_JOBS } from './questions.ts'
 
@@ -42,6 +44,5 @@ export async function findJob(cluster: Cluster, text: string): Promise<StoredJob
 
 function otherNames(names: readonly string[]): string {
   if (names.length === 0) return 'there is none at all in this namespace; name another with -n'
-  const more = names.length > MANY ? ` and ${names.length - MANY} more` : ''
-  return `there are: ${names.slice(0, MANY).join(', ')}${more}`
+  return `there are: ${listed(names, MANY)}`
 }

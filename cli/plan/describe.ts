@@ -1,7 +1,7 @@
 // A job's plan as lines for people. Two kinds: a job whose tensors are known, and a job of the user's program, whose first answer
 // decides what travels. Pure.
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
-import { counted } from '../render/counted.ts'
+import { counted } from '#protocol/text.ts'
 import type { RoundEstimate } from './estimate.ts'
 
 /** The estimate, and what is exchanged. */

@@ -2,7 +2,7 @@
 // now for the line below them. No clock, no output: from events to text alone.
 import type { RunEvent } from '#protocol/events.ts'
 import type { ClientOutcome, Evaluation, NotEvaluated } from '#protocol/record.ts'
-import { counted } from './counted.ts'
+import { counted, listed } from '#protocol/text.ts'
 
 /** What an event says; `live` replaces the line of what is going on. */
 export interface EventText {
@@ -170,9 +170,8 @@ const NAMED = 10
 
 function lackingText(notEvaluated: readonly NotEvaluated[]): string {
   if (notEvaluated.length === 0) return ''
-  const names = notEvaluated.slice(0, NAMED).map(({ client, outcome }) => `${client}: ${outcome}`)
-  const more = notEvaluated.length > NAMED ? `, and ${notEvaluated.length - NAMED} more` : ''
-  return ` (${names.join(', ')}${more})`
+  const names = notEvaluated.map(({ client, outcome }) => `${client}: ${outcome}`)
+  return ` (${listed(names, NAMED)})`
 }
 
 function withoutText(outcomes: readonly ClientOutcome[]): string {

@@ -1,5 +1,6 @@
 // A curve as inline SVG: axes, a line per client, a thick one for the mean over all, each told apart by colour, dashes and a
 // label at its end, so that it can be read without colours. Values show when a point is pointed at. Pure.
+import { shortened } from '#protocol/text.ts'
 import type { Curve, Point } from './facts.ts'
 import { metricText, ticks, tickText } from './figures.ts'
 import { html, type Markup } from './markup.ts'
@@ -14,6 +15,8 @@ const BOTTOM = 40
 /** Above it, clients are thin lines without names, and only the mean is labelled. */
 const NAMED_CLIENTS = 8
 const LABEL_HEIGHT = 14
+/** Characters of a line's name, as many as the right margin holds. */
+const LONGEST_NAME = 11
 
 interface Scale {
   x(round: number): number
@@ -115,7 +118,7 @@ function endLabels(lines: readonly Line[], scale: Scale): Markup {
   )
   return html`<g class="labels">${ordered.map(
     ({ name, style, end }, i) =>
-      html`<text class="${style}" x="${x}" y="${px(places[i]!)}" dy="0.32em">${shortened(name)} ${metricText(end.value)}</text>`,
+      html`<text class="${style}" x="${x}" y="${px(places[i]!)}" dy="0.32em">${shortened(name, LONGEST_NAME)} ${metricText(end.value)}</text>`,
   )}</g>`
 }
 
@@ -134,10 +137,6 @@ export function apart(
     limit = down[i]! - distance
   }
   return down
-}
-
-function shortened(name: string): string {
-  return name.length <= 11 ? name : `${name.slice(0, 10)}…`
 }
 
 function px(value: number): string {

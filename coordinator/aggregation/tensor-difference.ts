@@ -1,6 +1,7 @@
 // In which tensors two lists differ, in words that fit into a status message. Pure.
 
 import type { TensorSpec } from '#protocol/tensors.ts'
+import { listed, shortened } from '#protocol/text.ts'
 
 /** Tensors named per kind of difference; the rest are counted. */
 const NAMED = 5
@@ -11,12 +12,12 @@ const LONGEST_NAME = 120
 export function tensorDifference(wanted: readonly TensorSpec[], found: readonly TensorSpec[]): string {
   const byName = new Map(found.map((tensor) => [tensor.name, tensor]))
   const known = new Set(wanted.map(({ name }) => name))
-  const missing = wanted.filter(({ name }) => !byName.has(name)).map(({ name }) => shortened(name))
-  const extra = found.filter(({ name }) => !known.has(name)).map(({ name }) => shortened(name))
+  const missing = wanted.filter(({ name }) => !byName.has(name)).map(({ name }) => short(name))
+  const extra = found.filter(({ name }) => !known.has(name)).map(({ name }) => short(name))
   const other = wanted.flatMap((tensor) => {
     const theirs = byName.get(tensor.name)
     if (theirs === undefined || form(theirs) === form(tensor)) return []
-    return [`${shortened(tensor.name)} is ${form(theirs)} instead of ${form(tensor)}`]
+    return [`${short(tensor.name)} is ${form(theirs)} instead of ${form(tensor)}`]
   })
   return [enumerate('missing: ', missing), enumerate('not in the run: ', extra), enumerate('', other)]
     .filter((text) => text !== '')
@@ -24,15 +25,12 @@ export function tensorDifference(wanted: readonly TensorSpec[], found: readonly 
 }
 
 function form({ dtype, shape }: TensorSpec): string {
-  return shortened(`${dtype}[${shape.join(',')}]`)
+  return short(`${dtype}[${shape.join(',')}]`)
 }
 
 function enumerate(label: string, items: readonly string[]): string {
   if (items.length === 0) return ''
-  const more = items.length > NAMED ? ` and ${items.length - NAMED} more` : ''
-  return `${label}${items.slice(0, NAMED).join(', ')}${more}`
+  return `${label}${listed(items, NAMED)}`
 }
 
-function shortened(text: string): string {
-  return text.length > LONGEST_NAME ? `${text.slice(0, LONGEST_NAME)}…` : text
-}
+const short = (text: string): string => shortened(text, LONGEST_NAME)

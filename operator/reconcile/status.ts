@@ -1,6 +1,8 @@
 // The operator's part of the status, rebuilt from facts in each pass: conditions, times, and the text of the columns. Pure.
+
 import { type Condition, conditionsFor, withTransitionTimes } from '#protocol/conditions.ts'
 import type { CompleteFederatedJobSpec, StatusSummary } from '#protocol/generated/federatedjob.ts'
+import { shortened } from '#protocol/text.ts'
 import { ROLE_LABEL } from './labels.ts'
 import { clockTime, missingClients } from './missing-clients.ts'
 import type { Announcement, Observed, OperatorStatus } from './objects.ts'
@@ -19,8 +21,6 @@ export function timestamp(milliseconds: number): string {
 const LONGEST = 1024
 /** Of the column's text. */
 const LONGEST_SUMMARY = 500
-const bounded = (text: string, longest = LONGEST): string =>
-  text.length <= longest ? text : `${text.slice(0, longest - 1)}…`
 
 /** The status that the verdict makes. */
 export function statusFor(
@@ -41,7 +41,7 @@ export function statusFor(
     available,
     needed: spec.strategy.minAvailableClients,
     missing: missingClients(observed, spec),
-  }).map((condition) => ({ ...condition, message: bounded(condition.message) }))
+  }).map((condition) => ({ ...condition, message: shortened(condition.message, LONGEST) }))
   const time = timestamp(now)
   const over = verdict.state === 'Complete' || verdict.state === 'Failed'
   const conditions = withTransitionTimes(wanted, (job.status?.conditions ?? []) as readonly Condition[], time)
@@ -65,7 +65,7 @@ function summaryMessage(conditions: readonly Condition[]): string {
   const of = (wanted: string): Condition | undefined => conditions.find(({ type }) => type === wanted)
   const [ready, quorum] = [of('Ready'), of('QuorumAvailable')]
   const starting = ready?.reason === 'Starting' && quorum?.status === 'False'
-  return bounded((starting ? quorum.message : ready?.message) ?? '', LONGEST_SUMMARY)
+  return shortened((starting ? quorum.message : ready?.message) ?? '', LONGEST_SUMMARY)
 }
 
 function summaryFor(

@@ -1,7 +1,8 @@
 // Reads a COCO instances file: its images, and the outlined objects in them. Pure. Promises one rule for each thing that
 // such files get wrong (docs/data.md lists them): what has one meaning is read, what has none is left out and named, what
 // has several is refused. Drawing the objects is left to coco.ts. Format: cocodataset.org/#format-data.
-import { type CocoRegion, counted, cutList, type Problem, unusable } from './dataset.ts'
+import { counted, listed, shortened } from '#protocol/text.ts'
+import { type CocoRegion, type Problem, unusable } from './dataset.ts'
 import { MOST_PIXELS } from './picture-header.ts'
 
 /** Category ids are the pixels of a 16-bit label map, which keeps one value for "no object". */
@@ -44,7 +45,7 @@ class Findings {
     return Object.entries(RULES).flatMap(([kind, { noun, what, remedy, fatal }]) => {
       const names = this.#names.get(kind as keyof typeof RULES)
       if (names === undefined) return []
-      const message = `${file}: ${counted(names.length, noun)} ${what}: ${cutList(names)}`
+      const message = `${file}: ${counted(names.length, noun)} ${what}: ${listed(names)}`
       return [{ file, message, remedy, fatal }]
     })
   }
@@ -300,9 +301,7 @@ function isRun(value: unknown): value is number {
 /** Names in messages have at most this many characters. */
 const MOST_SHOWN = 80
 
-function quoted(text: string): string {
-  return text.length <= MOST_SHOWN ? text : `${text.slice(0, MOST_SHOWN)}…`
-}
+const quoted = (text: string): string => shortened(text, MOST_SHOWN)
 
 function shortJson(value: unknown): string {
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? '[…]' : '{…}'

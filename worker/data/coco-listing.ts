@@ -1,12 +1,12 @@
 // Layout COCO: which images a data set holds, by its instances file. Names what the file lists and the folder lacks, and
 // what the folder holds and the file does not list. Opens no picture: whether it can be read is preflight's question.
+
 import { posix } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
+import { counted, listed } from '#protocol/text.ts'
 import { type CocoImage, parseCoco } from './coco-file.ts'
 import {
   type CocoObject,
-  counted,
-  cutList,
   type DatasetSpec,
   type Entry,
   emptyListing,
@@ -143,13 +143,13 @@ function listedTwice(image: string, file: string): Problem {
 
 function outsideProblem(names: readonly string[], { annotationsFile: file }: DatasetSpec): Problem[] {
   if (names.length === 0) return []
-  const message = `${file}: ${counted(names.length, 'image')} with a file_name outside of the root of the data set: ${cutList(names)}`
+  const message = `${file}: ${counted(names.length, 'image')} with a file_name outside of the root of the data set: ${listed(names)}`
   const remedy = 'Write file_name relative to dataset.imageSubfolder, with no "..", "/" or address before it.'
   return [{ file, message, remedy, fatal: true }]
 }
 
 function unlistedProblem(files: readonly string[], { annotationsFile }: DatasetSpec): Problem[] {
   if (files.length === 0) return []
-  const message = `${counted(files.length, 'file')} that ${annotationsFile} does not list; left out: ${cutList(files)}`
+  const message = `${counted(files.length, 'file')} that ${annotationsFile} does not list; left out: ${listed(files)}`
   return [{ message, remedy: 'Nothing, if they do not belong to this job.', fatal: false }]
 }

@@ -81,20 +81,6 @@ export interface LabelMap {
   readonly offset: 0 | 1
 }
 
-/** Names shown in one sentence; the rest is counted. */
-const SHOWN = 8
-
-/** "a, b, c", or "a, … and 12 more". */
-export function cutList(names: readonly (string | number)[]): string {
-  if (names.length <= SHOWN) return names.join(', ')
-  return `${names.slice(0, SHOWN).join(', ')} and ${names.length - SHOWN} more`
-}
-
-/** "1 image", "3 images". */
-export function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
-}
-
 /** A listing that found nothing but a reason. */
 export function emptyListing(problem: Problem): Listing {
   return { entries: [], unpairedImages: [], unpairedMasks: [], problems: [problem] }

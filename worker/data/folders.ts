@@ -1,17 +1,11 @@
 // Layout Folders: an image subfolder and an annotation subfolder, paired by file stem in Unicode normal form C. Names what
 // has no partner and what is there and not read. Opens no file: whether a picture can be read is preflight's question.
+
 import { parse, posix } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
+import { counted, listed } from '#protocol/text.ts'
 import { sameForm } from './coco-listing.ts'
-import {
-  counted,
-  cutList,
-  type DatasetSpec,
-  type Entry,
-  emptyListing,
-  type Listing,
-  type Problem,
-} from './dataset.ts'
+import { type DatasetSpec, type Entry, emptyListing, type Listing, type Problem } from './dataset.ts'
 import { IMAGE_EXTENSIONS } from './images.ts'
 import { naturalOrder } from './order.ts'
 import { listFolder, locate } from './root.ts'
@@ -112,7 +106,7 @@ function withoutMask(file: string, annotationSubfolder: string): Problem {
 
 function withoutImageProblem(files: readonly string[], imageSubfolder: string): Problem[] {
   if (files.length === 0) return []
-  const message = `${counted(files.length, 'mask')} without an image of the same name in ${imageSubfolder}; left out: ${cutList(files)}`
+  const message = `${counted(files.length, 'mask')} without an image of the same name in ${imageSubfolder}; left out: ${listed(files)}`
   return [{ message, remedy: 'Add the images, or take the masks away.', fatal: false }]
 }
 
@@ -124,6 +118,6 @@ function sameStem(file: string, other: string): Problem {
 
 function notReadProblem(files: readonly string[]): Problem[] {
   if (files.length === 0) return []
-  const message = `${counted(files.length, 'file')} without the ending .png, .jpg or .jpeg; left out: ${cutList(files)}`
+  const message = `${counted(files.length, 'file')} without the ending .png, .jpg or .jpeg; left out: ${listed(files)}`
   return [{ message, remedy: 'Convert images to PNG or JPEG; masks must be PNG.', fatal: false }]
 }

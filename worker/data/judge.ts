@@ -1,7 +1,8 @@
 // What the findings about a data set mean: problems with a message and a remedy. Pure. What keeps the partition from
 // training is fatal; what is left out, or changes what the model sees, is said with a count and names.
+import { counted, listed } from '#protocol/text.ts'
 import type { LabelCount } from './counts.ts'
-import { counted, cutList, type DatasetSpec, type Listing, type Problem } from './dataset.ts'
+import type { DatasetSpec, Listing, Problem } from './dataset.ts'
 import type { Unusable, Usable } from './preflight.ts'
 import type { Split } from './split.ts'
 
@@ -35,13 +36,13 @@ function labelProblems(spec: DatasetSpec, { usable, labels }: Findings): Problem
   const noun = spec.layout === 'COCO' ? 'category' : 'label'
   const present = labels.map(({ label }) => label).filter((label) => label >= 0)
   const objects = spec.layout === 'COCO' ? present : present.filter((label) => label !== 0)
-  const held = objects.length === 0 ? 'they hold none' : `they hold ${cutList(objects)}`
+  const held = objects.length === 0 ? 'they hold none' : `they hold ${listed(objects)}`
   const empty = usable.filter((one) => one.empty)
   if (empty.length === usable.length) {
     const message =
       spec.labels.length === 0
         ? `no mask holds an object (a ${spec.layout === 'COCO' ? 'category' : 'value other than 0'})`
-        : `no mask holds one of the ${noun === 'label' ? 'labels' : 'categories'} ${cutList(spec.labels)}; ${held}`
+        : `no mask holds one of the ${noun === 'label' ? 'labels' : 'categories'} ${listed(spec.labels)}; ${held}`
     return [{ field: 'labels', message, remedy: 'Correct dataset.labels, or the masks.', fatal: true }]
   }
   const absent = spec.labels.filter((label) => !present.includes(label))
@@ -53,14 +54,14 @@ function labelProblems(spec: DatasetSpec, { usable, labels }: Findings): Problem
     problems.push({ field: 'labels', message, remedy, fatal: false })
   }
   if (absent.length > 0) {
-    const message = `no mask holds the ${noun} ${cutList(absent)}; ${held}`
+    const message = `no mask holds the ${noun} ${listed(absent)}; ${held}`
     problems.push({ field: 'labels', message, remedy, fatal: false })
   }
   return problems
 }
 
 function namesOf(chosen: readonly Usable[]): string {
-  return cutList(chosen.map(({ entry }) => entry.stem))
+  return listed(chosen.map(({ entry }) => entry.stem))
 }
 
 /** Training on an empty truth teaches the model to find nothing. */

@@ -1,6 +1,7 @@
 // A data set's report in a few lines for people: counts first, then what is wrong, fatal things on top. Every program that
 // shows a preflight prints these lines.
-import { cutList, type Problem } from './dataset.ts'
+import { listed } from '#protocol/text.ts'
+import type { Problem } from './dataset.ts'
 import type { DatasetReport } from './preflight.ts'
 
 /** Problems shown of each kind; the rest is counted. */
@@ -15,7 +16,7 @@ export function formatReport(name: string, report: DatasetReport): string {
     ...(gap.length > 0 ? [`${gap.length} between them left out`] : []),
     ...(report.emptyMasks.length > 0 ? [`${report.emptyMasks.length} with an empty mask left out`] : []),
   ]
-  const sizes = cutList(report.sizes.map(({ width, height }) => `${width}x${height}`))
+  const sizes = listed(report.sizes.map(({ width, height }) => `${width}x${height}`))
   return [
     `${name}: ${report.images} images${sizes && ` of ${sizes}`}: ${parts.join(', ')}`,
     ...labelLine(report),
@@ -41,7 +42,7 @@ function labelLine({ layout, labels }: DatasetReport): string[] {
     .map(
       ({ label, pixels: held, images }) => `${label} (${share(held / pixels)} of pixels, ${images} images)`,
     )
-  return shown.length > 0 ? [`  ${layout === 'COCO' ? 'categories' : 'labels'} ${cutList(shown)}`] : []
+  return shown.length > 0 ? [`  ${layout === 'COCO' ? 'categories' : 'labels'} ${listed(shown)}`] : []
 }
 
 function share(fraction: number): string {

@@ -1,9 +1,11 @@
 // A trainer's process as a child of ours, joined by pipes: on one machine.
+
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { shortened } from '#protocol/text.ts'
 import { type Family, followFamily, LIFE_VARIABLE } from './family.ts'
 import type { Ended, Link } from './link.ts'
 import { explainStart } from './not-started.ts'
@@ -66,8 +68,7 @@ export function shortCommand(command: readonly string[]): string {
     if (/^[{[]/.test(word)) return `${word[0]}…${word[0] === '{' ? '}' : ']'}`
     return word.length <= LONGEST_WORD ? word : `…${word.slice(-LONGEST_WORD)}`
   })
-  const line = words.join(' ')
-  return line.length <= LONGEST_NAME ? line : `${line.slice(0, LONGEST_NAME)}…`
+  return shortened(words.join(' '), LONGEST_NAME)
 }
 
 function neverStarted(name: string, ended: Promise<Ended>): Link {

@@ -2,6 +2,7 @@
 // is complete and of the right shapes, or BadCheckpoint names every missing, extra and misshapen tensor, before the first
 // of them is read; files are read tensor by tensor, so their size is no limit. Only regular files are opened. Leaves
 // fetching a checkpoint, and image preprocessing, to others.
+
 import { mkdir, realpath, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
@@ -14,6 +15,7 @@ import {
   writeSafetensors,
 } from '#protocol/safetensors.ts'
 import type { Tensor, TensorSpec } from '#protocol/tensors.ts'
+import { listed } from '#protocol/text.ts'
 import { type RegularFile, readBytes, withRegularFile } from '#worker/data/regular-file.ts'
 import { parseSamConfig, type SamConfig } from './config.ts'
 import { POSITIONAL, POSITIONAL_ALIAS, tensorShapes } from './tensor-names.ts'
@@ -90,16 +92,14 @@ export function faultsOf(config: SamConfig, found: readonly TensorSpec[]): strin
     return isFloat32Readable(dtype) ? [] : [`${name} has dtype ${dtype} where F32, F16 or BF16 is needed`]
   })
   return [
-    ...listed('missing tensors', missing),
-    ...listed('extra tensors', extra),
-    ...listed('misshapen', misshapen),
+    ...labelled('missing tensors', missing),
+    ...labelled('extra tensors', extra),
+    ...labelled('misshapen', misshapen),
   ]
 }
 
-function listed(what: string, items: readonly string[]): string[] {
-  if (items.length === 0) return []
-  const rest = items.length > LISTED ? ` and ${items.length - LISTED} more` : ''
-  return [`${what}: ${items.slice(0, LISTED).join(', ')}${rest}`]
+function labelled(what: string, items: readonly string[]): string[] {
+  return items.length === 0 ? [] : [`${what}: ${listed(items, LISTED)}`]
 }
 
 /** The positional embedding is one tensor under two names; files hold either or both. */

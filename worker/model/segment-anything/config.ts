@@ -2,7 +2,9 @@
 // Promises: a field that is absent has Hugging Face's default (those of sam-vit-base), a model that this code cannot
 // compute exactly is refused with the field's name, and so is a count that no real model has. Leaves reading the file to
 // checkpoint.ts.
+
 import { FedsamError } from '#protocol/errors.ts'
+import { shortened } from '#protocol/text.ts'
 
 /** Layers, heads and masks: sam-vit-huge has 32 layers and 16 heads. The list of its tensors is as long. */
 const MOST_LAYERS = 1024
@@ -187,8 +189,7 @@ function fieldsOf(json: unknown, path: string): Fields {
 
 /** A value as JSON, cut where it is long. */
 function shown(value: unknown): string {
-  const text = JSON.stringify(value)
-  return text.length <= SHOWN ? text : `${text.slice(0, SHOWN)}…`
+  return shortened(JSON.stringify(value), SHOWN)
 }
 
 function requireFit(fits: boolean, otherwise: string): void {

@@ -89,18 +89,3 @@ test('ten groups of four at 0.2 hold two groups out, the same ones always', () =
   assert.equal(split.heldOut.length, 8)
   assert.deepEqual(splitStems(stems.toReversed(), rule), split)
 })
-
-test('a pattern that cannot be used is refused with the reason', () => {
-  const cases: [string, RegExp][] = [
-    ['(', /is not a regular expression/],
-    ['^p[0-9]', /has 0 capture groups, not one/],
-    ['^(p)([0-9])', /has 2 capture groups, not one/],
-    ['^(q)', /does not match p1-a/],
-  ]
-  for (const [groupPattern, message] of cases) {
-    assert.throws(() => splitStems(['p1-a'], { heldOutFraction: 0.2, groupPattern }), {
-      code: 'BadData',
-      message,
-    })
-  }
-})

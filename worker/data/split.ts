@@ -1,7 +1,7 @@
 // Which images are trained on and which are held out. Pure, and independent of any seed: a partition keeps its held-out
 // images through every run, round and restart, so that its numbers can be compared.
 import { sha256 } from '#protocol/digest.ts'
-import { unusable } from './dataset.ts'
+import { groupStems } from './group-pattern.ts'
 import { naturalOrder } from './order.ts'
 
 /** Stems in natural order. `gap` is in neither part. */
@@ -70,36 +70,6 @@ function heldOutBlocks(n: number, count: number): [number, number][] {
     const from = start + Math.floor((end - start - share) / 2)
     return [from, from + share]
   })
-}
-
-function groupStems(sorted: readonly string[], pattern: string): Map<string, string[]> {
-  const groups = new Map<string, string[]>()
-  const matcher = compile(pattern)
-  for (const stem of sorted) {
-    const group = matcher.exec(stem)?.[1]
-    if (group === undefined) {
-      throw unusable(
-        `groupPattern ${pattern} does not match ${stem}`,
-        'Correct dataset.groupPattern so that it finds the group of every file stem.',
-      )
-    }
-    groups.set(group, [...(groups.get(group) ?? []), stem])
-  }
-  return groups
-}
-
-function compile(pattern: string): RegExp {
-  const remedy = 'Write a regular expression with one capture group, for example ^(patient-[0-9]+)-.'
-  let matcher: RegExp
-  try {
-    matcher = new RegExp(pattern)
-  } catch (cause) {
-    throw unusable(`groupPattern ${pattern} is not a regular expression`, remedy, cause)
-  }
-  const captures = new RegExp(`${pattern}|`).exec('')!.length - 1
-  if (captures !== 1)
-    throw unusable(`groupPattern ${pattern} has ${captures} capture groups, not one`, remedy)
-  return matcher
 }
 
 function splitGroups(

@@ -60,6 +60,7 @@ function open(store: ObjectStore, change: Partial<AttemptOptions> = {}) {
     book: { store, epoch: 3 } as RunBook,
     plan: { value: PLAN, digest: 'd'.repeat(64) },
     seed: 7,
+    dtypes: null,
     admit: async () => ({ kind: 'Admitted' }),
     until: 60,
     onChange: (client, { kind }) => changes.push(`${client} ${kind}`),

@@ -3,6 +3,7 @@
 import type { Have, Task } from '#protocol/messages.ts'
 import type { ClientOutcome, Evaluation, NotEvaluated, Plan, Receipt, Unmeasured } from '#protocol/record.ts'
 import { localSeed } from '#protocol/seeds.ts'
+import type { DType } from '#protocol/tensors.ts'
 import { type AttemptUploads, createAttemptUploads } from './attempt-uploads.ts'
 import { type Admit, type AdmittedUpdate, type Judgement, judgeReceipt } from './receipts.ts'
 import type { Marked, RunBook } from './record.ts'
@@ -49,6 +50,8 @@ export interface AttemptOptions {
   readonly book: RunBook
   readonly plan: Marked<Plan>
   readonly seed: number
+  /** For the tasks: the element types in which round 0 got the tensors; null where the base has them. */
+  readonly dtypes: readonly DType[] | null
   readonly admit: Admit
   readonly until: number
   readonly onChange: (client: string, change: Change) => void
@@ -141,7 +144,7 @@ export function openAttempt(options: AttemptOptions): OpenAttempt {
 }
 
 /** A client's part of the plan, as data. */
-function taskOf({ book, plan, seed }: AttemptOptions, client: string): Task {
+function taskOf({ book, plan, seed, dtypes }: AttemptOptions, client: string): Task {
   const { round, attempt, kind, cohort, evaluators, base, config } = plan.value
   const trains = cohort.includes(client)
   return {
@@ -152,6 +155,7 @@ function taskOf({ book, plan, seed }: AttemptOptions, client: string): Task {
     base: base?.payload ?? null,
     evaluate: kind !== 'Initialise' && evaluators.includes(client),
     config: { ...config, server_round: String(round) },
+    ...(dtypes === null ? {} : { dtypes: [...dtypes] }),
     seed: localSeed(seed, round, client),
   }
 }

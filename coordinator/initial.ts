@@ -64,7 +64,7 @@ async function fromFile(
 /** One client's own get_parameters(), as Flower's server asks for them. */
 async function initialiseFromClient(context: RunContext): Promise<Initialised> {
   const { store } = context.book
-  const brief = { round: 0, kind: 'Initialise', previous: null, history: [], lost: [] } as const
+  const brief = { round: 0, kind: 'Initialise', previous: null, history: [], dtypes: null, lost: [] } as const
   return concludeRound(context, brief, async (closed) => {
     const [update] = await updatesOf(context.book, closed.decision.value, closed.admitted ?? [])
     const { attempt } = closed.plan.value

@@ -3,6 +3,7 @@
 // that failed may be started again once the cause is corrected.
 import { FedsamError } from '#protocol/errors.ts'
 import type { AbandonedDecision, ClientOutcome, ClosedDecision, Plan, RoundResult } from '#protocol/record.ts'
+import type { DType } from '#protocol/tensors.ts'
 import { admitTo } from './admission.ts'
 import { type Change, openAttempt } from './attempt.ts'
 import { rungWithin } from './bell.ts'
@@ -16,9 +17,12 @@ import type { Marked } from './record.ts'
 import type { Evaluated } from './rounds/stopping.ts'
 import type { Pace } from './settings.ts'
 
-/** What a round is asked to do. `history` holds the evaluations of the models before its base. */
+/** What a round is asked to do. */
 export interface RoundBrief extends Omit<AttemptBrief, 'attempt'> {
+  /** The evaluations of the models before its base. */
   readonly history: readonly Evaluated[]
+  /** The element types in which round 0 got the tensors; null where its base has them. */
+  readonly dtypes: readonly DType[] | null
 }
 
 /** An attempt that closed: what goes into the fold. */
@@ -258,6 +262,7 @@ async function runAttempt(context: RunContext, brief: AttemptBrief & RoundBrief)
     book,
     plan,
     seed: fixed.seed,
+    dtypes: brief.dtypes,
     until: context.clock.now() + plan.value.deadlineSeconds,
     admit: admitTo(context, plan.value, previous?.value.tensors ?? null),
     onChange: (client, change) => {

@@ -1,7 +1,9 @@
 // The rounds of a run from where its record ends: the initial parameters, the training rounds, the evaluation of the last
 // model. What falls out of the record's window is deleted beside the next round (retention.ts).
 import { FedsamError } from '#protocol/errors.ts'
+import { initialDTypes, narrowTensors } from '#protocol/initial-dtypes.ts'
 import type { ClosedDecision, RoundResult } from '#protocol/record.ts'
+import type { DType } from '#protocol/tensors.ts'
 import { fold } from './aggregation/fold.ts'
 import { type RunContext, throwIfStopped } from './context.ts'
 import { initialise } from './initial.ts'
@@ -21,9 +23,10 @@ export async function runRounds(context: RunContext, progress: Progress): Promis
     if (progress.results.length === 0) {
       const { result, decision } = await initialise(context)
       noteResult(progress, result, decision)
-      const { kind, client, narrow = {} } = result.value.origin!
+      const { kind, client } = result.value.origin!
+      const narrow = [...narrowTensors(result.value).values()]
       const counts = Object.fromEntries(
-        [...Map.groupBy(Object.values(narrow), (dtype) => dtype)].map(([dtype, all]) => [dtype, all.length]),
+        [...Map.groupBy(narrow, (dtype) => dtype)].map(([dtype, all]) => [dtype, all.length]),
       )
       context.observe({
         event: 'Initialised',
@@ -59,7 +62,7 @@ async function trainRound(context: RunContext, progress: Progress): Promise<void
   let rejected: readonly string[] = []
   const concluded = await concludeRound(
     context,
-    { round, kind: 'Train', previous, history, lost },
+    { round, kind: 'Train', previous, history, lost, dtypes: dtypesOf(progress) },
     async (closed) => {
       const folded = await foldRound(context, previous, closed)
       rejected = folded.rejected
@@ -68,6 +71,11 @@ async function trainRound(context: RunContext, progress: Progress): Promise<void
   )
   noteResult(progress, concluded.result, concluded.decision)
   report(context, concluded, { kind: 'Train', rejected })
+}
+
+/** The element types that tasks name: the record says them, so that every coordinator sends the same. */
+function dtypesOf({ results }: Progress): readonly DType[] | null {
+  return initialDTypes(results[0]!.value)
 }
 
 /** From the updates that the decision names to the new model, and its result. */
@@ -173,7 +181,7 @@ async function evaluateLast(context: RunContext, progress: Progress): Promise<vo
   try {
     const concluded = await concludeRound(
       context,
-      { round, kind: 'Evaluate', previous, history, lost },
+      { round, kind: 'Evaluate', previous, history, lost, dtypes: dtypesOf(progress) },
       ({ plan, decision, seconds }) =>
         context.book.leaveResult({
           ...previous.value,

@@ -4,6 +4,8 @@
 import * as v from 'valibot'
 import { decodeJson } from './canonical.ts'
 import type { JsonBounds } from './json-scan.ts'
+import { MAX_TENSORS } from './safetensors.ts'
+import { DTYPES } from './tensors.ts'
 import { TextMap } from './text-map.ts'
 
 const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
@@ -91,6 +93,11 @@ const TaskSchema = v.object({
   base: v.nullable(v.object({ key: Text, size: Count, sha256: Digest, blocks: v.array(Digest) })),
   evaluate: v.boolean(),
   config: TextMap,
+  /**
+   * The element type in which round 0 got each tensor, in the order of the names' bytes in UTF-8; absent where the base has those
+   * types. The base holds as F32 what came in 16 bits.
+   */
+  dtypes: v.optional(v.pipe(v.array(v.picklist(DTYPES)), v.maxLength(MAX_TENSORS))),
   /** 64 hexadecimal digits: everything random in the local work derives from it. */
   seed: Digest,
 })
@@ -140,8 +147,8 @@ const RequestSchema = v.variant('kind', [NextSchema, GrantRequestSchema])
 
 /** A `grant` with 64 wants of the longest keys and uploads takes 140 kB; a `next` with all its texts escaped takes 60 kB. */
 const REQUEST_BOUNDS: JsonBounds = { bytes: 256 * 1024, depth: 8, values: 2000 }
-/** A task names the base's blocks: 15,000 of them fill a message of the bus, and are 60 GB of parameters. */
-const NEXT_ANSWER_BOUNDS: JsonBounds = { bytes: 1024 * 1024, depth: 8, values: 20_000 }
+/** A task names the base's blocks: 15,000 of them fill a message of the bus, and are 60 GB of parameters. It may also hold 32,768 dtypes. */
+const NEXT_ANSWER_BOUNDS: JsonBounds = { bytes: 1024 * 1024, depth: 8, values: 20_000 + MAX_TENSORS }
 /** An upload answers with the parts that arrived: 9,000 of them fill a message of the bus. */
 const GRANT_ANSWER_BOUNDS: JsonBounds = { bytes: 1024 * 1024, depth: 8, values: 50_000 }
 

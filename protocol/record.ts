@@ -5,6 +5,7 @@ import { decodeJson } from './canonical.ts'
 import { FedsamError } from './errors.ts'
 import { isMetricName, LARGEST_FIGURE, MOST_METRICS } from './measured.ts'
 import { MAX_NUM_EXAMPLES } from './outcomes.ts'
+import { DTYPES } from './tensors.ts'
 import { TextMap } from './text-map.ts'
 
 const Digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))
@@ -34,9 +35,16 @@ const Outcome = v.picklist([
 const TensorRuleSpec = v.object({
   name: v.string(),
   shape: v.array(Count),
-  dtype: v.picklist(['F64', 'F32', 'F16', 'BF16', 'I64', 'I32', 'I16', 'I8', 'U8', 'BOOL']),
+  dtype: v.picklist(DTYPES),
   rule: v.picklist(['Optimise', 'Average', 'Largest', 'Keep']),
 })
+
+/** Names to 16-bit element types. A tensor may have any name, so it is no record of valibot's. */
+const NarrowMap = v.pipe(
+  TextMap,
+  v.check((map) => Object.values(map).every((dtype) => dtype === 'F16' || dtype === 'BF16')),
+  v.transform((map) => map as Record<string, 'F16' | 'BF16'>),
+)
 
 /** A key of the store (transport/key.ts). A marker that names anything else could make a reader leave the record. */
 const Key = v.pipe(
@@ -218,7 +226,7 @@ const ResultSchema = v.object({
       kind: v.picklist(['Checkpoint', 'InitialParameters', 'Client']),
       client: v.nullable(Name),
       /** Tensors that came as 16-bit floats and are kept as F32, with the dtype that they came in; absent where none did. */
-      narrow: v.optional(v.record(v.string(), v.picklist(['F16', 'BF16']))),
+      narrow: v.optional(NarrowMap),
     }),
   ),
   metrics: Metrics,

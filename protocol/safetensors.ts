@@ -20,7 +20,7 @@ const MAX_HEADER = 8 * 1024 * 1024
 /** Nesting of a well-formed header: the map, a tensor's entry, its arrays. */
 const MAX_DEPTH = 3
 /** Tensors of one file. The largest models in use have some thousand in each file. */
-const MAX_TENSORS = 32_768
+export const MAX_TENSORS = 32_768
 /** Characters of a tensor's name. Parameter paths of the deepest modules have about 150. */
 const MAX_NAME = 1024
 /** Fields of one entry: a tensor has three, `__metadata__` has what its writer notes. */

@@ -2,7 +2,9 @@
 // Bytes on the wire are safetensors (protocol/safetensors.ts); this file knows shapes and dtypes only.
 
 /** Element types that travel. Names are those of safetensors. */
-export type DType = 'F64' | 'F32' | 'F16' | 'BF16' | 'I64' | 'I32' | 'I16' | 'I8' | 'U8' | 'BOOL'
+export const DTYPES = ['F64', 'F32', 'F16', 'BF16', 'I64', 'I32', 'I16', 'I8', 'U8', 'BOOL'] as const
+
+export type DType = (typeof DTYPES)[number]
 
 /** Bytes per element. */
 export const DTYPE_BYTES: Readonly<Record<DType, number>> = {

@@ -4,20 +4,28 @@ import { FedsamError } from '#protocol/errors.ts'
 import { isFigure, LARGEST_FIGURE } from '#protocol/measured.ts'
 import { MAX_NUM_EXAMPLES } from '#protocol/outcomes.ts'
 import type { Receipt, Unmeasured } from '#protocol/record.ts'
+import type { DType } from '#protocol/tensors.ts'
 import { messageWithRemedy } from './failure.ts'
 import type { Trainer } from './trainer/seam.ts'
 
 /** A receipt's two fields: one of them is null. */
 export type Evaluated = Pick<Receipt, 'evaluation' | 'notEvaluated'>
 
+/** What a call has beside the model's file. */
+export interface Given {
+  readonly config: Readonly<Record<string, string>>
+  /** The element types in which round 0 got the tensors, where the file has others. */
+  readonly dtypes: readonly DType[] | undefined
+}
+
 /** Asks the trainer for its evaluation of the model in `base`. */
 export async function evaluateBase(
   trainer: Pick<Trainer, 'evaluate'>,
   base: string,
-  config: Readonly<Record<string, string>>,
+  { config, dtypes }: Given,
 ): Promise<Evaluated> {
   try {
-    return judge(await trainer.evaluate(base, config))
+    return judge(await trainer.evaluate(base, config, dtypes))
   } catch (error) {
     return failed(error instanceof FedsamError ? error.code : 'TrainerFailed', messageWithRemedy(error))
   }

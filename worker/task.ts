@@ -7,7 +7,7 @@ import type { Task } from '#protocol/messages.ts'
 import type { GrantedTransfers } from '#transport/ports.ts'
 import type { Room } from '#transport/room.ts'
 import { openUpdate } from './canonicalise.ts'
-import { type Evaluated, evaluateBase } from './evaluation.ts'
+import { type Evaluated, evaluateBase, type Given } from './evaluation.ts'
 import { type AskGrants, NotWanted } from './granting.ts'
 import { fetchModel, forgetOldModels } from './models.ts'
 import type { Trainer } from './trainer/seam.ts'
@@ -86,15 +86,15 @@ async function make(options: TaskOptions, task: Task): Promise<LocalOutcome> {
   const output = join(scratch, `update-${task.round}.safetensors`)
   const base = task.base === null ? null : await fetchModel(task.base, { ...options, room: shelf.room })
   const tidying = base === null ? undefined : forgetOldModels(folder, base).catch(() => {})
-  const config = { ...task.config, seed: task.seed }
+  const given: Given = { config: { ...task.config, seed: task.seed }, dtypes: task.dtypes }
   // A file that an earlier life left is no answer to this call.
   await rm(output, { recursive: true, force: true })
   try {
     stopIfUnwanted(signal)
-    const evaluated = base !== null && task.evaluate ? await evaluateBase(trainer, base, config) : NOT_ASKED
+    const evaluated = base !== null && task.evaluate ? await evaluateBase(trainer, base, given) : NOT_ASKED
     stopIfUnwanted(signal)
     noteFailure(options, task, evaluated)
-    const update = await train(trainer, { kind: task.kind, base, output, config })
+    const update = await train(trainer, { kind: task.kind, base, output, ...given })
     await tidying
     return { update, ...evaluated }
   } catch (error) {
@@ -110,22 +110,21 @@ function noteFailure({ log }: TaskOptions, { round }: Task, { notEvaluated }: Ev
     log(`round ${round}: the evaluation failed: ${notEvaluated.message}`)
 }
 
-interface Training {
+interface Training extends Given {
   readonly kind: Task['kind']
   readonly base: string | null
   readonly output: string
-  readonly config: Readonly<Record<string, string>>
 }
 
 async function train(
   trainer: Trainer,
-  { kind, base, output, config }: Training,
+  { kind, base, output, config, dtypes }: Training,
 ): Promise<LocalOutcome['update']> {
   if (kind === 'Evaluate') return null
   if (kind === 'Initialise' || base === null) {
     await trainer.getParameters(output)
     return { file: await openUpdate(output, null), path: output, numExamples: 1, metrics: {} }
   }
-  const { numExamples, metrics } = await trainer.fit(base, output, config)
+  const { numExamples, metrics } = await trainer.fit(base, output, config, dtypes)
   return { file: await openUpdate(output, base), path: output, numExamples, metrics }
 }

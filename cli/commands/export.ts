@@ -7,6 +7,7 @@ import { readRecord } from '#coordinator/record.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { type FloatDType, fromFloat32, toFloat32 } from '#protocol/half.ts'
+import { narrowTensors } from '#protocol/initial-dtypes.ts'
 import { baseKey, outputKey, RUN_KEY, resultKey } from '#protocol/keys.ts'
 import type { Manifest, RunRecord } from '#protocol/record.ts'
 import { readSafetensors, writeSafetensors } from '#protocol/safetensors.ts'
@@ -134,8 +135,10 @@ export async function exportModel(
     )
   const model = readSafetensors(await outputFile('model.safetensors'))
   const card = await outputFile('README.md')
-  const cameAs = (await readRecord(store, 'result', resultKey(0)))?.value.origin?.narrow ?? {}
-  const trained = dtype === 'original' ? model.map((tensor) => inDType(tensor, cameAs[tensor.name])) : model
+  const initial = await readRecord(store, 'result', resultKey(0))
+  const cameAs = narrowTensors(initial?.value ?? { origin: null })
+  const trained =
+    dtype === 'original' ? model.map((tensor) => inDType(tensor, cameAs.get(tensor.name))) : model
   await makeFolders(target).catch((error: NodeJS.ErrnoException) => {
     throw unusable(`${target} cannot be written (${error.code})`)
   })
@@ -143,7 +146,7 @@ export async function exportModel(
   else await writeInto(store, target, base, trained)
   await writeFile(join(target, 'README.md'), card)
   const { round } = manifest
-  return { replaced: trained.length, round, base: base?.uri ?? null, narrow: Object.values(cameAs) }
+  return { replaced: trained.length, round, base: base?.uri ?? null, narrow: [...cameAs.values()] }
 }
 
 /** The base's files, with the trained tensors in place. */

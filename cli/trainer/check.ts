@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import { systemClock } from '#transport/clock.ts'
 import { launch, type Running } from '#worker/trainer/process.ts'
-import type { Answer, TrainerCall } from '#worker/trainer/seam.ts'
+import { type Answer, dtypesField, type TrainerCall } from '#worker/trainer/seam.ts'
 import { spawnTrainer, type TrainerProgram } from '#worker/trainer/spawned.ts'
-import { readContents } from './contents.ts'
+import { asRunHandsOut, readContents } from './contents.ts'
 import { judgeEnding } from './endings.ts'
 import {
   type Contents,
@@ -110,15 +110,21 @@ async function checkStart({ running, say }: Bench): Promise<boolean> {
 }
 
 async function checkCalls(bench: Bench): Promise<void> {
-  const base = join(bench.scratch, 'base.safetensors')
-  const start = await startingPoint(bench, base)
+  const start = await startingPoint(bench)
   if (start === undefined) return
-  await checkEvaluate(bench, base)
-  const first = await checkFit(bench, base, start, 'first')
+  await checkEvaluate(bench, start)
+  const first = await checkFit(bench, start, 'first')
   if (first === undefined) return
-  const again = await checkFit({ ...bench, say: onlyTroubles(bench) }, base, start, 'second')
+  const again = await checkFit({ ...bench, say: onlyTroubles(bench) }, start, 'second')
   if (again !== undefined) bench.say(judgeRepetition(first, again))
-  await checkFailure(bench)
+  await checkFailure(bench, start)
+}
+
+/** What the calls start from. */
+interface Start {
+  readonly contents: Contents
+  /** The fields that `fit` and `evaluate` have in common. */
+  readonly given: Omit<Extract<TrainerCall, { call: 'evaluate' }>, 'id' | 'call'>
 }
 
 /** The second time only what is not fine is said. */
@@ -128,11 +134,15 @@ const onlyTroubles =
     if (finding.level === 'Wrong') say({ ...finding, text: `the second time, ${finding.text}` })
   }
 
-async function startingPoint(bench: Bench, base: string): Promise<Contents | undefined> {
-  const { parameters, ask, say } = bench
+async function startingPoint(bench: Bench): Promise<Start | undefined> {
+  const { parameters, ask, say, config, scratch } = bench
+  const base = join(scratch, 'base.safetensors')
   if (parameters !== null) await copyFile(parameters, base)
   else if ((await ask('parameters', { call: 'get_parameters', output: base })) === undefined) return undefined
-  return contentsOf(base, say, judgeParameters)
+  if ((await contentsOf(base, say, judgeParameters)) === undefined) return undefined
+  const { file, dtypes } = await asRunHandsOut(base, scratch)
+  const given = { tensors: file, config, ...dtypesField(dtypes) }
+  return { contents: await readContents(file), given }
 }
 
 async function contentsOf(
@@ -151,8 +161,8 @@ async function contentsOf(
   }
 }
 
-async function checkEvaluate({ ask, say, config }: Bench, base: string): Promise<void> {
-  const evaluated = await ask('evaluated', { call: 'evaluate', tensors: base, config })
+async function checkEvaluate({ ask, say }: Bench, { given }: Start): Promise<void> {
+  const evaluated = await ask('evaluated', { call: 'evaluate', ...given })
   if (evaluated === undefined) return
   const { loss, num_examples: count } = evaluated
   if (count === 0) say(note('evaluate counts no example: nothing is held out, so no curve will be drawn'))
@@ -161,15 +171,14 @@ async function checkEvaluate({ ask, say, config }: Bench, base: string): Promise
 }
 
 async function checkFit(
-  { ask, say, config, scratch, reported }: Bench,
-  base: string,
-  start: Contents,
+  { ask, say, scratch, reported }: Bench,
+  { contents, given }: Start,
   name: string,
 ): Promise<Contents | undefined> {
   const output = join(scratch, `${name}.safetensors`)
   const before = reported.lines
   const began = performance.now()
-  const fitted = await ask('fitted', { call: 'fit', tensors: base, output, config })
+  const fitted = await ask('fitted', { call: 'fit', ...given, output })
   if (fitted === undefined) return undefined
   say(judgeWeight(fitted.num_examples))
   const seconds = (performance.now() - began) / 1000
@@ -177,26 +186,23 @@ async function checkFit(
   const took = `fit took ${seconds.toFixed(1)} s`
   if (lines > 0 || seconds < LONG_CALL) say(fine(`${took}, with ${lines} lines of progress`))
   else say(note(`${took} and reported nothing: keep round.noProgressSeconds well above that`))
-  return contentsOf(output, say, (update) => judgeUpdate(start, update))
+  return contentsOf(output, say, (update) => judgeUpdate(contents, update))
 }
 
 /** Without its file a call must fail, and the trainer must live. */
-async function checkFailure({ running, say, ask, scratch, config }: Bench): Promise<void> {
-  const nowhere = join(scratch, 'missing.safetensors')
+async function checkFailure({ running, say, ask, scratch }: Bench, { given }: Start): Promise<void> {
+  const nowhere = { ...given, tensors: join(scratch, 'missing.safetensors') }
   const findings: Finding[] = []
   const asked = askOn(running, (finding) => findings.push(finding))
   const output = join(scratch, 'never.safetensors')
-  const fitted = await asked('fitted', { call: 'fit', tensors: nowhere, output, config })
+  const fitted = await asked('fitted', { call: 'fit', ...nowhere, output })
   if (fitted !== undefined) {
     say(wrong('fit of a file that is not there was answered as if it had worked'))
   } else if (running.hasEnded()) {
     say(
       note('a call that fails ends the program: it is started anew', 'answer {"type": "error"} with its id'),
     )
-  } else if (
-    (await ask('evaluated', { call: 'evaluate', tensors: join(scratch, 'base.safetensors'), config })) !==
-    undefined
-  ) {
+  } else if ((await ask('evaluated', { call: 'evaluate', ...given })) !== undefined) {
     say(fine('a call that fails is told, and the next one is served'))
   }
 }

@@ -1,10 +1,13 @@
 // Reads a trainer's file of parameters by pieces, whatever its size: its tensors, its digest, and whether all is finite.
 import { createHash } from 'node:crypto'
+import { join } from 'node:path'
 import { firstNotFinite } from '#coordinator/aggregation/numbers.ts'
-import { type Located, locate, type TensorFile } from '#coordinator/tensor-files.ts'
+import { copyTensors, keptTensors, type Located, locate, type TensorFile } from '#coordinator/tensor-files.ts'
 import { FedsamError } from '#protocol/errors.ts'
-import { DTYPE_BYTES } from '#protocol/tensors.ts'
+import { dtypesInOrder } from '#protocol/initial-dtypes.ts'
+import { DTYPE_BYTES, type DType } from '#protocol/tensors.ts'
 import { readFully } from '#transport/file-bytes.ts'
+import { openFilesystemStore } from '#transport/filesystem.ts'
 import { type ForeignFile, openForeign } from '#worker/trainer/foreign-file.ts'
 import type { Contents } from './findings.ts'
 
@@ -37,6 +40,31 @@ export async function readContents(path: string): Promise<Contents> {
     await opened.close()
   }
 }
+
+/** A file of parameters as a run hands it out. */
+export interface Handed {
+  readonly file: string
+  /** The element types in which they came, where the file has wider ones. */
+  readonly dtypes?: readonly DType[]
+}
+
+/** The file itself, or a copy in `folder` that has 16-bit floats as F32. */
+export async function asRunHandsOut(path: string, folder: string): Promise<Handed> {
+  const opened = await openForeign(path, Number.MAX_SAFE_INTEGER, 'the file of parameters')
+  if (opened === undefined) return { file: path }
+  try {
+    const came = await locate([tensorFile(opened)])
+    const kept = keptTensors(came)
+    if (kept.every(({ narrow }) => narrow === undefined)) return { file: path }
+    const store = await openFilesystemStore({ folder, durable: false })
+    await copyTensors(store, WIDE, kept)
+    return { file: join(folder, WIDE), dtypes: dtypesInOrder(came) }
+  } finally {
+    await opened.close()
+  }
+}
+
+const WIDE = 'base-as-float32.safetensors'
 
 function tensorFile({ handle, size }: ForeignFile): TensorFile {
   return { size, read: ({ offset, length }) => readFully(handle, offset, new Uint8Array(length)) }

@@ -89,9 +89,9 @@ def _called(client: Any, call: Dict[str, Any]) -> Dict[str, Any]:
         client.get_parameters(call["output"])
         return {"type": "parameters"}
     if name == "fit":
-        return {"type": "fitted", **client.fit(call["tensors"], call["output"], call["config"])}
+        return {"type": "fitted", **client.fit(call["tensors"], call["output"], call["config"], call.get("dtypes"))}
     if name == "evaluate":
-        return {"type": "evaluated", **client.evaluate(call["tensors"], call["config"])}
+        return {"type": "evaluated", **client.evaluate(call["tensors"], call["config"], call.get("dtypes"))}
     raise ClientError(f"there is no call {name}", "is the package older than fedsam?")
 
 

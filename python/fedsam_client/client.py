@@ -10,11 +10,11 @@ import inspect
 import math
 import numbers
 import sys
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
-from fedsam_client import tensors
+from fedsam_client import narrow, tensors
 from fedsam_client.errors import ClientError, raised, shortened
 from fedsam_client.tensors import Spec
 from fedsam_client.values import typed
@@ -50,25 +50,33 @@ class SeamClient:
             raise ClientError("get_parameters returned no arrays", "return the model's tensors as a list of numpy arrays")
         tensors.write(output, list(zip(self._named("get_parameters", len(arrays)), arrays)))
 
-    def fit(self, source: str, output: str, config: Mapping[str, str]) -> Dict[str, Any]:
-        """Trains from one file to the other; the weight and the metrics of the update."""
+    def fit(
+        self, source: str, output: str, config: Mapping[str, str], dtypes: Optional[Sequence[str]] = None
+    ) -> Dict[str, Any]:
+        """Trains from one file to the other; the weight and the metrics of the update. `dtypes`: see narrow.py."""
         # The arrays are the method's alone: nothing here keeps them while it trains.
-        specs, returned = self._call_with("fit", source, config)
+        specs, types, returned = self._call_with("fit", source, config, dtypes)
         if not isinstance(returned, (tuple, list)) or len(returned) != 3:
             raise ClientError(f"fit returned {_described(returned)}", "return three values: parameters, num_examples, metrics")
         parameters, num_examples, metrics = returned
         count = _count("fit", num_examples, least=1)
         found = self._metrics("fit", metrics)
-        arrays = self._matched(specs, _arrays("fit", parameters))
+        arrays = self._matched(specs, types, _arrays("fit", parameters))
         self._watch_signs(arrays)
+        if types:
+            places = {spec.name: index for index, spec in enumerate(specs)}
+            for spec, base in tensors.each(source):
+                if spec.name in types:
+                    index = places[spec.name]
+                    arrays[index] = narrow.with_remainder(arrays[index], base, types[spec.name])
         tensors.write(output, [(spec.name, array) for spec, array in zip(specs, arrays)])
         return {"num_examples": count, "metrics": found}
 
-    def evaluate(self, source: str, config: Mapping[str, str]) -> Dict[str, Any]:
+    def evaluate(self, source: str, config: Mapping[str, str], dtypes: Optional[Sequence[str]] = None) -> Dict[str, Any]:
         """The loss on what the class holds out; num_examples 0 where it has no evaluate, or nothing held out."""
         if not callable(getattr(self._client, "evaluate", None)):
             return NOTHING
-        _, returned = self._call_with("evaluate", source, config)
+        _, _, returned = self._call_with("evaluate", source, config, dtypes)
         if not isinstance(returned, (tuple, list)) or len(returned) != 3:
             raise ClientError(f"evaluate returned {_described(returned)}", "return three values: loss, num_examples, metrics")
         loss, num_examples, metrics = returned
@@ -81,16 +89,22 @@ class SeamClient:
             raise ClientError(f"evaluate returned the loss {_described(loss)}", remedy)
         return {"loss": number, "num_examples": count, "metrics": self._metrics("evaluate", metrics)}
 
-    def _call_with(self, name: str, source: str, config: Mapping[str, str]) -> Tuple[List[Spec], Any]:
+    def _call_with(
+        self, name: str, source: str, config: Mapping[str, str], dtypes: Optional[Sequence[str]]
+    ) -> Tuple[List[Spec], Dict[str, np.dtype], Any]:
         found = self._in_order(tensors.read(source))
         specs = [spec for spec, _ in found]
         arrays = [array for _, array in found]
         del found
         self._note_negative(specs, arrays)
+        types = narrow.narrow_types(specs, dtypes, self._note)
+        for index, spec in enumerate(specs):
+            if spec.name in types:
+                arrays[index] = narrow.narrowed(spec, arrays[index], types[spec.name])
         method = getattr(self._client, name)
         arguments, named = _with_config(method, typed(config), arrays)
         del arrays
-        return specs, _called(name, method, *arguments, **named)
+        return specs, types, _called(name, method, *arguments, **named)
 
     def _watch_signs(self, arrays: List[np.ndarray]) -> None:
         signs = {index for index, array in enumerate(arrays) if _is_vector(array) and not (array < 0).any()}
@@ -128,14 +142,15 @@ class SeamClient:
             return self._names
         raise ClientError(f"{method} returned {count} arrays, parameter_names() lists {len(self._names)}")
 
-    def _matched(self, specs: List[Spec], arrays: List[np.ndarray]) -> List[np.ndarray]:
+    def _matched(self, specs: List[Spec], types: Mapping[str, np.dtype], arrays: List[np.ndarray]) -> List[np.ndarray]:
         """The arrays as the run holds them: as many, of the same shapes, floats and integers in the run's own types."""
         if len(arrays) != len(specs):
             remedy = "return all of the model's tensors, in the order that they came in"
             raise ClientError(f"fit returned {len(arrays)} arrays where it was given {len(specs)}", remedy)
-        return [self._fitting(index, spec, array) for index, (spec, array) in enumerate(zip(specs, arrays))]
+        return [self._fitting(index, spec, array, types.get(spec.name)) for index, (spec, array) in enumerate(zip(specs, arrays))]
 
-    def _fitting(self, index: int, spec: Spec, array: np.ndarray) -> np.ndarray:
+    def _fitting(self, index: int, spec: Spec, array: np.ndarray, given: Optional[np.dtype]) -> np.ndarray:
+        """`given`: the type in which fit got it, where the run's is wider."""
         if tuple(array.shape) != spec.shape:
             raise ClientError(
                 f"fit returned array {index} ({spec.name}) with shape {tuple(array.shape)} where it was given {spec.shape}",
@@ -144,13 +159,15 @@ class SeamClient:
         if tensors.spec_of(spec.name, array).dtype == spec.dtype:
             return array
         wanted = tensors.numpy_dtype(spec.dtype)
+        shown = (wanted if given is None else given).name
         cast = _cast(array, wanted)
         if cast is None:
             raise ClientError(
-                f"fit returned array {index} ({spec.name}) as {array.dtype.name} where it was given {wanted.name}",
-                f"return it as {wanted.name}: array.astype('{wanted.name}')",
+                f"fit returned array {index} ({spec.name}) as {array.dtype.name} where it was given {shown}",
+                f"return it as {shown}: array.astype('{shown}')",
             )
-        self._note(f"fit returned array {index} ({spec.name}) as {array.dtype.name}; it travels as {wanted.name}, as it came")
+        if given is None or array.dtype.name != shown:
+            self._note(f"fit returned array {index} ({spec.name}) as {array.dtype.name}; it travels as {wanted.name}, as the run keeps it")
         return cast
 
     def _metrics(self, method: str, metrics: Any) -> Dict[str, float]:

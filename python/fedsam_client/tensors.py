@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import Any, Dict, Iterable, List, NamedTuple, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Tuple
 
 import numpy as np
 
@@ -90,11 +90,15 @@ def write(path: str, tensors: Iterable[Tuple[str, np.ndarray]]) -> None:
 
 def read(path: str) -> List[Tuple[Spec, np.ndarray]]:
     """The arrays of a file, sorted by name, each in memory of its own that may be written to."""
+    return list(each(path))
+
+
+def each(path: str) -> Iterator[Tuple[Spec, np.ndarray]]:
+    """The same, one array after the other."""
     with open(path, "rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         header = json.loads(file.read(length))
         header.pop("__metadata__", None)
-        found = []
         for name, entry in sorted(header.items()):
             dtype = numpy_dtype(entry["dtype"])
             shape = tuple(entry["shape"])
@@ -102,8 +106,7 @@ def read(path: str) -> List[Tuple[Spec, np.ndarray]]:
             file.seek(8 + length + entry["data_offsets"][0])
             if array.size > 0:
                 _fill(file, array, path)
-            found.append((Spec(name, entry["dtype"], shape), array))
-        return found
+            yield Spec(name, entry["dtype"], shape), array
 
 
 def _fill(file: Any, array: np.ndarray, path: str) -> None:

@@ -11,7 +11,7 @@ import { exchangedTensors } from '#protocol/segment-anything.ts'
 import type { DType, Tensor } from '#protocol/tensors.ts'
 import { vector } from '#test/payloads.ts'
 import type { TrainerWork } from '#worker/trainer/serve.ts'
-import { eventsOf, type Federation, openFederation } from './federation.ts'
+import { eventsOf, type Federation, openFederation, seen } from './federation.ts'
 import { resultOf, runOf } from './record.ts'
 
 /** Below half a unit in the last place of a 16-bit float at 1. */
@@ -121,6 +121,36 @@ describe('parameters that come as 16-bit floats', () => {
       assert.equal(Buffer.compare(pinned, bytes), 0)
     } finally {
       await rm(folder, { recursive: true, force: true })
+    }
+  })
+
+  test('every call names the dtypes of round 0, also under a coordinator that takes over', async () => {
+    const federation = await openFederation({ clients: ['a', 'b'], rounds: ROUNDS })
+    const heard = new Set<string>()
+    const work = steppingWork(NARROW)
+    const listening: TrainerWork = {
+      ...work,
+      fit(call, report) {
+        heard.add(`fit ${call.dtypes?.join()}`)
+        return work.fit(call, report)
+      },
+      evaluate(call, report) {
+        heard.add(`evaluate ${call.dtypes?.join()}`)
+        return work.evaluate(call, report)
+      },
+    }
+    const stop = new AbortController()
+    const first = federation.coordinate({ signal: stop.signal })
+    for (const client of ['a', 'b']) void federation.work(client, { work: listening })
+    try {
+      await seen(federation, 'RoundCompleted', ({ round }) => round === 1)
+      stop.abort()
+      await assert.rejects(first, { code: 'Interrupted' })
+      await federation.coordinate()
+      const dtypes = NARROW.map(({ dtype }) => dtype).join()
+      assert.deepEqual([...heard].sort(), [`evaluate ${dtypes}`, `fit ${dtypes}`])
+    } finally {
+      await federation.close()
     }
   })
 

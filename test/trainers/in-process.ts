@@ -1,6 +1,6 @@
 // A trainer's work called directly, without a process: for federations in one process.
 import { FedsamError } from '#protocol/errors.ts'
-import type { Progress, Trainer } from '#worker/trainer/seam.ts'
+import { dtypesField, type Progress, type Trainer } from '#worker/trainer/seam.ts'
 import type { TrainerWork } from '#worker/trainer/serve.ts'
 
 export function inProcessTrainer(work: TrainerWork): Trainer {
@@ -14,15 +14,15 @@ export function inProcessTrainer(work: TrainerWork): Trainer {
   return {
     ready: async () => ({ dataset: work.dataset, backend: work.backend }),
     getParameters: (output) => orCancelled(work.getParameters(output)),
-    async fit(tensors, output, config) {
+    async fit(tensors, output, config, dtypes) {
       const { num_examples, metrics } = await orCancelled(
-        work.fit({ id: 1, call: 'fit', tensors, output, config }, report),
+        work.fit({ id: 1, call: 'fit', tensors, output, config, ...dtypesField(dtypes) }, report),
       )
       return { numExamples: num_examples, metrics }
     },
-    async evaluate(tensors, config) {
+    async evaluate(tensors, config, dtypes) {
       const { loss, num_examples, metrics } = await orCancelled(
-        work.evaluate({ id: 1, call: 'evaluate', tensors, config }, report),
+        work.evaluate({ id: 1, call: 'evaluate', tensors, config, ...dtypesField(dtypes) }, report),
       )
       return { loss, numExamples: num_examples, metrics }
     },

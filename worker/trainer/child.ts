@@ -6,7 +6,7 @@ import { MAX_NUM_EXAMPLES } from '#protocol/outcomes.ts'
 import { openSeamFolder, type SeamFolder } from './fifos.ts'
 import type { Link } from './link.ts'
 import { type LifeOptions, launch, type Running } from './process.ts'
-import type { Answer, Progress, Trainer, TrainerCall } from './seam.ts'
+import { type Answer, dtypesField, type Progress, type Trainer, type TrainerCall } from './seam.ts'
 import { spawnTrainer, type TrainerProgram } from './spawned.ts'
 
 export type ChildTrainerOptions = TrainerProgram & LifeOptions
@@ -75,13 +75,17 @@ export function trainerOver(connect: () => Link, options: LifeOptions): Trainer 
     async getParameters(output) {
       await call('parameters', (id) => ({ id, call: 'get_parameters', output }))
     },
-    async fit(tensors, output, config) {
-      const fitted = await call('fitted', (id) => ({ id, call: 'fit', tensors, output, config }))
+    async fit(tensors, output, config, dtypes) {
+      const fitted = await call('fitted', (id) => {
+        return { id, call: 'fit', tensors, output, config, ...dtypesField(dtypes) }
+      })
       if (!Number.isFinite(fitted.num_examples)) throw noCount(fitted.num_examples)
       return { numExamples: fitted.num_examples, metrics: fitted.metrics }
     },
-    async evaluate(tensors, config) {
-      const evaluated = await call('evaluated', (id) => ({ id, call: 'evaluate', tensors, config }))
+    async evaluate(tensors, config, dtypes) {
+      const evaluated = await call('evaluated', (id) => {
+        return { id, call: 'evaluate', tensors, config, ...dtypesField(dtypes) }
+      })
       return { loss: evaluated.loss, numExamples: evaluated.num_examples, metrics: evaluated.metrics }
     },
     progress: () => progress,

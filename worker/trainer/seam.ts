@@ -3,18 +3,34 @@
 import * as v from 'valibot'
 import { FedsamError } from '#protocol/errors.ts'
 import { admitMetrics } from '#protocol/measured.ts'
+import { DTYPES, type DType } from '#protocol/tensors.ts'
 
 const Id = v.pipe(v.number(), v.integer())
 const Config = v.record(v.string(), v.string())
 
+/** The element type in which round 0 got each tensor, in the order of names; absent where the file has those types. */
+const DTypes = v.optional(v.array(v.picklist(DTYPES)))
+
 const CallSchema = v.variant('call', [
   v.object({ id: Id, call: v.literal('get_parameters'), output: v.string() }),
-  v.object({ id: Id, call: v.literal('fit'), tensors: v.string(), output: v.string(), config: Config }),
-  v.object({ id: Id, call: v.literal('evaluate'), tensors: v.string(), config: Config }),
+  v.object({
+    id: Id,
+    call: v.literal('fit'),
+    tensors: v.string(),
+    output: v.string(),
+    config: Config,
+    dtypes: DTypes,
+  }),
+  v.object({ id: Id, call: v.literal('evaluate'), tensors: v.string(), config: Config, dtypes: DTypes }),
 ])
 
 /** A call to a trainer, one line on its standard input. Files are absolute paths in the scratch folder. */
 export type TrainerCall = Readonly<v.InferOutput<typeof CallSchema>>
+
+/** The field `dtypes` of a call; none where the file itself shows the types. */
+export function dtypesField(dtypes: readonly DType[] | undefined): { dtypes?: DType[] } {
+  return dtypes === undefined ? {} : { dtypes: [...dtypes] }
+}
 
 /** Reads a call. Throws TrainerFailed for every other line. */
 export function readTrainerCall(line: string): TrainerCall {
@@ -151,15 +167,17 @@ export interface Trainer {
   ready(): Promise<TrainerReady>
   /** Writes the parameters to `output`. */
   getParameters(output: string): Promise<void>
-  /** Trains from `tensors`, writes the outcome to `output`. */
+  /** Trains from `tensors`, writes the outcome to `output`. `dtypes`: those in which round 0 got them, where the file has others. */
   fit(
     tensors: string,
     output: string,
     config: Readonly<Record<string, string>>,
+    dtypes?: readonly DType[],
   ): Promise<{ numExamples: number; metrics: Readonly<Record<string, number>> }>
   evaluate(
     tensors: string,
     config: Readonly<Record<string, string>>,
+    dtypes?: readonly DType[],
   ): Promise<{ loss: number; numExamples: number; metrics: Readonly<Record<string, number>> }>
   /** What it last reported of the call that runs. */
   progress(): Progress | null

@@ -1,6 +1,5 @@
 // Held-out images with what the pretrained and the trained model make of them. Computed here, in the process that writes the
 // report: the model from the run's base checkpoint, once with its own parameters and once with those of the output.
-import { readFile } from 'node:fs/promises'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { readSafetensors } from '#protocol/safetensors.ts'
 import type { RgbImage } from '#worker/data/images.ts'
@@ -22,8 +21,8 @@ export interface PictureOptions {
   readonly heldOut: readonly { readonly name: string; readonly stems: readonly string[] }[]
   /** Folder of the base checkpoint. */
   readonly checkpoint: string
-  /** File of the trained parameters. */
-  readonly trained: string
+  /** Reads the file of the trained parameters. */
+  readonly trained: () => Promise<Uint8Array>
   /** A partition's folder of embeddings. */
   readonly cache: (partition: string) => string
 }
@@ -61,7 +60,7 @@ export async function gatherPictures(options: PictureOptions): Promise<SitePictu
     }
     const all = sites.flatMap(({ prepared }) => prepared)
     const before = await predictAll(model, all, trainer.prompts)
-    model.setTensors(readSafetensors(await readFile(options.trained)))
+    model.setTensors(readSafetensors(await options.trained()))
     const after = await predictAll(model, all, trainer.prompts)
     const drawn = new Map<Prepared, HeldOutPicture>()
     for (const prepared of all) {

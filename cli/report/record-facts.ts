@@ -1,16 +1,9 @@
-// A run's record as the report's facts: read marker by marker from a folder, in the order of the rounds. Payloads are not read.
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+// A run's record as the report's facts: reads it marker by marker, in the order of the rounds. The store of the caller bounds the length
+// of a marker. Payloads are not read.
+import { readRecord } from '#coordinator/record.ts'
 import { attemptKeys, MANIFEST_KEY, RUN_KEY, resultKey } from '#protocol/keys.ts'
-import {
-  type Decision,
-  type Plan,
-  type Receipt,
-  type Records,
-  type RoundResult,
-  type RunRecord,
-  readMarker,
-} from '#protocol/record.ts'
+import type { Decision, Plan, Receipt, Records, RoundResult, RunRecord } from '#protocol/record.ts'
+import type { ObjectStore } from '#transport/ports.ts'
 import { curvesOf } from './curves.ts'
 import type { AttemptFacts, RunFacts } from './facts.ts'
 import { byteText } from './figures.ts'
@@ -31,9 +24,12 @@ export interface AttemptRecord {
   readonly result: RoundResult | undefined
 }
 
-/** Reads the record in `folder`; undefined where there is none yet. Throws RecordDamaged. */
-export async function gatherRunFacts(folder: string, options: RecordOptions): Promise<RunFacts | undefined> {
-  const read = <K extends keyof Records>(kind: K, key: string) => readRecordFile(folder, kind, key)
+/** Reads the record in `store`; undefined where there is none yet. Throws RecordDamaged. */
+export async function gatherRunFacts(
+  store: ObjectStore,
+  options: RecordOptions,
+): Promise<RunFacts | undefined> {
+  const read: Read = async (kind, key) => (await readRecord(store, kind, key))?.value
   const run = await read('run', RUN_KEY)
   if (run === undefined) return undefined
   const attempts: AttemptRecord[] = []
@@ -44,10 +40,7 @@ export async function gatherRunFacts(folder: string, options: RecordOptions): Pr
     else attempts.push(...(await attemptsOf(read, round, result)))
     if (result === undefined) break
   }
-  const complete = await readFile(join(folder, MANIFEST_KEY)).then(
-    () => true,
-    () => false,
-  )
+  const complete = (await store.size(MANIFEST_KEY)) !== undefined
   const clients = [...new Set(attempts.flatMap(({ plan }) => plan.roster))]
   const rounds = attempts.filter(({ plan, result }) => plan.kind === 'Train' && result !== undefined).length
   return {
@@ -61,18 +54,6 @@ export async function gatherRunFacts(folder: string, options: RecordOptions): Pr
 }
 
 type Read = <K extends keyof Records>(kind: K, key: string) => Promise<Records[K] | undefined>
-
-async function readRecordFile<K extends keyof Records>(
-  folder: string,
-  kind: K,
-  key: string,
-): Promise<Records[K] | undefined> {
-  const bytes = await readFile(join(folder, key)).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw error
-  })
-  return bytes === undefined ? undefined : readMarker(kind, key, bytes)
-}
 
 /** Attempts are numbered without gaps, so counting up finds them. One without a decision is still open. */
 async function attemptsOf(

@@ -1,11 +1,14 @@
-// The report as `fedsam run` leaves it, from a real record: of a run that lost a client, of one that failed.
+// The report as `fedsam run` leaves it, from a real record: of a run that lost a client, of one that failed; a record that somebody
+// changed is not read past its bounds.
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { ROOT, startFedsam, toyJob } from '#test/cli/fedsam.ts'
+import { openRecordFolder } from '../run/record-folder.ts'
 import { malformedTag } from './example-page.ts'
+import { gatherRunFacts } from './record-facts.ts'
 
 let dir = ''
 before(async () => {
@@ -50,4 +53,23 @@ test('a run that failed has a report that says why', async () => {
   const page = await readFile(join(dir, 'failed', 'report.html'), 'utf8')
   assert.match(page, /class="state failed">Failed</)
   assert.match(page, /of 3 clients 0 are left/)
+})
+
+test('a marker of many megabytes, and a link in the place of one, are refused by name', async () => {
+  const { code } = await startFedsam(dir, ['run', 'toy.yaml', '--output', 'changed'])
+  assert.equal(code, 0)
+  const changed = join(dir, 'changed')
+  const gather = async () => gatherRunFacts(await openRecordFolder(changed), { rounds: 3 })
+  assert.equal((await gather())?.state, 'Complete')
+  const marker = join(changed, 'rounds/2/result.json')
+  await rename(marker, join(dir, 'elsewhere.json'))
+  await symlink(join(dir, 'elsewhere.json'), marker)
+  await assert.rejects(gather(), { code: 'RecordDamaged', message: /rounds\/2\/result\.json/ })
+  await rm(marker)
+  await writeFile(marker, '{')
+  await truncate(marker, 33 * 2 ** 20)
+  await assert.rejects(gather(), {
+    code: 'RecordDamaged',
+    message: /rounds\/2\/result\.json has 34603008 bytes/,
+  })
 })

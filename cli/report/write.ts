@@ -1,11 +1,12 @@
 // The report of a run on this machine: gathers what its record and its data hold, writes report.html into the output folder.
 // A report never fails a run: what cannot be shown is said in its place.
-import { rename, stat, writeFile } from 'node:fs/promises'
+import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { outputKey } from '#protocol/keys.ts'
-import { recordFolder } from '../run/record-folder.ts'
+import type { ObjectStore } from '#transport/ports.ts'
+import { openRecordFolder, recordFolder } from '../run/record-folder.ts'
 import type { Comparison, Pictures } from './facts.ts'
 import { reportPage } from './page.ts'
 import { gatherRunFacts } from './record-facts.ts'
@@ -26,13 +27,13 @@ export interface ReportOptions {
 /** Writes the report; resolves to its path, or to undefined where there is no record yet. */
 export async function writeReport(options: ReportOptions): Promise<string | undefined> {
   const { output, spec, failure, comparison } = options
-  const record = await recordFolder(output)
+  const record = await openRecordFolder(await recordFolder(output))
   const run = await gatherRunFacts(record, {
     rounds: spec.rounds,
     ...(failure === undefined ? {} : { failure }),
   })
   if (run === undefined) return undefined
-  const pictures = await picturesOf(options, join(record, outputKey('model.safetensors')))
+  const pictures = await picturesOf(options, record)
   const file = join(output, 'report.html')
   // A reader beside us sees the old report or the new one.
   const draft = `${file}.draft`
@@ -41,12 +42,14 @@ export async function writeReport(options: ReportOptions): Promise<string | unde
   return file
 }
 
-async function picturesOf(options: ReportOptions, trained: string): Promise<Pictures> {
+async function picturesOf(options: ReportOptions, record: ObjectStore): Promise<Pictures> {
   const { spec, checkpoint, heldOut, output } = options
   if (spec.trainer.type !== 'SegmentAnything' || checkpoint === null) {
     return { absent: `The trainer is a ${spec.trainer.type}: what its data looks like is not known here.` }
   }
-  if ((await stat(trained).catch(() => undefined)) === undefined) {
+  const model = outputKey('model.safetensors')
+  const size = await record.size(model)
+  if (size === undefined) {
     return { absent: 'The run has no model yet; pictures come with it.' }
   }
   if (heldOut.every(({ stems }) => stems.length === 0)) return { absent: 'No image was held out.' }
@@ -54,6 +57,7 @@ async function picturesOf(options: ReportOptions, trained: string): Promise<Pict
     const cache = (partition: string): string => join(output, 'scratch', partition)
     // Its codecs are heavy, and only reports with pictures need them.
     const { gatherPictures } = await import('./pictures.ts')
+    const trained = async (): Promise<Uint8Array> => (await record.get(model, { offset: 0, length: size }))!
     const sites = await gatherPictures({ spec, heldOut, checkpoint, trained, cache })
     return { sites, prompts: spec.trainer.segmentAnything!.prompts }
   } catch (error) {

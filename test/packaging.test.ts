@@ -28,7 +28,7 @@ test('npm pack, npm install, fedsam', async () => {
     assert.match(plugin.stdout, /^usage: kubectl fedsam status NAME/)
     const nowhere = { ...process.env, KUBECONFIG: join(home, 'nowhere') }
     const asked = run(process.execPath, [fedsam, 'status', 'toy'], { cwd: home, env: nowhere })
-    await assert.rejects(asked, { code: 2, stderr: /nowhere: it cannot be read/ })
+    await assert.rejects(asked, { code: 2, stderr: /nowhere, and no such file exists/ })
     await writeFile(join(home, 'toy.yaml'), toyJob(1))
     const ran = await run(process.execPath, [fedsam, 'run', 'toy.yaml'], { cwd: home })
     assert.match(ran.stdout, /complete after 1 round:/)

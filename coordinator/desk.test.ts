@@ -1,10 +1,10 @@
 // What strangers on the bus can do to a coordinator: nothing that stays. Real requests over an in-process bus.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { encodeJson } from '#protocol/canonical.ts'
 import type { RunEvent } from '#protocol/events.ts'
 import { clientSubject, type NextAnswer, readNextAnswer, subjectPrefix } from '#protocol/messages.ts'
+import { until } from '#test/until.ts'
 import { createInProcessBus } from '#transport/in-process.ts'
 import type { MessageBus } from '#transport/ports.ts'
 import { createBell } from './bell.ts'
@@ -125,7 +125,7 @@ describe("a bad token in a client's name", () => {
   test('is not told while the client itself is heard: nobody reads that an honest client was refused', async () => {
     const { bus, events, presence, close } = await openedDesk()
     const honest = ask(bus, 'a', 'right')
-    while (!presence.isHeard('a')) await nextTurn()
+    await until('the honest client is heard', () => presence.isHeard('a'))
     const forged = await ask(bus, 'a', 'wrong')
     assert.equal(forged?.kind, 'refused')
     assert.deepEqual(

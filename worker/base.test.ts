@@ -8,6 +8,7 @@ import { encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { baseKey, RUN_KEY } from '#protocol/keys.ts'
 import type { Granted } from '#protocol/messages.ts'
+import { until } from '#test/until.ts'
 import { systemClock } from '#transport/clock.ts'
 import { createGrantedTransfers } from '#transport/granted.ts'
 import { createMemoryStore } from '#transport/memory.ts'
@@ -66,6 +67,11 @@ const fetch = (): Promise<void> =>
     clock: systemClock(1000),
     signal: stop.signal,
     say: (message) => said.push(message),
+  })
+
+const untilSaid = (words: string): Promise<void> =>
+  until(`a message says: ${words}`, () => said.some((message) => message.includes(words)), {
+    instead: () => said,
   })
 
 const current = (name: string): string => join(cache, 'base', 'current', name)
@@ -128,7 +134,7 @@ describe('the base checkpoint', () => {
     await publish()
     await upload({ 'config.json': FILES['config.json'] })
     const fetching = fetch()
-    while (!said.some((message) => message.includes('model.safetensors'))) await new Promise(setImmediate)
+    await untilSaid('model.safetensors')
     assert.ok(said.includes('fetching the base checkpoint: the run is not open yet'))
     await upload()
     await fetching
@@ -139,8 +145,7 @@ describe('the base checkpoint', () => {
     await publish()
     await upload({ ...FILES, 'config.json': Buffer.from('[]') })
     const fetching = fetch()
-    while (!said.some((message) => message.includes('does not have the bytes')))
-      await new Promise(setImmediate)
+    await untilSaid('does not have the bytes')
     stop.abort()
     await assert.rejects(fetching, { code: 'Interrupted' })
     await assert.rejects(readFile(current('config.json')), { code: 'ENOENT' })
@@ -153,8 +158,7 @@ describe('the base checkpoint', () => {
     await store.delete(RUN_KEY)
     await publish({ '../x': Buffer.from('x') })
     const fetching = fetch()
-    while (!said.some((message) => message.includes('is not the plain name of a file')))
-      await new Promise(setImmediate)
+    await untilSaid('is not the plain name of a file')
     stop.abort()
     await assert.rejects(fetching, { code: 'Interrupted' })
   })

@@ -9,6 +9,7 @@ import { FedsamError } from '#protocol/errors.ts'
 import { clientSubject, type NextAnswer, type NextRequest, readRequest } from '#protocol/messages.ts'
 import { inProcessTrainer } from '#test/trainers/in-process.ts'
 import { quadraticWork } from '#test/trainers/quadratic.ts'
+import { until } from '#test/until.ts'
 import { systemClock } from '#transport/clock.ts'
 import { createGrantedTransfers } from '#transport/granted.ts'
 import { createInProcessBus } from '#transport/in-process.ts'
@@ -55,8 +56,8 @@ function work(change: Partial<WorkerOptions> = {}): Promise<string> {
     trainer,
     clock: systemClock(100),
     folder,
-    answerSeconds: 5,
-    silenceSeconds: 600,
+    answerSeconds: 120,
+    silenceSeconds: 60_000,
     log: () => {},
     signal: stop.signal,
     ...change,
@@ -124,7 +125,7 @@ test('who prepares hears the end, a refusal, silence, and the wish to stop', asy
   answer = WAIT
   said = []
   const ended = work({ trainer: never })
-  while (said.length === 0) await new Promise(setImmediate)
+  await until('the worker has asked', () => said.length > 0)
   stop.abort()
   await assert.rejects(ended, { code: 'Interrupted' })
 })

@@ -16,12 +16,14 @@ import {
 } from '#protocol/messages.ts'
 import { inProcessTrainer } from '#test/trainers/in-process.ts'
 import { quadraticWork } from '#test/trainers/quadratic.ts'
+import { until } from '#test/until.ts'
 import { type Clock, systemClock } from '#transport/clock.ts'
 import { createGrantedTransfers } from '#transport/granted.ts'
 import { createInProcessBus } from '#transport/in-process.ts'
 import { createMemoryStore } from '#transport/memory.ts'
 import { type MessageBus, NoAnswer } from '#transport/ports.ts'
-import { serveRun } from './round.ts'
+import { serveRun, type WorkerOptions } from './round.ts'
+import type { Trainer } from './trainer/seam.ts'
 
 let folder: string
 let bus: MessageBus
@@ -56,24 +58,27 @@ async function play(script: (request: NextRequest) => NextAnswer | Promise<NextA
   })
 }
 
+const trainerWith = (before: (call: string) => Promise<void> | void): Trainer =>
+  inProcessTrainer(quadraticWork({ client: 'a', size: 10, before }))
+
 function work(
   before: (call: string) => Promise<void> | void = () => {},
-  silenceSeconds = 600,
-  transfers = createGrantedTransfers(),
+  change: Partial<WorkerOptions> = {},
 ): Promise<string> {
   return serveRun({
     client: 'a',
     incarnation: 'i',
     prefix: 'run',
     bus,
-    transfers,
-    trainer: inProcessTrainer(quadraticWork({ client: 'a', size: 10, before })),
+    transfers: createGrantedTransfers(),
+    trainer: trainerWith(before),
     clock: systemClock(50),
     folder,
-    answerSeconds: 5,
-    silenceSeconds,
+    answerSeconds: 120,
+    silenceSeconds: 60_000,
     log: () => {},
     signal: stop.signal,
+    ...change,
   })
 }
 
@@ -109,7 +114,7 @@ describe('a client', () => {
   })
 
   test('that hears nobody for silenceSeconds ends with Silence', { timeout: 120_000 }, async () => {
-    await assert.rejects(work(undefined, 10), { code: 'Silence' })
+    await assert.rejects(work(undefined, { silenceSeconds: 10 }), { code: 'Silence' })
   })
 
   test('that prepared for longer than silenceSeconds asks on: its silence begins when it is ready', async () => {
@@ -146,7 +151,7 @@ describe('a client', () => {
         now += 10 * SILENCE_SECONDS
         prepared = true
       },
-      answerSeconds: 5,
+      answerSeconds: 120,
       silenceSeconds: SILENCE_SECONDS,
       log: () => {},
     })
@@ -157,7 +162,7 @@ describe('a client', () => {
   test('that is asked to stop ends at once, also while its request is held open', async () => {
     await play(() => new Promise(() => {}))
     const ended = work()
-    while (said.length === 0) await sleep(2)
+    await until('the worker has asked', () => said.length > 0)
     stop.abort()
     await assert.rejects(ended, { code: 'Interrupted' })
   })
@@ -232,11 +237,16 @@ describe('a client', () => {
       if (said.length === 1) return encodeJson(task({ kind: 'Train', round: 1, base, evaluate: true }))
       if (request.have.state !== 'Working') return encodeJson(FINISHED)
       await asked.promise
-      setTimeout(cancelled.resolve, 20)
       return encodeJson({ kind: 'cancel', epoch: 1, round: 1, attempt: 1, reason: 'not needed' })
     })
     const calls: string[] = []
-    await work((call) => void calls.push(call), 600, createGrantedTransfers({ memory }))
+    const trainer = trainerWith((call) => void calls.push(call))
+    // The grant comes when the worker has heard that the work is cancelled.
+    const cancel = (): Promise<void> => {
+      cancelled.resolve()
+      return trainer.cancel()
+    }
+    await work(undefined, { transfers: createGrantedTransfers({ memory }), trainer: { ...trainer, cancel } })
     assert.deepEqual(calls, [])
     assert.deepEqual(
       said.map(({ have }) => have.state),
@@ -274,8 +284,8 @@ describe('a client', () => {
       trainer: { ...trainer, progress: () => ({ done: -0.5, total: Number.NaN, message: 'x'.repeat(9000) }) },
       clock: systemClock(50),
       folder,
-      answerSeconds: 5,
-      silenceSeconds: 600,
+      answerSeconds: 120,
+      silenceSeconds: 60_000,
       log: () => {},
       signal: stop.signal,
     })

@@ -8,11 +8,11 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type Binary, ensureBinary } from '#scripts/binaries.ts'
 import { connectNats } from '#transport/nats.ts'
 import { probeStore } from '#transport/probe.ts'
 import { openS3Store } from '#transport/s3.ts'
+import { until } from '../until.ts'
 import { of, podOf, type Rendered, render, values } from './helm.ts'
 
 const decoded = ({ data = {} }: Rendered): Record<string, string> =>
@@ -48,12 +48,7 @@ async function running(
   })
   const gone = once(child, 'exit')
   try {
-    for (let tries = 0; ; tries++) {
-      const answer = await fetch(health).catch(() => undefined)
-      if (answer?.ok) break
-      assert.ok(tries < 300, `${name} never answered ${health}`)
-      await sleep(50)
-    }
+    await until(`${name} answers ${health}`, async () => (await fetch(health)).ok)
     await use()
   } finally {
     child.stdin.end()

@@ -2,9 +2,9 @@
 // else, the operator everything else, an administrator all of it. The Roles are those that chart and operator render.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { StoredJob } from '#operator/reconcile/objects.ts'
 import { ApiError, type KubernetesClient } from '#transport/kubernetes.ts'
+import { until } from '../until.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { clientAs, install } from './installed.ts'
 import { JOBS, pass, SPEC } from './passes.ts'
@@ -94,13 +94,12 @@ async function furnish(namespace: string, system: string): Promise<Furnished> {
 
 /** Until the API server has taken the policy, or its end, up. Each try is another value: what is there already is refused to nobody. */
 async function untilInForce({ job, coordinator }: Furnished, inForce = true): Promise<void> {
-  for (let tries = 0; tries < 600; tries++) {
-    const forged = apply(coordinator, job, { observedGeneration: 100 + tries }, 'impatient')
-    const refused = isRefusal(/is the operator's/)(await forged.catch((error: unknown) => error))
-    if (refused === inForce) return
-    await sleep(100)
-  }
-  assert.fail(`the policy is ${inForce ? 'not' : 'still'} in force`)
+  let observedGeneration = 100
+  await until(`the policy is ${inForce ? '' : 'no longer '}in force`, async () => {
+    observedGeneration += 1
+    const forged = apply(coordinator, job, { observedGeneration }, 'impatient')
+    return isRefusal(/is the operator's/)(await forged.catch((error: unknown) => error)) === inForce
+  })
 }
 
 function jobOf(namespace: string): Promise<StoredJob> {

@@ -2,7 +2,7 @@
 // namespace reads its FederatedJobs, who edits it makes and ends them, and nobody of these writes what the operator writes.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { until } from '../until.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { install } from './installed.ts'
 
@@ -39,11 +39,9 @@ async function may(user: string, verb: string, subresource = ''): Promise<boolea
 }
 
 async function aggregated(): Promise<void> {
-  for (let tries = 0; tries < 100; tries++) {
-    if ((await may(PEOPLE.view, 'get')) && (await may(PEOPLE.admin, 'delete'))) return
-    await sleep(100)
-  }
-  assert.fail('the roles were not aggregated')
+  await until('the controller aggregates the roles', async () => {
+    return (await may(PEOPLE.view, 'get')) && (await may(PEOPLE.admin, 'delete'))
+  })
 }
 
 test('view reads; edit and admin make, change and end; none writes a status', async () => {

@@ -2,10 +2,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { connectKubernetes } from '#operator/kubernetes/client.ts'
 import { type KubernetesServer, startKubernetes } from '#scripts/kubernetes/server.ts'
 import type { KubernetesClient } from '#transport/kubernetes.ts'
+import { until } from '../until.ts'
 
 export interface Cluster {
   /** Where the server's certificates lie. */
@@ -46,14 +46,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
  * conditions yet.
  */
 async function untilServed(server: KubernetesServer): Promise<void> {
-  const attempts = 150
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      await server.kubectl(['get', 'federatedjobs.fedsam.dev', '--all-namespaces'])
-      return
-    } catch (error) {
-      if (attempt === attempts) throw error
-      await sleep(200)
-    }
-  }
+  await until('the API server serves FederatedJobs', async () => {
+    await server.kubectl(['get', 'federatedjobs.fedsam.dev', '--all-namespaces'])
+    return true
+  })
 }

@@ -7,7 +7,6 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { sha256 } from '#protocol/digest.ts'
 import { POD_EXITS } from '#protocol/exit-codes.ts'
@@ -15,6 +14,7 @@ import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import { subjectPrefix } from '#protocol/messages.ts'
 import { runPrefix, workerName } from '#protocol/names.ts'
 import { type NatsServer, type S3Server, startNats, startS3 } from '#scripts/servers.ts'
+import { untilSeen } from '../until.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { accountToken, coordinatorToken, createJob, editJob, jobsPath, readJob } from './coordinator-job.ts'
 
@@ -140,19 +140,24 @@ async function startWorker(
   })
 }
 
-/** Until the job's status is so. */
+/** Resolves with the status that the coordinator wrote, once it is so. */
 async function until(
   name: string,
   holds: (training: TrainingStatus) => boolean,
-  about: () => string,
+  output: () => string,
 ): Promise<TrainingStatus> {
-  for (let tries = 0; tries < 600; tries += 1) {
-    const training = (await readJob(cluster, NAMESPACE, name)).status?.training
-    if (training !== undefined && holds(training)) return training
-    await sleep(100)
-  }
-  const last = JSON.stringify((await readJob(cluster, NAMESPACE, name)).status?.training)
-  return assert.fail(`never; the last status was ${last}\n${about()}`)
+  const look = async () => (await readJob(cluster, NAMESPACE, name)).status?.training
+  let last: TrainingStatus | undefined
+  const training = await untilSeen(
+    `the status of ${name} is like ${holds}`,
+    look,
+    (seen) => {
+      last = seen
+      return seen !== undefined && holds(seen)
+    },
+    { instead: () => `${JSON.stringify(last)}\n${output()}` },
+  )
+  return training!
 }
 
 describe('a coordinator in a cluster', () => {

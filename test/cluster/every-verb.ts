@@ -1,11 +1,10 @@
 // A FederatedJob's life in which the operator does everything that it ever does, in one namespace: children made, edited, repaired,
 // pruned, made anew, names that are taken, suspension, a pause, the time to live. Nothing runs: what pods would report is written.
-import assert from 'node:assert/strict'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { apiVersionOf, pathOf } from '#operator/kubernetes/resources.ts'
 import type { KubernetesObject, StoredJob } from '#operator/reconcile/objects.ts'
 import type { KubernetesClient } from '#transport/kubernetes.ts'
 import { ApiError } from '#transport/kubernetes.ts'
+import { until } from '../until.ts'
 
 const PLACES = { storage: { s3: { bucket: 'models' } }, messaging: { nats: { url: 'nats://nats:4222' } } }
 const MERGE = 'application/merge-patch+json'
@@ -80,13 +79,8 @@ function worldOf(client: KubernetesClient, namespace: string) {
         () => false,
         (error: unknown) => error instanceof ApiError && error.status === 404,
       ),
-    async until(what: string, holds: () => Promise<boolean>): Promise<void> {
-      for (let tries = 0; tries < 300; tries++) {
-        if (await holds().catch(() => false)) return
-        await sleep(100)
-      }
-      assert.fail(`${namespace}: never: ${what}`)
-    },
+    until: (what: string, holds: () => Promise<boolean>): Promise<void> =>
+      until(`${namespace}: ${what}`, holds),
   }
 }
 

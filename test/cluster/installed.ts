@@ -2,10 +2,10 @@
 // program under the account that they give it, and clients of accounts. No node: nothing of it runs as a pod.
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type KubernetesClient, openKubernetes, podAccess } from '#transport/kubernetes.ts'
 import { type Rendered, render } from '../chart/helm.ts'
 import { ROOT } from '../cli/fedsam.ts'
+import { until } from '../until.ts'
 import type { Cluster } from './cluster.ts'
 import { withOperatorProcess } from './operator-process.ts'
 
@@ -73,12 +73,9 @@ async function untilAllowed(
     spec: { user, resourceAttributes },
   }
   const review = { method: 'POST', path: '/apis/authorization.k8s.io/v1/subjectaccessreviews', body } as const
-  for (let tries = 0; tries < 300; tries++) {
-    const { status } = await client.call<{ status: { allowed: boolean } }>(review)
-    if (status.allowed) return
-    await sleep(100)
-  }
-  throw new Error(`${user} may not create ${what} in ${namespace || 'every namespace'}`)
+  await until(`${user} may create ${what} in ${namespace || 'every namespace'}`, async () => {
+    return (await client.call<{ status: { allowed: boolean } }>(review)).status.allowed
+  })
 }
 
 /** Runs the operator as the installed account, as its pod would, while `body` does; rejects where it does not end as asked. */

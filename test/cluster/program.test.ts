@@ -6,7 +6,7 @@ import { createServer } from 'node:net'
 import { after, before, test } from 'node:test'
 import { POD_EXITS } from '#protocol/exit-codes.ts'
 import { type Cluster, startCluster } from './cluster.ts'
-import { until } from './until.ts'
+import { until } from '../until.ts'
 
 let cluster: Cluster
 before(async () => {

@@ -2,8 +2,8 @@
 // its roles allow, must be the same, verb by verb. For the whole cluster with a ClusterRole, and with Roles in two namespaces.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Rendered, Rule } from '../chart/helm.ts'
+import { until } from '../until.ts'
 import { AUDITED, allowedBy, doneBy } from './audited.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { liveThrough } from './every-verb.ts'
@@ -107,12 +107,12 @@ test('without the rule on finalizers an API server that enforces owner reference
   assert.equal(rules?.length, (role.rules?.length ?? 0) - 1)
   await kubectl(['patch', 'clusterrole', 'fedsam', '--type=merge', '-p', JSON.stringify({ rules })])
   let said = ''
-  for (let tries = 0; tries < 50 && said === ''; tries++) {
+  await until('the API server refuses the operator without the right', async () => {
     said = await create().then(
       () => '',
       (error: Error) => error.message,
     )
-    await sleep(100)
-  }
+    return said !== ''
+  })
   assert.match(said, /cannot set blockOwnerDeletion/)
 })

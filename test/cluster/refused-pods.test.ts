@@ -7,7 +7,7 @@ import type { FederatedJobStatus } from '#protocol/generated/federatedjob.ts'
 import { ROOT, startFedsam } from '../cli/fedsam.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { withOperatorProcess } from './operator-process.ts'
-import { until } from './until.ts'
+import { until } from '../until.ts'
 
 const PLACES = {
   trainer: { type: 'Command', command: { image: 'x', command: ['sh'] } },
@@ -201,7 +201,7 @@ for (const [name, { says }] of Object.entries(REFUSALS)) {
       const quorum = messageOf(status, 'QuorumAvailable')
       return says.test(messageOf(status, 'Ready')) && says.test(quorum) && BOTH.test(quorum)
     }
-    await until('the reason', told, { seen: () => JSON.stringify(status) })
+    await until('the reason', told, { instead: () => status })
     assert.match(messageOf(status, 'Ready'), /^The coordinator: its pod cannot be created: /)
     assert.match(status.summary?.message ?? '', says)
     const ready = status.conditions?.find(({ type }) => type === 'Ready')
@@ -216,7 +216,7 @@ for (const [name, { says }] of Object.entries(REFUSED_JOBS)) {
       status = await statusIn(name)
       return says.test(messageOf(status, 'Ready'))
     }
-    await until('the reason', told, { seen: () => JSON.stringify(status) })
+    await until('the reason', told, { instead: () => status })
     assert.equal(status.conditions?.find(({ type }) => type === 'Ready')?.reason, 'ChildRefused')
   })
 }
@@ -232,7 +232,7 @@ test('status and doctor say it of the coordinator and of each worker', async () 
       shown = (await fedsam(...args, '-n', 'quota-used-up')).stdout.replace(/\s+/g, ' ')
       return expected.test(shown)
     }
-    await until(`${args[0]} says it`, holds, { seconds: 150, seen: () => shown })
+    await until(`${args[0]} says it`, holds, { seconds: 150, instead: () => shown })
   }
   const why = (name: string): string =>
     `its pod cannot be created: pods "brain-${name}" is forbidden: exceeded quota: team`
@@ -257,7 +257,7 @@ test('the reason stays when its events have expired', async () => {
     const text = await cluster.server.kubectl(['-n', 'quota-of-limits', 'get', 'events', '-o', 'json'])
     return (JSON.parse(text).items as { reason: string }[]).filter(({ reason }) => reason === 'FailedCreate')
   }
-  await until('no event is left', async () => (await events()).length === 0, { seconds: 120 })
+  await until('no event is left', async () => (await events()).length === 0)
   const status = await statusIn('quota-of-limits')
   for (const type of ['Ready', 'QuorumAvailable']) assert.match(messageOf(status, type), says)
 })
@@ -278,7 +278,7 @@ test('cured: the pods are created, and the reason is gone', async () => {
       pods = await cluster.server.kubectl(['-n', name, 'get', 'pods', '-o', 'name'])
       return !says.test(JSON.stringify(status)) && pods.trim().split('\n').length === 3
     }
-    const seen = (): string => `${JSON.stringify(status)} ${pods}`
-    await until(`${name} is cured`, cured, { seconds: 150, seen })
+    const instead = (): unknown => ({ status, pods })
+    await until(`${name} is cured`, cured, { seconds: 150, instead })
   }
 })

@@ -12,7 +12,7 @@ import { pathOf } from '#operator/kubernetes/resources.ts'
 import { POD_EXITS } from '#protocol/exit-codes.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { type FaultingProxy, startFaultingProxy } from './faulting.ts'
-import { until } from './until.ts'
+import { until } from '../until.ts'
 
 interface Candidate {
   readonly name: string

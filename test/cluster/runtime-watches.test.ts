@@ -11,7 +11,7 @@ import { throttled } from '#operator/kubernetes/throttle.ts'
 import type { KubernetesClient } from '#transport/kubernetes.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { type Asked, type Fault, type FaultingProxy, startFaultingProxy } from './faulting.ts'
-import { until } from './until.ts'
+import { until } from '../until.ts'
 
 let cluster: Cluster
 let proxy: FaultingProxy

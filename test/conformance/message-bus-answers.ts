@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { until } from '#test/until.ts'
 import { LARGEST_MESSAGE } from '#transport/subject.ts'
 import { bodyOf, same } from './bodies.ts'
 import type { Opened } from './message-bus.ts'
@@ -14,7 +14,7 @@ const freshSubject = (): string => `conformance.${crypto.randomUUID()}`
 
 export function answerCases(opened: Opened): void {
   test('a request is served with its subject and body, and its answer comes back', {
-    timeout: 10_000,
+    timeout: 120_000,
   }, async () => {
     const [server, client] = await Promise.all([opened().connect(), opened().connect()])
     const subject = freshSubject()
@@ -40,6 +40,7 @@ export function answerCases(opened: Opened): void {
     await bus.serve(subject, async () => new Uint8Array(LARGEST_MESSAGE + 1))
     await assert.rejects(bus.request(subject, new Uint8Array(LARGEST_MESSAGE + 1), LONG), RangeError)
     await assert.rejects(bus.request(subject, new Uint8Array(1), { timeoutMs: 100 }), { name: 'NoAnswer' })
+    await until('the bus reports the answer that is too large', () => opened().errors.length > before)
     assert.ok(opened().errors[before] instanceof RangeError)
   })
 
@@ -117,19 +118,17 @@ export function answerCases(opened: Opened): void {
   test('of two servers of a subject both hear the request, and the first answer counts', async () => {
     const [one, two, client] = await Promise.all([opened().connect(), opened().connect(), opened().connect()])
     const subject = freshSubject()
-    let heard = 0
-    const second = Promise.withResolvers<void>()
-    const server = (delayMs: number, answer: string) => async () => {
-      heard += 1
-      if (heard === 2) second.resolve()
-      await sleep(delayMs)
-      return Buffer.from(answer)
-    }
-    await one.serve(subject, server(200, 'late'))
-    await two.serve(subject, server(0, 'first'))
+    const heard = Promise.withResolvers<void>()
+    const answered = Promise.withResolvers<void>()
+    await one.serve(subject, async () => {
+      heard.resolve()
+      await answered.promise
+      return Buffer.from('late')
+    })
+    await two.serve(subject, async () => Buffer.from('first'))
     assert.equal(text(await client.request(subject, new Uint8Array(0), LONG)), 'first')
-    await second.promise
-    assert.equal(heard, 2)
+    await heard.promise
+    answered.resolve()
   })
 
   test('the reply subject lies under the inbox that was named, one per client', async () => {

@@ -1,16 +1,15 @@
 // The stage of the end-to-end layer: the real node with our images, the chart with its quickstart servers, a namespace for jobs under
 // the restricted Pod Security level, and hands to act with: kubectl, the bucket, volumes, waiting. One for all scenarios.
-import assert from 'node:assert/strict'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { FederatedJobStatus } from '#protocol/generated/federatedjob.ts'
 import { findQuickstart, openBucket, REGION, uploadCheckpoint } from '#scripts/cluster/quickstart.ts'
 import { claimOf } from '#scripts/cluster/volumes.ts'
 import type { BuiltImage } from '#scripts/images/images.ts'
 import { findNode, type RunningNode, startNode } from '#scripts/kubernetes/node.ts'
 import type { ObjectStore } from '#transport/ports.ts'
+import { untilSeen } from '../until.ts'
 
 export const SYSTEM = 'fedsam-system'
 export const TEAM = 'team-a'
@@ -115,24 +114,12 @@ export function secretOf(name: string, stringData: Readonly<Record<string, strin
   return { apiVersion: 'v1', kind: 'Secret', metadata: { name }, stringData }
 }
 
-/** Looks every 200 ms until it holds; fails with what was seen last. */
-export async function until<T>(
+/** Resolves with the first value that holds. A real node takes its time, so a scenario may name more seconds. */
+export function until<T>(
   what: string,
   look: () => Promise<T>,
   holds: (seen: T) => boolean,
   seconds = 120,
 ): Promise<T> {
-  let last: unknown
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; await sleep(200)) {
-    try {
-      const seen = await look()
-      if (holds(seen)) return seen
-      last = seen
-    } catch (error) {
-      last = error
-    }
-  }
-  return assert.fail(
-    `never within ${seconds} s: ${what}; last: ${last instanceof Error ? last.message : JSON.stringify(last)}`,
-  )
+  return untilSeen(what, look, holds, { seconds })
 }

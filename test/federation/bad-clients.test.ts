@@ -4,9 +4,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { verifyRecord } from '#coordinator/verify.ts'
 import { attemptKeys } from '#protocol/keys.ts'
+import type { RunEvent } from '#protocol/events.ts'
 import { subjectPrefix } from '#protocol/messages.ts'
 import { MAX_NUM_EXAMPLES } from '#protocol/outcomes.ts'
 import { type Receipt, readMarker } from '#protocol/record.ts'
@@ -17,6 +17,7 @@ import { createMemoryStore } from '#transport/memory.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import { examplesOf, type QuadraticOptions, quadraticWork } from '../trainers/quadratic.ts'
 import { type Lie, serveCrookedly } from './crooked-client.ts'
+import { until } from '../until.ts'
 import { eventsOf, openFederation, runFederation } from './federation.ts'
 
 const SIZE = 1000
@@ -102,12 +103,19 @@ async function initialFile(folder: string): Promise<{ kind: 'InitialParameters';
   return { kind: 'InitialParameters', file }
 }
 
+/** How many updates of round 1 are admitted or rejected. */
+const judged = (events: readonly RunEvent[]): number =>
+  events.filter(
+    (one) => (one.event === 'UpdateAdmitted' || one.event === 'UpdateRejected') && one.round === 1,
+  ).length
+
 describe('twelve clients and one that never comes', () => {
   test('the round closes on the quorum, everybody is named, and the good ones are averaged', async () => {
     const memory = createMemoryStore()
     const transfers = createGrantedTransfers({ memory })
     const clients = Object.keys(EXPECTED)
     const folder = await mkdtemp(join(tmpdir(), 'fedsam-bad-clients-'))
+    const released = Promise.withResolvers<void>()
     const federation = await openFederation({
       clients,
       rounds: 1,
@@ -116,12 +124,14 @@ describe('twelve clients and one that never comes', () => {
       transfers,
       fixed: { minFitClients: 3, minAvailableClients: 12, origin: await initialFile(folder) },
       round: { quorum: 3, graceSeconds: 0.5, settleSeconds: 0.5 },
-      quadratic: (client) => ({
+      quadratic: (client, events) => ({
         ...BAD_TRAINERS[client],
-        before: (call) => {
-          if (client === 'good-slow' && call === 'fit') return sleep(600)
-          if (client === 'straggler' && call === 'fit') return sleep(20_000, undefined, { ref: false })
-          return undefined
+        before: async (call) => {
+          if (call !== 'fit') return
+          // The quorum comes when all others are judged, so that the grace period ends for the straggler alone.
+          if (client === 'good-slow')
+            await until('the others are judged', () => judged(events) === clients.length - 3)
+          if (client === 'straggler') await released.promise
         },
       }),
     })
@@ -160,6 +170,7 @@ describe('twelve clients and one that never comes', () => {
       }
       assert.deepEqual((await verifyRecord(memory)).problems, [])
     } finally {
+      released.resolve()
       over.abort()
       await federation.close()
       await Promise.all(crooked)

@@ -38,8 +38,8 @@ export interface FederationOptions {
   readonly workerBus?: MessageBus
   readonly transfers?: GrantedTransfers
   readonly clock?: Clock
-  /** Changes a client's quadratic trainer. */
-  readonly quadratic?: (client: string) => Partial<QuadraticOptions>
+  /** Changes a client's quadratic trainer; the events are those of the whole federation. */
+  readonly quadratic?: (client: string, events: readonly RunEvent[]) => Partial<QuadraticOptions>
   /** Longest time that a request may stay unanswered; real seconds. */
   readonly answerSeconds?: number
   readonly log?: (line: string) => void
@@ -147,7 +147,7 @@ export async function openFederation(options: FederationOptions): Promise<Federa
       return outcome
     },
     work(client, own = {}) {
-      const work = own.work ?? quadraticWork({ client, size, ...options.quadratic?.(client) })
+      const work = own.work ?? quadraticWork({ client, size, ...options.quadratic?.(client, events) })
       const served = serveRun({
         client,
         incarnation: own.incarnation ?? `${client}-1`,
@@ -212,9 +212,9 @@ export async function runFederation(
   }
 }
 
-/** Waits for an event of this kind that fits. Throws after a minute, with the events that came. */
+/** Waits for an event of this kind that fits. Its failure names the events that came. */
 export async function seen<K extends RunEvent['event']>(
-  { events }: Pick<Federation, 'events'>,
+  { events }: { readonly events: readonly RunEvent[] },
   kind: K,
   fits: (event: Extract<RunEvent, { event: K }>) => boolean = () => true,
 ): Promise<void> {

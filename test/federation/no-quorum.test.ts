@@ -180,7 +180,7 @@ describe('too few clients', () => {
       clients: ['a', 'b', 'c'],
       absent: ['b', 'c'],
       rounds: 1,
-      round: { availabilitySeconds: 10, settleSeconds: 1, maxFailedRounds: 2 },
+      round: { availabilitySeconds: 50, settleSeconds: 1, maxFailedRounds: 2 },
     })
     assert.equal(error?.code, 'RunFailed')
     assert.match(

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RUN_KEY, resultKey } from '#protocol/keys.ts'
 import type { Have } from '#protocol/messages.ts'
-import { systemClock } from '#transport/clock.ts'
 import { createGrantedTransfers } from '#transport/granted.ts'
 import { createInProcessBus } from '#transport/in-process.ts'
 import { createMemoryStore } from '#transport/memory.ts'
 import type { MessageBus, ObjectStore } from '#transport/ports.ts'
+import { jumpingClock } from '../jumping-clock.ts'
 import { until } from '../until.ts'
 import { eventsOf, type FederationOptions, openFederation, runFederation, seen } from './federation.ts'
 import { closedOf, decisionOf, planOf } from './record.ts'
@@ -188,26 +188,35 @@ test('a receipt whose message was lost counts when its attempt ends', async () =
 })
 
 test('a round does not wait until its deadline for the evaluation of a client that went away', async () => {
+  const clock = jumpingClock()
+  const reached = Promise.withResolvers<void>()
   const federation = await openFederation({
     clients: ['a', 'b'],
     onlookers: ['public'],
     rounds: 1,
-    // A second lasts 20 ms: it is silent after most of a real second.
-    clock: systemClock(50),
-    pace: { silenceSeconds: 40, holdSeconds: 5 },
+    clock,
+    pace: { silenceSeconds: 400, holdSeconds: 0.2 },
     round: { deadlineSeconds: NEVER },
     quadratic: (client) => ({
-      before: (call) => (client === 'public' && call === 'evaluate' ? new Promise(() => {}) : undefined),
+      before: (call) => {
+        if (client !== 'public' || call !== 'evaluate') return undefined
+        reached.resolve()
+        return new Promise(() => {})
+      },
     }),
   })
   try {
     const gone = new AbortController()
     for (const client of ['a', 'b']) void federation.work(client)
-    void federation.work('public', { signal: gone.signal })
+    const left = federation.work('public', { signal: gone.signal })
     const run = federation.coordinate()
     void run.catch(() => {})
-    await seen(federation, 'AttemptOpened', ({ kind }) => kind === 'Train')
+    await reached.promise
+    for (const client of ['a', 'b'])
+      await seen(federation, 'UpdateAdmitted', (event) => event.round === 1 && event.client === client)
     gone.abort()
+    await left
+    clock.jump(401)
     await seen(federation, 'RoundCompleted', ({ round }) => round === 1)
     const { evaluations, outcomes } = await closedOf(federation.store, 1)
     assert.deepEqual(

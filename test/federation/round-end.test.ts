@@ -4,30 +4,50 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { ClientOutcome } from '#protocol/record.ts'
 import { systemClock } from '#transport/clock.ts'
-import { eventsOf, openFederation, runFederation, seen } from './federation.ts'
+import { jumpingClock } from '../jumping-clock.ts'
+import { eventsOf, type Federation, openFederation, runFederation, seen } from './federation.ts'
 
 /** A second lasts 20 ms; nobody counts as silent because the machine is slow. */
 const FAST = { clock: systemClock(50), pace: { silenceSeconds: 10_000 } }
+
+/** The updates of a and b are admitted: what a test does next does not depend on how fast they were. */
+async function untilAdmitted(federation: Federation, clients: readonly string[]): Promise<void> {
+  for (const client of clients)
+    await seen(federation, 'UpdateAdmitted', (event) => event.round === 1 && event.client === client)
+}
 
 const outcomeOf = (outcomes: readonly ClientOutcome[], client: string): string | undefined =>
   outcomes.find((outcome) => outcome.client === client)?.outcome
 
 describe('the end of a round', () => {
   test('comes at the deadline with the quorum, and names who was late', async () => {
+    const clock = jumpingClock()
     const late = Promise.withResolvers<void>()
-    const { events } = await runFederation({
-      ...FAST,
+    const federation = await openFederation({
+      clock,
       clients: ['a', 'b', 'slow'],
       rounds: 1,
-      round: { deadlineSeconds: 60 },
+      pace: { silenceSeconds: 10_000 },
+      round: { deadlineSeconds: 600 },
       quadratic: (client) => ({
         before: (call) => (client === 'slow' && call === 'fit' ? late.promise : undefined),
       }),
     })
-    late.resolve()
-    const [first] = eventsOf(events, 'RoundCompleted')
-    assert.deepEqual(first?.accepted, ['a', 'b'])
-    assert.equal(outcomeOf(first!.outcomes, 'slow'), 'Late')
+    try {
+      for (const client of ['a', 'b', 'slow']) void federation.work(client)
+      const run = federation.coordinate()
+      await untilAdmitted(federation, ['a', 'b'])
+      clock.jump(600)
+      await seen(federation, 'RoundCompleted')
+      late.resolve()
+      await run
+      const [first] = eventsOf(federation.events, 'RoundCompleted')
+      assert.deepEqual(first?.accepted, ['a', 'b'])
+      assert.equal(outcomeOf(first!.outcomes, 'slow'), 'Late')
+    } finally {
+      late.resolve()
+      await federation.close()
+    }
   })
 
   test('comes graceSeconds after the quorum', async () => {
@@ -52,23 +72,33 @@ describe('the end of a round', () => {
   })
 
   test('at the deadline below the quorum: abandoned, and a client that went silent is Unreachable', async () => {
+    const clock = jumpingClock()
+    const reached = Promise.withResolvers<void>()
     const federation = await openFederation({
-      clock: systemClock(20),
+      clock,
       clients: ['a', 'b'],
       rounds: 1,
-      pace: { silenceSeconds: 40, holdSeconds: 5 },
-      round: { deadlineSeconds: 80, maxFailedRounds: 1 },
+      pace: { silenceSeconds: 400, holdSeconds: 0.2 },
+      round: { deadlineSeconds: 800, maxFailedRounds: 1 },
       quadratic: (client) => ({
-        before: (call) => (client === 'b' && call === 'fit' ? new Promise(() => {}) : undefined),
+        before: (call) => {
+          if (client !== 'b' || call !== 'fit') return undefined
+          reached.resolve()
+          return new Promise(() => {})
+        },
       }),
     })
     try {
       const gone = new AbortController()
       void federation.work('a')
-      void federation.work('b', { signal: gone.signal })
+      const left = federation.work('b', { signal: gone.signal })
       const run = federation.coordinate()
-      await seen(federation, 'UpdateAdmitted', ({ round }) => round === 1)
+      run.catch(() => {})
+      await reached.promise
+      await untilAdmitted(federation, ['a'])
       gone.abort()
+      await left
+      clock.jump(800)
       await assert.rejects(run, { code: 'RunFailed', message: /b: Unreachable \(Silent/ })
     } finally {
       await federation.close()

@@ -5,7 +5,6 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { sliceBytes } from '#coordinator/aggregation/budget.ts'
 import { payloadLayout, slicesOf } from '#coordinator/aggregation/slices.ts'
 import { verifyRecord } from '#coordinator/verify.ts'
@@ -67,10 +66,23 @@ describe('the same model bytes', () => {
     test(`when updates arrive as ${order.join(', ')}`, async () => {
       const late = await runFederation({
         ...JOB,
-        quadratic: (client) => ({ before: () => sleep(80 * order.indexOf(client)) }),
+        // Each client begins when the update of the one before it is admitted.
+        quadratic: (client, events) => ({
+          before: async (call, round) => {
+            const previous = order[order.indexOf(client) - 1]
+            if (call !== 'fit' || previous === undefined) return
+            await seen({ events }, 'UpdateAdmitted', (one) => one.client === previous && one.round === round)
+          },
+        }),
       })
-      const admitted = eventsOf(late.events, 'UpdateAdmitted').map(({ client }) => client)
-      assert.deepEqual(admitted.slice(1, 4), order, 'the order was as intended')
+      for (const round of [1, 2]) {
+        const admitted = eventsOf(late.events, 'UpdateAdmitted').filter((one) => one.round === round)
+        assert.deepEqual(
+          admitted.map(({ client }) => client),
+          order,
+          'the order was as intended',
+        )
+      }
       assert.equal(late.model, (await reference).model)
     })
   }
@@ -97,7 +109,7 @@ describe('the same model bytes', () => {
           return fault
         },
       })
-      const disturbed = await runFederation({ ...JOB, bus, workerBus, answerSeconds: 2 })
+      const disturbed = await runFederation({ ...JOB, bus, workerBus })
       assert.equal(disturbed.model, (await reference).model)
       assert.ok(faults.size >= 3, `faults of ${[...faults.keys()].join(', ')}`)
     })

@@ -1,7 +1,7 @@
 // A program on the trainer seam that behaves as its argument says: node awkward-main.ts BEHAVIOUR [FILE]
 // FILE counts its starts: some behaviours are those of the first life only.
 import { spawn } from 'node:child_process'
-import { appendFileSync, readFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
@@ -15,7 +15,7 @@ appendFileSync(file, 'started\n')
 const lives = readFileSync(file, 'utf8').trim().split('\n').length
 
 if (behaviour === 'leaves-a-child') {
-  spawn('sh', ['-c', `while :; do echo >> '${file}.beats'; sleep 0.02; done`], { stdio: 'inherit' })
+  spawn('sh', ['-c', `echo $$ >'${file}.child'; while :; do sleep 1; done`], { stdio: 'inherit' })
 }
 if (behaviour === 'stays' || behaviour === 'stays-deaf') {
   setInterval(() => {}, 1000)
@@ -85,15 +85,22 @@ for await (const text of createInterface({ input: process.stdin })) {
     say('{"epoch": 1}')
     say('{ not json')
     say({ type: 'progress', done: 1, total: 4, message: 'step' })
-    setTimeout(() => say({ ...fitted, id }), 50)
+    // The answer ends the progress, so it waits until the test has seen that.
+    const look = setInterval(() => {
+      if (!existsSync(`${file}.seen`)) return
+      clearInterval(look)
+      say({ ...fitted, id })
+    }, 5)
   } else if (behaviour === 'not-finite')
     say(`{"type": "fitted", "id": ${id}, "num_examples": 3, "metrics": {"loss": NaN}}`)
   else if (behaviour === 'fails') say({ type: 'error', id, code: 'TrainerFailed', message: 'no memory left' })
   else if (behaviour === 'answers-late') {
     say({ ...fitted, id: id - 1, num_examples: 99 })
     say({ ...fitted, id })
-  } else if (behaviour === 'hangs-once' && lives === 1) setInterval(() => {}, 1000)
-  else if (behaviour === 'hangs-but-reports') {
+  } else if (behaviour === 'hangs-once' && lives === 1) {
+    appendFileSync(`${file}.called`, '')
+    setInterval(() => {}, 1000)
+  } else if (behaviour === 'hangs-but-reports') {
     let done = 0
     const timer = setInterval(() => {
       done += 1

@@ -6,9 +6,9 @@ import { access, mkdtemp, readdir, readFile, rm, stat, unlink, writeFile } from 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, beforeEach, describe, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { type S3Server, startS3 } from '#scripts/servers.ts'
+import { until } from '#test/until.ts'
 import { openS3Store } from '#transport/s3.ts'
 import { type Listed, openPrefix, type PrefixReader, type Target } from '#transport/s3-prefix.ts'
 import { fetchSource } from './fetch.ts'
@@ -222,7 +222,7 @@ describe('the program', () => {
 
   test('fetches, stays until it is asked to stop, and ends with 143', async () => {
     const { child, exit } = start(environment())
-    while (!(await isComplete())) await sleep(20)
+    await until('the program has fetched everything', isComplete)
     await assertHasAll()
     assert.equal(child.exitCode, null)
     child.kill('SIGTERM')

@@ -1,11 +1,12 @@
 // The seam to a trainer's process: what it prints, how it fails, how it is ended, and that the next call starts a new one.
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { until, untilSeen } from '#test/until.ts'
 import { type Clock, systemClock } from '#transport/clock.ts'
 import { childTrainer } from './child.ts'
 import type { Trainer } from './seam.ts'
@@ -71,8 +72,9 @@ describe('a trainer in a process', () => {
   test('may print what it likes: that is its log; progress is told while the call runs', async () => {
     const of = awkward('prints')
     const fitting = fit(of)
-    while (of.progress() === null) await sleep(5)
+    await until('the trainer reports progress', () => of.progress() !== null)
     assert.deepEqual(of.progress(), { type: 'progress', done: 1, total: 4, message: 'step' })
+    await writeFile(join(folder, 'lives.seen'), '')
     assert.equal((await fitting).numExamples, 3)
     assert.equal(of.progress(), null)
     assert.deepEqual(log.sort(), ['a warning', 'loading weights', '{ not json', '{"epoch": 1}'].sort())
@@ -170,42 +172,53 @@ describe('a trainer that reports nothing', () => {
   })
 })
 
+/** A trainer that hangs has read its call. */
+const untilCalled = (): Promise<void> =>
+  until('the trainer reads its call', () => existsSync(join(folder, 'lives.called')))
+
+/** The process id that a process of the trainer writes into this file. */
+const pidIn = (name: string): Promise<string> =>
+  untilSeen(
+    `a process of the trainer writes ${name}`,
+    async () => (await readFile(join(folder, name), 'utf8')).trim(),
+    (pid) => pid !== '',
+  )
+
+/** A killed process has no memory any more, also before its parent hears of it. */
+const untilEnded = (pid: string): Promise<void> =>
+  until(`process ${pid} ends`, async () => {
+    const text = await readFile(`/proc/${pid}/statm`, 'utf8').catch(() => '0')
+    return text.split(' ')[0] === '0'
+  })
+
 describe('ending a trainer', () => {
   test('ends what got another parent and a session of its own as well', ON_LINUX, async () => {
     const of = awkward('computes-in-orphan')
     await of.ready()
     const fitting = fit(of).catch(() => {})
-    let orphan = ''
-    while (orphan === '')
-      orphan = (await readFile(join(folder, 'lives.orphan'), 'utf8').catch(() => '')).trim()
+    const orphan = await pidIn('lives.orphan')
     await of.cancel()
     await fitting
-    // One that was killed has no memory any more, also before its parent hears of it.
-    while ((await readFile(`/proc/${orphan}/statm`, 'utf8').catch(() => '0')).split(' ')[0] !== '0')
-      await sleep(5)
+    await untilEnded(orphan)
   })
 
   test('in the middle of a call fails the call; the next call starts a new one', async () => {
     const of = awkward('hangs-once')
     await of.ready()
     const fitting = assert.rejects(fit(of), { code: 'TrainerFailed', message: /was ended: it was cancelled/ })
-    await sleep(20)
+    await untilCalled()
     await of.cancel()
     await fitting
     assert.equal((await fit(of)).numExamples, 3)
     assert.equal(await lives(), 2)
   })
 
-  test('ends what it started as well, even where that holds its output open', async () => {
+  test('ends what it started as well, even where that holds its output open', ON_LINUX, async () => {
     const of = awkward('leaves-a-child')
     await of.ready()
-    const beats = async (): Promise<number> =>
-      (await readFile(join(folder, 'lives.beats'), 'utf8').catch(() => '')).length
-    while ((await beats()) === 0) await sleep(5)
+    const child = await pidIn('lives.child')
     await of.cancel()
-    const last = await beats()
-    await sleep(200)
-    assert.equal(await beats(), last)
+    await untilEnded(child)
   })
 
   for (const behaviour of ['stays', 'stays-deaf']) {

@@ -1,6 +1,7 @@
 // The seam in a pod: a trainer under a shell beside us, real FIFOs between. The same promises as for a child, and the exit code of
 // the trainer's container.
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { SEAM_FILES } from '#protocol/seam-files.ts'
 import { type Container, endContainer, startContainer } from '#test/trainers/container.ts'
+import { until } from '#test/until.ts'
 import { type Clock, systemClock } from '#transport/clock.ts'
 import { podTrainer } from './child.ts'
 import type { Trainer } from './seam.ts'
@@ -53,7 +55,9 @@ function half(options: Options = {}): Trainer {
 /** The pod's order: the FIFOs first, then the trainer's container. */
 async function start(of: Trainer, command: readonly string[], isolated = false): Promise<Container> {
   void of.ready().catch(() => {})
-  while ((await stat(join(seam, SEAM_FILES.input)).catch(() => undefined)) === undefined) await sleep(5)
+  await until('the network half has made its FIFOs', async () =>
+    (await stat(join(seam, SEAM_FILES.input))).isFIFO(),
+  )
   container = startContainer(seam, [process.execPath, ...command], {}, isolated)
   return container
 }
@@ -61,6 +65,8 @@ async function start(of: Trainer, command: readonly string[], isolated = false):
 const awkward = (behaviour: string): string[] => [AWKWARD, behaviour, join(folder, 'lives')]
 const lives = async (): Promise<number> =>
   (await readFile(join(folder, 'lives'), 'utf8')).trim().split('\n').length
+const untilCalled = (): Promise<void> =>
+  until('the trainer reads its call', () => existsSync(join(folder, 'lives.called')))
 const fit = (of: Trainer) => of.fit('tensors', 'output', CONFIG)
 
 describe('a trainer in its own container', () => {
@@ -81,7 +87,7 @@ describe('a trainer in its own container', () => {
     await start(of, awkward('hangs-once'))
     await of.ready()
     const fitting = assert.rejects(fit(of), { code: 'TrainerFailed', message: /was ended: it was cancelled/ })
-    await sleep(20)
+    await untilCalled()
     await of.cancel()
     await fitting
     assert.equal((await fit(of)).numExamples, 3)
@@ -137,7 +143,7 @@ describe('a trainer in its own container', () => {
     await start(earlier, awkward('hangs-once'))
     await earlier.ready()
     void fit(earlier).catch(() => {})
-    await sleep(20)
+    await untilCalled()
     // Its FIFOs stay open here, so the trainer cannot know by the end of its input.
     assert.equal((await fit(half())).numExamples, 3)
     assert.equal(await lives(), 2)
@@ -166,7 +172,7 @@ describe('a trainer in its own container', () => {
     const { exit } = await start(of, awkward('hangs-once'))
     await of.ready()
     void fit(of).catch(() => {})
-    await sleep(20)
+    await untilCalled()
     await of.close(0)
     assert.equal(await exit, 0)
     assert.equal(await lives(), 2)

@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
 import { after, test } from 'node:test'
 import { SEAM_FILES } from '#protocol/seam-files.ts'
+import { until, untilSeen } from '#test/until.ts'
 import { trainerScript } from './trainer-script.ts'
 
 const folders: string[] = []
@@ -154,7 +155,7 @@ test('SIGTERM reaches the program, which may clear up; the code is 143 whatever 
 test('SIGTERM before anybody opened the FIFOs', async () => {
   const pod = await startPod(['sh', '-c', ECHO])
   // Both children are there: the program's, waiting for its input, and the reader.
-  while ((await children(pod.shell.pid!)).length < 2) await new Promise(setImmediate)
+  await until('both children run', async () => (await children(pod.shell.pid!)).length === 2)
   pod.shell.kill('SIGTERM')
   assert.deepEqual(await pod.ended, [143, null])
 })
@@ -177,8 +178,9 @@ test('it waits, it does not poll: the kernel never switches to it while calls pa
   await seam.ask('there')
   // Both of the script's processes wait now; from here on whatever they do begins with a switch.
   const waiting = [pod.shell.pid!, ...(await readers(pod.shell.pid!))]
-  while (!(await Promise.all(waiting.map(stat))).every(([state]) => state === 'S'))
-    await new Promise(setImmediate)
+  await until('both processes wait', async () =>
+    (await Promise.all(waiting.map(stat))).every(([state]) => state === 'S'),
+  )
   const before = await Promise.all(waiting.map(switches))
   for (let i = 0; i < 200; i++) await seam.ask(String(i))
   assert.deepEqual(await Promise.all(waiting.map(switches)), before)
@@ -194,9 +196,11 @@ test('it lists the processes of its container when it is asked to, without their
   const [said] = (await once(lines, 'line')) as [string]
   const program = said.split(' ')[0]!
   control.write('measure 17\n')
-  let text = ''
-  while (!text.endsWith('end\n'))
-    text = await readFile(join(pod.folder, SEAM_FILES.processes), 'utf8').catch(() => '')
+  const text = await untilSeen(
+    'the script writes its list',
+    () => readFile(join(pod.folder, SEAM_FILES.processes), 'utf8'),
+    (list) => list.endsWith('end\n'),
+  )
   const [head, ...rest] = text.trimEnd().split('\n')
   assert.match(head!, new RegExp(`^answer 17 of ${pod.shell.pid} without \\d+$`))
   const own = rest.find((line) => line.startsWith(`${program} `))!
@@ -217,9 +221,11 @@ test('a FIFO in the place of its list stops nothing', async () => {
   renew(pod.folder)
   control.write('measure 1\nagain\n')
   await gone
-  assert.throws(() => process.kill(Number(pid), 0))
   seam.to.destroy()
-  pod.shell.kill('SIGKILL')
+  // The kernel closes the files of a killed process first; its id is free when the script has waited for it.
+  await until('the program is gone', () => hasEnded(Number(pid)))
+  pod.shell.kill('SIGTERM')
+  assert.deepEqual(await pod.ended, [143, null])
 })
 
 test('as the first process of a namespace it ends what the program started, too', {
@@ -244,6 +250,16 @@ test('as the first process of a namespace it ends what the program started, too'
   seam.to.end()
   assert.deepEqual(await pod.ended, [0, null])
 })
+
+/** Whether no process has this id, not even one that ended and that its parent has not waited for. */
+function hasEnded(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return false
+  } catch {
+    return true
+  }
+}
 
 /** Why the last test cannot run here; under CI it must. */
 function cannotUnshare(): string | false {

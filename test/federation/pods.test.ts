@@ -33,7 +33,6 @@ const WORKER = fileOf('../../worker/main.ts')
 const PACED = fileOf('../trainers/paced-main.ts')
 const CLIENTS = ['a', 'b']
 const SIZE = 500
-const FIT_MS = 150
 
 let folder: string
 let nats: NatsServer
@@ -60,7 +59,8 @@ interface Pod {
 
 const pods: Pod[] = []
 
-async function startPod(client: string, uid: string, { base = false } = {}): Promise<Pod> {
+/** `gates` is the folder that holds back the rounds; see paced-main.ts. */
+async function startPod(client: string, uid: string, { base = false, gates = '' } = {}): Promise<Pod> {
   const seam = join(await mkdtemp(join(folder, `${client}-`)), 'seam')
   const token = `${seam}.token`
   await writeFile(token, `token-of-${client}\n`)
@@ -76,7 +76,7 @@ async function startPod(client: string, uid: string, { base = false } = {}): Pro
       FEDSAM_BASE: String(base),
       FEDSAM_TOKEN_FILE: token,
       FEDSAM_NO_PROGRESS_SECONDS: '60',
-      FEDSAM_ANSWER_SECONDS: '2',
+      FEDSAM_ANSWER_SECONDS: '60',
       FEDSAM_NATS_URL: nats.url,
       FEDSAM_TERMINATION_LOG: `${seam}.termination`,
     }
@@ -85,7 +85,7 @@ async function startPod(client: string, uid: string, { base = false } = {}): Pro
   }
   const { network, exit } = start()
   const container = untilFifo(join(seam, SEAM_FILES.control)).then(() =>
-    startContainer(seam, [process.execPath, PACED, String(SIZE), String(FIT_MS)], { FEDSAM_CLIENT: client }),
+    startContainer(seam, [process.execPath, PACED, String(SIZE), '0', gates], { FEDSAM_CLIENT: client }),
   )
   const pod: Pod = {
     seam,
@@ -148,7 +148,10 @@ describe('workers in pods', () => {
   test('have them too where trainers and network halves are killed on the way', async () => {
     const run = await openRun('killed')
     try {
-      const [a, b] = await Promise.all(CLIENTS.map((client) => startPod(client, 'killed')))
+      // No round ends before its kill: the trainers wait for the round's gate.
+      const gates = await mkdtemp(join(folder, 'gates-'))
+      const openGate = (round: number): Promise<void> => writeFile(join(gates, String(round)), '')
+      const [a, b] = await Promise.all(CLIENTS.map((client) => startPod(client, 'killed', { gates })))
       const over = run.federation.coordinate()
       const inRound = (round: number): Promise<void> =>
         until(`round ${round} opens`, () =>
@@ -163,17 +166,20 @@ describe('workers in pods', () => {
       )
       a!.network.kill('SIGTERM')
       assert.equal(await a!.networkExit, POD_EXITS.AskedToStop.code)
-      const again = await startPod('a', 'killed')
+      const again = await startPod('a', 'killed', { gates })
+      await openGate(1)
       await inRound(2)
       // The network half alone: its trainer finds the end of its input, and the Job replaces the pod.
       b!.network.kill('SIGKILL')
       assert.equal(await (await b!.container).exit, POD_EXITS.Retriable.code)
-      const replaced = await startPod('b', 'killed')
+      const replaced = await startPod('b', 'killed', { gates })
+      await openGate(2)
       await inRound(3)
       // The same where the trainer cannot hear of it: the next network half restarts it in place.
       const [stopped] = await programsOf(await again.container)
       process.kill(stopped!, 'SIGSTOP')
       const { network } = await again.restartNetwork()
+      await openGate(3)
       await over
       assert.equal(await run.federation.model(), reference)
       assert.deepEqual(eventsOf(run.federation.events, 'ClientFailed'), [])

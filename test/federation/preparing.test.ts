@@ -60,7 +60,7 @@ describe('a client that prepares', () => {
       ...JOB,
       clock,
       pace: { silenceSeconds: 10_000, holdSeconds: 0.05 },
-      round: { availabilitySeconds: 600, maxFailedRounds: 1 },
+      round: { availabilitySeconds: 600, settleSeconds: 0, maxFailedRounds: 1 },
       fixed: { origin: { kind: 'Client' } },
     })
     try {

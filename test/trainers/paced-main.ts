@@ -1,14 +1,26 @@
-// The quadratic trainer of the client that FEDSAM_CLIENT names, at a pace that leaves time to break things: node paced-main.ts SIZE MS
+// The quadratic trainer of the client that FEDSAM_CLIENT names, at a pace that leaves time to break things:
+// node paced-main.ts SIZE MILLISECONDS [GATES]. A fit takes the milliseconds; with the folder GATES, a fit of round R also waits
+// until that folder has a file named R. It imports no file of the tests outside its own folder: a volume carries only that folder.
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { serveTrainer } from '#worker/trainer/serve.ts'
 import { quadraticWork } from './quadratic.ts'
 
-const [size = '1000', milliseconds = '0'] = process.argv.slice(2)
+const GATE_PAUSE_MS = 5
+
+const [size = '1000', milliseconds = '0', gates = ''] = process.argv.slice(2)
 const client = process.env.FEDSAM_CLIENT ?? 'client'
+
+async function pace(round: number): Promise<void> {
+  await sleep(Number(milliseconds))
+  while (gates !== '' && !existsSync(join(gates, String(round)))) await sleep(GATE_PAUSE_MS)
+}
+
 await serveTrainer(async () =>
   quadraticWork({
     client,
     size: Number(size),
-    before: (call) => (call === 'fit' ? sleep(Number(milliseconds)) : undefined),
+    before: (call, round) => (call === 'fit' ? pace(round) : undefined),
   }),
 )

@@ -7,9 +7,9 @@ import { pathOf } from '#operator/kubernetes/resources.ts'
 import type { KubernetesObject } from '#operator/reconcile/objects.ts'
 import { POD_EXITS, type PodExit } from '#protocol/exit-codes.ts'
 import { ROOT } from '../cli/fedsam.ts'
+import { until } from '../until.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { withOperatorProcess } from './operator-process.ts'
-import { until } from '../until.ts'
 
 const PLACES = { storage: { s3: {} }, messaging: { nats: {} } }
 const MERGE = 'application/merge-patch+json'

@@ -5,8 +5,8 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { after, before, test } from 'node:test'
 import { POD_EXITS } from '#protocol/exit-codes.ts'
-import { type Cluster, startCluster } from './cluster.ts'
 import { until } from '../until.ts'
+import { type Cluster, startCluster } from './cluster.ts'
 
 let cluster: Cluster
 before(async () => {

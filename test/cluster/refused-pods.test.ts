@@ -5,9 +5,9 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { FederatedJobStatus } from '#protocol/generated/federatedjob.ts'
 import { ROOT, startFedsam } from '../cli/fedsam.ts'
+import { until } from '../until.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { withOperatorProcess } from './operator-process.ts'
-import { until } from '../until.ts'
 
 const PLACES = {
   trainer: { type: 'Command', command: { image: 'x', command: ['sh'] } },

@@ -10,9 +10,9 @@ import { fenced, NotLeading } from '#operator/kubernetes/fence.ts'
 import { startOperator } from '#operator/kubernetes/operator.ts'
 import { pathOf } from '#operator/kubernetes/resources.ts'
 import { POD_EXITS } from '#protocol/exit-codes.ts'
+import { until } from '../until.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { type FaultingProxy, startFaultingProxy } from './faulting.ts'
-import { until } from '../until.ts'
 
 interface Candidate {
   readonly name: string

@@ -9,9 +9,9 @@ import { pathOf } from '#operator/kubernetes/resources.ts'
 import { openStore, type Store } from '#operator/kubernetes/store.ts'
 import { throttled } from '#operator/kubernetes/throttle.ts'
 import type { KubernetesClient } from '#transport/kubernetes.ts'
+import { until } from '../until.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { type Asked, type Fault, type FaultingProxy, startFaultingProxy } from './faulting.ts'
-import { until } from '../until.ts'
 
 let cluster: Cluster
 let proxy: FaultingProxy

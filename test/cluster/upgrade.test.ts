@@ -9,8 +9,8 @@ import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
 import { type KubernetesServer, startKubernetes } from '#scripts/kubernetes/server.ts'
 import { ROOT } from '../cli/fedsam.ts'
-import { withOperatorProcess } from './operator-process.ts'
 import { until } from '../until.ts'
+import { withOperatorProcess } from './operator-process.ts'
 
 const CRD = 'crds/fedsam.dev_federatedjobs.yaml'
 const SITES = ['a', 'b']

@@ -56,13 +56,20 @@ export interface Federation {
   readonly events: RunEvent[]
   readonly folder: string
   /** Starts a coordinator; it stops when the signal is aborted. */
-  coordinate(options?: { signal?: AbortSignal; store?: ObjectStore }): Promise<RunOutcome>
+  coordinate(options?: CoordinateOptions): Promise<RunOutcome>
   /** Starts a worker; resolves to what ended it: the reason it was told, or the error's code. */
   work(client: string, options?: WorkOptions): Promise<string>
   /** SHA-256 of output/model.safetensors. */
   model(): Promise<string>
   /** Stops all of it. */
   close(): Promise<void>
+}
+
+export interface CoordinateOptions {
+  readonly signal?: AbortSignal
+  readonly store?: ObjectStore
+  /** Hears each event of this coordinator before its run continues: what a test does here comes at that very moment. */
+  readonly onEvent?: (event: RunEvent) => void
 }
 
 export interface WorkOptions {
@@ -139,7 +146,10 @@ export async function openFederation(options: FederationOptions): Promise<Federa
         live: () => live,
         clock,
         pace: { ...DEFAULT_PACE, farewellSeconds: 5, ...options.pace },
-        observe: (event) => void events.push(event),
+        observe: (event) => {
+          events.push(event)
+          own.onEvent?.(event)
+        },
         signal: orOver(own.signal),
         ...(options.verify === undefined ? {} : { verify: options.verify }),
       })
@@ -220,6 +230,17 @@ export async function seen<K extends RunEvent['event']>(
 ): Promise<void> {
   await until(`an event ${kind} like ${fits}`, () => eventsOf(events, kind).some(fits), {
     instead: () => events.map(({ event }) => event),
+  })
+}
+
+/** Starts a coordinator that is asked to stop at the moment that it completes this round. */
+export function coordinateThrough(federation: Federation, round: number): Promise<RunOutcome> {
+  const stop = new AbortController()
+  return federation.coordinate({
+    signal: stop.signal,
+    onEvent: (event) => {
+      if (event.event === 'RoundCompleted' && event.round === round) stop.abort()
+    },
   })
 }
 

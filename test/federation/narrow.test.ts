@@ -11,7 +11,7 @@ import { exchangedTensors } from '#protocol/segment-anything.ts'
 import type { DType, Tensor } from '#protocol/tensors.ts'
 import { vector } from '#test/payloads.ts'
 import type { TrainerWork } from '#worker/trainer/serve.ts'
-import { eventsOf, type Federation, openFederation, seen } from './federation.ts'
+import { coordinateThrough, eventsOf, type Federation, openFederation } from './federation.ts'
 import { resultOf, runOf } from './record.ts'
 
 /** Below half a unit in the last place of a 16-bit float at 1. */
@@ -139,13 +139,9 @@ describe('parameters that come as 16-bit floats', () => {
         return work.evaluate(call, report)
       },
     }
-    const stop = new AbortController()
-    const first = federation.coordinate({ signal: stop.signal })
     for (const client of ['a', 'b']) void federation.work(client, { work: listening })
     try {
-      await seen(federation, 'RoundCompleted', ({ round }) => round === 1)
-      stop.abort()
-      await assert.rejects(first, { code: 'Interrupted' })
+      await assert.rejects(coordinateThrough(federation, 1), { code: 'Interrupted' })
       await federation.coordinate()
       const dtypes = NARROW.map(({ dtype }) => dtype).join()
       assert.deepEqual([...heard].sort(), [`evaluate ${dtypes}`, `fit ${dtypes}`])

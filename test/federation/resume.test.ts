@@ -1,10 +1,12 @@
 // Stopping and going on: a coordinator that is stopped, superseded or doubled changes no byte of the model.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { RunOutcome } from '#coordinator/run.ts'
 import { verifyRecord } from '#coordinator/verify.ts'
 import { createInProcessBus } from '#transport/in-process.ts'
 import { until } from '../until.ts'
 import {
+  coordinateThrough,
   eventsOf,
   type Federation,
   type FederationOptions,
@@ -29,11 +31,7 @@ describe('a coordinator that goes on', () => {
       const federation = await openFederation(JOB)
       try {
         for (const client of JOB.clients) void federation.work(client)
-        const stop = new AbortController()
-        const first = federation.coordinate({ signal: stop.signal })
-        await seen(federation, 'RoundCompleted', (event) => event.round === round)
-        stop.abort()
-        await assert.rejects(first, { code: 'Interrupted' })
+        await assert.rejects(coordinateThrough(federation, round), { code: 'Interrupted' })
         await federation.coordinate()
         const started = eventsOf(federation.events, 'RunStarted')
         assert.equal(started.length, 2)
@@ -130,11 +128,7 @@ describe('a coordinator that goes on', () => {
     const federation = await openFederation({ ...JOB, rounds: 4 })
     try {
       for (const client of JOB.clients) void federation.work(client)
-      const stop = new AbortController()
-      const first = federation.coordinate({ signal: stop.signal })
-      await seen(federation, 'RoundCompleted', ({ round }) => round === 2)
-      stop.abort()
-      await first.catch(() => {})
+      await assert.rejects(coordinateThrough(federation, 2), { code: 'Interrupted' })
       federation.live.rounds = 5
       const outcome = await federation.coordinate()
       assert.equal(outcome.rounds, 5)
@@ -149,11 +143,14 @@ describe('a newer coordinator', () => {
     const federation = await openFederation(JOB)
     try {
       const workers = JOB.clients.map((client) => federation.work(client))
-      const first = federation.coordinate()
-      const superseded = assert.rejects(first, { code: 'Superseded' })
-      await seen(federation, 'RoundCompleted', ({ round }) => round === 1)
-      await federation.coordinate()
-      await superseded
+      const second = Promise.withResolvers<RunOutcome>()
+      const first = federation.coordinate({
+        onEvent: (event) => {
+          if (event.event === 'RoundCompleted' && event.round === 1) second.resolve(federation.coordinate())
+        },
+      })
+      await assert.rejects(first, { code: 'Superseded' })
+      await second.promise
       assert.deepEqual(await Promise.all(workers), Array(3).fill('the run is complete'))
       await assertSame(federation)
     } finally {

@@ -8,7 +8,14 @@ import { createGrantedTransfers } from '#transport/granted.ts'
 import { createMemoryStore } from '#transport/memory.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import { quadraticWork } from '../trainers/quadratic.ts'
-import { eventsOf, type FederationOptions, openFederation, runFederation, seen } from './federation.ts'
+import {
+  coordinateThrough,
+  eventsOf,
+  type FederationOptions,
+  openFederation,
+  runFederation,
+  seen,
+} from './federation.ts'
 import { receiptOf, resultOf } from './record.ts'
 
 const CLIENTS = ['a', 'b']
@@ -139,11 +146,7 @@ describe('retention', () => {
     const federation = await openFederation({ ...JOB, ...options })
     try {
       for (const client of CLIENTS) void federation.work(client)
-      const stop = new AbortController()
-      const first = federation.coordinate({ signal: stop.signal })
-      await seen(federation, 'RoundCompleted', ({ round }) => round === 5)
-      stop.abort()
-      await first.catch(() => {})
+      await assert.rejects(coordinateThrough(federation, 5), { code: 'Interrupted' })
       assert.deepEqual((await kept(memory, 5)).models, [0, 1, 2, 3, 4, 5])
       isStuck = false
       await federation.coordinate()

@@ -78,10 +78,17 @@ describe('two coordinators of one run', () => {
     const job = { ...JOB, rounds: 40 }
     const plain = (memory: ObjectStore) => [memory, memory] as const
     await twoOn(job, plain, async (older, newer, memory) => {
-      const first = endOf(older.coordinate())
-      await seen(older, 'RoundCompleted', ({ round }) => round === 3)
-      assert.equal(await endOf(newer.coordinate()), 'Complete')
+      const second = Promise.withResolvers<string>()
+      const first = endOf(
+        older.coordinate({
+          onEvent: (event) => {
+            if (event.event === 'RoundCompleted' && event.round === 3)
+              second.resolve(endOf(newer.coordinate()))
+          },
+        }),
+      )
       assert.equal(await first, 'Superseded')
+      assert.equal(await second.promise, 'Complete')
       assert.equal(await newer.model(), (await runFederation(job)).model)
       assert.deepEqual((await verifyRecord(memory)).problems, [])
     })

@@ -1,7 +1,7 @@
 // A program on the trainer seam that behaves as its argument says: node awkward-main.ts BEHAVIOUR [FILE]
 // FILE counts its starts: some behaviours are those of the first life only.
 import { spawn } from 'node:child_process'
-import { appendFileSync, existsSync, readFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync, statSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
@@ -101,14 +101,16 @@ for await (const text of createInterface({ input: process.stdin })) {
     appendFileSync(`${file}.called`, '')
     setInterval(() => {}, 1000)
   } else if (behaviour === 'hangs-but-reports') {
+    // Each byte of the file lets it take one step, so that the test decides how much time lies between two of them.
     let done = 0
     const timer = setInterval(() => {
+      if (!existsSync(`${file}.steps`) || statSync(`${file}.steps`).size === done) return
       done += 1
       say({ type: 'progress', done, total: 6 })
       if (done < 6) return
       clearInterval(timer)
       say({ ...fitted, id })
-    }, 60)
+    }, 5)
   } else if (behaviour === 'mistakes') say({ type: 'parameters', id })
   else say({ ...fitted, id })
 }

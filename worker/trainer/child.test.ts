@@ -1,11 +1,12 @@
 // The seam to a trainer's process: what it prints, how it fails, how it is ended, and that the next call starts a new one.
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { jumpingClock } from '#test/jumping-clock.ts'
 import { until, untilSeen } from '#test/until.ts'
 import { type Clock, systemClock } from '#transport/clock.ts'
 import { childTrainer } from './child.ts'
@@ -167,8 +168,18 @@ describe('a trainer that reports nothing', () => {
   }
 
   test('is not one that reports progress, however long it takes', async () => {
-    const of = awkward('hangs-but-reports', { noProgressSeconds: 10 })
-    assert.equal((await fit(of)).numExamples, 3)
+    const clock = jumpingClock()
+    const of = awkward('hangs-but-reports', { noProgressSeconds: 1000, clock })
+    const fitting = fit(of)
+    const step = (): Promise<void> => appendFile(join(folder, 'lives.steps'), '.')
+    for (let done = 1; done < 6; done += 1) {
+      await step()
+      await until(`the trainer reports step ${done}`, () => of.progress()?.done === done)
+      // Two silent periods of this length would end it.
+      clock.jump(600)
+    }
+    await step()
+    assert.equal((await fitting).numExamples, 3)
   })
 })
 

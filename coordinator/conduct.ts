@@ -25,16 +25,19 @@ export async function conduct(
   if (attempt > 1 || epoch !== book.epoch) await lookFor(open, [...cohort, ...evaluators], { earlier: true })
   floor.attempt = open
   bell.ring()
+  let decision: Marked<Decision>
   try {
     const closing = await awaitClosing(context, open)
-    if (typeof closing !== 'string') return closing
-    return await (closing === 'Close' ? close(context, brief, open) : abandon(context, open))
+    if (typeof closing !== 'string') decision = closing
+    else decision = await (closing === 'Close' ? close(context, brief, open) : abandon(context, open))
   } finally {
     floor.attempt = null
     bell.ring()
-    // Before the next attempt looks for receipts: what is deleted here must not be admitted there.
-    await cleanAttempt(context, open)
   }
+  // Only what is decided is cleaned: a coordinator that is stopped leaves the attempt open, and a receipt may still name what a
+  // client has stored. The next attempt looks for receipts later: what is deleted here is not admitted there.
+  await cleanAttempt(context, open)
+  return decision
 }
 
 async function lookFor(

@@ -41,8 +41,8 @@ export function recordingTransfers(transfers: GrantedTransfers, onWrite: OnWrite
   const report = reporter(onWrite)
   return {
     ...transfers,
-    write: (grant, body) =>
-      report('grantedWrite', new URL(grant.url).pathname, () => transfers.write(grant, body)),
+    write: (grant, body, digest) =>
+      report('grantedWrite', new URL(grant.url).pathname, () => transfers.write(grant, body, digest)),
   }
 }
 

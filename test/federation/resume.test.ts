@@ -3,7 +3,10 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { RunOutcome } from '#coordinator/run.ts'
 import { verifyRecord } from '#coordinator/verify.ts'
+import { createGrantedTransfers } from '#transport/granted.ts'
 import { createInProcessBus } from '#transport/in-process.ts'
+import { createMemoryStore } from '#transport/memory.ts'
+import { recordingTransfers } from '../faults/recording-store.ts'
 import { until } from '../until.ts'
 import {
   coordinateThrough,
@@ -94,6 +97,33 @@ describe('a coordinator that goes on', () => {
       assert.deepEqual(fits.sort(), ['a', 'b', 'c'], 'everybody trained round 2 once')
       await assertSame(federation)
     } finally {
+      await federation.close()
+    }
+  })
+
+  test('deletes no update that was stored before the stop, and whose receipt follows', async () => {
+    const memory = createMemoryStore()
+    const stored = Promise.withResolvers<void>()
+    const stopped = Promise.withResolvers<void>()
+    const transfers = recordingTransfers(createGrantedTransfers({ memory }), async (_, _operation, key, phase) => {
+      if (phase === 'before' || !key.includes('rounds/2/1/updates/b/')) return
+      stored.resolve()
+      await stopped.promise
+    })
+    const federation = await openFederation({ ...JOB, store: memory, transfers })
+    try {
+      for (const client of JOB.clients) void federation.work(client)
+      const stop = new AbortController()
+      const first = federation.coordinate({ signal: stop.signal })
+      await stored.promise
+      stop.abort()
+      await assert.rejects(first, { code: 'Interrupted' })
+      stopped.resolve()
+      await federation.coordinate()
+      assert.deepEqual(eventsOf(federation.events, 'UpdateRejected'), [])
+      await assertSame(federation)
+    } finally {
+      stopped.resolve()
       await federation.close()
     }
   })

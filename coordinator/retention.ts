@@ -13,7 +13,7 @@ import { bestRound } from './rounds/stopping.ts'
 
 /** Requests at a time: a round may have a thousand clients, and the next round goes on meanwhile. */
 const AT_ONCE = 16
-/** The model before the last is kept always: whoever lost the last round's message still works on it. */
+/** The model before the last is always kept: a client that lost the last round's message still works on it. */
 const LEAST_MODELS = 2
 
 export interface Retention {
@@ -66,7 +66,7 @@ async function sweep(context: RunContext, progress: Progress, left: Map<number, 
   await assertCurrent(context)
   for (const { value, may, has } of due) {
     if (context.signal.aborted) return
-    await sweepRound(context, value, { may, has })
+    await sweepRound(context.book, value, { may, has })
       .then(() => left.set(value.round, may))
       .catch(() => {})
   }
@@ -74,13 +74,14 @@ async function sweep(context: RunContext, progress: Progress, left: Map<number, 
 
 /** Throws where anything could not be deleted; what could be is. */
 async function sweepRound(
-  { book }: RunContext,
+  book: RunContext['book'],
   result: RoundResult,
   { may, has }: { may: Left; has: Left },
 ): Promise<void> {
   const { store } = book
-  // An earlier coordinator has deleted everything of this round: its model went last.
-  if (has === 'All' && (await store.size(result.model.key)) === undefined) return
+  // An earlier coordinator may have deleted everything of its round: the model went last.
+  const isOurs = result.epoch === book.epoch
+  if (has === 'All' && !isOurs && (await store.size(result.model.key)) === undefined) return
   if (has === 'All') {
     const keys = await payloadsBeside(book, result)
     await inTurn(keys, (key) => store.delete(key))

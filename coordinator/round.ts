@@ -57,7 +57,9 @@ async function closeRound(
   let inRow = 0
   for (let attempt = first; ; attempt += 1) {
     const began = context.clock.now()
-    const { plan, decision, admitted } = await runAttempt(context, { ...brief, attempt, lost })
+    const ended = await runAttempt(context, { ...brief, attempt, lost })
+    if (ended === 'OtherPurpose') continue
+    const { plan, decision, admitted } = ended
     if (decision.value.kind === 'Closed') {
       const closed = decision as Marked<ClosedDecision>
       return { plan: plan!, decision: closed, admitted, seconds: context.clock.now() - began }
@@ -185,6 +187,8 @@ async function finishAttempt(
 
 /** A round's result, and the decision that it rests on. */
 export interface ConcludedRound {
+  /** Of the attempt that the result comes from. */
+  readonly kind: Plan['kind']
   readonly closed: ClosedAttempt
   readonly decision: ClosedDecision
   readonly result: Marked<RoundResult>
@@ -197,9 +201,11 @@ async function conclude(
   result: Marked<RoundResult>,
 ): Promise<ConcludedRound> {
   const { round, attempt } = result.value
-  if (attempt === closed.plan.value.attempt) return { closed, decision: closed.decision.value, result }
-  const decision = await book.decision(round, attempt)
-  if (decision?.value.kind === 'Closed') return { closed, decision: decision.value, result }
+  const own = closed.plan.value
+  if (attempt === own.attempt) return { kind: own.kind, closed, decision: closed.decision.value, result }
+  const [plan, decision] = await Promise.all([book.plan(round, attempt), book.decision(round, attempt)])
+  if (plan !== undefined && decision?.value.kind === 'Closed')
+    return { kind: plan.value.kind, closed, decision: decision.value, result }
   throw new FedsamError(
     'StorageUnsuitable',
     `round ${round} has a result of attempt ${attempt}, which was not closed`,
@@ -233,15 +239,23 @@ interface EndedAttempt {
   readonly admitted: readonly AdmittedUpdate[] | null
 }
 
-async function runAttempt(context: RunContext, brief: AttemptBrief & RoundBrief): Promise<EndedAttempt> {
+/**
+ * Resolves to OtherPurpose where the attempt was planned for another purpose: it evaluates the last model, and the job has more
+ * rounds since. It never closes this round, and counts as no failure.
+ */
+async function runAttempt(
+  context: RunContext,
+  brief: AttemptBrief & RoundBrief,
+): Promise<EndedAttempt | 'OtherPurpose'> {
   const { book, fixed, bell } = context
-  const { round, attempt, previous } = brief
+  const { round, attempt, previous, kind } = brief
   throwIfStopped(context)
   // This very coordinator made the model before: nobody can have been here, or leaving the plan will tell.
   const unknown = attempt > 1 || previous === null || previous.value.epoch !== book.epoch
   const [there, decided] = unknown
     ? await Promise.all([book.plan(round, attempt), book.decision(round, attempt)])
     : []
+  if (there !== undefined && there.value.kind !== kind) return 'OtherPurpose'
   if (decided !== undefined) {
     if (there !== undefined) await cleanDecided(context, there.value)
     return { plan: there, decision: decided, admitted: null }
@@ -254,6 +268,7 @@ async function runAttempt(context: RunContext, brief: AttemptBrief & RoundBrief)
       return { plan: await book.plan(round, attempt), decision, admitted: null }
     }
     plan = await book.leavePlan(opening.plan)
+    if (plan.value.kind !== kind) return 'OtherPurpose'
     // Another coordinator planned it meanwhile, and may have decided it.
     const theirs = plan.value.epoch === book.epoch ? undefined : await book.decision(round, attempt)
     if (theirs !== undefined) return { plan, decision: theirs, admitted: null }

@@ -69,8 +69,15 @@ async function trainRound(context: RunContext, progress: Progress): Promise<void
       return folded.result
     },
   )
-  noteResult(progress, concluded.result, concluded.decision)
-  report(context, concluded, { kind: 'Train', rejected })
+  note(progress, concluded)
+  report(context, concluded, rejected)
+}
+
+/** Another coordinator may have left a result of the other kind: where it evaluated the last model, training has ended. */
+function note(progress: Progress, { kind, result, decision }: ConcludedRound): void {
+  if (kind !== 'Evaluate') return noteResult(progress, result, decision)
+  noteEvaluation(progress, decision)
+  progress.evaluated = result
 }
 
 /** The element types that tasks name: the record says them, so that every coordinator sends the same. */
@@ -139,8 +146,8 @@ function meanMetrics(updates: readonly DecidedUpdate[]): Record<string, number> 
 /** `rejected`: clients whose update the strategy gave the weight 0 in the fold. */
 function report(
   context: RunContext,
-  { closed, decision, result }: ConcludedRound,
-  { kind, rejected }: { readonly kind: 'Train' | 'Evaluate'; readonly rejected: readonly string[] },
+  { kind, closed, decision, result }: ConcludedRound,
+  rejected: readonly string[],
 ): void {
   const { outcomes, evaluation, evaluations, notEvaluated, updates, best }: ClosedDecision = decision
   const { round, attempt, metrics } = result.value
@@ -152,7 +159,7 @@ function report(
     event: 'RoundCompleted',
     round,
     attempt,
-    kind,
+    kind: kind === 'Evaluate' ? kind : 'Train',
     cohort: closed.plan.value.cohort,
     accepted: updates.map(({ client }) => client).filter((client) => !rejected.includes(client)),
     outcomes: outcomes.map((outcome) =>
@@ -195,9 +202,8 @@ async function evaluateLast(context: RunContext, progress: Progress): Promise<vo
           timings: { attemptSeconds: seconds, foldSeconds: 0 },
         }),
     )
-    noteEvaluation(progress, concluded.decision)
-    progress.evaluated = concluded.result
-    report(context, concluded, { kind: 'Evaluate', rejected: [] })
+    note(progress, concluded)
+    report(context, concluded, [])
   } catch (error) {
     if (!(error instanceof FedsamError) || error.code !== 'RunFailed') throw error
   }

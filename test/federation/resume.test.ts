@@ -3,9 +3,11 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { RunOutcome } from '#coordinator/run.ts'
 import { verifyRecord } from '#coordinator/verify.ts'
+import { attemptKeys } from '#protocol/keys.ts'
 import { createGrantedTransfers } from '#transport/granted.ts'
 import { createInProcessBus } from '#transport/in-process.ts'
 import { createMemoryStore } from '#transport/memory.ts'
+import type { ObjectStore } from '#transport/ports.ts'
 import { recordingTransfers } from '../faults/recording-store.ts'
 import { until } from '../until.ts'
 import {
@@ -17,6 +19,7 @@ import {
   runFederation,
   seen,
 } from './federation.ts'
+import { planOf } from './record.ts'
 
 const JOB: FederationOptions = { clients: ['a', 'b', 'c'], rounds: 4 }
 const reference = runFederation(JOB)
@@ -105,11 +108,14 @@ describe('a coordinator that goes on', () => {
     const memory = createMemoryStore()
     const stored = Promise.withResolvers<void>()
     const stopped = Promise.withResolvers<void>()
-    const transfers = recordingTransfers(createGrantedTransfers({ memory }), async (_, _operation, key, phase) => {
-      if (phase === 'before' || !key.includes('rounds/2/1/updates/b/')) return
-      stored.resolve()
-      await stopped.promise
-    })
+    const transfers = recordingTransfers(
+      createGrantedTransfers({ memory }),
+      async (_, _operation, key, phase) => {
+        if (phase === 'before' || !key.includes('rounds/2/1/updates/b/')) return
+        stored.resolve()
+        await stopped.promise
+      },
+    )
     const federation = await openFederation({ ...JOB, store: memory, transfers })
     try {
       for (const client of JOB.clients) void federation.work(client)
@@ -166,6 +172,43 @@ describe('a coordinator that goes on', () => {
       await federation.close()
     }
   })
+})
+
+describe('rounds that were raised while the last model was evaluated', () => {
+  const whole = runFederation({ ...JOB, rounds: 5 })
+
+  for (const [what, key] of [
+    ['the attempt was open', attemptKeys(5, 1).plan],
+    ['the attempt was decided', attemptKeys(5, 1).decision],
+  ] as const) {
+    test(`${what}: the round is trained in the next attempt`, async () => {
+      const memory = createMemoryStore()
+      const transfers = createGrantedTransfers({ memory })
+      const federation = await openFederation({ ...JOB, store: memory, transfers })
+      const stop = new AbortController()
+      const store: ObjectStore = {
+        ...memory,
+        async put(name, body) {
+          // After its last write the coordinator is stopped and writes nothing more.
+          if (stop.signal.aborted) throw new Error('the coordinator was killed')
+          const written = await memory.put(name, body)
+          if (name === key) stop.abort()
+          return written
+        },
+      }
+      try {
+        for (const client of JOB.clients) void federation.work(client)
+        await assert.rejects(federation.coordinate({ signal: stop.signal, store }))
+        federation.live.rounds = 5
+        assert.equal((await federation.coordinate()).rounds, 5)
+        assert.equal((await planOf(memory, 5, 2)).kind, 'Train')
+        assert.equal(await federation.model(), (await whole).model)
+        assert.deepEqual((await verifyRecord(memory)).problems, [])
+      } finally {
+        await federation.close()
+      }
+    })
+  }
 })
 
 describe('a newer coordinator', () => {

@@ -165,4 +165,44 @@ describe('two coordinators of one run', () => {
       await assertSound(memory, newer)
     })
   })
+
+  test('the older one evaluated the last model while the newer one had more rounds: the result that is there ends the run', async () => {
+    const [evaluated, trained] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const last = resultKey(JOB.rounds! + 1)
+    const views = (memory: ObjectStore) =>
+      [
+        {
+          ...memory,
+          size: async (key: string) => (key === epochKey(2) ? undefined : memory.size(key)),
+          async put(key: string, body: Uint8Array) {
+            if (key === last) {
+              evaluated.resolve()
+              await trained.promise
+            }
+            return memory.put(key, body)
+          },
+        },
+        {
+          ...memory,
+          async put(key: string, body: Uint8Array) {
+            if (key === last) {
+              trained.resolve()
+              await until(`${key} is there`, async () => (await memory.size(key)) !== undefined)
+            }
+            return memory.put(key, body)
+          },
+        },
+      ] as const
+    await twoOn(JOB, views, async (older, newer, memory) => {
+      const first = endOf(older.coordinate())
+      await evaluated.promise
+      newer.live.rounds = JOB.rounds! + 1
+      const { rounds, evaluation } = await newer.coordinate()
+      assert.equal(rounds, JOB.rounds)
+      assert.notEqual(evaluation, null)
+      assert.equal(await first, 'Complete')
+      assert.equal(eventsOf(newer.events, 'RoundCompleted').at(-1)?.kind, 'Evaluate')
+      await assertSound(memory, newer)
+    })
+  })
 })

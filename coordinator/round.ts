@@ -260,19 +260,8 @@ async function runAttempt(
     if (there !== undefined) await cleanDecided(context, there.value)
     return { plan: there, decision: decided, admitted: null }
   }
-  let plan = there
-  if (plan === undefined) {
-    const opening = await awaitOpening(context, brief)
-    if (opening.kind === 'Abandon') {
-      const decision = await abandonUnopened(context, brief, opening)
-      return { plan: await book.plan(round, attempt), decision, admitted: null }
-    }
-    plan = await book.leavePlan(opening.plan)
-    if (plan.value.kind !== kind) return 'OtherPurpose'
-    // Another coordinator planned it meanwhile, and may have decided it.
-    const theirs = plan.value.epoch === book.epoch ? undefined : await book.decision(round, attempt)
-    if (theirs !== undefined) return { plan, decision: theirs, admitted: null }
-  }
+  const plan = there ?? (await planAttempt(context, brief))
+  if (plan === 'OtherPurpose' || 'decision' in plan) return plan
   const open = openAttempt({
     book,
     plan,
@@ -287,6 +276,24 @@ async function runAttempt(
   })
   const decision = await conduct(context, brief, open)
   return { plan, decision, admitted: open.updates() }
+}
+
+/** Waits for the clients and leaves the plan. Another coordinator may have planned the attempt meanwhile, and may have decided it. */
+async function planAttempt(
+  context: RunContext,
+  brief: AttemptBrief & RoundBrief,
+): Promise<Marked<Plan> | EndedAttempt | 'OtherPurpose'> {
+  const { book } = context
+  const { round, attempt, kind } = brief
+  const opening = await awaitOpening(context, brief)
+  if (opening.kind === 'Abandon') {
+    const decision = await abandonUnopened(context, brief, opening)
+    return { plan: await book.plan(round, attempt), decision, admitted: null }
+  }
+  const plan = await book.leavePlan(opening.plan)
+  if (plan.value.kind !== kind) return 'OtherPurpose'
+  const theirs = plan.value.epoch === book.epoch ? undefined : await book.decision(round, attempt)
+  return theirs === undefined ? plan : { plan, decision: theirs, admitted: null }
 }
 
 function report({ observe }: RunContext, round: number, client: string, change: Change): void {

@@ -75,9 +75,10 @@ async function trainRound(context: RunContext, progress: Progress): Promise<void
 
 /** Another coordinator may have left a result of the other kind: where it evaluated the last model, training has ended. */
 function note(progress: Progress, { kind, result, decision }: ConcludedRound): void {
-  if (kind !== 'Evaluate') return noteResult(progress, result, decision)
-  noteEvaluation(progress, decision)
-  progress.evaluated = result
+  if (kind === 'Evaluate') {
+    noteEvaluation(progress, decision)
+    progress.evaluated = result
+  } else noteResult(progress, result, decision)
 }
 
 /** The element types that tasks name: the record says them, so that every coordinator sends the same. */

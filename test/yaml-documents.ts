@@ -12,6 +12,7 @@ const VALUES = (
 /** Scalars that no JSON holds, or that a reader must refuse. */
 const ODD = [
   ...['9007199254740993', '18446744073709551615', '123456789012345678901234567890'],
+  ...['0xFFFFFFFFFFFFFFFF', '+0xFFFFFFFFFFFFFFFF', '-0x8000000000000001', '07777777777777777777777'],
   ...['.inf', '-.INF', '.nan', '__proto__'],
 ]
 /** Scalars that YAML gives a meaning, or that are not scalars. */
@@ -138,11 +139,40 @@ const BEFORE = [
 ]
 const AFTER = ['', '\n---\n', '\n---', '\n--- \n# end\n', '\n...\n', '\n---\na: 1\n', '\n---\n~\n', '\n\n\n']
 
+/** Texts that change the meaning of a file, or spoil it, where they are put in anywhere. */
+const INSERTED = [
+  '\t',
+  ' \t',
+  '\n\t\n',
+  '\n   \t\n',
+  '\n  \t',
+  '?',
+  '? ',
+  '\n',
+  '\n   ',
+  ' # c',
+  '"',
+  ':',
+  ': ',
+  '[',
+  '{',
+  '- ',
+  ',',
+]
+
 /** A file of one object; `head` is its first lines. */
 export function yamlFile(head: string): fc.Arbitrary<string> {
+  const inserted = fc.tuple(
+    oneOf([9, fc.constant('')], [1, fc.constantFrom(...INSERTED)]),
+    fc.double({ min: 0, max: 1, noNaN: true }),
+  )
   return fc
-    .tuple(mostly('', BEFORE), yamlFields, mostly('\n', AFTER), mostly('\n', ['\r\n']))
-    .map(([before, fields, after, end]) => `${before}${head}${fields}${after}`.replaceAll('\n', end))
+    .tuple(mostly('', BEFORE), fc.tuple(yamlFields, inserted), mostly('\n', AFTER), mostly('\n', ['\r\n']))
+    .map(([before, [fields, [text, where]], after, end]) => {
+      const at = Math.floor(where * fields.length)
+      const spoiled = `${fields.slice(0, at)}${text}${fields.slice(at)}`
+      return `${before}${head}${spoiled}${after}`.replaceAll('\n', end)
+    })
 }
 
 function mostly(usual: string, others: readonly string[]): fc.Arbitrary<string> {

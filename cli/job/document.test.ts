@@ -47,6 +47,12 @@ test('a scalar is what kubectl makes of it', () => {
     ...['0o8', '0x', '0b2', '1e400', '._5', '_1', 'yEs', '1:30', '2001-01-01', '1e', '='].map(
       (text): [string, string] => [text, text],
     ),
+    ...['0x10000000000000000', '-0x8000000000000001', '+0x8000000000000000', `0b1${'0'.repeat(64)}`].map(
+      (text): [string, string] => [text, text],
+    ),
+    ['!!int 18446744073709551615', 18_446_744_073_709_551_615n],
+    ['0xFFFFFFFFFFFFFFFF', 18_446_744_073_709_551_615n],
+    ['07777777777777777777777', 7_777_777_777_777_777_777_777n],
     ['"010"', '010'],
     ["'yes'", 'yes'],
     ['!!str 010', '010'],
@@ -136,7 +142,32 @@ test('a text that only some readers take is refused, with its line and what to d
     ['a: b\rc: d\n', ':1: has the character U+000D; remove it, or write \\u000D within double quotes'],
     ['a: b\u2028c\n', ':1: has the character U+2028; remove it, or write \\u2028 within double quotes'],
     ['x: 1\na: b\0\n', ':2: has the character U+0000; remove it, or write \\u0000 within double quotes'],
-    ['a:\n\tb: 1\n', ':2: is not YAML: Tabs are not allowed as indentation; correct it'],
+    ...[
+      'a:\n\tb: 1\n',
+      'a:\n  -\t1\n',
+      'a: "b"\n  \t\n',
+      'a: b\n\t\n',
+      'a: b\n\tc\n',
+      'a: b\n\t# c\n',
+      'a:\n- b\n\t\n',
+      'a: [\n b\n\t]\n',
+    ].map((text): [string, string] => [
+      text,
+      `:${text.slice(0, text.indexOf('\t')).split('\n').length}: has a tab where a key or an item may begin; write spaces`,
+    ]),
+    ['a: [b?]\n', ':1: has a ? within [ ] or { }; put the text in quotes'],
+    ['a: {b: c ?}\n', ':1: has a ? within [ ] or { }; put the text in quotes'],
+    ['a\n  : b\n', ':2: has a colon on another line than its key; write both on one line'],
+    ...['a: {"b\n  c": 1}\n', 'a: {b\n  : 1}\n', `a: {${'b'.repeat(1025)}: 1}\n`].map(
+      (text): [string, string] => [
+        text,
+        ':1: has a key of several lines or more than 1024 characters; write a short key on one line',
+      ],
+    ),
+    ...['18446744073709551616', '+0x8000000000000000'].map((text): [string, string] => [
+      `a: !!int ${text}\n`,
+      `:1: is "${text}" with the tag !!int, which does not fit; remove the tag`,
+    ]),
     ['a: 1\n---\nb: 2\n', ':3: holds 2 documents; put each job into a file of its own'],
     ['a: 1\n...\nb: 2\n', ':3: holds 2 documents; put each job into a file of its own'],
     ['---\n- a\n', ':2: is not an object; write a job: apiVersion, kind, metadata and spec'],
@@ -149,6 +180,21 @@ test('a text that only some readers take is refused, with its line and what to d
 function nestedBlocks(levels: number): string {
   return Array.from({ length: levels }, (_, level) => `${' '.repeat(level + 1)}a:\n`).join('')
 }
+
+test('tabs, question marks and long keys stay where kubectl takes them', () => {
+  const texts: readonly [string, unknown][] = [
+    ['a:\tb\t# c\n', { a: 'b' }],
+    ['a:\n  b: c\n    \t\nd: 1\n', { a: { b: 'c' }, d: 1 }],
+    ['a: [\n \t"b"\n ]\n', { a: ['b'] }],
+    ['a: b\n \t# c\n', { a: 'b' }],
+    ['a: |\n  b\n  \tc\n', { a: 'b\n\tc\n' }],
+    ['a: b?\nc: "d?"\ne: ["f?"]\n', { a: 'b?', c: 'd?', e: ['f?'] }],
+    ['? a\n: b\n', { a: 'b' }],
+    ['x:\n  ? a\n  : - b\n', { x: { a: ['b'] } }],
+    [`a: {${'b'.repeat(1024)}: 1}\n`, { a: { ['b'.repeat(1024)]: 1 } }],
+  ]
+  for (const [text, value] of texts) assert.deepEqual(read(text), value, JSON.stringify(text))
+})
 
 test('aliases that make a small file a large value are refused before they are resolved', () => {
   const bomb = (levels: number): string =>

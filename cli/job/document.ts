@@ -1,9 +1,10 @@
 // A job file as YAML: one document, its plain value, and the line of each field. Guarantees: the value is the one that kubectl
 // makes of the same text, and every text ends in a value or in an error with its line. YAML that only some readers take is
-// refused. What a scalar and an object mean is left to yaml-scalar.ts and yaml-value.ts.
+// refused. What a scalar and an object mean is left to yaml-scalar.ts and yaml-value.ts, kubectl's own rules to yaml-scanner-rules.ts.
 import { Composer, type Document, isAlias, isMap, isSeq, Lexer, LineCounter, type Node, Parser } from 'yaml'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Path } from './problem.ts'
+import { ScannerRules } from './yaml-scanner-rules.ts'
 import { isMerge, keyName, readNodes, type Targets, type YamlProblem, type YamlValue } from './yaml-value.ts'
 
 /** A parsed file. `locate` gives the line (from 1) of a field, or of the nearest field around one that is not there. */
@@ -105,7 +106,10 @@ function compose(
     merge: false,
   })
   const tokens = []
+  const rules = new ScannerRules(text)
   for (const lexeme of new Lexer().lex(text)) {
+    const problem = rules.next(lexeme, parser.offset)
+    if (problem !== undefined) return { problems: [problem] }
     tokens.push(...parser.next(lexeme))
     if (parser.stack.length > MOST_LEVELS) {
       const message = `is nested too deeply; write at most ${MOST_LEVELS} levels`

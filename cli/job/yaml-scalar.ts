@@ -53,8 +53,8 @@ const CHECKED_TAGS: ReadonlySet<string> = new Set(['bool', 'float', 'int', 'null
 function fits(kind: string, value: ScalarValue, text: string): boolean {
   if (kind === 'null') return value === null
   if (kind === 'bool') return typeof value === 'boolean'
-  const isNumber = typeof value === 'number' || typeof value === 'bigint'
-  return isNumber && (kind === 'float' || isInteger(text))
+  if (typeof value !== 'number' && typeof value !== 'bigint') return false
+  return kind === 'float' || (isInteger(text) && isGoInteger(value, text))
 }
 
 const FLOAT = /^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$/
@@ -71,13 +71,21 @@ function numberOf(text: string): number | bigint | undefined {
   // After a leading point an underscore counts between two digits only: ._5 is text.
   const digits = text.startsWith('.') ? text.replaceAll(/(?<=\d)_(?=\d)/g, '') : text.replaceAll('_', '')
   const integer = INTEGER.exec(digits)
-  if (integer) return integerOf(integer)
+  if (integer) {
+    const value = integerOf(integer)
+    if (isGoInteger(value, digits)) return value
+  }
   if (!FLOAT.test(digits)) return undefined
   const value = Number(digits)
   const whole = /^\+?(-?[0-9]+)(?:\.0*)?$/.exec(digits)?.[1]
   if (whole !== undefined && !Number.isSafeInteger(value)) return BigInt(whole)
   // Go refuses what a double cannot hold, and so it stays a string.
   return Number.isFinite(value) ? value + 0 : undefined
+}
+
+/** Whether Go has an integer for it: 64 bits with a sign, or without one. Larger decimals become floats, the others stay text. */
+function isGoInteger(value: number | bigint, text: string): boolean {
+  return value >= -(2n ** 63n) && value < (text.startsWith('+') ? 2n ** 63n : 2n ** 64n)
 }
 
 function integerOf([, sign, binary, hexadecimal, octal, decimal]: RegExpExecArray): number | bigint {

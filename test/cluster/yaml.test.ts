@@ -68,6 +68,10 @@ function asJson(value: unknown): unknown {
 
 /** What FedSAM refuses although kubectl takes it: the readers of YAML, or its own texts, disagree about it. */
 const REFUSED = [
+  /has a colon on another line than its key; write both on one line$/,
+  /has a tab where a key or an item may begin; write spaces$/,
+  /has a key of several lines or more than \d+ characters; write a short key on one line$/,
+  /has a \? within \[ \] or \{ \}; put the text in quotes$/,
   /has the key .* twice; remove one of them$/,
   /has the key __proto__, which is not a field; remove it$/,
   /has a key that is not text; put the key in quotes$/,

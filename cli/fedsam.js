@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The executable, in JavaScript that Node 12 and later can read, so that an old Node is told which one is needed. What Node compiled
+// The executable, in JavaScript that Node 12 and later can read, so that an old Node says which one is needed. What Node compiled
 // of the command's files is kept in the user's cache folder, so that a later start needs neither its TypeScript stripper nor its
 // memory. Programs that the command starts inherit that folder.
 

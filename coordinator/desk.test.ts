@@ -112,7 +112,7 @@ describe('a stranger', () => {
 })
 
 describe("a bad token in a client's name", () => {
-  test('is told once while the client is away, and again after a minute', async () => {
+  test('reaches observers once while the client is away, and again after a minute', async () => {
     const { bus, events, time, close } = await openedDesk()
     for (let i = 0; i < 100; i += 1) await ask(bus, 'a', `wrong-${i}`)
     assert.deepEqual(events, [{ event: 'ClientRefused', client: 'a', message: 'its token is not one of a' }])

@@ -64,7 +64,7 @@ describe('tensors without names', () => {
       assert.deepEqual(averaged(tensors), [])
   })
 
-  test('are told of before the first step where the server optimizer steps', () => {
+  test('are reported before the first step where the server optimizer steps', () => {
     const advice = (type: string, tensors: readonly TensorSpec[], parameters: object = {}) =>
       adviceOn(tensorList(tensors), strategyFrom({ type, ...parameters }))
     const filtered = numbered(F32(8, 3), F32(8), F32(8), F32(8), F32(8))

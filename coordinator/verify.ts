@@ -19,7 +19,7 @@ export interface Verification {
   readonly payloads: number
   /** Payloads that are not there (any more). */
   readonly absent: readonly string[]
-  /** The manifest of output/, if the output is complete; null if there is none, or it is damaged. */
+  /** The manifest of output/, if the output is complete; null if it is missing or damaged. */
   readonly manifest: Manifest | null
   readonly complete: boolean
   /** The digest of the last result: everything follows from it. Null for an empty chain. */

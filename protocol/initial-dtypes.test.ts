@@ -37,7 +37,7 @@ test('types are in the order of the bytes of names in UTF-8, not of UTF-16', () 
   assert.deepEqual(initialDTypes(result), ['I64', 'F16', 'F64', 'BF16'])
 })
 
-test('there are none where the model has them', () => {
+test('the list is empty where the model has the same types', () => {
   assert.equal(initialDTypes(resultOf({ a: 'F32' })), null)
   assert.equal(initialDTypes({ ...resultOf({ a: 'F32' }), origin: null }), null)
 })

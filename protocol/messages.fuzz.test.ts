@@ -1,4 +1,4 @@
-// Messages of both directions, of every kind: correct ones with foreign values in any field, and bytes that are none. A reader
+// Messages of both directions, of every kind: correct ones with foreign values in any field, and bytes that are no message. A reader
 // returns a message that it can send again, or undefined; it never throws.
 import assert from 'node:assert/strict'
 import fc from 'fast-check'

@@ -52,7 +52,7 @@ describe('requests', () => {
     ['no object', 'next'],
   ]
   for (const [what, body] of bad) {
-    test(`with ${what} are none`, () => assert.equal(readRequest(encodeJson(body)), undefined))
+    test(`with ${what} are no request`, () => assert.equal(readRequest(encodeJson(body)), undefined))
   }
 
   const long: readonly [string, string][] = [
@@ -63,7 +63,7 @@ describe('requests', () => {
     ['with a number that is not exact', JSON.stringify({ ...NEXT, epoch: 2 ** 60 })],
   ]
   for (const [what, text] of long) {
-    test(`${what} are none`, () => assert.equal(readRequest(new TextEncoder().encode(text)), undefined))
+    test(`${what} are no request`, () => assert.equal(readRequest(new TextEncoder().encode(text)), undefined))
   }
 
   test('of 64 wants with the longest keys and uploads are read', () => {

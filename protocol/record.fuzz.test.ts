@@ -1,5 +1,5 @@
 // Receipts as a hostile client leaves them, and keys that it asks for. A receipt is read as one that can be written again, or is
-// RecordDamaged. A key is taken apart letter for letter, or is none.
+// RecordDamaged. A key is parsed letter for letter, or is rejected.
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { fuzz } from '#test/fuzz.ts'

@@ -303,7 +303,7 @@ export function readMarker<K extends keyof Records>(kind: K, key: string, bytes:
   throw damaged(`${key}: ${field.slice(0, LONGEST_WORD)}: ${issue.message.slice(0, LONGEST_WORD)}`)
 }
 
-/** Letters of a field or a complaint that a message repeats: both may come from whoever wrote the marker. */
+/** Letters of a field or a complaint that a message repeats: both may come from a hostile writer of the marker. */
 const LONGEST_WORD = 200
 
 function damaged(message: string, cause?: unknown): FedsamError {

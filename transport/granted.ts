@@ -48,7 +48,7 @@ interface Target {
   readonly attempts: number
 }
 
-/** Bytes of a regular file; 0 where there is none. What else has the name is deleted. */
+/** Bytes of a regular file; 0 where it does not exist. Anything else under the name is deleted. */
 async function sizeOf(file: string): Promise<number> {
   const found = await lstat(file).catch(() => undefined)
   if (found === undefined || found.isFile()) return found?.size ?? 0

@@ -24,7 +24,7 @@ export interface HubRequest {
   readonly env: Environment
 }
 
-/** The answer's headers are here, its body follows. Throws what the network throws, and InvalidJob for a proxy that is none. */
+/** The answer's headers are here, its body follows. Throws what the network throws, and InvalidJob for a proxy variable without a valid address. */
 export async function requestHub(
   target: URL,
   { method, headers, silenceMs, env }: HubRequest,

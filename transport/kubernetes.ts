@@ -71,7 +71,7 @@ export interface ClientOptions {
   readonly env?: Environment
 }
 
-/** A client over one pool of kept connections, beside those of its watches. Throws InvalidJob for a proxy that is none. */
+/** A client over one pool of kept connections, beside those of its watches. Throws InvalidJob for a proxy variable without a valid address. */
 export function openKubernetes(access: ApiAccess, options: ClientOptions = {}): KubernetesClient {
   const { calls = CALL_CONNECTIONS, env = process.env } = options
   const url = new URL(access.server)

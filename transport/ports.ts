@@ -94,7 +94,7 @@ export interface ObjectStore {
     part: { number: number } & WriteTerms,
     seconds: number,
   ): Promise<Grant>
-  /** Uploads that are open for keys which begin with `prefix`, whoever opened them; none where the store may not say. */
+  /** Uploads that are open for keys which begin with `prefix`, by any writer; empty where the store does not say. */
   openUploads(prefix: string): Promise<readonly OpenedUpload[]>
   uploadedParts(key: string, upload: string): Promise<readonly UploadPart[]>
   completeUpload(key: string, upload: string, parts: readonly UploadPart[]): Promise<Written>

@@ -77,7 +77,7 @@ async function putObject(bucket: Bucket, key: string, body: Uint8Array): Promise
   return (await ask(bucket, written, { 412: exists })) === 'Exists' ? 'Exists' : 'Created'
 }
 
-/** Bytes of the object; undefined where there is none. */
+/** Bytes of the object; undefined where it does not exist. */
 async function sizeOf(bucket: Bucket, key: string): Promise<number | undefined> {
   const asking = bucket.client.send(new HeadObjectCommand(bucket.at(key)))
   const found = await ask(bucket, asking, { NotFound: () => undefined, NoSuchKey: () => undefined })

@@ -29,7 +29,7 @@ const WHAT = "the trainer's output"
 
 /**
  * Opens the update that a trainer wrote to `path`, in its canonical form: the file itself where it has that form, else a copy without a
- * name. `base` is the model's file, in the run's dtypes; null where there is none yet. The caller closes it. Throws TrainerFailed for
+ * name. `base` is the model's file, in the run's dtypes; null before round 0 has one. The caller closes it. Throws TrainerFailed for
  * what is no regular file, not safetensors, or more than twice as large as the model.
  */
 export async function openUpdate(path: string, base: string | null): Promise<ForeignFile> {

@@ -19,7 +19,7 @@ const OPEN: OpenPlan = {
   holdsCohort: false,
 }
 
-test('a job of one round and one client is told in the singular', () => {
+test('a job of one round and one client is described in the singular', () => {
   const command = { command: ['python3', '-m', 'trainer'], image: 'registry.example/trainer:1' }
   const spec = specOf({ rounds: 1, trainer: { type: 'Command', command } })
   assert.deepEqual(describePlan('small', spec, OPEN), [

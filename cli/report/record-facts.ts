@@ -24,7 +24,7 @@ export interface AttemptRecord {
   readonly result: RoundResult | undefined
 }
 
-/** Reads the record in `store`; undefined where there is none yet. Throws RecordDamaged. */
+/** Reads the record in `store`; undefined where the run has not begun. Throws RecordDamaged. */
 export async function gatherRunFacts(
   store: ObjectStore,
   options: RecordOptions,

@@ -18,7 +18,7 @@ export function expectedHead(text: string | undefined): string | undefined {
   return digest
 }
 
-/** Verifies the record. Throws InvalidJob if there is none. */
+/** Verifies the record. Throws InvalidJob if the folder holds no record. */
 export async function checkRecord(
   store: ObjectStore,
   scope: Scope,

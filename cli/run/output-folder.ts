@@ -1,5 +1,5 @@
-// The output folder of a local run: whether it can be written, what it holds of a run, and how what stands in the way of a
-// continued run moves aside. Checking writes nothing that stays. What a run then does is decided in output-state.ts.
+// The output folder of a local run: whether it can be written, what it holds of a run, and how a finished output
+// moves aside for more rounds. Checking leaves no file behind. output-state.ts decides what a run then does.
 import { access, constants, mkdtemp, readdir, rename, rmdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { readRecord } from '#coordinator/record.ts'

@@ -21,7 +21,7 @@ export interface RecordFacts {
   readonly complete: boolean
   /** Why training ended before the last round; null if it did not. */
   readonly stopped: string | null
-  /** What the attempt after the last of these rounds does; null if there is none. */
+  /** What the attempt after the last of these rounds does; null if nobody planned one. */
   readonly next: 'Train' | 'Evaluate' | 'Initialise' | null
 }
 

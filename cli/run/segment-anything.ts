@@ -28,7 +28,7 @@ export interface Preflight {
 }
 
 /**
- * Looks at the checkpoint and at every partition's data, and says what it found: the same lines for every command.
+ * Checks the checkpoint and every partition's data, and reports the findings: the same lines for every command.
  * Throws BadCheckpoint, CheckpointUnavailable, BadData with everything fatal, by partition and file, and InvalidJob where the
  * job needs an evaluation that nobody can make.
  */

@@ -32,7 +32,7 @@ export interface Cache {
   get(kind: string, key: string): KubernetesObject | undefined
   childrenOf(job: string): KubernetesObject[]
   podsOf(job: string): KubernetesObject[]
-  /** About these objects; of kinds without warnings there are none. */
+  /** About these objects; empty for kinds without warnings. */
   warningsOf(objects: readonly KubernetesObject[]): Warning[]
   /** Whether everything up to this version of this kind was told, in this namespace. */
   hasReached(kind: string, namespace: string, version: string): boolean

@@ -27,7 +27,7 @@ export interface Connection {
   readonly namespace: string
 }
 
-/** Connects as the kubeconfig says. Throws NoCluster, BrokenKubeconfig, and InvalidJob for a proxy that is none. */
+/** Connects as the kubeconfig says. Throws NoCluster, BrokenKubeconfig, and InvalidJob for a proxy variable without a valid address. */
 export function connectKubernetes(options: ConnectOptions = {}): KubernetesClient {
   return connectContext(options).client
 }

@@ -13,7 +13,7 @@ test('an elector that slept through its lease says that it is lost before it wri
   const call = async <T>({ method, body }: Call): Promise<T> => {
     if (method === 'GET') throw new ApiError(404, 'NotFound', 'no lease')
     writes.push(method)
-    // A second write is the fault that this test looks for; without an end it would hold for ever.
+    // A second write is the fault that this test looks for; without an end the test would never return.
     if (writes.length > 1) stop.abort()
     return { ...(body as object), metadata: { resourceVersion: '1' } } as T
   }

@@ -20,7 +20,7 @@ export interface Kubeconfig {
   readonly tokenFiles: ReadonlyMap<string, string>
 }
 
-/** Reads and merges the files; undefined where there are none. Throws BrokenKubeconfig. */
+/** Reads and merges the files; undefined where no file exists. Throws BrokenKubeconfig. */
 export function readKubeconfig(
   named: string | undefined,
   env: Readonly<Record<string, string | undefined>>,

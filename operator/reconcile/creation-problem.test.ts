@@ -90,7 +90,7 @@ for (const [given, job, pods, warnings, expected] of CASES) {
   })
 }
 
-test('the latest refusal is told, without the random part of the name of the pod', () => {
+test('the latest refusal is shown, without the random part of the name of the pod', () => {
   const again = refusal(
     WORKER,
     `pods "${WORKER}-aaaaa" is forbidden: no PriorityClass with name high`,
@@ -126,7 +126,7 @@ function messageOf(observed: Observed, condition: string): string {
   return status?.conditions.find(({ type }) => type === condition)?.message ?? ''
 }
 
-test("a worker's refusal stands in QuorumAvailable and in the column, the coordinator's in Ready", () => {
+test("QuorumAvailable and the column show a worker's refusal, Ready the coordinator's", () => {
   const children = running.children.map((child) =>
     child.kind === 'Job' ? jobOf(child.metadata.name) : child,
   )

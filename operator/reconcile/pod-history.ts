@@ -7,7 +7,7 @@ import { isReady, podProblem } from './pod-problems.ts'
 
 interface History {
   readonly warnings: readonly Warning[]
-  /** The Job of these pods; undefined where there is none. */
+  /** The Job of these pods; undefined where the Job does not exist. */
   readonly job: KubernetesObject | undefined
   /** Milliseconds since 1970. */
   readonly now: number

@@ -539,7 +539,7 @@ export interface CompleteWorkersSpec {
 export interface AcceleratorSpec {
   /** The extended resource's name. E.g. amd.com/gpu. Default nvidia.com/gpu. */
   readonly resource?: string
-  /** Devices per worker; 0 is none, which switches the device of spec.workers off for a partition. E.g. 2. Default 1. */
+  /** Devices per worker; 0 switches the device of spec.workers off for a partition. E.g. 2. Default 1. */
   readonly count?: number
   /** What a worker does that has the device but cannot use it. E.g. UseCPU. Default Fail. */
   readonly whenUnseen?: 'Fail' | 'UseCPU'

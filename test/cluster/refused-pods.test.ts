@@ -119,7 +119,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   },
 }
 
-/** Jobs that are refused themselves: the operator is told so at once. */
+/** Jobs that are refused themselves: the operator learns it at once. */
 const REFUSED_JOBS: Readonly<Record<string, Refusal>> = {
   'quota-of-jobs': {
     objects: [quota({ 'count/jobs.batch': '0' })],

@@ -1,5 +1,5 @@
-// A trainer's bytes and its environment do not depend on the shell that starts a run: numpy computes the same model whatever
-// OpenBLAS, OpenMP and MKL are told there, and a client sees no secret.
+// A trainer's bytes and its environment do not depend on the shell that starts a run: numpy computes the same model under every
+// setting of OpenBLAS, OpenMP and MKL in the shell, and a client sees no secret.
 import assert from 'node:assert/strict'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -68,7 +68,7 @@ async function run(shell: string, args: readonly string[] = []): Promise<string>
   return sha256(await readFile(join(folder, shell, 'output', 'model.safetensors')))
 }
 
-test('the model has the same bytes whatever numerical libraries are told in the shell', async () => {
+test('the model has the same bytes whatever the shell sets for numerical libraries', async () => {
   const models = new Set<string>()
   for (const shell of Object.keys(SHELLS)) models.add(await run(shell))
   assert.equal(models.size, 1)

@@ -1,5 +1,5 @@
 // Bounds the memory that pictures take which are decoded at the same time: each says what it needs, and waits until that
-// is free. Work starts in the order of the requests, so that a large picture is not passed over for ever.
+// is free. Work starts in the order of the requests, so that a large picture always gets its turn.
 
 /** One who waits: its bytes, and what wakes it. */
 interface Waiting {

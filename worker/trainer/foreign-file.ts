@@ -15,7 +15,7 @@ export interface ForeignFile {
 }
 
 /**
- * Opens a regular file of at most `most` bytes for reading; undefined where there is none. `what` names it in messages. Throws
+ * Opens a regular file of at most `most` bytes for reading; undefined where it does not exist. `what` names it in messages. Throws
  * TrainerFailed for everything else that has the name: a link, a FIFO, a device, a socket, a folder, a file with several names.
  */
 export async function openForeign(
@@ -58,7 +58,7 @@ export async function holdFile(handle: FileHandle, path: string, what: string): 
   }
 }
 
-/** Reads such a file whole, as text; undefined where there is none. */
+/** Reads such a file whole, as text; undefined where it does not exist. */
 export async function readForeignText(path: string, most: number, what: string): Promise<string | undefined> {
   const file = await openForeign(path, most, what)
   if (file === undefined) return undefined

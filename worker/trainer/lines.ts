@@ -102,5 +102,5 @@ export function readLines(input: Readable, options: LineOptions & { readonly onB
     splitter.push(chunk)
   })
   input.on('end', () => splitter.end())
-  input.on('error', () => {}) // its end is heard by whoever follows the process
+  input.on('error', () => {}) // the process's own end reports it
 }

@@ -22,7 +22,7 @@ test('the first process of a namespace has all, without the reader; another one 
   assert.deepEqual(pidsOf(5), [5, 6])
 })
 
-test('a text that is not whole is none', () => {
+test('an incomplete text is ignored', () => {
   const whole = list(3, 1, line(1, 0, 1))
   for (const text of ['', 'end\n', whole.slice(0, -4), whole.slice(10), 'answer x of 1 without 9\nend\n'])
     assert.equal(readProcessList(text), undefined)
@@ -57,7 +57,7 @@ for (const [what, leave] of [
   ['a link', () => symlink('/dev/zero', file)],
   ['a file without bounds', () => writeFile(file, '').then(() => truncate(file, 2 ** 40))],
 ] as const) {
-  test(`${what} in the place of an answer is none, and nothing waits`, async () => {
+  test(`${what} in the place of an answer is ignored, and nothing waits`, async () => {
     const used = podProcessorTime(folder, () => {}, 1)
     await used()
     await leave()

@@ -17,7 +17,7 @@ describe('the line of a process', () => {
   test('without a name, as the script of a pod gives it', () =>
     assert.deepEqual(readStat(`42 ${REST}`), READ))
 
-  test('that is none', () => {
+  test('that does not exist', () => {
     for (const text of ['', '42', '42 (cut) S 7 8', 'no numbers at all', '-'])
       assert.equal(readStat(text), undefined)
   })

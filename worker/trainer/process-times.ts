@@ -8,7 +8,7 @@ export interface ProcessTimes {
   readonly parent: number
   readonly group: number
   readonly session: number
-  /** Ticks after the machine's start at which it began: with the pid it names a process for ever. */
+  /** Ticks after the machine's start at which it began: with the pid it names a process uniquely. */
   readonly began: number
   /** Of its own threads, those that ended included. */
   readonly own: number
@@ -50,7 +50,7 @@ export function readStat(text: string): ProcessTimes | undefined {
   return Object.values(found).every(Number.isSafeInteger) ? found : undefined
 }
 
-/** Names a process for ever: pids are used again. */
+/** Names a process uniquely: pids are used again. */
 export const keyOf = ({ pid, began }: ProcessTimes): string => `${pid}:${began}`
 
 /**

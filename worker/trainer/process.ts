@@ -119,7 +119,7 @@ export function launch(link: Link, options: LifeOptions, onProgress: (line: Prog
     const why = killedFor === undefined ? `${how}${words}` : `was ended: ${killedFor}`
     fail(new FedsamError('TrainerFailed', `the trainer ${link.name} ${why}`, { remedy: cure ?? remedy }))
   }
-  /** Work is progress, whoever of the trainer's processes does it. */
+  /** Work is progress, in any of the trainer's processes. */
   const look = async (): Promise<void> => {
     const used = await link.used?.()
     isMeasured = used !== undefined

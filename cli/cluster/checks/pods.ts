@@ -14,7 +14,7 @@ export function judgePods({ pods, job, uncreated }: JobFacts): Finding[] {
     problem('pods', `${partition}: ${says}`, `see: kubectl -n ${namespace} describe job ${child}`),
   )
   if (refused.length === 0 && pods.length === 0)
-    return [ok('pods', 'there are none; the job is new, suspended or over')]
+    return [ok('pods', 'the job has no pods: it is new, suspended or over')]
   const found = pods.flatMap(({ pod, problem: says }) => {
     const who = pod.metadata.labels?.[PARTITION_LABEL] ?? 'coordinator'
     const { name } = pod.metadata

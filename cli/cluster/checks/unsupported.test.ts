@@ -10,7 +10,7 @@ const found = (spec: Partial<FederatedJobSpec>): string[] =>
     ({ verdict, subject, says, remedy }) => `${verdict} ${subject}: ${says}; ${remedy}`,
   )
 
-test('every field that cannot be served is a problem with what to do, and all others are none', () => {
+test('every field that cannot be served is a problem with what to do, and no other field is', () => {
   assert.deepEqual(found({}), [])
   const spec: Partial<FederatedJobSpec> = {
     trainer: { segmentAnything: { train: ['LoRA'], keepOptimizerState: true, backend: 'WebGPU' } },

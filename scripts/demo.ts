@@ -89,6 +89,6 @@ try {
 
 function explained(error: FedsamError | UsageError): string {
   if (error instanceof UsageError) return error.message
-  if (error.code === 'Interrupted') return 'stopped; started again, it begins anew'
+  if (error.code === 'Interrupted') return 'stopped; the next start begins at the first step'
   return error.remedy === '' ? error.message : `${error.message}\n  ${error.remedy}`
 }

@@ -1,4 +1,4 @@
-// All of the bytes, into and out of an open file: what the system does in part is gone on with.
+// Reads and writes whole blocks of an open file: retries short reads and writes until every byte is transferred.
 import type { FileHandle } from 'node:fs/promises'
 
 /** The system moves at most so many at a time. */

@@ -57,7 +57,7 @@ async function tryBase(options: BaseOptions): Promise<void> {
   const { base } = readMarker('run', RUN_KEY, bytes)
   if (base === null) {
     throw new FedsamError('BadCheckpoint', 'this run has no base checkpoint, and its trainer needs one', {
-      remedy: 'create the job anew with spec.trainer.segmentAnything.checkpoint',
+      remedy: 'delete the job and create it again with spec.trainer.segmentAnything.checkpoint',
     })
   }
   const folder = join(cache, 'base', base.digest)

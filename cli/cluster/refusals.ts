@@ -42,7 +42,8 @@ export function explainRefusal(error: unknown, asked: Asked): unknown {
       'ClusterUnreachable',
       `${at} shows a certificate that is not trusted: ${error.message}`,
       {
-        remedy: "compare the kubeconfig's server and certificate-authority with the cluster's; fetch it anew",
+        remedy:
+          "compare the kubeconfig's server and certificate-authority with the cluster's; fetch it again",
         cause: error,
       },
     )
@@ -67,7 +68,7 @@ function refusedByServer(error: ApiError, { server, context, words }: Asked): Er
   if (status === 403) {
     const who = / is forbidden: (User "[^"]+")/.exec(message)?.[1] ?? 'you'
     return new FedsamError('Forbidden', `${who} may not ${words}`, {
-      remedy: `ask whoever runs the cluster for a role that may ${words}`,
+      remedy: `ask an administrator of the cluster for a role that may ${words}`,
       cause: error,
     })
   }

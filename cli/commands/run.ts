@@ -215,7 +215,7 @@ async function inspectInputs(
   return { checkpoint: folder, heldOut }
 }
 
-/** A report that cannot be written is told, and changes nothing about the run. */
+/** A report that cannot be written gets a line on stderr, and changes nothing about the run. */
 async function tryReport(job: PreparedJob, screen: Screen, error?: FedsamError): Promise<string | undefined> {
   const failure = error === undefined || error.code === 'Interrupted' ? {} : { failure: error.message }
   try {

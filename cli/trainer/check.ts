@@ -200,9 +200,12 @@ async function checkFailure({ running, say, ask, scratch }: Bench, { given }: St
     say(wrong('fit of a file that is not there was answered as if it had worked'))
   } else if (running.hasEnded()) {
     say(
-      note('a call that fails ends the program: it is started anew', 'answer {"type": "error"} with its id'),
+      note(
+        'a call that fails ends the program, which is then restarted',
+        'answer {"type": "error"} with its id',
+      ),
     )
   } else if ((await ask('evaluated', { call: 'evaluate', ...given })) !== undefined) {
-    say(fine('a call that fails is told, and the next one is served'))
+    say(fine('the program reports a call that fails, and serves the next one'))
   }
 }

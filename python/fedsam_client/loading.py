@@ -81,7 +81,7 @@ def make_client(target: Any, name: str, given: Given) -> Any:
 def _extra(function: Any, given: Given) -> Dict[str, Any]:
     """What only a client_fn gets: client_fn(context) of today a Context, client_fn(cid) of old the client's name.
 
-    The parameter's name distinguishes the two, then by its annotation. A single parameter without both is a Context.
+    The parameter's name decides between the two, then its annotation. A single parameter without both is a Context.
     """
     context = make_context(given)
     extra = {"context": context}

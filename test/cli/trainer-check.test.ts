@@ -32,7 +32,7 @@ describe('a program on the seam', () => {
       /\d+ lines of progress/,
       /all finite/,
       /same bytes again/,
-      /a call that fails is told/,
+      /the program reports a call that fails/,
       /leaves at the end of its input/,
       /leaves on SIGTERM/,
       /may take part/,

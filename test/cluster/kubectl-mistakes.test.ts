@@ -186,7 +186,7 @@ test('who may read jobs but not pods sees the job, and is told what logs need', 
     await fedsam(['logs', 'cells', '--kubeconfig', file]),
     1,
     'fedsam: User "system:serviceaccount:team-a:reader" may not list pods in namespace team-a\n' +
-      '  ask whoever runs the cluster for a role that may list pods in namespace team-a\n',
+      '  ask an administrator of the cluster for a role that may list pods in namespace team-a\n',
   )
 })
 
@@ -196,7 +196,7 @@ test('who may nothing is told which verb on what', async () => {
     await fedsam(['status', 'cells', '--kubeconfig', file]),
     1,
     'fedsam: User "system:serviceaccount:team-a:nobody" may not get federatedjobs cells in namespace team-a\n' +
-      '  ask whoever runs the cluster for a role that may get federatedjobs cells in namespace team-a\n',
+      '  ask an administrator of the cluster for a role that may get federatedjobs cells in namespace team-a\n',
   )
 })
 

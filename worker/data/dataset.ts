@@ -61,7 +61,7 @@ export interface Entry {
   readonly mask: MaskSource
 }
 
-/** What lies in a data set, sorted by stem in natural order. */
+/** The entries of a data set, sorted by stem in natural order. */
 export interface Listing {
   readonly entries: readonly Entry[]
   readonly unpairedImages: readonly string[]

@@ -36,7 +36,7 @@ export async function checkPermissions(cluster: Cluster): Promise<Finding[]> {
     problem(
       SUBJECT,
       `you may not ${words(wanted)} in namespace ${namespace}, which ${wanted.for} needs`,
-      `ask whoever runs the cluster for a role that may ${words(wanted)}`,
+      `ask an administrator of the cluster for a role that may ${words(wanted)}`,
     ),
   )
 }

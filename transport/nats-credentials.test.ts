@@ -24,7 +24,7 @@ async function withNats(
 async function roundTrip(options: NatsOptions): Promise<string> {
   const bus = await connectNats(options)
   await bus.serve('echo', async (_, body) => body)
-  const answer = await bus.request('echo', Buffer.from('hello'), { timeoutMs: 10_000 })
+  const answer = await bus.request('echo', Buffer.from('hello'), { timeoutMs: 120_000 })
   await bus.close()
   return Buffer.from(answer).toString()
 }

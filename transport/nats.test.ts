@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startNats } from '#scripts/servers.ts'
+import { untilSeen } from '#test/until.ts'
 import { connectNats, type NatsOptions } from './nats.ts'
 import { type MessageBus, NoAnswer } from './ports.ts'
 
@@ -68,11 +69,11 @@ test('a server that is away for a minute is waited for, and everything goes on',
 })
 
 async function untilAnswered(client: MessageBus, subject: string, body: string): Promise<Uint8Array> {
-  for (let attempt = 1; attempt < 100; attempt++) {
-    const answer = await client.request(subject, Buffer.from(body), LONG).catch(() => sleep(50))
-    if (answer) return answer
-  }
-  throw new Error(`${subject} was never answered`)
+  return untilSeen(
+    `${subject} is answered`,
+    () => client.request(subject, Buffer.from(body), LONG),
+    () => true,
+  )
 }
 
 test('a server restarted many times loses nobody', async () => {

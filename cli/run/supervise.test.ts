@@ -35,7 +35,7 @@ async function starts(codes: readonly number[]): Promise<{ count: number; error:
 }
 
 // A supervision that never gives up must fail its test, not hang it.
-describe('a program that ends with', { timeout: 120_000 }, () => {
+describe('a program that ends with', { timeout: 600_000 }, () => {
   test('0 is not started again', async () => {
     assert.deepEqual(await starts([0]), { count: 1, error: undefined })
   })

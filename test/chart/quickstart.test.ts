@@ -78,7 +78,7 @@ test('nats-server starts with the arguments of its container, and is ready where
       const bus = await connectNats({ url: `nats://127.0.0.1:${port}` })
       try {
         await bus.serve('a.*', async (_, body) => body)
-        const answer = await bus.request('a.b', Buffer.from('here'), { timeoutMs: 5000 })
+        const answer = await bus.request('a.b', Buffer.from('here'), { timeoutMs: 120_000 })
         assert.equal(Buffer.from(answer).toString(), 'here')
       } finally {
         await bus.close()

@@ -48,7 +48,7 @@ async function run(
     output: join(folder, output),
     observe,
     log: (client, line) => said.push(`[${client}] ${line}`),
-    signal: AbortSignal.timeout(90_000),
+    signal: AbortSignal.timeout(600_000),
   }).catch((error: Error) => {
     throw new Error(`${error.message}\n${said.join('\n')}`, { cause: error })
   })

@@ -71,6 +71,14 @@ function stemOf(name: string): string {
   return parse(name).name.normalize('NFC')
 }
 
+/** What to do about a folder that cannot be read, by the system's code. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  ENOENT: 'Create it',
+  ENOTDIR: 'Create a folder there',
+  ELOOP: 'Replace the links that lead in a circle by a folder',
+}
+const UNREADABLE = 'Make it readable for this user'
+
 /** The real path and the names in a folder, hidden ones left out, in natural order; or why it cannot be read. */
 async function readFolder(
   root: string,
@@ -83,9 +91,17 @@ async function readFolder(
     return { path: await locate(root, folder), names: names.sort(naturalOrder) }
   } catch (error) {
     if (!(error instanceof FedsamError)) throw error
-    const remedy = `Create it, or correct dataset.${what.field}.`
-    const message = `the folder ${what.name} ${error.message}`
-    return { problem: { field: what.field, message, remedy, fatal: true } }
+    const { code } = (error.cause ?? {}) as NodeJS.ErrnoException
+    const remedy =
+      code === undefined ? error.remedy : `${REMEDIES[code] ?? UNREADABLE}, or correct dataset.${what.field}.`
+    return {
+      problem: {
+        field: what.field,
+        message: `the folder ${what.name} ${error.message}`,
+        remedy,
+        fatal: true,
+      },
+    }
   }
 }
 

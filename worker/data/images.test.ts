@@ -89,9 +89,10 @@ test('what cannot be read says why', async () => {
   const noisy = png({ width: 64, samples: Array.from({ length: 4096 }, (_, i) => (i * i) % 251) })
   const cases: [Uint8Array, RegExp][] = [
     [Buffer.from('GIF89a'), /is neither a PNG nor a JPEG picture/],
-    [Buffer.alloc(0), /is neither a PNG nor a JPEG picture/],
-    [noisy.subarray(0, noisy.length / 2), /cannot be read as PNG/],
-    [jpeg.subarray(0, jpeg.length / 2), /cannot be read as JPEG/],
+    [Buffer.alloc(0), /^is empty$/],
+    [noisy.subarray(0, noisy.length / 2), /^cannot be read as PNG: it is damaged or incomplete$/],
+    [noisy.subarray(0, 40), /cannot be read as PNG: it is damaged or incomplete/],
+    [jpeg.subarray(0, jpeg.length / 2), /^cannot be read as JPEG: its header is incomplete$/],
   ]
   for (const [content, message] of cases) {
     await assert.rejects(decodeImage(content), (error: Error & { code?: string; remedy?: string }) => {

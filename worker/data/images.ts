@@ -35,12 +35,9 @@ export async function decodeImage(content: Uint8Array): Promise<RgbImage> {
     const { data, info } = await pixels.raw().toBuffer({ resolveWithObject: true })
     return { width: info.width, height: info.height, data: asRgb(data, info.channels) }
   } catch (cause) {
-    throw damaged(format, firstLine(cause), cause)
+    // The decoder's own words change with what it decodes at the same time.
+    throw damaged(format, 'it is damaged or incomplete', cause)
   }
-}
-
-function firstLine(cause: unknown): string {
-  return cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause)
 }
 
 function asRgb(data: Uint8Array, channels: number): Uint8Array {

@@ -31,10 +31,11 @@ export function pictureFormat(content: Uint8Array): PictureHeader['format'] | un
 
 /**
  * Reads the header of a PNG or JPEG file from its content, or from enough of its beginning.
- * Throws FedsamError BadData for another format, a damaged header, no pixels, or more than MOST_PIXELS.
+ * Throws FedsamError BadData for an empty file, another format, a damaged header, no pixels, or more than MOST_PIXELS.
  */
 export function readPictureHeader(content: Uint8Array): PictureHeader {
   const format = pictureFormat(content)
+  if (content.length === 0) throw unusable('is empty', 'Replace it by an undamaged copy.')
   if (format === undefined) {
     throw unusable('is neither a PNG nor a JPEG picture', 'Convert it to PNG or JPEG, or take it away.')
   }

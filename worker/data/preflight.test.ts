@@ -73,7 +73,7 @@ const WRONG: {
     name: 'a file where a folder should be',
     files: { images: '', 'masks/a.png': mask },
     field: 'imageSubfolder',
-    message: 'the folder data/images is not a folder',
+    message: 'the folder data/images is a file',
   },
   {
     name: 'empty partition',

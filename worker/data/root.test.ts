@@ -82,8 +82,28 @@ test('a path outside of the root is refused by its text', async (t) => {
   for (const path of ['..', '../x', 'images/../../x']) {
     await assert.rejects(locate(folder, path), { code: 'BadData', message: /leads outside of the root/ })
   }
-  await assert.rejects(listFolder(folder, 'instances.json'), { code: 'BadData', message: /is not a folder/ })
+  await assert.rejects(listFolder(folder, 'instances.json'), {
+    code: 'BadData',
+    message: 'is a file',
+  })
   await assert.rejects(readFileWithin(folder, 'images', MOST_PICTURE_BYTES), { message: /is a folder/ })
+})
+
+test('a folder that cannot be read names what to do: a circle of links, a file in its place', async (t) => {
+  const folder = await folderOf(t, files)
+  await symlink('circle', join(folder, 'circle'))
+  await writeFile(join(folder, 'file'), '')
+  for (const [annotationSubfolder, remedy] of [
+    [
+      'circle',
+      /^Replace the links that lead in a circle by a folder, or correct dataset\.annotationSubfolder\.$/,
+    ],
+    ['file', /^Create a folder there, or correct dataset\.annotationSubfolder\.$/],
+    ['absent', /^Create it, or correct dataset\.annotationSubfolder\.$/],
+  ] as const) {
+    const { problems } = await inspectDataset(specOf({ annotationSubfolder }), folder)
+    assert.match(problems[0]!.remedy, remedy)
+  }
 })
 
 test('a subfolder outside of the root is refused', async (t) => {
@@ -94,6 +114,7 @@ test('a subfolder outside of the root is refused', async (t) => {
     const { problems } = await inspectDataset(specOf({ annotationSubfolder }), folder)
     assert.match(problems[0]!.message, /^the folder .* leads outside of the root/)
     assert.equal(problems[0]!.field, 'annotationSubfolder')
+    assert.match(problems[0]!.remedy, /^Copy the file below dataset\.root/)
   }
 })
 

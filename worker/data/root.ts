@@ -45,7 +45,7 @@ export async function listFolder(root: string, folder: string): Promise<Dirent[]
   const path = await locate(root, folder)
   const found = await readdir(path, { withFileTypes: true }).catch((cause: unknown) => {
     if ((cause as NodeJS.ErrnoException).code === 'ENOTDIR') {
-      throw unusable('is not a folder', 'Name a folder.', cause)
+      throw unusable('is a file', 'Name a folder.', cause)
     }
     throw unopened(cause)
   })

@@ -117,10 +117,7 @@ test('plan and run refuse bad data with the same lines and exit code', async () 
   )
   const planned = await startFedsam(dir, ['plan', 'job.yaml'])
   const run = await startFedsam(dir, ['run', 'job.yaml', '--output', 'out2'])
-  assert.match(
-    planned.stderr,
-    /b: images\/s5\.png is not a regular file \(it is a FIFO, a device or a socket\)\./,
-  )
+  assert.match(planned.stderr, /b: images\/s5\.png is not a regular file \(it is a FIFO\)\./)
   assert.deepEqual([run.code, run.stderr], [planned.code, planned.stderr])
   assert.notEqual(run.code, 0)
 })

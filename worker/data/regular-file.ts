@@ -1,11 +1,28 @@
 // Opens and reads files that others wrote. Promises that only regular files are opened, that no call blocks on a FIFO or
 // a device, and that no more bytes are read than the caller allows. Who may name which path is the caller's question.
-import { constants } from 'node:fs'
+import { type BigIntStats, constants, type Stats } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { unusable } from './dataset.ts'
 
-/** O_NONBLOCK: opening a FIFO returns at once. O_NOFOLLOW: a link that replaced the checked file is not followed. */
-const FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOFOLLOW ?? 0)
+const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants
+
+/**
+ * Opens a name that somebody else may have replaced, for reading. It follows no link (ELOOP), waits for no writer of a FIFO, and
+ * takes no terminal as its own. A system that lacks a flag ignores it. Throws what open(2) throws.
+ */
+export function openUnlinked(path: string): Promise<FileHandle> {
+  return open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
+}
+
+/** What open(2) says with ENXIO. */
+export const UNOPENED_KIND = 'a socket or a device without a driver'
+
+/** The kind of something that is not a regular file, for a message. */
+export function kindOf(found: Stats | BigIntStats): string {
+  if (found.isDirectory()) return 'a folder'
+  if (found.isFIFO()) return 'a FIFO'
+  return found.isSocket() ? 'a socket' : 'a device'
+}
 
 /** A file that is open, and its size in bytes when it was opened. */
 export interface RegularFile {
@@ -22,13 +39,13 @@ export async function withRegularFile<T>(
   mostBytes: number,
   use: (file: RegularFile) => Promise<T>,
 ): Promise<T> {
-  const handle = await open(path, FLAGS).catch((cause: unknown) => {
+  const handle = await openUnlinked(path).catch((cause: unknown) => {
     throw unopened(cause)
   })
   try {
     const found = await handle.stat()
     if (found.isDirectory()) throw unusable('is a folder, not a file', 'Name a file.')
-    if (!found.isFile()) throw notRegular()
+    if (!found.isFile()) throw notRegular(kindOf(found))
     if (found.size > mostBytes) {
       throw unusable(
         `has ${found.size} bytes, and at most ${mostBytes} are read`,
@@ -60,10 +77,10 @@ export function unopened(cause: unknown): Error {
     return unusable('does not exist', 'Put the file there, or correct the name.', cause)
   }
   // Opening a socket, or a device without a driver, ends with ENXIO.
-  if (code === 'ENXIO') return notRegular()
+  if (code === 'ENXIO') return notRegular(UNOPENED_KIND)
   return unusable(`cannot be read (${code})`, 'Check that the file is readable for this user.', cause)
 }
 
-function notRegular(): Error {
-  return unusable('is not a regular file (it is a FIFO, a device or a socket)', 'Replace it by a file.')
+function notRegular(kind: string): Error {
+  return unusable(`is not a regular file (it is ${kind})`, 'Replace it by a file.')
 }

@@ -51,8 +51,8 @@ const socket = (path: string, t: TestContext): Promise<void> =>
     t.after(() => server.close())
   })
 
-replaced('a FIFO', fifo, /is not a regular file/)
-replaced('a socket', socket, /is not a regular file/)
+replaced('a FIFO', fifo, /is not a regular file \(it is a FIFO\)/)
+replaced('a socket', socket, /is not a regular file \(it is a socket or a device without a driver\)/)
 replaced('a folder', (path) => mkdir(path), /is a folder, not a file|does not exist/)
 replaced('a link to a device', (path) => symlink('/dev/zero', path), /leads outside of the root/)
 replaced('a link that leaves the root', (path) => symlink('/etc/hostname', path), /leads outside of the root/)

@@ -1,9 +1,10 @@
 // Opens a file in a folder that the other side of the seam writes to, too. It guarantees that no link is followed, that nothing waits
 // (a FIFO, a device), and that what is read later is the file that was checked, whatever takes its name meanwhile. It leaves reading
 // to its users, who work on the descriptor and never on the name again.
-import { type BigIntStats, constants } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import type { BigIntStats } from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
 import { FedsamError } from '#protocol/errors.ts'
+import { kindOf, openUnlinked, UNOPENED_KIND } from '../data/regular-file.ts'
 
 export interface ForeignFile {
   readonly handle: FileHandle
@@ -71,11 +72,9 @@ export async function readForeignText(path: string, most: number, what: string):
   }
 }
 
-const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants
-
 async function openAsIs(path: string, what: string): Promise<FileHandle | undefined> {
   try {
-    return await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
+    return await openUnlinked(path)
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
     if (code === 'ENOENT') return undefined
@@ -87,14 +86,8 @@ async function openAsIs(path: string, what: string): Promise<FileHandle | undefi
 const REASONS: Readonly<Record<string, string>> = {
   ELOOP: 'is a link',
   EMLINK: 'is a link',
-  ENXIO: 'is a socket or a device without a driver',
+  ENXIO: `is ${UNOPENED_KIND}`,
   EACCES: 'may not be read by this user',
-}
-
-function kindOf(found: BigIntStats): string {
-  if (found.isDirectory()) return 'a folder'
-  if (found.isFIFO()) return 'a FIFO'
-  return found.isSocket() ? 'a socket' : 'a device'
 }
 
 function refused(what: string, why: string, cause?: unknown): FedsamError {

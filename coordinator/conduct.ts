@@ -6,6 +6,7 @@ import { rungWithin } from './bell.ts'
 import { type RunContext, throwIfStopped } from './context.ts'
 import { abandon, close } from './decisions.ts'
 import { cleanAttempt } from './leftovers.ts'
+import type { AttemptBrief } from './planning.ts'
 import type { Marked } from './record.ts'
 import type { RoundBrief } from './round.ts'
 import { type ClosingDecision, decideClosing } from './rounds/closing.ts'
@@ -13,7 +14,7 @@ import { type ClosingDecision, decideClosing } from './rounds/closing.ts'
 /** Runs the open attempt to its decision: this coordinator's, or the one that another left before. */
 export async function conduct(
   context: RunContext,
-  brief: RoundBrief,
+  brief: AttemptBrief & RoundBrief,
   open: OpenAttempt,
 ): Promise<Marked<Decision>> {
   const { floor, bell, observe, book, presence } = context
@@ -29,7 +30,7 @@ export async function conduct(
   try {
     const closing = await awaitClosing(context, open)
     if (typeof closing !== 'string') decision = closing
-    else decision = await (closing === 'Close' ? close(context, brief, open) : abandon(context, open))
+    else decision = await (closing === 'Close' ? close(context, brief, open) : abandon(context, brief, open))
   } finally {
     floor.attempt = null
     bell.ring()

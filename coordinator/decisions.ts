@@ -1,5 +1,7 @@
 // The decisions that end attempts: who is in, what became of everyone else, whether training goes on. Drawn up from the open
 // attempt at one moment, then left in the record; where one is there already, that one stands, whoever wrote it.
+import { encodeJson } from '#protocol/canonical.ts'
+import { sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { ClientOutcome, Decision, NotEvaluated, Plan } from '#protocol/record.ts'
 import { listed, shortened } from '#protocol/text.ts'
@@ -10,6 +12,7 @@ import type { AttemptBrief, Opening } from './planning.ts'
 import type { Marked } from './record.ts'
 import type { RoundBrief } from './round.ts'
 import { missingMetrics } from './rounds/declared-metrics.ts'
+import { countFailure, type Failures } from './rounds/failures.ts'
 import { bestRound, decideStop } from './rounds/stopping.ts'
 import { bounds } from './status-bounds.ts'
 
@@ -75,8 +78,19 @@ function checkMetrics(
   }
 }
 
+/** The count against maxFailedRounds with one more abandoned attempt, by the job as it is now. */
+export function failuresWith({ live }: RunContext, before: Failures | null): Failures {
+  const { members, round } = live()
+  const settings = sha256(encodeJson({ members, round }))
+  return countFailure(before, { settings, maxFailedRounds: round.maxFailedRounds })
+}
+
 /** Gives an open attempt up: too few updates were accepted. */
-export function abandon(context: RunContext, open: OpenAttempt): Promise<Marked<Decision>> {
+export function abandon(
+  context: RunContext,
+  brief: AttemptBrief,
+  open: OpenAttempt,
+): Promise<Marked<Decision>> {
   const { round, attempt, quorum, cohort } = open.plan.value
   const outcomes = outcomesOf(context, open)
   const lost = outcomes.filter(({ client, outcome }) => cohort.includes(client) && outcome !== 'Accepted')
@@ -89,6 +103,7 @@ export function abandon(context: RunContext, open: OpenAttempt): Promise<Marked<
     reason: 'QuorumNotReached',
     message: `${counted}; ${listed(lost.map(sentenceOf), bounds.named, '; ')}`,
     outcomes,
+    failures: failuresWith(context, brief.failures),
   })
 }
 
@@ -106,7 +121,7 @@ function whoAndWhy({ client, message }: ClientOutcome): string {
 /** Gives an attempt up that never opened: too few clients were there. */
 export function abandonUnopened(
   context: RunContext,
-  { round, attempt }: AttemptBrief,
+  { round, attempt, failures }: AttemptBrief,
   { needed, absent }: Extract<Opening, { kind: 'Abandon' }>,
 ): Promise<Marked<Decision>> {
   return context.book.leaveDecision({
@@ -117,6 +132,7 @@ export function abandonUnopened(
     reason: 'NotEnoughClients',
     message: `${needed} clients are needed; missing: ${listed(absent.map(whoAndWhy), bounds.named)}`,
     outcomes: [...absent],
+    failures: failuresWith(context, failures),
   })
 }
 

@@ -7,6 +7,7 @@ import { type RunContext, throwIfStopped } from './context.ts'
 import type { Marked } from './record.ts'
 import { decideAvailability, enoughSince } from './rounds/availability.ts'
 import { chooseCohort } from './rounds/cohort.ts'
+import type { Failures } from './rounds/failures.ts'
 
 /** What an attempt is to be. */
 export interface AttemptBrief {
@@ -17,6 +18,8 @@ export interface AttemptBrief {
   readonly previous: Marked<RoundResult> | null
   /** Clients that were lost in the attempt before. */
   readonly lost: readonly string[]
+  /** What counts against maxFailedRounds before this attempt; null: nothing. */
+  readonly failures: Failures | null
 }
 
 /** A plan to leave, or who was missing. */

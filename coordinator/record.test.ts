@@ -25,6 +25,7 @@ const abandoned = (message: string): Omit<AbandonedDecision, 'epoch'> => ({
   reason: 'QuorumNotReached',
   message,
   outcomes: [],
+  failures: null,
 })
 
 async function bookOf(store: ObjectStore): Promise<RunBook> {

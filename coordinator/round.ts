@@ -1,6 +1,6 @@
 // A round's attempts: they follow each other until one closes. Each step first reads what the record already holds, so that a
-// coordinator that takes over resumes at the same step. Of the attempts that were abandoned, a coordinator counts its own: a run
-// that failed may be started again once the cause is corrected.
+// coordinator that takes over resumes at the same step. The record counts the attempts that were abandoned (rounds/failures.ts):
+// a run that failed may be started again once the cause is corrected.
 import { FedsamError } from '#protocol/errors.ts'
 import type { AbandonedDecision, ClientOutcome, ClosedDecision, Plan, RoundResult } from '#protocol/record.ts'
 import type { DType } from '#protocol/tensors.ts'
@@ -9,16 +9,17 @@ import { type Change, openAttempt } from './attempt.ts'
 import { rungWithin } from './bell.ts'
 import { conduct } from './conduct.ts'
 import { assertCurrent, type RunContext, throwIfStopped } from './context.ts'
-import { abandonUnopened } from './decisions.ts'
+import { abandonUnopened, failuresWith } from './decisions.ts'
 import { cleanDecided } from './leftovers.ts'
 import { type AttemptBrief, awaitOpening } from './planning.ts'
 import type { AdmittedUpdate } from './receipts.ts'
 import type { Marked } from './record.ts'
+import { type Failures, isTooMany } from './rounds/failures.ts'
 import type { Evaluated } from './rounds/stopping.ts'
 import type { Pace } from './settings.ts'
 
 /** What a round is asked to do. */
-export interface RoundBrief extends Omit<AttemptBrief, 'attempt'> {
+export interface RoundBrief extends Omit<AttemptBrief, 'attempt' | 'failures'> {
   /** The evaluations of the models before its base. */
   readonly history: readonly Evaluated[]
   /** The element types in which round 0 got the tensors; null where its base has them. */
@@ -41,9 +42,9 @@ export function lostOf(outcomes: readonly ClientOutcome[]): string[] {
     .map(({ client }) => client)
 }
 
-/** Attempts at one round that this coordinator abandoned. */
-interface Failures {
-  count: number
+/** What counts against maxFailedRounds at one round; null: nothing. */
+interface Counted {
+  failures: Failures | null
 }
 
 /** Runs attempts, from `first` on, until one closes. Throws RunFailed after maxFailedRounds abandoned ones. */
@@ -51,28 +52,28 @@ async function closeRound(
   context: RunContext,
   brief: RoundBrief,
   first: number,
-  failures: Failures,
+  counted: Counted,
 ): Promise<ClosedAttempt> {
   let { lost } = brief
   let inRow = 0
   for (let attempt = first; ; attempt += 1) {
     const began = context.clock.now()
-    const ended = await runAttempt(context, { ...brief, attempt, lost })
+    const ended = await runAttempt(context, { ...brief, ...counted, attempt, lost })
     if (ended === 'OtherPurpose') continue
     const { plan, decision, admitted } = ended
     if (decision.value.kind === 'Closed') {
       const closed = decision as Marked<ClosedDecision>
       return { plan: plan!, decision: closed, admitted, seconds: context.clock.now() - began }
     }
-    const { reason, message, outcomes, epoch } = decision.value
+    const { reason, message, outcomes, epoch, failures } = decision.value
     const { round, kind } = brief
     lost = lostOf(outcomes)
     inRow = reason === 'NotEnoughClients' ? inRow + 1 : 0
-    // A coordinator before this one has paused after its own decisions, and has counted them.
+    counted.failures = failures
+    // A coordinator before this one has paused after its own decisions. Where it failed the run, somebody started the run again.
     const isOwn = epoch === context.book.epoch
-    if (isOwn) failures.count += 1
     const pauseSeconds = isOwn && kind !== 'Evaluate' ? pauseAfter(context.pace, inRow) : 0
-    const last = failures.count >= context.live().round.maxFailedRounds
+    const last = isOwn && failures !== null && isTooMany(failures)
     context.observe({
       event: 'AttemptAbandoned',
       round,
@@ -84,7 +85,7 @@ async function closeRound(
       pauseSeconds: last ? 0 : pauseSeconds,
     })
     failForForeignTensors(context, round, outcomes)
-    await failAfterTooMany(context, { round, failures, why: `${reason}: ${message}` })
+    if (last) await failAfterTooMany(context, { round, ...failures, why: `${reason}: ${message}` })
     await pause(context, pauseSeconds)
   }
 }
@@ -138,9 +139,9 @@ export async function concludeRound(
 ): Promise<ConcludedRound> {
   const { round } = brief
   let { lost } = brief
-  const failures: Failures = { count: 0 }
+  const counted: Counted = { failures: null }
   for (let first = 1; ; ) {
-    const closed = await closeRound(context, { ...brief, lost }, first, failures)
+    const closed = await closeRound(context, { ...brief, lost }, first, counted)
     const { attempt } = closed.plan.value
     const { outcomes } = closed.decision.value
     lost = lostOf(outcomes)
@@ -149,7 +150,8 @@ export async function concludeRound(
     const ended = await finishAttempt(context, closed, finish)
     if (!(ended instanceof FedsamError)) return ended
     const { message } = ended
-    failures.count += 1
+    const failures = failuresWith(context, counted.failures)
+    counted.failures = failures
     context.observe({
       event: 'AttemptAbandoned',
       round,
@@ -160,7 +162,8 @@ export async function concludeRound(
       outcomes,
       pauseSeconds: 0,
     })
-    await failAfterTooMany(context, { round, failures, why: `RecordDamaged: ${message}` })
+    if (isTooMany(failures))
+      await failAfterTooMany(context, { round, ...failures, why: `RecordDamaged: ${message}` })
   }
 }
 
@@ -221,11 +224,10 @@ async function resultOf(context: RunContext, round: number): Promise<Marked<Roun
 /** Throws RunFailed, or Superseded: what an older coordinator meets beside a newer one is no failure of the run. */
 async function failAfterTooMany(
   context: RunContext,
-  { round, failures, why }: { round: number; failures: Failures; why: string },
+  { round, count, why }: { round: number; count: number; why: string },
 ): Promise<void> {
-  if (failures.count < context.live().round.maxFailedRounds) return
   await assertCurrent(context)
-  const times = failures.count === 1 ? 'once' : `${failures.count} times`
+  const times = count === 1 ? 'once' : `${count} times`
   throw new FedsamError('RunFailed', `round ${round} was abandoned ${times}: ${why}`, {
     reason: 'TooManyFailedRounds',
     remedy:

@@ -201,6 +201,11 @@ const AbandonedSchema = v.object({
   reason: v.picklist(['NotEnoughClients', 'QuorumNotReached', 'RecordDamaged']),
   message: v.string(),
   outcomes: v.array(ClientOutcomeSchema),
+  /**
+   * How many abandoned attempts at this round count with this one, and at how many the run fails; `settings` is the digest of
+   * partitions and round settings at that time. null: it counts for nobody.
+   */
+  failures: v.optional(v.nullable(v.object({ count: Ordinal, allowed: Ordinal, settings: Digest })), null),
 })
 
 const DecisionSchema = v.variant('kind', [ClosedSchema, AbandonedSchema])

@@ -1,5 +1,5 @@
-// A record whose bytes change: an update that no longer fits its receipt ends its attempt, and the next one succeeds; what was
-// begun after that is gone on with; and what another coordinator has made of it meanwhile stands.
+// A record whose bytes change: an update that no longer fits its receipt ends its attempt, and the next one succeeds. A next
+// attempt that had begun is resumed, and a result that another coordinator has left meanwhile counts.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { verifyRecord } from '#coordinator/verify.ts'

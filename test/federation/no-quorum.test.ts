@@ -104,6 +104,40 @@ describe('too few updates', () => {
     }
   })
 
+  for (const [what, change, attempts] of [
+    ['continue one count', {}, 3],
+    ['begin again where the job was changed', { deadlineSeconds: 7200 }, 5],
+  ] as const) {
+    test(`coordinators that end after each abandoned attempt ${what}`, async () => {
+      const memory = createMemoryStore()
+      let stop = new AbortController()
+      const store = recordingStore(memory, (_index, _operation, key, phase) => {
+        if (/^rounds\/1\/[12]\/decision\.json$/.test(key) && phase === 'after') stop.abort()
+      })
+      const federation = await openFederation({
+        ...{ clients: ['a', 'b'], rounds: 1, store, transfers: createGrantedTransfers({ memory }) },
+        quadratic: (client) => ({
+          before: (call) => {
+            if (client === 'b' && call === 'fit') throw new Error('no memory left')
+          },
+        }),
+      })
+      try {
+        for (const client of ['a', 'b']) void federation.work(client)
+        for (let life = 1; life <= 2; life += 1) {
+          await assert.rejects(federation.coordinate({ signal: stop.signal }), { code: 'Interrupted' })
+          stop = new AbortController()
+        }
+        Object.assign(federation.live.round, change)
+        await assert.rejects(federation.coordinate(), { message: /^round 1 was abandoned 3 times: / })
+        const abandoned = eventsOf(federation.events, 'AttemptAbandoned')
+        assert.equal(abandoned.at(-1)?.attempt, attempts)
+      } finally {
+        await federation.close()
+      }
+    })
+  }
+
   test('an admitted update of an abandoned attempt counts in the next one, also for a coordinator that takes over', async () => {
     const fits: string[] = []
     const memory = createMemoryStore()

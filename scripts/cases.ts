@@ -11,11 +11,12 @@ import { fileURLToPath } from 'node:url'
 const MOST_MS = 10 * 60_000
 const CLONE = fileURLToPath(new URL('..', import.meta.url))
 
-/** The last line that the case prints, and whether it passed. */
+/** The line that the case prints as its verdict, and whether it passed. */
 function runCase(script: string): Promise<{ passed: boolean; verdict: string }> {
   return new Promise((settle) => {
     execFile('bash', [script, CLONE], { timeout: MOST_MS, maxBuffer: 2 ** 26 }, (error, stdout) => {
-      const verdict = stdout.trim().split('\n').at(-1) || `FAIL it printed nothing: ${error?.message ?? ''}`
+      const said = stdout.split('\n').find((line) => /^(PASS|FAIL)\b/.test(line))
+      const verdict = said ?? `FAIL it printed no verdict: ${error?.message ?? ''}`
       settle({ passed: error === null && verdict.startsWith('PASS'), verdict })
     })
   })

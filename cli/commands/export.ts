@@ -114,7 +114,7 @@ interface Exported {
  * Writes the complete checkpoint of a record that was verified; `base` is null where the trainer brought it. Every byte is compared
  * with its digest once more as it is read. Throws InvalidJob where the run is not complete, RecordDamaged.
  */
-export async function exportModel(
+async function exportModel(
   store: ObjectStore,
   target: string,
   { dtype, manifest }: { readonly dtype: ExportDType; readonly manifest: Manifest | null },

@@ -17,7 +17,7 @@ export interface Part {
   build(log: Log): Promise<unknown>
 }
 
-export const PARTS: readonly Part[] = [
+const PARTS: readonly Part[] = [
   {
     name: 'native TensorFlow',
     neededBy: ['worker/tensorflow/backend.ts'],

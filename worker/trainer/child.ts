@@ -41,7 +41,7 @@ export function podTrainer(folder: string, options: LifeOptions & { readonly pod
 }
 
 /** A trainer over links: each is a life of its process, the next one begins with the first call after its end. */
-export function trainerOver(connect: () => Link, options: LifeOptions): Trainer {
+function trainerOver(connect: () => Link, options: LifeOptions): Trainer {
   let running: Running | null = null
   let progress: Progress | null = null
   let nextId = 1

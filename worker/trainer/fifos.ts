@@ -34,7 +34,7 @@ const DRAIN_MS = 5000
  * A trainer that ended by itself ends its pod, and the next pod does its work: so much time the kubelet has to stop us before
  * we speak of a failure. Real milliseconds.
  */
-export const POD_END_MS = 15_000
+const POD_END_MS = 15_000
 
 /** The shared folder, ready for trainers. */
 export interface SeamFolder {

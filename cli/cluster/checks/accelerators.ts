@@ -22,7 +22,7 @@ export async function checkAccelerators(
 }
 
 /** What the nodes offer, and each partition's lack. */
-export function judgeAccelerators(nodes: readonly Node[], spec?: CompleteFederatedJobSpec): Finding[] {
+function judgeAccelerators(nodes: readonly Node[], spec?: CompleteFederatedJobSpec): Finding[] {
   const offers = offersOf(nodes)
   const offered = [...offers].map(([name, counts]) => {
     const total = counts.reduce((sum, count) => sum + count, 0)

@@ -47,7 +47,7 @@ function undescribed(schema: unknown): unknown {
 }
 
 /** The cluster's definition beside our own; undefined where it has none. */
-export function judgeDefinition(theirs: Definition | undefined, ours: Definition): Finding {
+function judgeDefinition(theirs: Definition | undefined, ours: Definition): Finding {
   if (theirs === undefined) return problem(SUBJECT, 'the cluster does not know them', INSTALL)
   const wanted = ours.spec.versions[0]!
   const served = theirs.spec.versions.filter((version) => version.served)

@@ -44,7 +44,7 @@ function lookFor(
 }
 
 /** What a job names, each once, in the order of the spec. */
-export function namedObjects(spec: CompleteFederatedJobSpec): NamedObject[] {
+function namedObjects(spec: CompleteFederatedJobSpec): NamedObject[] {
   const { storage, messaging, trainer, coordinator, partitions } = spec
   const s3 = storage?.s3
   const nats = messaging?.nats

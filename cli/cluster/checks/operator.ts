@@ -40,7 +40,7 @@ export async function checkOperator(cluster: Cluster): Promise<Finding[]> {
 }
 
 /** Those that watch the namespace. */
-export function judgeOperators(deployments: readonly Deployment[], namespace: string): Finding[] {
+function judgeOperators(deployments: readonly Deployment[], namespace: string): Finding[] {
   const watching = deployments.filter((deployment) => {
     const names = variable(deployment, 'FEDSAM_WATCH_NAMESPACES').split(',').filter(Boolean)
     return names.length === 0 || names.includes(namespace)

@@ -68,7 +68,7 @@ function unreachedBus(
 }
 
 /** For a server whose name only pods know. */
-export function busHint(url: string): string | undefined {
+function busHint(url: string): string | undefined {
   const first = url.split(',')[0]!
   if (!URL.canParse(first)) return undefined
   const parsed = new URL(first)

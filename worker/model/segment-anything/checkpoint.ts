@@ -79,7 +79,7 @@ export async function writeCheckpoint(
 }
 
 /** What is wrong with a tensor list for this configuration, a sentence part each; nothing wrong: []. */
-export function faultsOf(config: SamConfig, found: readonly TensorSpec[]): string[] {
+function faultsOf(config: SamConfig, found: readonly TensorSpec[]): string[] {
   const wanted = tensorShapes(config)
   const byName = new Map(found.map((tensor) => [tensor.name, tensor]))
   const missing = [...wanted.keys()].filter((name) => !byName.has(name))

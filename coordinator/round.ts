@@ -162,7 +162,9 @@ export async function concludeRound(
       outcomes,
       pauseSeconds: 0,
     })
-    if (isTooMany(failures))
+    // A coordinator before this one may have failed the run for this damage. This one gives the attempt up and plans the next.
+    const isOwn = closed.decision.value.epoch === context.book.epoch
+    if (isOwn && isTooMany(failures))
       await failAfterTooMany(context, { round, ...failures, why: `RecordDamaged: ${message}` })
   }
 }

@@ -115,6 +115,15 @@ describe('an update that changes after its admission', () => {
     })
   })
 
+  test('does not end each coordinator that follows, although one attempt is allowed', async () => {
+    await afterDecision(damagedStore(), async (federation) => {
+      Object.assign(federation.live.round, { maxFailedRounds: 1 })
+      await federation.coordinate()
+      assert.deepEqual(attemptsOf(federation)[0], [1, 2])
+      assert.equal(await federation.model(), (await reference).model)
+    })
+  })
+
   test('is healed too late for an attempt whose successor was planned', async () => {
     const damaged = damagedStore()
     await afterDecision(damaged, async (federation) => {

@@ -29,9 +29,9 @@ export const SURVIVORS: readonly Mutant[] = [
   },
   {
     id: 'C3',
-    file: 'coordinator/planning.ts',
-    from: 'settling = enoughSince(settling, available.length >= needed, clock.now())',
-    to: 'settling ??= available.length >= needed ? clock.now() : null',
+    file: 'coordinator/rounds/availability.ts',
+    from: 'return isEnough ? (before ?? now) : null',
+    to: 'return isEnough ? (before ?? now) : before',
     what: 'the settle time goes on while too few clients are present',
     tests: ['coordinator/rounds/availability.test.ts', 'test/federation/planning.test.ts'],
   },

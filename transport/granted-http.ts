@@ -21,6 +21,8 @@ export interface HttpOptions {
   readonly env?: Environment
 }
 
+/** Bytes of a body above which it goes in pieces: what a socket takes at once needs none. */
+const LARGE_BODY = 2 * 1024 * 1024
 /** Bytes of a body that are written at a time: few enough for one system call. */
 const PIECE_BYTES = 256 * 1024
 /** How long a connection may carry nothing. */
@@ -135,7 +137,7 @@ function sender(env: Environment): Send {
  * by its head, answer, and reset the connection while the body is on its way. Written in one go, the reset would hide the answer.
  */
 async function sendBody(request: ClientRequest, body: Uint8Array | undefined): Promise<void> {
-  if (body === undefined || body.byteLength <= PIECE_BYTES) {
+  if (body === undefined || body.byteLength <= LARGE_BODY) {
     request.end(body)
     return
   }

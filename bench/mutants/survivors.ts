@@ -134,8 +134,8 @@ export const SURVIVORS: readonly Mutant[] = [
   {
     id: 'N8',
     file: 'coordinator/status.ts',
-    from: '.slice(-bounds.rounds)',
-    to: '.slice(0, bounds.rounds)',
+    from: 'rounds: [...measured.filter((one) => one.round !== round), done].slice(-bounds.rounds)',
+    to: 'rounds: [...measured.filter((one) => one.round !== round), done].slice(0, bounds.rounds)',
     what: 'the status keeps the oldest rounds',
     tests: ['coordinator/status.test.ts'],
   },
@@ -262,9 +262,9 @@ export const SURVIVORS: readonly Mutant[] = [
   {
     id: 'O16',
     file: 'operator/reconcile/missing-clients.ts',
-    from: 'pods: external ? [] : (pods.get(name) ?? []),',
-    to: 'pods: pods.get(name) ?? [],',
-    what: 'pods of an earlier partition explain an external one',
+    from: 'if (partition.external) return',
+    to: 'if (false) return',
+    what: 'an external partition is not named as one without a pod',
     tests: ['operator/reconcile/status.test.ts'],
   },
   {

@@ -9,6 +9,7 @@ import { attemptKeys } from '#protocol/keys.ts'
 import { tuneEngine } from '#transport/engine.ts'
 import { openFilesystemStore } from '#transport/filesystem.ts'
 import type { ObjectStore } from '#transport/ports.ts'
+import { peakRss } from '../test/peak-memory.ts'
 
 /** What there is to fold. `folder` is the store's. */
 export interface FoldWork extends Pick<FoldRequest, 'list' | 'base' | 'updates' | 'memoryBytes'> {
@@ -65,7 +66,7 @@ else {
 }
 const seconds = (performance.now() - began) / 1000
 const processorSeconds = secondsOf(process.cpuUsage(used))
-const peakBytes = process.resourceUsage().maxRSS * 1024
+const peakBytes = peakRss()
 const measurement: FoldMeasurement = {
   seconds,
   idleBytes,

@@ -9,6 +9,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { FedsamError } from '#protocol/errors.ts'
+import { peakRss } from './peak-memory.ts'
 
 /** Processor time that one input may cost, in milliseconds. Processor time, so that a busy machine changes nothing. */
 const MOST_MS = 200
@@ -60,7 +61,7 @@ export function fuzz<T>(what: string, fuzzed: Fuzzed<T>): void {
       endOnFailure: true,
       examples: examples.map((example): [T] => [example]),
     })
-    const above = process.resourceUsage().maxRSS * 1024 - idle
+    const above = peakRss() - idle
     assert.ok(
       above <= MOST_BYTES,
       `${(above / 2 ** 20).toFixed(0)} MiB above idle; at most ${MOST_BYTES / 2 ** 20}`,

@@ -4,6 +4,7 @@ import { symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
+import { peakBytes } from '#test/peak-memory.ts'
 import { drawObjects } from './coco.ts'
 import { folderOf, png, specOf } from './example-files.ts'
 import { type DatasetReport, inspectDataset } from './preflight.ts'
@@ -360,13 +361,18 @@ test('drawing is bounded: outlines that cover an image too many times are refuse
 
 test('objects of another size than their image take no memory', async (t) => {
   const whole = [[0, 0, 16_384, 0, 16_384, 16_384, 0, 16_384]]
-  const before = process.resourceUsage().maxRSS
-  const report = await reportOn(t, {
-    images: [{ width: 16_384, height: 16_384 }],
-    annotations: [{ segmentation: whole }],
-  })
-  assert.deepEqual(report.otherSize, ['images/a.png'])
-  assert.ok(process.resourceUsage().maxRSS - before < 256 * 1024)
+  const content = {
+    images: [{ id: 1, file_name: 'a.png', width: 16_384, height: 16_384 }],
+    annotations: [{ id: 1, image_id: 1, category_id: 5, segmentation: whole }],
+  }
+  const folder = await folderOf(t, { 'images/a.png': dot, 'instances.json': JSON.stringify(content) })
+  assert.deepEqual((await inspectDataset(spec, folder)).otherSize, ['images/a.png'])
+  const taken = await peakBytes(
+    `import { inspectDataset } from '#worker/data/preflight.ts'`,
+    `await inspectDataset(${JSON.stringify(spec)}, ${JSON.stringify(folder)})`,
+  )
+  // One byte a pixel would be 256 MiB.
+  assert.ok(taken < 128 * 2 ** 20, `${taken} bytes`)
 })
 
 test('drawing is bounded: a polygon with too many crossings is refused', () => {

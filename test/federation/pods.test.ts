@@ -169,11 +169,12 @@ describe('workers in pods', () => {
       const again = await startPod('a', 'killed', { gates })
       await openGate(1)
       await inRound(2)
-      // The network half alone: its trainer finds the end of its input, and the Job replaces the pod.
+      // The network half alone: its trainer finds the end of its input, between calls or after one, and the Job replaces the pod.
       b!.network.kill('SIGKILL')
+      await b!.networkExit
+      await openGate(2)
       assert.equal(await (await b!.container).exit, POD_EXITS.Retriable.code)
       const replaced = await startPod('b', 'killed', { gates })
-      await openGate(2)
       await inRound(3)
       // The same where the trainer cannot hear of it: the next network half restarts it in place.
       const [stopped] = await programsOf(await again.container)

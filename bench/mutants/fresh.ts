@@ -168,11 +168,7 @@ export const FRESH: readonly Mutant[] = [
     from: 'Math.min(step.length, most - size)',
     to: 'step.length',
     what: 'more than the first bytes are hashed',
-    tests: [
-      'test/conformance/filesystem.test.ts',
-      'test/conformance/s3.test.ts',
-      'transport/filesystem.test.ts',
-    ],
+    tests: ['transport/file-digest.test.ts'],
   },
   {
     id: 'B12',

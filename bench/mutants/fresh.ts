@@ -376,7 +376,7 @@ export const FRESH: readonly Mutant[] = [
     from: 'mean += (value * batch.length) / order.length',
     to: 'mean += (value * batchSize) / order.length',
     what: 'a short last batch counts as a whole one',
-    tests: ['worker/trainer/main.test.ts'],
+    tests: ['worker/trainer/fitting.test.ts'],
   },
   {
     id: 'O1x',
@@ -445,14 +445,10 @@ export const FRESH: readonly Mutant[] = [
   {
     id: 'O9x',
     file: 'operator/kubernetes/trim.ts',
-    from: "'schedulingGates'",
-    to: "'unused'",
-    what: 'a gated pod looks as any other',
-    tests: [
-      'operator/kubernetes/store.test.ts',
-      'operator/reconcile/status.test.ts',
-      'test/cluster/operator.test.ts',
-    ],
+    from: "const POD_SPEC = ['nodeName'] as const",
+    to: 'const POD_SPEC = [] as const',
+    what: 'the node of a stuck pod is not named',
+    tests: ['operator/kubernetes/trim.test.ts'],
   },
   {
     id: 'O10x',

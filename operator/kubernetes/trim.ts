@@ -15,7 +15,7 @@ const METADATA = [
   'creationTimestamp',
   'deletionTimestamp',
 ] as const
-const POD_SPEC = ['nodeName', 'schedulingGates'] as const
+const POD_SPEC = ['nodeName'] as const
 const POD_STATUS = [
   'phase',
   'reason',

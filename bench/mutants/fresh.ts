@@ -496,6 +496,6 @@ export const FRESH: readonly Mutant[] = [
     from: 'clients.length > MANY ?',
     to: 'false ?',
     what: 'a thousand healthy clients fill the terminal',
-    tests: ['test/cluster/kubectl-status.test.ts'],
+    tests: ['cli/cluster/job-view.test.ts'],
   },
 ]

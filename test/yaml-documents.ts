@@ -120,7 +120,7 @@ function indented(lines: readonly string[]): string[] {
 }
 
 /** The fields of an object, each line indented by two. The first field has the anchors that aliases name. */
-export const yamlFields: fc.Arbitrary<string> = fc
+const yamlFields: fc.Arbitrary<string> = fc
   .array(fc.tuple(key, block), { minLength: 1, maxLength: 4 })
   .map((fields) => {
     const anchors = 'anchors: [&p {a: 1, b: [x]}, &q 010, &r [1, {c: yes}]]'

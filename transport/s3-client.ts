@@ -3,7 +3,7 @@
 // Checksums are those of SigV4 (the SDK's newer default headers are refused by some services).
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { S3Client } from '@aws-sdk/client-s3'
+import { HeadObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Environment } from './environment.ts'
 import { agentFor, proxyFor } from './proxy.ts'
@@ -160,6 +160,13 @@ export async function ask<Result, Other = never>(
     if (answer) return answer()
     throw failureOf(bucket, error)
   }
+}
+
+/** Bytes of the object; undefined where it does not exist. */
+export async function sizeOf(bucket: Bucket, key: string): Promise<number | undefined> {
+  const asking = bucket.client.send(new HeadObjectCommand(bucket.at(key)))
+  const found = await ask(bucket, asking, { NotFound: () => undefined, NoSuchKey: () => undefined })
+  return found?.ContentLength
 }
 
 /** 409 says that another conditional write of the key is under way: asked again until that one is decided. */

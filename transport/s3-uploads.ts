@@ -5,7 +5,6 @@ import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
-  HeadObjectCommand,
   ListMultipartUploadsCommand,
   ListPartsCommand,
   type Part,
@@ -15,7 +14,7 @@ import { FedsamError } from '#protocol/errors.ts'
 import { blocks, exactly } from './chunks.ts'
 import { checkKey } from './key.ts'
 import { type OpenedUpload, UploadGone, type UploadPart, type Written } from './ports.ts'
-import { ask, type Bucket, untilDecided } from './s3-client.ts'
+import { ask, type Bucket, sizeOf, untilDecided } from './s3-client.ts'
 
 const MIB = 1024 * 1024
 const SMALLEST_PART = 8 * MIB
@@ -127,15 +126,8 @@ async function complete(bucket: Bucket, { key, upload, parts }: Completion): Pro
     },
   })
   if (answer === 'Exists') await abort(bucket, key, upload)
-  if (answer === 'Gone' && !(await isThere(bucket, key))) gone(key, upload)
+  if (answer === 'Gone' && (await sizeOf(bucket, key)) === undefined) gone(key, upload)
   return answer === 'Exists' || answer === 'Gone' ? 'Exists' : 'Created'
-}
-
-async function isThere(bucket: Bucket, key: string): Promise<boolean> {
-  const found = ask(bucket, bucket.client.send(new HeadObjectCommand(bucket.at(key))), {
-    404: () => undefined,
-  })
-  return (await found) !== undefined
 }
 
 /** What `write` was given. */

@@ -7,14 +7,13 @@ import {
   DeleteObjectCommand,
   GetObjectCommand,
   type GetObjectCommandOutput,
-  HeadObjectCommand,
   PutObjectCommand,
 } from '@aws-sdk/client-s3'
 import { FedsamError } from '#protocol/errors.ts'
 import { gather } from './chunks.ts'
 import { beyondEnd, checkKey, checkRange, rangeWithin } from './key.ts'
 import type { ByteRange, ObjectStore, Written } from './ports.ts'
-import { ask, type Bucket, openBucket, type S3Options, statusOf, untilDecided } from './s3-client.ts'
+import { ask, type Bucket, openBucket, type S3Options, sizeOf, statusOf, untilDecided } from './s3-client.ts'
 import { grantsOf } from './s3-grants.ts'
 import { uploadsOf, writeInParts } from './s3-uploads.ts'
 
@@ -75,13 +74,6 @@ async function putObject(bucket: Bucket, key: string, body: Uint8Array): Promise
   })
   const exists: () => Written = () => 'Exists'
   return (await ask(bucket, written, { 412: exists })) === 'Exists' ? 'Exists' : 'Created'
-}
-
-/** Bytes of the object; undefined where it does not exist. */
-async function sizeOf(bucket: Bucket, key: string): Promise<number | undefined> {
-  const asking = bucket.client.send(new HeadObjectCommand(bucket.at(key)))
-  const found = await ask(bucket, asking, { NotFound: () => undefined, NoSuchKey: () => undefined })
-  return found?.ContentLength
 }
 
 /** A connection that breaks within a body is not the SDK's to retry: the object is asked for again. */

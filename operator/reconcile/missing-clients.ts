@@ -28,8 +28,8 @@ export function missingClients(observed: Observed, spec: CompleteFederatedJobSpe
     const heard = client && [client.outcome, client.message ?? client.reason].filter(Boolean).join(', ')
     const own = {
       partition,
-      job: external ? undefined : workers.get(workerName(observed.job.metadata.name, name)),
-      pods: external ? [] : (pods.get(name) ?? []),
+      job: workers.get(workerName(observed.job.metadata.name, name)),
+      pods: pods.get(name) ?? [],
     }
     // The pod of a refused worker only shows that it was refused; the coordinator says why.
     const refused = client?.outcome === 'Refused' ? heard : undefined

@@ -35,6 +35,7 @@ FROM runtime AS control
 COPY --from=control-packages /app/node_modules node_modules
 COPY package.json LICENSE ./
 COPY protocol protocol
+COPY runtime runtime
 COPY transport transport
 
 FROM control AS operator
@@ -57,8 +58,8 @@ FROM packages AS tensorflow
 RUN apt-get update && apt-get install -y --no-install-recommends g++ binutils && rm -rf /var/lib/apt/lists/*
 ENV PATH=/node/bin:$PATH XDG_CACHE_HOME=/tensorflow
 RUN npm ci --ignore-scripts && rm -rf node_modules/node-linux-*
-COPY scripts/tensorflow scripts/tensorflow
-RUN node scripts/tensorflow/build.ts && npm prune --omit=dev --ignore-scripts && rm -rf node_modules/node-linux-*
+COPY worker/tensorflow/addon worker/tensorflow/addon
+RUN node worker/tensorflow/addon/build.ts && npm prune --omit=dev --ignore-scripts && rm -rf node_modules/node-linux-*
 # A link into the cache becomes what it points at: the image has no cache.
 RUN cd node_modules/@tensorflow/tfjs-node-gpu && \
     for part in deps lib/napi-v8/tfjs_binding.node; do \
@@ -73,6 +74,7 @@ ENV TF_CPP_MIN_LOG_LEVEL=2
 COPY --from=tensorflow /app/node_modules node_modules
 COPY package.json LICENSE ./
 COPY protocol protocol
+COPY runtime runtime
 COPY transport transport
 COPY worker worker
 USER 65532:65532

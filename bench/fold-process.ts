@@ -6,9 +6,9 @@ import { type FoldRequest, fold } from '#coordinator/aggregation/fold.ts'
 import { strategyFrom } from '#coordinator/strategies/presets.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { attemptKeys } from '#protocol/keys.ts'
-import { tuneEngine } from '#transport/engine.ts'
-import { openFilesystemStore } from '#transport/filesystem.ts'
+import { tuneEngine } from '#runtime/engine.ts'
 import type { ObjectStore } from '#transport/ports.ts'
+import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
 import { peakRss } from '../test/peak-memory.ts'
 
 /** What there is to fold. `folder` is the store's. */

@@ -3,7 +3,7 @@
 // A new figure is a file beside this one and a line in FIGURES.
 
 import { cpus, totalmem } from 'node:os'
-import { tuneEngine } from '#transport/engine.ts'
+import { tuneEngine } from '#runtime/engine.ts'
 import type { Figure } from './figure.ts'
 import { foldMemory } from './fold.ts'
 import { mutants } from './mutants.ts'

@@ -1,11 +1,12 @@
 // What the coordinator reads of its environment, in one place, all errors at once. `fedsam run --processes` names a job file; the
 // operator names a FederatedJob. Credentials are never read here, except where files of a Secret lie.
 import { FedsamError } from '#protocol/errors.ts'
-import { type Environment, natsOptions, requireVariables, s3Options } from '#transport/environment.ts'
-import type { JobIdentity } from '#transport/kubernetes-job.ts'
-import type { NatsOptions } from '#transport/nats.ts'
+import { type Environment, requireVariables } from '#runtime/environment.ts'
+import type { NatsOptions } from '#transport/bus/nats/bus.ts'
+import { natsOptions, s3Options } from '#transport/environment.ts'
+import type { JobIdentity } from '#transport/kubernetes/job.ts'
 import { proxyVariables } from '#transport/proxy.ts'
-import type { S3Options } from '#transport/s3-client.ts'
+import type { S3Options } from '#transport/store/s3/client.ts'
 
 /** Where the job comes from. */
 export type JobOrigin =

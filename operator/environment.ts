@@ -1,11 +1,11 @@
 // What the operator reads of its environment, in one place, all errors at once. The chart's Deployment sets these.
 import * as v from 'valibot'
 import { FedsamError } from '#protocol/errors.ts'
-import { type Environment, requireVariables } from '#transport/environment.ts'
-import { LEASE_TIMES, type LeaseTimes } from './kubernetes/lease.ts'
-import type { Rate } from './kubernetes/throttle.ts'
-import { DEFAULT_PEERS } from './reconcile/network-policies.ts'
+import { type Environment, requireVariables } from '#runtime/environment.ts'
+import type { Rate } from './kubernetes/client/throttle.ts'
+import { LEASE_TIMES, type LeaseTimes } from './kubernetes/election/lease.ts'
 import type { Settings } from './reconcile/objects.ts'
+import { DEFAULT_PEERS } from './reconcile/pods/network-policies.ts'
 
 export interface OperatorEnvironment {
   readonly settings: Settings

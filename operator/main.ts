@@ -2,14 +2,14 @@
 // stops on SIGTERM when the looks under way are done. Choices and wiring only.
 import { randomUUID } from 'node:crypto'
 import pino from 'pino'
-import { ApiError, openKubernetes, podAccess } from '#transport/kubernetes.ts'
-import { runProgram } from '#transport/process.ts'
+import { runProgram } from '#runtime/process.ts'
+import { ApiError, openKubernetes, podAccess } from '#transport/kubernetes/api.ts'
 import { readEnvironment } from './environment.ts'
-import { remembered } from './kubernetes/access.ts'
+import { remembered } from './kubernetes/client/access.ts'
+import { throttled } from './kubernetes/client/throttle.ts'
 import type { Report } from './kubernetes/controller.ts'
-import { openElector } from './kubernetes/elector.ts'
+import { openElector } from './kubernetes/election/elector.ts'
 import { startOperator } from './kubernetes/operator.ts'
-import { throttled } from './kubernetes/throttle.ts'
 import { openMetrics } from './metrics.ts'
 import { serveMetrics, serveProbes } from './probes.ts'
 
@@ -29,7 +29,7 @@ await runProgram(process.env, async (signal) => {
   const connect = async (calls: number) => {
     if (!kubeconfig) return openKubernetes(remembered(podAccess(process.env, accountFolder)), { calls })
     // Loaded where it is needed alone: it takes 90 MB.
-    const { connectKubernetes } = await import('./kubernetes/client.ts')
+    const { connectKubernetes } = await import('./kubernetes/client/client.ts')
     return connectKubernetes({ kubeconfig, calls })
   }
   const [client, leases] = [await connect(CALLS), await connect(1)]

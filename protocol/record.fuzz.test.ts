@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { fuzz } from '#test/fuzz.ts'
-import { checkKey } from '#transport/key.ts'
+import { checkKey } from '#transport/store/key.ts'
 import { encodeJson } from './canonical.ts'
 import { attemptKeys, baseKey, parseKey, RUN_KEY, uploadName } from './keys.ts'
 import { readMarker } from './record.ts'

@@ -46,7 +46,7 @@ const NarrowMap = v.pipe(
   v.transform((map) => map as Record<string, 'F16' | 'BF16'>),
 )
 
-/** A key of the store (transport/key.ts). A marker that names anything else could make a reader leave the record. */
+/** A key of the store (transport/store/key.ts). A marker that names anything else could make a reader leave the record. */
 const Key = v.pipe(
   v.string(),
   v.maxLength(900),

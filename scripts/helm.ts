@@ -1,6 +1,6 @@
 // Helm 3 and Helm 4, with which the chart is linted, rendered and installed: built once by `go install` at pinned versions and kept
-// in the user's cache folder, as the servers of binaries.ts are. Nothing that a user runs needs them.
-import { type BinaryOptions, ensureGoProgram, type GoProgram } from './binaries.ts'
+// in the user's cache folder, as the servers of cli/run/servers/binaries.ts are. Nothing that a user runs needs them.
+import { type BinaryOptions, ensureGoProgram, type GoProgram } from '#cli/run/servers/binaries.ts'
 
 /** Helm's lines that people have; the chart is held to both. */
 export const HELM_LINES = [3, 4] as const

@@ -10,10 +10,19 @@ import { promisify } from 'node:util'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 /** What is emitted, and what is copied as it is. */
-const SOURCES = ['protocol', 'transport', 'coordinator', 'worker', 'operator', 'cli', 'scripts'] as const
+const SOURCES = [
+  'protocol',
+  'runtime',
+  'transport',
+  'coordinator',
+  'worker',
+  'operator',
+  'cli',
+  'scripts',
+] as const
 const COPIED = ['README.md', 'LICENSE', 'CHANGELOG.md', 'crds', 'docs', 'examples/brain-tissue.yaml'] as const
 
-const NOT_SHIPPED = /\.test\.ts$|\/example-[a-z-]+\.ts$|^scripts\/(pack|test|demo|generate)/
+const NOT_SHIPPED = /\.test\.ts$/
 
 const run = promisify(execFile)
 

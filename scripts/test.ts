@@ -12,7 +12,17 @@ import { neededParts } from './test/parts.ts'
 import { inOneReport } from './test/report.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const FOLDERS = ['protocol', 'transport', 'coordinator', 'worker', 'operator', 'cli', 'scripts', 'test']
+const FOLDERS = [
+  'protocol',
+  'runtime',
+  'transport',
+  'coordinator',
+  'worker',
+  'operator',
+  'cli',
+  'scripts',
+  'test',
+]
 const END_TO_END = 'test/e2e/'
 
 const log = (line: string): void => void process.stderr.write(`${line}\n`)

@@ -6,17 +6,18 @@ import { glob, readFile } from 'node:fs/promises'
 import { dirname, join, normalize } from 'node:path'
 import { test } from 'node:test'
 
-const FOLDERS = ['protocol', 'transport', 'coordinator', 'worker', 'operator', 'cli'] as const
+const FOLDERS = ['protocol', 'runtime', 'transport', 'coordinator', 'worker', 'operator', 'cli'] as const
 type Folder = (typeof FOLDERS)[number]
 
 /** Which of our folders each folder may import. */
 const MAY_IMPORT: Readonly<Record<Folder, readonly string[]>> = {
   protocol: [],
-  transport: ['protocol'],
-  coordinator: ['protocol', 'transport'],
-  worker: ['protocol', 'transport'],
-  operator: ['protocol', 'transport'],
-  cli: ['protocol', 'transport', 'coordinator', 'worker', 'operator', 'scripts'],
+  runtime: ['protocol'],
+  transport: ['protocol', 'runtime'],
+  coordinator: ['protocol', 'runtime', 'transport'],
+  worker: ['protocol', 'runtime', 'transport'],
+  operator: ['protocol', 'runtime', 'transport'],
+  cli: ['protocol', 'runtime', 'transport', 'coordinator', 'worker', 'operator'],
 }
 
 /** Path prefixes that own an outside package; tests and scripts may use any. */
@@ -24,18 +25,18 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   valibot: ['protocol/', 'transport/', 'worker/', 'coordinator/', 'operator/', 'cli/'],
   yaml: ['cli/'],
   '@marcbachmann/cel-js': ['cli/'],
-  nats: ['transport/nats'],
+  nats: ['transport/bus/nats/'],
   pino: ['operator/main.ts', 'coordinator/'],
   'prom-client': ['operator/metrics.ts', 'coordinator/'],
-  '@aws-sdk/client-s3': ['transport/s3'],
-  '@aws-sdk/s3-request-presigner': ['transport/s3'],
+  '@aws-sdk/client-s3': ['transport/store/s3/'],
+  '@aws-sdk/s3-request-presigner': ['transport/store/s3/'],
   '@kubernetes/client-node': ['operator/kubernetes/'],
   '@tensorflow/tfjs': ['worker/tensorflow/', 'worker/model/'],
   '@tensorflow/tfjs-core': ['worker/tensorflow/', 'worker/model/'],
   '@tensorflow/tfjs-backend-wasm': ['worker/tensorflow/'],
   '@tensorflow/tfjs-backend-cpu': ['worker/tensorflow/'],
   '@tensorflow/tfjs-node-gpu': ['worker/tensorflow/'],
-  jose: ['coordinator/identity'],
+  jose: ['coordinator/clients/identity'],
   sharp: ['worker/data/', 'cli/report/'],
   'fast-png': ['worker/data/', 'cli/report/'],
 }
@@ -44,10 +45,10 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
 const TRAINER_SIDE = /^worker\/(trainer|model|data|tensorflow)\//
 const NETWORK_END = ['worker/trainer/child.ts', 'worker/trainer/process.ts']
 /** A file of transport/ that reaches no network. */
-const LAST_WORD = 'transport/termination.ts'
+const LAST_WORD = 'runtime/termination.ts'
 
 /** Implementations are chosen by programs' entries and the command line alone. */
-const IMPLEMENTATIONS = /^transport\/(s3|nats|filesystem|memory|in-process)/
+const IMPLEMENTATIONS = /^transport\/(store\/(s3|filesystem|memory)|bus\/(nats|in-process))\//
 const CHOOSES = /(^|\/)main\.ts$|^cli\//
 
 interface Import {
@@ -63,7 +64,7 @@ async function sources(): Promise<string[]> {
   return files.sort()
 }
 
-const isTest = (file: string): boolean => /(\.test|^.*\/example-[a-z-]+)\.ts$/.test(file)
+const isTest = (file: string): boolean => file.endsWith('.test.ts')
 
 function importsOf(file: string, text: string): Import[] {
   const found: Import[] = []

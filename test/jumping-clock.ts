@@ -1,7 +1,7 @@
 // A clock that a test moves: time passes as on the system's clock, and a jump makes all who sleep wake as if they had slept it.
 // A test sets a deadline far away, waits for the events that come before it, and then jumps: no machine is too slow for that.
-import type { Clock } from '#transport/clock.ts'
-import { systemClock } from '#transport/clock.ts'
+import type { Clock } from '#runtime/clock.ts'
+import { systemClock } from '#runtime/clock.ts'
 
 export interface JumpingClock extends Clock {
   /** Moves the clock forward by that many seconds. */

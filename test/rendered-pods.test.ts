@@ -3,11 +3,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { readOrigin, readPlaces } from '#coordinator/environment.ts'
-import { jobWith, observe, templateOf } from '#operator/reconcile/given.ts'
 import { reconcile } from '#operator/reconcile/reconcile.ts'
-import type { Environment } from '#transport/environment.ts'
+import type { Environment } from '#runtime/environment.ts'
 import { sourceSettings, workerSettings } from '#worker/environment.ts'
 import { readSettings } from '#worker/trainer/settings.ts'
+import { jobWith, observe, templateOf } from './given/observed.ts'
 
 interface Container {
   readonly name: string

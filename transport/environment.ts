@@ -1,22 +1,9 @@
 // Where a program finds its store and its bus: read from the environment, all errors at once. Credentials are never read here:
 // the AWS SDK's own chain (AWS_*) and the files that NATS settings name have them.
 import { existsSync } from 'node:fs'
-import { FedsamError } from '#protocol/errors.ts'
-import type { NatsOptions } from './nats.ts'
-import type { S3Options } from './s3-client.ts'
-
-export type Environment = Readonly<Record<string, string | undefined>>
-
-/** The variables of the list that are missing or empty are named in one InvalidJob error. */
-export function requireVariables<K extends string>(env: Environment, names: readonly K[]): Record<K, string> {
-  const missing = names.filter((name) => (env[name] ?? '') === '')
-  if (missing.length > 0) {
-    throw new FedsamError('InvalidJob', `environment variables are missing: ${missing.join(', ')}`, {
-      remedy: 'the operator and fedsam run set them; docs/programs.md lists them',
-    })
-  }
-  return Object.fromEntries(names.map((name) => [name, env[name]!])) as Record<K, string>
-}
+import { type Environment, requireVariables } from '#runtime/environment.ts'
+import type { NatsOptions } from './bus/nats/bus.ts'
+import type { S3Options } from './store/s3/client.ts'
 
 /** FEDSAM_S3_BUCKET, FEDSAM_S3_PREFIX, FEDSAM_S3_ENDPOINT, FEDSAM_S3_REGION, FEDSAM_S3_FORCE_PATH_STYLE (true or false). */
 export function s3Options(env: Environment): S3Options {

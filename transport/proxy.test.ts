@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FedsamError } from '#protocol/errors.ts'
-import type { Environment } from './environment.ts'
+import type { Environment } from '#runtime/environment.ts'
 import { proxyFor } from './proxy.ts'
 
 const PROXY = 'http://proxy.example:3128/'

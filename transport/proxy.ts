@@ -5,7 +5,7 @@ import { type AgentOptions, Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import { BlockList, isIP } from 'node:net'
 import { FedsamError } from '#protocol/errors.ts'
-import type { Environment } from './environment.ts'
+import type { Environment } from '#runtime/environment.ts'
 
 /**
  * The proxy of a request to this URL; undefined where the request goes directly. Requests to this machine always do, as in Go.

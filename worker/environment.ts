@@ -1,9 +1,10 @@
 // What the worker's programs read of their environment, in one place: checked, with all that is wrong in one error.
 // docs/programs.md lists the variables. Credentials are never read here: files and the AWS SDK's own chain have them.
 import { FedsamError } from '#protocol/errors.ts'
-import { type Environment, natsOptions } from '#transport/environment.ts'
-import type { NatsOptions } from '#transport/nats.ts'
-import type { S3Options } from '#transport/s3-client.ts'
+import type { Environment } from '#runtime/environment.ts'
+import type { NatsOptions } from '#transport/bus/nats/bus.ts'
+import { natsOptions } from '#transport/environment.ts'
+import type { S3Options } from '#transport/store/s3/client.ts'
 import type { TrainerProgram } from './trainer/spawned.ts'
 
 /** Well above the time that a coordinator holds a request open. */

@@ -1,9 +1,9 @@
 // The user's way to a cluster: kubeconfig, context and namespace as kubectl takes them. Questions are answered, or end in an
 // error that says what to do; only NotFound is left to who asked.
-import { connectContext, NoCluster } from '#operator/kubernetes/client.ts'
-import { BrokenKubeconfig } from '#operator/kubernetes/kubeconfig.ts'
+import { connectContext, NoCluster } from '#operator/kubernetes/client/client.ts'
+import { BrokenKubeconfig } from '#operator/kubernetes/client/kubeconfig.ts'
 import { FedsamError } from '#protocol/errors.ts'
-import { ApiError, type Call, type KubernetesClient } from '#transport/kubernetes.ts'
+import { ApiError, type Call, type KubernetesClient } from '#transport/kubernetes/api.ts'
 import { pathFor, type Question, wordsFor } from './questions.ts'
 import { type Asked, explainRefusal } from './refusals.ts'
 

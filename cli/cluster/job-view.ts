@@ -2,7 +2,7 @@
 // Pure: from what is known to plain data, which --json prints and render/status.ts writes as text.
 
 import { PARTITION_LABEL, ROLE_LABEL } from '#operator/reconcile/labels.ts'
-import { isReady } from '#operator/reconcile/pod-problems.ts'
+import { isReady } from '#operator/reconcile/problems/pod-problems.ts'
 import type { JobState } from '#protocol/conditions.ts'
 import { completeSpec } from '#protocol/defaults.ts'
 import type {

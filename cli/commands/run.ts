@@ -3,7 +3,7 @@
 import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { compileFixed } from '#coordinator/compile.ts'
+import { compileFixed } from '#coordinator/run/settings-from-spec.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { RunEvent } from '#protocol/events.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
@@ -29,7 +29,7 @@ import { trainerCommand } from '../run/trainer-command.ts'
 import { type RunCommand, readArguments } from './command.ts'
 
 /** Builds native TensorFlow. */
-const BUILD = fileURLToPath(new URL('../../scripts/tensorflow/build.ts', import.meta.url))
+const BUILD = fileURLToPath(new URL('../../worker/tensorflow/addon/build.ts', import.meta.url))
 
 /** The command's body. */
 export const run: RunCommand = async (args) => {

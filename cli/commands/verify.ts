@@ -1,6 +1,6 @@
 // `fedsam verify`: reads everything that a run's record names and compares it with the digests that name it, with the job's status
 // in a cluster, and with the head that the user expects.
-import type { Verification } from '#coordinator/verify.ts'
+import type { Verification } from '#coordinator/record/verify.ts'
 import { SOURCE_OPTIONS, withRecord } from '../cluster/source.ts'
 import { print } from '../render/screen.ts'
 import { checkRecord, EXPECT_OPTIONS, expectedHead } from '../run/checked-record.ts'

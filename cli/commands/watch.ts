@@ -2,7 +2,7 @@
 // the whole at the end.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FedsamError } from '#protocol/errors.ts'
-import { ApiError } from '#transport/kubernetes.ts'
+import { ApiError } from '#transport/kubernetes/api.ts'
 import { CLUSTER_OPTIONS, type Cluster, withCluster } from '../cluster/connect.ts'
 import { findJob } from '../cluster/find-job.ts'
 import { gatherFacts, type JobFacts } from '../cluster/job-facts.ts'

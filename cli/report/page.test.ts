@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { malformedTag, PICTURES, TROUBLED } from '#test/given/report-page.ts'
 import { apart } from './chart.ts'
-import { malformedTag, PICTURES, TROUBLED } from './example-page.ts'
 import { byteText, metricText, ticks, tickText } from './figures.ts'
 import { html } from './markup.ts'
 import { reportPage } from './page.ts'

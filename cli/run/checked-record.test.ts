@@ -1,10 +1,10 @@
 // A record that fits itself may still be another one: the job's status and the head that a user expects are held against it.
 import assert from 'node:assert/strict'
 import { before, describe, test } from 'node:test'
-import { verifyRecord } from '#coordinator/verify.ts'
+import { verifyRecord } from '#coordinator/record/verify.ts'
 import { runFederation } from '#test/federation/federation.ts'
-import { createGrantedTransfers } from '#transport/granted.ts'
-import { createMemoryStore } from '#transport/memory.ts'
+import { createGrantedTransfers } from '#transport/grants/transfers.ts'
+import { createMemoryStore } from '#transport/store/memory/store.ts'
 import type { Witness } from '../cluster/source.ts'
 import { checkRecord, expectedHead } from './checked-record.ts'
 

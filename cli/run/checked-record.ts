@@ -1,6 +1,6 @@
 // A record as a command may trust it: verified from its bytes, and held against what others say of it, the job's status in a
 // cluster or the head that the user expects. Leaves to the commands what to do about a problem.
-import { type Scope, type Verification, verifyRecord } from '#coordinator/verify.ts'
+import { type Scope, type Verification, verifyRecord } from '#coordinator/record/verify.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { RUN_KEY } from '#protocol/keys.ts'
 import type { ObjectStore } from '#transport/ports.ts'

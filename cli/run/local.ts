@@ -2,18 +2,23 @@
 // The same coordinator and the same worker as in a cluster.
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { type CoordinatedJob, compileFixed, compileLive, type LocalFiles } from '#coordinator/compile.ts'
-import { coordinate, type RunOutcome } from '#coordinator/run.ts'
-import { DEFAULT_PACE } from '#coordinator/settings.ts'
+import { coordinate, type RunOutcome } from '#coordinator/run/run.ts'
+import { DEFAULT_PACE } from '#coordinator/run/settings.ts'
+import {
+  type CoordinatedJob,
+  compileFixed,
+  compileLive,
+  type LocalFiles,
+} from '#coordinator/run/settings-from-spec.ts'
 import type { Observer } from '#protocol/events.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { subjectPrefix } from '#protocol/messages.ts'
-import { systemClock } from '#transport/clock.ts'
-import { openFilesystemStore } from '#transport/filesystem.ts'
-import { createGrantedTransfers } from '#transport/granted.ts'
-import { createInProcessBus } from '#transport/in-process.ts'
-import { messageWithRemedy } from '#worker/failure.ts'
-import { serveRun } from '#worker/round.ts'
+import { systemClock } from '#runtime/clock.ts'
+import { createInProcessBus } from '#transport/bus/in-process/bus.ts'
+import { createGrantedTransfers } from '#transport/grants/transfers.ts'
+import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
+import { serveRun } from '#worker/network/client.ts'
+import { messageWithRemedy } from '#worker/network/failure.ts'
 import { childTrainer } from '#worker/trainer/child.ts'
 import { watchDesertion } from './desertion.ts'
 import { trainerCommand } from './trainer-command.ts'

@@ -6,7 +6,7 @@ import { createRequire } from 'node:module'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
-import { makeFolders } from '#transport/folders.ts'
+import { makeFolders } from '#runtime/folders.ts'
 
 /** The folder of the lock below the output. Its name also says that a run of ours began here. */
 export const LOCK_FOLDER = '.lock~'

@@ -2,11 +2,11 @@
 // moves aside for more rounds. Checking leaves no file behind. output-state.ts decides what a run then does.
 import { access, constants, mkdtemp, readdir, rename, rmdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { readRecord } from '#coordinator/record.ts'
+import { readRecord } from '#coordinator/record/markers.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { attemptKeys, MANIFEST_KEY, RUN_KEY, resultKey } from '#protocol/keys.ts'
 import type { Manifest, RoundResult } from '#protocol/record.ts'
-import { makeFolders } from '#transport/folders.ts'
+import { makeFolders } from '#runtime/folders.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import { lastSpecOf } from './last-spec.ts'
 import { LOCK_FOLDER } from './lock.ts'

@@ -1,7 +1,7 @@
 // What is checked of every job before a local run writes a byte: whether this version can run it. All that is wrong is reported at
 // once. The output folder is the matter of output-folder.ts.
-import { selectionOf } from '#coordinator/compile.ts'
-import { checkInitialFile } from '#coordinator/initial-file.ts'
+import { selectionOf } from '#coordinator/run/settings-from-spec.ts'
+import { checkInitialFile } from '#coordinator/start/initial-file.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { unsupportedFields, unsupportedText } from '#protocol/unsupported.ts'

@@ -3,8 +3,8 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RUN_KEY } from '#protocol/keys.ts'
-import { openFilesystemStore } from '#transport/filesystem.ts'
 import type { ObjectStore } from '#transport/ports.ts'
+import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
 import { boundedStore } from './bounded-store.ts'
 
 /** Of a run in processes. */

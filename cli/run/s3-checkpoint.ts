@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fetchS3Checkpoint } from '#transport/s3-checkpoint.ts'
+import { fetchS3Checkpoint } from '#transport/store/s3/checkpoint.ts'
 
 /** The folder. Throws InvalidJob for what is no s3 address, CheckpointUnavailable where there is no checkpoint. */
 export async function fetchToFolder(uri: string, log: (line: string) => void): Promise<string> {

@@ -6,7 +6,7 @@ import type {
   CompleteFederatedJobSpec,
   CompleteSegmentAnythingSpec,
 } from '#protocol/generated/federatedjob.ts'
-import { fetchCheckpoint } from '#transport/hugging-face.ts'
+import { fetchCheckpoint } from '#transport/hugging-face/checkpoint.ts'
 import { type DatasetReport, inspectDataset } from '#worker/data/preflight.ts'
 import { formatErrors, formatReport } from '#worker/data/report.ts'
 import { type Checkpoint, readCheckpoint } from '#worker/model/segment-anything/checkpoint.ts'

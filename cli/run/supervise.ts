@@ -89,7 +89,7 @@ function runOnce({ command, env, onLine, log, signal }: SuperviseOptions): Promi
   })
 }
 
-/** Programs end with their reason as one JSON line (transport/process.ts); people read its message. */
+/** Programs end with their reason as one JSON line (runtime/process.ts); people read its message. */
 function messageOf(line: string): string {
   if (!line.startsWith('{"code":')) return line
   try {

@@ -3,7 +3,7 @@
 import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
-import { systemClock } from '#transport/clock.ts'
+import { systemClock } from '#runtime/clock.ts'
 import { launch, type Running } from '#worker/trainer/process.ts'
 import { type Answer, dtypesField, type TrainerCall } from '#worker/trainer/seam.ts'
 import { spawnTrainer, type TrainerProgram } from '#worker/trainer/spawned.ts'

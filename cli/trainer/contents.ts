@@ -2,12 +2,18 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { firstNotFinite } from '#coordinator/aggregation/numbers.ts'
-import { copyTensors, keptTensors, type Located, locate, type TensorFile } from '#coordinator/tensor-files.ts'
+import {
+  copyTensors,
+  keptTensors,
+  type Located,
+  locate,
+  type TensorFile,
+} from '#coordinator/record/tensor-files.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { dtypesInOrder } from '#protocol/initial-dtypes.ts'
 import { DTYPE_BYTES, type DType } from '#protocol/tensors.ts'
-import { readFully } from '#transport/file-bytes.ts'
-import { openFilesystemStore } from '#transport/filesystem.ts'
+import { readFully } from '#runtime/file-bytes.ts'
+import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
 import { type ForeignFile, openForeign } from '#worker/trainer/foreign-file.ts'
 import type { Contents } from './findings.ts'
 

@@ -9,7 +9,7 @@ import type { PayloadRef } from '#protocol/record.ts'
 import { readSafetensors } from '#protocol/safetensors.ts'
 import type { Tensor } from '#protocol/tensors.ts'
 import { listOf, storedValues, storeTensors } from '#test/payloads.ts'
-import { createMemoryStore } from '#transport/memory.ts'
+import { createMemoryStore } from '#transport/store/memory/store.ts'
 import { fold } from '../aggregation/fold.ts'
 import { strategyFrom } from './presets.ts'
 

@@ -1,11 +1,11 @@
 // The operator at work: keeps a cache of FederatedJobs and what they became, and for each that changed observes, decides, acts.
 // Knows nothing of elections: it works from `lead` on, through a client that writes only while it may.
-import type { KubernetesClient } from '#transport/kubernetes.ts'
+import type { KubernetesClient } from '#transport/kubernetes/api.ts'
 import type { Settings } from '../reconcile/objects.ts'
-import { type Cache, startCache } from './cache.ts'
-import { openOwnWrites } from './own-writes.ts'
-import { openPass } from './pass.ts'
-import { openQueue, type QueueMeter, type WorkQueue } from './queue.ts'
+import { type Cache, startCache } from './cache/cache.ts'
+import { openOwnWrites } from './pass/own-writes.ts'
+import { openPass } from './pass/pass.ts'
+import { openQueue, type QueueMeter, type WorkQueue } from './pass/queue.ts'
 
 /** What happened, for the log. */
 export interface Report {

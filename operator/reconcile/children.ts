@@ -3,12 +3,12 @@
 import { POD_EXITS } from '#protocol/exit-codes.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { coordinatorName, workerName } from '#protocol/names.ts'
-import { coordinatorTemplate } from './coordinator-pod.ts'
 import { childMetadata, podLabels, QUEUE_LABEL, type Role } from './labels.ts'
-import { networkPolicies } from './network-policies.ts'
+import { revisionOf } from './lifecycle/revision.ts'
 import type { Json, KubernetesObject, Metadata, Settings, StoredJob } from './objects.ts'
-import { revisionOf } from './revision.ts'
-import { workerTemplate } from './worker-pod.ts'
+import { coordinatorTemplate } from './pods/coordinator-pod.ts'
+import { networkPolicies } from './pods/network-policies.ts'
+import { workerTemplate } from './pods/worker-pod.ts'
 
 /** Exits that another try may cure: how often one is tried, per partition and for the coordinator. */
 const WORKER_RETRIES = 6

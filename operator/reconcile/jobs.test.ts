@@ -12,7 +12,7 @@ import {
   training,
   withTraining,
   writesOf,
-} from './given.ts'
+} from '#test/given/observed.ts'
 import type { Desired, KubernetesObject, Observed } from './objects.ts'
 import { reconcile } from './reconcile.ts'
 

@@ -62,7 +62,7 @@ export interface Settings {
   readonly pullPolicy: 'Always' | 'IfNotPresent' | 'Never'
   /** Names of Secrets, in the job's namespace, with which images are pulled. */
   readonly pullSecrets: readonly string[]
-  /** Peers in the NetworkPolicies of jobs; absent: DEFAULT_PEERS (network-policies.ts). */
+  /** Peers in the NetworkPolicies of jobs; absent: DEFAULT_PEERS (reconcile/pods/network-policies.ts). */
   readonly peers?: NetworkPeers
 }
 

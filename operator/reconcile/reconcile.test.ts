@@ -18,7 +18,7 @@ import {
   withTraining,
   workerPod,
   writesOf,
-} from './given.ts'
+} from '#test/given/observed.ts'
 import type { KubernetesObject, Observed } from './objects.ts'
 import { reconcile } from './reconcile.ts'
 

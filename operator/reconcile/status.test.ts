@@ -2,7 +2,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { FederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
-import { jobWith, NOW, observe, running, training, truths, withTraining, workerPod } from './given.ts'
+import {
+  jobWith,
+  NOW,
+  observe,
+  running,
+  training,
+  truths,
+  withTraining,
+  workerPod,
+} from '#test/given/observed.ts'
 import type { KubernetesObject, Observed } from './objects.ts'
 import { reconcile } from './reconcile.ts'
 

@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ObjectStore } from '#transport/ports.ts'
-import { openS3Store } from '#transport/s3.ts'
+import { openS3Store } from '#transport/store/s3/store.ts'
 import { ROOT } from '../images/dockerfile.ts'
 import type { RunningNode } from '../kubernetes/node.ts'
 

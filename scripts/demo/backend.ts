@@ -1,6 +1,6 @@
 // What the demo computes on: native TensorFlow where it is there or can be built, WebAssembly elsewhere, and why.
 import { FedsamError } from '#protocol/errors.ts'
-import { ensureTensorFlow } from '../tensorflow/build.ts'
+import { ensureTensorFlow } from '#worker/tensorflow/addon/build.ts'
 
 export type DemoBackend = 'TensorFlow' | 'Wasm'
 

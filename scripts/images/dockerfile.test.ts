@@ -47,7 +47,8 @@ test('images of this Dockerfile have their own sources and no others', async () 
   assert.deepEqual(folders('coordinator'), ['coordinator'])
   assert.deepEqual(folders('worker'), ['worker'])
   for (const target of ['operator', 'coordinator', 'worker', 'worker-gpu'])
-    for (const name of ['package-lock.json', 'protocol', 'transport']) assert.ok(of(target).includes(name))
+    for (const name of ['package-lock.json', 'protocol', 'runtime', 'transport'])
+      assert.ok(of(target).includes(name))
 })
 
 test('the image of the numpy example holds the package, the client and the numpy of the tests, nothing else', async () => {

@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 
 /** Where a build finds the machine's certificate authorities. */
 const AUTHORITIES = '/run/machine/authorities.pem'
-/** Where the Dockerfile's stage `tensorflow` keeps what scripts/tensorflow/build.ts caches. */
+/** Where the Dockerfile's stage `tensorflow` keeps what worker/tensorflow/addon/build.ts caches. */
 const TENSORFLOW = '/tensorflow/fedsam/tensorflow'
 /** npm's variables that say how to reach a registry; npm sets dozens of others for what it runs. */
 const NPM_VARIABLES = ['registry', 'proxy', 'https-proxy', 'noproxy', 'strict-ssl']

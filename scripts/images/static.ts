@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process'
 import { copyFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { binaryVersion, ensureBinary } from '../binaries.ts'
+import { binaryVersion, ensureBinary } from '#cli/run/servers/binaries.ts'
 
 export type StaticImage = 'pause' | 'nats-server' | 'versitygw'
 

@@ -18,7 +18,7 @@ async function partsOf(pattern: string): Promise<string[]> {
 const CASES: [string, string[]][] = [
   ['protocol/**/*.test.ts', []],
   ['operator/reconcile/*.test.ts', []],
-  ['transport/nats.test.ts', ['nats-server', 'versitygw']],
+  ['transport/bus/nats/bus.test.ts', ['nats-server', 'versitygw']],
   ['worker/tensorflow/backend.test.ts', ['native TensorFlow']],
   ['test/cluster/crd.test.ts', ['Kubernetes']],
   ['test/chart/chart.test.ts', ['Helm 3 and 4']],

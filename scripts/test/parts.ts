@@ -1,9 +1,9 @@
 // The real parts that tests run against: which files show that a part is needed, about how long its first build takes,
 // and how it is built. Parts are built once and cached; a build that exists is found in no time.
-import { type Binary, ensureBinary } from '../binaries.ts'
+import { type Binary, ensureBinary } from '#cli/run/servers/binaries.ts'
+import { ensureTensorFlow } from '#worker/tensorflow/addon/build.ts'
 import { ensureHelm, HELM_LINES } from '../helm.ts'
 import { ensureKubernetes } from '../kubernetes/build.ts'
-import { ensureTensorFlow } from '../tensorflow/build.ts'
 
 export type Log = (line: string) => void
 
@@ -48,7 +48,12 @@ export function neededParts(reached: ReadonlySet<string>): Part[] {
 }
 
 function server(name: Binary): Part {
-  return { name, neededBy: ['scripts/servers.ts'], minutes: 1, build: (log) => ensureBinary(name, { log }) }
+  return {
+    name,
+    neededBy: ['cli/run/servers/servers.ts'],
+    minutes: 1,
+    build: (log) => ensureBinary(name, { log }),
+  }
 }
 
 async function buildTensorFlow(log: Log): Promise<void> {

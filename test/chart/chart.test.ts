@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { readEnvironment } from '#operator/environment.ts'
-import { DEFAULT_PEERS } from '#operator/reconcile/network-policies.ts'
+import { DEFAULT_PEERS } from '#operator/reconcile/pods/network-policies.ts'
 import { HELM_LINES } from '#scripts/helm.ts'
 import {
   environment,

@@ -2,9 +2,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { connectKubernetes } from '#operator/kubernetes/client.ts'
+import { connectKubernetes } from '#operator/kubernetes/client/client.ts'
 import { type KubernetesServer, startKubernetes } from '#scripts/kubernetes/server.ts'
-import type { KubernetesClient } from '#transport/kubernetes.ts'
+import type { KubernetesClient } from '#transport/kubernetes/api.ts'
 import { until } from '../until.ts'
 
 export interface Cluster {

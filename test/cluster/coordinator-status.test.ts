@@ -2,12 +2,12 @@
 // writes, and what it must not.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { openReporting } from '#coordinator/reporting.ts'
+import { openReporting } from '#coordinator/reporting/status-writer.ts'
 import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
-import { systemClock } from '#transport/clock.ts'
-import type { KubernetesClient } from '#transport/kubernetes.ts'
-import { openKubernetesJob } from '#transport/kubernetes-job.ts'
-import { openClusterKeys } from '#transport/kubernetes-keys.ts'
+import { systemClock } from '#runtime/clock.ts'
+import type { KubernetesClient } from '#transport/kubernetes/api.ts'
+import { openKubernetesJob } from '#transport/kubernetes/job.ts'
+import { openClusterKeys } from '#transport/kubernetes/keys.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { clientOf, coordinatorToken, createJob, editJob, jobsPath, readJob } from './coordinator-job.ts'
 

@@ -8,12 +8,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { type NatsServer, type S3Server, startNats, startS3 } from '#cli/run/servers/servers.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { POD_EXITS } from '#protocol/exit-codes.ts'
 import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import { subjectPrefix } from '#protocol/messages.ts'
 import { runPrefix, workerName } from '#protocol/names.ts'
-import { type NatsServer, type S3Server, startNats, startS3 } from '#scripts/servers.ts'
 import { untilSeen } from '../until.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { accountToken, coordinatorToken, createJob, editJob, jobsPath, readJob } from './coordinator-job.ts'
@@ -81,7 +81,7 @@ async function makeJob(name: string, bucket = 'fedsam', rounds = 2): Promise<str
   return metadata.uid
 }
 
-/** What the operator gives the pod (operator/reconcile/coordinator-pod.ts). */
+/** What the operator gives the pod (operator/reconcile/pods/coordinator-pod.ts). */
 async function startCoordinator(
   name: string,
   uid: string,

@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { jobWith, observe, after as passed } from '#operator/reconcile/given.ts'
 import type { Observed, StoredJob } from '#operator/reconcile/objects.ts'
 import { reconcile } from '#operator/reconcile/reconcile.ts'
+import { jobWith, observe, after as passed } from '../given/observed.ts'
 import { essenceOf } from './passes.ts'
 import { FIRST, REACHED, SEQUENCES, stored, wishes } from './spec-edits.ts'
 

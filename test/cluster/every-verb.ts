@@ -1,9 +1,9 @@
 // A FederatedJob's life in which the operator does everything that it ever does, in one namespace: children made, edited, repaired,
 // pruned, made anew, names that are taken, suspension, a pause, the time to live. Nothing runs: what pods would report is written.
-import { apiVersionOf, pathOf } from '#operator/kubernetes/resources.ts'
+import { apiVersionOf, pathOf } from '#operator/kubernetes/client/resources.ts'
 import type { KubernetesObject, StoredJob } from '#operator/reconcile/objects.ts'
-import type { KubernetesClient } from '#transport/kubernetes.ts'
-import { ApiError } from '#transport/kubernetes.ts'
+import type { KubernetesClient } from '#transport/kubernetes/api.ts'
+import { ApiError } from '#transport/kubernetes/api.ts'
 import { until } from '../until.ts'
 
 const PLACES = { storage: { s3: { bucket: 'models' } }, messaging: { nats: { url: 'nats://nats:4222' } } }

@@ -3,7 +3,7 @@
 // written in its place.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { pathOf } from '#operator/kubernetes/resources.ts'
+import { pathOf } from '#operator/kubernetes/client/resources.ts'
 import type { KubernetesObject } from '#operator/reconcile/objects.ts'
 import { POD_EXITS, type PodExit } from '#protocol/exit-codes.ts'
 import { ROOT } from '../cli/fedsam.ts'

@@ -1,12 +1,12 @@
 // Passes of the operator against a real API server, one after the other, at a time that the test says; and clients that count the
 // writes, or die at one.
 import assert from 'node:assert/strict'
-import { act } from '#operator/kubernetes/act.ts'
-import { observe } from '#operator/kubernetes/observe.ts'
+import { act } from '#operator/kubernetes/pass/act.ts'
+import { observe } from '#operator/kubernetes/pass/observe.ts'
 import type { KubernetesObject, Observed, Settings, StoredJob } from '#operator/reconcile/objects.ts'
 import { reconcile } from '#operator/reconcile/reconcile.ts'
 import { canonicalJson } from '#protocol/canonical.ts'
-import type { Call, KubernetesClient } from '#transport/kubernetes.ts'
+import type { Call, KubernetesClient } from '#transport/kubernetes/api.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 
 const SETTINGS: Settings = {

@@ -2,13 +2,13 @@
 // list, nothing is asked in a loop, and a cache that stands still is not believed.
 import assert from 'node:assert/strict'
 import { after, before, type TestContext, test } from 'node:test'
-import { connectKubernetes } from '#operator/kubernetes/client.ts'
+import { reflect } from '#operator/kubernetes/cache/reflector.ts'
+import { openStore, type Store } from '#operator/kubernetes/cache/store.ts'
+import { connectKubernetes } from '#operator/kubernetes/client/client.ts'
+import { pathOf } from '#operator/kubernetes/client/resources.ts'
+import { throttled } from '#operator/kubernetes/client/throttle.ts'
 import { startController } from '#operator/kubernetes/controller.ts'
-import { reflect } from '#operator/kubernetes/reflector.ts'
-import { pathOf } from '#operator/kubernetes/resources.ts'
-import { openStore, type Store } from '#operator/kubernetes/store.ts'
-import { throttled } from '#operator/kubernetes/throttle.ts'
-import type { KubernetesClient } from '#transport/kubernetes.ts'
+import type { KubernetesClient } from '#transport/kubernetes/api.ts'
 import { until } from '../until.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { type Asked, type Fault, type FaultingProxy, startFaultingProxy } from './faulting.ts'
@@ -146,7 +146,7 @@ test('a server that ends every watch at once is asked again', async (t) => {
   const { stop } = follow(t, 'loop')
   await until('a third watch', () => proxy.asked.filter(isWatch).length >= 3)
   await stop()
-  // How long it waits in between: operator/kubernetes/reflector.test.ts.
+  // How long it waits in between: operator/kubernetes/cache/reflector.test.ts.
   assert.equal(proxy.asked.filter((asked) => !isWatch(asked)).length, 1, 'it lists once')
 })
 

@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openFilesystemStore } from '#transport/filesystem.ts'
-import { createGrantedTransfers } from '#transport/granted.ts'
+import { createGrantedTransfers } from '#transport/grants/transfers.ts'
+import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
 import { objectStoreConformance } from './object-store.ts'
 
 objectStoreConformance('filesystem', async () => {

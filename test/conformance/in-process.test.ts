@@ -1,4 +1,4 @@
-import { createInProcessBus } from '#transport/in-process.ts'
+import { createInProcessBus } from '#transport/bus/in-process/bus.ts'
 import { messageBusConformance } from './message-bus.ts'
 
 messageBusConformance('in process', async () => {

@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createGrantedTransfers } from '#transport/granted.ts'
-import { createMemoryStore } from '#transport/memory.ts'
+import { createGrantedTransfers } from '#transport/grants/transfers.ts'
+import { createMemoryStore } from '#transport/store/memory/store.ts'
 import { objectStoreConformance } from './object-store.ts'
 
 objectStoreConformance('memory', async () => {

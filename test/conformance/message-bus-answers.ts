@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { until } from '#test/until.ts'
-import { LARGEST_MESSAGE } from '#transport/subject.ts'
+import { LARGEST_MESSAGE } from '#transport/bus/subject.ts'
 import { bodyOf, same } from './bodies.ts'
 import type { Opened } from './message-bus.ts'
 

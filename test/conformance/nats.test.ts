@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startNats } from '#scripts/servers.ts'
-import { connectNats } from '#transport/nats.ts'
+import { startNats } from '#cli/run/servers/servers.ts'
+import { connectNats } from '#transport/bus/nats/bus.ts'
 import type { MessageBus } from '#transport/ports.ts'
 import { messageBusConformance } from './message-bus.ts'
 

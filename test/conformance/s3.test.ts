@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startS3 } from '#scripts/servers.ts'
-import { createGrantedTransfers } from '#transport/granted.ts'
-import { openS3Store } from '#transport/s3.ts'
+import { startS3 } from '#cli/run/servers/servers.ts'
+import { createGrantedTransfers } from '#transport/grants/transfers.ts'
+import { openS3Store } from '#transport/store/s3/store.ts'
 import { objectStoreConformance } from './object-store.ts'
 
 objectStoreConformance('S3 (versitygw)', async () => {

@@ -2,14 +2,14 @@
 // attempt that had begun is resumed, and a result that another coordinator has left meanwhile counts.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { verifyRecord } from '#coordinator/verify.ts'
+import { verifyRecord } from '#coordinator/record/verify.ts'
 import { decodeJson, encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { attemptKeys, resultKey } from '#protocol/keys.ts'
 import type { RoundResult } from '#protocol/record.ts'
-import { createGrantedTransfers } from '#transport/granted.ts'
-import { createMemoryStore, type MemoryStore } from '#transport/memory.ts'
+import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import type { ObjectStore, Written } from '#transport/ports.ts'
+import { createMemoryStore, type MemoryStore } from '#transport/store/memory/store.ts'
 import {
   eventsOf,
   type Federation,

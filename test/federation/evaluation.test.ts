@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createEventLines } from '#cli/render/lines.ts'
-import { verifyRecord } from '#coordinator/verify.ts'
+import { verifyRecord } from '#coordinator/record/verify.ts'
 import { attemptKeys } from '#protocol/keys.ts'
 import { MAX_NUM_EXAMPLES } from '#protocol/outcomes.ts'
 import { type NotEvaluated, readMarker } from '#protocol/record.ts'

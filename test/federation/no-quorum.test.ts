@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { ClientOutcome } from '#protocol/record.ts'
-import { systemClock } from '#transport/clock.ts'
-import { createGrantedTransfers } from '#transport/granted.ts'
-import { createMemoryStore } from '#transport/memory.ts'
+import { systemClock } from '#runtime/clock.ts'
+import { createGrantedTransfers } from '#transport/grants/transfers.ts'
+import { createMemoryStore } from '#transport/store/memory/store.ts'
 import { recordingStore } from '../faults/recording-store.ts'
 import { eventsOf, openFederation, runFederation, seen } from './federation.ts'
 

@@ -10,11 +10,11 @@ import { fileURLToPath } from 'node:url'
 import { runLocally } from '#cli/run/local.ts'
 import { runInProcesses } from '#cli/run/processes.ts'
 import { processRecord } from '#cli/run/record-folder.ts'
-import { verifyRecord } from '#coordinator/verify.ts'
+import { verifyRecord } from '#coordinator/record/verify.ts'
 import { completeSpec } from '#protocol/defaults.ts'
 import { sha256 } from '#protocol/digest.ts'
 import type { RunEvent } from '#protocol/events.ts'
-import { openFilesystemStore } from '#transport/filesystem.ts'
+import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
 import { trainerEnvironment } from '#worker/trainer/inherited.ts'
 
 const TRAINER = fileURLToPath(new URL('../trainers/quadratic-main.ts', import.meta.url))

@@ -1,13 +1,13 @@
 // Stopping and going on: a coordinator that is stopped, superseded or doubled changes no byte of the model.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { RunOutcome } from '#coordinator/run.ts'
-import { verifyRecord } from '#coordinator/verify.ts'
+import { verifyRecord } from '#coordinator/record/verify.ts'
+import type { RunOutcome } from '#coordinator/run/run.ts'
 import { attemptKeys } from '#protocol/keys.ts'
-import { createGrantedTransfers } from '#transport/granted.ts'
-import { createInProcessBus } from '#transport/in-process.ts'
-import { createMemoryStore } from '#transport/memory.ts'
+import { createInProcessBus } from '#transport/bus/in-process/bus.ts'
+import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import type { ObjectStore } from '#transport/ports.ts'
+import { createMemoryStore } from '#transport/store/memory/store.ts'
 import { recordingTransfers } from '../faults/recording-store.ts'
 import { until } from '../until.ts'
 import {

@@ -1,12 +1,12 @@
 // What retention deletes and what it keeps, where deletes fail, attempts are abandoned, and the best model changes.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { verifyRecord } from '#coordinator/verify.ts'
+import { verifyRecord } from '#coordinator/record/verify.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { attemptKeys } from '#protocol/keys.ts'
-import { createGrantedTransfers } from '#transport/granted.ts'
-import { createMemoryStore } from '#transport/memory.ts'
+import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import type { ObjectStore } from '#transport/ports.ts'
+import { createMemoryStore } from '#transport/store/memory/store.ts'
 import { quadraticWork } from '../trainers/quadratic.ts'
 import {
   coordinateThrough,

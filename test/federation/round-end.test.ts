@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { ClientOutcome } from '#protocol/record.ts'
-import { systemClock } from '#transport/clock.ts'
+import { systemClock } from '#runtime/clock.ts'
 import { jumpingClock } from '../jumping-clock.ts'
 import { eventsOf, type Federation, openFederation, runFederation, seen } from './federation.ts'
 

@@ -2,11 +2,11 @@
 // ends as Superseded, the newer one completes the run, and what one of them deletes never fails the other.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { verifyRecord } from '#coordinator/verify.ts'
+import { verifyRecord } from '#coordinator/record/verify.ts'
 import { attemptKeys, epochKey, resultKey } from '#protocol/keys.ts'
-import { createGrantedTransfers } from '#transport/granted.ts'
-import { createMemoryStore } from '#transport/memory.ts'
+import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import type { ObjectStore } from '#transport/ports.ts'
+import { createMemoryStore } from '#transport/store/memory/store.ts'
 import { until } from '../until.ts'
 import {
   eventsOf,

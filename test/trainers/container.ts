@@ -1,7 +1,7 @@
 // A trainer's container on this machine: the operator's script under a plain shell, joined to a worker's network half by FIFOs.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { trainerScript } from '#operator/reconcile/trainer-script.ts'
+import { trainerScript } from '#operator/reconcile/pods/trainer-script.ts'
 
 export interface Container {
   readonly process: ChildProcess

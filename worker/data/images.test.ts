@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import sharp from 'sharp'
-import { PALETTE, png, RGB } from './example-files.ts'
+import { PALETTE, png, RGB } from '#test/given/data-files.ts'
 import { decodeImage } from './images.ts'
 
 test('grey, 1-bit, 16-bit, palette and colour PNGs become RGB', async () => {

@@ -2,7 +2,7 @@
 import { crc32, deflateSync } from 'node:zlib'
 import fc from 'fast-check'
 import { fuzz } from '#test/fuzz.ts'
-import { GREY, PALETTE, png, pngHeader, RGB } from './example-files.ts'
+import { GREY, PALETTE, png, pngHeader, RGB } from '#test/given/data-files.ts'
 import { decodeMask, selectLabels } from './masks.ts'
 
 const picture = fc

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import sharp from 'sharp'
+import { folderOf, PALETTE, png, pngHeader, RGB } from '#test/given/data-files.ts'
 import { peakBytes } from '#test/peak-memory.ts'
-import { folderOf, PALETTE, png, pngHeader, RGB } from './example-files.ts'
 import { decodeMask, selectLabels } from './masks.ts'
 
 test('values survive at every depth, grey or palette, with rows that do not fill their last byte', () => {

@@ -1,7 +1,7 @@
 // Any bytes as a picture: the header is read, or the file is refused as BadData, within the bounds of test/fuzz.ts.
 import fc from 'fast-check'
 import { fuzz } from '#test/fuzz.ts'
-import { png } from './example-files.ts'
+import { png } from '#test/given/data-files.ts'
 import { readPictureHeader } from './picture-header.ts'
 
 const whole = png({ width: 5, samples: [1, 2, 3, 4, 5] })

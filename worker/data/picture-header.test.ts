@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import sharp from 'sharp'
-import { GREY, PALETTE, png, pngHeader, RGB } from './example-files.ts'
+import { GREY, PALETTE, png, pngHeader, RGB } from '#test/given/data-files.ts'
 import { decodeImage } from './images.ts'
 import { decodeMask } from './masks.ts'
 import { MOST_PIXELS, readPictureHeader } from './picture-header.ts'

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { folderOf, png, specOf } from './example-files.ts'
+import { folderOf, png, specOf } from '#test/given/data-files.ts'
 import { randomFrom } from './random.ts'
 import { type Box, jitterBox, loadSamples, openSamples, tightBox } from './samples.ts'
 

@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { type S3Server, startS3 } from '#scripts/servers.ts'
+import { type S3Server, startS3 } from '#cli/run/servers/servers.ts'
 import { until } from '#test/until.ts'
-import { openS3Store } from '#transport/s3.ts'
-import { type Listed, openPrefix, type PrefixReader, type Target } from '#transport/s3-prefix.ts'
+import { type Listed, openPrefix, type PrefixReader, type Target } from '#transport/store/s3/prefix.ts'
+import { openS3Store } from '#transport/store/s3/store.ts'
 import { fetchSource } from './fetch.ts'
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))

@@ -3,7 +3,7 @@
 import { appendFile, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { sha256 } from '#protocol/digest.ts'
-import type { Listed, PrefixReader } from '#transport/s3-prefix.ts'
+import type { Listed, PrefixReader } from '#transport/store/s3/prefix.ts'
 import { checkKeys, planFetch, readJournal, readManifest } from './plan.ts'
 
 /** Objects that are fetched at once. */

@@ -1,8 +1,8 @@
 // The data sidecar of a worker's pod as a program: fetches the partition's S3 source once, then does nothing until it is stopped.
 // What can be cured ends it with the reason, and the kubelet starts it again.
 
-import { runProgram, untilStopped } from '#transport/process.ts'
-import { openPrefix } from '#transport/s3-prefix.ts'
+import { runProgram, untilStopped } from '#runtime/process.ts'
+import { openPrefix } from '#transport/store/s3/prefix.ts'
 import { sourceSettings } from '../environment.ts'
 import { fetchSource } from './fetch.ts'
 

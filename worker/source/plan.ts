@@ -2,7 +2,7 @@
 // Keys become paths below one folder, and never outside of it.
 import * as v from 'valibot'
 import { FedsamError } from '#protocol/errors.ts'
-import type { Listed } from '#transport/s3-prefix.ts'
+import type { Listed } from '#transport/store/s3/prefix.ts'
 
 const EntrySchema = v.object({ key: v.string(), size: v.number(), etag: v.string() })
 const ManifestSchema = v.object({ uri: v.string(), objects: v.array(EntrySchema) })

@@ -1,6 +1,6 @@
 // Chooses what TensorFlow.js computes on: native TensorFlow (GPU or CPU), WebAssembly, or plain JavaScript.
 // Promises: an explicit choice is that backend or an error, never another one; Auto says what it took and why.
-// Gradients are registered whatever the backend. Leaves building the native addon to scripts/tensorflow.
+// Gradients are registered whatever the backend. Leaves building the native addon to addon/build.ts.
 import { createRequire } from 'node:module'
 import { dirname, sep } from 'node:path'
 import util from 'node:util'
@@ -80,7 +80,7 @@ async function loadTensorFlow(requireGpu: boolean): Promise<Backend> {
   } catch (cause) {
     throw new FedsamError('NoAccelerator', `Native TensorFlow is not here: ${firstLine(cause)}`, {
       cause,
-      remedy: 'Run `node scripts/tensorflow/build.ts`, or set backend to Wasm.',
+      remedy: 'Run `node worker/tensorflow/addon/build.ts`, or set backend to Wasm.',
     })
   }
   tf.enableProdMode()

@@ -5,7 +5,7 @@ import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { systemClock } from '#transport/clock.ts'
+import { systemClock } from '#runtime/clock.ts'
 import { childTrainer } from './child.ts'
 import { shortCommand } from './spawned.ts'
 

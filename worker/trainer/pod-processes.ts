@@ -1,5 +1,5 @@
 // Processor time of the trainer's container in a pod. The containers share no process namespace, so the script of the trainer's
-// container (operator/reconcile/trainer-script.ts) reads its /proc when it is asked to, and leaves the text in the seam's folder.
+// container (operator/reconcile/pods/trainer-script.ts) reads its /proc when it is asked to, and leaves the text in the seam's folder.
 // The answer to one look is read at the next: nobody waits for it. Without an answer nothing is measured.
 import { join } from 'node:path'
 import { SEAM_FILES } from '#protocol/seam-files.ts'

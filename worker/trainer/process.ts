@@ -3,7 +3,7 @@
 // No line of a trainer takes more than LONGEST_LINE bytes here. Whether the process is a child or runs in a container beside us is
 // the matter of its link.
 import { type ErrorCode, FedsamError } from '#protocol/errors.ts'
-import type { Clock } from '#transport/clock.ts'
+import type { Clock } from '#runtime/clock.ts'
 import { LONGEST_LINE, LONGEST_LOG_LINE, readLines } from './lines.ts'
 import type { Ended, Link } from './link.ts'
 import {

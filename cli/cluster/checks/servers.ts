@@ -3,10 +3,10 @@
 
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
-import { connectNats } from '#transport/nats.ts'
-import { probeStore } from '#transport/probe.ts'
-import { openS3Store } from '#transport/s3.ts'
-import type { S3Options } from '#transport/s3-client.ts'
+import { connectNats } from '#transport/bus/nats/bus.ts'
+import { probeStore } from '#transport/store/probe.ts'
+import type { S3Options } from '#transport/store/s3/client.ts'
+import { openS3Store } from '#transport/store/s3/store.ts'
 import { endpointHint, withHint } from '../source.ts'
 import { type Finding, ok, problem, unseen } from './finding.ts'
 

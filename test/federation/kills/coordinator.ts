@@ -1,8 +1,8 @@
 // A coordinator in a process of its own that can end itself at any of its writes: node coordinator.ts ORDERS
-import { coordinate } from '#coordinator/run.ts'
-import { systemClock } from '#transport/clock.ts'
-import { openFilesystemStore } from '#transport/filesystem.ts'
-import { connectNats } from '#transport/nats.ts'
+import { coordinate } from '#coordinator/run/run.ts'
+import { systemClock } from '#runtime/clock.ts'
+import { connectNats } from '#transport/bus/nats/bus.ts'
+import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
 import { recordingStore } from '../../faults/recording-store.ts'
 import { fixedSettings, liveSettings, type Orders, obey, PACE } from './job.ts'
 

@@ -1,9 +1,9 @@
 // A worker in a process of its own that can end itself at any of its writes: node worker.ts ORDERS
 import { subjectPrefix } from '#protocol/messages.ts'
-import { systemClock } from '#transport/clock.ts'
-import { createGrantedTransfers } from '#transport/granted.ts'
-import { connectNats } from '#transport/nats.ts'
-import { serveRun } from '#worker/round.ts'
+import { systemClock } from '#runtime/clock.ts'
+import { connectNats } from '#transport/bus/nats/bus.ts'
+import { createGrantedTransfers } from '#transport/grants/transfers.ts'
+import { serveRun } from '#worker/network/client.ts'
 import { recordingTransfers } from '../../faults/recording-store.ts'
 import { inProcessTrainer } from '../../trainers/in-process.ts'
 import { quadraticWork } from '../../trainers/quadratic.ts'

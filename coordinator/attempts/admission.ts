@@ -1,0 +1,69 @@
+// Admission as the coordinator runs it: the checks of aggregation/update-checks.ts, with the run's tensor list, and the choice of
+// which small updates stay in memory so that they are read once.
+import type { PayloadRef, Plan } from '#protocol/record.ts'
+import type { TensorList } from '#protocol/tensors.ts'
+import type { ObjectStore } from '#transport/ports.ts'
+import { type Admission, admit } from '../aggregation/update-checks.ts'
+import { locate, storedFile } from '../record/tensor-files.ts'
+import type { RunContext } from '../run/context.ts'
+import { tensorList } from '../start/tensor-rules.ts'
+import type { Admit } from './receipts.ts'
+
+/** The share of coordinator.memoryBytes that admitted updates may fill; the fold takes far less than the rest (budget.ts). */
+const KEPT_SHARE = 0.25
+
+/** The admission of one attempt. `list` is null while the run has no tensor list yet: then the payload's own is held to. */
+export function admitTo(context: RunContext, plan: Plan, list: TensorList | null): Admit {
+  const { store } = context.book
+  const base = plan.base?.payload.sha256 ?? null
+  let left = context.fixed.memoryBytes * KEPT_SHARE
+  return async (receipt, payload): Promise<Admission> => {
+    const fits = payload.size <= left
+    if (fits) left -= payload.size
+    const bytes = fits ? await readWhole(store, payload, context.kept.take(payload.size)) : undefined
+    const from = bytes === undefined ? store : inFront(store, payload.key, bytes)
+    const expected = list ?? (await listOf(from, payload))
+    const admission: Admission =
+      expected === undefined
+        ? { kind: 'Rejected', reason: 'WrongTensors', message: 'the payload is not a safetensors file' }
+        : await admit(from, { receipt, payload, base, list: expected })
+    if (admission.kind === 'Admitted' && bytes !== undefined) return { ...admission, bytes }
+    if (fits) left += payload.size
+    return admission
+  }
+}
+
+/** The payload in one request; undefined where the object is not as long as its receipt says. */
+async function readWhole(
+  store: ObjectStore,
+  { key, size }: PayloadRef,
+  into: Uint8Array,
+): Promise<Uint8Array | undefined> {
+  const [there, bytes] = await Promise.all([
+    store.size(key),
+    store.get(key, { offset: 0, length: size }, into).catch((error: unknown) => {
+      if (error instanceof RangeError) return undefined
+      throw error
+    }),
+  ])
+  return there === size ? bytes : undefined
+}
+
+/** The store, with this object in memory. */
+function inFront(store: ObjectStore, key: string, bytes: Uint8Array): ObjectStore {
+  return {
+    ...store,
+    size: async (wanted) => (wanted === key ? bytes.length : store.size(wanted)),
+    get: async (wanted, range) => {
+      if (wanted !== key || range === undefined) return store.get(wanted, range)
+      if (range.offset + range.length > bytes.length) throw new RangeError(`${key} has ${bytes.length} bytes`)
+      return bytes.subarray(range.offset, range.offset + range.length)
+    },
+  }
+}
+
+async function listOf(store: ObjectStore, payload: PayloadRef): Promise<TensorList | undefined> {
+  const size = await store.size(payload.key)
+  if (size === undefined) return undefined
+  return locate([storedFile(store, payload.key, size)]).then(tensorList, () => undefined)
+}

@@ -1,0 +1,226 @@
+// An open attempt: tasks, standings, and receipts as they appear.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { encodeJson } from '#protocol/canonical.ts'
+import { FedsamError } from '#protocol/errors.ts'
+import { attemptKeys } from '#protocol/keys.ts'
+import type { Plan, Receipt } from '#protocol/record.ts'
+import { localSeed } from '#protocol/seeds.ts'
+import type { ObjectStore } from '#transport/ports.ts'
+import { createMemoryStore } from '#transport/store/memory/store.ts'
+import type { RunBook } from '../record/markers.ts'
+import { type AttemptOptions, openAttempt } from './attempt.ts'
+
+const BASE = { key: 'rounds/0/1/model.safetensors', size: 8, sha256: 'b'.repeat(64), blocks: [] }
+
+const PLAN: Plan = {
+  schema: 'fedsam.plan/1',
+  epoch: 1,
+  round: 1,
+  attempt: 2,
+  kind: 'Train',
+  roster: ['a', 'b', 'public'],
+  available: ['a', 'b', 'public'],
+  cohort: ['a', 'b'],
+  evaluators: ['a', 'public'],
+  base: { round: 0, payload: BASE },
+  config: { epochs: '2' },
+  strategy: { type: 'FedAvg' },
+  quorum: 2,
+  deadlineSeconds: 10,
+  graceSeconds: null,
+  generation: 1,
+  protocol: 'Plain',
+}
+
+const receipt = (client: string, change: Partial<Receipt> = {}): Receipt => ({
+  schema: 'fedsam.receipt/1',
+  client,
+  round: 1,
+  attempt: 2,
+  incarnation: 'i',
+  base: BASE.sha256,
+  update: {
+    upload: '0123456789abcdef',
+    size: 8,
+    sha256: 'c'.repeat(64),
+    blocks: [],
+    numExamples: 3,
+    metrics: {},
+  },
+  evaluation: { loss: 0.5, numExamples: 2, metrics: {} },
+  notEvaluated: null,
+  dataset: '',
+  ...change,
+})
+
+function open(store: ObjectStore, change: Partial<AttemptOptions> = {}) {
+  const changes: string[] = []
+  const attempt = openAttempt({
+    book: { store, epoch: 3 } as RunBook,
+    plan: { value: PLAN, digest: 'd'.repeat(64) },
+    seed: 7,
+    dtypes: null,
+    admit: async () => ({ kind: 'Admitted' }),
+    until: 60,
+    onChange: (client, { kind }) => changes.push(`${client} ${kind}`),
+    ...change,
+  })
+  return { attempt, changes }
+}
+
+const leave = (store: ObjectStore, value: Receipt): Promise<unknown> =>
+  store.put(attemptKeys(value.round, value.attempt).receipt(value.client), encodeJson(value))
+
+describe('tasks', () => {
+  test('are the plan as data: base, config with the round, the local seed, who evaluates', () => {
+    const { attempt } = open(createMemoryStore())
+    assert.deepEqual(attempt.taskFor('a'), {
+      kind: 'Train',
+      round: 1,
+      attempt: 2,
+      epoch: 3,
+      base: BASE,
+      evaluate: true,
+      config: { epochs: '2', server_round: '1' },
+      seed: localSeed(7, 1, 'a'),
+    })
+    assert.equal(attempt.taskFor('b')?.evaluate, false)
+    assert.equal(attempt.taskFor('public')?.kind, 'Evaluate')
+    assert.equal(attempt.taskFor('stranger'), undefined)
+  })
+
+  test('end with the part of the client', async () => {
+    const store = createMemoryStore()
+    const { attempt, changes } = open(store)
+    await leave(store, receipt('a'))
+    await attempt.look('a')
+    attempt.settle('b', { client: 'b', outcome: 'Failed', reason: 'x', message: '' })
+    attempt.settle('b', { client: 'b', outcome: 'Removed', reason: 'y', message: '' })
+    assert.equal(attempt.taskFor('a'), undefined)
+    assert.equal(attempt.taskFor('b'), undefined)
+    assert.deepEqual(changes, ['a Admitted', 'b Settled'])
+    assert.deepEqual(['a', 'b', 'public'].map(attempt.standing), ['Admitted', 'Settled', 'Pending'])
+  })
+})
+
+describe('receipts', () => {
+  test('of the cohort are updates and evaluations, of the others evaluations', async () => {
+    const store = createMemoryStore()
+    const { attempt } = open(store)
+    await leave(store, receipt('public', { update: null }))
+    await leave(store, receipt('b'))
+    await leave(store, receipt('a'))
+    for (const client of ['public', 'b', 'a']) await attempt.look(client)
+    assert.deepEqual(
+      attempt.updates().map(({ client }) => client),
+      ['a', 'b'],
+    )
+    assert.deepEqual(
+      attempt.evaluations().map(({ client }) => client),
+      ['a', 'public'],
+      'b is no evaluator',
+    )
+  })
+
+  const wrong: readonly [string, Receipt, string][] = [
+    ['of another client', receipt('b'), 'BadReceipt'],
+    ['of another attempt', receipt('a', { attempt: 1 }), 'BadReceipt'],
+    ['from another base', receipt('a', { base: 'e'.repeat(64) }), 'WrongBase'],
+    ['without an update', receipt('a', { update: null }), 'BadReceipt'],
+  ]
+  for (const [what, value, reason] of wrong) {
+    test(`${what} are rejected`, async () => {
+      const store = createMemoryStore()
+      const { attempt } = open(store)
+      await store.put(attemptKeys(1, 2).receipt('a'), encodeJson(value))
+      await attempt.look('a')
+      assert.equal(attempt.outcomes()[0]?.reason, reason)
+    })
+  }
+
+  test('of an earlier attempt count only where they are looked for; bad ones do not count against the client', async () => {
+    const store = createMemoryStore()
+    const { attempt } = open(store)
+    await leave(store, receipt('a', { attempt: 1 }))
+    await leave(store, receipt('b', { attempt: 1, base: 'e'.repeat(64) }))
+    await attempt.look('a')
+    assert.equal(attempt.standing('a'), 'Pending')
+    await attempt.look('a', { earlier: true })
+    await attempt.look('b', { earlier: true })
+    assert.equal(attempt.updates()[0]?.attempt, 1)
+    assert.equal(attempt.standing('b'), 'Pending')
+  })
+
+  test('are found by a look that begins while another one is under way', async () => {
+    const memory = createMemoryStore()
+    const held = Promise.withResolvers<void>()
+    let reads = 0
+    const store: ObjectStore = {
+      ...memory,
+      async get(key, range) {
+        const bytes = await memory.get(key, range)
+        reads += 1
+        if (reads === 1) await held.promise
+        return bytes
+      },
+    }
+    const { attempt } = open(store)
+    const first = attempt.look('a')
+    await leave(memory, receipt('a'))
+    const second = attempt.look('a')
+    held.resolve()
+    await Promise.all([first, second])
+    assert.equal(attempt.standing('a'), 'Admitted')
+  })
+
+  test('whose check fails unforeseen are rejected: a coordinator that restarts would fail on them again', async () => {
+    const store = createMemoryStore()
+    const { attempt } = open(store, { admit: () => Promise.reject(new TypeError('x is not a function')) })
+    await leave(store, receipt('a'))
+    await attempt.look('a')
+    assert.deepEqual(attempt.outcomes(), [
+      {
+        client: 'a',
+        outcome: 'Rejected',
+        reason: 'BadReceipt',
+        message: 'the update could not be checked: TypeError: x is not a function',
+      },
+    ])
+  })
+
+  test('are judged later where the store cannot be reached', async () => {
+    const store = createMemoryStore()
+    const away = new FedsamError('StorageUnreachable', 'it is away')
+    const { attempt } = open(store, { admit: () => Promise.reject(away) })
+    await leave(store, receipt('a'))
+    await assert.rejects(attempt.look('a'), away)
+    assert.equal(attempt.standing('a'), 'Pending')
+  })
+
+  test('are admitted once, however often they are looked for', async () => {
+    const store = createMemoryStore()
+    let admissions = 0
+    const { attempt, changes } = open(store, {
+      admit: async () => {
+        admissions += 1
+        return { kind: 'Admitted' }
+      },
+    })
+    await leave(store, receipt('a'))
+    await Promise.all([attempt.look('a'), attempt.look('a'), attempt.look('a')])
+    assert.equal(admissions, 1)
+    assert.deepEqual(changes, ['a Admitted'])
+  })
+})
+
+test('a failure counts for the attempt that it is of', () => {
+  const { attempt } = open(createMemoryStore())
+  const failed = { state: 'Failed', round: 1, epoch: 3, code: 'TrainerFailed', message: 'm' } as const
+  attempt.hearFailure('a', { ...failed, attempt: 1 })
+  assert.equal(attempt.standing('a'), 'Pending')
+  attempt.hearFailure('a', { ...failed, attempt: 2 })
+  assert.deepEqual(attempt.outcomes(), [
+    { client: 'a', outcome: 'Failed', reason: 'TrainerFailed', message: 'm' },
+  ])
+})

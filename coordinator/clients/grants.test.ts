@@ -1,0 +1,209 @@
+// Which transfers a client is granted: one row a rule.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { sha256 } from '#protocol/digest.ts'
+import { attemptKeys, baseKey, MAX_UPLOADS, RUN_KEY, uploadName } from '#protocol/keys.ts'
+import type { Granted, Want } from '#protocol/messages.ts'
+import { createGrantedTransfers } from '#transport/grants/transfers.ts'
+import type { ObjectStore } from '#transport/ports.ts'
+import { createMemoryStore, type MemoryStore } from '#transport/store/memory/store.ts'
+import type { OpenAttempt } from '../attempts/attempt.ts'
+import type { RunContext } from '../run/context.ts'
+import { createAttemptUploads } from './attempt-uploads.ts'
+import { answerGrants } from './grants.ts'
+
+const SHA = 'a'.repeat(64)
+const UPLOAD = uploadName(1)
+const KEYS = attemptKeys(2, 1)
+const BASE = attemptKeys(1, 1).model
+
+/** A context whose round 2, attempt 1 is open for `a` (still at work) and `done` (settled). */
+function contextOf({
+  open = true,
+  store = createMemoryStore() as ObjectStore,
+  takenOver = false,
+  size = 100,
+} = {}) {
+  const base = { round: 1, payload: { key: BASE, size } }
+  const plan = { value: { round: 2, attempt: 1, base, cohort: ['a', 'b', 'done'] } }
+  const uploads = createAttemptUploads(store, takenOver)
+  const isPending = (client: string): boolean => client === 'a' || client === 'onlooker'
+  const attempt = { plan, uploads, until: 1000, isPending } as unknown as OpenAttempt
+  const time = { now: 0 }
+  const context = {
+    book: { store, epoch: 1, run: { value: { base: null } } },
+    live: () => ({ members: ['a', 'b', 'done', 'onlooker'].map((name) => ({ name, train: true })) }),
+    pace: { grantSeconds: 60 },
+    clock: { now: () => time.now },
+    floor: { attempt: open ? attempt : null, sentBytes: 0 },
+  } as unknown as RunContext
+  return { store, context, uploads, time }
+}
+
+async function ask(context: RunContext, want: Want, client = 'a'): Promise<Granted> {
+  const answer = (await answerGrants(context, {
+    kind: 'grant',
+    client,
+    incarnation: 'i',
+    token: '',
+    wants: [want],
+  })) as {
+    granted: Granted[]
+  }
+  return answer.granted[0]!
+}
+
+const partOf = (number: number, size: number): Want => ({
+  ...{ kind: 'Part', key: KEYS.payload('a', UPLOAD), upload: 'u' },
+  ...{ number, size, sha256: SHA },
+})
+const write = (key: string, size = 10): Want => ({ kind: 'Write', key, size, sha256: SHA })
+
+describe('a client is granted', () => {
+  for (const [what, want] of [
+    ["the attempt's model to read", { kind: 'Read', key: BASE }],
+    ['what the run is to read', { kind: 'Read', key: RUN_KEY }],
+    ['the base checkpoint to read', { kind: 'Read', key: baseKey(SHA, 'model.safetensors') }],
+    ['its payload to write', write(KEYS.payload('a', UPLOAD))],
+    ['its receipt to write', write(KEYS.receipt('a'))],
+  ] as const) {
+    test(what, async () => assert.equal((await ask(contextOf().context, want)).kind, 'Grant'))
+  }
+})
+
+describe('a client is refused', () => {
+  const cases: readonly [string, Want, RegExp, string?][] = [
+    ['a key that is none', { kind: 'Read', key: 'coordinators/1.json' }, /not a key/],
+    ['a model of another round', { kind: 'Read', key: attemptKeys(0, 1).model }, /not for a to read/],
+    ["another's update", { kind: 'Read', key: KEYS.payload('b', UPLOAD) }, /not for a to read/],
+    ['what is not of its job', { kind: 'Read', key: RUN_KEY }, /no partition gone/, 'gone'],
+    ['to write a model', write(KEYS.model), /not for clients to write/],
+    ["to write another's receipt", write(KEYS.receipt('b')), /belongs to b/],
+    ['to write into another attempt', write(attemptKeys(2, 2).receipt('a')), /attempt 2 is not open/],
+    ['to write into another round', write(attemptKeys(1, 1).receipt('a')), /round 1, attempt 1 is not open/],
+    ['a receipt of any length', write(KEYS.receipt('a'), 2 ** 30), /at most/],
+    ['a receipt in parts', { kind: 'OpenUpload', key: KEYS.receipt('a') }, /a receipt/],
+    ['a payload under a fourth name', write(KEYS.payload('a', uploadName(MAX_UPLOADS + 1))), /not a name/],
+    ['a payload under a name of its own', write(KEYS.payload('a', 'f'.repeat(32))), /not a name/],
+    ['a payload of 5 TB', write(KEYS.payload('a', UPLOAD), 5e12), /at most 1048776 bytes/],
+    ['a byte above twice the model', write(KEYS.payload('a', UPLOAD), 1048777), /at most 1048776 bytes/],
+    ['a part that is beyond the largest update', partOf(2, 1), /at most 1048776 bytes/],
+    ['a part of 5 GB', partOf(1, 5e9), /at most/],
+    ['a part of an upload that is not open', partOf(1, 1), /no open upload/],
+    [
+      'to write an update where it only evaluates',
+      write(KEYS.payload('onlooker', UPLOAD)),
+      /does not train/,
+      'onlooker',
+    ],
+    ['to write once it is done', write(KEYS.receipt('done')), /no open part/, 'done'],
+  ]
+  for (const [what, want, reason, client] of cases) {
+    test(what, async () => {
+      const granted = await ask(contextOf().context, want, client)
+      assert.equal(granted.kind, 'Refused')
+      assert.match((granted as { reason: string }).reason, reason)
+    })
+  }
+
+  test('everything but the base while no attempt is open', async () => {
+    const { context } = contextOf({ open: false })
+    assert.equal((await ask(context, { kind: 'Read', key: BASE })).kind, 'Refused')
+    assert.equal((await ask(context, write(KEYS.receipt('a')))).kind, 'Refused')
+    assert.equal((await ask(context, { kind: 'Read', key: baseKey(SHA, 'config.json') })).kind, 'Grant')
+  })
+})
+
+describe('an upload in parts', () => {
+  const key = KEYS.payload('a', UPLOAD)
+  /** Bytes of a model whose updates have several parts. */
+  const LARGE = 2 ** 26
+  type Upload = Extract<Granted, { kind: 'Upload' }>
+
+  async function sendPart(context: RunContext, store: ObjectStore, upload: string, number: number) {
+    const body = new Uint8Array([number])
+    const want: Want = { kind: 'Part', key, upload, number, size: 1, sha256: sha256(body) }
+    const { grant } = (await ask(context, want)) as Extract<Granted, { kind: 'Grant' }>
+    await createGrantedTransfers({ memory: store as MemoryStore }).write(grant, body)
+  }
+
+  test('is open once, however often it is opened, and names the parts that arrived', async () => {
+    const { context, store, uploads } = contextOf()
+    const opened = (await Promise.all(
+      [1, 2, 3].map(() => ask(context, { kind: 'OpenUpload', key })),
+    )) as Upload[]
+    const [{ upload }] = opened as [Upload, ...Upload[]]
+    assert.deepEqual(new Set(opened.map((one) => one.upload)), new Set([upload]))
+    assert.equal((await store.openUploads(key)).length, 1)
+    await sendPart(context, store, upload, 1)
+    assert.deepEqual(await ask(context, { kind: 'OpenUpload', key }), {
+      kind: 'Upload',
+      upload,
+      parts: [{ number: 1, size: 1, sha256: sha256(new Uint8Array([1])) }],
+    })
+    assert.deepEqual([...uploads.open], [[key, upload]])
+  })
+
+  test('is found in the store by a coordinator that takes over; a second one for the same payload is given up', async () => {
+    const store = createMemoryStore()
+    const before = contextOf({ store, size: LARGE })
+    const { upload } = (await ask(before.context, { kind: 'OpenUpload', key })) as Upload
+    await sendPart(before.context, store, upload, 1)
+    await store.openUpload(key)
+    const { context } = contextOf({ store, takenOver: true, size: LARGE })
+    await sendPart(context, store, upload, 2)
+    const again = (await ask(context, { kind: 'OpenUpload', key })) as Upload
+    assert.equal(again.upload, upload)
+    assert.deepEqual(
+      again.parts.map(({ number }) => number),
+      [1, 2],
+    )
+    assert.equal((await store.openUploads(key)).length, 1)
+  })
+
+  test('is completed with as many parts as the payload has; the same answer comes again where the first was lost', async () => {
+    const { context, store, uploads } = contextOf({ size: LARGE })
+    const { upload } = (await ask(context, { kind: 'OpenUpload', key })) as Upload
+    for (const number of [1, 2, 3]) await sendPart(context, store, upload, number)
+    const complete = { kind: 'CompleteUpload', key, upload, parts: 2 } as const
+    assert.deepEqual(await ask(context, complete), { kind: 'Completed', written: 'Created' })
+    assert.equal(await store.size(key), 2)
+    assert.equal(uploads.open.size, 0)
+    assert.deepEqual(await ask(context, complete), { kind: 'Completed', written: 'Exists' })
+  })
+
+  test('of a payload that is stored already is not opened, before and after a restart', async () => {
+    const { context, store } = contextOf()
+    const { upload } = (await ask(context, { kind: 'OpenUpload', key })) as Upload
+    await ask(context, { kind: 'CompleteUpload', key, upload, parts: 1 })
+    const restarted = contextOf({ store, takenOver: true, size: LARGE })
+    for (const one of [context, restarted.context])
+      assert.deepEqual(await ask(one, { kind: 'OpenUpload', key }), { kind: 'Completed', written: 'Exists' })
+    assert.equal((await store.openUploads(key)).length, 0)
+  })
+
+  test('that nobody knows is refused, not left without an answer', async () => {
+    const upload = crypto.randomUUID()
+    const granted = await ask(contextOf().context, { kind: 'CompleteUpload', key, upload, parts: 1 })
+    assert.equal(granted.kind, 'Refused')
+  })
+})
+
+test('no grant is valid for longer than the attempt', async () => {
+  const asked: number[] = []
+  const memory = createMemoryStore()
+  const store: ObjectStore = {
+    ...memory,
+    grantWrite(key, terms, seconds) {
+      asked.push(seconds)
+      return memory.grantWrite(key, terms, seconds)
+    },
+  }
+  const { context, time, uploads } = contextOf({ store })
+  for (const now of [0, 960, 2000]) {
+    time.now = now
+    await ask(context, write(KEYS.payload('a', UPLOAD)))
+  }
+  assert.deepEqual(asked, [60, 40, 1])
+  assert.deepEqual([...uploads.granted], [[KEYS.payload('a', UPLOAD), 2001]])
+})

@@ -1,0 +1,175 @@
+// What strangers on the bus can do to a coordinator: nothing that stays. Real requests over an in-process bus.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { encodeJson } from '#protocol/canonical.ts'
+import type { RunEvent } from '#protocol/events.ts'
+import { clientSubject, type NextAnswer, readNextAnswer, subjectPrefix } from '#protocol/messages.ts'
+import { until } from '#test/until.ts'
+import { createInProcessBus } from '#transport/bus/in-process/bus.ts'
+import type { MessageBus } from '#transport/ports.ts'
+import type { RunContext } from '../run/context.ts'
+import { createBell } from '../run/notifier.ts'
+import { openPresence } from './presence.ts'
+import { openDesk } from './request-handler.ts'
+
+const PREFIX = subjectPrefix('test', 'uid')
+
+/** A desk of the partitions a and b, whose clients show the token "right". Time moves as a test says. */
+async function openedDesk() {
+  const time = { now: 1000 }
+  const clock = {
+    now: () => time.now,
+    sleep: (_seconds: number, signal?: AbortSignal) =>
+      new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve(), { once: true })),
+  }
+  const stop = new AbortController()
+  const events: RunEvent[] = []
+  const checked: string[] = []
+  const failures: unknown[] = []
+  const presence = openPresence(clock, 45)
+  const context = {
+    book: { epoch: 1 },
+    fixed: { namespace: 'test', uid: 'uid' },
+    live: () => ({ members: ['a', 'b'].map((name) => ({ name, train: true })) }),
+    floor: {
+      attempt: null,
+      finished: null,
+      left: new Set(),
+      superseded: null,
+      leftovers: new Map(),
+      sentBytes: 0,
+    },
+    pace: { holdSeconds: 10 },
+    bell: createBell(),
+    presence,
+    clock,
+    observe: (event: RunEvent) => void events.push(event),
+    signal: stop.signal,
+    async verify(client: string, token: string) {
+      checked.push(client)
+      return token === 'right' ? undefined : `its token is not one of ${client}`
+    },
+  } as unknown as RunContext
+  const bus = createInProcessBus({ onError: (error) => void failures.push(error) })
+  const desk = await openDesk(context, bus)
+  const close = async (): Promise<void> => {
+    stop.abort()
+    await desk.stop()
+    await bus.close()
+  }
+  return { bus, events, checked, failures, presence, time, close }
+}
+
+const bodyOf = (client: string, token: string): Uint8Array =>
+  encodeJson({
+    ...{ kind: 'next', client, incarnation: 'i', token, epoch: 0, dataset: '', backend: '' },
+    ...{ have: { state: 'Idle' }, progress: null },
+  })
+
+/** Far longer than an answer takes: only a fault would wait for it. */
+const LONG = { timeoutMs: 120_000 }
+
+/** One request in a client's name, on that client's subject. */
+async function ask(bus: MessageBus, client: string, token: string): Promise<NextAnswer | undefined> {
+  const body = bodyOf(client, token)
+  return readNextAnswer(await bus.request(clientSubject(PREFIX, client), body, LONG))
+}
+
+describe('a stranger', () => {
+  test('of 5,000 names is refused under each, and nobody hears of it', async () => {
+    const { bus, events, checked, presence, close } = await openedDesk()
+    for (let i = 0; i < 5000; i += 1) {
+      const answer = await ask(bus, `stranger-${i}`, 'right')
+      assert.equal(answer?.kind, 'refused')
+    }
+    assert.deepEqual(events, [])
+    assert.deepEqual(checked, [], 'no token is checked')
+    assert.equal(presence.last('stranger-7'), undefined)
+    await close()
+  })
+
+  test('with a name of 2,000 characters is refused in few words', async () => {
+    const { bus, events, close } = await openedDesk()
+    const answer = await ask(bus, 'x'.repeat(2000), 'right')
+    assert.ok(answer?.kind === 'refused' && answer.reason.length < 300)
+    assert.deepEqual(events, [])
+    await close()
+  })
+
+  test('that speaks for a client on the subject of another is refused', async () => {
+    const { bus, events, close } = await openedDesk()
+    const answer = await bus.request(clientSubject(PREFIX, 'a'), bodyOf('b', 'right'), LONG)
+    assert.equal(readNextAnswer(answer)?.kind, 'refused')
+    assert.deepEqual(events, [])
+    await close()
+  })
+
+  test('that sends no request at all is refused', async () => {
+    const { bus, events, close } = await openedDesk()
+    const junk = new TextEncoder().encode('['.repeat(2 ** 20))
+    const answer = await bus.request(clientSubject(PREFIX, 'a'), junk, LONG)
+    assert.equal(readNextAnswer(answer)?.kind, 'refused')
+    assert.deepEqual(events, [])
+    await close()
+  })
+})
+
+describe("a bad token in a client's name", () => {
+  test('reaches observers once while the client is away, and again after a minute', async () => {
+    const { bus, events, time, close } = await openedDesk()
+    for (let i = 0; i < 100; i += 1) await ask(bus, 'a', `wrong-${i}`)
+    assert.deepEqual(events, [{ event: 'ClientRefused', client: 'a', message: 'its token is not one of a' }])
+    time.now += 60
+    await ask(bus, 'a', 'wrong')
+    assert.equal(events.length, 2)
+    await close()
+  })
+
+  test('is not told while the client itself is heard: nobody reads that an honest client was refused', async () => {
+    const { bus, events, presence, close } = await openedDesk()
+    const honest = ask(bus, 'a', 'right')
+    await until('the honest client is heard', () => presence.isHeard('a'))
+    const forged = await ask(bus, 'a', 'wrong')
+    assert.equal(forged?.kind, 'refused')
+    assert.deepEqual(
+      events.map(({ event }) => event),
+      ['ClientJoined'],
+    )
+    assert.equal(presence.isHeard('a'), true)
+    await close()
+    assert.equal((await honest)?.kind, 'wait')
+  })
+})
+
+describe('a client', () => {
+  test('has one request open: a newer one answers the older', async () => {
+    const { bus, close } = await openedDesk()
+    const older = ask(bus, 'a', 'right')
+    const newer = ask(bus, 'a', 'right')
+    assert.deepEqual(await older, { kind: 'wait', epoch: 1, reason: '' })
+    await close()
+    assert.equal((await newer)?.kind, 'wait')
+  })
+
+  test('that sends too many requests is not answered until time has passed; others are', async () => {
+    const { bus, failures, checked, time, close } = await openedDesk()
+    const subject = clientSubject(PREFIX, 'a')
+    let answered = 0
+    const flood = Array.from({ length: 2500 }, () =>
+      bus.request(subject, bodyOf('a', 'wrong'), LONG).then(
+        () => {
+          answered += 1
+        },
+        () => {},
+      ),
+    )
+    await until('the desk has judged every request', () => answered + failures.length === flood.length)
+    assert.equal(answered, 2000)
+    assert.equal(failures.length, 500)
+    assert.equal(checked.length, 2000, 'no token is checked above the rate')
+    assert.equal((await ask(bus, 'b', 'wrong'))?.kind, 'refused')
+    time.now += 1
+    assert.equal((await ask(bus, 'a', 'wrong'))?.kind, 'refused')
+    await close()
+  })
+})

@@ -1,0 +1,113 @@
+// The record's writes: claims are never shared, what is there already wins, and a newer coordinator ends an older one.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { encodeJson } from '#protocol/canonical.ts'
+import { epochKey, RUN_KEY } from '#protocol/keys.ts'
+import type { AbandonedDecision, RunRecord } from '#protocol/record.ts'
+import type { ObjectStore } from '#transport/ports.ts'
+import { createMemoryStore } from '#transport/store/memory/store.ts'
+import { claimEpoch, openBook, openRun, type RunBook, readRecord } from './markers.ts'
+
+const RUN: RunRecord = {
+  schema: 'fedsam.run/1',
+  name: 'job',
+  uid: 'u',
+  spec: { rounds: 1 },
+  seed: 0,
+  base: null,
+}
+
+const abandoned = (message: string): Omit<AbandonedDecision, 'epoch'> => ({
+  schema: 'fedsam.decision/1',
+  kind: 'Abandoned',
+  round: 1,
+  attempt: 1,
+  reason: 'QuorumNotReached',
+  message,
+  outcomes: [],
+  failures: null,
+})
+
+async function bookOf(store: ObjectStore): Promise<RunBook> {
+  const run = await openRun(store, RUN)
+  return openBook(store, await claimEpoch(store, crypto.randomUUID()), run)
+}
+
+describe('epochs', () => {
+  test('are claimed by one coordinator each, however many begin at once', async () => {
+    const store = createMemoryStore()
+    const claims = await Promise.all(
+      Array.from({ length: 12 }, (_, i) => claimEpoch(store, `coordinator-${i}`)),
+    )
+    assert.deepEqual(
+      claims.sort((a, b) => a - b),
+      Array.from({ length: 12 }, (_, i) => i + 1),
+    )
+  })
+
+  test('whose write was answered as "already there" are ours where they carry our incarnation', async () => {
+    const store = createMemoryStore()
+    const forgetful: ObjectStore = {
+      ...store,
+      async put(key, body) {
+        await store.put(key, body)
+        return 'Exists'
+      },
+    }
+    assert.equal(await claimEpoch(forgetful, 'me'), 1)
+    assert.equal(await store.size(epochKey(2)), undefined)
+  })
+
+  test('show a coordinator that a newer one is there', async () => {
+    const store = createMemoryStore()
+    const first = await bookOf(store)
+    await first.assertCurrent()
+    await bookOf(store)
+    await assert.rejects(first.assertCurrent(), { code: 'Superseded' })
+  })
+})
+
+describe('run.json', () => {
+  test('is left once and found again', async () => {
+    const store = createMemoryStore()
+    const left = await openRun(store, RUN)
+    assert.deepEqual(await openRun(store, RUN), left)
+  })
+
+  test('of another job is refused', async () => {
+    const store = createMemoryStore()
+    await openRun(store, RUN)
+    await assert.rejects(openRun(store, { ...RUN, seed: 1 }), { code: 'OutputInUse' })
+  })
+
+  test('that is no run is damaged', async () => {
+    const store = createMemoryStore()
+    await store.put(RUN_KEY, encodeJson({ schema: 'fedsam.run/1' }))
+    await assert.rejects(readRecord(store, 'run', RUN_KEY), { code: 'RecordDamaged' })
+  })
+})
+
+describe('a marker that is there already', () => {
+  test('of an older coordinator stands: the newer one goes on from it', async () => {
+    const store = createMemoryStore()
+    const older = await bookOf(store)
+    const newer = await bookOf(store)
+    const theirs = await older.leaveDecision(abandoned('theirs'))
+    assert.deepEqual(await newer.leaveDecision(abandoned('mine')), theirs)
+  })
+
+  test('of a newer coordinator ends the older one', async () => {
+    const store = createMemoryStore()
+    const older = await bookOf(store)
+    const newer = await bookOf(store)
+    await newer.leaveDecision(abandoned('theirs'))
+    await assert.rejects(older.leaveDecision(abandoned('mine')), { code: 'Superseded' })
+  })
+
+  test('of this very coordinator is its own write', async () => {
+    const book = await bookOf(createMemoryStore())
+    const first = await book.leaveDecision(abandoned('mine'))
+    assert.deepEqual(await book.leaveDecision(abandoned('mine')), first)
+    assert.equal(first.value.epoch, 1)
+  })
+})

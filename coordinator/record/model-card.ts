@@ -1,0 +1,75 @@
+// The model card of the output: what was trained, on whose data, from what, and how well it did, from the record alone.
+import type { Evaluation, RoundResult, RunRecord } from '#protocol/record.ts'
+import type { Evaluated } from '../rounds/stopping.ts'
+import type { Marked } from './markers.ts'
+
+export interface CardFacts {
+  readonly run: RunRecord
+  readonly chosen: RoundResult
+  readonly evaluation: Evaluation | null
+  readonly results: readonly Marked<RoundResult>[]
+  readonly history: readonly Evaluated[]
+}
+
+const figure = (value: number): string => value.toFixed(4)
+
+/** Letters of a metric's name that the card shows. */
+const LONGEST_NAME = 60
+
+/**
+ * A name that a client chose, as Markdown that shows it and does nothing else: on one line, every character of markup escaped,
+ * without control characters.
+ */
+export function markdownText(name: string): string {
+  return name
+    .slice(0, LONGEST_NAME)
+    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
+    .replace(/[!-/:-@[-`{-~]/g, (character) => (/[-._/%]/.test(character) ? character : `\\${character}`))
+}
+
+/** Markdown with the front matter that model hubs read. */
+export function modelCard({ run, chosen, evaluation, results, history }: CardFacts): string {
+  const metrics = evaluation === null ? [] : Object.entries(evaluation.metrics)
+  const elements = chosen.tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0)
+  return [
+    '---',
+    'library_name: fedsam',
+    ...(run.base === null ? [] : [`base_model: ${run.base.uri}`]),
+    'tags: [federated-learning]',
+    '---',
+    `# ${run.name}`,
+    '',
+    `Trained by federated rounds: ${results.length - 1} rounds were run, this is the model of round ${chosen.round}.`,
+    'The data never left its partitions; only parameters travelled.',
+    '',
+    '## What is here',
+    `\`model.safetensors\` holds ${chosen.tensors.length} tensors with ${elements} parameters, the ones that were trained.`,
+    ...(run.base === null
+      ? []
+      : [
+          `They replace the tensors of the same names in \`${run.base.uri}\` (pinned as sha256 ${run.base.digest}).`,
+          '`fedsam export` writes the complete checkpoint.',
+        ]),
+    '',
+    '## Evaluation',
+    ...(evaluation === null
+      ? ['No client evaluated this model.']
+      : [
+          `On the held-out data of the partitions, mean weighted by examples (${evaluation.numExamples}):`,
+          `loss ${figure(evaluation.loss)}${metrics.map(([name, value]) => `, ${markdownText(name)} ${figure(value)}`).join('')}.`,
+        ]),
+    '',
+    '| round | loss | metrics |',
+    '| --- | --- | --- |',
+    ...history.map(
+      ({ round, evaluation: of }) =>
+        `| ${round} | ${figure(of.loss)} | ${Object.entries(of.metrics)
+          .map(([name, value]) => `${markdownText(name)} ${figure(value)}`)
+          .join(', ')} |`,
+    ),
+    '',
+    '## Provenance',
+    '`provenance.json` names every round by the digest of its result, a hash chain over plans, decisions and models.',
+    '',
+  ].join('\n')
+}

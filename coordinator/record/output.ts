@@ -1,0 +1,101 @@
+// The output bundle: what a data scientist expects to find, written from the record alone, its manifest last. Its bytes are a
+// function of the record: no time, host or epoch.
+import { encodeJson } from '#protocol/canonical.ts'
+import { sha256 } from '#protocol/digest.ts'
+import { baseKey, MANIFEST_KEY, outputKey } from '#protocol/keys.ts'
+import type { Evaluation, Manifest, PayloadRef, RoundResult, RunRecord } from '#protocol/record.ts'
+import { bestRound, type Evaluated } from '../rounds/stopping.ts'
+import type { RunContext } from '../run/context.ts'
+import type { Marked } from './markers.ts'
+import { modelCard } from './model-card.ts'
+import type { Progress } from './progress.ts'
+import { copyPayload } from './verified-copy.ts'
+
+/** A file of the bundle. */
+type OutputFile = Manifest['files'][number]
+
+/** What the output is. */
+export interface Output {
+  readonly model: PayloadRef
+  readonly evaluation: Evaluation | null
+  /** The round whose model it is. */
+  readonly round: number
+  /** The end of the hash chain: everything follows from it. */
+  readonly head: string
+}
+
+/** Leaves output/: the best model where a metric is declared, else the last one. */
+export async function leaveOutput(
+  context: RunContext,
+  { results, history, evaluated }: Progress,
+): Promise<Output> {
+  const { store, run } = context.book
+  const last = results.at(-1)!
+  const best = bestRound(context.fixed.stopping, history)
+  const chosen = results.find(({ value }) => value.round === best?.round) ?? last
+  const evaluation = history.find(({ round }) => round === chosen.value.round)?.evaluation ?? null
+  const files: OutputFile[] = []
+  const leave = async (name: string, bytes: Uint8Array): Promise<void> => {
+    const written = await store.put(outputKey(name), bytes)
+    const there = written === 'Created' ? bytes : ((await store.get(outputKey(name))) ?? bytes)
+    files.push({ name, size: there.length, sha256: sha256(there) })
+  }
+  const { model } = chosen.value
+  await copyPayload(store, { payload: model }, outputKey('model.safetensors'))
+  files.push({ name: 'model.safetensors', size: model.size, sha256: model.sha256 })
+  for (const { name } of run.value.base?.files.filter((file) => file.name.endsWith('config.json')) ?? []) {
+    const bytes = await store.get(baseKey(run.value.base!.digest, name))
+    if (bytes !== undefined) await leave(name, bytes)
+  }
+  const chain = evaluated === null ? results : [...results, evaluated]
+  await leave('metrics.json', metricsFile(results, history))
+  await leave('provenance.json', provenanceFile(run, chosen.value.round, chain))
+  await leave(
+    'README.md',
+    new TextEncoder().encode(
+      modelCard({ run: run.value, chosen: chosen.value, evaluation, results, history }),
+    ),
+  )
+  const { round } = chosen.value
+  const head = (evaluated ?? last).digest
+  const manifest: Manifest = {
+    schema: 'fedsam.manifest/1',
+    name: run.value.name,
+    round,
+    rounds: last.value.round,
+    result: chosen.digest,
+    head,
+    evaluation,
+    files,
+  }
+  await store.put(MANIFEST_KEY, encodeJson(manifest))
+  return { model, evaluation, round, head }
+}
+
+/** Per round: the training metrics of the round and the evaluation of the model that it made. */
+export function metricsFile(
+  results: readonly Marked<RoundResult>[],
+  history: readonly Evaluated[],
+): Uint8Array {
+  const rounds = results.map(({ value }) => ({
+    round: value.round,
+    training: value.metrics,
+    evaluation: history.find(({ round }) => round === value.round)?.evaluation ?? null,
+  }))
+  return encodeJson({ schema: 'fedsam.metrics/1', rounds })
+}
+
+/** Where the model of a round comes from: the run, and every result of the chain by its digest. */
+export function provenanceFile(
+  run: Marked<RunRecord>,
+  round: number,
+  chain: readonly Marked<RoundResult>[],
+): Uint8Array {
+  return encodeJson({
+    schema: 'fedsam.provenance/1',
+    run: run.value,
+    runDigest: run.digest,
+    round,
+    results: chain.map(({ value, digest }) => ({ round: value.round, attempt: value.attempt, digest })),
+  })
+}

@@ -1,0 +1,101 @@
+// What the record holds of a run's rounds so far: read once at the start, then kept as rounds are concluded.
+import type { FinishedRound } from '#protocol/events.ts'
+import type { ClosedDecision, RoundResult } from '#protocol/record.ts'
+import { lostOf } from '../attempts/attempts.ts'
+import type { Evaluated } from '../rounds/stopping.ts'
+import type { Marked, RunBook } from './markers.ts'
+
+/** A finished round: its result, and the decision that it rests on; null for parameters from a checkpoint or a file. */
+export interface ConcludedResult {
+  readonly result: RoundResult
+  readonly decision: ClosedDecision | null
+}
+
+export interface Progress {
+  /** Results of round 0 and of the training rounds. */
+  readonly results: Marked<RoundResult>[]
+  /** Evaluations of the models by round, in order. */
+  readonly history: Evaluated[]
+  /** Those rounds with their decisions. */
+  readonly concluded: ConcludedResult[]
+  /** Clients that were lost in the last attempt. */
+  lost: readonly string[]
+  /** Set by the decision after which no training round follows. */
+  stopped: boolean
+  /** The result of the attempt that only evaluates the last model. */
+  evaluated: Marked<RoundResult> | null
+}
+
+/** Reads results from round 0 on until one is missing. */
+export async function readProgress(book: RunBook): Promise<Progress> {
+  const progress: Progress = {
+    results: [],
+    history: [],
+    concluded: [],
+    lost: [],
+    stopped: false,
+    evaluated: null,
+  }
+  for (let round = 0; ; round += 1) {
+    const result = await book.result(round)
+    if (result === undefined) return progress
+    const { attempt, plan: planned } = result.value
+    // Parameters from a checkpoint or a file have no plan.
+    const [decision, plan] =
+      planned === null ? [] : await Promise.all([book.decision(round, attempt), book.plan(round, attempt)])
+    const closed = decision?.value.kind === 'Closed' ? decision.value : null
+    if (plan?.value.kind !== 'Evaluate') noteResult(progress, result, closed)
+    else {
+      progress.evaluated = result
+      if (closed !== null) noteEvaluation(progress, closed)
+    }
+  }
+}
+
+/** Adds a concluded round. */
+export function noteResult(
+  progress: Progress,
+  result: Marked<RoundResult>,
+  decision: ClosedDecision | null,
+): void {
+  progress.results.push(result)
+  progress.concluded.push({ result: result.value, decision })
+  if (decision === null) return
+  noteEvaluation(progress, decision)
+  progress.lost = lostOf(decision.outcomes)
+  // Which round is the last may have changed since.
+  if (decision.stop !== null && decision.stop.reason !== 'LastRound') progress.stopped = true
+}
+
+/** The decision of round N holds the evaluation of model N - 1. */
+export function noteEvaluation(progress: Progress, { round, evaluation }: ClosedDecision): void {
+  if (evaluation !== null) progress.history.push({ round: round - 1, evaluation })
+}
+
+/** How many rounds a coordinator that goes on tells of. */
+const NEWEST = 10
+
+/** The newest training rounds, as somebody is told who did not hear of them. */
+export function newestRounds({
+  concluded,
+  history,
+}: Pick<Progress, 'concluded' | 'history'>): FinishedRound[] {
+  return concluded
+    .filter(({ result }) => result.round > 0)
+    .slice(-NEWEST)
+    .map(({ result, decision }) => {
+      const updates = decision?.updates ?? []
+      const others = (decision?.outcomes ?? []).filter(
+        ({ client, outcome }) =>
+          outcome !== 'NotSelected' && !updates.some((update) => update.client === client),
+      )
+      return {
+        round: result.round,
+        attempt: result.attempt,
+        cohort: updates.length + others.length,
+        accepted: updates.length,
+        seconds: result.timings.attemptSeconds ?? 0,
+        evaluation: history.find(({ round }) => round === result.round)?.evaluation ?? null,
+      }
+    })
+}

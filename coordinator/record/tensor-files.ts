@@ -1,0 +1,123 @@
+// Safetensors files by ranges, in the store or on this machine: what is in them and where, and a canonical copy of some of it.
+// The copy has the dtypes of the run: 16-bit floats become F32. Digests of what is read are left to the caller.
+import { createReadStream } from 'node:fs'
+import { blockHasher } from '#protocol/digest.ts'
+import { FedsamError } from '#protocol/errors.ts'
+import { keptBytes, keptDType } from '#protocol/half.ts'
+import type { PayloadRef } from '#protocol/record.ts'
+import { canonicalHeader, headerLength, parseHeader } from '#protocol/safetensors.ts'
+import { type DType, type TensorSpec, tensorBytes } from '#protocol/tensors.ts'
+import type { ByteRange, ObjectStore } from '#transport/ports.ts'
+import { type PayloadSource, readPayload } from '../aggregation/payload-reader.ts'
+
+/** Reads ranges of one safetensors file. */
+export interface TensorFile {
+  readonly size: number
+  read(range: ByteRange): Promise<Uint8Array>
+}
+
+/** A tensor and where its bytes are. */
+export interface Located extends TensorSpec {
+  readonly file: TensorFile
+  readonly range: ByteRange
+  /** The dtype of those bytes, where the run keeps the tensor in a wider one. */
+  readonly narrow?: DType
+}
+
+/** Bytes read at a time while tensors are copied. */
+const COPY_BYTES = 8 * 1024 * 1024
+
+/** A file in the store. `size` as its marker says. */
+export function storedFile(store: ObjectStore, key: string, size: number): TensorFile {
+  return {
+    size,
+    async read(range) {
+      const bytes = await store.get(key, range)
+      if (bytes === undefined)
+        throw new FedsamError('RecordDamaged', `${store.description}: ${key} is missing`)
+      return bytes
+    },
+  }
+}
+
+/** A payload; every block that is read is held against its digest. */
+export function verifiedFile(store: ObjectStore, source: PayloadSource): TensorFile {
+  return {
+    size: source.payload.size,
+    read: ({ offset, length }) => readPayload(store, source, [offset, offset + length]),
+  }
+}
+
+/** A file on this machine. */
+export function localFile(path: string, size: number): TensorFile {
+  return {
+    size,
+    async read({ offset, length }) {
+      const pieces: Uint8Array[] = []
+      if (length > 0) {
+        for await (const piece of createReadStream(path, { start: offset, end: offset + length - 1 }))
+          pieces.push(piece)
+      }
+      return Buffer.concat(pieces)
+    },
+  }
+}
+
+/** All tensors of some files, sorted by name. */
+export async function locate(files: readonly TensorFile[]): Promise<Located[]> {
+  const found = await Promise.all(files.map(readEntries))
+  return found.flat().sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+async function readEntries(file: TensorFile): Promise<Located[]> {
+  const length = headerLength(await file.read({ offset: 0, length: 8 }))
+  const header = parseHeader(await file.read({ offset: 0, length: 8 + length }), file.size)
+  return header.tensors.map(({ name, shape, dtype, begin, end }) => ({
+    name,
+    shape,
+    dtype,
+    file,
+    range: { offset: header.dataOffset + begin, length: end - begin },
+  }))
+}
+
+/** The tensors in the dtypes in which a run keeps them (protocol/half.ts). copyTensors converts their bytes. */
+export function keptTensors<T extends TensorSpec>(
+  tensors: readonly T[],
+): (T & { readonly narrow?: DType })[] {
+  return tensors.map((tensor) => {
+    const dtype = keptDType(tensor.dtype)
+    return dtype === tensor.dtype ? tensor : { ...tensor, dtype, narrow: tensor.dtype }
+  })
+}
+
+/** Writes the tensors as one canonical safetensors file, streaming. A `narrow` tensor is widened on the way. */
+export async function copyTensors(
+  store: ObjectStore,
+  key: string,
+  tensors: readonly Located[],
+): Promise<PayloadRef> {
+  const header = canonicalHeader(tensors)
+  const size = header.length + tensors.reduce((sum, tensor) => sum + tensorBytes(tensor), 0)
+  const hasher = blockHasher()
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    hasher.update(header)
+    yield header
+    for (const { file, range, narrow } of tensors) {
+      for (let at = 0; at < range.length; at += COPY_BYTES) {
+        const length = Math.min(COPY_BYTES, range.length - at)
+        const read = await file.read({ offset: range.offset + at, length })
+        const bytes = narrow === undefined ? read : keptBytes(narrow, read)
+        hasher.update(bytes)
+        yield bytes
+      }
+    }
+  }
+  // The bytes are a function of the source alone: where the file is there already, its digests are made by reading it.
+  if ((await store.write(key, size, chunks())) === 'Created') return { key, ...hasher.finish() }
+  const there = blockHasher()
+  for (let offset = 0; offset < size; offset += COPY_BYTES) {
+    there.update((await store.get(key, { offset, length: Math.min(COPY_BYTES, size - offset) }))!)
+  }
+  return { key, ...there.finish() }
+}

@@ -1,0 +1,118 @@
+// Verifies what a record's output and its base checkpoint promise: the output's model is that of the round which the record
+// chose, its other files follow from the chain, and every byte has its digest. The manifest alone proves nothing: nobody signs it.
+import { createHash } from 'node:crypto'
+import { encodeJson } from '#protocol/canonical.ts'
+import { sha256 } from '#protocol/digest.ts'
+import { baseKey, MANIFEST_KEY, outputKey } from '#protocol/keys.ts'
+import type { ClosedDecision, Manifest, Plan, RoundResult, RunRecord } from '#protocol/record.ts'
+import type { ObjectStore } from '#transport/ports.ts'
+import { type Marked, readRecord } from './markers.ts'
+import { metricsFile, provenanceFile } from './output.ts'
+
+/** One result of the chain with what it rests on; null for what it names and is damaged, or what it does not name. */
+export interface Link {
+  readonly result: Marked<RoundResult>
+  readonly plan: Plan | null
+  readonly decision: ClosedDecision | null
+}
+
+export interface Chain {
+  readonly run: Marked<RunRecord> | undefined
+  readonly links: readonly Link[]
+}
+
+/** Where to read, and where problems go. `read` turns damage into a problem and undefined. */
+export interface Reading {
+  readonly store: ObjectStore
+  readonly problems: string[]
+  read<T>(reading: Promise<T>): Promise<T | undefined>
+}
+
+/** Bytes read at a time. */
+const READ_BYTES = 8 * 1024 * 1024
+
+/** The base checkpoint in the record is the one that run.json pinned. */
+export async function verifyBase(reading: Reading, { run }: Chain): Promise<void> {
+  const { store, problems } = reading
+  const base = run?.value.base
+  if (!base) return
+  if (sha256(encodeJson(base.files)) !== base.digest) problems.push('run.json names a base of another digest')
+  for (const { name, size, sha256: wanted } of base.files) {
+    const key = baseKey(base.digest, name)
+    if ((await reading.read(digestOf(store, key, size))) !== wanted)
+      problems.push(`${key} is not what run.json names`)
+  }
+}
+
+/** The manifest, if the output is complete. Whatever does not fit the chain or its digest becomes a problem. */
+export async function verifyOutput(reading: Reading, chain: Chain): Promise<Manifest | null> {
+  const { store, problems } = reading
+  const manifest = (await reading.read(readRecord(store, 'manifest', MANIFEST_KEY)))?.value
+  if (manifest === undefined) return null
+  const digests = chain.links.map(({ result }) => result.digest)
+  if (!digests.includes(manifest.head)) problems.push(`${MANIFEST_KEY} names a head that is not in the chain`)
+  else if (manifest.head !== digests.at(-1))
+    problems.push(`${MANIFEST_KEY} names a head that is not the end of the chain`)
+  if (chain.run !== undefined && manifest.name !== chain.run.value.name)
+    problems.push(`${MANIFEST_KEY} is of a run of another name`)
+  const chosen = chain.links.find(({ result }) => result.digest === manifest.result)
+  if (chosen === undefined) problems.push(`${MANIFEST_KEY} names a result that is not in the chain`)
+  else problems.push(...chosenProblems(manifest, chain, chosen), ...derivedProblems(manifest, chain, chosen))
+  for (const { name, size, sha256: wanted } of manifest.files) {
+    const key = outputKey(name)
+    if ((await reading.read(digestOf(store, key, size))) !== wanted)
+      problems.push(`${key} is not what ${MANIFEST_KEY} names`)
+  }
+  return manifest
+}
+
+/** The output is the model of the best round if the record knows one, else of the last. */
+function chosenProblems(manifest: Manifest, { links }: Chain, chosen: Link): string[] {
+  const trained = links.filter(({ plan }) => plan?.kind !== 'Evaluate')
+  const best = links.findLast(({ decision }) => decision !== null)?.decision?.best?.round
+  const wanted = best ?? trained.at(-1)?.result.value.round
+  const { round } = chosen.result.value
+  return [
+    ...(round === manifest.round
+      ? []
+      : [`${MANIFEST_KEY} names round ${manifest.round} and a result of ${round}`]),
+    ...(round === wanted ? [] : [`${MANIFEST_KEY} names round ${round}; the record chose round ${wanted}`]),
+  ]
+}
+
+/** Files whose bytes follow from the record. */
+function derivedProblems(manifest: Manifest, { run, links }: Chain, chosen: Link): string[] {
+  const { model, round } = chosen.result.value
+  const trained = links.filter(({ plan }) => plan?.kind !== 'Evaluate').map(({ result }) => result)
+  const history = links.flatMap(({ decision }) =>
+    decision === null || decision.evaluation === null
+      ? []
+      : [{ round: decision.round - 1, evaluation: decision.evaluation }],
+  )
+  const all = links.map(({ result }) => result)
+  const wanted: readonly (readonly [name: string, digest: string | undefined])[] = [
+    ['model.safetensors', model.sha256],
+    ['metrics.json', sha256(metricsFile(trained, history))],
+    ['provenance.json', run && sha256(provenanceFile(run, round, all))],
+    ...(run?.value.base?.files ?? [])
+      .filter(({ name }) => name.endsWith('config.json'))
+      .map(({ name, sha256: digest }) => [name, digest] as const),
+  ]
+  return wanted.flatMap(([name, digest]) => {
+    const named = manifest.files.find((file) => file.name === name)
+    if (named === undefined) return [`${MANIFEST_KEY} does not name ${name}`]
+    return named.sha256 === digest ? [] : [`${outputKey(name)} is not the one of round ${round}`]
+  })
+}
+
+/** SHA-256 of an object, read by parts; undefined where it is missing or of another size. */
+async function digestOf(store: ObjectStore, key: string, size: number): Promise<string | undefined> {
+  if ((await store.size(key)) !== size) return undefined
+  const hash = createHash('sha256')
+  for (let offset = 0; offset < size; offset += READ_BYTES) {
+    const part = await store.get(key, { offset, length: Math.min(READ_BYTES, size - offset) })
+    if (part === undefined) return undefined
+    hash.update(part)
+  }
+  return hash.digest('hex')
+}

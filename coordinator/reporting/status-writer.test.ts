@@ -1,0 +1,149 @@
+// When the status is written: changes of state at once, progress now and then, the last one for certain.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { FedsamError } from '#protocol/errors.ts'
+import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
+import { systemClock } from '#runtime/clock.ts'
+import { until } from '#test/until.ts'
+import { StatusRefused } from '#transport/ports.ts'
+import { beginStatus, type News } from './status.ts'
+import { openReporting } from './status-writer.ts'
+
+const admitted: News = { event: 'UpdateAdmitted', round: 1, client: 'a', numExamples: 1, bytes: 10 }
+const hindered = (message: string): News => ({ event: 'Hindered', reason: 'StorageUnreachable', message })
+const COMPLETED: News = {
+  event: 'RunCompleted',
+  rounds: 2,
+  output: 'output/manifest.json',
+  evaluation: null,
+  round: 2,
+  digest: 'a'.repeat(64),
+  head: 'b'.repeat(64),
+}
+
+/** A sink whose answer a test decides, and a clock whose seconds last `1 / speed`. */
+function open(answer: (count: number) => Promise<void> | void = () => {}, speed = 1) {
+  const writes: TrainingStatus[] = []
+  const stop = new AbortController()
+  const said: string[] = []
+  const reporting = openReporting({
+    sink: {
+      async write(training) {
+        writes.push(training)
+        await answer(writes.length)
+      },
+    },
+    begin: beginStatus('6f3a', undefined, 0),
+    outputUri: 's3://b/output',
+    clock: systemClock(speed),
+    now: () => 0,
+    statusSeconds: 10,
+    log: (line) => void said.push(line),
+    signal: stop.signal,
+  })
+  return { reporting, writes, stop, said, running: reporting.run() }
+}
+
+describe('the status', () => {
+  test('is written as it begins, and at every change of state', async () => {
+    const { reporting, writes, stop, running } = open()
+    await until('1 write', () => writes.length === 1)
+    reporting.tell(hindered('away'))
+    await until('2 writes', () => writes.length === 2)
+    reporting.tell({ event: 'GivenUp', reason: 'BadCheckpoint', message: '' })
+    await until('3 writes', () => writes.length === 3)
+    assert.deepEqual(
+      writes.map(({ state }) => state),
+      ['Starting', 'Waiting', 'Failed'],
+    )
+    stop.abort()
+    await running
+  })
+
+  test('of progress waits, and many steps are one write', async () => {
+    const { reporting, writes, stop, running } = open(undefined, 50)
+    await until('1 write', () => writes.length === 1)
+    for (let i = 0; i < 5; i += 1) reporting.tell(admitted)
+    assert.equal(writes.length, 1)
+    await until('2 writes', () => writes.length === 2)
+    assert.equal(writes[1]?.bytes?.received, 50)
+    stop.abort()
+    await running
+  })
+
+  test('that was not accepted is written again, the newest one, while news is taken', async () => {
+    const { reporting, writes, stop, said, running } = open((count) => {
+      if (count < 3) throw new Error('the server is away')
+    }, 50)
+    await until('1 write', () => writes.length === 1)
+    reporting.tell(hindered('one'))
+    reporting.tell(hindered('two'))
+    await reporting.settled()
+    assert.equal(writes.at(-1)?.message, 'two')
+    assert.equal(said.length, 2)
+    assert.match(said[0]!, /the server is away/)
+    stop.abort()
+    await running
+  })
+
+  test('that is the last is waited for; asked to stop, it is not', async () => {
+    const hold = Promise.withResolvers<void>()
+    const { reporting, writes, stop, running } = open((count) => (count === 2 ? hold.promise : undefined))
+    await until('1 write', () => writes.length === 1)
+    reporting.tell(admitted)
+    let settled = false
+    const waiting = reporting.settled().then(() => {
+      settled = true
+    })
+    await until('2 writes', () => writes.length === 2)
+    assert.equal(settled, false)
+    hold.resolve()
+    await waiting
+    reporting.tell(admitted)
+    stop.abort()
+    await reporting.settled()
+    await running
+  })
+
+  test('that the API server refuses is cut until it is accepted, and the end of the run does not wait for it', async () => {
+    const { reporting, writes, stop, said, running } = open((count) => {
+      if (count === 2) throw new StatusRefused('absent[0].name: Too long')
+    })
+    await until('1 write', () => writes.length === 1)
+    reporting.tell({ event: 'ClientFailed', round: 1, client: 'a', reason: 'x', message: 'y' })
+    reporting.tell(COMPLETED)
+    await reporting.settled()
+    assert.equal(writes.length, 3)
+    assert.equal(writes[1]?.clients?.absent?.length, 1)
+    const { message, ...rest } = writes[2]!
+    assert.match(message ?? '', /refused the details/)
+    const { uid, epoch, round, attempt, state, reason, head, output, updatedTime } = writes[1]!
+    assert.deepEqual(rest, { uid, epoch, round, attempt, state, reason, head, output, updatedTime })
+    assert.equal(state, 'Complete')
+    assert.match(said[0]!, /Too long/)
+    stop.abort()
+    await running
+  })
+
+  test('that is refused in every form is given up: it is not repeated, and the next change of state is written', async () => {
+    const { reporting, writes, stop, said, running } = open((count) => {
+      if (count <= 3) throw new StatusRefused('no')
+    })
+    await reporting.settled()
+    assert.equal(writes.length, 3)
+    assert.match(said.at(-1)!, /every form/)
+    reporting.tell(hindered('away'))
+    await reporting.settled()
+    assert.equal(writes.at(-1)?.state, 'Waiting')
+    assert.equal(writes.length, 4)
+    stop.abort()
+    await running
+  })
+
+  test('that is no longer ours ends it', async () => {
+    const { running } = open(() => {
+      throw new FedsamError('Superseded', 'another job bears its name')
+    })
+    await assert.rejects(running, { code: 'Superseded' })
+  })
+})

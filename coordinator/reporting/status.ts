@@ -1,0 +1,261 @@
+// status.training of a job, from what a run tells: pure steps from one status, one piece of news and the time to the next status.
+// Promises: it fits the bounds of the schema, and neither epoch nor round and attempt ever go back. When it is written is left to
+// status-writer.ts.
+import type { FailureReason, WaitingReason } from '#protocol/conditions.ts'
+import type { FinishedRound, RunEvent } from '#protocol/events.ts'
+import type { TrainingClients, TrainingStatus } from '#protocol/generated/federatedjob.ts'
+import type { ClientOutcome } from '#protocol/record.ts'
+import { listed, shortened } from '#protocol/text.ts'
+import { boundedMetrics, bounds } from './status-bounds.ts'
+
+/** What a run cannot tell by itself, since it does not run: what is waited for, and why it can never run. */
+export type Problem =
+  | { readonly event: 'Hindered'; readonly reason: WaitingReason; readonly message: string }
+  | { readonly event: 'GivenUp'; readonly reason: FailureReason; readonly message: string }
+
+export type News = RunEvent | Problem
+
+/** What is known beside the news. */
+export interface StatusFacts {
+  /** Milliseconds since 1970. */
+  readonly now: number
+  /** Where the output lies. */
+  readonly outputUri: string
+}
+
+type Of<K extends News['event']> = Extract<News, { event: K }>
+type Step<K extends News['event']> = (
+  status: TrainingStatus,
+  news: Of<K>,
+  facts: StatusFacts,
+) => TrainingStatus
+
+/** The status of a coordinator that begins: what was left for this uid before, without what no longer holds. */
+export function beginStatus(uid: string, before: TrainingStatus | undefined, now: number): TrainingStatus {
+  const { pauseUntil: _, ...kept } = before?.uid === uid ? before : { uid, epoch: 1, round: 0, attempt: 0 }
+  return {
+    ...kept,
+    state: 'Starting',
+    reason: 'Starting',
+    message: 'The coordinator starts.',
+    updatedTime: timestamp(now),
+  }
+}
+
+/** The next status; the very same one where the news changes nothing. */
+export function nextStatus(status: TrainingStatus, news: News, facts: StatusFacts): TrainingStatus {
+  const step = STEPS[news.event] as Step<News['event']> | undefined
+  const next = step?.(status, news, facts) ?? status
+  return next === status ? status : { ...next, updatedTime: timestamp(facts.now) }
+}
+
+/** Whether people and the operator should know at once. */
+export function isTransition(before: TrainingStatus, after: TrainingStatus): boolean {
+  return (['state', 'reason', 'pauseUntil', 'epoch'] as const).some((field) => before[field] !== after[field])
+}
+
+/** RFC 3339 in whole seconds, as Kubernetes has them. */
+export function timestamp(milliseconds: number): string {
+  return new Date(Math.floor(milliseconds / 1000) * 1000).toISOString().replace('.000Z', 'Z')
+}
+
+/** Every kind of news that changes the status. */
+const STEPS: { readonly [K in News['event']]?: Step<K> } = {
+  RunStarted(status, { epoch, completed, roster, head, best, newest }) {
+    const rounds = withRecorded(status.rounds ?? [], newest)
+    return {
+      ...advance(status, completed, 1),
+      ...(rounds.length === 0 ? {} : { rounds }),
+      epoch: Math.max(epoch, status.epoch),
+      ...said('Starting', 'Starting', 'The coordinator has begun.'),
+      clients: { ...status.clients, total: roster.length },
+      ...(head === null ? {} : { head: digestOf(head) }),
+      ...(best === null ? {} : { best: bounds.best(best) }),
+    }
+  },
+  ClientJoined(status, { client, available }) {
+    return withClients(status, {
+      available,
+      // Who joined is there, and has shown who it is.
+      absent: absentees(status).filter(
+        ({ name, outcome }) => name !== client || (outcome !== 'Unreachable' && outcome !== 'Refused'),
+      ),
+    })
+  },
+  ClientRefused(status, { client, message }) {
+    return withAbsent(status, { client, outcome: 'Refused', reason: 'BadToken', message })
+  },
+  Waiting(status, news, { now }) {
+    const { roster, available, absent } = news
+    const counted = withClients(endPause(status, now), {
+      total: roster.length,
+      available: available.length,
+      absent: absentOf(absent),
+    })
+    return waiting(counted, news)
+  },
+  AttemptOpened(status, { round, attempt, kind, roster, cohort, absent }, { now }) {
+    const { pauseUntil: _, ...open } = endPause(status, now)
+    const clients = {
+      ...open.clients,
+      total: roster.length,
+      available: roster.length - absent.length,
+      cohort: cohort.length,
+      accepted: 0,
+      absent: absentOf(absent),
+    }
+    if (kind === 'Evaluate') {
+      return { ...open, ...said('Finishing', 'Evaluating', 'The last model is evaluated.'), clients }
+    }
+    const again = attempt === 1 ? '' : `, attempt ${attempt}`
+    const message =
+      kind === 'Train'
+        ? `Round ${round}${again}: ${listed(cohort, bounds.named)} ${cohort.length === 1 ? 'trains' : 'train'}.`
+        : `Round ${round}${again}: the initial parameters come from ${listed(cohort, bounds.named)}.`
+    return { ...advance(open, round, attempt), ...said('Training', 'Training', message), clients }
+  },
+  UpdateAdmitted(status, { bytes }) {
+    const { received = 0, sent = 0 } = status.bytes ?? {}
+    const accepted = (status.clients?.accepted ?? 0) + 1
+    return { ...withClients(status, { accepted }), bytes: { received: received + bytes, sent } }
+  },
+  UpdateRejected(status, { client, reason, message }) {
+    return withAbsent(status, { client, outcome: 'Rejected', reason, message })
+  },
+  ClientFailed(status, { client, reason, message }) {
+    return withAbsent(status, { client, outcome: 'Failed', reason, message })
+  },
+  AttemptAbandoned(status, { kind, reason, message, outcomes, pauseSeconds }, { now }) {
+    if (kind === 'Evaluate') return status
+    const until = pauseSeconds > 0 ? { pauseUntil: timestamp(now + pauseSeconds * 1000) } : {}
+    return {
+      ...withClients(status, { absent: absentOf(outcomes) }),
+      ...said('QuorumLost', reason, message),
+      ...until,
+    }
+  },
+  Initialised: (status, { head }) => ({ ...status, head: digestOf(head) }),
+  RoundCompleted: completeRound,
+  RunCompleted(status, { rounds, round, digest, head }, { outputUri }) {
+    const counted = `${rounds} ${rounds === 1 ? 'round is' : 'rounds are'}`
+    return {
+      ...advance(status, rounds, 1),
+      ...said('Complete', 'Complete', `${counted} done; the output is the model of round ${round}.`),
+      head: digestOf(head),
+      output: { uri: outputUri.slice(0, bounds.uri), round, digest: digestOf(digest) },
+    }
+  },
+  RunFailed: (status, { reason, message }) => ({ ...status, ...said('Failed', reason, message) }),
+  Hindered: (status, { reason, message }) => ({ ...status, ...said('Waiting', reason, message) }),
+  GivenUp: (status, { reason, message }) => ({ ...status, ...said('Failed', reason, message) }),
+}
+
+type Rounds = NonNullable<TrainingStatus['rounds']>
+
+/** Rounds that ended when no status could be written any more are in the record. */
+function withRecorded(written: Rounds, recorded: readonly FinishedRound[]): Rounds {
+  const lacking = recorded.filter(({ round }) => !written.some((one) => one.round === round))
+  const added = lacking.map(({ evaluation, ...rest }) =>
+    evaluation === null
+      ? rest
+      : { ...rest, metrics: boundedMetrics({ loss: evaluation.loss, ...evaluation.metrics }) },
+  )
+  return [...written, ...added].sort((a, b) => a.round - b.round).slice(-bounds.rounds)
+}
+
+/** A round with its result. The metrics of an evaluation are of the model of the round before. */
+function completeRound(
+  status: TrainingStatus,
+  news: Of<'RoundCompleted'>,
+  _facts: StatusFacts,
+): TrainingStatus {
+  const { round, attempt, kind, cohort, accepted, outcomes, evaluation, seconds, head, best, sentBytes } =
+    news
+  const notEvaluated = bounds.absent(
+    news.notEvaluated.map(({ client, ...rest }) => ({ name: client, ...rest })),
+  )
+  const metrics =
+    evaluation === null ? undefined : boundedMetrics({ loss: evaluation.loss, ...evaluation.metrics })
+  const measured = (status.rounds ?? []).map((one) =>
+    one.round === round - 1 && metrics !== undefined ? { ...one, metrics } : one,
+  )
+  const { received = 0, sent = 0 } = status.bytes ?? {}
+  const after: TrainingStatus = {
+    ...status,
+    head: digestOf(head),
+    ...(metrics === undefined ? {} : { metrics }),
+    ...(best === null ? {} : { best: bounds.best(best) }),
+    bytes: { received, sent: sent + sentBytes },
+    rounds: measured,
+    clients: { ...status.clients, absent: absentOf(outcomes), notEvaluated },
+  }
+  if (kind === 'Evaluate') return after
+  const done = { round, attempt, cohort: cohort.length, accepted: accepted.length, seconds }
+  return {
+    ...advance(after, round, attempt),
+    rounds: [...measured.filter((one) => one.round !== round), done].slice(-bounds.rounds),
+    clients: { ...after.clients!, cohort: cohort.length, accepted: accepted.length },
+  }
+}
+
+/** What an attempt that waits for clients makes of the state: a quorum that was lost stays so until the next one opens. */
+function waiting(status: TrainingStatus, { available, absent, needed, kind }: Of<'Waiting'>): TrainingStatus {
+  const enough = available.length >= needed
+  if (status.state === 'QuorumLost' || kind === 'Evaluate') return status
+  if (enough && status.state === 'Training') return status
+  const missing = absent.map(({ client, message }) => (message === '' ? client : `${client} (${message})`))
+  const there = `${available.length} of at least ${needed} needed clients are there`
+  return {
+    ...status,
+    ...said(
+      'Waiting',
+      enough ? 'Starting' : 'NotEnoughClients',
+      `${there}; waiting for ${listed(missing, bounds.named)}.`,
+    ),
+  }
+}
+
+function said(
+  state: NonNullable<TrainingStatus['state']>,
+  reason: string,
+  message: string,
+): Pick<TrainingStatus, 'state' | 'reason' | 'message'> {
+  return { state, reason: shortened(reason, bounds.reason), message: shortened(message, bounds.message) }
+}
+
+/** Round and attempt as they are now, never before those that were written. */
+function advance<S extends TrainingStatus>(status: S, round: number, attempt: number): S {
+  if (round < status.round) return status
+  return { ...status, round, attempt: round > status.round ? attempt : Math.max(attempt, status.attempt) }
+}
+
+function endPause(status: TrainingStatus, now: number): TrainingStatus {
+  if (status.pauseUntil === undefined || Date.parse(status.pauseUntil) > now) return status
+  const { pauseUntil: _, ...rest } = status
+  return rest
+}
+
+function withClients(status: TrainingStatus, clients: TrainingClients): TrainingStatus {
+  return { ...status, clients: { ...status.clients, ...clients } }
+}
+
+type Absent = NonNullable<TrainingClients['absent']>
+
+const absentees = (status: TrainingStatus): Absent => status.clients?.absent ?? []
+
+function withAbsent(status: TrainingStatus, outcome: ClientOutcome): TrainingStatus {
+  const others = absentees(status).filter(({ name }) => name !== outcome.client)
+  return withClients(status, { absent: bounds.absent([...others, ...absentOf([outcome])]) })
+}
+
+/** Those that do not take part as they should. */
+function absentOf(outcomes: readonly ClientOutcome[]): Absent {
+  return bounds.absent(
+    outcomes.flatMap(({ client, outcome, reason, message }) =>
+      outcome === 'Accepted' || outcome === 'NotSelected' ? [] : [{ name: client, outcome, reason, message }],
+    ),
+  )
+}
+
+/** As the schema shows digests. */
+const digestOf = (sha256: string): string => `sha256:${sha256}`

@@ -1,0 +1,132 @@
+// Round 0: the initial parameters, from the base checkpoint, from a file, or from one client; and with them the tensor list
+// that the run is fixed to. Floats of 16 bits are kept as F32 from here on; the result names those tensors.
+import { FedsamError } from '#protocol/errors.ts'
+import { attemptKeys, baseKey } from '#protocol/keys.ts'
+import type { ClosedDecision, PayloadRef, RoundResult } from '#protocol/record.ts'
+import { type ClosedAttempt, concludeRound } from '../attempts/attempts.ts'
+import { updatesOf } from '../attempts/updates.ts'
+import type { Marked } from '../record/markers.ts'
+import {
+  copyTensors,
+  keptTensors,
+  type Located,
+  locate,
+  storedFile,
+  verifiedFile,
+} from '../record/tensor-files.ts'
+import { copyPayload } from '../record/verified-copy.ts'
+import type { RunContext } from '../run/context.ts'
+import type { Origin } from '../run/settings.ts'
+import { compareInitial, readInitialFile, type Select, selected } from './initial-file.ts'
+import { tensorList } from './tensor-rules.ts'
+
+/** Round 0 as the record has it: its decision only where a client gave the parameters. */
+export interface Initialised {
+  readonly result: Marked<RoundResult>
+  readonly decision: ClosedDecision | null
+}
+
+/** Leaves rounds/0: the initial model and its result. */
+export async function initialise(context: RunContext): Promise<Initialised> {
+  const { origin } = context.fixed
+  if (origin.kind === 'Client') return initialiseFromClient(context)
+  const tensors = keptTensors(
+    origin.kind === 'Checkpoint' ? await fromBase(context, origin.select) : await fromFile(context, origin),
+  )
+  const model = await copyTensors(context.book.store, attemptKeys(0, 1).model, tensors)
+  const result = await leaveInitial(context, { model, tensors, origin: { kind: origin.kind, client: null } })
+  return { result, decision: null }
+}
+
+async function fromBase(context: RunContext, select: Select): Promise<Located[]> {
+  const { store, run } = context.book
+  const { base } = run.value
+  if (base === null) throw new FedsamError('BadCheckpoint', 'the run has no base checkpoint to start from')
+  const files = base.files
+    .filter(({ name }) => name.endsWith('.safetensors'))
+    .map(({ name, size }) => storedFile(store, baseKey(base.digest, name), size))
+  const all = await locate(files)
+  const chosen = selected(all, select)
+  if (chosen.length > 0) return chosen
+  throw new FedsamError(
+    'BadCheckpoint',
+    `${base.uri}: none of its ${all.length} tensors is one that trains`,
+    {
+      remedy: "is it a SAM checkpoint under Hugging Face's tensor names?",
+    },
+  )
+}
+
+/** Tensors of the user's file. Those of a built-in trainer's checkpoint are known, so a file with others is refused here. */
+async function fromFile(
+  context: RunContext,
+  { file, select }: Extract<Origin, { kind: 'InitialParameters' }>,
+): Promise<Located[]> {
+  const found = await readInitialFile(file)
+  if (select && context.book.run.value.base !== null)
+    compareInitial(file, found, await fromBase(context, select))
+  return found
+}
+
+/** One client's own get_parameters(), as Flower's server asks for them. */
+async function initialiseFromClient(context: RunContext): Promise<Initialised> {
+  const { store } = context.book
+  const brief = { round: 0, kind: 'Initialise', previous: null, history: [], dtypes: null, lost: [] } as const
+  return concludeRound(context, brief, async (closed) => {
+    const [update] = await updatesOf(context.book, closed.decision.value, closed.admitted ?? [])
+    const { attempt } = closed.plan.value
+    if (update === undefined) {
+      const { decision } = attemptKeys(0, attempt)
+      throw new FedsamError('RecordDamaged', `${decision} closed round 0 without an update`)
+    }
+    const tensors = keptTensors(await locate([verifiedFile(store, update)]))
+    const { model: key } = attemptKeys(0, attempt)
+    const isKept = tensors.every(({ narrow }) => narrow === undefined)
+    // An update is in canonical form already, so the model has its bytes, unless the run keeps wider floats.
+    const model = isKept ? await copyPayload(store, update, key) : await copyTensors(store, key, tensors)
+    return leaveInitial(context, {
+      model,
+      tensors,
+      origin: { kind: 'Client', client: update.client },
+      closed,
+    })
+  })
+}
+
+interface Initial {
+  readonly model: PayloadRef
+  readonly tensors: readonly Located[]
+  readonly origin: Omit<NonNullable<RoundResult['origin']>, 'narrow'>
+  readonly closed?: ClosedAttempt
+}
+
+function leaveInitial(
+  context: RunContext,
+  { closed, model, tensors, origin }: Initial,
+): Promise<Marked<RoundResult>> {
+  return context.book.leaveResult({
+    schema: 'fedsam.result/1',
+    round: 0,
+    attempt: closed?.plan.value.attempt ?? 1,
+    run: context.book.run.digest,
+    plan: closed?.plan.digest ?? null,
+    decision: closed?.decision.digest ?? null,
+    previous: null,
+    model,
+    state: null,
+    tensors: tensorList(tensors).map((tensor) => ({ ...tensor, shape: [...tensor.shape] })),
+    origin: { ...origin, ...narrowOf(tensors) },
+    metrics: {},
+    timings: {},
+  })
+}
+
+/** The dtypes that tensors came in where the run keeps wider ones, by name; nothing where all are kept as they came. */
+function narrowOf(tensors: readonly Located[]): Pick<NonNullable<RoundResult['origin']>, 'narrow'> {
+  const narrow = Object.fromEntries(
+    tensors.flatMap(({ name, narrow: dtype }) =>
+      dtype === 'F16' || dtype === 'BF16' ? [[name, dtype]] : [],
+    ),
+  )
+  return Object.keys(narrow).length === 0 ? {} : { narrow }
+}

@@ -1,0 +1,56 @@
+// The rate of calls, and what a busy server's answer does.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ApiError, type KubernetesClient } from '#transport/kubernetes/api.ts'
+import { openBucket, throttled } from './throttle.ts'
+
+test('a burst is free, then each waits its turn, and silence fills the bucket again', () => {
+  const wait = openBucket({ perSecond: 10, burst: 2 })
+  assert.deepEqual([wait(0), wait(0), wait(0), wait(0)], [0, 0, 100, 200])
+  assert.equal(wait(10_000), 0)
+  assert.equal(wait(10_000), 0)
+  assert.equal(wait(10_000), 100)
+})
+
+/** Answers with these errors, one after the other, then well. */
+function busy(errors: readonly Error[]): { client: KubernetesClient; calls: () => number } {
+  let calls = 0
+  const call = async <T>(): Promise<T> => {
+    const error = errors[calls++]
+    if (error) throw error
+    return 'done' as T
+  }
+  return { client: { call } as unknown as KubernetesClient, calls: () => calls }
+}
+
+const RATE = { perSecond: 1e6, burst: 1e6 }
+const GET = { method: 'GET', path: '/x' } as const
+
+test('429, and 503 with Retry-After, are asked again', async () => {
+  const { client, calls } = busy([new ApiError(429, 'TooManyRequests', '', 0), new ApiError(503, '', '', 0)])
+  assert.equal(await throttled(client, RATE).call(GET), 'done')
+  assert.equal(calls(), 3)
+})
+
+test('other refusals are not, nor an endless 429', async () => {
+  for (const error of [
+    new ApiError(503, '', ''),
+    new ApiError(500, '', '', 0),
+    new ApiError(409, 'Conflict', ''),
+  ]) {
+    const { client, calls } = busy([error])
+    await assert.rejects(throttled(client, RATE).call(GET), error)
+    assert.equal(calls(), 1)
+  }
+  const { client, calls } = busy(Array(20).fill(new ApiError(429, '', '', 0)))
+  await assert.rejects(throttled(client, RATE).call(GET), { status: 429 })
+  assert.equal(calls(), 10)
+})
+
+test('the pause ends when the caller gives up', async () => {
+  const stop = new AbortController()
+  const { client } = busy([new ApiError(429, '', '', 60)])
+  const asked = throttled(client, RATE).call({ ...GET, signal: stop.signal })
+  stop.abort()
+  await assert.rejects(asked, { name: 'AbortError' })
+})

@@ -1,0 +1,19 @@
+// The last gate before a write: every method that writes is refused while this process does not lead.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Call, KubernetesClient } from '#transport/kubernetes/api.ts'
+import { fenced, NotLeading } from './fence.ts'
+
+for (const method of ['POST', 'PUT', 'PATCH', 'DELETE'] as const) {
+  test(`${method} passes while this process leads, and is refused once it does not`, async () => {
+    const asked: string[] = []
+    const call = async <T>(request: Call): Promise<T> => asked.push(request.method) as T
+    let leads = true
+    const client = fenced({ call } as unknown as KubernetesClient, () => leads)
+    await client.call({ method, path: '/x', body: {} })
+    leads = false
+    await assert.rejects(client.call({ method, path: '/x', body: {} }), NotLeading)
+    await client.call({ method: 'GET', path: '/x' })
+    assert.deepEqual(asked, [method, 'GET'])
+  })
+}

@@ -1,0 +1,52 @@
+// Gathers what a decision about one FederatedJob depends on, by live reads: itself, all objects of its children's kinds in its
+// namespace, its pods and the events about them. Promises nothing about their being of one moment: each pass is repeatable.
+
+import { ApiError, type KubernetesClient } from '#transport/kubernetes/api.ts'
+import { JOB_LABEL } from '../../reconcile/labels.ts'
+import type { KubernetesObject, Observed, Settings, StoredJob } from '../../reconcile/objects.ts'
+import { warningOf } from '../../reconcile/problems/warnings.ts'
+import { CHILD_KINDS, pathOf } from '../client/resources.ts'
+
+interface List {
+  readonly items: readonly Omit<KubernetesObject, 'kind' | 'apiVersion'>[]
+}
+
+/** What is observed now, or undefined where the job is gone. */
+export async function observe(
+  client: KubernetesClient,
+  { namespace, name }: { readonly namespace: string; readonly name: string },
+  { settings, now }: { readonly settings: Settings; readonly now: number },
+): Promise<Observed | undefined> {
+  const path = pathOf('FederatedJob', namespace, name)
+  const job = await client.call<StoredJob>({ method: 'GET', path }).catch((error: unknown) => {
+    if (error instanceof ApiError && error.reason === 'NotFound') return undefined
+    throw error
+  })
+  if (!job) return undefined
+  const lists = Object.keys(CHILD_KINDS).map((kind) => listOf(client, kind, namespace))
+  const [children, pods, events] = await Promise.all([
+    Promise.all(lists).then((all) => all.flat().filter((object) => concerns(object, job))),
+    listOf(client, 'Pod', namespace, `?labelSelector=${encodeURIComponent(`${JOB_LABEL}=${name}`)}`),
+    listOf(client, 'Event', namespace, `?fieldSelector=${encodeURIComponent('type=Warning')}`),
+  ])
+  return { job, children, pods, warnings: events.map(warningOf), now, settings }
+}
+
+/** Items of a list carry neither kind nor apiVersion: they are put back. */
+async function listOf(
+  client: KubernetesClient,
+  kind: string,
+  namespace: string,
+  query = '',
+): Promise<KubernetesObject[]> {
+  const path = pathOf(kind, namespace)
+  const apiVersion = path.replace(/^\/apis?\//, '').replace(/\/namespaces\/.*$/, '')
+  const { items } = await client.call<List>({ method: 'GET', path: `${path}${query}` })
+  return items.map((item) => ({ ...item, kind, apiVersion }) as KubernetesObject)
+}
+
+/** Ours by its owner, or somebody's under a name that could be a child's. */
+function concerns({ metadata }: KubernetesObject, { metadata: job }: StoredJob): boolean {
+  const owned = (metadata.ownerReferences ?? []).some(({ uid }) => uid === job.uid)
+  return owned || metadata.name.startsWith(`${job.name}-`)
+}

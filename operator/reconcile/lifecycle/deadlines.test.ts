@@ -1,0 +1,86 @@
+// Deadlines and queues: no clock runs while a queue holds a Job, and each starts again at 0 when the Job goes on.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { after, jobWith, NOW, observe, training, truths, withTraining } from '#test/given/observed.ts'
+import type { KubernetesObject, Observed } from '../objects.ts'
+import { reconcile } from '../reconcile.ts'
+
+const HOUR = 3_600_000
+const DAY = 24 * HOUR
+const labels = { 'kueue.x-k8s.io/queue-name': 'gpus' }
+const at = (milliseconds: number): string => new Date(milliseconds).toISOString()
+
+/** A job whose Jobs wait in a queue. */
+const queued = after(observe(jobWith({ activeDeadlineSeconds: 7200 }, { labels })))
+
+/** The queue admits the Jobs of these names; their controller has noted it at `time`, or not yet. */
+function admitted(observed: Observed, names: RegExp, time?: number): Observed {
+  const status =
+    time === undefined
+      ? { conditions: [{ type: 'Suspended', status: 'True' }], startTime: at(NOW - DAY) }
+      : { conditions: [{ type: 'Suspended', status: 'False' }], startTime: at(time) }
+  const children = observed.children.map(
+    (child): KubernetesObject =>
+      child.kind === 'Job' && names.test(child.metadata.name)
+        ? { ...child, spec: { ...child.spec, suspend: false }, status }
+        : child,
+  )
+  return { ...observed, children }
+}
+
+const messageOf = (observed: Observed, condition: string): string =>
+  reconcile(observed).status?.conditions.find(({ type }) => type === condition)?.message ?? ''
+
+test('while the queue holds the Jobs no deadline passes, and it is said who waits for what', () => {
+  const late = { ...queued, now: NOW + 9 * DAY }
+  const desired = reconcile(late)
+  assert.equal(truths(desired).Ready, 'Unknown Queued')
+  assert.equal(truths(desired).Failed, 'False NotFailed')
+  assert.equal(desired.requeueAfterSeconds, undefined)
+  assert.match(messageOf(late, 'Ready'), /^Queue gpus holds the Job of the coordinator/)
+  assert.match(
+    messageOf(late, 'QuorumAvailable'),
+    /^a: queue gpus holds its Job; b: queue gpus holds its Job\./,
+  )
+})
+
+test('the start deadline begins when the queue has admitted every Job, the active one with the coordinator', () => {
+  const now = NOW + DAY
+  const coordinator = admitted({ ...queued, now }, /coordinator/, now)
+  assert.equal(reconcile(coordinator).requeueAfterSeconds, 7200, 'the workers are held: no start deadline')
+  assert.equal(truths(reconcile(coordinator)).Ready, 'Unknown Starting')
+  const all = admitted({ ...queued, now }, /./, now)
+  assert.equal(reconcile(all).requeueAfterSeconds, 3600)
+  assert.equal(truths(reconcile({ ...all, now: now + HOUR })).Failed, 'True StartDeadlineExceeded')
+  const begun = { ...all, job: withTraining(all.job, training('Training')) }
+  assert.equal(reconcile({ ...begun, now: now + HOUR }).requeueAfterSeconds, 3600)
+  assert.equal(truths(reconcile({ ...begun, now: now + 2 * HOUR })).Failed, 'True DeadlineExceeded')
+})
+
+test('a Job that the queue has just admitted is new, although its controller still shows an earlier start', () => {
+  const now = NOW + DAY
+  assert.equal(reconcile(admitted({ ...queued, now }, /./)).requeueAfterSeconds, 3600)
+})
+
+test('a coordinator that the queue takes back in the middle of a run: Queued, and its clock starts again', () => {
+  const now = NOW + HOUR
+  const begun = { ...queued, now, job: withTraining(queued.job, training('Training')) }
+  assert.equal(truths(reconcile(begun)).Ready, 'Unknown Queued')
+  const again = admitted({ ...begun, now: now + DAY }, /./, now + DAY)
+  assert.equal(truths(reconcile(again)).Ready, 'True Training')
+  assert.equal(reconcile(again).requeueAfterSeconds, 7200)
+})
+
+test('a worker that was renewed does not move the start deadline', () => {
+  const all = admitted({ ...queued, now: NOW + 1000 }, /./, NOW)
+  const children = all.children.map((child) =>
+    child.metadata.name === 'brain-worker-a'
+      ? {
+          ...child,
+          metadata: { ...child.metadata, annotations: { 'fedsam.dev/attempt': '2' } },
+          status: { startTime: at(NOW + HOUR / 2) },
+        }
+      : child,
+  )
+  assert.equal(truths(reconcile({ ...all, children, now: NOW + HOUR })).Failed, 'True StartDeadlineExceeded')
+})

@@ -1,0 +1,35 @@
+// What a partition's pod was rendered from, as a digest on its Job: a changed partition gets a new worker, since a Job's template
+// is immutable. Defaults do not count, nor does what only the coordinator reads, so an upgrade of the operator restarts no pod.
+import { canonicalJson } from '#protocol/canonical.ts'
+import { SPEC_SCHEMA } from '#protocol/defaults.ts'
+import { sha256 } from '#protocol/digest.ts'
+import type { CompletePartitionSpec } from '#protocol/generated/federatedjob.ts'
+import type { StructuralSchema } from '#protocol/schema.ts'
+import type { Json, KubernetesObject } from '../objects.ts'
+
+const REVISION_ANNOTATION = 'fedsam.dev/revision'
+
+/** Annotations of a partition's Job. */
+export function revisionOf(partition: CompletePartitionSpec): Readonly<Record<string, string>> {
+  const { train: _, ...rendered } = partition
+  const schema = SPEC_SCHEMA.properties?.partitions?.items ?? {}
+  return { [REVISION_ANNOTATION]: sha256(canonicalJson(withoutDefaults(schema, rendered))).slice(0, 20) }
+}
+
+/** Whether the Job was rendered from another partition than the wanted one; one that says nothing was not. */
+export function isOutdated(there: KubernetesObject, wanted: KubernetesObject): boolean {
+  const [before, after] = [there, wanted].map(({ metadata }) => metadata.annotations?.[REVISION_ANNOTATION])
+  return before !== undefined && after !== undefined && before !== after
+}
+
+/** The value without the fields that the schema's defaults would bring back. */
+function withoutDefaults(schema: StructuralSchema, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  const kept = Object.entries(value as Json).flatMap(([name, field]) => {
+    const known = schema.properties?.[name] ?? {}
+    const own = withoutDefaults(known, field)
+    const usual = withoutDefaults(known, known.default ?? null)
+    return canonicalJson(own) === canonicalJson(usual) ? [] : [[name, own]]
+  })
+  return Object.fromEntries(kept)
+}

@@ -1,0 +1,74 @@
+// The pod of a job's coordinator: store, bus and checkpoint by their settings and Secrets, the Kubernetes API as its own account,
+// metrics and probes on one port, nothing to write to but /tmp.
+import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
+import { coordinatorName } from '#protocol/names.ts'
+import { CONTAINER_SECURITY, POD_SECURITY, podLabels } from '../labels.ts'
+import type { Json, Settings, StoredJob } from '../objects.ts'
+import { overlay } from './overlay.ts'
+import { checkpointParts, join, natsParts, s3Parts, variables } from './settings.ts'
+
+/** Beside what aggregation may use: the program itself. */
+const PROGRAM_BYTES = 256 * 1024 * 1024
+
+export function coordinatorTemplate(
+  job: StoredJob,
+  spec: CompleteFederatedJobSpec,
+  settings: Settings,
+): Json {
+  const { name } = job.metadata
+  const { coordinator } = spec
+  const parts = join(natsParts(spec), s3Parts(spec, job), checkpointParts(spec))
+  const template = {
+    metadata: { labels: podLabels(name, 'coordinator') },
+    spec: {
+      restartPolicy: 'Never',
+      serviceAccountName: coordinator.serviceAccountName || coordinatorName(name),
+      automountServiceAccountToken: true,
+      enableServiceLinks: false,
+      imagePullSecrets: settings.pullSecrets.map((secret) => ({ name: secret })),
+      terminationGracePeriodSeconds: 30,
+      securityContext: POD_SECURITY,
+      nodeSelector: coordinator.nodeSelector,
+      tolerations: coordinator.tolerations,
+      containers: [
+        {
+          name: 'coordinator',
+          image: settings.images.coordinator,
+          imagePullPolicy: settings.pullPolicy,
+          env: [...identity(job), ...parts.env],
+          envFrom: parts.envFrom,
+          ports: [{ name: 'metrics', containerPort: 8080 }],
+          ...probes(),
+          resources: resourcesOf(coordinator),
+          securityContext: CONTAINER_SECURITY,
+          volumeMounts: [{ name: 'tmp', mountPath: '/tmp' }, ...parts.mounts],
+          terminationMessagePolicy: 'FallbackToLogsOnError',
+        },
+      ],
+      volumes: [{ name: 'tmp', emptyDir: {} }, ...parts.volumes],
+    },
+  }
+  return overlay(template, coordinator.template)
+}
+
+function identity({ metadata: { namespace, name, uid } }: StoredJob): Json[] {
+  return variables({ FEDSAM_JOB_NAMESPACE: namespace, FEDSAM_JOB_NAME: name, FEDSAM_JOB_UID: uid })
+}
+
+/** Patient: a coordinator that folds a large model is slow to answer, not dead. */
+function probes(): Json {
+  const at = (path: string): Json => ({ httpGet: { path, port: 'metrics' }, timeoutSeconds: 10 })
+  return {
+    startupProbe: { ...at('/healthz'), periodSeconds: 2, failureThreshold: 60 },
+    livenessProbe: { ...at('/healthz'), periodSeconds: 30, failureThreshold: 10 },
+    readinessProbe: { ...at('/readyz'), periodSeconds: 5 },
+  }
+}
+
+/** What the user asks for; a resource of which nothing is said is requested as aggregation will use it. */
+function resourcesOf({ resources, memoryBytes }: CompleteFederatedJobSpec['coordinator']): Json {
+  const usual = { cpu: '100m', memory: String(memoryBytes + PROGRAM_BYTES) }
+  const unsaid = Object.entries(usual).filter(([name]) => resources.limits?.[name] === undefined)
+  const requests = { ...Object.fromEntries(unsaid), ...resources.requests }
+  return { requests, ...(resources.limits ? { limits: resources.limits } : {}) }
+}

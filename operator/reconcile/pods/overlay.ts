@@ -1,0 +1,79 @@
+// Merging a user's pod template over a rendered one by the keys of the API's lists. Some fields are not the user's to change:
+// restartPolicy, fedsam.dev labels, service account and tokens stay as they were rendered, and no container but those that were
+// rendered so gets the token or the bus's credentials.
+import type { Json } from '../objects.ts'
+
+/** Keys by which lists of objects are merged, the first that all items have; other lists are replaced. */
+const LIST_KEYS = ['mountPath', 'name'] as const
+
+/** Fields of a pod that stay as they were rendered. */
+const FIXED = ['restartPolicy', 'serviceAccountName', 'automountServiceAccountToken']
+/** Volumes that stay as they were rendered, and with those who have them. */
+const GUARDED = ['token', 'nats-credentials', 'nats-tls']
+
+/** `over` merged into `base`: maps deeply, lists by key, everything else replaced; null removes a field. */
+export function merge(base: unknown, over: unknown): unknown {
+  if (Array.isArray(base) && Array.isArray(over)) return mergeLists(base, over)
+  if (!isMap(base) || !isMap(over)) return over
+  const merged: Record<string, unknown> = { ...base }
+  for (const [key, value] of Object.entries(over)) {
+    if (value === null) delete merged[key]
+    else merged[key] = key in merged ? merge(merged[key], value) : value
+  }
+  return merged
+}
+
+function mergeLists(base: readonly unknown[], over: readonly unknown[]): unknown[] {
+  const key = LIST_KEYS.find((name) => [...base, ...over].every((item) => isMap(item) && name in item))
+  if (key === undefined) return [...over]
+  const keyOf = (item: unknown): unknown => (item as Json)[key]
+  const changed = base.map((item) => {
+    const change = over.find((other) => keyOf(other) === keyOf(item))
+    return change === undefined ? item : merge(item, change)
+  })
+  const known = new Set(base.map(keyOf))
+  return [...changed, ...over.filter((item) => !known.has(keyOf(item)))]
+}
+
+/** A pod template with the user's laid over it, except where it is not theirs. */
+export function overlay(template: Json, user: Json | undefined): Json {
+  if (!user) return template
+  const merged = merge(template, user) as { metadata?: Json; spec?: Json }
+  const [metadata, spec] = [template.metadata as Json, template.spec as Json]
+  const labels = { ...(merged.metadata?.labels as Json), ...(metadata.labels as Json) }
+  const kept = Object.fromEntries(FIXED.filter((key) => key in spec).map((key) => [key, spec[key]]))
+  const guarded = namedMaps(spec.volumes).filter(({ name }) => GUARDED.includes(String(name)))
+  const volumes = merge(merged.spec?.volumes, guarded)
+  const containers = Object.fromEntries(
+    ['initContainers', 'containers']
+      .filter((list) => merged.spec && list in merged.spec)
+      .map((list) => [list, guardedMounts(namedMaps(spec[list]), merged.spec?.[list])]),
+  )
+  return {
+    metadata: { ...merged.metadata, labels },
+    spec: { ...merged.spec, ...kept, ...containers, volumes },
+  }
+}
+
+/** The containers without mounts of guarded volumes but those that were rendered. */
+function guardedMounts(rendered: readonly Json[], merged: unknown): Json[] {
+  return namedMaps(merged).map((container) => {
+    const mounts = namedMaps(container.volumeMounts)
+    const own = namedMaps(rendered.find(({ name }) => name === container.name)?.volumeMounts)
+    const allowed = mounts.filter(
+      ({ name, mountPath }) =>
+        !GUARDED.includes(String(name)) ||
+        own.some((mount) => mount.name === name && mount.mountPath === mountPath),
+    )
+    return mounts.length === 0 ? container : { ...container, volumeMounts: allowed }
+  })
+}
+
+/** The maps of a list; what else a user wrote there, the API server refuses. */
+function namedMaps(list: unknown): Json[] {
+  return Array.isArray(list) ? list.filter(isMap) : []
+}
+
+function isMap(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

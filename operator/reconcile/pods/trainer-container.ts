@@ -1,0 +1,59 @@
+// The main container of a worker's pod: a built-in trainer, or the user's own image and program, under the trainer script. It has
+// the device, the data and the cache; no token, no bus, no bucket.
+import { canonicalJson } from '#protocol/canonical.ts'
+import { POD_FOLDERS } from '#protocol/seam-files.ts'
+import type { Json } from '../objects.ts'
+import { variables } from './settings.ts'
+import { trainerScript } from './trainer-script.ts'
+import { WORKER_MOUNTS, type WorkerPod, workerContainer, workersOf } from './worker-container.ts'
+
+/** The built-in trainers' program, in our own images. */
+const BUILT_IN = ['node', '/app/worker/trainer/main.ts']
+
+export function trainerContainer(pod: WorkerPod): Json {
+  const { spec, partition, settings } = pod
+  const { accelerator, resources } = workersOf(spec, partition)
+  const command = spec.trainer.type === 'Command' ? spec.trainer.command : undefined
+  const { worker, workerGpu } = settings.images
+  const image = command ? command.image || worker : accelerator ? workerGpu : worker
+  const device = accelerator ? { [accelerator.resource]: String(accelerator.count) } : {}
+  return {
+    ...workerContainer('trainer', image, settings),
+    command: ['sh', '-c', trainerScript(), 'sh'],
+    args: command ? [...command.command, ...command.args] : [...BUILT_IN, trainerSettings(pod)],
+    env: [
+      ...variables({
+        HOME: '/tmp',
+        FEDSAM_CLIENT: partition.name,
+        FEDSAM_DATASET: canonicalJson(partition.dataset),
+      }),
+      ...(command?.env ?? []),
+    ],
+    resources: {
+      ...(resources.requests ? { requests: resources.requests } : {}),
+      limits: { ...resources.limits, ...device },
+    },
+    volumeMounts: [...WORKER_MOUNTS, ...dataMounts(pod)],
+  }
+}
+
+/** What worker/trainer/settings.ts reads. */
+function trainerSettings({ spec, partition }: WorkerPod): string {
+  const { accelerator } = workersOf(spec, partition)
+  return canonicalJson({
+    trainer: spec.trainer.segmentAnything ?? spec.trainer.layers ?? null,
+    dataset: partition.dataset,
+    checkpoint: POD_FOLDERS.checkpoint,
+    cache: POD_FOLDERS.embeddings,
+    whenUnseen: accelerator?.whenUnseen ?? null,
+    waitSeconds: spec.startDeadlineSeconds,
+    logPreflight: true,
+  })
+}
+
+/** The data where the dataset says it lies, for nobody to change. */
+function dataMounts({ partition: { source, dataset } }: WorkerPod): Json[] {
+  const mountPath = dataset.root
+  if (source?.persistentVolumeClaim) return [{ name: 'data', mountPath, readOnly: true }]
+  return source?.s3 ? [{ name: 'cache', mountPath, subPath: 'data', readOnly: true }] : []
+}

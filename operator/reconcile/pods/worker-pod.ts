@@ -1,0 +1,66 @@
+// The pod of one partition's worker: the trainer as main container, with device and data; the network half as native sidecar,
+// with the client's token and the bus; FIFOs and a scratch folder between them. The trainer sees no credential and no URL.
+import type { CompleteFederatedJobSpec, CompletePartitionSpec } from '#protocol/generated/federatedjob.ts'
+import { workerName } from '#protocol/names.ts'
+import { POD_SECURITY, podLabels } from '../labels.ts'
+import type { Json, StoredJob } from '../objects.ts'
+import { overlay } from './overlay.ts'
+import { natsParts, storeAuthorities } from './settings.ts'
+import { trainerContainer } from './trainer-container.ts'
+import { type WorkerPod, workersOf } from './worker-container.ts'
+import { dataSidecar, networkSidecar, sidecarVolumes } from './worker-sidecars.ts'
+
+/** The pod template of a partition's Job. */
+export function workerTemplate(pod: WorkerPod): Json {
+  const { job, spec, partition, settings } = pod
+  const workers = workersOf(spec, partition)
+  const template = {
+    metadata: { labels: podLabels(job.metadata.name, 'worker', partition.name) },
+    spec: {
+      restartPolicy: 'Never',
+      serviceAccountName: partition.serviceAccountName || workerName(job.metadata.name, partition.name),
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      imagePullSecrets: settings.pullSecrets.map((name) => ({ name })),
+      terminationGracePeriodSeconds: 30,
+      securityContext: { ...POD_SECURITY, ...partition.securityContext },
+      nodeSelector: partition.nodeSelector,
+      tolerations: partition.tolerations,
+      initContainers: [...(partition.source?.s3 ? [dataSidecar(pod)] : []), networkSidecar(pod)],
+      containers: [trainerContainer(pod)],
+      volumes: [
+        { name: 'seam', emptyDir: {} },
+        { name: 'tmp', emptyDir: {} },
+        ...sidecarVolumes(pod),
+        tokenVolume(job),
+        cacheVolume(workers.cache),
+        ...dataVolumes(partition),
+        ...natsParts(spec).volumes,
+        ...storeAuthorities(spec).volumes,
+      ],
+    },
+  }
+  return overlay(template, workers.template)
+}
+
+/** The client's identity: a token that only this run's coordinator accepts. */
+function tokenVolume(job: StoredJob): Json {
+  const audience = `fedsam.dev/${job.metadata.uid}`
+  const source = { serviceAccountToken: { audience, path: 'token', expirationSeconds: 3600 } }
+  return { name: 'token', projected: { sources: [source] } }
+}
+
+function cacheVolume(cache: CompleteFederatedJobSpec['workers']['cache']): Json {
+  const claim = cache.volumeClaimTemplate
+  if (!claim) return { name: 'cache', emptyDir: { sizeLimit: String(cache.sizeLimit) } }
+  const { metadata, spec } = claim as { metadata?: Json; spec?: Json }
+  const kept = Object.fromEntries(Object.entries(metadata ?? {}).filter(([key]) => key !== 'name'))
+  return { name: 'cache', ephemeral: { volumeClaimTemplate: { metadata: kept, spec } } }
+}
+
+function dataVolumes({ source }: CompletePartitionSpec): Json[] {
+  const claim = source?.persistentVolumeClaim
+  return claim
+    ? [{ name: 'data', persistentVolumeClaim: { claimName: claim.claimName, readOnly: true } }]
+    : []
+}

@@ -1,0 +1,73 @@
+// A message bus within one process, for tests and for local runs that need no processes of their own.
+// Promises: all of ports.ts; like NATS, every server of a subject hears a request and the first answer counts.
+
+import { type MessageBus, NoAnswer, type RequestHandler } from '../../ports.ts'
+import { checkBody, checkPattern, checkSubject, covers } from '../subject.ts'
+
+export interface InProcessOptions {
+  /** Hears what a handler threw; its request stays without an answer. */
+  readonly onError?: (error: unknown, subject: string) => void
+}
+
+interface Server {
+  readonly pattern: string
+  readonly handler: RequestHandler
+}
+
+/** One bus: whoever is to talk to each other shares it. */
+export function createInProcessBus(options: InProcessOptions = {}): MessageBus {
+  const servers = new Set<Server>()
+  const closing = new AbortController()
+  const answer = async (
+    { handler }: Server,
+    subject: string,
+    body: Uint8Array,
+  ): Promise<Uint8Array | undefined> => {
+    try {
+      return new Uint8Array(checkBody(subject, await handler(subject, new Uint8Array(body))))
+    } catch (error) {
+      options.onError?.(error, subject)
+      return undefined
+    }
+  }
+  return {
+    description: 'in process',
+    async serve(pattern, handler) {
+      const server = { pattern: checkPattern(pattern), handler }
+      servers.add(server)
+      return {
+        async stop() {
+          servers.delete(server)
+        },
+      }
+    },
+    async request(subject, body, { timeoutMs }) {
+      checkBody(checkSubject(subject), body)
+      const hearing = [...servers].filter(({ pattern }) => covers(pattern, subject))
+      if (closing.signal.aborted || hearing.length === 0) throw new NoAnswer(`nobody serves ${subject}`)
+      return new Promise((resolve, reject) => {
+        const end = () => {
+          clearTimeout(timer)
+          closing.signal.removeEventListener('abort', closed)
+        }
+        const fail = (why: string) => {
+          end()
+          reject(new NoAnswer(`${subject}: ${why}`))
+        }
+        const closed = () => fail('the bus was closed')
+        const timer = setTimeout(fail, timeoutMs, `no answer within ${timeoutMs} ms`)
+        closing.signal.addEventListener('abort', closed)
+        const settle = (found: Uint8Array | undefined) => {
+          if (!found) return // it threw: another server may still answer
+          end()
+          resolve(found)
+        }
+        for (const server of hearing) void answer(server, subject, body).then(settle)
+      })
+    },
+    async close() {
+      servers.clear()
+      closing.abort()
+    },
+  }
+}

@@ -1,0 +1,75 @@
+// Requests over one NATS connection, each with a reply subject under the inbox prefix that its caller names: so that
+// NATS permissions can hold every client to its own inbox (the library's own request has one prefix a connection).
+// Promises: every request ends: with the first answer, or NoAnswer when nobody serves, time is over, or the line broke.
+
+import { type Msg, type NatsConnection, nuid } from 'nats'
+import { NoAnswer } from '../../ports.ts'
+
+interface Waiting {
+  readonly subject: string
+  readonly answer: (body: Uint8Array) => void
+  readonly fail: (why: string) => void
+}
+
+export interface Requests {
+  /** Sends one request and waits for its first answer, `timeoutMs` at most. */
+  send(subject: string, body: Uint8Array, options: { timeoutMs: number; inbox: string }): Promise<Uint8Array>
+  /** Ends those that wait; only of one subject where it is named. */
+  fail(why: string, subject?: string): void
+}
+
+/** nats-server answers so, with an empty body, where nobody has subscribed to the subject. */
+const NO_RESPONDERS = 503
+
+export function requestsOver(connection: NatsConnection): Requests {
+  const waiting = new Map<string, Waiting>()
+  const inboxes = new Map<string, string>()
+
+  const hear = (error: Error | null, message: Msg) => {
+    if (error) return failAll(`its inbox was refused: ${error.message}`)
+    const token = message.subject.slice(message.subject.lastIndexOf('.') + 1)
+    const one = waiting.get(token) // unknown: the answer came late, or it is the second one
+    if (message.headers?.code === NO_RESPONDERS) one?.fail('nobody serves it')
+    else one?.answer(new Uint8Array(message.data)) // the library's is a part of what it received
+  }
+  const failAll = (why: string, subject?: string) => {
+    for (const one of [...waiting.values()])
+      if (subject === undefined || one.subject === subject) one.fail(why)
+  }
+  /** One subscription per prefix, kept: it is renewed by the library after every reconnect. */
+  const inboxUnder = (prefix: string): string => {
+    const known = inboxes.get(prefix)
+    if (known) return known
+    const inbox = `${prefix}.${nuid.next()}`
+    inboxes.set(prefix, inbox)
+    connection.subscribe(`${inbox}.*`, { callback: hear })
+    return inbox
+  }
+  return {
+    fail: failAll,
+    send(subject, body, { timeoutMs, inbox }) {
+      const token = nuid.next()
+      return new Promise((resolve, reject) => {
+        const end = () => {
+          clearTimeout(timer)
+          waiting.delete(token)
+        }
+        const fail = (why: string) => {
+          end()
+          reject(new NoAnswer(`${subject}: ${why}`))
+        }
+        const answer = (found: Uint8Array) => {
+          end()
+          resolve(found)
+        }
+        const timer = setTimeout(fail, timeoutMs, `no answer within ${Math.round(timeoutMs)} ms`)
+        waiting.set(token, { subject, answer, fail })
+        try {
+          connection.publish(subject, body, { reply: `${inboxUnder(inbox)}.${token}` })
+        } catch (error) {
+          fail((error as Error).message)
+        }
+      })
+    },
+  }
+}

@@ -1,0 +1,152 @@
+// How a worker uses a grant: the URL's scheme decides who redeems it; downloads are resumed, whichever it is.
+// Promises: no credential is needed or kept; a downloaded file has its name only when it is complete.
+
+import { createHash, type Hash } from 'node:crypto'
+import { constants } from 'node:fs'
+import { lstat, open, rename, rm } from 'node:fs/promises'
+import { FedsamError } from '#protocol/errors.ts'
+import { writeFully } from '#runtime/file-bytes.ts'
+import { hashFile } from '#runtime/file-digest.ts'
+import { createRoom, type Room } from '#runtime/reused-buffer.ts'
+import { type Downloaded, type Grant, type GrantedTransfers, GrantRefused } from '../ports.ts'
+import { fileScheme } from '../store/filesystem/grants.ts'
+import { httpScheme } from './http.ts'
+import type { GrantScheme } from './scheme.ts'
+
+export interface TransferOptions {
+  /** The memory store of this process, for grants of its own. */
+  readonly memory?: { readonly scheme: GrantScheme }
+  /** How often a transfer over HTTP is tried. */
+  readonly attempts?: number
+}
+
+export function createGrantedTransfers(options: TransferOptions = {}): GrantedTransfers {
+  const http = httpScheme(options)
+  const schemes: Readonly<Record<string, GrantScheme | undefined>> = {
+    'http:': http,
+    'https:': http,
+    'file:': fileScheme(),
+    'memory:': options.memory?.scheme,
+  }
+  const schemeOf = (grant: Grant): GrantScheme => {
+    const { protocol } = new URL(grant.url)
+    const scheme = schemes[protocol]
+    if (!scheme) throw new GrantRefused(`nobody here redeems grants of ${protocol}`)
+    return scheme
+  }
+  return {
+    read: async (grant, range) => schemeOf(grant).read(grant, range),
+    write: async (grant, body, digest) => schemeOf(grant).write(grant, body, digest),
+    download: async (grant, file, room = createRoom()) =>
+      download(schemeOf(grant), grant, { file, room, attempts: options.attempts ?? 5 }),
+  }
+}
+
+interface Target {
+  readonly file: string
+  readonly room: Room
+  readonly attempts: number
+}
+
+/** Bytes of a regular file; 0 where it does not exist. Anything else under the name is deleted. */
+async function sizeOf(file: string): Promise<number> {
+  const found = await lstat(file).catch(() => undefined)
+  if (found === undefined || found.isFile()) return found?.size ?? 0
+  await rm(file, { recursive: true, force: true })
+  return 0
+}
+
+/** Somebody else may write to the folder: no link is followed, and nothing waits for the reader of a FIFO. */
+const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants
+const FLAGS = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK
+
+/** FILE.partial: where it lies, the bytes that it has, and how many of them `hash` has seen. */
+interface Partial {
+  readonly path: string
+  size: number
+  hash: Hash
+  hashed: number
+}
+
+/** Into FILE.partial, where an earlier call may have left its beginning, then renamed. */
+async function download(
+  scheme: GrantScheme,
+  grant: Grant,
+  { file, room, attempts }: Target,
+): Promise<Downloaded> {
+  const path = `${file}.partial`
+  const size = await sizeOf(path)
+  const hash = createHash('sha256')
+  // Its last byte is asked for again.
+  const partial: Partial = { path, size, hash, hashed: size > 1 ? await hashFile(path, hash, size - 1) : 0 }
+  for (let failures = 0; ; ) {
+    const had = partial.size
+    if ((await append(scheme, grant, { partial, room })) === 'Complete') {
+      await rename(path, file)
+      return { size: partial.size, sha256: partial.hash.digest('hex') }
+    }
+    failures = partial.size > had ? 0 : failures + 1
+    if (failures < attempts) continue
+    const remedy = 'check that the storage endpoint can be reached from here'
+    throw new FedsamError('StorageUnreachable', `${file}: its download breaks off at ${had} bytes`, {
+      remedy,
+    })
+  }
+}
+
+/**
+ * Goes on from the last byte that is there, which is asked for once more: so there is always something to ask for, and
+ * a file that is longer than the object shows.
+ */
+async function append(
+  scheme: GrantScheme,
+  grant: Grant,
+  { partial, room }: { readonly partial: Partial; readonly room: Room },
+): Promise<'Complete' | 'Broken'> {
+  const from = Math.max(0, partial.size - 1)
+  const handle = await open(partial.path, FLAGS)
+  if (partial.size === 0) await handle.truncate(0)
+  const beginAnew = async (): Promise<void> => {
+    await handle.truncate(0)
+    partial.hash = createHash('sha256')
+    partial.size = 0
+    partial.hashed = 0
+  }
+  try {
+    const { size, chunks } = await scheme.open(grant, from, room)
+    await writeFrom(handle, from, { partial, chunks })
+    if (partial.size > size) await beginAnew()
+    return partial.hashed === size ? 'Complete' : 'Broken'
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    await beginAnew() // not the beginning of this object
+    return 'Broken'
+  } finally {
+    await handle.close()
+  }
+}
+
+async function writeFrom(
+  handle: Awaited<ReturnType<typeof open>>,
+  from: number,
+  { partial, chunks }: { readonly partial: Partial; readonly chunks: AsyncIterable<Uint8Array> },
+): Promise<void> {
+  const source = chunks[Symbol.asyncIterator]()
+  try {
+    for (let at = from; ; ) {
+      const next = await source.next().catch(() => undefined) // a broken connection: what came is kept
+      if (next === undefined || next.done) return
+      at += next.value.byteLength
+      const added = at - partial.hashed
+      if (added <= 0) continue
+      // What is hashed is what is written, and nothing else.
+      const fresh = next.value.subarray(next.value.byteLength - added)
+      await writeFully(handle, fresh, partial.hashed)
+      partial.hash.update(fresh)
+      partial.hashed = at
+      partial.size = Math.max(partial.size, at)
+    }
+  } finally {
+    await source.return?.()
+  }
+}

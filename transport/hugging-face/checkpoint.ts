@@ -1,0 +1,219 @@
+// Checkpoints by hf://owner/name@revision: fetched once into Hugging Face's own cache, where Python finds them too.
+// Promises: pinned to one commit, verified, atomic (a snapshot's file is there whole or not at all), resumed after a kill.
+// Leaves the meaning of the files to the model. Layout: huggingface_hub, "Manage the cache" (blobs, snapshots, refs).
+import { access, copyFile, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join, relative } from 'node:path'
+import { FedsamError } from '#protocol/errors.ts'
+import { describeFile, downloadFile, type HubFile, type HubSource, resolveUrl } from './http.ts'
+import type { HubRepository } from './refusals.ts'
+import { type HubEnvironment, hubSettings } from './settings.ts'
+
+export interface FetchOptions {
+  readonly env: HubEnvironment
+  /** The cache folder; by default the one of huggingface_hub. */
+  readonly cache?: string
+  /** One line for people at each large file. */
+  readonly log?: (line: string) => void
+  readonly attempts?: number
+  readonly retryMs?: number
+}
+
+/** Owner, name and revision (main where none is given). Throws FedsamError InvalidJob. */
+export function parseHubUri(uri: string): { owner: string; name: string; revision: string } {
+  const match = /^hf:\/\/([\w.-]+)\/([\w.-]+)(?:@([\w./-]+))?$/.exec(uri)
+  const [, owner = '', name = '', revision = 'main'] = match ?? []
+  if (!match || [owner, name, ...revision.split('/')].some((part) => /^\.*$/.test(part))) {
+    throw new FedsamError('InvalidJob', `${uri} does not name a checkpoint on Hugging Face`, {
+      remedy: 'Write hf://owner/name or hf://owner/name@revision.',
+    })
+  }
+  return { owner, name, revision }
+}
+
+/**
+ * Makes a checkpoint available on this machine: config.json, preprocessor_config.json (or the processor_config.json that
+ * newer checkpoints have) and model.safetensors (or its index and shards). Answers the folder that holds them.
+ * With a commit for a revision and a full cache nothing is asked; without network a full cache is used as it is.
+ * Throws FedsamError InvalidJob, BadCheckpoint (what is there is none), CheckpointUnavailable, or StorageUnreachable.
+ */
+export async function fetchCheckpoint(uri: string, options: FetchOptions): Promise<string> {
+  const session = await sessionOf(uri, options)
+  const { folder, repository } = session
+  if (/^[0-9a-f]{40}$/.test(repository.revision)) {
+    const complete = await completeSnapshot(folder, repository.revision)
+    if (complete !== undefined) return complete
+  }
+  if (session.offline !== undefined) {
+    return (
+      (await cachedSnapshot(folder, repository.revision)) ??
+      Promise.reject(notCached(session, session.offline))
+    )
+  }
+  try {
+    return await fetchFiles(session)
+  } catch (error) {
+    const unreachable = error instanceof FedsamError && error.code === 'StorageUnreachable'
+    const cached = unreachable ? await cachedSnapshot(folder, repository.revision) : undefined
+    if (cached === undefined) throw error
+    session.log(
+      `${repository.endpoint} cannot be reached; using ${repository.owner}/${repository.name} from the cache`,
+    )
+    return cached
+  }
+}
+
+interface Session extends HubSource {
+  /** The variable that forbids requests. */
+  readonly offline: string | undefined
+  /** The repository's folder in the cache. */
+  readonly folder: string
+  readonly log: (line: string) => void
+}
+
+async function sessionOf(uri: string, options: FetchOptions): Promise<Session> {
+  const { env, log, attempts = 5, retryMs = 500 } = options
+  const named = parseHubUri(uri)
+  const { endpoint, token, cache, offline } = await hubSettings(env)
+  const repository = { endpoint, ...named }
+  return {
+    repository,
+    offline,
+    folder: join(options.cache ?? cache, `models--${repository.owner}--${repository.name}`),
+    access: { token, attempts, retryMs, env },
+    log: log ?? (() => {}),
+  }
+}
+
+function notCached({ repository: { owner, name, revision }, folder }: Session, offline: string): FedsamError {
+  const message = `${offline} is set, and ${owner}/${name} at ${revision} is not complete in ${folder}`
+  return new FedsamError('CheckpointUnavailable', message, {
+    remedy: `Unset ${offline} to fetch it, or name the cache that has it with HF_HUB_CACHE or HF_HOME.`,
+  })
+}
+
+const CONFIG = 'config.json'
+const PROCESSORS = ['preprocessor_config.json', 'processor_config.json']
+const WEIGHTS = 'model.safetensors'
+const INDEX = 'model.safetensors.index.json'
+
+async function fetchFiles(session: Session): Promise<string> {
+  const { repository, folder } = session
+  const first = await describeFile(session, CONFIG)
+  if (first === undefined) throw missing(repository, CONFIG)
+  const pinned = { ...session, repository: { ...repository, revision: first.commit } }
+  const snapshot = join(folder, 'snapshots', first.commit)
+  await mkdir(snapshot, { recursive: true })
+  await fetchFile(pinned, CONFIG, first)
+  await fetchAny(pinned, PROCESSORS)
+  if ((await fetchAny(pinned, [WEIGHTS, INDEX])) === INDEX) {
+    for (const shard of await shardsOf(join(snapshot, INDEX))) await fetchAny(pinned, [shard])
+  }
+  if (repository.revision !== first.commit) {
+    await writeWhole(join(folder, 'refs', repository.revision), first.commit)
+  }
+  return snapshot
+}
+
+/** Fetches the first of these files that the repository has; answers its name. */
+async function fetchAny(session: Session, files: readonly string[]): Promise<string> {
+  for (const file of files) {
+    if (await exists(join(session.folder, 'snapshots', session.repository.revision, file))) return file
+  }
+  for (const file of files) {
+    const description = await describeFile(session, file)
+    if (description === undefined) continue
+    await fetchFile(session, file, description)
+    return file
+  }
+  throw missing(session.repository, files.join(' or '))
+}
+
+async function fetchFile(session: Session, file: string, description: HubFile): Promise<void> {
+  const { repository, folder } = session
+  const blob = join(folder, 'blobs', description.etag)
+  const link = join(folder, 'snapshots', description.commit, file)
+  if (await exists(link)) return
+  if (!(await exists(blob))) {
+    await mkdir(dirname(blob), { recursive: true })
+    const megabytes = ((description.size ?? 0) / 1e6).toFixed(1)
+    session.log(`fetching ${file} of ${repository.owner}/${repository.name} (${megabytes} MB)`)
+    const partial = `${blob}.fedsam-partial`
+    const url = resolveUrl(repository, description.commit, file)
+    await downloadFile(url, partial, description, session)
+    await rename(partial, blob).catch(async (error: unknown) => {
+      // Another process was faster: its file has the same name, so the same content.
+      if (!(await exists(blob))) throw error
+    })
+  }
+  await linkBlob(blob, link)
+}
+
+/** A relative link, as huggingface_hub makes it; a copy where links are not allowed. */
+async function linkBlob(blob: string, link: string): Promise<void> {
+  try {
+    await symlink(relative(dirname(link), blob), link)
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code
+    if (code === 'EEXIST' && (await exists(link))) return
+    const copy = `${link}.${process.pid}.fedsam-partial`
+    await copyFile(blob, copy)
+    await rename(copy, link)
+  }
+}
+
+async function shardsOf(index: string): Promise<string[]> {
+  const content: unknown = await readFile(index, 'utf8')
+    .then(JSON.parse)
+    .catch(() => undefined)
+  const map = (content as { weight_map?: unknown } | undefined)?.weight_map
+  const shards = [...new Set(Object.values(map ?? {}))].sort()
+  const safe = shards.filter((shard) => typeof shard === 'string' && /^\w[\w.-]*\.safetensors$/.test(shard))
+  if (safe.length === 0 || safe.length !== shards.length) {
+    throw new FedsamError('BadCheckpoint', `${INDEX} does not list safetensors shards`, {
+      remedy: 'Use a checkpoint whose index names its shards in weight_map.',
+    })
+  }
+  return safe as string[]
+}
+
+/** The snapshot that a revision last stood for, where it is complete. */
+async function cachedSnapshot(folder: string, revision: string): Promise<string | undefined> {
+  const commit = await readFile(join(folder, 'refs', revision), 'utf8').catch(() => revision)
+  return completeSnapshot(folder, commit.trim())
+}
+
+async function completeSnapshot(folder: string, commit: string): Promise<string | undefined> {
+  const snapshot = join(folder, 'snapshots', commit)
+  const has = async (file: string): Promise<boolean> => exists(join(snapshot, file))
+  if (!(await has(CONFIG))) return undefined
+  if (!(await has(PROCESSORS[0]!)) && !(await has(PROCESSORS[1]!))) return undefined
+  if (await has(WEIGHTS)) return snapshot
+  if (!(await has(INDEX))) return undefined
+  for (const shard of await shardsOf(join(snapshot, INDEX))) if (!(await has(shard))) return undefined
+  return snapshot
+}
+
+async function writeWhole(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true })
+  const partial = `${path}.${process.pid}.fedsam-partial`
+  try {
+    await writeFile(partial, text)
+    await rename(partial, path)
+  } finally {
+    await rm(partial, { force: true })
+  }
+}
+
+/** Follows links, so a link whose blob is gone does not count. */
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
+}
+
+function missing({ owner, name, revision }: HubRepository, file: string): FedsamError {
+  return new FedsamError('BadCheckpoint', `${owner}/${name} has no ${file} at ${revision}`, {
+    remedy: 'Use a Segment Anything checkpoint in Hugging Face layout with safetensors weights.',
+  })
+}

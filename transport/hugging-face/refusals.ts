@@ -1,0 +1,84 @@
+// What can go wrong with a Hugging Face Hub: what may pass and is tried again, and what is refused for good, with what to
+// do about it. Codes: the Hub's X-Error-Code (RepoNotFound, RevisionNotFound, EntryNotFound, GatedRepo).
+import { setTimeout as sleep } from 'node:timers/promises'
+import { FedsamError } from '#protocol/errors.ts'
+import type { Environment } from '#runtime/environment.ts'
+
+/** A repository on a Hub, at a revision (branch, tag or commit). */
+export interface HubRepository {
+  /** Without a slash at the end, for example https://huggingface.co. */
+  readonly endpoint: string
+  readonly owner: string
+  readonly name: string
+  readonly revision: string
+}
+
+/** How the Hub is asked. */
+export interface HubAccess {
+  readonly token: string | undefined
+  /** How often a request or a broken download is tried; the waits between double, from `retryMs`. */
+  readonly attempts: number
+  readonly retryMs: number
+  /** For the proxy. */
+  readonly env: Environment
+}
+
+/** A failure that may pass by itself. `progress`: something was gained before it. */
+export class Passing extends Error {
+  readonly progress: boolean
+
+  constructor(message: string, options: { cause?: unknown; progress?: boolean } = {}) {
+    super(message, { cause: options.cause })
+    this.progress = options.progress ?? false
+  }
+}
+
+/**
+ * Does work until it succeeds or fails for good; what may pass is tried again, as long as it makes progress or attempts
+ * remain. Then FedsamError StorageUnreachable.
+ */
+export async function persistently<T>(url: string, access: HubAccess, work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof Passing)) throw error
+      if (error.progress) attempt = 0
+      if (attempt >= access.attempts) {
+        throw new FedsamError('StorageUnreachable', `${url} ${error.message}`, {
+          remedy:
+            'Check the network, HF_ENDPOINT, HTTPS_PROXY and NO_PROXY, then start again: the download goes on where it broke off.',
+          cause: error,
+        })
+      }
+      await sleep(access.retryMs * 2 ** Math.max(attempt - 1, 0))
+    }
+  }
+}
+
+/** Whether a 404 means the file and not the repository: the Hub says so, a mirror may say nothing. */
+export function isMissingFile(headers: Headers): boolean {
+  return ['EntryNotFound', null].includes(headers.get('x-error-code'))
+}
+
+/** What a status of 400 and more means, and what to do about it. */
+export function refusal(repository: HubRepository, status: number, headers: Headers): FedsamError {
+  const { owner, name, revision, endpoint } = repository
+  const where = `${owner}/${name} at ${endpoint}`
+  const code = headers.get('x-error-code')
+  const say = (message: string, remedy: string): FedsamError =>
+    new FedsamError('CheckpointUnavailable', message, { remedy })
+  if (code === 'GatedRepo' || status === 403) {
+    const remedy = `Accept its terms at ${endpoint}/${owner}/${name} and set HF_TOKEN to a token that may read it.`
+    return say(`access to ${where} is refused (${status})`, remedy)
+  }
+  if (status === 401 || code === 'RepoNotFound') {
+    const remedy =
+      'Check the name in checkpoint.uri; for a private repository set HF_TOKEN to a token that may read it.'
+    return say(`${where} does not exist or is private (${status})`, remedy)
+  }
+  if (code === 'RevisionNotFound') {
+    return say(`${where} has no revision ${revision}`, 'Correct the revision after @ in checkpoint.uri.')
+  }
+  return say(`${where} was refused (${status})`, 'Check checkpoint.uri and HF_ENDPOINT.')
+}

@@ -1,0 +1,201 @@
+// The one REST client of the Kubernetes API, for the operator and for a job's coordinator: one pool of connections, JSON in, JSON
+// out, no types that drop fields. Whose API server and as whom, the caller says; watching and retrying are left to others.
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http'
+import { type RequestOptions, request as requestHttps } from 'node:https'
+import { urlToHttpOptions } from 'node:url'
+import { FedsamError } from '#protocol/errors.ts'
+import type { Environment } from '#runtime/environment.ts'
+import { agentFor, proxyFor } from '../proxy.ts'
+
+/** A server's refusal: HTTP status, the reason as one word (NotFound, AlreadyExists, Conflict, Invalid, …), and its text. */
+export class ApiError extends Error {
+  readonly status: number
+  readonly reason: string
+  /** After how many seconds the server wants to be asked again, where it says so. */
+  readonly retryAfterSeconds?: number
+
+  constructor(status: number, reason: string, message: string, retryAfterSeconds = Number.NaN) {
+    super(message)
+    this.name = 'ApiError'
+    this.status = status
+    this.reason = reason
+    if (retryAfterSeconds >= 0) this.retryAfterSeconds = retryAfterSeconds
+  }
+}
+
+export interface Call {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
+  /** Path and query: /apis/batch/v1/namespaces/team/jobs?limit=500 */
+  readonly path: string
+  readonly body?: unknown
+  /** Of the body; application/json where absent. */
+  readonly contentType?: string
+  readonly signal?: AbortSignal
+}
+
+export interface KubernetesClient {
+  /** The answer's JSON. Throws ApiError for a refusal, and what the network throws. */
+  call<T>(call: Call): Promise<T>
+  /** The lines of a watch, each a JSON value, until the server ends it, nothing comes for `quietSeconds`, or the signal says stop. */
+  lines<T>(call: Pick<Call, 'path' | 'signal'>, quietSeconds: number): AsyncGenerator<T>
+  /** The same of a log: its lines as text. */
+  text(call: Pick<Call, 'path' | 'signal'>, quietSeconds: number): AsyncGenerator<string>
+  /** Connections that are open. */
+  connections(): number
+  close(): void
+}
+
+/** Connections of calls at most: what a thousand jobs need at once is queued. A watch has one of its own while it lasts. */
+const CALL_CONNECTIONS = 6
+/** A call that gets no byte for so long has failed. */
+const TIMEOUT_MS = 30_000
+
+/** Where the API server is, and who asks. */
+export interface ApiAccess {
+  /** https://host:port */
+  readonly server: string
+  /** Asked for every call: certificates, and headers with a token; both are files that are renewed. */
+  secure(): Promise<RequestOptions>
+  /** The HTTP proxy of this server; where it is absent, the one of the environment. */
+  readonly proxy?: string
+  /** Whether the agent that `secure` gives is used, which reaches the server in a way that this client does not know. */
+  readonly ownAgent?: boolean
+}
+
+export interface ClientOptions {
+  /** Connections of calls at most. */
+  readonly calls?: number | undefined
+  /** For the proxies; this process's where it is absent. */
+  readonly env?: Environment
+}
+
+/** A client over one pool of kept connections, beside those of its watches. Throws InvalidJob for a proxy variable without a valid address. */
+export function openKubernetes(access: ApiAccess, options: ClientOptions = {}): KubernetesClient {
+  const { calls = CALL_CONNECTIONS, env = process.env } = options
+  const url = new URL(access.server)
+  // A proxy in front of the server may have a path of its own.
+  const { protocol, hostname, port, path: proxied } = urlToHttpOptions(url)
+  const base = (proxied ?? '/').replace(/\/$/, '')
+  const proxy = access.ownAgent ? undefined : (access.proxy ?? proxyFor(url, env))
+  const pool = agentFor(url, proxy, { keepAlive: true, maxSockets: calls })
+  const watches = agentFor(url, proxy, { keepAlive: true, maxFreeSockets: 1 })
+  const target = async (method: string, path: string, agent = pool): Promise<RequestOptions> => {
+    const secured = await access.secure()
+    // Some answers have a media type of their own (application/jwk-set+json), and are refused to who asks for JSON alone.
+    const accept = 'application/json, */*'
+    const headers = { ...(secured.headers as Record<string, string>), accept }
+    const by = access.ownAgent ? secured.agent : agent
+    return { ...secured, agent: by, headers, protocol, hostname, port, method, path: `${base}${path}` }
+  }
+  return {
+    call: async <T>(call: Call): Promise<T> => send<T>(await target(call.method, call.path), call),
+    async *lines<T>({ path, signal }: Pick<Call, 'path' | 'signal'>, quietSeconds: number) {
+      const asked = { ...(await target('GET', path, watches)), ...(signal ? { signal } : {}) }
+      for await (const line of stream(asked, quietSeconds)) yield JSON.parse(line) as T
+    },
+    async *text({ path, signal }, quietSeconds) {
+      yield* stream({ ...(await target('GET', path, watches)), ...(signal ? { signal } : {}) }, quietSeconds)
+    },
+    connections: () =>
+      [pool, watches]
+        .flatMap(({ sockets, freeSockets }) => [...Object.values(sockets), ...Object.values(freeSockets)])
+        .reduce((sum, sockets) => sum + (sockets?.length ?? 0), 0),
+    close() {
+      pool.destroy()
+      watches.destroy()
+    },
+  }
+}
+
+function request(options: RequestOptions, answer?: (incoming: IncomingMessage) => void): ClientRequest {
+  return (options.protocol === 'http:' ? requestHttp : requestHttps)(options, answer)
+}
+
+function send<T>(options: RequestOptions, { body, contentType, signal }: Call): Promise<T> {
+  const payload = body === undefined ? undefined : JSON.stringify(body)
+  const headers = {
+    ...options.headers,
+    ...(payload === undefined
+      ? {}
+      : { 'content-type': contentType ?? 'application/json', 'content-length': Buffer.byteLength(payload) }),
+  }
+  return new Promise((resolve, reject) => {
+    const outgoing = request({ ...options, headers, ...(signal ? { signal } : {}) }, (incoming) => {
+      const chunks: Buffer[] = []
+      incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
+      incoming.once('error', reject)
+      incoming.once('end', () => {
+        const text = Buffer.concat(chunks).toString()
+        const status = incoming.statusCode ?? 0
+        try {
+          if (status >= 200 && status < 300) resolve(JSON.parse(text) as T)
+          else reject(refusal(status, text, incoming.headers['retry-after']))
+        } catch (error) {
+          reject(error)
+        }
+      })
+    })
+    outgoing.setTimeout(TIMEOUT_MS, () =>
+      outgoing.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)),
+    )
+    outgoing.once('error', reject)
+    outgoing.end(payload)
+  })
+}
+
+async function* stream(options: RequestOptions, quietSeconds: number): AsyncGenerator<string> {
+  const outgoing = request(options)
+  outgoing.setTimeout(quietSeconds * 1000, () => outgoing.destroy(new Error(`quiet for ${quietSeconds} s`)))
+  outgoing.end()
+  const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage]
+  outgoing.on('error', () => {}) // from here on the answer itself tells of it
+  const status = incoming.statusCode ?? 0
+  const given = status >= 200 && status < 300 // 204: a log of no lines
+  let rest = ''
+  try {
+    incoming.setEncoding('utf8')
+    for await (const chunk of incoming) {
+      const lines = given ? (rest + chunk).split('\n') : [rest + chunk]
+      rest = lines.pop() ?? ''
+      yield* lines
+    }
+    if (!given) throw refusal(status, rest, incoming.headers['retry-after'])
+    // A watch that is cut ends within a line that nobody can read; a log's last line may lack its end.
+    if (rest !== '' && incoming.complete) yield rest
+  } finally {
+    outgoing.destroy()
+  }
+}
+
+function refusal(status: number, text: string, retryAfter?: string): ApiError {
+  const seconds = Number.parseInt(retryAfter ?? '', 10)
+  try {
+    const { reason, message } = JSON.parse(text) as { reason?: string; message?: string }
+    return new ApiError(status, reason ?? '', message ?? text, seconds)
+  } catch {
+    return new ApiError(status, '', text.slice(0, 500), seconds)
+  }
+}
+
+/** Where a pod finds its account: the kubelet renews the token in it. */
+const ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
+
+/** The access of a pod's own service account. Throws FedsamError InvalidJob outside a pod. */
+export function podAccess(env: Environment, folder = ACCOUNT): ApiAccess {
+  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = env
+  if (!host || !port) {
+    throw new FedsamError('InvalidJob', 'this is no pod of a cluster: KUBERNETES_SERVICE_HOST is not set')
+  }
+  const name = host.includes(':') ? `[${host}]` : host
+  return {
+    server: `https://${name}:${port}`,
+    async secure() {
+      const [ca, token] = await Promise.all(
+        ['ca.crt', 'token'].map((file) => readFile(`${folder}/${file}`, 'utf8')),
+      )
+      return { ca: ca!, headers: { authorization: `Bearer ${token!.trim()}` } }
+    },
+  }
+}

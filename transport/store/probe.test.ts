@@ -1,0 +1,84 @@
+// The probe accepts each store, leaves nothing, and refuses services that do not keep the promises.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type S3Fault, startFaultyS3 } from '#test/faults/s3-service.ts'
+import type { ObjectStore } from '../ports.ts'
+import { createMemoryStore } from './memory/store.ts'
+import { probeStore } from './probe.ts'
+import { openS3Store } from './s3/store.ts'
+
+const credentials = { accessKeyId: 'a', secretAccessKey: 'b' }
+
+async function withFaultyS3(
+  fault: S3Fault | undefined,
+  check: (store: ObjectStore) => Promise<void>,
+): Promise<string[]> {
+  const service = await startFaultyS3(() => fault)
+  const store = openS3Store({
+    bucket: 'b',
+    prefix: 'p',
+    endpoint: service.endpoint,
+    credentials,
+    attempts: 1,
+  })
+  try {
+    await check(store)
+    return [...service.objects.keys()]
+  } finally {
+    await store.close()
+    await service.close()
+  }
+}
+
+test('a good store passes, any number of times, and nothing is left', async () => {
+  const left = await withFaultyS3(undefined, async (store) => {
+    await Promise.all([probeStore(store), probeStore(store), probeStore(store)])
+  })
+  assert.deepEqual(left, [])
+})
+
+test('a service that ignores If-None-Match is refused', async () => {
+  const left = await withFaultyS3({ kind: 'IgnoreCondition' }, async (store) => {
+    await assert.rejects(probeStore(store), { code: 'StorageUnsuitable', message: /overwrites objects/ })
+  })
+  assert.deepEqual(left, [])
+})
+
+test('a service that ignores ranges is refused', async () => {
+  await withFaultyS3({ kind: 'IgnoreRange' }, async (store) => {
+    await assert.rejects(probeStore(store), { code: 'StorageUnsuitable', message: /without its range/ })
+  })
+})
+
+test('a service that does not know conditional writes is refused', async () => {
+  await withFaultyS3({ kind: 'Answer', status: 501, code: 'NotImplemented' }, async (store) => {
+    await assert.rejects(probeStore(store), { code: 'StorageUnsuitable' })
+  })
+})
+
+test('a service that is away is unreachable, not unsuitable', async () => {
+  await withFaultyS3({ kind: 'HangUp' }, async (store) => {
+    await assert.rejects(probeStore(store), { code: 'StorageUnreachable' })
+  })
+})
+
+test('a store that answers Exists and overwrites all the same is refused', async () => {
+  const memory = createMemoryStore()
+  const lying: ObjectStore = {
+    ...memory,
+    async put(key, body) {
+      const found = (await memory.get(key)) !== undefined
+      await memory.delete(key)
+      await memory.put(key, body)
+      return found ? 'Exists' : 'Created'
+    },
+  }
+  await assert.rejects(probeStore(lying), { code: 'StorageUnsuitable', message: /changed an object/ })
+})
+
+test('a store that answers a range with the whole object is refused', async () => {
+  const memory = createMemoryStore()
+  const deaf: ObjectStore = { ...memory, get: (key) => memory.get(key) }
+  await assert.rejects(probeStore(deaf), { code: 'StorageUnsuitable', message: /does not read ranges/ })
+})

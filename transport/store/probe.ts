@@ -1,0 +1,29 @@
+// Does a store keep the promises that the record of a run rests on? Asked once, before a coordinator trusts it.
+// Promises: a store that overwrites, or ignores ranges, is refused with StorageUnsuitable; the probe leaves nothing.
+
+import { FedsamError } from '#protocol/errors.ts'
+import type { ObjectStore } from '../ports.ts'
+
+/** Five small requests. Throws FedsamError StorageUnsuitable, or StorageUnreachable as any request may. */
+export async function probeStore(store: ObjectStore): Promise<void> {
+  // A key of its own for every probe: two probes of one key would each see the other's object.
+  const key = `probe/${crypto.randomUUID()}`
+  const first = new TextEncoder().encode('fedsam probe, first writer')
+  const second = new TextEncoder().encode('fedsam probe, second writer')
+  try {
+    if ((await store.put(key, first)) !== 'Created') refuse(store, 'says that a new object exists already')
+    if ((await store.put(key, second)) !== 'Exists')
+      refuse(store, 'overwrites objects (it ignores If-None-Match)')
+    const [range, size] = await Promise.all([store.get(key, { offset: 7, length: 5 }), store.size(key)])
+    if (size !== first.byteLength) refuse(store, 'changed an object that was there')
+    if (new TextDecoder().decode(range) !== 'probe') refuse(store, 'does not read ranges of objects')
+  } finally {
+    await store.delete(key).catch(() => {})
+  }
+}
+
+function refuse(store: ObjectStore, fault: string): never {
+  throw new FedsamError('StorageUnsuitable', `${store.description} ${fault}`, {
+    remedy: 'use a store with conditional writes, such as Amazon S3 or versitygw',
+  })
+}

@@ -1,0 +1,109 @@
+// A base checkpoint, or one file, from s3://bucket/prefix into a local folder. Promises: bounded memory; nothing is left of a fetch
+// that failed. Whose endpoint and credentials, the caller says.
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { FedsamError } from '#protocol/errors.ts'
+import type { ObjectStore } from '../../ports.ts'
+import type { S3Options } from './client.ts'
+import { openS3Store } from './store.ts'
+
+export interface S3Fetch {
+  /** s3://bucket/prefix, or s3://bucket/key */
+  readonly uri: string
+  readonly settings: Omit<S3Options, 'bucket' | 'prefix'>
+  /** An existing folder. */
+  readonly folder: string
+  readonly log: (line: string) => void
+}
+
+const INDEX = 'model.safetensors.index.json'
+const FILES = ['config.json', 'preprocessor_config.json', 'processor_config.json', INDEX] as const
+const RANGE_BYTES = 16 * 1024 * 1024
+
+/**
+ * Fetches config.json, the processor's, and model.safetensors or its index and shards.
+ * Throws FedsamError InvalidJob for what is no s3 address, CheckpointUnavailable where a file is missing, BadCheckpoint for an index
+ * that is none, StorageUnreachable.
+ */
+export async function fetchS3Checkpoint({ uri, settings, folder, log }: S3Fetch): Promise<void> {
+  const store = openS3Store({ ...settings, ...addressOf(uri) })
+  try {
+    const found = await Promise.all(FILES.map((name) => copy(store, name, { folder, log })))
+    const shards = found[FILES.indexOf(INDEX)] ? await shardNames(store, uri) : ['model.safetensors']
+    for (const shard of shards) {
+      if (!(await copy(store, shard, { folder, log }))) throw await missingFrom(store, shard)
+    }
+  } finally {
+    await store.close()
+  }
+}
+
+/** Fetches one object; answers the file. Throws InvalidJob, CheckpointUnavailable, StorageUnreachable. */
+export async function fetchS3File({ uri, settings, folder, log }: S3Fetch): Promise<string> {
+  const { bucket, prefix: key } = addressOf(uri)
+  const name = key.split('/').at(-1) ?? ''
+  const store = openS3Store({ ...settings, bucket, prefix: key.slice(0, -name.length) })
+  try {
+    if (name === '') throw missing(uri)
+    if (!(await copy(store, name, { folder, log }))) throw await missingFrom(store, name)
+    return join(folder, name)
+  } finally {
+    await store.close()
+  }
+}
+
+function addressOf(uri: string): { bucket: string; prefix: string } {
+  const match = /^s3:\/\/([^/]+)\/?(.*)$/.exec(uri)
+  if (match === null) throw new FedsamError('InvalidJob', `${uri} is not s3://bucket/prefix`)
+  return { bucket: match[1]!, prefix: match[2]!.replace(/\/$/, '') }
+}
+
+function missing(what: string): FedsamError {
+  return new FedsamError('CheckpointUnavailable', `${what} is missing`, {
+    remedy: 'see what lies under the prefix',
+  })
+}
+
+/** Reading it says more than asking for its size: the bucket may be what is missing. */
+async function missingFrom(store: ObjectStore, name: string): Promise<FedsamError> {
+  await store.get(name)
+  return missing(`${store.description}/${name}`)
+}
+
+/** False where there is no such object. */
+async function copy(
+  store: ObjectStore,
+  name: string,
+  { folder, log }: Pick<S3Fetch, 'folder' | 'log'>,
+): Promise<boolean> {
+  const size = await store.size(name)
+  if (size === undefined) return false
+  log(`${store.description}/${name}: ${size} bytes`)
+  const file = join(folder, name)
+  try {
+    await writeFile(file, '')
+    for (let offset = 0; offset < size; offset += RANGE_BYTES) {
+      const bytes = await store.get(name, { offset, length: Math.min(RANGE_BYTES, size - offset) })
+      if (bytes === undefined) throw missing(`${store.description}/${name}`)
+      await writeFile(file, bytes, { flag: 'a' })
+    }
+    return true
+  } catch (error) {
+    await rm(file, { force: true })
+    throw error
+  }
+}
+
+async function shardNames(store: ObjectStore, uri: string): Promise<string[]> {
+  try {
+    const index = JSON.parse(new TextDecoder().decode((await store.get(INDEX))!))
+    const shards = [...new Set(Object.values((index as { weight_map: Record<string, string> }).weight_map))]
+    if (shards.length > 0 && shards.every((name) => /^\w[\w.-]*\.safetensors$/.test(name)))
+      return shards.sort()
+  } catch (error) {
+    if (error instanceof FedsamError) throw error
+  }
+  throw new FedsamError('BadCheckpoint', `${uri}/${INDEX} does not list safetensors shards`, {
+    remedy: 'use a checkpoint whose index names its shards in weight_map',
+  })
+}

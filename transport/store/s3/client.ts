@@ -1,0 +1,212 @@
+// One bucket and prefix of an S3 service: the SDK's client, configured for any S3, and its errors in our terms.
+// Promises: every call ends, after bounded retries; what fails then is a FedsamError that says what to do.
+// Checksums are those of SigV4 (the SDK's newer default headers are refused by some services).
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { HeadObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import { FedsamError } from '#protocol/errors.ts'
+import type { Environment } from '#runtime/environment.ts'
+import { agentFor, proxyFor } from '../../proxy.ts'
+
+export interface S3Options {
+  readonly bucket: string
+  /** Every key lies below it; '' is the whole bucket. */
+  readonly prefix: string
+  /** Of a service other than AWS, with or without a port: "http://127.0.0.1:7070". */
+  readonly endpoint?: string
+  readonly region?: string
+  /** Address the bucket in the path and not in the host name; the default for every endpoint that is not AWS's. */
+  readonly forcePathStyle?: boolean
+  /** Without them the SDK's default chain: environment, files, web identity, instance roles. */
+  readonly credentials?: {
+    readonly accessKeyId: string
+    readonly secretAccessKey: string
+    readonly sessionToken?: string
+  }
+  /** For the proxies; this process's where it is absent. */
+  readonly env?: Environment
+  /** How often a request is sent before StorageUnreachable; the waits between double. */
+  readonly attempts?: number
+}
+
+export interface Bucket {
+  readonly client: S3Client
+  readonly name: string
+  readonly description: string
+  readonly attempts: number
+  /** The key inside of the bucket. */
+  at(key: string): { readonly Bucket: string; readonly Key: string }
+}
+
+/**
+ * Connects to nothing yet. What the options leave out the SDK reads as the AWS tools do: variables, profiles in
+ * AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE, endpoint_url and services there, SSO, credential_process, roles.
+ */
+export function openBucket(options: S3Options): Bucket {
+  const prefix = options.prefix.split('/').filter(Boolean).join('/')
+  const { bucket, endpoint, region, credentials, env = process.env } = options
+  const attempts = options.attempts ?? 5
+  const agent = { keepAlive: true, maxSockets: 128 }
+  const client = new S3Client({
+    ...(endpoint ? { endpoint } : {}),
+    region: region || (endpoint ? 'us-east-1' : configuredRegion()),
+    ...(credentials ? { credentials } : {}),
+    ...(options.forcePathStyle === undefined ? {} : { forcePathStyle: options.forcePathStyle }),
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    // One round trip less for bodies of a few megabytes; a refused one costs its bytes.
+    expectContinueHeader: 64 * 1024 * 1024,
+    maxAttempts: attempts,
+    cacheMiddleware: true,
+    requestHandler: { connectionTimeout: 5000, socketTimeout: 60_000, httpAgent: agent, httpsAgent: agent },
+  })
+  if (options.forcePathStyle === undefined) addressByPath(client)
+  throughProxies(client, env)
+  return {
+    client,
+    name: bucket,
+    description: `s3://${bucket}/${prefix}`,
+    attempts,
+    at: (key) => ({ Bucket: bucket, Key: prefix ? `${prefix}/${key}` : key }),
+  }
+}
+
+/**
+ * The bucket goes into the path of every endpoint that is not AWS's own, wherever the endpoint is named: few other services
+ * answer to bucket.host.
+ */
+function addressByPath(client: S3Client): void {
+  const { config } = client
+  const provide = config.endpointProvider
+  config.endpointProvider = (parameters, context) => {
+    const { Endpoint: endpoint } = parameters as { readonly Endpoint?: string }
+    const isForeign = endpoint !== undefined && !/\.amazonaws\.com(\.cn)?$/.test(new URL(endpoint).hostname)
+    return provide(isForeign ? { ...parameters, ForcePathStyle: true } : parameters, context)
+  }
+}
+
+/** As the AWS command line: what the environment and the profile say, and us-east-1 where nothing names a region. */
+function configuredRegion(): () => Promise<string> {
+  const configured = new S3Client({}).config.region
+  return () =>
+    configured().catch((error: Error) => {
+      if (/region is missing/i.test(error.message)) return 'us-east-1'
+      throw error
+    })
+}
+
+/** The SDK reads no proxy variables. A request that takes a proxy gets a handler whose connections go through it. */
+function throughProxies(client: S3Client, env: Environment): void {
+  const direct = client.config.requestHandler
+  const handlers = new Map<string, typeof direct>()
+  const handlerFor = (target: URL): typeof direct => {
+    const proxy = proxyFor(target, env)
+    if (proxy === undefined) return direct
+    const key = `${target.protocol} ${proxy}`
+    const agent = agentFor(target, proxy, { keepAlive: true, maxSockets: 128 })
+    const made =
+      handlers.get(key) ??
+      new S3Client({
+        region: 'us-east-1',
+        requestHandler: {
+          connectionTimeout: 5000,
+          socketTimeout: 60_000,
+          httpAgent: agent,
+          httpsAgent: agent,
+        },
+      }).config.requestHandler
+    handlers.set(key, made)
+    return made
+  }
+  client.config.requestHandler = Object.assign(Object.create(direct) as typeof direct, {
+    handle: (request: HandledRequest, options: object) => {
+      const { protocol, hostname, port } = request
+      const host = hostname.includes(':') && !hostname.startsWith('[') ? `[${hostname}]` : hostname
+      const target = new URL(`${protocol}//${host}${port ? `:${port}` : ''}`)
+      return handlerFor(target).handle(request as never, options)
+    },
+    destroy: () => {
+      for (const handler of [direct, ...handlers.values()]) handler.destroy?.()
+    },
+  })
+}
+
+interface HandledRequest {
+  readonly protocol: string
+  readonly hostname: string
+  readonly port?: number
+}
+
+interface S3Failure extends Error {
+  readonly $metadata?: { readonly httpStatusCode?: number }
+}
+
+/** The HTTP status of an answer that the SDK threw; undefined where no answer came. */
+export function statusOf(error: unknown): number | undefined {
+  return (error as S3Failure | undefined)?.$metadata?.httpStatusCode
+}
+
+/** The answer, or what `answers` makes of the error of this name or status; all others become FedsamErrors. */
+export async function ask<Result, Other = never>(
+  bucket: Bucket,
+  asking: Promise<Result>,
+  answers: Readonly<Record<string, () => Other | Promise<Other>>> = {},
+): Promise<Result | Other> {
+  try {
+    return await asking
+  } catch (error) {
+    const { name } = error as Error
+    const answer = answers[name] ?? answers[String(statusOf(error))]
+    if (answer) return answer()
+    throw failureOf(bucket, error)
+  }
+}
+
+/** Bytes of the object; undefined where it does not exist. */
+export async function sizeOf(bucket: Bucket, key: string): Promise<number | undefined> {
+  const asking = bucket.client.send(new HeadObjectCommand(bucket.at(key)))
+  const found = await ask(bucket, asking, { NotFound: () => undefined, NoSuchKey: () => undefined })
+  return found?.ContentLength
+}
+
+/** 409 says that another conditional write of the key is under way: asked again until that one is decided. */
+export async function untilDecided<Result>(bucket: Bucket, write: () => Promise<Result>): Promise<Result> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await write()
+    } catch (error) {
+      if (statusOf(error) !== 409 || attempt > 3 * bucket.attempts) throw error
+    }
+    await sleep(20 * attempt)
+  }
+}
+
+const FORBIDDEN =
+  'check the credentials; they need GetObject, PutObject, DeleteObject, AbortMultipartUpload, ListMultipartUploadParts ' +
+  'and ListBucket (without the last a missing object reads as forbidden); with ListBucketMultipartUploads uploads resume after a restart'
+
+function failureOf(bucket: Bucket, error: unknown): Error {
+  if (error instanceof FedsamError || error instanceof RangeError) return error
+  const { name, message } = error as Error
+  const status = statusOf(error)
+  // An answer to HEAD has no body that would say more.
+  const nameless = name === 'Unknown' && status !== undefined
+  const why = nameless
+    ? `HTTP status ${status}`
+    : `${name}${message && message !== name ? `: ${message}` : ''}`
+  const said = `${bucket.description}: ${why}`
+  if (status === 501) {
+    const remedy = 'use a service that supports conditional writes (If-None-Match)'
+    return new FedsamError('StorageUnsuitable', said, { cause: error, remedy })
+  }
+  return new FedsamError('StorageUnreachable', said, { cause: error, remedy: remedyFor(name, status) })
+}
+
+function remedyFor(name: string, status: number | undefined): string {
+  if (name === 'NoSuchBucket') return 'create the bucket, or correct its name'
+  if (name === 'CredentialsProviderError')
+    return 'give credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role'
+  if (status === 401 || status === 403) return FORBIDDEN
+  if (status === undefined) return 'check the endpoint and that it can be reached from here'
+  return 'check the service; the run goes on from its record once it answers'
+}

@@ -1,0 +1,47 @@
+// Grants of an S3 store: presigned URLs.
+// Promises: If-None-Match, the length and the body's SHA-256 are signed as headers, so that the service itself refuses a
+// second write, a longer body and other bytes. Left to itself the SDK's presigner would move the checksum into the query,
+// where no service holds it against the body.
+
+import { GetObjectCommand, PutObjectCommand, UploadPartCommand } from '@aws-sdk/client-s3'
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
+import type { Grant, WriteTerms } from '../../ports.ts'
+import { checkKey } from '../key.ts'
+import { ask, type Bucket } from './client.ts'
+
+/** A presigned URL is valid for a week at most. */
+const LONGEST_SECONDS = 7 * 24 * 60 * 60
+
+/** The presigner's own type of a command does not know exactOptionalPropertyTypes. */
+type Signable = GetObjectCommand | PutObjectCommand | UploadPartCommand
+
+export function grantsOf(bucket: Bucket) {
+  const sign = (command: Signable, seconds: number, headers: readonly string[]) => {
+    const signed = new Set(['host', ...headers])
+    const expiresIn = Math.min(Math.max(1, Math.floor(seconds)), LONGEST_SECONDS)
+    const options = { expiresIn, signableHeaders: signed, unhoistableHeaders: signed }
+    return ask(bucket, getSignedUrl(bucket.client, command as Parameters<typeof getSignedUrl>[1], options))
+  }
+  return {
+    async grantRead(key: string, seconds: number): Promise<Grant> {
+      const url = await sign(new GetObjectCommand(bucket.at(checkKey(key))), seconds, [])
+      return { method: 'GET', url, headers: {} }
+    },
+    async grantWrite(key: string, { size, sha256 }: WriteTerms, seconds: number): Promise<Grant> {
+      const ChecksumSHA256 = Buffer.from(sha256, 'hex').toString('base64')
+      const object = { ...bucket.at(checkKey(key)), ContentLength: size, ChecksumSHA256 }
+      const command = new PutObjectCommand({ ...object, IfNoneMatch: '*' })
+      const signed = ['content-length', 'if-none-match', 'x-amz-checksum-sha256']
+      const headers = { 'if-none-match': '*', 'x-amz-checksum-sha256': ChecksumSHA256 }
+      return { method: 'PUT', url: await sign(command, seconds, signed), headers }
+    },
+    async grantPart(key: string, upload: string, part: { number: number } & WriteTerms, seconds: number) {
+      const ChecksumSHA256 = Buffer.from(part.sha256, 'hex').toString('base64')
+      const object = { ...bucket.at(checkKey(key)), ContentLength: part.size, ChecksumSHA256 }
+      const command = new UploadPartCommand({ ...object, UploadId: upload, PartNumber: part.number })
+      const signed = ['content-length', 'x-amz-checksum-sha256']
+      const headers = { 'x-amz-checksum-sha256': ChecksumSHA256 }
+      return { method: 'PUT' as const, url: await sign(command, seconds, signed), headers }
+    },
+  }
+}

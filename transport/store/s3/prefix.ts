@@ -1,0 +1,170 @@
+// What lies under a prefix of an S3 bucket, for those who only read: listed page by page, each object streamed to a file.
+// Promises: bounded memory; a file has its name only when it has the object's bytes, as they were when it was listed; a download that
+// broke off goes on. Errors name bucket and prefix, what is missing, and what to do.
+
+import { createWriteStream } from 'node:fs'
+import { rename, rm, stat } from 'node:fs/promises'
+import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { GetObjectCommand, ListObjectsV2Command, type ListObjectsV2CommandOutput } from '@aws-sdk/client-s3'
+import { FedsamError } from '#protocol/errors.ts'
+import { ask, type Bucket, openBucket, type S3Options, statusOf } from './client.ts'
+
+/** An object, as it was listed. */
+export interface Listed {
+  /** Below the prefix. */
+  readonly key: string
+  readonly size: number
+  /** The service's name of these bytes. */
+  readonly etag: string
+}
+
+export interface Target {
+  readonly file: string
+  /** Where the object lies until it is whole: on the same volume, and of this object with this etag alone. */
+  readonly partial: string
+}
+
+export interface PrefixReader {
+  /** "s3://bucket/prefix" */
+  readonly description: string
+  /** All objects, in the order of their keys; keys that only stand for a folder are left out. */
+  list(): Promise<readonly Listed[]>
+  /** Streams the object to the file. Throws BadData where it is not the listed one any more. */
+  fetch(object: Listed, target: Target): Promise<void>
+  close(): void
+}
+
+/** Connects to nothing yet. */
+export function openPrefix(options: S3Options): PrefixReader {
+  const bucket = openBucket(options)
+  return {
+    description: bucket.description,
+    list: () => list(bucket),
+    fetch: (object, target) => fetchObject(bucket, object, target),
+    close: () => bucket.client.destroy(),
+  }
+}
+
+async function list(bucket: Bucket): Promise<Listed[]> {
+  const { Bucket, Key: prefix } = bucket.at('')
+  const found: Listed[] = []
+  let next: string | undefined
+  do {
+    const page: ListObjectsV2CommandOutput = await reading(
+      bucket,
+      bucket.client.send(
+        new ListObjectsV2Command({
+          Bucket,
+          ...(prefix === '' ? {} : { Prefix: prefix }),
+          ...(next === undefined ? {} : { ContinuationToken: next }),
+        }),
+      ),
+    )
+    for (const { Key = '', Size = 0, ETag = '' } of page.Contents ?? []) {
+      const key = Key.slice(prefix.length)
+      if (key !== '' && !(key.endsWith('/') && Size === 0)) found.push({ key, size: Size, etag: ETag })
+    }
+    next = page.IsTruncated ? page.NextContinuationToken : undefined
+  } while (next !== undefined)
+  return found
+}
+
+async function fetchObject(bucket: Bucket, object: Listed, { file, partial }: Target): Promise<void> {
+  for (let failures = 0; ; ) {
+    const had = await sizeOf(partial)
+    const whole = had === object.size && had > 0
+    const broke = whole ? undefined : await append(bucket, object, { partial, had })
+    const has = await sizeOf(partial)
+    if (has === object.size) return rename(partial, file)
+    if (has > object.size) await rm(partial, { force: true })
+    failures = has > had ? 0 : failures + 1
+    if (failures >= bucket.attempts) throw brokenOff(bucket, object, { has, broke })
+    if (failures > 0) await sleep(100 * 2 ** failures)
+  }
+}
+
+function brokenOff(
+  { description }: Bucket,
+  { key, size }: Listed,
+  { has, broke }: { readonly has: number; readonly broke: Error | undefined },
+): FedsamError {
+  const said = `${description}: ${key} breaks off after ${has} of ${size} bytes`
+  const remedy = 'check the service; what was fetched is kept, and it goes on from there'
+  return new FedsamError('StorageUnreachable', broke ? `${said}: ${broke.message}` : said, { remedy })
+}
+
+/** Goes on where the file ends; resolves to why it broke off. */
+async function append(
+  bucket: Bucket,
+  object: Listed,
+  { partial, had }: { readonly partial: string; readonly had: number },
+): Promise<Error | undefined> {
+  const { Body } = await reading(
+    bucket,
+    bucket.client.send(
+      new GetObjectCommand({
+        ...bucket.at(object.key),
+        IfMatch: object.etag,
+        ...(had > 0 ? { Range: `bytes=${had}-` } : {}),
+      }),
+    ),
+    object,
+  )
+  return pipeline(Body as Readable, createWriteStream(partial, { flags: had > 0 ? 'a' : 'w' })).then(
+    () => undefined,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOSPC' || error.code === 'EDQUOT') throw full(partial, error)
+      return error
+    },
+  )
+}
+
+async function sizeOf(file: string): Promise<number> {
+  return stat(file).then(
+    ({ size }) => size,
+    () => 0,
+  )
+}
+
+/** An answer, or the error of somebody who only wants to read. */
+async function reading<T>(bucket: Bucket, asking: Promise<T>, object?: Listed): Promise<T> {
+  const { description } = bucket
+  const fail = (code: 'StorageUnreachable' | 'BadData', said: string, remedy: string) => () => {
+    throw new FedsamError(code, said, { remedy })
+  }
+  const what = object === undefined ? description : `${description}: ${object.key}`
+  const changed = fail(
+    'BadData',
+    `${what} was changed or deleted while it was fetched`,
+    'leave the data alone while a job fetches it; it starts again by itself',
+  )
+  const forbidden = (name: string) =>
+    fail(
+      'StorageUnreachable',
+      `${what}: ${name}: these credentials may not read it`,
+      `allow s3:ListBucket on the bucket ${bucket.name} and s3:GetObject below the prefix, or name a Secret with other keys`,
+    )()
+  const status = (error: Error): never => {
+    if (statusOf(error) === 403 || statusOf(error) === 401) return forbidden(error.name)
+    throw error
+  }
+  return ask(bucket, asking.catch(status), {
+    NoSuchBucket: fail(
+      'StorageUnreachable',
+      `${description}: NoSuchBucket: there is no bucket ${bucket.name}`,
+      "create it, or correct the bucket in the partition's source.s3.uri",
+    ),
+    NoSuchKey: changed,
+    PreconditionFailed: changed,
+    '412': changed,
+  })
+}
+
+function full(file: string, cause: Error): FedsamError {
+  return new FedsamError('BadData', `${file} cannot be written: the volume is full`, {
+    remedy: 'raise spec.workers.cache.sizeLimit, or give a larger volumeClaimTemplate',
+    cause,
+  })
+}

@@ -1,0 +1,188 @@
+// Multipart uploads of an S3 store: opened and completed here, the parts sent by others with grants or by `write`.
+// Promises: the completion is absent-only (If-None-Match); an upload that fails is aborted, so nothing is left to pay for.
+
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  ListMultipartUploadsCommand,
+  ListPartsCommand,
+  type Part,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3'
+import { FedsamError } from '#protocol/errors.ts'
+import { blocks, exactly } from '#runtime/chunks.ts'
+import { type OpenedUpload, UploadGone, type UploadPart, type Written } from '../../ports.ts'
+import { checkKey } from '../key.ts'
+import { ask, type Bucket, sizeOf, untilDecided } from './client.ts'
+
+const MIB = 1024 * 1024
+const SMALLEST_PART = 8 * MIB
+const MOST_PARTS = 10_000
+const PARTS_IN_FLIGHT = 4
+
+export function uploadsOf(bucket: Bucket) {
+  return {
+    async openUpload(key: string) {
+      return open(bucket, checkKey(key), true)
+    },
+    async openUploads(prefix: string) {
+      return listUploads(bucket, prefix)
+    },
+    async uploadedParts(key: string, upload: string) {
+      const parts: UploadPart[] = []
+      for (let marker: string | undefined; ; ) {
+        const command = new ListPartsCommand({
+          ...bucket.at(checkKey(key)),
+          UploadId: upload,
+          ...(marker ? { PartNumberMarker: marker } : {}),
+        })
+        const page = await ask(bucket, bucket.client.send(command), { NoSuchUpload: () => gone(key, upload) })
+        parts.push(...(page.Parts ?? []).map(partOf))
+        if (!page.IsTruncated) return parts
+        marker = page.NextPartNumberMarker
+      }
+    },
+    async completeUpload(key: string, upload: string, parts: readonly UploadPart[]) {
+      return complete(bucket, { key: checkKey(key), upload, parts })
+    },
+    async abortUpload(key: string, upload: string) {
+      return abort(bucket, checkKey(key), upload)
+    },
+  }
+}
+
+function partOf({ PartNumber = 0, Size = 0, ETag = '', ChecksumSHA256 = '' }: Part): UploadPart {
+  const part = { number: PartNumber, size: Size, tag: `${ETag} ${ChecksumSHA256}` }
+  if (ChecksumSHA256 === '') return part
+  return { ...part, sha256: Buffer.from(ChecksumSHA256, 'base64').toString('hex') }
+}
+
+/** Credentials may lack the right to list uploads, and a service the call: then none is known. */
+async function listUploads(bucket: Bucket, prefix: string): Promise<OpenedUpload[]> {
+  const { Bucket, Key } = bucket.at(prefix)
+  const below = Key.length - prefix.length
+  const found: OpenedUpload[] = []
+  for (let at: { KeyMarker?: string; UploadIdMarker?: string } = {}; ; ) {
+    const command = new ListMultipartUploadsCommand({ Bucket, Prefix: Key, ...at })
+    const page = await ask(bucket, bucket.client.send(command), {
+      403: () => undefined,
+      404: () => undefined,
+      501: () => undefined,
+    })
+    for (const { Key: key = '', UploadId: upload = '' } of page?.Uploads ?? [])
+      found.push({ key: key.slice(below), upload })
+    if (!page?.IsTruncated || page.NextKeyMarker === undefined) return found
+    const { NextKeyMarker: KeyMarker, NextUploadIdMarker: UploadIdMarker = '' } = page
+    at = { KeyMarker, UploadIdMarker }
+  }
+}
+
+function gone(key: string, upload: string): never {
+  throw new UploadGone(`${key} has no open upload ${upload}`)
+}
+
+/** With `hashed`, every part must come with its SHA-256 (a granted one does), and the completion names them. */
+async function open(bucket: Bucket, key: string, hashed: boolean): Promise<string> {
+  const command = new CreateMultipartUploadCommand({
+    ...bucket.at(key),
+    ...(hashed ? { ChecksumAlgorithm: 'SHA256' as const } : {}),
+  })
+  const { UploadId } = await ask(bucket, bucket.client.send(command))
+  if (UploadId) return UploadId
+  throw new FedsamError('StorageUnsuitable', `${bucket.description}: no upload of ${key} was opened`)
+}
+
+async function abort(bucket: Bucket, key: string, upload: string): Promise<void> {
+  const asking = bucket.client.send(new AbortMultipartUploadCommand({ ...bucket.at(key), UploadId: upload }))
+  await ask(bucket, asking, { NoSuchUpload: () => undefined })
+}
+
+interface Completion {
+  readonly key: string
+  readonly upload: string
+  readonly parts: readonly UploadPart[]
+}
+
+async function complete(bucket: Bucket, { key, upload, parts }: Completion): Promise<Written> {
+  const Parts = parts.map(({ number, tag }) => {
+    const [ETag = '', checksum] = tag.split(' ')
+    return { PartNumber: number, ETag, ...(checksum ? { ChecksumSHA256: checksum } : {}) }
+  })
+  const command = () =>
+    bucket.client.send(
+      new CompleteMultipartUploadCommand({
+        ...bucket.at(key),
+        UploadId: upload,
+        IfNoneMatch: '*',
+        MultipartUpload: { Parts },
+      }),
+    )
+  const answer = await ask(bucket, untilDecided(bucket, command), {
+    412: () => 'Exists' as const,
+    NoSuchUpload: () => 'Gone' as const,
+    InvalidPart: () => {
+      throw new FedsamError('RecordDamaged', `a part of ${key} is not the one that was named`)
+    },
+  })
+  if (answer === 'Exists') await abort(bucket, key, upload)
+  if (answer === 'Gone' && (await sizeOf(bucket, key)) === undefined) gone(key, upload)
+  return answer === 'Exists' || answer === 'Gone' ? 'Exists' : 'Created'
+}
+
+/** What `write` was given. */
+interface LargeBody {
+  readonly key: string
+  readonly size: number
+  readonly chunks: AsyncIterable<Uint8Array>
+}
+
+/** Sends a body of known size in parts, a few at a time: memory is bounded by them. */
+export async function writeInParts(bucket: Bucket, body: LargeBody): Promise<Written> {
+  const upload = await open(bucket, body.key, false)
+  try {
+    const parts = await sendParts(bucket, upload, body)
+    return await complete(bucket, { key: body.key, upload, parts })
+  } catch (error) {
+    await abort(bucket, body.key, upload).catch(() => {}) // the first error is the one to report
+    throw error
+  }
+}
+
+async function sendParts(
+  bucket: Bucket,
+  upload: string,
+  { key, size, chunks }: LargeBody,
+): Promise<UploadPart[]> {
+  const partSize = Math.max(SMALLEST_PART, Math.ceil(size / MOST_PARTS / MIB) * MIB)
+  const flying = new Set<Promise<void>>()
+  const parts: UploadPart[] = []
+  let failure: { readonly error: unknown } | undefined
+  const send = async (number: number, block: Uint8Array) => {
+    const command = new UploadPartCommand({
+      ...bucket.at(key),
+      UploadId: upload,
+      PartNumber: number,
+      Body: block,
+    })
+    const { ETag = '' } = await ask(bucket, bucket.client.send(command))
+    parts[number - 1] = { number, size: block.byteLength, tag: ETag }
+  }
+  try {
+    let number = 0
+    for await (const block of blocks(exactly(key, size, chunks), partSize)) {
+      if (failure) break
+      number += 1
+      const sending = send(number, block).catch((error: unknown) => {
+        failure ??= { error }
+      })
+      flying.add(sending)
+      void sending.finally(() => flying.delete(sending))
+      if (flying.size >= PARTS_IN_FLIGHT) await Promise.race(flying)
+    }
+  } finally {
+    await Promise.all(flying) // an abort beside a part on its way would leave the part behind
+  }
+  if (failure) throw failure.error
+  return parts
+}

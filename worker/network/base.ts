@@ -1,0 +1,115 @@
+// The base checkpoint of a run, on this client's disk: its files are read through granted URLs, verified, and kept under their
+// digest. Promises: a file has its name only when it was verified; `current` names a complete folder; what an earlier start has
+// is not fetched again, and a download that broke off goes on.
+import { mkdir, rename, rm, stat, symlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { FedsamError } from '#protocol/errors.ts'
+import { baseKey, parseKey, RUN_KEY } from '#protocol/keys.ts'
+import { type RunRecord, readMarker } from '#protocol/record.ts'
+import type { Clock } from '#runtime/clock.ts'
+import { sha256OfFile } from '#runtime/file-digest.ts'
+import { type GrantedTransfers, GrantRefused } from '#transport/ports.ts'
+import { type AskGrants, NotWanted, withGrant } from './granting.ts'
+
+/** Between two tries at what may be cured meanwhile. Seconds. */
+const AGAIN_SECONDS = 3
+
+export interface BaseOptions {
+  /** Folder of this client's cache. */
+  readonly cache: string
+  readonly ask: AskGrants
+  readonly transfers: GrantedTransfers
+  readonly clock: Clock
+  readonly signal: AbortSignal
+  /** Hears what is waited for. */
+  readonly say: (message: string) => void
+}
+
+/**
+ * Resolves once `<cache>/base/current` is the run's base checkpoint, complete and verified. Waits for a coordinator that has none
+ * yet and for a store that cannot be reached. Throws BadCheckpoint where the run has no base, Interrupted.
+ */
+export async function fetchBase(options: BaseOptions): Promise<void> {
+  const { clock, signal, say } = options
+  say('fetching the base checkpoint')
+  for (;;) {
+    try {
+      return await tryBase(options)
+    } catch (error) {
+      if (!isCurable(error)) throw error
+      say(`fetching the base checkpoint: ${(error as Error).message}`)
+    }
+    await clock.sleep(AGAIN_SECONDS, signal)
+    if (signal.aborted) throw new FedsamError('Interrupted', 'the worker was asked to stop')
+  }
+}
+
+function isCurable(error: unknown): boolean {
+  if (error instanceof NotWanted || error instanceof GrantRefused) return true
+  return (
+    error instanceof FedsamError && (error.code === 'StorageUnreachable' || error.code === 'RecordDamaged')
+  )
+}
+
+async function tryBase(options: BaseOptions): Promise<void> {
+  const { cache, ask, transfers } = options
+  const bytes = await withGrant(ask, { kind: 'Read', key: RUN_KEY }, (grant) => transfers.read(grant))
+  const { base } = readMarker('run', RUN_KEY, bytes)
+  if (base === null) {
+    throw new FedsamError('BadCheckpoint', 'this run has no base checkpoint, and its trainer needs one', {
+      remedy: 'delete the job and create it again with spec.trainer.segmentAnything.checkpoint',
+    })
+  }
+  const folder = join(cache, 'base', base.digest)
+  await mkdir(folder, { recursive: true })
+  const size = base.files.reduce((sum, file) => sum + file.size, 0)
+  let done = 0
+  for (const file of base.files) {
+    await fetchFile(folder, { digest: base.digest, file }, options)
+    done += file.size
+    options.say(`fetching the base checkpoint: ${megabytes(done)} of ${megabytes(size)} MB`)
+  }
+  await pointTo(join(cache, 'base'), base.digest)
+}
+
+const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)
+
+type BaseFile = NonNullable<RunRecord['base']>['files'][number]
+
+/** The file, verified: the one that is there, or the store's. */
+async function fetchFile(
+  folder: string,
+  { digest, file }: { readonly digest: string; readonly file: BaseFile },
+  { ask, transfers }: BaseOptions,
+): Promise<void> {
+  const key = baseKey(digest, file.name)
+  // A name that is no plain file's would be written elsewhere.
+  if (parseKey(key)?.kind !== 'Base' || /^\.+$/.test(file.name)) {
+    throw new FedsamError('RecordDamaged', `${RUN_KEY} names a base file ${JSON.stringify(file.name)}`)
+  }
+  const target = join(folder, file.name)
+  if (await holds(target, file)) return
+  // The whole of it, when an earlier start ended just before it was verified.
+  const part = `${target}.part`
+  if (!(await holds(part, file))) {
+    const fetched = await withGrant(ask, { kind: 'Read', key }, (grant) => transfers.download(grant, part))
+    if (fetched.size !== file.size || fetched.sha256 !== file.sha256) {
+      await rm(part, { force: true })
+      throw new FedsamError('RecordDamaged', `${key} does not have the bytes that ${RUN_KEY} names`)
+    }
+  }
+  await rename(part, target)
+}
+
+async function holds(path: string, { size, sha256 }: BaseFile): Promise<boolean> {
+  const there = await stat(path).catch(() => undefined)
+  return there?.size === size && (await sha256OfFile(path)) === sha256
+}
+
+/** `current` names the one folder or the other, and never none. */
+async function pointTo(folder: string, digest: string): Promise<void> {
+  const draft = join(folder, 'current.draft')
+  await rm(draft, { force: true })
+  await symlink(digest, draft)
+  await rename(draft, join(folder, 'current'))
+}

@@ -1,0 +1,296 @@
+// What a client does with the answers that it gets: a coordinator played by hand.
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { encodeJson } from '#protocol/canonical.ts'
+import { digestPayload } from '#protocol/digest.ts'
+import {
+  clientSubject,
+  type NextAnswer,
+  type NextRequest,
+  readRequest,
+  type Task,
+} from '#protocol/messages.ts'
+import { type Clock, systemClock } from '#runtime/clock.ts'
+import { inProcessTrainer } from '#test/trainers/in-process.ts'
+import { quadraticWork } from '#test/trainers/quadratic.ts'
+import { until } from '#test/until.ts'
+import { createInProcessBus } from '#transport/bus/in-process/bus.ts'
+import { createGrantedTransfers } from '#transport/grants/transfers.ts'
+import { type MessageBus, NoAnswer } from '#transport/ports.ts'
+import { createMemoryStore } from '#transport/store/memory/store.ts'
+import type { Trainer } from '../trainer/seam.ts'
+import { serveRun, type WorkerOptions } from './client.ts'
+
+let folder: string
+let bus: MessageBus
+let said: NextRequest[]
+let stop: AbortController
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fedsam-worker-'))
+  bus = createInProcessBus()
+  said = []
+  stop = new AbortController()
+})
+afterEach(async () => {
+  stop.abort()
+  await bus.close()
+  await rm(folder, { recursive: true, force: true })
+})
+
+/** Serves: answers each `next` by what the script says to it, and refuses all grants. */
+async function play(script: (request: NextRequest) => NextAnswer | Promise<NextAnswer>): Promise<void> {
+  await bus.serve(clientSubject('run', '*'), async (_subject, body) => {
+    const request = readRequest(body)!
+    if (request.kind === 'next') {
+      said.push(request)
+      const answer = await script(request)
+      // A coordinator holds a request open before it says that there is nothing to do.
+      if (answer.kind === 'wait') await sleep(5)
+      return encodeJson(answer)
+    }
+    const granted = request.wants.map(() => ({ kind: 'Refused', reason: 'the attempt is closed' }))
+    return encodeJson({ kind: 'granted', epoch: 1, granted })
+  })
+}
+
+const trainerWith = (before: (call: string) => Promise<void> | void): Trainer =>
+  inProcessTrainer(quadraticWork({ client: 'a', size: 10, before }))
+
+function work(
+  before: (call: string) => Promise<void> | void = () => {},
+  change: Partial<WorkerOptions> = {},
+): Promise<string> {
+  return serveRun({
+    client: 'a',
+    incarnation: 'i',
+    prefix: 'run',
+    bus,
+    transfers: createGrantedTransfers(),
+    trainer: trainerWith(before),
+    clock: systemClock(50),
+    folder,
+    answerSeconds: 120,
+    silenceSeconds: 60_000,
+    log: () => {},
+    signal: stop.signal,
+    ...change,
+  })
+}
+
+const FINISHED: NextAnswer = { kind: 'finished', epoch: 1, reason: 'over' }
+const TASK: Task = {
+  kind: 'Initialise',
+  round: 0,
+  attempt: 1,
+  epoch: 1,
+  base: null,
+  evaluate: false,
+  config: {},
+  seed: '5'.repeat(64),
+}
+const task = (change: Partial<Task> = {}): NextAnswer => {
+  const made = { ...TASK, ...change }
+  return { kind: 'task', epoch: made.epoch, task: made }
+}
+
+describe('a client', () => {
+  test('that hears the end says that it leaves', async () => {
+    await play(() => FINISHED)
+    assert.equal(await work(), 'over')
+    assert.deepEqual(
+      said.map(({ have }) => have.state),
+      ['Idle', 'Leaving'],
+    )
+  })
+
+  test('that is refused ends as refused', async () => {
+    await play(() => ({ kind: 'refused', epoch: 1, reason: 'no such partition' }))
+    await assert.rejects(work(), { code: 'Refused', message: /no such partition/ })
+  })
+
+  test('that hears nobody for silenceSeconds ends with Silence', { timeout: 120_000 }, async () => {
+    await assert.rejects(work(undefined, { silenceSeconds: 10 }), { code: 'Silence' })
+  })
+
+  test('that prepared for longer than silenceSeconds asks on: its silence begins when it is ready', async () => {
+    const SILENCE_SECONDS = 10
+    // A clock by hand: preparing takes ten times as long as a coordinator may be silent, and every pause is over at once.
+    let now = 0
+    const clock: Clock = {
+      now: () => now,
+      sleep: async (seconds, signal) => {
+        await new Promise(setImmediate)
+        if (signal?.aborted !== true) now += Math.min(seconds, 1)
+      },
+    }
+    const options = { client: 'a', incarnation: 'i', prefix: 'run', bus, clock, folder, signal: stop.signal }
+    const trainer = inProcessTrainer(quadraticWork({ client: 'a', size: 10 }))
+    let asked = 0
+    // Nobody hears it while it prepares, and not at its first try after that.
+    const silentAtFirst: MessageBus = {
+      ...bus,
+      async request() {
+        if (!prepared) throw new NoAnswer('nobody is there')
+        asked += 1
+        if (asked === 1) throw new NoAnswer('nobody is there yet')
+        return encodeJson(FINISHED)
+      },
+    }
+    let prepared = false
+    const ended = await serveRun({
+      ...options,
+      bus: silentAtFirst,
+      transfers: createGrantedTransfers(),
+      trainer,
+      async prepare() {
+        now += 10 * SILENCE_SECONDS
+        prepared = true
+      },
+      answerSeconds: 120,
+      silenceSeconds: SILENCE_SECONDS,
+      log: () => {},
+    })
+    assert.equal(ended, 'over')
+    assert.ok(asked >= 2)
+  })
+
+  test('that is asked to stop ends at once, also while its request is held open', async () => {
+    await play(() => new Promise(() => {}))
+    const ended = work()
+    await until('the worker has asked', () => said.length > 0)
+    stop.abort()
+    await assert.rejects(ended, { code: 'Interrupted' })
+  })
+
+  test('does not listen to an older coordinator, and tells it of the newer one', async () => {
+    await play((request) => {
+      if (request.have.state === 'Leaving') return FINISHED
+      if (said.length === 1) return { kind: 'wait', epoch: 3, reason: '' }
+      if (said.length === 2) return { ...FINISHED, epoch: 2 }
+      return { ...FINISHED, epoch: 3 }
+    })
+    await work()
+    assert.deepEqual(
+      said.slice(0, 3).map(({ epoch }) => epoch),
+      [0, 3, 3],
+    )
+  })
+
+  test('whose work nobody wants any more keeps it for the next attempt at the same round', async () => {
+    let made = 0
+    await play(({ have }) => {
+      if (have.state === 'Leaving') return FINISHED
+      if (have.state === 'Working') return { kind: 'wait', epoch: 1, reason: '' }
+      if (made === 0) return task()
+      return said.filter(({ have: { state } }) => state === 'Idle').length < 3
+        ? task({ attempt: 2 })
+        : FINISHED
+    })
+    await work((call) => {
+      if (call === 'get_parameters') made += 1
+    })
+    assert.equal(made, 1)
+  })
+
+  test('that is cancelled gives its work up, whatever it is at, and takes the next', async () => {
+    const reached = Promise.withResolvers<void>()
+    const seen: string[] = []
+    await play(async ({ have }) => {
+      seen.push(have.state === 'Working' ? `Working ${have.round}` : have.state)
+      if (have.state === 'Idle' && seen.length === 1) return task()
+      if (have.state === 'Working') {
+        await reached.promise
+        return { kind: 'cancel', epoch: 1, round: 0, attempt: 1, reason: 'not needed' }
+      }
+      return FINISHED
+    })
+    const ended = await work((call) => {
+      if (call !== 'get_parameters') return undefined
+      reached.resolve()
+      return new Promise(() => {})
+    })
+    assert.equal(ended, 'over')
+    assert.deepEqual(seen, ['Idle', 'Working 0', 'Idle', 'Leaving'])
+  })
+
+  test('that is cancelled while it fetches the model does not begin to train', async () => {
+    const memory = createMemoryStore()
+    const body = new Uint8Array(8)
+    await memory.put('rounds/0/1/model.safetensors', body)
+    const base = { key: 'rounds/0/1/model.safetensors', ...digestPayload(body) }
+    const asked = Promise.withResolvers<void>()
+    const cancelled = Promise.withResolvers<void>()
+    await bus.serve(clientSubject('run', '*'), async (_subject, message) => {
+      const request = readRequest(message)!
+      if (request.kind === 'grant') {
+        asked.resolve()
+        await cancelled.promise
+        const grant = await memory.grantRead(base.key, 60)
+        return encodeJson({ kind: 'granted', epoch: 1, granted: [{ kind: 'Grant', grant }] })
+      }
+      said.push(request)
+      if (said.length === 1) return encodeJson(task({ kind: 'Train', round: 1, base, evaluate: true }))
+      if (request.have.state !== 'Working') return encodeJson(FINISHED)
+      await asked.promise
+      return encodeJson({ kind: 'cancel', epoch: 1, round: 1, attempt: 1, reason: 'not needed' })
+    })
+    const calls: string[] = []
+    const trainer = trainerWith((call) => void calls.push(call))
+    // The grant comes when the worker has heard that the work is cancelled.
+    const cancel = (): Promise<void> => {
+      cancelled.resolve()
+      return trainer.cancel()
+    }
+    await work(undefined, { transfers: createGrantedTransfers({ memory }), trainer: { ...trainer, cancel } })
+    assert.deepEqual(calls, [])
+    assert.deepEqual(
+      said.map(({ have }) => have.state),
+      ['Idle', 'Working', 'Idle', 'Leaving'],
+    )
+  })
+
+  test('that fails says why until it is told something else', async () => {
+    await play(({ have }) => {
+      if (have.state === 'Idle') return task()
+      if (have.state === 'Failed' && said.filter((one) => one.have.state === 'Failed').length < 3) {
+        return { kind: 'wait', epoch: 1, reason: '' }
+      }
+      return have.state === 'Working' ? { kind: 'wait', epoch: 1, reason: '' } : FINISHED
+    })
+    await work(() => {
+      throw new Error('no memory left')
+    })
+    const failures = said.flatMap(({ have }) => (have.state === 'Failed' ? [have.message] : []))
+    assert.equal(failures.length, 3)
+    assert.match(failures[0]!, /no memory left/)
+  })
+
+  test('whose trainer reports nonsense stays', async () => {
+    const trainer = inProcessTrainer(
+      quadraticWork({ client: 'a', size: 10, before: () => new Promise(() => {}) }),
+    )
+    await play(({ have }) => (have.state === 'Working' || have.state === 'Leaving' ? FINISHED : task()))
+    const ended = await serveRun({
+      client: 'a',
+      incarnation: 'i',
+      prefix: 'run',
+      bus,
+      transfers: createGrantedTransfers(),
+      trainer: { ...trainer, progress: () => ({ done: -0.5, total: Number.NaN, message: 'x'.repeat(9000) }) },
+      clock: systemClock(50),
+      folder,
+      answerSeconds: 120,
+      silenceSeconds: 60_000,
+      log: () => {},
+      signal: stop.signal,
+    })
+    assert.equal(ended, 'over')
+    const { progress } = said.find(({ have }) => have.state === 'Working')!
+    assert.deepEqual({ ...progress, message: progress!.message.length }, { done: 0, total: 0, message: 2000 })
+  })
+})

@@ -1,0 +1,107 @@
+// The model that a worker starts from is the one that the task names, or none.
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, test } from 'node:test'
+import { digestPayload } from '#protocol/digest.ts'
+import { createRoom } from '#runtime/reused-buffer.ts'
+import { createGrantedTransfers } from '#transport/grants/transfers.ts'
+import { createMemoryStore, type MemoryStore } from '#transport/store/memory/store.ts'
+import { type AskGrants, NotWanted } from './granting.ts'
+import { fetchModel, forgetOldModels } from './models.ts'
+
+const BODY = Uint8Array.from({ length: 1000 }, (_, i) => i % 256)
+const KEY = 'rounds/1/1/model.safetensors'
+const BASE = { key: KEY, ...digestPayload(BODY) }
+
+let folder: string
+let memory: MemoryStore
+let asked: number
+let options: Parameters<typeof fetchModel>[1]
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fedsam-models-'))
+  memory = createMemoryStore()
+  asked = 0
+  const ask: AskGrants = async (wants) => {
+    asked += 1
+    return Promise.all(
+      wants.map(async ({ key }) => ({ kind: 'Grant' as const, grant: await memory.grantRead(key, 60) })),
+    )
+  }
+  options = { folder, room: createRoom(), ask, transfers: createGrantedTransfers({ memory }) }
+})
+afterEach(() => rm(folder, { recursive: true, force: true }))
+
+test('it is fetched once, and found again', async () => {
+  await memory.put(KEY, BODY)
+  const file = await fetchModel(BASE, options)
+  assert.deepEqual(new Uint8Array(await readFile(file)), BODY)
+  assert.equal(await fetchModel(BASE, options), file)
+  assert.equal(asked, 1)
+})
+
+test('a cached file that changed is fetched again', async () => {
+  await memory.put(KEY, BODY)
+  const file = await fetchModel(BASE, options)
+  await writeFile(
+    file,
+    BODY.map((byte) => byte ^ 1),
+  )
+  await fetchModel(BASE, options)
+  assert.deepEqual(new Uint8Array(await readFile(file)), BODY)
+})
+
+const IMPOSTORS: readonly [what: string, leave: (path: string) => unknown][] = [
+  ['a FIFO', (path) => execFileSync('mkfifo', [path])],
+  ['a link to a file', (path) => symlink(join(folder, 'precious'), path)],
+  ['a link to a device', (path) => symlink('/dev/zero', path)],
+  ['a folder', (path) => mkdir(path)],
+]
+
+for (const [what, leave] of IMPOSTORS) {
+  test(`${what} that a trainer puts in the place of the model or its drafts is replaced, and never written to`, async () => {
+    await memory.put(KEY, BODY)
+    await writeFile(join(folder, 'precious'), 'mine')
+    for (const suffix of ['', '.part', '.part.partial']) {
+      const file = join(folder, `${BASE.sha256}.safetensors`)
+      await rm(file, { recursive: true, force: true })
+      await leave(`${file}${suffix}`)
+      assert.equal(await fetchModel(BASE, options), file)
+      assert.deepEqual(new Uint8Array(await readFile(file)), BODY)
+    }
+    assert.equal(await readFile(join(folder, 'precious'), 'utf8'), 'mine')
+    assert.ok((await lstat(join(folder, `${BASE.sha256}.safetensors`))).isFile())
+  })
+}
+
+test('other bytes in the store, or none, are a damaged record', async () => {
+  await assert.rejects(fetchModel(BASE, options), { code: 'RecordDamaged', message: /cannot be read/ })
+  await memory.put(
+    KEY,
+    BODY.map((byte) => byte ^ 1),
+  )
+  await assert.rejects(fetchModel(BASE, options), {
+    code: 'RecordDamaged',
+    message: /does not have the bytes/,
+  })
+  assert.deepEqual(await readdir(folder), [], 'nothing of it is kept')
+})
+
+test('a refusal means that it is not wanted', async () => {
+  const ask: AskGrants = async () => [{ kind: 'Refused', reason: 'the attempt is closed' }]
+  await assert.rejects(fetchModel(BASE, { ...options, ask }), NotWanted)
+})
+
+test('the models of two rounds are kept', async () => {
+  for (const round of [1, 2, 3, 4]) {
+    const body = BODY.map((byte) => byte ^ round)
+    const key = `rounds/${round}/1/model.safetensors`
+    await memory.put(key, body)
+    const file = await fetchModel({ key, ...digestPayload(body) }, options)
+    await forgetOldModels(folder, file)
+  }
+  assert.equal((await readdir(folder)).length, 2)
+})

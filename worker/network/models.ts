@@ -1,0 +1,55 @@
+// The models that a worker starts from: fetched through granted URLs, verified, cached. A cached file is verified again at
+// each use: it may be older than this process, and an update from other bytes than the plan's base poisons a round.
+import { mkdir, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { FedsamError } from '#protocol/errors.ts'
+import type { Task } from '#protocol/messages.ts'
+import { sha256OfFile } from '#runtime/file-digest.ts'
+import type { Room } from '#runtime/reused-buffer.ts'
+import { type GrantedTransfers, GrantRefused } from '#transport/ports.ts'
+import { type AskGrants, withGrant } from './granting.ts'
+
+/** Models kept in the cache: the one in use and the one before it. */
+const CACHED_MODELS = 2
+
+export interface ModelOptions {
+  readonly folder: string
+  readonly room: Room
+  readonly ask: AskGrants
+  readonly transfers: GrantedTransfers
+}
+
+/**
+ * The model's file, verified against its SHA-256, from the cache or the store. Throws RecordDamaged where the store has
+ * other bytes, or none, twice; NotWanted where the coordinator does not let it be read (any more).
+ */
+export async function fetchModel(base: NonNullable<Task['base']>, options: ModelOptions): Promise<string> {
+  const { folder, room, ask, transfers } = options
+  await mkdir(folder, { recursive: true })
+  const file = join(folder, `${base.sha256}.safetensors`)
+  if ((await sha256OfFile(file)) === base.sha256) return file
+  const part = `${file}.part`
+  // The trainer may write here: what it put in the place of the model or its draft goes.
+  await Promise.all([file, part].map((path) => rm(path, { recursive: true, force: true })))
+  const found = await withGrant(ask, { kind: 'Read', key: base.key }, (grant) =>
+    transfers.download(grant, part, room),
+  ).catch((cause: unknown) => {
+    if (!(cause instanceof GrantRefused)) throw cause
+    throw new FedsamError('RecordDamaged', `${base.key} cannot be read: ${cause.message}`, { cause })
+  })
+  if (found.sha256 !== base.sha256) {
+    await rm(part, { force: true })
+    throw new FedsamError('RecordDamaged', `${base.key} does not have the bytes that the task names`)
+  }
+  await rename(part, file)
+  return file
+}
+
+/** Deletes all but the newest models. What cannot be deleted now goes the next time. */
+export async function forgetOldModels(folder: string, newest: string): Promise<void> {
+  const names = (await readdir(folder)).filter((name) => /^[0-9a-f]{64}\.safetensors$/.test(name))
+  const paths = names.map((name) => join(folder, name)).filter((path) => path !== newest)
+  const files = await Promise.all(paths.map(async (path) => ({ path, at: (await stat(path)).mtimeMs })))
+  files.sort((a, b) => b.at - a.at)
+  for (const { path } of files.slice(CACHED_MODELS - 1)) await unlink(path).catch(() => {})
+}

@@ -1,0 +1,78 @@
+// A large payload in parts, as one upload that resumes: the coordinator names the parts that arrived with their digests, and only the
+// others are sent. A part with another digest is sent again: an earlier life of this worker has trained something else.
+import { sha256 } from '#protocol/digest.ts'
+import { PART_BYTES, type Want } from '#protocol/messages.ts'
+import { readFully } from '#runtime/file-bytes.ts'
+import type { Room } from '#runtime/reused-buffer.ts'
+import type { GrantedTransfers, Written } from '#transport/ports.ts'
+import type { ForeignFile } from '../trainer/foreign-file.ts'
+import { type AskGrants, NotWanted, whyNot, withGrant } from './granting.ts'
+
+/** Parts whose grants are asked for at once: the store signs them one by one, the coordinator is asked once a page. */
+const PARTS_PER_PAGE = 16
+
+export interface PartUpload {
+  readonly key: string
+  readonly file: ForeignFile
+  /** Bytes of the file. */
+  readonly size: number
+  readonly ask: AskGrants
+  readonly transfers: GrantedTransfers
+  /** What is sent passes through here. */
+  readonly room: Room
+  readonly signal: AbortSignal
+}
+
+/** Sends the parts that have not arrived yet. 'Exists': an earlier life has stored this payload. Throws NotWanted. */
+export async function uploadParts(payload: PartUpload): Promise<Written> {
+  const { key, size, ask } = payload
+  const [opened] = await ask([{ kind: 'OpenUpload', key }])
+  if (opened?.kind === 'Completed') return opened.written
+  if (opened?.kind !== 'Upload') throw new NotWanted(whyNot(opened, 'no upload was opened'))
+  const { upload } = opened
+  const arrived = new Map(opened.parts.map((part) => [part.number, part.sha256]))
+  const parts = Math.ceil(size / PART_BYTES)
+  for (let first = 1; first <= parts; first += PARTS_PER_PAGE) {
+    const last = Math.min(parts, first + PARTS_PER_PAGE - 1)
+    const wants = await wantsOf(payload, upload, [first, last])
+    await sendPage(
+      payload,
+      wants.filter(({ number, sha256 }) => arrived.get(number) !== sha256),
+    )
+  }
+  const [completed] = await ask([{ kind: 'CompleteUpload', key, upload, parts }])
+  if (completed?.kind !== 'Completed') throw new NotWanted(whyNot(completed, 'the upload was not completed'))
+  // The parts are this life's own, even if the answer to an earlier request to complete was lost.
+  return 'Created'
+}
+
+type PartWant = Extract<Want, { kind: 'Part' }>
+
+async function wantsOf(
+  payload: PartUpload,
+  upload: string,
+  [first, last]: readonly [number, number],
+): Promise<PartWant[]> {
+  const wants: PartWant[] = []
+  for (let number = first; number <= last; number += 1) {
+    const bytes = await partAt(payload, number)
+    const terms = { number, size: bytes.length, sha256: sha256(bytes) }
+    wants.push({ kind: 'Part', key: payload.key, upload, ...terms })
+  }
+  return wants
+}
+
+async function sendPage(payload: PartUpload, wants: readonly PartWant[]): Promise<void> {
+  const { ask, transfers, signal } = payload
+  const granted = wants.length === 0 ? [] : await ask(wants)
+  for (const [i, want] of wants.entries()) {
+    if (signal.aborted) throw new NotWanted('the work was given up')
+    const bytes = await partAt(payload, want.number)
+    await withGrant(ask, want, (grant) => transfers.write(grant, bytes), granted[i])
+  }
+}
+
+async function partAt({ file, size, room }: PartUpload, number: number): Promise<Uint8Array> {
+  const offset = (number - 1) * PART_BYTES
+  return readFully(file.handle, offset, room.subarray(Math.min(PART_BYTES, size - offset)))
+}

@@ -1,0 +1,141 @@
+// The time before the trainer is ready, as a coordinator hears it.
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, test } from 'node:test'
+import { encodeJson } from '#protocol/canonical.ts'
+import { FedsamError } from '#protocol/errors.ts'
+import { clientSubject, type NextAnswer, type NextRequest, readRequest } from '#protocol/messages.ts'
+import { systemClock } from '#runtime/clock.ts'
+import { inProcessTrainer } from '#test/trainers/in-process.ts'
+import { quadraticWork } from '#test/trainers/quadratic.ts'
+import { until } from '#test/until.ts'
+import { createInProcessBus } from '#transport/bus/in-process/bus.ts'
+import { createGrantedTransfers } from '#transport/grants/transfers.ts'
+import type { MessageBus } from '#transport/ports.ts'
+import type { Progress } from '../trainer/seam.ts'
+import { serveRun, type WorkerOptions } from './client.ts'
+
+const FINISHED: NextAnswer = { kind: 'finished', epoch: 1, reason: 'over' }
+const WAIT: NextAnswer = { kind: 'wait', epoch: 1, reason: '' }
+
+let folder: string
+let bus: MessageBus
+let said: NextRequest[]
+let stop: AbortController
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fedsam-preparing-'))
+  bus = createInProcessBus()
+  said = []
+  stop = new AbortController()
+})
+afterEach(async () => {
+  stop.abort()
+  await bus.close()
+  await rm(folder, { recursive: true, force: true })
+})
+
+async function play(script: (request: NextRequest) => NextAnswer): Promise<void> {
+  await bus.serve(clientSubject('run', '*'), async (_subject, body) => {
+    const request = readRequest(body) as NextRequest
+    said.push(request)
+    return encodeJson(script(request))
+  })
+}
+
+const trainer = inProcessTrainer(quadraticWork({ client: 'a', size: 10 }))
+
+function work(change: Partial<WorkerOptions> = {}): Promise<string> {
+  return serveRun({
+    client: 'a',
+    incarnation: 'i',
+    prefix: 'run',
+    bus,
+    transfers: createGrantedTransfers(),
+    trainer,
+    clock: systemClock(100),
+    folder,
+    answerSeconds: 120,
+    silenceSeconds: 60_000,
+    log: () => {},
+    signal: stop.signal,
+    ...change,
+  })
+}
+
+const words = (): string[] => said.flatMap(({ have }) => (have.state === 'Preparing' ? [have.message] : []))
+
+test('what is waited for is told: first what is prepared, then what the trainer reports', async () => {
+  const fetched = Promise.withResolvers<void>()
+  const started = Promise.withResolvers<void>()
+  let progress: Progress | null = null
+  await play(({ have }) => {
+    if (have.state !== 'Preparing') return FINISHED
+    if (have.message === 'fetching the base checkpoint') fetched.resolve()
+    if (have.message === 'waiting for the trainer to start')
+      progress = { done: 2, total: 9, message: 'preparing images' }
+    if (have.message === 'preparing images: 2 of 9') started.resolve()
+    // A task that comes too early is nothing to begin with.
+    return { kind: 'cancel', epoch: 1, round: 1, attempt: 1, reason: '' }
+  })
+  const ended = await work({
+    prepare: async (_ask, say) => {
+      say('fetching the base checkpoint')
+      await fetched.promise
+    },
+    trainer: { ...trainer, progress: () => progress, ready: () => started.promise.then(trainer.ready) },
+  })
+  assert.equal(ended, 'over')
+  const states = said.map(({ have }) => have.state)
+  assert.deepEqual(states.slice(-2), ['Idle', 'Leaving'])
+  assert.deepEqual(
+    [...new Set(words())],
+    ['fetching the base checkpoint', 'waiting for the trainer to start', 'preparing images: 2 of 9'],
+  )
+})
+
+test('a trainer that is ready at once is not announced', async () => {
+  await play(() => FINISHED)
+  await work()
+  assert.deepEqual(words(), [])
+})
+
+test('a trainer that cannot start: the reason is told before the worker ends, and is its exit code', async () => {
+  await play(() => WAIT)
+  const codes: (number | undefined)[] = []
+  const broken = {
+    ...trainer,
+    ready: () => Promise.reject(new FedsamError('BadData', 'there is no picture')),
+    close: async (code?: number) => void codes.push(code),
+  }
+  await assert.rejects(work({ trainer: broken }), { code: 'BadData' })
+  assert.deepEqual(words(), ['there is no picture'])
+  assert.deepEqual(codes, [65])
+})
+
+test('who prepares hears the end, a refusal, silence, and the wish to stop', async () => {
+  const never = { ...trainer, ready: () => new Promise<never>(() => {}) }
+  await assert.rejects(work({ trainer: never, silenceSeconds: 5 }), { code: 'Silence' })
+  let answer: NextAnswer = FINISHED
+  await play(() => answer)
+  assert.equal(await work({ trainer: never }), 'over')
+  answer = { kind: 'refused', epoch: 1, reason: 'no such partition' }
+  await assert.rejects(work({ trainer: never }), { code: 'Refused' })
+  answer = WAIT
+  said = []
+  const ended = work({ trainer: never })
+  await until('the worker has asked', () => said.length > 0)
+  stop.abort()
+  await assert.rejects(ended, { code: 'Interrupted' })
+})
+
+test('the token is read anew for every request', async () => {
+  let renewed = 0
+  await play(({ have }) => (have.state === 'Leaving' || said.length > 2 ? FINISHED : WAIT))
+  await work({ token: async () => `token-${++renewed}` })
+  assert.deepEqual(
+    said.map(({ token }) => token),
+    said.map((_, i) => `token-${i + 1}`),
+  )
+})

@@ -1,0 +1,41 @@
+// Requests of a client, answered by a coordinator that makes mistakes.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { encodeJson } from '#protocol/canonical.ts'
+import { clientSubject, type Want } from '#protocol/messages.ts'
+import { systemClock } from '#runtime/clock.ts'
+import { inProcessTrainer } from '#test/trainers/in-process.ts'
+import { quadraticWork } from '#test/trainers/quadratic.ts'
+import { createInProcessBus } from '#transport/bus/in-process/bus.ts'
+import { askGrants } from './requests.ts'
+
+const REFUSED = { kind: 'Refused', reason: 'the attempt is closed' } as const
+const WANTS: Want[] = [
+  { kind: 'Read', key: 'run.json' },
+  { kind: 'Read', key: 'rounds/1/1/model.safetensors' },
+]
+
+test('an answer with another number of grants than were asked for is ignored, and the request repeated', async (t) => {
+  const bus = createInProcessBus()
+  t.after(() => bus.close())
+  const answers = [[], [REFUSED], [REFUSED, REFUSED, REFUSED], [REFUSED, REFUSED]]
+  let asked = 0
+  await bus.serve(clientSubject('run', '*'), async () => {
+    const granted = answers[Math.min(asked, answers.length - 1)]
+    asked += 1
+    return encodeJson({ kind: 'granted', epoch: 1, granted })
+  })
+  const ask = askGrants({
+    client: 'a',
+    incarnation: 'i',
+    prefix: 'run',
+    bus,
+    answerSeconds: 60,
+    trainer: inProcessTrainer(quadraticWork({ client: 'a', size: 1 })),
+    clock: systemClock(1000),
+    signal: new AbortController().signal,
+    silenceSeconds: 6000,
+  })
+  assert.deepEqual(await ask(WANTS), [REFUSED, REFUSED])
+  assert.equal(asked, answers.length)
+})

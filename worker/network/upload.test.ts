@@ -1,0 +1,120 @@
+// Leaving an update whose file somebody still writes to: a reason, and no receipt.
+import assert from 'node:assert/strict'
+import { appendFile, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, test } from 'node:test'
+import { attemptKeys } from '#protocol/keys.ts'
+import type { Granted, Task, Want } from '#protocol/messages.ts'
+import { writeSafetensors } from '#protocol/safetensors.ts'
+import { createRoom } from '#runtime/reused-buffer.ts'
+import { vector } from '#test/payloads.ts'
+import { createGrantedTransfers } from '#transport/grants/transfers.ts'
+import { createMemoryStore } from '#transport/store/memory/store.ts'
+import { openUpdate } from './canonicalise.ts'
+import { leaveOutcome } from './upload.ts'
+
+let folder: string
+let path: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fedsam-transfers-'))
+  path = join(folder, 'update.safetensors')
+})
+afterEach(() => rm(folder, { recursive: true, force: true }))
+
+const TASK: Task = {
+  kind: 'Initialise',
+  round: 0,
+  attempt: 1,
+  epoch: 1,
+  base: null,
+  evaluate: false,
+  config: {},
+  seed: '5'.repeat(64),
+}
+
+/** Leaves an update of so many floats, and resolves to whether its receipt was left. `meddle` runs when the first grants are asked for. */
+async function leave(floats: number, meddle: () => Promise<unknown>): Promise<'Left'> {
+  await writeFile(path, writeSafetensors([vector('w', 'F32', new Float32Array(floats))]))
+  const store = createMemoryStore()
+  const file = await openUpdate(path, null)
+  const grant = async (want: Want): Promise<Granted> => {
+    switch (want.kind) {
+      case 'OpenUpload':
+        return { kind: 'Upload', upload: await store.openUpload(want.key), parts: [] }
+      case 'Part':
+        return { kind: 'Grant', grant: await store.grantPart(want.key, want.upload, want, 60) }
+      case 'CompleteUpload': {
+        const parts = await store.uploadedParts(want.key, want.upload)
+        return { kind: 'Completed', written: await store.completeUpload(want.key, want.upload, parts) }
+      }
+      case 'Write':
+        return { kind: 'Grant', grant: await store.grantWrite(want.key, want, 60) }
+      default:
+        return { kind: 'Refused', reason: 'nothing to read' }
+    }
+  }
+  let isFirst = true
+  try {
+    await leaveOutcome(
+      { update: { file, path, numExamples: 1, metrics: {} }, evaluation: null, notEvaluated: null },
+      {
+        task: TASK,
+        client: 'a',
+        incarnation: 'i',
+        dataset: '',
+        async ask(wants) {
+          if (isFirst) await meddle()
+          isFirst = false
+          return Promise.all(wants.map(grant))
+        },
+        transfers: createGrantedTransfers({ memory: store }),
+        room: createRoom(),
+        stored: new Set(),
+        signal: new AbortController().signal,
+      },
+    )
+    assert.notEqual(await store.size(attemptKeys(0, 1).receipt('a')), undefined)
+    return 'Left'
+  } catch (error) {
+    assert.equal(await store.size(attemptKeys(0, 1).receipt('a')), undefined)
+    throw error
+  } finally {
+    await file.close()
+  }
+}
+
+/** One that goes up in one piece, and one that goes up in parts: 36 MB. */
+for (const floats of [1000, 9_000_000]) {
+  describe(`an update of ${floats} floats`, () => {
+    test('is left', async () => assert.equal(await leave(floats, async () => {}), 'Left'))
+
+    test('that becomes longer meanwhile is not named by a receipt', async () => {
+      await assert.rejects(
+        leave(floats, () => appendFile(path, 'more')),
+        {
+          code: 'TrainerFailed',
+          message: /was written to while it was read/,
+        },
+      )
+    })
+
+    test('that becomes shorter meanwhile is not named by a receipt', async () => {
+      await assert.rejects(
+        leave(floats, () => truncate(path, 100)),
+        {
+          code: 'TrainerFailed',
+          message: /became shorter while it was read|was written to while it was read/,
+        },
+      )
+    })
+
+    test('whose name another file gets meanwhile is left as it was', async () => {
+      const swap = async (): Promise<void> => {
+        await rm(path)
+        await writeFile(path, 'root:x:0:0')
+      }
+      assert.equal(await leave(floats, swap), 'Left')
+    })
+  })
+}

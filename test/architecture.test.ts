@@ -159,9 +159,8 @@ test('every path in the docs exists', async () => {
     const inCode = [...text.matchAll(/`([a-z][\w-]*(?:\/[\w.-]+)+\.(?:ts|py|md|yaml|json))`/g)].map(
       ([, path]) => path!,
     )
-    const links = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)/g)].map(([, path]) =>
-      join(dirname(page), path!),
-    )
+    const linked = /\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)|\bsrc(?:set)?="([^"]+)"/g
+    const links = [...text.matchAll(linked)].map(([, link, picture]) => join(dirname(page), link ?? picture!))
     const ofTheRecord = /^(rounds|base|coordinators|output|examples\/models\/my)/
     const wrong = [...inCode, ...links].filter((path) => !ofTheRecord.test(path) && !existsSync(path))
     missing.push(...wrong.map((path) => `${page}: ${path}`))

@@ -9,29 +9,8 @@ export interface Unsupported {
 }
 
 /** Every such field of a spec, in the order of the schema. */
-export function unsupportedFields({ trainer, resumeFrom, output }: CompleteFederatedJobSpec): Unsupported[] {
-  const sam = trainer.type === 'SegmentAnything' ? trainer.segmentAnything : undefined
+export function unsupportedFields({ resumeFrom, output }: CompleteFederatedJobSpec): Unsupported[] {
   const fields: readonly (readonly [boolean, string, string])[] = [
-    [
-      trainer.type === 'Layers',
-      'spec.trainer.type: Layers cannot be run yet',
-      'use SegmentAnything or Command',
-    ],
-    [
-      sam?.train.includes('LoRA') ?? false,
-      'spec.trainer.segmentAnything.train: LoRA cannot be trained yet',
-      'name MaskDecoder',
-    ],
-    [
-      sam?.keepOptimizerState ?? false,
-      'spec.trainer.segmentAnything.keepOptimizerState: not available yet',
-      'leave it out',
-    ],
-    [
-      sam?.backend === 'WebGPU',
-      'spec.trainer.segmentAnything.backend: WebGPU cannot be used yet',
-      'use Auto, TensorFlow, Wasm or CPU',
-    ],
     [resumeFrom != null, 'spec.resumeFrom: not available yet', 'leave it out'],
     [output.fullCheckpoint, 'spec.output.fullCheckpoint: not available yet', 'use fedsam export'],
   ]

@@ -76,8 +76,7 @@ function settled(field: string, value: unknown): RuleCases {
 
 /** A parameter object that belongs to one type of its union. */
 function owned(union: 'strategy' | 'trainer', type: string, field: string, other: object): RuleCases {
-  const value =
-    field === 'layers' ? { model: { uri: 'models/m' } } : field === 'command' ? { command: ['run'] } : {}
+  const value = field === 'command' ? { command: ['run'] } : {}
   const given = (fields: object): JobCase =>
     union === 'strategy' ? many({ minFitClients: 5, ...fields }) : trainer(fields)
   return {
@@ -136,7 +135,7 @@ export const RULE_CASES: readonly RuleCases[] = [
   ),
   addresses(
     'spec.messaging.nats.url',
-    ['nats://nats:4222', 'tls://nats.messaging.svc', 'ws://a/b', 'nats://a:4222,nats://b:4222'],
+    ['nats://nats:4222', 'tls://nats.messaging.svc', 'nats://a:4222,tls://b:4222'],
     (url) => ({ spec: { messaging: { nats: { url } } } }),
   ),
   {
@@ -313,15 +312,8 @@ export const RULE_CASES: readonly RuleCases[] = [
     ],
   },
   immutable('trainer', { segmentAnything: { epochs: 1 } }, { segmentAnything: { epochs: 2 } }),
-  owned('trainer', 'SegmentAnything', 'segmentAnything', { type: 'Layers', layers: { model: { uri: 'm' } } }),
-  owned('trainer', 'Layers', 'layers', {}),
+  owned('trainer', 'SegmentAnything', 'segmentAnything', { type: 'Command', command: { command: ['run'] } }),
   owned('trainer', 'Command', 'command', {}),
-  {
-    at: 'spec.trainer.layers',
-    says: 'is missing for a trainer of type Layers',
-    accepts: [trainer({ type: 'Layers', layers: { model: { uri: 'models/digits' } } })],
-    rejects: [trainer({ type: 'Layers' })],
-  },
   {
     at: 'spec.trainer.command',
     says: 'names no program',
@@ -359,12 +351,34 @@ export const RULE_CASES: readonly RuleCases[] = [
   ...uris('spec.trainer.segmentAnything.checkpoint.uri', (uri) =>
     trainer({ segmentAnything: { checkpoint: { uri } } }),
   ),
-  ...uris('spec.trainer.layers.model.uri', (uri) => trainer({ type: 'Layers', layers: { model: { uri } } })),
   {
-    at: 'spec.partitions[].source',
-    says: 'for an external partition',
-    accepts: [first({ external: {} }), first({ external: null, source: { s3: { uri: 's3://bucket/a' } } })],
-    rejects: [first({ external: {}, source: { s3: { uri: 's3://bucket/a' } } })],
+    at: 'spec.trainer.segmentAnything.train',
+    says: 'cannot train adapters',
+    accepts: [trainer({ segmentAnything: { train: ['MaskDecoder', 'PromptEncoder', 'VisionEncoder'] } })],
+    rejects: [
+      trainer({ segmentAnything: { train: ['LoRA'] } }),
+      trainer({ segmentAnything: { train: ['MaskDecoder', 'LoRA'] } }),
+    ],
+  },
+  {
+    at: 'spec.trainer.segmentAnything.keepOptimizerState',
+    says: "cannot keep the optimizer's moments",
+    accepts: [trainer({ segmentAnything: { keepOptimizerState: false } })],
+    rejects: [trainer({ segmentAnything: { keepOptimizerState: true } })],
+  },
+  {
+    at: 'spec.trainer.segmentAnything.backend',
+    says: 'is not available in this version',
+    accepts: ['Auto', 'TensorFlow', 'Wasm', 'CPU'].map((backend) =>
+      trainer({ segmentAnything: { backend } }),
+    ),
+    rejects: [trainer({ segmentAnything: { backend: 'WebGPU' } })],
+  },
+  {
+    at: 'spec.partitions[].external',
+    says: 'no client can join from outside',
+    accepts: [first({ external: null }), first({ external: null, source: { s3: { uri: 's3://bucket/a' } } })],
+    rejects: [first({ external: {} }), first({ external: {}, source: { s3: { uri: 's3://bucket/a' } } })],
   },
   {
     at: 'spec.partitions[].dataset.heldOutFraction',

@@ -262,8 +262,8 @@ export const SURVIVORS: readonly Mutant[] = [
   {
     id: 'O16',
     file: 'operator/reconcile/problems/missing-clients.ts',
-    from: 'if (partition.external) return',
-    to: 'if (false) return',
+    from: 'if (partition.external)',
+    to: 'if (false)',
     what: 'an external partition is not named as one without a pod',
     tests: ['operator/reconcile/status.test.ts'],
   },

@@ -21,7 +21,6 @@ export type ClientState =
   | 'Present' // its pod is ready
   | 'Starting'
   | 'Missing' // no pod, or one that cannot run or cannot be created
-  | 'External' // no pod is made for it
   | 'Suspended' // its pod was taken away, with the job or for a pause
   | 'Over' // the run is over
   | 'Unknown' // pods may not be looked at
@@ -122,9 +121,9 @@ interface Frame {
   readonly state: JobView['state']
 }
 
-function clientView({ name, external }: Partition, frame: Frame): ClientView {
+function clientView({ name }: Partition, frame: Frame): ClientView {
   const absent = frame.training?.clients?.absent?.find((client) => client.name === name)
-  const pod = external ? { state: 'External' as const, message: '' } : workerState(name, frame)
+  const pod = workerState(name, frame)
   // A pod's problem explains why a client is not heard; it does not explain what its update lacked.
   const unheard = absent === undefined || absent.outcome === 'Unreachable'
   const said = absent?.message ?? ''

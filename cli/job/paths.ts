@@ -12,7 +12,7 @@ export function resolveLocalPaths({
   spec,
 }: Pick<LoadedJob, 'folder' | 'spec'>): CompleteFederatedJobSpec {
   const local = (path: string) => (path === '' || path.includes('://') ? path : resolve(folder, path))
-  const { segmentAnything, layers } = spec.trainer
+  const { segmentAnything } = spec.trainer
   return {
     ...spec,
     trainer: {
@@ -23,7 +23,6 @@ export function resolveLocalPaths({
           checkpoint: { ...segmentAnything.checkpoint, uri: local(segmentAnything.checkpoint.uri) },
         },
       }),
-      ...(layers && { layers: { ...layers, model: { ...layers.model, uri: local(layers.model.uri) } } }),
     },
     partitions: spec.partitions.map((partition) => ({
       ...partition,

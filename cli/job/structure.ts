@@ -21,7 +21,8 @@ const PATTERN_WORDS: Readonly<Record<string, string>> = {
     "segments of letters, digits, '.', '_' and '-', joined by '/', with no '/' at either end",
   '^s3://[a-z0-9][a-z0-9.-]+[a-z0-9](/.*)?$': 's3://bucket/prefix',
   '^(https?://.+)?$': 'nothing, or a URL that begins with http:// or https://',
-  '^(nats|tls|wss?)://.+$': 'a URL that begins with nats://, tls://, ws:// or wss://',
+  '^(nats|tls)://[^,]+(,(nats|tls)://[^,]+)*$':
+    'a URL that begins with nats:// or tls://, or several with commas between them',
   '^[A-Za-z0-9._-]+$': "letters, digits, '.', '_' and '-'",
   '^(\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))))?$':
     'a quantity such as 500m, 4 or 20Gi',

@@ -8,7 +8,7 @@ import { loadSamples } from '#worker/data/samples.ts'
 import { readCheckpoint } from '#worker/model/segment-anything/checkpoint.ts'
 import { createSegmentAnything, type SegmentAnything } from '#worker/model/segment-anything/model.ts'
 import { readProcessor } from '#worker/model/segment-anything/processor-file.ts'
-import { loadBackend } from '#worker/tensorflow/backend.ts'
+import { type BackendName, loadBackend } from '#worker/tensorflow/backend.ts'
 import { predictMask } from '#worker/trainer/evaluation.ts'
 import { type Prepared, prepareSamples } from '#worker/trainer/prepared.ts'
 import type { HeldOutPicture, SitePictures } from './facts.ts'
@@ -40,7 +40,8 @@ export async function gatherPictures(options: PictureOptions): Promise<SitePictu
   const trainer = options.spec.trainer.segmentAnything!
   const checkpoint = await readCheckpoint(options.checkpoint)
   const processor = await readProcessor(options.checkpoint, checkpoint.config)
-  const backend = await loadBackend({ prefer: trainer.backend })
+  // A rule of the schema refuses the one value that is no backend.
+  const backend = await loadBackend({ prefer: trainer.backend as 'Auto' | BackendName })
   const model = createSegmentAnything(backend.tf, checkpoint.config, checkpoint.tensors)
   try {
     const sites: { client: string; prepared: Prepared[] }[] = []

@@ -8,17 +8,8 @@ import { unsupportedFields, unsupportedText } from '#protocol/unsupported.ts'
 
 /** Features of the resource that a run on this machine does not have. Throws InvalidJob naming all of them. */
 export function refuseUnsupported(spec: CompleteFederatedJobSpec): void {
-  const { partitions } = spec
-  const refusals: readonly [boolean, string, string][] = [
-    [spec.suspend, 'spec.suspend: the job is suspended', 'set it to false to run it'],
-    ...partitions.map(({ name, external }): [boolean, string, string] => [
-      external != null,
-      `spec.partitions[${name}].external: an external client cannot join a run on this machine`,
-      'leave it out',
-    ]),
-  ]
-  const refused = refusals.filter(([applies]) => applies).map(([, says, remedy]) => ({ says, remedy }))
-  const all = [...unsupportedFields(spec), ...refused]
+  const suspended = { says: 'spec.suspend: the job is suspended', remedy: 'set it to false to run it' }
+  const all = [...unsupportedFields(spec), ...(spec.suspend ? [suspended] : [])]
   if (all.length > 0) throw new FedsamError('InvalidJob', unsupportedText(all))
 }
 

@@ -27,6 +27,7 @@ export function renderChildren(
   settings: Settings,
   suspend: Suspension,
 ): KubernetesObject[] {
+  // Only a job that was stored before the API server refused external partitions has one: its data is not in this cluster.
   const own = spec.partitions.filter(({ external }) => !external)
   const account = (name: string, role: Role, partition?: string): KubernetesObject => ({
     apiVersion: 'v1',

@@ -106,7 +106,7 @@ test('a partition more is created, a partition less is pruned, others are left a
   ])
 })
 
-test('a partition that joins from outside has no pod', () => {
+test('an external partition of a job that was stored before the rule has no pod', () => {
   const partitions = [{ name: 'a' }, { name: 'b', external: {} }]
   assert.ok(!JSON.stringify(writesOf(reconcile(observe(jobWith({ partitions }))))).includes('worker-b'))
 })
@@ -167,14 +167,6 @@ for (const [given, value, expected] of STATES) {
 }
 
 const UNSERVED: readonly (readonly [string, Partial<FederatedJobSpec>, RegExp])[] = [
-  ['Layers', { trainer: { type: 'Layers' } }, /^spec\.trainer\.type: Layers cannot be run yet; use Segment/],
-  ['LoRA', { trainer: { segmentAnything: { train: ['LoRA'] } } }, /LoRA cannot be trained yet/],
-  [
-    'its optimizer',
-    { trainer: { segmentAnything: { keepOptimizerState: true } } },
-    /keepOptimizerState: not/,
-  ],
-  ['WebGPU', { trainer: { segmentAnything: { backend: 'WebGPU' } } }, /backend: WebGPU cannot be used yet/],
   [
     'another record',
     { resumeFrom: { prefix: 's3://b/x', round: 1 } },

@@ -231,24 +231,21 @@ export interface CompleteRoundSpec {
 
 /** What trains in each partition. */
 export interface TrainerSpec {
-  /** SegmentAnything fine-tunes SAM, Layers a tf.LayersModel, Command runs any program that speaks the trainer seam. Default SegmentAnything. */
-  readonly type?: 'SegmentAnything' | 'Layers' | 'Command'
+  /** SegmentAnything fine-tunes SAM, Command runs any program that speaks the trainer seam. Default SegmentAnything. */
+  readonly type?: 'SegmentAnything' | 'Command'
   /** Reaches fit(config) and evaluate(config) of a Command trainer, beside server_round and seed, which FedSAM sends. Every value is text in quotes; fedsam_client reads a number, true and false out of it. E.g. {local_epochs: "2"}. Default {}. */
   readonly config?: Readonly<Record<string, string>>
   /** Parameters of the SegmentAnything trainer; absent, all have their defaults. */
   readonly segmentAnything?: SegmentAnythingSpec
-  /** Parameters of the Layers trainer, a tf.LayersModel. */
-  readonly layers?: LayersSpec
   /** Any program that speaks the trainer seam, in its own image. */
   readonly command?: CommandSpec
 }
 
 /** TrainerSpec with its defaults. */
 export interface CompleteTrainerSpec {
-  readonly type: 'SegmentAnything' | 'Layers' | 'Command'
+  readonly type: 'SegmentAnything' | 'Command'
   readonly config: Readonly<Record<string, string>>
   readonly segmentAnything?: CompleteSegmentAnythingSpec
-  readonly layers?: CompleteLayersSpec
   readonly command?: CompleteCommandSpec
 }
 
@@ -256,7 +253,7 @@ export interface CompleteTrainerSpec {
 export interface SegmentAnythingSpec {
   /** The pretrained model in Hugging Face's layout. */
   readonly checkpoint?: CheckpointSpec
-  /** The parts that train and travel; everything else stays as in the checkpoint. E.g. [MaskDecoder, PromptEncoder]. Default [MaskDecoder]. */
+  /** The parts that train and travel; everything else stays as in the checkpoint. LoRA is reserved and refused. E.g. [MaskDecoder, PromptEncoder]. Default [MaskDecoder]. */
   readonly train?: readonly ('MaskDecoder' | 'PromptEncoder' | 'VisionEncoder' | 'LoRA')[]
   /** Local epochs per round. E.g. 2. Default 1. */
   readonly epochs?: number
@@ -266,7 +263,7 @@ export interface SegmentAnythingSpec {
   readonly learningRate?: number
   /** The local optimizer. E.g. SGD. Default Adam. */
   readonly optimizer?: 'Adam' | 'AdamW' | 'SGD'
-  /** true keeps the local optimizer's moments from round to round, on the client; false starts each round afresh. Default false. */
+  /** Reserved for a local optimizer that keeps its moments from round to round: true is refused, and every round begins with a new optimizer. Default false. */
   readonly keepOptimizerState?: boolean
   /** What is minimised, of Dice, cross-entropy (CE) and focal loss. E.g. DiceFocal. Default DiceCE. */
   readonly loss?: 'DiceCE' | 'Dice' | 'DiceFocal'
@@ -276,7 +273,7 @@ export interface SegmentAnythingSpec {
   readonly boxJitterPixels?: number
   /** Whether each local epoch draws the examples in a new, seeded order. Default true. */
   readonly shuffle?: boolean
-  /** What computes; Auto takes the first that works, in the order of this list. E.g. Wasm. Default Auto. */
+  /** What computes; Auto takes the first of TensorFlow, Wasm and CPU that works. WebGPU is reserved and refused. E.g. Wasm. Default Auto. */
   readonly backend?: 'Auto' | 'TensorFlow' | 'WebGPU' | 'Wasm' | 'CPU'
 }
 
@@ -308,40 +305,6 @@ export interface CheckpointSpec {
 export interface CompleteCheckpointSpec {
   readonly uri: string
   readonly credentialsSecretName: string
-}
-
-/** Parameters of the Layers trainer, a tf.LayersModel. */
-export interface LayersSpec {
-  /** The model, model.json and its weights. */
-  readonly model: {
-    /** hf://owner/name@revision, s3://bucket/prefix, or a folder. E.g. models/digits. */
-    readonly uri: string
-    /** A Secret of the job's namespace with the credentials; empty, none or the pod's own identity. E.g. site-a-credentials. Default "". */
-    readonly credentialsSecretName?: string
-  }
-  /** Local epochs per round. E.g. 2. Default 1. */
-  readonly epochs?: number
-  /** Examples per local step. E.g. 4. Default 2. */
-  readonly batchSize?: number
-  /** Step size of the local optimizer, no unit. E.g. 1e-4. Default 0.00001. */
-  readonly learningRate?: number
-  /** The local optimizer. E.g. SGD. Default Adam. */
-  readonly optimizer?: 'Adam' | 'AdamW' | 'SGD'
-  /** What is minimised. E.g. MeanSquaredError. Default CategoricalCrossentropy. */
-  readonly loss?: 'CategoricalCrossentropy' | 'BinaryCrossentropy' | 'MeanSquaredError'
-}
-
-/** LayersSpec with its defaults. */
-export interface CompleteLayersSpec {
-  readonly model: {
-    readonly uri: string
-    readonly credentialsSecretName: string
-  }
-  readonly epochs: number
-  readonly batchSize: number
-  readonly learningRate: number
-  readonly optimizer: 'Adam' | 'AdamW' | 'SGD'
-  readonly loss: 'CategoricalCrossentropy' | 'BinaryCrossentropy' | 'MeanSquaredError'
 }
 
 /** Any program that speaks the trainer seam, in its own image. */
@@ -385,7 +348,7 @@ export interface PartitionSpec {
   readonly source?: SourceSpec
   /** false only evaluates (a public test set, a left-out site), all of its images unless heldOutFraction is set, and does not count for minFitClients. Default true. */
   readonly train?: boolean
-  /** Reserved: {} makes no pod, somebody joins from outside. Absent or null, the job runs the client. */
+  /** Reserved for a client that joins from outside the cluster: {} is refused. Absent or null, the job runs the client. */
   readonly external?: Readonly<Record<string, never>> | null
   /** The service account of the client, its identity, where cloud identities bind; empty, one is created. E.g. site-a-reader. Default "". */
   readonly serviceAccountName?: string
@@ -659,7 +622,7 @@ export interface CompleteMessagingSpec {
 
 /** A NATS server. */
 export interface NatsSpec {
-  /** The server's URL. E.g. tls://nats.messaging.svc:4222. Default nats://nats:4222. */
+  /** The server's URL, or several with commas between them; tls:// demands TLS. E.g. tls://nats.messaging.svc:4222. Default nats://nats:4222. */
   readonly url?: string
   /** A Secret of the job's namespace with the credentials; empty, none or the pod's own identity. E.g. site-a-credentials. Default "". */
   readonly credentialsSecretName?: string

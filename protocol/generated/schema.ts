@@ -497,12 +497,6 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
        "message": "is set, but type is another trainer; remove it or set type to SegmentAnything"
       },
       {
-       "rule": "!has(self.layers) || self.type == 'Layers'",
-       "fieldPath": ".layers",
-       "reason": "FieldValueForbidden",
-       "message": "is set, but type is another trainer; remove it or set type to Layers"
-      },
-      {
        "rule": "!has(self.command) || self.type == 'Command'",
        "fieldPath": ".command",
        "reason": "FieldValueForbidden",
@@ -513,12 +507,6 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
        "fieldPath": ".config",
        "reason": "FieldValueForbidden",
        "message": "is set, but only a Command trainer reads it; remove it, and set the fields of the trainer that type names"
-      },
-      {
-       "rule": "!has(self.type) || self.type != 'Layers' || has(self.layers)",
-       "fieldPath": ".layers",
-       "reason": "FieldValueRequired",
-       "message": "is missing for a trainer of type Layers; set layers.model.uri"
       },
       {
        "rule": "!has(self.type) || self.type != 'Command' || (has(self.command) && size(self.command.command) > 0)",
@@ -533,7 +521,6 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
        "default": "SegmentAnything",
        "enum": [
         "SegmentAnything",
-        "Layers",
         "Command"
        ]
       },
@@ -609,6 +596,13 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
          "minItems": 1,
          "maxItems": 4,
          "x-kubernetes-list-type": "set",
+         "x-kubernetes-validations": [
+          {
+           "rule": "!('LoRA' in self)",
+           "reason": "FieldValueInvalid",
+           "message": "names LoRA, and this version cannot train adapters; remove it, and name MaskDecoder, PromptEncoder or VisionEncoder"
+          }
+         ],
          "items": {
           "type": "string",
           "maxLength": 32,
@@ -652,7 +646,14 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
         },
         "keepOptimizerState": {
          "type": "boolean",
-         "default": false
+         "default": false,
+         "x-kubernetes-validations": [
+          {
+           "rule": "!self",
+           "reason": "FieldValueInvalid",
+           "message": "is true, and this version cannot keep the optimizer's moments; remove it or set it to false"
+          }
+         ]
         },
         "loss": {
          "type": "string",
@@ -691,89 +692,13 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
           "WebGPU",
           "Wasm",
           "CPU"
-         ]
-        }
-       }
-      },
-      "layers": {
-       "type": "object",
-       "required": [
-        "model"
-       ],
-       "properties": {
-        "model": {
-         "type": "object",
-         "required": [
-          "uri"
          ],
-         "properties": {
-          "uri": {
-           "type": "string",
-           "minLength": 1,
-           "maxLength": 1024,
-           "x-kubernetes-validations": [
-            {
-             "rule": "!self.contains('://') || self.startsWith('hf://') || self.startsWith('s3://')",
-             "reason": "FieldValueInvalid",
-             "message": "has an unknown scheme; write hf://owner/name@revision, s3://bucket/prefix or a folder"
-            },
-            {
-             "rule": "!self.startsWith('hf://') || self.matches('^hf://[A-Za-z0-9._-]+/[A-Za-z0-9._-]+(@[^@]+)?$')",
-             "reason": "FieldValueInvalid",
-             "message": "is not of the form hf://owner/name or hf://owner/name@revision; correct it"
-            },
-            {
-             "rule": "!self.startsWith('s3://') || self.matches('^s3://[a-z0-9][a-z0-9.-]+[a-z0-9](/.*)?$')",
-             "reason": "FieldValueInvalid",
-             "message": "is not of the form s3://bucket/prefix; correct it"
-            }
-           ]
-          },
-          "credentialsSecretName": {
-           "type": "string",
-           "default": "",
-           "maxLength": 253,
-           "pattern": "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$"
+         "x-kubernetes-validations": [
+          {
+           "rule": "self != 'WebGPU'",
+           "reason": "FieldValueInvalid",
+           "message": "is not available in this version; set Auto, TensorFlow, Wasm or CPU"
           }
-         }
-        },
-        "epochs": {
-         "type": "integer",
-         "format": "int32",
-         "default": 1,
-         "minimum": 1,
-         "maximum": 10000
-        },
-        "batchSize": {
-         "type": "integer",
-         "format": "int32",
-         "default": 2,
-         "minimum": 1,
-         "maximum": 65536
-        },
-        "learningRate": {
-         "type": "number",
-         "default": 0.00001,
-         "minimum": 0,
-         "exclusiveMinimum": true,
-         "maximum": 1000
-        },
-        "optimizer": {
-         "type": "string",
-         "default": "Adam",
-         "enum": [
-          "Adam",
-          "AdamW",
-          "SGD"
-         ]
-        },
-        "loss": {
-         "type": "string",
-         "default": "CategoricalCrossentropy",
-         "enum": [
-          "CategoricalCrossentropy",
-          "BinaryCrossentropy",
-          "MeanSquaredError"
          ]
         }
        }
@@ -857,10 +782,10 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
       ],
       "x-kubernetes-validations": [
        {
-        "rule": "!has(self.external) || !has(self.source)",
-        "fieldPath": ".source",
+        "rule": "!has(self.external)",
+        "fieldPath": ".external",
         "reason": "FieldValueForbidden",
-        "message": "is set for an external partition, which brings its own data; remove source or external"
+        "message": "is set, and in this version no client can join from outside the cluster; remove it, and the job runs the partition's client"
        },
        {
         "rule": "!has(self.dataset) || !has(self.dataset.heldOutFraction) || self.dataset.heldOutFraction <= 0.9 || (has(self.train) && !self.train)",
@@ -1419,7 +1344,7 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
          "type": "string",
          "default": "nats://nats:4222",
          "maxLength": 1024,
-         "pattern": "^(nats|tls|wss?)://.+$",
+         "pattern": "^(nats|tls)://[^,]+(,(nats|tls)://[^,]+)*$",
          "x-kubernetes-validations": [
           {
            "rule": "!self.matches('//[^/?#]*@')",

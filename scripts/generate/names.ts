@@ -14,7 +14,6 @@ export const TYPE_NAMES: Readonly<Record<string, string>> = {
   'spec.trainer': 'TrainerSpec',
   'spec.trainer.segmentAnything': 'SegmentAnythingSpec',
   'spec.trainer.segmentAnything.checkpoint': 'CheckpointSpec',
-  'spec.trainer.layers': 'LayersSpec',
   'spec.trainer.command': 'CommandSpec',
   'spec.partitions[]': 'PartitionSpec',
   'spec.partitions[].dataset': 'DatasetSpec',

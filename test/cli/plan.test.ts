@@ -58,14 +58,14 @@ test('plan and run take a job file of a cluster and say what they leave aside', 
   for (const line of [elsewhere, deadline]) assert.ok(ran.stdout.split('\n').includes(line), ran.stdout)
 })
 
-test('plan and run refuse a backend that is not built', async () => {
+test('plan and run refuse a value that is reserved, by the rule of the schema', async () => {
   for (const command of ['plan', 'run']) {
     const set = 'trainer.segmentAnything.backend=WebGPU'
     const { code, stderr } = await startFedsam(dir, [command, 'job.yaml', '--set', set])
     assert.equal(code, 2)
     const says =
-      'fedsam: spec.trainer.segmentAnything.backend: WebGPU cannot be used yet; use Auto, TensorFlow, Wasm or CPU\n'
-    assert.equal(stderr, says)
+      'spec.trainer.segmentAnything.backend: WebGPU is not available in this version; set Auto, TensorFlow, Wasm or CPU\n'
+    assert.equal(stderr, `fedsam: --set ${set}: ${says}`)
   }
 })
 

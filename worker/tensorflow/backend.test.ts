@@ -31,8 +31,7 @@ test('Auto takes native TensorFlow where it is', async () => {
   assert.match(reason, /^Native TensorFlow on the [CG]PU\.$/)
 })
 
-test('a backend that is not part of this version, or has no GPU where one is required, is refused', async () => {
-  await assert.rejects(loadBackend({ prefer: 'WebGPU' }), { code: 'NoAccelerator' })
+test('a backend that has no GPU where one is required is refused', async () => {
   for (const prefer of ['Wasm', 'CPU'] as const)
     await assert.rejects(loadBackend({ prefer, requireGpu: true }), {
       code: 'NoAccelerator',

@@ -10,7 +10,7 @@ import { FedsamError } from '#protocol/errors.ts'
 export type TensorFlow = typeof import('@tensorflow/tfjs-core')
 
 /** Backends by name, fastest first. */
-export type BackendName = 'TensorFlow' | 'WebGPU' | 'Wasm' | 'CPU'
+export type BackendName = 'TensorFlow' | 'Wasm' | 'CPU'
 
 /** A loaded backend. `reason` is one sentence for people: which backend, and why this one. */
 export interface Backend {
@@ -59,11 +59,6 @@ export async function loadBackend({
 
 const LOADERS: Readonly<Record<BackendName, (requireGpu: boolean) => Promise<Backend>>> = {
   TensorFlow: loadTensorFlow,
-  WebGPU: async () => {
-    throw new FedsamError('NoAccelerator', 'The WebGPU backend is not part of this version.', {
-      remedy: 'Set backend to Auto, TensorFlow, Wasm or CPU.',
-    })
-  },
   Wasm: loadWasm,
   CPU: loadCpu,
 }

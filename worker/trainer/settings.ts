@@ -20,11 +20,13 @@ const SegmentAnythingSchema = v.object({
   batchSize: v.number(),
   learningRate: v.number(),
   optimizer: v.picklist(['Adam', 'AdamW', 'SGD']),
+  /** The API server refuses true; a job that was stored before that rule may have it. */
+  keepOptimizerState: v.optional(v.literal(false), false),
   loss: v.picklist(['DiceCE', 'Dice', 'DiceFocal']),
   prompts: v.picklist(['Box', 'Points']),
   boxJitterPixels: v.number(),
   shuffle: v.boolean(),
-  backend: v.picklist(['Auto', 'TensorFlow', 'WebGPU', 'Wasm', 'CPU']),
+  backend: v.picklist(['Auto', 'TensorFlow', 'Wasm', 'CPU']),
 })
 
 const SettingsSchema = v.object({

@@ -54,7 +54,7 @@ function lackingPartitions(
   const lacks = new Map<string, string[]>()
   for (const partition of spec.partitions) {
     const wanted = partition.workers?.accelerator ?? spec.workers.accelerator
-    if (!wanted || partition.external) continue
+    if (!wanted) continue
     const most = Math.max(0, ...(offers.get(wanted.resource) ?? []))
     if (most >= wanted.count) continue
     const lack = `${wanted.count} ${wanted.resource} on one node; the largest has ${most}`

@@ -5,11 +5,5 @@ import { type Finding, problem } from './finding.ts'
 
 /** A finding for each such field; none where all can be served. */
 export function judgeFields(spec: CompleteFederatedJobSpec): Finding[] {
-  const external = spec.partitions
-    .filter(({ external: joins }) => joins != null)
-    .map(({ name }) => ({
-      says: `spec.partitions[${name}].external: no client can join from outside yet`,
-      remedy: 'leave it out',
-    }))
-  return [...unsupportedFields(spec), ...external].map(({ says, remedy }) => problem('fields', says, remedy))
+  return unsupportedFields(spec).map(({ says, remedy }) => problem('fields', says, remedy))
 }

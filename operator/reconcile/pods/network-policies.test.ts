@@ -14,7 +14,6 @@ for (const [url, port] of [
   ['http://minio:9000', 9000],
   ['nats://nats', 4222],
   ['tls://nats:4443', 4443],
-  ['wss://nats', 443],
   ['no url', 443],
 ] as const) {
   test(`the port of "${url}" is ${port}`, () => assert.equal(portOf(url), port))

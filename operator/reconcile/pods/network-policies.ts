@@ -12,8 +12,6 @@ const DEFAULT_PORTS: Readonly<Record<string, number>> = {
   'https:': 443,
   'nats:': 4222,
   'tls:': 4222,
-  'ws:': 80,
-  'wss:': 443,
 }
 const HTTPS = 443
 /** Of the API server, as a Service and as a process. */

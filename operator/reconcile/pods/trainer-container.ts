@@ -41,7 +41,7 @@ export function trainerContainer(pod: WorkerPod): Json {
 function trainerSettings({ spec, partition }: WorkerPod): string {
   const { accelerator } = workersOf(spec, partition)
   return canonicalJson({
-    trainer: spec.trainer.segmentAnything ?? spec.trainer.layers ?? null,
+    trainer: spec.trainer.segmentAnything ?? null,
     dataset: partition.dataset,
     checkpoint: POD_FOLDERS.checkpoint,
     cache: POD_FOLDERS.embeddings,

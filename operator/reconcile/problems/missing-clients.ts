@@ -20,10 +20,9 @@ export function missingClients(observed: Observed, spec: CompleteFederatedJobSpe
   const jobs = observed.children.filter(({ kind }) => kind === 'Job')
   const workers = new Map(jobs.map((job) => [job.metadata.name, job]))
   const pods = Map.groupBy(observed.pods, ({ metadata }) => metadata.labels?.[PARTITION_LABEL])
-  const clients = trainingOf(observed)?.clients
-  const absent = new Map(clients?.absent?.map((client) => [client.name, client]))
+  const absent = new Map(trainingOf(observed)?.clients?.absent?.map((client) => [client.name, client]))
   return spec.partitions.flatMap((partition) => {
-    const { name, external } = partition
+    const { name } = partition
     const client = absent.get(name)
     const heard = client && [client.outcome, client.message ?? client.reason].filter(Boolean).join(', ')
     const own = {
@@ -33,10 +32,7 @@ export function missingClients(observed: Observed, spec: CompleteFederatedJobSpe
     }
     // The pod of a refused worker only shows that it was refused; the coordinator says why.
     const refused = client?.outcome === 'Refused' ? heard : undefined
-    const joined = external && clients !== undefined && client === undefined
-    const reason = joined
-      ? undefined
-      : [refused, seenOf(own, observed, spec)].filter(Boolean).join('; ') || heard
+    const reason = [refused, seenOf(own, observed, spec)].filter(Boolean).join('; ') || heard
     return reason === undefined ? [] : [{ client: name, reason }]
   })
 }
@@ -53,9 +49,9 @@ function seenOf(
   observed: Observed,
   spec: CompleteFederatedJobSpec,
 ): string | undefined {
-  // The coordinator alone knows whether a client from outside has joined.
+  // The API server refuses such a partition; a job that was stored before that rule may have one.
   if (partition.external)
-    return 'the job makes no pod for an external partition, which joins from outside the cluster'
+    return 'no client can join from outside the cluster in this version; remove external from the partition'
   const queue = job && holdingQueue(observed, job)
   if (queue !== undefined) return `queue ${queue} holds its Job`
   const failures = job?.status?.failed

@@ -114,6 +114,15 @@ test('permissions hold every client to its own subjects and inbox', async () => 
   })
 })
 
+test('tls:// is never answered in plain text', async () => {
+  await withFolder(async ({ folder }) => {
+    const nats = await startNats({ folder })
+    const url = nats.url.replace('nats://', 'tls://')
+    await assert.rejects(connectNats({ url }), { code: 'MessagingUnreachable', message: /tls/i })
+    await nats.stop()
+  })
+})
+
 test('wrong credentials, and no server at all, are MessagingUnreachable', async () => {
   await withFolder(async ({ folder }) => {
     const nats = await startNats({ folder, config: 'authorization { token: right }' })

@@ -17,7 +17,7 @@ import { checkBody, checkPattern, checkSubject } from '../subject.ts'
 import { type Requests, requestsOver } from './requests.ts'
 
 export interface NatsOptions {
-  /** "nats://host:4222"; several, separated by commas, are tried in turn. */
+  /** "nats://host:4222"; several, separated by commas, are tried in turn. One tls:// demands TLS of all of them. */
   readonly url: string
   /** Who we are, for the server's logs. */
   readonly name?: string
@@ -64,9 +64,12 @@ export async function connectNats(options: NatsOptions): Promise<MessageBus> {
 }
 
 function connectionOptions(options: NatsOptions): ConnectionOptions {
-  const { credentials, tls } = options
+  const { credentials } = options
+  const servers = options.url.split(',')
+  // The library ignores the scheme, and would speak plain text to a server that offers no TLS.
+  const tls = options.tls ?? (servers.some((url) => url.startsWith('tls://')) ? {} : undefined)
   return {
-    servers: options.url.split(','),
+    servers,
     ...(options.name ? { name: options.name } : {}),
     timeout: options.connectTimeoutMs ?? 5000,
     maxReconnectAttempts: -1,

@@ -4,7 +4,7 @@ import { FedsamError } from '#protocol/errors.ts'
 import { type Environment, requireVariables } from '#runtime/environment.ts'
 import type { Rate } from './kubernetes/client/throttle.ts'
 import { LEASE_TIMES, type LeaseTimes } from './kubernetes/election/lease.ts'
-import type { Settings } from './reconcile/objects.ts'
+import type { Settings } from './objects/settings.ts'
 import { DEFAULT_PEERS } from './reconcile/pods/network-policies.ts'
 
 export interface OperatorEnvironment {

@@ -1,6 +1,6 @@
 // A FederatedJob by its name, written as kubectl users write it; who misspells it learns which there are.
 
-import type { StoredJob } from '#operator/reconcile/objects.ts'
+import type { StoredJob } from '#operator/objects/shapes.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { listed } from '#protocol/text.ts'
 import type { Cluster } from './connect.ts'

@@ -2,7 +2,7 @@
 // hundreds of partitions, other managers.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { KubernetesObject } from '#operator/reconcile/objects.ts'
+import type { KubernetesObject } from '#operator/objects/shapes.ts'
 import { conditionsFor, type JobState } from '#protocol/conditions.ts'
 import type { FederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import { statusLines } from '../render/status.ts'

@@ -1,7 +1,7 @@
 // Whose logs are read, in which order, and what their lines begin with.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { KubernetesObject } from '#operator/reconcile/objects.ts'
+import type { KubernetesObject } from '#operator/objects/shapes.ts'
 import { logSources } from './pod-logs.ts'
 
 const pod = (

@@ -1,7 +1,7 @@
 // Where a run's record lies, as the user names it: an output folder, s3://bucket/prefix, or fj/NAME of a cluster. A bucket is read
 // with the caller's own AWS credentials; the Secret that the job names is read only where the caller asks for that.
 import { resolve } from 'node:path'
-import type { StoredJob } from '#operator/reconcile/objects.ts'
+import type { StoredJob } from '#operator/objects/shapes.ts'
 import { completeSpec } from '#protocol/defaults.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteS3Spec } from '#protocol/generated/federatedjob.ts'

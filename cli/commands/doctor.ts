@@ -1,5 +1,5 @@
 // `fedsam doctor`: whether a cluster has what FederatedJobs need, and a job what it names; a line each, with what to do.
-import type { StoredJob } from '#operator/reconcile/objects.ts'
+import type { StoredJob } from '#operator/objects/shapes.ts'
 import { completeSpec } from '#protocol/defaults.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { checkAccelerators } from '../cluster/checks/accelerators.ts'

@@ -3,9 +3,11 @@
 import { POD_EXITS } from '#protocol/exit-codes.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { coordinatorName, workerName } from '#protocol/names.ts'
-import { childMetadata, podLabels, QUEUE_LABEL, type Role } from './labels.ts'
+import { childMetadata, podLabels, QUEUE_LABEL, type Role } from '../objects/labels.ts'
+import type { Settings } from '../objects/settings.ts'
+import type { Json, KubernetesObject, Metadata, StoredJob } from '../objects/shapes.ts'
 import { revisionOf } from './lifecycle/revision.ts'
-import type { Json, KubernetesObject, Metadata, Settings, StoredJob } from './objects.ts'
+import type { Suspension } from './lifecycle/suspend.ts'
 import { coordinatorTemplate } from './pods/coordinator-pod.ts'
 import { networkPolicies } from './pods/network-policies.ts'
 import { workerTemplate } from './pods/worker-pod.ts'
@@ -13,12 +15,6 @@ import { workerTemplate } from './pods/worker-pod.ts'
 /** Exits that another try may cure: how often one is tried, per partition and for the coordinator. */
 const WORKER_RETRIES = 6
 const COORDINATOR_RETRIES = 1000
-
-/** Which Jobs are suspended: that stops their pods, and nothing else. */
-export interface Suspension {
-  readonly coordinator: boolean
-  readonly workers: boolean
-}
 
 /** All children of a running job. */
 export function renderChildren(

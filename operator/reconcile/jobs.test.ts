@@ -13,7 +13,8 @@ import {
   withTraining,
   writesOf,
 } from '#test/given/observed.ts'
-import type { Desired, KubernetesObject, Observed } from './objects.ts'
+import type { KubernetesObject } from '../objects/shapes.ts'
+import type { Desired, Observed } from './contract.ts'
 import { reconcile } from './reconcile.ts'
 
 const WORKERS = ['Job/brain-worker-a', 'Job/brain-worker-b']

@@ -19,7 +19,8 @@ import {
   workerPod,
   writesOf,
 } from '#test/given/observed.ts'
-import type { KubernetesObject, Observed } from './objects.ts'
+import type { KubernetesObject } from '../objects/shapes.ts'
+import type { Observed } from './contract.ts'
 import { reconcile } from './reconcile.ts'
 
 test('a new job: all children, and Waiting', () => {

@@ -1,11 +1,11 @@
 // What the operator does about a FederatedJob: one pure function from everything observed to everything wanted. It reads no
 // clock and no cluster; applied to its own outcome it wants nothing more.
 import { completeSpec } from '#protocol/defaults.ts'
+import { isOwned, ROLE_LABEL } from '../objects/labels.ts'
 import { renderChildren } from './children.ts'
-import { isOwned, ROLE_LABEL } from './labels.ts'
+import type { ChildWrite, Desired, Observed, OperatorStatus } from './contract.ts'
 import { isFinished } from './lifecycle/recreate.ts'
 import { pauseOf, suspensionOf } from './lifecycle/suspend.ts'
-import type { ChildWrite, Desired, Observed, OperatorStatus } from './objects.ts'
 import { stuckAt } from './problems/pod-problems.ts'
 import { decideState, terminalState, type Verdict } from './state.ts'
 import { announce, statusFor } from './status.ts'

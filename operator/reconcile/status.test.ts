@@ -12,7 +12,8 @@ import {
   withTraining,
   workerPod,
 } from '#test/given/observed.ts'
-import type { KubernetesObject, Observed } from './objects.ts'
+import type { KubernetesObject } from '../objects/shapes.ts'
+import type { Observed } from './contract.ts'
 import { reconcile } from './reconcile.ts'
 
 const scheduled = (message: string) => ({

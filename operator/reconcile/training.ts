@@ -1,6 +1,6 @@
 // The coordinator's part of the status, as far as it may be believed.
 import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
-import type { Observed } from './objects.ts'
+import type { Observed } from './contract.ts'
 
 /** What the coordinator says of this very job; an earlier job of the same name says nothing. */
 export function trainingOf({ job }: Observed): TrainingStatus | undefined {

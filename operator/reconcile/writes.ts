@@ -1,9 +1,10 @@
 // The difference between the children that should be and those that are: what is created, applied, deleted, left alone. A Job's
 // template is immutable, so a Job is created whole once, and later only its metadata and its suspension are applied.
-import { isOwned, QUEUE_LABEL } from './labels.ts'
+import { isOwned, QUEUE_LABEL } from '../objects/labels.ts'
+import type { KubernetesObject, StoredJob } from '../objects/shapes.ts'
+import type { ChildWrite } from './contract.ts'
 import { renewalAt, renewed } from './lifecycle/recreate.ts'
 import { isOutdated } from './lifecycle/revision.ts'
-import type { ChildWrite, KubernetesObject, StoredJob } from './objects.ts'
 
 interface Writes {
   readonly writes: readonly ChildWrite[]

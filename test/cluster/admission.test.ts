@@ -2,7 +2,7 @@
 // else, the operator everything else, an administrator all of it. The Roles are those that chart and operator render.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import type { StoredJob } from '#operator/reconcile/objects.ts'
+import type { StoredJob } from '#operator/objects/shapes.ts'
 import { ApiError, type KubernetesClient } from '#transport/kubernetes/api.ts'
 import { until } from '../until.ts'
 import { type Cluster, startCluster } from './cluster.ts'

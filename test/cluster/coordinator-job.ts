@@ -1,6 +1,8 @@
 // A FederatedJob with its accounts as the operator makes them, for tests of the coordinator against a real API server.
+
+import type { Settings } from '#operator/objects/settings.ts'
+import type { StoredJob } from '#operator/objects/shapes.ts'
 import { renderChildren } from '#operator/reconcile/children.ts'
-import type { Settings, StoredJob } from '#operator/reconcile/objects.ts'
 import { completeSpec } from '#protocol/defaults.ts'
 import type { FederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { coordinatorName } from '#protocol/names.ts'

@@ -1,7 +1,7 @@
 // A FederatedJob's life in which the operator does everything that it ever does, in one namespace: children made, edited, repaired,
 // pruned, made anew, names that are taken, suspension, a pause, the time to live. Nothing runs: what pods would report is written.
 import { apiVersionOf, pathOf } from '#operator/kubernetes/client/resources.ts'
-import type { KubernetesObject, StoredJob } from '#operator/reconcile/objects.ts'
+import type { KubernetesObject, StoredJob } from '#operator/objects/shapes.ts'
 import type { KubernetesClient } from '#transport/kubernetes/api.ts'
 import { ApiError } from '#transport/kubernetes/api.ts'
 import { until } from '../until.ts'

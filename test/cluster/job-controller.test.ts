@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { pathOf } from '#operator/kubernetes/client/resources.ts'
-import type { KubernetesObject } from '#operator/reconcile/objects.ts'
+import type { KubernetesObject } from '#operator/objects/shapes.ts'
 import { POD_EXITS, type PodExit } from '#protocol/exit-codes.ts'
 import { ROOT } from '../cli/fedsam.ts'
 import { until } from '../until.ts'

@@ -1,15 +1,9 @@
 // For tests of reconciling: a FederatedJob as stored, what is observed of it, and a cluster in memory in which one pass after the
 // other is carried out. The cluster knows which writer owns a field, as the API server does. Tests alone import it.
 import assert from 'node:assert/strict'
-import type {
-  ChildWrite,
-  Desired,
-  Json,
-  KubernetesObject,
-  Observed,
-  Settings,
-  StoredJob,
-} from '#operator/reconcile/objects.ts'
+import type { Settings } from '#operator/objects/settings.ts'
+import type { Json, KubernetesObject, StoredJob } from '#operator/objects/shapes.ts'
+import type { ChildWrite, Desired, Observed } from '#operator/reconcile/contract.ts'
 import { reconcile } from '#operator/reconcile/reconcile.ts'
 import type {
   FederatedJobSpec,

@@ -1,7 +1,7 @@
 // The objects of one kind, as a reflector tells of them, found by their key and by the FederatedJob that they are of; what a job has
 // is looked up, never searched. Every change names the jobs that it concerns.
-import { JOB_LABEL } from '../../reconcile/labels.ts'
-import type { KubernetesObject } from '../../reconcile/objects.ts'
+import { JOB_LABEL } from '../../objects/labels.ts'
+import type { KubernetesObject } from '../../objects/shapes.ts'
 import { apiVersionOf } from '../client/resources.ts'
 import type { Follower, RawObject } from './reflector.ts'
 import { trim } from './trim.ts'

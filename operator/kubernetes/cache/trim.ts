@@ -1,6 +1,6 @@
 // What the cache keeps of an object: the fields that reconciling reads, frozen. What it leaves out: who manages which field, what
 // kubectl applied last, and of pods and Jobs the templates, which are most of their size and never change.
-import type { Json, KubernetesObject } from '../../reconcile/objects.ts'
+import type { Json, KubernetesObject } from '../../objects/shapes.ts'
 
 type Raw = Readonly<Record<string, unknown>> & { readonly metadata: object }
 

@@ -1,8 +1,8 @@
 // The API server's warnings about our pods and Jobs: no status holds what hinders a mount, or the creation of a pod. Keeps the last
 // few of each object while the object exists, although the API server forgets an event after an hour. Keeps for a moment those of
 // objects that it has not seen yet, of which most are never ours. What a warning means is decided in operator/reconcile.
-import type { KubernetesObject, Warning } from '../../reconcile/objects.ts'
-import { warningOf } from '../../reconcile/problems/warnings.ts'
+import type { KubernetesObject, Warning } from '../../objects/shapes.ts'
+import { warningOf } from '../../objects/warnings.ts'
 import type { Follower, RawObject } from './reflector.ts'
 
 export interface Warnings extends Follower {

@@ -1,6 +1,6 @@
 // Who leads, by a Lease and client-go's rules: pure decisions about the record in it. Whether a record is over is judged by when this
 // process saw it change, never by the times in it: clocks of other machines are not believed.
-import type { Json, Metadata } from '../../reconcile/objects.ts'
+import type { Json, Metadata } from '../../objects/shapes.ts'
 
 export interface LeaseTimes {
   /** How long a leader may be silent before another may take over. */

@@ -2,7 +2,8 @@
 // the job itself. Each write is safe to repeat; whoever is interrupted between two of them goes on in the next pass.
 
 import { ApiError, type KubernetesClient } from '#transport/kubernetes/api.ts'
-import type { Announcement, ChildWrite, Desired, OperatorStatus, StoredJob } from '../../reconcile/objects.ts'
+import type { StoredJob } from '../../objects/shapes.ts'
+import type { Announcement, ChildWrite, Desired, OperatorStatus } from '../../reconcile/contract.ts'
 import { pathOf } from '../client/resources.ts'
 
 /** Owner of the operator's fields in server-side apply; the coordinator has another. */

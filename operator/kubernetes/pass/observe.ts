@@ -2,9 +2,11 @@
 // namespace, its pods and the events about them. Promises nothing about their being of one moment: each pass is repeatable.
 
 import { ApiError, type KubernetesClient } from '#transport/kubernetes/api.ts'
-import { JOB_LABEL } from '../../reconcile/labels.ts'
-import type { KubernetesObject, Observed, Settings, StoredJob } from '../../reconcile/objects.ts'
-import { warningOf } from '../../reconcile/problems/warnings.ts'
+import { JOB_LABEL } from '../../objects/labels.ts'
+import type { Settings } from '../../objects/settings.ts'
+import type { KubernetesObject, StoredJob } from '../../objects/shapes.ts'
+import { warningOf } from '../../objects/warnings.ts'
+import type { Observed } from '../../reconcile/contract.ts'
 import { CHILD_KINDS, pathOf } from '../client/resources.ts'
 
 interface List {

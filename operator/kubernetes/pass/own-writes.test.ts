@@ -1,7 +1,7 @@
 // Which look has to wait, for what, and for how long.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { KubernetesObject } from '../../reconcile/objects.ts'
+import type { KubernetesObject } from '../../objects/shapes.ts'
 import { compareVersions } from '../cache/versions.ts'
 import { openOwnWrites } from './own-writes.ts'
 

@@ -1,6 +1,6 @@
 // Read your own writes: a job is not looked at again before the cache shows what was written for it last, or an old picture would
 // be decided on. Waits for at most ten seconds; then the truth is read from the API server itself.
-import type { KubernetesObject } from '../../reconcile/objects.ts'
+import type { KubernetesObject } from '../../objects/shapes.ts'
 import type { Cache } from '../cache/cache.ts'
 
 /** What the cache must show. */

@@ -1,7 +1,9 @@
 // One look at one FederatedJob: from the cache once it shows what was written last, then decide, then act. The client that acts is
 // watched, so that the next look knows what it must see first, and which names are taken by somebody else.
 import type { KubernetesClient } from '#transport/kubernetes/api.ts'
-import type { Observed, Settings, StoredJob } from '../../reconcile/objects.ts'
+import type { Settings } from '../../objects/settings.ts'
+import type { StoredJob } from '../../objects/shapes.ts'
+import type { Observed } from '../../reconcile/contract.ts'
 import { reconcile } from '../../reconcile/reconcile.ts'
 import type { Cache } from '../cache/cache.ts'
 import { act, ChildrenRefused } from './act.ts'

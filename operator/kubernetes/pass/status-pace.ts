@@ -1,7 +1,8 @@
 // A status that only moves on (round, clients, numbers) is written at most once a second for each job; one that says something new
 // at once.
 import type { Condition } from '#protocol/conditions.ts'
-import type { Desired, OperatorStatus, StoredJob } from '../../reconcile/objects.ts'
+import type { StoredJob } from '../../objects/shapes.ts'
+import type { Desired, OperatorStatus } from '../../reconcile/contract.ts'
 
 const LEAST_MS = 1000
 

@@ -1,6 +1,6 @@
 // Objects that have the name of a child and that no watch shows, because they lack the label: somebody else's, or ours with the
 // label taken off. They are met when a child is created, and looked at again from time to time until they are gone or ours.
-import type { KubernetesObject } from '../../reconcile/objects.ts'
+import type { KubernetesObject } from '../../objects/shapes.ts'
 
 export interface Strays {
   of(job: string): KubernetesObject[]

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { after, jobWith, NOW, observe, training, truths, withTraining } from '#test/given/observed.ts'
-import type { KubernetesObject, Observed } from '../objects.ts'
+import type { KubernetesObject } from '../../objects/shapes.ts'
+import type { Observed } from '../contract.ts'
 import { reconcile } from '../reconcile.ts'
 
 const HOUR = 3_600_000

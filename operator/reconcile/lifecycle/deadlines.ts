@@ -2,8 +2,9 @@
 // Job's activeDeadlineSeconds: they stop while the job is suspended or its queue holds it, and start again at 0 when it goes on. Pure.
 import type { FailureReason } from '#protocol/conditions.ts'
 import type { CompleteFederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
-import { moment } from '../fields.ts'
-import type { KubernetesObject, Observed } from '../objects.ts'
+import { moment } from '../../objects/fields.ts'
+import type { KubernetesObject } from '../../objects/shapes.ts'
+import type { Observed } from '../contract.ts'
 import { activeSince, queueOf } from './queue-hold.ts'
 import { attemptOf, isFinished } from './recreate.ts'
 

@@ -1,7 +1,8 @@
 // Jobs that a queue (Kueue) holds suspended: which queue it is, and from when on a Job's own time counts. Pure.
-import { conditionOf, field, moment } from '../fields.ts'
-import { QUEUE_LABEL } from '../labels.ts'
-import type { KubernetesObject, Observed } from '../objects.ts'
+import { conditionOf, field, moment } from '../../objects/fields.ts'
+import { QUEUE_LABEL } from '../../objects/labels.ts'
+import type { KubernetesObject } from '../../objects/shapes.ts'
+import type { Observed } from '../contract.ts'
 import { isFinished } from './recreate.ts'
 
 /** The queue that decides when the Jobs of this FederatedJob start, or undefined. */

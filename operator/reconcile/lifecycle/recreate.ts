@@ -1,7 +1,7 @@
 // Jobs that ended though the run goes on: each is made anew after a pause that grows with its attempts. Both stand in the ended
 // Job itself, when it ended and which attempt it was, so whoever looks decides the same.
-import { field, holds, maps, moment, text } from '../fields.ts'
-import type { KubernetesObject } from '../objects.ts'
+import { field, holds, maps, moment, text } from '../../objects/fields.ts'
+import type { KubernetesObject } from '../../objects/shapes.ts'
 
 /** On a Job that is not the first of its name: which attempt it is. */
 const ATTEMPT_ANNOTATION = 'fedsam.dev/attempt'

@@ -5,7 +5,7 @@ import { SPEC_SCHEMA } from '#protocol/defaults.ts'
 import { sha256 } from '#protocol/digest.ts'
 import type { CompletePartitionSpec } from '#protocol/generated/federatedjob.ts'
 import type { StructuralSchema } from '#protocol/schema.ts'
-import type { Json, KubernetesObject } from '../objects.ts'
+import type { Json, KubernetesObject } from '../../objects/shapes.ts'
 
 const REVISION_ANNOTATION = 'fedsam.dev/revision'
 

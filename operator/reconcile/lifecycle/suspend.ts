@@ -1,11 +1,16 @@
 // Which Jobs of a job are suspended now: all of them because the user says so, or because nothing could work; the workers alone
 // while too few clients are there, until the moment that the coordinator names, so that others get their devices.
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
-import type { Suspension } from '../children.ts'
-import { moment } from '../fields.ts'
-import { QUEUE_LABEL } from '../labels.ts'
-import type { Observed } from '../objects.ts'
+import { moment } from '../../objects/fields.ts'
+import { QUEUE_LABEL } from '../../objects/labels.ts'
+import type { Observed } from '../contract.ts'
 import { trainingOf } from '../training.ts'
+
+/** Which Jobs are suspended: that stops their pods, and nothing else. */
+export interface Suspension {
+  readonly coordinator: boolean
+  readonly workers: boolean
+}
 
 /** A coordinator whose clock is wrong, or that died, stops no worker for longer. */
 const LONGEST_MS = 600_000

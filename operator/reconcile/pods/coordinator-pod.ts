@@ -2,9 +2,11 @@
 // metrics and probes on one port, nothing to write to but /tmp.
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { coordinatorName } from '#protocol/names.ts'
-import { CONTAINER_SECURITY, POD_SECURITY, podLabels } from '../labels.ts'
-import type { Json, Settings, StoredJob } from '../objects.ts'
+import { podLabels } from '../../objects/labels.ts'
+import type { Settings } from '../../objects/settings.ts'
+import type { Json, StoredJob } from '../../objects/shapes.ts'
 import { overlay } from './overlay.ts'
+import { CONTAINER_SECURITY, POD_SECURITY } from './security.ts'
 import { checkpointParts, join, natsParts, s3Parts, variables } from './settings.ts'
 
 /** Beside what aggregation may use: the program itself. */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { FederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { jobWith, keyOf, observe, running, SETTINGS, writesOf } from '#test/given/observed.ts'
-import type { NetworkPeers } from '../objects.ts'
+import type { NetworkPeers } from '../../objects/settings.ts'
 import { reconcile } from '../reconcile.ts'
 import { DEFAULT_PEERS, portOf } from './network-policies.ts'
 

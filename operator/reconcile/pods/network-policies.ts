@@ -3,8 +3,9 @@
 // A policy sees a pod's port, not its Service's: a store behind another port than its URL's needs a policy of its own.
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { coordinatorName } from '#protocol/names.ts'
-import { childMetadata, JOB_LABEL, podLabels, ROLE_LABEL, type Role } from '../labels.ts'
-import type { Json, KubernetesObject, NetworkPeers, StoredJob } from '../objects.ts'
+import { childMetadata, JOB_LABEL, podLabels, ROLE_LABEL, type Role } from '../../objects/labels.ts'
+import type { NetworkPeers } from '../../objects/settings.ts'
+import type { Json, KubernetesObject, StoredJob } from '../../objects/shapes.ts'
 
 /** Of URLs that name none. */
 const DEFAULT_PORTS: Readonly<Record<string, number>> = {

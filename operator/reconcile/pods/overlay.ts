@@ -1,7 +1,7 @@
 // Merging a user's pod template over a rendered one by the keys of the API's lists. Some fields are not the user's to change:
 // restartPolicy, fedsam.dev labels, service account and tokens stay as they were rendered, and no container but those that were
 // rendered so gets the token or the bus's credentials.
-import type { Json } from '../objects.ts'
+import type { Json } from '../../objects/shapes.ts'
 
 /** Keys by which lists of objects are merged, the first that all items have; other lists are replaced. */
 const LIST_KEYS = ['mountPath', 'name'] as const

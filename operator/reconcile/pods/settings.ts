@@ -2,7 +2,7 @@
 // name, or become variables by envFrom; the operator reads none.
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { runPrefix } from '#protocol/names.ts'
-import type { Json, StoredJob } from '../objects.ts'
+import type { Json, StoredJob } from '../../objects/shapes.ts'
 
 export interface Parts {
   readonly env: readonly Json[]

@@ -2,7 +2,7 @@
 // the device, the data and the cache; no token, no bus, no bucket.
 import { canonicalJson } from '#protocol/canonical.ts'
 import { POD_FOLDERS } from '#protocol/seam-files.ts'
-import type { Json } from '../objects.ts'
+import type { Json } from '../../objects/shapes.ts'
 import { variables } from './settings.ts'
 import { trainerScript } from './trainer-script.ts'
 import { WORKER_MOUNTS, type WorkerPod, workerContainer, workersOf } from './worker-container.ts'

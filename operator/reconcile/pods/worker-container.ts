@@ -1,8 +1,9 @@
 // What all containers of a worker's pod have in common, whoever's image they run.
 import type { CompleteFederatedJobSpec, CompletePartitionSpec } from '#protocol/generated/federatedjob.ts'
 import { POD_FOLDERS } from '#protocol/seam-files.ts'
-import { CONTAINER_SECURITY } from '../labels.ts'
-import type { Json, Settings, StoredJob } from '../objects.ts'
+import type { Settings } from '../../objects/settings.ts'
+import type { Json, StoredJob } from '../../objects/shapes.ts'
+import { CONTAINER_SECURITY } from './security.ts'
 
 /** The settings of a worker's pod: workers, with each field of the partition's own instead. A count of 0 asks for no device. */
 export function workersOf(spec: CompleteFederatedJobSpec, partition: CompletePartitionSpec) {

@@ -2,9 +2,10 @@
 // with the client's token and the bus; FIFOs and a scratch folder between them. The trainer sees no credential and no URL.
 import type { CompleteFederatedJobSpec, CompletePartitionSpec } from '#protocol/generated/federatedjob.ts'
 import { workerName } from '#protocol/names.ts'
-import { POD_SECURITY, podLabels } from '../labels.ts'
-import type { Json, StoredJob } from '../objects.ts'
+import { podLabels } from '../../objects/labels.ts'
+import type { Json, StoredJob } from '../../objects/shapes.ts'
 import { overlay } from './overlay.ts'
+import { POD_SECURITY } from './security.ts'
 import { natsParts, storeAuthorities } from './settings.ts'
 import { trainerContainer } from './trainer-container.ts'
 import { type WorkerPod, workersOf } from './worker-container.ts'

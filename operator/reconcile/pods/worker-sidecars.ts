@@ -3,7 +3,7 @@
 // containers that go on running, so they are there before the trainer and end after it.
 import { subjectPrefix } from '#protocol/messages.ts'
 import { POD_FOLDERS, SEAM_FILES } from '#protocol/seam-files.ts'
-import type { Json } from '../objects.ts'
+import type { Json } from '../../objects/shapes.ts'
 import { join, natsParts, secretVariables, storeAuthorities, variables } from './settings.ts'
 import { WORKER_MOUNTS, type WorkerPod, workerContainer } from './worker-container.ts'
 

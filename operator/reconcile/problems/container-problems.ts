@@ -1,8 +1,8 @@
 // What is wrong with a container, as a sentence for people: its image, what it names, its memory, its exit code by the table, and
 // what its program left in the termination message.
 import { POD_EXITS } from '#protocol/exit-codes.ts'
-import { field, maps, text } from '../fields.ts'
-import type { Json, KubernetesObject } from '../objects.ts'
+import { field, maps, text } from '../../objects/fields.ts'
+import type { Json, KubernetesObject } from '../../objects/shapes.ts'
 
 const IMAGE = [
   'ErrImagePull',

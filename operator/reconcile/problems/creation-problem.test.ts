@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { keyOf, NOW, running, training, truths, withTraining, workerPod } from '#test/given/observed.ts'
-import type { KubernetesObject, Observed, Warning } from '../objects.ts'
+import type { KubernetesObject, Warning } from '../../objects/shapes.ts'
+import { warningOf } from '../../objects/warnings.ts'
+import type { Observed } from '../contract.ts'
 import { reconcile } from '../reconcile.ts'
 import { creationProblem } from './creation-problem.ts'
-import { warningOf } from './warnings.ts'
 
 const at = (milliseconds: number): string => new Date(milliseconds).toISOString().replace('.000Z', 'Z')
 const started = (fields: object = {}): Partial<KubernetesObject> => ({

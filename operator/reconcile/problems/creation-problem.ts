@@ -1,9 +1,9 @@
 // Why Kubernetes cannot create the pod of a Job: a quota, a LimitRange, Pod Security, an admission webhook, an account or a priority
 // class that does not exist. No status holds it, only the Job's events. An event counts until a newer pod exists, or the Job is
 // suspended, starts again or ends; so the problem clears once it is cured, and does not clear when the event expires. Pure.
-import { field, moment, text } from '../fields.ts'
+import { field, moment, text } from '../../objects/fields.ts'
+import type { KubernetesObject, Warning } from '../../objects/shapes.ts'
 import { isFinished } from '../lifecycle/recreate.ts'
-import type { KubernetesObject, Warning } from '../objects.ts'
 
 /** The Job controller's reason for every pod that the API server refused. */
 export const FAILED_CREATE = 'FailedCreate'

@@ -1,8 +1,8 @@
 // What is wrong with a role: why no pod can be created, or what the newest pod shows. Where that pod shows nothing and does not run
 // either, the one before it counts. With how often there was a failure. And why a Job was given up.
 
-import { conditionOf, field, text } from '../fields.ts'
-import type { KubernetesObject, Warning } from '../objects.ts'
+import { conditionOf, field, text } from '../../objects/fields.ts'
+import type { KubernetesObject, Warning } from '../../objects/shapes.ts'
 import { creationProblem } from './creation-problem.ts'
 import { isReady, podProblem } from './pod-problems.ts'
 

@@ -1,8 +1,8 @@
 // What is wrong with a pod, as a sentence for people: its node, its place, its containers, its volumes; the first that applies is
 // said. Nothing here decides what is done about it.
 
-import { conditionOf, field, holds, moment, text } from '../fields.ts'
-import type { KubernetesObject, Warning } from '../objects.ts'
+import { conditionOf, field, holds, moment, text } from '../../objects/fields.ts'
+import type { KubernetesObject, Warning } from '../../objects/shapes.ts'
 import { containerProblem, containerStatuses } from './container-problems.ts'
 
 /** Reasons of events: no status holds what hinders a mount. */

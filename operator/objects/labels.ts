@@ -1,6 +1,6 @@
-// What all children have in common: labels by which they are found, the owner reference by which they are collected, and the
-// restricted security of every pod.
-import type { Json, Metadata, StoredJob } from './objects.ts'
+// Labels and owner references. All children of a FederatedJob carry both: the operator finds them by the labels, and the garbage
+// collector deletes them by the owner reference.
+import type { Metadata, StoredJob } from './shapes.ts'
 
 export const JOB_LABEL = 'fedsam.dev/job'
 export const ROLE_LABEL = 'fedsam.dev/role'
@@ -49,20 +49,4 @@ export function isOwned(job: StoredJob, metadata: Metadata): boolean {
   return (metadata.ownerReferences ?? []).some(
     ({ uid, controller }) => controller && uid === job.metadata.uid,
   )
-}
-
-/** The user of our images; of all containers of a pod, so that volumes are writable by each. */
-const USER = 65532
-/** Pod Security "restricted". */
-export const POD_SECURITY: Json = {
-  runAsNonRoot: true,
-  runAsUser: USER,
-  runAsGroup: USER,
-  fsGroup: USER,
-  seccompProfile: { type: 'RuntimeDefault' },
-}
-export const CONTAINER_SECURITY: Json = {
-  allowPrivilegeEscalation: false,
-  readOnlyRootFilesystem: true,
-  capabilities: { drop: ['ALL'] },
 }

@@ -1,0 +1,18 @@
+// The security contexts of every pod of a job. They meet the level "restricted" of the Pod Security Standards.
+import type { Json } from '../../objects/shapes.ts'
+
+/** The user of our images; of all containers of a pod, so that volumes are writable by each. */
+const USER = 65532
+/** Pod Security "restricted". */
+export const POD_SECURITY: Json = {
+  runAsNonRoot: true,
+  runAsUser: USER,
+  runAsGroup: USER,
+  fsGroup: USER,
+  seccompProfile: { type: 'RuntimeDefault' },
+}
+export const CONTAINER_SECURITY: Json = {
+  allowPrivilegeEscalation: false,
+  readOnlyRootFilesystem: true,
+  capabilities: { drop: ['ALL'] },
+}

@@ -3,6 +3,7 @@
 // caller chooses.
 import { FedsamError } from '#protocol/errors.ts'
 import type { Observer } from '#protocol/events.ts'
+import { pauseAfter } from '#runtime/backoff.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { JobSource, MessageBus, ObjectStore, StatusSink } from '#transport/ports.ts'
 import { probeStore } from '#transport/store/probe.ts'
@@ -37,9 +38,10 @@ export interface ProgramParts {
   readonly signal: AbortSignal
 }
 
-/** Seconds. */
-const FIRST_PAUSE = 1
-const LONGEST_PAUSE = 30
+/** Seconds between two tries of a run. */
+const BACKOFF = { first: 1, longest: 30 }
+/** A try that lasts longer, in seconds, begins a new row of failures: twice the longest pause. */
+const LONG_TRY_SECONDS = 60
 /** After so long another process may have other credentials. */
 const BOUND_SECONDS = 300
 
@@ -88,7 +90,7 @@ async function runToEnd(parts: ProgramParts, reporting: Reporting, bell: Bell): 
   const held: Held = { bell }
   const began = clock.now()
   try {
-    for (let failures = 0; ; failures += 1) {
+    for (let failures = 1; ; failures += 1) {
       const tried = clock.now()
       const fault = await runOnce(parts, reporting, held).catch((error: unknown) => {
         return judged(error, clock.now() - began > BOUND_SECONDS)
@@ -98,8 +100,8 @@ async function runToEnd(parts: ProgramParts, reporting: Reporting, bell: Bell): 
       reporting.tell({ event: 'Hindered', reason: fault.reason, message: fault.message })
       hindered(fault.message)
       log(`${fault.reason}: ${fault.message}; trying again`)
-      if (clock.now() - tried > 2 * LONGEST_PAUSE) failures = 0
-      await clock.sleep(Math.min(FIRST_PAUSE * 2 ** failures, LONGEST_PAUSE), signal)
+      if (clock.now() - tried > LONG_TRY_SECONDS) failures = 1
+      await clock.sleep(pauseAfter(failures, BACKOFF), signal)
       if (signal.aborted) throw new FedsamError('Interrupted', 'the coordinator was asked to stop')
     }
   } finally {

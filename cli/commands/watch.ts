@@ -2,6 +2,7 @@
 // the whole at the end.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FedsamError } from '#protocol/errors.ts'
+import { retry } from '#runtime/backoff.ts'
 import { ApiError } from '#transport/kubernetes/api.ts'
 import { CLUSTER_OPTIONS, type Cluster, withCluster } from '../cluster/connect.ts'
 import { findJob } from '../cluster/find-job.ts'
@@ -16,8 +17,10 @@ import { paintTerminal } from './status.ts'
 
 /** Seconds after which pods are looked at again though the job did not change. */
 const LOOK_AGAIN = 5
-/** Looks in a row that may fail; the wait before each doubles. */
+/** Requests in a row that may fail. */
 const PATIENCE = 6
+/** Seconds between them. */
+const BACKOFF = { first: 0.5, longest: 30 }
 
 /** 0: it is complete; 1: it failed. */
 export const watch: RunCommand = async (args) => {
@@ -50,18 +53,14 @@ async function* follow(cluster: Cluster, first: JobFacts['job']): AsyncGenerator
   }
 }
 
-/** What may pass is tried again, with doubling waits. */
-async function patiently<T>(look: () => Promise<T>): Promise<T> {
-  for (let failures = 0; ; failures += 1) {
-    try {
-      return await look()
-    } catch (error) {
-      const hopeless = error instanceof FedsamError && error.code !== 'ClusterUnreachable'
-      if (hopeless || failures === PATIENCE) throw error
-      printError(`fedsam: ${(error as Error).message}; trying again`)
-      await sleep(2 ** failures * 500)
-    }
+/** Retries a request of the cluster, unless its failure is final. */
+function patiently<T>(request: () => Promise<T>): Promise<T> {
+  const onFailure = (error: unknown, failures: number): undefined => {
+    const isFinal = error instanceof FedsamError && error.code !== 'ClusterUnreachable'
+    if (isFinal || failures > PATIENCE) throw error
+    printError(`fedsam: ${(error as Error).message}; trying again`)
   }
+  return retry(request, { backoff: BACKOFF, onFailure })
 }
 
 /** Resolves at the job's next change, or when it is time to look at its pods again. */

@@ -29,7 +29,7 @@ async function starts(codes: readonly number[]): Promise<{ count: number; error:
     onLine: () => {},
     log: () => {},
     signal: new AbortController().signal,
-    firstPauseMs: 1,
+    backoff: { first: 0.001, longest: 0.5 },
   }).catch((error: unknown) => error)
   return { count: (await readFile(file)).length, error }
 }

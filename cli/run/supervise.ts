@@ -1,9 +1,10 @@
 // Keeps one program running until it ends well: what a cluster does for a pod, on a laptop. Restarts with a growing pause.
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { setTimeout as pause } from 'node:timers/promises'
 import { FedsamError } from '#protocol/errors.ts'
 import { POD_EXITS } from '#protocol/exit-codes.ts'
+import { type Backoff, pauseAfter } from '#runtime/backoff.ts'
+import { systemClock } from '#runtime/clock.ts'
 
 export interface SuperviseOptions {
   readonly name: string
@@ -14,17 +15,17 @@ export interface SuperviseOptions {
   /** Takes its standard error, and what the supervision has to say. */
   readonly log: (line: string) => void
   readonly signal: AbortSignal
-  /** Milliseconds before the first restart; each further one waits twice as long. */
-  readonly firstPauseMs?: number
+  /** The pauses before restarts. */
+  readonly backoff?: Backoff
 }
 
 /** Failures in a row before the supervision gives up; a program that ran well for a while begins a new row. */
 const MOST_FAILURES = 10
-const WELL_MS = 60_000
+const WELL_SECONDS = 60
 /** Exit codes that a restart cannot cure. */
 const FINAL = Object.values(POD_EXITS).flatMap(({ code, action }) => (action === 'FailJob' ? [code] : []))
-const FIRST_PAUSE_MS = 100
-const LONGEST_PAUSE_MS = 5000
+/** Seconds before a restart. */
+const BACKOFF = { first: 0.1, longest: 5 }
 /** How long a program that was asked to stop may take. */
 const STOPPING_MS = 10_000
 
@@ -33,12 +34,13 @@ const STOPPING_MS = 10_000
  * for an exit code that a restart cannot cure and for too many failures in a row.
  */
 export async function supervise(options: SuperviseOptions): Promise<void> {
-  const { name, log, signal, firstPauseMs = FIRST_PAUSE_MS } = options
+  const { name, log, signal, backoff = BACKOFF } = options
+  const clock = systemClock()
   for (let failures = 0; !signal.aborted; ) {
-    const began = performance.now()
+    const began = clock.now()
     const { code, ended, lastWords } = await runOnce(options)
     if (code === 0 || signal.aborted) return
-    failures = performance.now() - began > WELL_MS ? 1 : failures + 1
+    failures = clock.now() - began > WELL_SECONDS ? 1 : failures + 1
     if ((code !== null && FINAL.includes(code)) || failures >= MOST_FAILURES) {
       const often = failures > 1 ? `, ${failures} times in a row` : ''
       throw new FedsamError('RunFailed', `${name} ended (${ended}${often}): ${lastWords}`, {
@@ -46,8 +48,7 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
       })
     }
     log(`ended (${ended}); starting again`)
-    const wait = Math.min(firstPauseMs * 2 ** (failures - 1), LONGEST_PAUSE_MS)
-    await pause(wait, undefined, { signal }).catch(() => {})
+    await clock.sleep(pauseAfter(failures, backoff), signal)
   }
 }
 

@@ -4,6 +4,7 @@
 import { FedsamError } from '#protocol/errors.ts'
 import type { AbandonedDecision, ClientOutcome, ClosedDecision, Plan, RoundResult } from '#protocol/record.ts'
 import type { DType } from '#protocol/tensors.ts'
+import { type Backoff, pauseAfter } from '#runtime/backoff.ts'
 import { cleanDecided } from '../clients/leftover-uploads.ts'
 import type { Marked } from '../record/markers.ts'
 import { type Failures, isTooMany } from '../rounds/failures.ts'
@@ -72,7 +73,7 @@ async function closeRound(
     counted.failures = failures
     // A coordinator before this one has paused after its own decisions. Where it failed the run, somebody started the run again.
     const isOwn = epoch === context.book.epoch
-    const pauseSeconds = isOwn && kind !== 'Evaluate' ? pauseAfter(context.pace, inRow) : 0
+    const pauseSeconds = isOwn && kind !== 'Evaluate' ? pauseAfter(inRow, backoffOf(context.pace)) : 0
     const last = isOwn && failures !== null && isTooMany(failures)
     context.observe({
       event: 'AttemptAbandoned',
@@ -114,9 +115,9 @@ function failForForeignTensors(
   )
 }
 
-/** Doubles with each attempt in a row at which too few clients were there. */
-function pauseAfter({ pauseSeconds, longestPauseSeconds }: Pace, inRow: number): number {
-  return inRow === 0 ? 0 : Math.min(pauseSeconds * 2 ** (inRow - 1), longestPauseSeconds)
+/** The pauses after attempts in a row that had too few clients. */
+function backoffOf({ pauseSeconds, longestPauseSeconds }: Pace): Backoff {
+  return { first: pauseSeconds, longest: longestPauseSeconds }
 }
 
 async function pause(context: RunContext, seconds: number): Promise<void> {

@@ -4,6 +4,7 @@
 import { FedsamError } from '#protocol/errors.ts'
 import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import { shortened } from '#protocol/text.ts'
+import { pauseAfter } from '#runtime/backoff.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { StatusRefused, type StatusSink } from '#transport/ports.ts'
 import { createBell, rungWithin } from '../run/notifier.ts'
@@ -32,8 +33,10 @@ export interface Reporting {
   run(): Promise<void>
 }
 
-const FIRST_PAUSE_SECONDS = 0.5
-const LONGEST_PAUSE_SECONDS = 30
+/** Seconds between two tries of a write. */
+const BACKOFF = { first: 0.5, longest: 30 }
+/** Seconds after which a wait without news looks at the facts again. */
+const IDLE_SECONDS = 30
 
 export function openReporting(options: ReportingOptions): Reporting {
   const { outputUri, clock, now, statusSeconds, signal, log } = options
@@ -46,7 +49,7 @@ export function openReporting(options: ReportingOptions): Reporting {
 
   /** Seconds until a write is due; 0: now. */
   const dueIn = (): number => {
-    if (written === status) return LONGEST_PAUSE_SECONDS
+    if (written === status) return IDLE_SECONDS
     return urgent ? 0 : Math.max(0, lastAt + statusSeconds - clock.now())
   }
   const write = async (): Promise<void> => {
@@ -77,7 +80,7 @@ export function openReporting(options: ReportingOptions): Reporting {
       for (;;) {
         const rung = accepted.rung()
         if (written === status || signal.aborted) return
-        await rungWithin(rung, LONGEST_PAUSE_SECONDS, options)
+        await rungWithin(rung, IDLE_SECONDS, options)
       }
     },
     async run() {
@@ -94,7 +97,8 @@ export function openReporting(options: ReportingOptions): Reporting {
         } catch (error) {
           if (error instanceof FedsamError && error.code === 'Superseded') throw error
           log(`the status cannot be written: ${String(error)}; trying again`)
-          await clock.sleep(Math.min(FIRST_PAUSE_SECONDS * 2 ** failures++, LONGEST_PAUSE_SECONDS), signal)
+          failures += 1
+          await clock.sleep(pauseAfter(failures, BACKOFF), signal)
         }
       }
     },

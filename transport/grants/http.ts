@@ -5,8 +5,9 @@
 import { type Agent, type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { text } from 'node:stream/consumers'
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { FedsamError } from '#protocol/errors.ts'
+import { retry } from '#runtime/backoff.ts'
 import { gather } from '#runtime/chunks.ts'
 import type { Environment } from '#runtime/environment.ts'
 import { type ByteRange, type Grant, GrantRefused } from '../ports.ts'
@@ -15,12 +16,14 @@ import { beyondEnd, checkRange } from '../store/key.ts'
 import type { GrantScheme } from './scheme.ts'
 
 export interface HttpOptions {
-  /** How often a transfer is tried; the waits between double, from 100 ms. */
+  /** How often a transfer is tried. */
   readonly attempts?: number
   /** For the proxies; this process's where it is absent. */
   readonly env?: Environment
 }
 
+/** Seconds between two tries of a transfer. */
+const BACKOFF = { first: 0.1, longest: 10 }
 /** Bytes of a body above which it goes in pieces: what a socket takes at once needs none. */
 const LARGE_BODY = 2 * 1024 * 1024
 /** Bytes of a body that are written at a time: few enough for one system call. */
@@ -31,13 +34,13 @@ const SILENCE_SECONDS = 300
 export function httpScheme(options: HttpOptions = {}): GrantScheme {
   const attempts = options.attempts ?? 5
   const send = sender(options.env ?? process.env)
-  const ask = (grant: Grant, sent: Sent) => persistently(grant, attempts, () => answerTo(grant, send, sent))
+  const ask = (grant: Grant, sent: Sent) => retryPassing(grant, attempts, () => answerTo(grant, send, sent))
   return {
     async read(grant, range) {
       if (range) checkRange(placeOf(grant), range)
       if (range?.length === 0) return new Uint8Array(0)
       const headers = range && { range: `bytes=${range.offset}-${range.offset + range.length - 1}` }
-      return persistently(grant, attempts, async () =>
+      return retryPassing(grant, attempts, async () =>
         readBody(grant, await answerTo(grant, send, { method: 'GET', headers }), range),
       )
     },
@@ -59,24 +62,15 @@ export function httpScheme(options: HttpOptions = {}): GrantScheme {
 /** What may pass by itself: a broken connection, a service that is busy or restarting. */
 class Passing extends Error {}
 
-async function persistently<Result>(
-  grant: Grant,
-  attempts: number,
-  run: () => Promise<Result>,
-): Promise<Result> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await run()
-    } catch (cause) {
-      if (!(cause instanceof Passing)) throw cause
-      if (attempt >= attempts) {
-        const remedy = 'check that the storage endpoint can be reached from here'
-        const said = `${placeOf(grant)}: ${cause.message}`
-        throw new FedsamError('StorageUnreachable', said, { cause, remedy })
-      }
-    }
-    await sleep(100 * 2 ** (attempt - 1))
+/** Throws what is no Passing at once, and FedsamError StorageUnreachable after that many attempts. */
+function retryPassing<T>(grant: Grant, attempts: number, transfer: () => Promise<T>): Promise<T> {
+  const onFailure = (cause: unknown, failures: number): undefined => {
+    if (!(cause instanceof Passing)) throw cause
+    if (failures < attempts) return
+    const remedy = 'check that the storage endpoint can be reached from here'
+    throw new FedsamError('StorageUnreachable', `${placeOf(grant)}: ${cause.message}`, { cause, remedy })
   }
+  return retry(transfer, { backoff: BACKOFF, onFailure })
 }
 
 /** URL without its query: a signature is nothing for logs. */

@@ -24,7 +24,7 @@ async function home(t: TestContext): Promise<string> {
   return folder
 }
 
-const fast = { attempts: 3, retryMs: 0 }
+const fast = { attempts: 3, backoff: { first: 0, longest: 0 } }
 
 test('a checkpoint lands in the layout of huggingface_hub, under the commit', async (t) => {
   const { endpoint, requests } = await hub(t)
@@ -98,7 +98,7 @@ test('a download that breaks off in mid-file goes on where it was', async (t) =>
   })
   const env = { HF_ENDPOINT: endpoint }
   const cache = await home(t)
-  const folder = await fetchCheckpoint('hf://facebook/sam', { env, cache, attempts: 1, retryMs: 0 })
+  const folder = await fetchCheckpoint('hf://facebook/sam', { ...fast, env, cache, attempts: 1 })
   assert.ok(WEIGHTS.equals(await readFile(join(folder, 'model.safetensors'))))
   const ranges = seen.filter((r) => r.method === 'GET' && r.path === 'model.safetensors').map((r) => r.range)
   assert.equal(ranges.length, 3)
@@ -156,7 +156,7 @@ test('a download that never gets further is given up, and says how to go on', as
     cache: await home(t),
     ...fast,
   })
-  const remedy = /goes on where it broke off/
+  const remedy = /resumes where it broke off/
   await assert.rejects(fetched, {
     code: 'StorageUnreachable',
     message: /ended after 1000 of 300000 bytes/,

@@ -4,9 +4,13 @@
 import { access, copyFile, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
+import type { Backoff } from '#runtime/backoff.ts'
 import { describeFile, downloadFile, type HubFile, type HubSource, resolveUrl } from './http.ts'
 import type { HubRepository } from './refusals.ts'
 import { type HubEnvironment, hubSettings } from './settings.ts'
+
+/** Seconds between two tries of a request. */
+const BACKOFF = { first: 0.5, longest: 30 }
 
 export interface FetchOptions {
   readonly env: HubEnvironment
@@ -14,8 +18,10 @@ export interface FetchOptions {
   readonly cache?: string
   /** One line for people at each large file. */
   readonly log?: (line: string) => void
+  /** How often a request, or a download without progress, is tried. */
   readonly attempts?: number
-  readonly retryMs?: number
+  /** The pauses between two tries. */
+  readonly backoff?: Backoff
 }
 
 /** Owner, name and revision (main where none is given). Throws FedsamError InvalidJob. */
@@ -71,7 +77,7 @@ interface Session extends HubSource {
 }
 
 async function sessionOf(uri: string, options: FetchOptions): Promise<Session> {
-  const { env, log, attempts = 5, retryMs = 500 } = options
+  const { env, log, attempts = 5, backoff = BACKOFF } = options
   const named = parseHubUri(uri)
   const { endpoint, token, cache, offline } = await hubSettings(env)
   const repository = { endpoint, ...named }
@@ -79,7 +85,7 @@ async function sessionOf(uri: string, options: FetchOptions): Promise<Session> {
     repository,
     offline,
     folder: join(options.cache ?? cache, `models--${repository.owner}--${repository.name}`),
-    access: { token, attempts, retryMs, env },
+    access: { token, attempts, backoff, env },
     log: log ?? (() => {}),
   }
 }

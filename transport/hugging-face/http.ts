@@ -11,8 +11,8 @@ import {
   type HubRepository,
   isMissingFile,
   Passing,
-  persistently,
   refusal,
+  retryPassing,
 } from './refusals.ts'
 import { type HubAnswer, type HubRequest, requestHub } from './request.ts'
 
@@ -50,7 +50,7 @@ export function resolveUrl({ endpoint, owner, name }: HubRepository, revision: s
 export async function describeFile(source: HubSource, file: string): Promise<HubFile | undefined> {
   const { repository, access } = source
   const url = resolveUrl(repository, repository.revision, file)
-  return persistently(url, access, async () => {
+  return retryPassing(url, access, async () => {
     const { headers, status } = await ask(url, source, { method: 'HEAD' })
     if (status === 404 && isMissingFile(headers)) return undefined
     if (status >= 400) throw refusal(repository, status, headers)
@@ -80,7 +80,7 @@ export async function downloadFile(
   source: HubSource,
 ): Promise<void> {
   for (const last of [false, true]) {
-    await persistently(url, source.access, () => fetchRest(url, partial, file, source))
+    await retryPassing(url, source.access, () => fetchRest(url, partial, file, source))
     const found = await contentName(partial, file.etag)
     if (found === file.etag) return
     await rm(partial, { force: true })

@@ -1,7 +1,7 @@
 // What can go wrong with a Hugging Face Hub: what may pass and is tried again, and what is refused for good, with what to
 // do about it. Codes: the Hub's X-Error-Code (RepoNotFound, RevisionNotFound, EntryNotFound, GatedRepo).
-import { setTimeout as sleep } from 'node:timers/promises'
 import { FedsamError } from '#protocol/errors.ts'
+import { type Backoff, retry } from '#runtime/backoff.ts'
 import type { Environment } from '#runtime/environment.ts'
 
 /** A repository on a Hub, at a revision (branch, tag or commit). */
@@ -16,9 +16,9 @@ export interface HubRepository {
 /** How the Hub is asked. */
 export interface HubAccess {
   readonly token: string | undefined
-  /** How often a request or a broken download is tried; the waits between double, from `retryMs`. */
+  /** How often a request, or a download without progress, is tried. */
   readonly attempts: number
-  readonly retryMs: number
+  readonly backoff: Backoff
   /** For the proxy. */
   readonly env: Environment
 }
@@ -34,26 +34,21 @@ export class Passing extends Error {
 }
 
 /**
- * Does work until it succeeds or fails for good; what may pass is tried again, as long as it makes progress or attempts
- * remain. Then FedsamError StorageUnreachable.
+ * Retries the work while each failure may pass and either made progress or leaves attempts. Throws every other failure, and
+ * FedsamError StorageUnreachable after the last attempt.
  */
-export async function persistently<T>(url: string, access: HubAccess, work: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await work()
-    } catch (error) {
-      if (!(error instanceof Passing)) throw error
-      if (error.progress) attempt = 0
-      if (attempt >= access.attempts) {
-        throw new FedsamError('StorageUnreachable', `${url} ${error.message}`, {
-          remedy:
-            'Check the network, HF_ENDPOINT, HTTPS_PROXY and NO_PROXY, then start again: the download goes on where it broke off.',
-          cause: error,
-        })
-      }
-      await sleep(access.retryMs * 2 ** Math.max(attempt - 1, 0))
-    }
+export function retryPassing<T>(url: string, access: HubAccess, work: () => Promise<T>): Promise<T> {
+  const onFailure = (error: unknown, failures: number): 'Progress' | undefined => {
+    if (!(error instanceof Passing)) throw error
+    if (error.progress) return 'Progress'
+    if (failures < access.attempts) return
+    throw new FedsamError('StorageUnreachable', `${url} ${error.message}`, {
+      remedy:
+        'Check the network, HF_ENDPOINT, HTTPS_PROXY and NO_PROXY, then start again: the download resumes where it broke off.',
+      cause: error,
+    })
   }
+  return retry(work, { backoff: access.backoff, onFailure })
 }
 
 /** Whether a 404 means the file and not the repository: the Hub says so, a mirror may say nothing. */

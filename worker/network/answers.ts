@@ -1,10 +1,12 @@
 // What every answer of a coordinator means, whatever the client is at: somebody lives, which coordinator counts, whether it is over.
 import { FedsamError } from '#protocol/errors.ts'
 import type { NextAnswer } from '#protocol/messages.ts'
+import { pauseAfter } from '#runtime/backoff.ts'
 import type { WorkerOptions } from './client.ts'
 import { RETRY_SECONDS } from './requests.ts'
 
-const FIRST_RETRY_SECONDS = 0.02
+/** Seconds before a request that nobody answered is sent again. */
+const BACKOFF = { first: 0.02, longest: RETRY_SECONDS }
 
 /** What a client knows of its coordinator. */
 export interface Standing {
@@ -33,8 +35,8 @@ export async function hear(
   if (answer === 'NoAnswer') {
     if (clock.now() - standing.heardAt > silenceSeconds) throw silence(options)
     // The first tries follow quickly: a coordinator that starts beside us is there in a moment.
-    await clock.sleep(Math.min(RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** standing.unanswered), signal)
     standing.unanswered += 1
+    await clock.sleep(pauseAfter(standing.unanswered, BACKOFF), signal)
     return NOTHING
   }
   standing.heardAt = clock.now()

@@ -2,9 +2,9 @@
 // (bookmarks move it on while nothing changes). A version that is gone (410) means a list again; every other failure a pause and
 // the same watch again. A server that ends watches at once is not asked in a loop.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { pauseAfter } from '#runtime/backoff.ts'
 import { ApiError, type KubernetesClient } from '#transport/kubernetes/api.ts'
 import type { Json } from '../../objects/shapes.ts'
-import { pauseAfter } from '../backoff.ts'
 
 /** An object as the API server sends it. */
 export type RawObject = Json & {
@@ -56,7 +56,8 @@ interface Page {
 }
 
 const PAGE = 500
-const PAUSES = { firstMs: 800, longestMs: 30_000 }
+/** Seconds between two watches that fail. */
+const BACKOFF = { first: 0.8, longest: 30 }
 /** A watch that lasted so long was a good one. */
 const GOOD_MS = 10_000
 
@@ -76,7 +77,7 @@ export async function reflect(client: KubernetesClient, options: ReflectorOption
       onError(error)
     }
     failures = performance.now() - begun > GOOD_MS ? 0 : failures + 1
-    await pause(failures === 0 ? 0 : pauseAfter(failures, PAUSES, random()), signal)
+    await pause(1000 * pauseAfter(failures, BACKOFF, random()), signal)
   }
 }
 

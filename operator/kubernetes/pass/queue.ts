@@ -1,9 +1,9 @@
 // Keys to work on: each once, never two workers on one key, a failed one again after a growing pause; what people wait for before
 // what a list brought up. Level-driven: a key says only "look again". Promises nothing about order between keys.
-import { pauseAfter } from '../backoff.ts'
+import { pauseAfter } from '#runtime/backoff.ts'
 
-/** As client-go's. */
-const PAUSES = { firstMs: 5, longestMs: 1_000_000 }
+/** Seconds between two passes over a key that fail, as in client-go. */
+const BACKOFF = { first: 0.005, longest: 1000 }
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** How a look at a key ended. */
@@ -89,7 +89,7 @@ export function openQueue(
       const failed = (failures.get(key) ?? 0) + 1
       failures.set(key, failed)
       onError(key, error, failed)
-      queue.addAfter(key, pauseAfter(failed, PAUSES, random()))
+      queue.addAfter(key, 1000 * pauseAfter(failed, BACKOFF, random()))
       return 'error'
     }
   }

@@ -1,13 +1,14 @@
 // Jobs that ended though the run goes on: each is made anew after a pause that grows with its attempts. Both stand in the ended
 // Job itself, when it ended and which attempt it was, so whoever looks decides the same.
+import { pauseAfter } from '#runtime/backoff.ts'
 import { field, holds, maps, moment, text } from '../../objects/fields.ts'
 import type { KubernetesObject } from '../../objects/shapes.ts'
 
 /** On a Job that is not the first of its name: which attempt it is. */
 const ATTEMPT_ANNOTATION = 'fedsam.dev/attempt'
 
-const FIRST_PAUSE_MS = 60_000
-const LONGEST_PAUSE_MS = 30 * 60_000
+/** Seconds between the end of a Job and its next attempt. */
+const BACKOFF = { first: 60, longest: 30 * 60 }
 
 export function isFinished(job: KubernetesObject): boolean {
   return holds(job, 'Complete') || holds(job, 'Failed')
@@ -21,7 +22,7 @@ export function renewalAt(job: KubernetesObject): number | undefined {
   )
   // Without a time it is at once: better early than never.
   const ended = moment(end?.lastTransitionTime) ?? 0
-  return ended + Math.min(FIRST_PAUSE_MS * 2 ** Math.min(attemptOf(job) - 1, 10), LONGEST_PAUSE_MS)
+  return ended + 1000 * pauseAfter(attemptOf(job), BACKOFF)
 }
 
 /** The wanted Job as the attempt after the one that ended. */

@@ -2,9 +2,9 @@
 // Promises: every call ends, after bounded retries; what fails then is a FedsamError that says what to do.
 // Checksums are those of SigV4 (the SDK's newer default headers are refused by some services).
 
-import { setTimeout as sleep } from 'node:timers/promises'
 import { HeadObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { FedsamError } from '#protocol/errors.ts'
+import { retry } from '#runtime/backoff.ts'
 import type { Environment } from '#runtime/environment.ts'
 import { agentFor, proxyFor } from '../../proxy.ts'
 
@@ -169,16 +169,15 @@ export async function sizeOf(bucket: Bucket, key: string): Promise<number | unde
   return found?.ContentLength
 }
 
-/** 409 says that another conditional write of the key is under way: asked again until that one is decided. */
-export async function untilDecided<Result>(bucket: Bucket, write: () => Promise<Result>): Promise<Result> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await write()
-    } catch (error) {
-      if (statusOf(error) !== 409 || attempt > 3 * bucket.attempts) throw error
-    }
-    await sleep(20 * attempt)
+/** Seconds between two tries of a write that meets another one of its key. */
+const CONFLICT_BACKOFF = { first: 0.02, longest: 0.2 }
+
+/** Retries a conditional write that the service answers with 409: another write of the key is under way, and not decided yet. */
+export function untilDecided<Result>(bucket: Bucket, write: () => Promise<Result>): Promise<Result> {
+  const onFailure = (error: unknown, failures: number): undefined => {
+    if (statusOf(error) !== 409 || failures > 3 * bucket.attempts) throw error
   }
+  return retry(write, { backoff: CONFLICT_BACKOFF, onFailure })
 }
 
 const FORBIDDEN =

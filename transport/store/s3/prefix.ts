@@ -6,10 +6,14 @@ import { createWriteStream } from 'node:fs'
 import { rename, rm, stat } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { GetObjectCommand, ListObjectsV2Command, type ListObjectsV2CommandOutput } from '@aws-sdk/client-s3'
 import { FedsamError } from '#protocol/errors.ts'
+import { pauseAfter } from '#runtime/backoff.ts'
+import { systemClock } from '#runtime/clock.ts'
 import { ask, type Bucket, openBucket, type S3Options, statusOf } from './client.ts'
+
+/** Seconds between two requests of a download that break off without progress. */
+const BACKOFF = { first: 0.2, longest: 30 }
 
 /** An object, as it was listed. */
 export interface Listed {
@@ -81,7 +85,7 @@ async function fetchObject(bucket: Bucket, object: Listed, { file, partial }: Ta
     if (has > object.size) await rm(partial, { force: true })
     failures = has > had ? 0 : failures + 1
     if (failures >= bucket.attempts) throw brokenOff(bucket, object, { has, broke })
-    if (failures > 0) await sleep(100 * 2 ** failures)
+    await systemClock().sleep(pauseAfter(failures, BACKOFF))
   }
 }
 

@@ -5,16 +5,16 @@ import { FedsamError } from '#protocol/errors.ts'
 import type { Observer } from '#protocol/events.ts'
 import { pauseAfter } from '#runtime/backoff.ts'
 import type { Clock } from '#runtime/clock.ts'
+import { createNotifier, type Notifier } from '#runtime/notifier.ts'
 import type { JobSource, MessageBus, ObjectStore, StatusSink } from '#transport/ports.ts'
 import { probeStore } from '#transport/store/probe.ts'
 import { type Fault, judgeFault } from './reporting/faults.ts'
 import { beginStatus } from './reporting/status.ts'
 import { openReporting, type Reporting } from './reporting/status-writer.ts'
 import type { Verify } from './run/context.ts'
-import { type Bell, createBell } from './run/notifier.ts'
 import { coordinate } from './run/run.ts'
-import type { LiveSettings, Pace } from './run/settings.ts'
-import { compileFixed, compileLive, type LocalFiles } from './run/settings-from-spec.ts'
+import { compileFixed, compileLive, type LocalFiles } from './settings/from-spec.ts'
+import type { LiveSettings, Pace } from './settings/settings.ts'
 
 export interface ProgramParts {
   readonly source: JobSource
@@ -57,16 +57,16 @@ export async function coordinateJob(parts: ProgramParts): Promise<void> {
   const begin = beginStatus(job.uid, before, now())
   const { statusSeconds } = pace
   const reporting = openReporting({ sink, begin, outputUri, clock, now, statusSeconds, log, signal })
-  const bell = createBell()
+  const notifier = createNotifier()
   let superseded: unknown
   const guarded = (work: Promise<void>): Promise<void> =>
     work.catch((error: unknown) => {
       superseded ??= error
       over.abort()
     })
-  const beside = [guarded(source.follow(bell.ring, signal)), guarded(reporting.run())]
+  const beside = [guarded(source.follow(notifier.notify, signal)), guarded(reporting.run())]
   try {
-    await runToEnd({ ...parts, signal }, reporting, bell)
+    await runToEnd({ ...parts, signal }, reporting, notifier)
     await reporting.settled()
   } catch (error) {
     throw superseded ?? error
@@ -81,13 +81,13 @@ export async function coordinateJob(parts: ProgramParts): Promise<void> {
 interface Held {
   bus?: MessageBus
   store?: ObjectStore
-  readonly bell: Bell
+  readonly notifier: Notifier
 }
 
 /** Tries until the run is over, waiting for what may be cured. */
-async function runToEnd(parts: ProgramParts, reporting: Reporting, bell: Bell): Promise<void> {
+async function runToEnd(parts: ProgramParts, reporting: Reporting, notifier: Notifier): Promise<void> {
   const { clock, signal, log, hindered } = parts
-  const held: Held = { bell }
+  const held: Held = { notifier }
   const began = clock.now()
   try {
     for (let failures = 1; ; failures += 1) {
@@ -126,7 +126,7 @@ async function runOnce(parts: ProgramParts, reporting: Reporting, held: Held): P
   const { source, clock, pace, verify, signal } = parts
   held.store ??= parts.openStore()
   held.bus ??= await parts.connect()
-  const { store, bus, bell } = held
+  const { store, bus, notifier } = held
   await probeStore(store)
   const fixed = compileFixed(source.job(), await parts.files(store))
   const observe: Observer = (event) => {
@@ -136,7 +136,7 @@ async function runOnce(parts: ProgramParts, reporting: Reporting, held: Held): P
   }
   await coordinate({
     ...{ store, bus, fixed, live: liveOf(source), clock, pace },
-    ...{ observe, verify, bell, signal },
+    ...{ observe, verify, notifier, signal },
   })
 }
 

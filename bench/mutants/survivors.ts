@@ -38,8 +38,8 @@ export const SURVIVORS: readonly Mutant[] = [
   {
     id: 'C4',
     file: 'coordinator/attempts/planning.ts',
-    from: 'const { counted, awaited } = whoIsAwaited(context, brief)',
-    to: "const { counted, awaited } = whoIsAwaited(context, { ...brief, kind: 'Train' })",
+    from: 'const { counted, awaited } = whoIsAwaited(context, assignment)',
+    to: "const { counted, awaited } = whoIsAwaited(context, { ...assignment, kind: 'Train' })",
     what: 'a last evaluation waits for those who train only',
     tests: ['test/federation/planning.test.ts'],
   },
@@ -126,7 +126,7 @@ export const SURVIVORS: readonly Mutant[] = [
   {
     id: 'N5',
     file: 'coordinator/run/run.ts',
-    from: '(book.epoch > 1 && presence.last(name) === undefined)',
+    from: '(markers.epoch > 1 && presence.last(name) === undefined)',
     to: 'false',
     what: 'a second coordinator does not wait for workers of the first',
     tests: ['test/federation/resume.test.ts'],

@@ -1,7 +1,7 @@
 // `fedsam plan`: what a job would exchange, compute and need, without starting it. Everything that `run` would refuse, it refuses.
 import { memoryOf, sliceBytes } from '#coordinator/aggregation/budget.ts'
+import { tensorList } from '#coordinator/aggregation/tensor-rules.ts'
 import { keptTensors } from '#coordinator/record/tensor-files.ts'
-import { tensorList } from '#coordinator/start/tensor-rules.ts'
 import { strategyFrom } from '#coordinator/strategies/presets.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { exchangedTensors, type TrainablePart } from '#protocol/segment-anything.ts'

@@ -3,19 +3,15 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { coordinate, type RunOutcome } from '#coordinator/run/run.ts'
-import { DEFAULT_PACE } from '#coordinator/run/settings.ts'
-import {
-  type CoordinatedJob,
-  compileFixed,
-  compileLive,
-  type LocalFiles,
-} from '#coordinator/run/settings-from-spec.ts'
+import { compileFixed, compileLive, type LocalFiles } from '#coordinator/settings/from-spec.ts'
+import { DEFAULT_PACE } from '#coordinator/settings/settings.ts'
 import type { Observer } from '#protocol/events.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { subjectPrefix } from '#protocol/messages.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { createInProcessBus } from '#transport/bus/in-process/bus.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
+import type { CoordinatedJob } from '#transport/ports.ts'
 import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
 import { serveRun } from '#worker/network/client.ts'
 import { messageWithRemedy } from '#worker/network/failure.ts'

@@ -1,6 +1,6 @@
 // What is checked of every job before a local run writes a byte: whether this version can run it. All that is wrong is reported at
 // once. The output folder is the matter of output-folder.ts.
-import { selectionOf } from '#coordinator/run/settings-from-spec.ts'
+import { selectionOf } from '#coordinator/settings/from-spec.ts'
 import { checkInitialFile } from '#coordinator/start/initial-file.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'

@@ -1,8 +1,8 @@
 // What a check of a trainer comes to: a line each, fine, worth a note, or wrong with what to do. The judgements on tensors and
 // answers that need no process are here, pure.
 import { tensorDifference } from '#coordinator/aggregation/tensor-difference.ts'
+import { tensorList } from '#coordinator/aggregation/tensor-rules.ts'
 import { keptTensors } from '#coordinator/record/tensor-files.ts'
-import { tensorList } from '#coordinator/start/tensor-rules.ts'
 import { MAX_NUM_EXAMPLES } from '#protocol/outcomes.ts'
 import { type TensorSpec, tensorBytes } from '#protocol/tensors.ts'
 

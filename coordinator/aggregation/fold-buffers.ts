@@ -7,7 +7,7 @@ import { TILE } from './slice-fold.ts'
 /** Columns and models above this share of coordinator.memoryBytes are not kept between rounds; of models there are two. */
 const KEPT_SHARE = 1 / 16
 
-export interface FoldRoom {
+export interface FoldBuffers {
   /** Columns of so many elements, with whatever was in them. */
   columns(count: number, elements: number): Float64Array[]
   /** Room for one step of the server optimizer. */
@@ -21,7 +21,7 @@ export interface FoldRoom {
 }
 
 /** Of one coordinator: one fold at a time, within `memoryBytes`. */
-export function createFoldRoom(memoryBytes: number): FoldRoom {
+export function createFoldBuffers(memoryBytes: number): FoldBuffers {
   const most = memoryBytes * KEPT_SHARE
   let columns: Float64Array[] = []
   let base = { sha256: '', bytes: new Uint8Array(0) }

@@ -10,7 +10,7 @@ import { createMemoryStore } from '#transport/store/memory/store.ts'
 import { strategyFrom } from '../strategies/presets.ts'
 import type { Strategy } from '../strategies/strategy.ts'
 import { type FoldRequest, type FoldUpdate, fold } from './fold.ts'
-import { createFoldRoom, type FoldRoom } from './fold-buffers.ts'
+import { createFoldBuffers, type FoldBuffers } from './fold-buffers.ts'
 
 const PLENTY = 2 ** 30
 const MODEL = 'rounds/1/1/model.safetensors'
@@ -169,8 +169,8 @@ for (const type of STRATEGIES) {
 for (const type of STRATEGIES) {
   test(`${type}: rounds that hand their memory on have the models of rounds that do not`, async () => {
     const of: Case = { ...ASSORTED, strategy: strategyFrom({ type, multiKrum: { numNodesToSelect: 2 } }) }
-    const models = async (room?: FoldRoom, memoryBytes = PLENTY): Promise<string[]> => {
-      let request = { ...(await prepared(of)), room, memoryBytes }
+    const models = async (buffers?: FoldBuffers, memoryBytes = PLENTY): Promise<string[]> => {
+      let request = { ...(await prepared(of)), buffers, memoryBytes }
       const digests: string[] = []
       for (let attempt = 1; attempt <= 4; attempt += 1) {
         const { model, state } = await fold({ ...request, attempt })
@@ -181,21 +181,23 @@ for (const type of STRATEGIES) {
     }
     const expected = await models()
     assert.ok(new Set(expected).size >= 2)
-    assert.deepEqual(await models(createFoldRoom(PLENTY)), expected)
-    assert.deepEqual(await models(createFoldRoom(PLENTY), 24e6), expected)
+    assert.deepEqual(await models(createFoldBuffers(PLENTY)), expected)
+    assert.deepEqual(await models(createFoldBuffers(PLENTY), 24e6), expected)
   })
 }
 
-test('a base that the room has is not read; another one is', async () => {
-  const room = createFoldRoom(PLENTY)
+test('a base that the buffers has is not read; another one is', async () => {
+  const buffers = createFoldBuffers(PLENTY)
   const request = await prepared(ASSORTED)
-  const first = await fold({ ...request, room })
+  const first = await fold({ ...request, buffers })
   await request.store.delete(first.model.key)
-  const next = { ...request, base: first.model, attempt: 2, room }
+  const next = { ...request, base: first.model, attempt: 2, buffers }
   await fold(next)
   // The room has the second model now.
   await assert.rejects(fold({ ...next, attempt: 3 }), { code: 'RecordDamaged' })
-  await assert.rejects(fold({ ...next, room: createFoldRoom(PLENTY), attempt: 4 }), { code: 'RecordDamaged' })
+  await assert.rejects(fold({ ...next, buffers: createFoldBuffers(PLENTY), attempt: 4 }), {
+    code: 'RecordDamaged',
+  })
 })
 
 test('a server optimizer goes on from its state', async () => {

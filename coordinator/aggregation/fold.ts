@@ -9,7 +9,7 @@ import type { TensorList } from '#protocol/tensors.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import type { Measurements, Strategy } from '../strategies/strategy.ts'
 import { READS_AHEAD, sliceBytes } from './budget.ts'
-import { createFoldRoom, type FoldRoom } from './fold-buffers.ts'
+import { createFoldBuffers, type FoldBuffers } from './fold-buffers.ts'
 import { measureGram } from './measure.ts'
 import { type PayloadSource, readPayload } from './payload-reader.ts'
 import { type PayloadWriter, writePayload } from './payload-writer.ts'
@@ -40,7 +40,7 @@ export interface FoldRequest {
   /** Bytes that the fold may hold; kept updates are not counted. */
   readonly memoryBytes: number
   /** What the fold before left. */
-  readonly room?: FoldRoom | undefined
+  readonly buffers?: FoldBuffers | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -52,8 +52,8 @@ export interface FoldResult {
 }
 
 interface Job extends FoldRequest {
-  readonly room: FoldRoom
-  /** The base: its bytes where the room has them. */
+  readonly buffers: FoldBuffers
+  /** The base: its bytes where the buffers have them. */
   readonly from: PayloadSource
 
   readonly layout: PayloadLayout
@@ -76,7 +76,7 @@ export async function fold(request: FoldRequest): Promise<FoldResult> {
     scalars,
     weights: weights.filter((weight) => weight !== 0),
     columns: columnsFor(job, job.strategy.combine.kind === 'Columns' ? kept.length : 1),
-    tile: job.room.tile,
+    tile: job.buffers.tile,
   }
   const written = await writeAll(job, context, kept)
   return { ...written, rejected: job.updates.filter((_, i) => weights[i] === 0).map(({ client }) => client) }
@@ -106,11 +106,11 @@ function prepare(request: FoldRequest): Job {
   const together = strategy.combine.kind === 'Columns' || strategy.measure !== 'None'
   const columns = together ? updates.length : 1
   const bytes = sliceBytes({ list, columns, vectors: strategy.serverOptimizer.vectors.length }, memoryBytes)
-  const room = request.room ?? createFoldRoom(memoryBytes)
+  const buffers = request.buffers ?? createFoldBuffers(memoryBytes)
   return {
     ...request,
-    room,
-    from: { payload: request.base, bytes: room.base(request.base) },
+    buffers,
+    from: { payload: request.base, bytes: buffers.base(request.base) },
     updates,
     layout,
     stateLayout: stateLayout(list, strategy.serverOptimizer),
@@ -119,9 +119,9 @@ function prepare(request: FoldRequest): Job {
 }
 
 /** Columns for the largest slice, used again for each. */
-function columnsFor({ slices, room }: Job, count: number): Float64Array[] {
+function columnsFor({ slices, buffers }: Job, count: number): Float64Array[] {
   const elements = slices.reduce((most, slice) => Math.max(most, combinedElements(slice)), 0)
-  return room.columns(count, elements)
+  return buffers.columns(count, elements)
 }
 
 async function measure(job: Job): Promise<Measurements> {
@@ -169,18 +169,18 @@ async function writeAll(
   context: SliceContext,
   kept: readonly FoldUpdate[],
 ): Promise<Pick<FoldResult, 'model' | 'state'>> {
-  const { store, layout, stateLayout, room } = job
+  const { store, layout, stateLayout, buffers } = job
   const keys = attemptKeys(job.round, job.attempt)
   const model = writePayload(store, keys.model, layout.size)
   const state = stateLayout && writePayload(store, keys.state, stateLayout.size)
   try {
     await model.push(layout.header)
     if (stateLayout !== null) await state!.push(stateOpening(stateLayout, context.scalars))
-    const draft = room.draft(layout.size)
+    const draft = buffers.draft(layout.size)
     draft?.set(layout.header)
     await foldSlices(job, context, kept, { model, state, draft })
     const written = { model: await model.finish(), state: state && (await state.finish()) }
-    if (draft !== undefined) room.keep(written.model)
+    if (draft !== undefined) buffers.keep(written.model)
     return written
   } catch (error) {
     await Promise.all([model.abort(error), state?.abort(error)])

@@ -20,9 +20,9 @@ export interface SliceContext {
   readonly scalars: Readonly<Record<string, number>>
   /** The weights that count, in fold order, all above 0. */
   readonly weights: Float64Array
-  /** Room for the largest slice, used again for each: one array where updates are summed, else one per update. */
+  /** Space for the largest slice, used again for each: one array where updates are summed, else one per update. */
   readonly columns: readonly Float64Array[]
-  /** Room for TILE elements. */
+  /** Space for TILE elements. */
   readonly tile: Float64Array
 }
 
@@ -63,13 +63,13 @@ export function openSlice(
   let stateAt = 0
   const parts = slice.pieces.map((piece) => {
     const within = [piece.begin - slice.begin, piece.end - slice.begin] as const
-    const room = { columnAt, state: newState.subarray(stateAt, stateAt) }
+    const region = { columnAt, state: newState.subarray(stateAt, stateAt) }
     if (isCombined(piece)) columnAt += piece.elements
     if (piece.tensor.rule === 'Optimise') {
-      room.state = newState.subarray(stateAt, stateAt + piece.elements * vectors)
+      region.state = newState.subarray(stateAt, stateAt + piece.elements * vectors)
       stateAt += piece.elements * vectors
     }
-    return { within, part: openPart(context, piece, base.subarray(...within), room) }
+    return { within, part: openPart(context, piece, base.subarray(...within), region) }
   })
   let added = 0
   return {
@@ -102,22 +102,22 @@ function isCombined({ tensor: { rule } }: Piece): boolean {
   return rule === 'Optimise' || rule === 'Average'
 }
 
-interface Room {
+interface Region {
   readonly columnAt: number
   state: Float64Array
 }
 
-function openPart(context: SliceContext, piece: Piece, base: Uint8Array, room: Room): Part {
-  if (isCombined(piece)) return combinedPart(context, piece, base, room)
+function openPart(context: SliceContext, piece: Piece, base: Uint8Array, region: Region): Part {
+  if (isCombined(piece)) return combinedPart(context, piece, base, region)
   return piece.tensor.rule === 'Largest' ? largestPart(piece) : { add() {}, finish() {} }
 }
 
-function combinedPart(context: SliceContext, piece: Piece, baseBytes: Uint8Array, room: Room): Part {
+function combinedPart(context: SliceContext, piece: Piece, baseBytes: Uint8Array, region: Region): Part {
   const { dtype, rule } = piece.tensor
   const { combine, serverOptimizer } = context.strategy
   const base = numbersOf(dtype, baseBytes)
   const columns = context.columns.map((column) =>
-    column.subarray(room.columnAt, room.columnAt + piece.elements).fill(0),
+    column.subarray(region.columnAt, region.columnAt + piece.elements).fill(0),
   )
   const optimizer = rule === 'Optimise' ? serverOptimizer : sgd(1)
   const total = context.weights.reduce((sum, weight) => sum + weight, 0)
@@ -148,7 +148,7 @@ function combinedPart(context: SliceContext, piece: Piece, baseBytes: Uint8Array
         step(
           optimizer,
           { values, delta: combined(from, to), scalars: context.scalars },
-          room.state.subarray(from * optimizer.vectors.length),
+          region.state.subarray(from * optimizer.vectors.length),
         )
         const bytes = model.subarray(from * width, to * width)
         const misfit =

@@ -3,10 +3,10 @@
 import type { PayloadRef, Plan } from '#protocol/record.ts'
 import type { TensorList } from '#protocol/tensors.ts'
 import type { ObjectStore } from '#transport/ports.ts'
+import { tensorList } from '../aggregation/tensor-rules.ts'
 import { type Admission, admit } from '../aggregation/update-checks.ts'
 import { locate, storedFile } from '../record/tensor-files.ts'
 import type { RunContext } from '../run/context.ts'
-import { tensorList } from '../start/tensor-rules.ts'
 import type { Admit } from './receipts.ts'
 
 /** The share of coordinator.memoryBytes that admitted updates may fill; the fold takes far less than the rest (budget.ts). */
@@ -14,13 +14,13 @@ const KEPT_SHARE = 0.25
 
 /** The admission of one attempt. `list` is null while the run has no tensor list yet: then the payload's own is held to. */
 export function admitTo(context: RunContext, plan: Plan, list: TensorList | null): Admit {
-  const { store } = context.book
+  const { store } = context.markers
   const base = plan.base?.payload.sha256 ?? null
   let left = context.fixed.memoryBytes * KEPT_SHARE
   return async (receipt, payload): Promise<Admission> => {
     const fits = payload.size <= left
     if (fits) left -= payload.size
-    const bytes = fits ? await readWhole(store, payload, context.kept.take(payload.size)) : undefined
+    const bytes = fits ? await readWhole(store, payload, context.updateBuffers.take(payload.size)) : undefined
     const from = bytes === undefined ? store : inFront(store, payload.key, bytes)
     const expected = list ?? (await listOf(from, payload))
     const admission: Admission =

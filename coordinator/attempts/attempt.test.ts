@@ -8,7 +8,7 @@ import type { Plan, Receipt } from '#protocol/record.ts'
 import { localSeed } from '#protocol/seeds.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import { createMemoryStore } from '#transport/store/memory/store.ts'
-import type { RunBook } from '../record/markers.ts'
+import type { RunMarkers } from '../record/markers.ts'
 import { type AttemptOptions, openAttempt } from './attempt.ts'
 
 const BASE = { key: 'rounds/0/1/model.safetensors', size: 8, sha256: 'b'.repeat(64), blocks: [] }
@@ -57,7 +57,7 @@ const receipt = (client: string, change: Partial<Receipt> = {}): Receipt => ({
 function open(store: ObjectStore, change: Partial<AttemptOptions> = {}) {
   const changes: string[] = []
   const attempt = openAttempt({
-    book: { store, epoch: 3 } as RunBook,
+    markers: { store, epoch: 3 } as RunMarkers,
     plan: { value: PLAN, digest: 'd'.repeat(64) },
     seed: 7,
     dtypes: null,

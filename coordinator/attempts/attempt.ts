@@ -5,7 +5,7 @@ import type { ClientOutcome, Evaluation, NotEvaluated, Plan, Receipt, Unmeasured
 import { localSeed } from '#protocol/seeds.ts'
 import type { DType } from '#protocol/tensors.ts'
 import { type AttemptUploads, createAttemptUploads } from '../clients/attempt-uploads.ts'
-import type { Marked, RunBook } from '../record/markers.ts'
+import type { Marked, RunMarkers } from '../record/markers.ts'
 import type { Standing } from '../rounds/closing.ts'
 import { type Admit, type AdmittedUpdate, type Judgement, judgeReceipt } from './receipts.ts'
 
@@ -47,7 +47,7 @@ export interface OpenAttempt {
 }
 
 export interface AttemptOptions {
-  readonly book: RunBook
+  readonly markers: RunMarkers
   readonly plan: Marked<Plan>
   readonly seed: number
   /** For the tasks: the element types in which round 0 got the tensors; null where the base has them. */
@@ -64,7 +64,7 @@ const byClient = (a: { client: string }, b: { client: string }): number => (a.cl
 
 /** Opens the attempt that a plan describes; everyone's part is pending. */
 export function openAttempt(options: AttemptOptions): OpenAttempt {
-  const { book, plan, admit, onChange } = options
+  const { markers, plan, admit, onChange } = options
   const { round, attempt, cohort, evaluators } = plan.value
   const positions = new Map<string, Position>()
   for (const client of [...cohort, ...evaluators]) positions.set(client, { kind: 'Pending' })
@@ -100,7 +100,7 @@ export function openAttempt(options: AttemptOptions): OpenAttempt {
   const search = async (client: string, oldest: number): Promise<void> => {
     const trains = cohort.includes(client)
     for (let from = attempt; from >= oldest && isPending(client); from -= 1) {
-      const judgement = await judgeReceipt(book, plan.value, { client, attempt: from, trains }, admit)
+      const judgement = await judgeReceipt(markers, plan.value, { client, attempt: from, trains }, admit)
       // What was wrong in an earlier attempt was said there: it does not count in this one.
       if (judgement.kind !== 'None' && (from === attempt || judgement.kind !== 'Rejected'))
         take(client, judgement)
@@ -120,7 +120,7 @@ export function openAttempt(options: AttemptOptions): OpenAttempt {
     isPending,
     settle,
     look,
-    uploads: createAttemptUploads(book.store, plan.value.epoch !== book.epoch),
+    uploads: createAttemptUploads(markers.store, plan.value.epoch !== markers.epoch),
     until: options.until,
     taskFor: (client) => (isPending(client) ? taskOf(options, client) : undefined),
     standing(client) {
@@ -144,14 +144,14 @@ export function openAttempt(options: AttemptOptions): OpenAttempt {
 }
 
 /** A client's part of the plan, as data. */
-function taskOf({ book, plan, seed, dtypes }: AttemptOptions, client: string): Task {
+function taskOf({ markers, plan, seed, dtypes }: AttemptOptions, client: string): Task {
   const { round, attempt, kind, cohort, evaluators, base, config } = plan.value
   const trains = cohort.includes(client)
   return {
     kind: trains ? (kind === 'Initialise' ? 'Initialise' : 'Train') : 'Evaluate',
     round,
     attempt,
-    epoch: book.epoch,
+    epoch: markers.epoch,
     base: base?.payload ?? null,
     evaluate: kind !== 'Initialise' && evaluators.includes(client),
     config: { ...config, server_round: String(round) },

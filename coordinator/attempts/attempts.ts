@@ -5,22 +5,23 @@ import { FedsamError } from '#protocol/errors.ts'
 import type { AbandonedDecision, ClientOutcome, ClosedDecision, Plan, RoundResult } from '#protocol/record.ts'
 import type { DType } from '#protocol/tensors.ts'
 import { type Backoff, pauseAfter } from '#runtime/backoff.ts'
+import { waitAtMost } from '#runtime/notifier.ts'
+
 import { cleanDecided } from '../clients/leftover-uploads.ts'
 import type { Marked } from '../record/markers.ts'
 import { type Failures, isTooMany } from '../rounds/failures.ts'
 import type { Evaluated } from '../rounds/stopping.ts'
 import { assertCurrent, type RunContext, throwIfStopped } from '../run/context.ts'
-import { rungWithin } from '../run/notifier.ts'
-import type { Pace } from '../run/settings.ts'
+import type { Pace } from '../settings/settings.ts'
 import { admitTo } from './admission.ts'
 import { type Change, openAttempt } from './attempt.ts'
 import { abandonUnopened, failuresWith } from './decision.ts'
-import { type AttemptBrief, awaitOpening } from './planning.ts'
+import { type AttemptAssignment, awaitOpening } from './planning.ts'
 import type { AdmittedUpdate } from './receipts.ts'
 import { conduct } from './until-closed.ts'
 
 /** What a round is asked to do. */
-export interface RoundBrief extends Omit<AttemptBrief, 'attempt' | 'failures'> {
+export interface RoundAssignment extends Omit<AttemptAssignment, 'attempt' | 'failures'> {
   /** The evaluations of the models before its base. */
   readonly history: readonly Evaluated[]
   /** The element types in which round 0 got the tensors; null where its base has them. */
@@ -51,15 +52,15 @@ interface Counted {
 /** Runs attempts, from `first` on, until one closes. Throws RunFailed after maxFailedRounds abandoned ones. */
 async function closeRound(
   context: RunContext,
-  brief: RoundBrief,
+  assignment: RoundAssignment,
   first: number,
   counted: Counted,
 ): Promise<ClosedAttempt> {
-  let { lost } = brief
+  let { lost } = assignment
   let inRow = 0
   for (let attempt = first; ; attempt += 1) {
     const began = context.clock.now()
-    const ended = await runAttempt(context, { ...brief, ...counted, attempt, lost })
+    const ended = await runAttempt(context, { ...assignment, ...counted, attempt, lost })
     if (ended === 'OtherPurpose') continue
     const { plan, decision, admitted } = ended
     if (decision.value.kind === 'Closed') {
@@ -67,12 +68,12 @@ async function closeRound(
       return { plan: plan!, decision: closed, admitted, seconds: context.clock.now() - began }
     }
     const { reason, message, outcomes, epoch, failures } = decision.value
-    const { round, kind } = brief
+    const { round, kind } = assignment
     lost = lostOf(outcomes)
     inRow = reason === 'NotEnoughClients' ? inRow + 1 : 0
     counted.failures = failures
     // A coordinator before this one has paused after its own decisions. Where it failed the run, somebody started the run again.
-    const isOwn = epoch === context.book.epoch
+    const isOwn = epoch === context.markers.epoch
     const pauseSeconds = isOwn && kind !== 'Evaluate' ? pauseAfter(inRow, backoffOf(context.pace)) : 0
     const last = isOwn && failures !== null && isTooMany(failures)
     context.observe({
@@ -121,11 +122,11 @@ function backoffOf({ pauseSeconds, longestPauseSeconds }: Pace): Backoff {
 }
 
 async function pause(context: RunContext, seconds: number): Promise<void> {
-  const { clock, bell } = context
+  const { clock, notifier } = context
   const until = clock.now() + seconds
   for (let left = seconds; left > 0; left = until - clock.now()) {
     throwIfStopped(context)
-    await rungWithin(bell.rung(), left, context)
+    await waitAtMost(notifier.next(), left, context)
   }
 }
 
@@ -135,19 +136,19 @@ async function pause(context: RunContext, seconds: number): Promise<void> {
  */
 export async function concludeRound(
   context: RunContext,
-  brief: RoundBrief,
+  assignment: RoundAssignment,
   finish: (closed: ClosedAttempt) => Promise<Marked<RoundResult>>,
 ): Promise<ConcludedRound> {
-  const { round } = brief
-  let { lost } = brief
+  const { round } = assignment
+  let { lost } = assignment
   const counted: Counted = { failures: null }
   for (let first = 1; ; ) {
-    const closed = await closeRound(context, { ...brief, lost }, first, counted)
+    const closed = await closeRound(context, { ...assignment, lost }, first, counted)
     const { attempt } = closed.plan.value
     const { outcomes } = closed.decision.value
     lost = lostOf(outcomes)
     first = attempt + 1
-    if (closed.admitted === null && (await context.book.plan(round, first)) !== undefined) continue
+    if (closed.admitted === null && (await context.markers.plan(round, first)) !== undefined) continue
     const ended = await finishAttempt(context, closed, finish)
     if (!(ended instanceof FedsamError)) return ended
     const { message } = ended
@@ -157,14 +158,14 @@ export async function concludeRound(
       event: 'AttemptAbandoned',
       round,
       attempt,
-      kind: brief.kind,
+      kind: assignment.kind,
       reason: 'RecordDamaged',
       message,
       outcomes,
       pauseSeconds: 0,
     })
     // A coordinator before this one may have failed the run for this damage. This one gives the attempt up and plans the next.
-    const isOwn = closed.decision.value.epoch === context.book.epoch
+    const isOwn = closed.decision.value.epoch === context.markers.epoch
     if (isOwn && isTooMany(failures))
       await failAfterTooMany(context, { round, ...failures, why: `RecordDamaged: ${message}` })
   }
@@ -181,7 +182,7 @@ async function finishAttempt(
 ): Promise<ConcludedRound | FedsamError> {
   const { epoch, round } = closed.decision.value
   try {
-    const theirs = epoch === context.book.epoch ? undefined : await resultOf(context, round)
+    const theirs = epoch === context.markers.epoch ? undefined : await resultOf(context, round)
     return await conclude(context, closed, theirs ?? (await finish(closed)))
   } catch (error) {
     if (!(error instanceof FedsamError) || error.code !== 'RecordDamaged') throw error
@@ -202,14 +203,14 @@ export interface ConcludedRound {
 
 /** The result in the record may be another coordinator's, of another attempt: then that attempt's decision counts. */
 async function conclude(
-  { book }: RunContext,
+  { markers }: RunContext,
   closed: ClosedAttempt,
   result: Marked<RoundResult>,
 ): Promise<ConcludedRound> {
   const { round, attempt } = result.value
   const own = closed.plan.value
   if (attempt === own.attempt) return { kind: own.kind, closed, decision: closed.decision.value, result }
-  const [plan, decision] = await Promise.all([book.plan(round, attempt), book.decision(round, attempt)])
+  const [plan, decision] = await Promise.all([markers.plan(round, attempt), markers.decision(round, attempt)])
   if (plan !== undefined && decision?.value.kind === 'Closed')
     return { kind: plan.value.kind, closed, decision: decision.value, result }
   throw new FedsamError(
@@ -221,7 +222,7 @@ async function conclude(
 /** A round's result where another coordinator has left it. Throws Superseded where that one is newer. */
 async function resultOf(context: RunContext, round: number): Promise<Marked<RoundResult> | undefined> {
   await assertCurrent(context)
-  return context.book.result(round)
+  return context.markers.result(round)
 }
 
 /** Throws RunFailed, or Superseded: what an older coordinator meets beside a newer one is no failure of the run. */
@@ -250,54 +251,54 @@ interface EndedAttempt {
  */
 async function runAttempt(
   context: RunContext,
-  brief: AttemptBrief & RoundBrief,
+  assignment: AttemptAssignment & RoundAssignment,
 ): Promise<EndedAttempt | 'OtherPurpose'> {
-  const { book, fixed, bell } = context
-  const { round, attempt, previous, kind } = brief
+  const { markers, fixed, notifier } = context
+  const { round, attempt, previous, kind } = assignment
   throwIfStopped(context)
   // This very coordinator made the model before: nobody can have been here, or leaving the plan will tell.
-  const unknown = attempt > 1 || previous === null || previous.value.epoch !== book.epoch
+  const unknown = attempt > 1 || previous === null || previous.value.epoch !== markers.epoch
   const [there, decided] = unknown
-    ? await Promise.all([book.plan(round, attempt), book.decision(round, attempt)])
+    ? await Promise.all([markers.plan(round, attempt), markers.decision(round, attempt)])
     : []
   if (there !== undefined && there.value.kind !== kind) return 'OtherPurpose'
   if (decided !== undefined) {
     if (there !== undefined) await cleanDecided(context, there.value)
     return { plan: there, decision: decided, admitted: null }
   }
-  const plan = there ?? (await planAttempt(context, brief))
+  const plan = there ?? (await planAttempt(context, assignment))
   if (plan === 'OtherPurpose' || 'decision' in plan) return plan
   const open = openAttempt({
-    book,
+    markers,
     plan,
     seed: fixed.seed,
-    dtypes: brief.dtypes,
+    dtypes: assignment.dtypes,
     until: context.clock.now() + plan.value.deadlineSeconds,
     admit: admitTo(context, plan.value, previous?.value.tensors ?? null),
     onChange: (client, change) => {
       report(context, round, client, change)
-      bell.ring()
+      notifier.notify()
     },
   })
-  const decision = await conduct(context, brief, open)
+  const decision = await conduct(context, assignment, open)
   return { plan, decision, admitted: open.updates() }
 }
 
 /** Waits for the clients and leaves the plan. Another coordinator may have planned the attempt meanwhile, and may have decided it. */
 async function planAttempt(
   context: RunContext,
-  brief: AttemptBrief & RoundBrief,
+  assignment: AttemptAssignment & RoundAssignment,
 ): Promise<Marked<Plan> | EndedAttempt | 'OtherPurpose'> {
-  const { book } = context
-  const { round, attempt, kind } = brief
-  const opening = await awaitOpening(context, brief)
+  const { markers } = context
+  const { round, attempt, kind } = assignment
+  const opening = await awaitOpening(context, assignment)
   if (opening.kind === 'Abandon') {
-    const decision = await abandonUnopened(context, brief, opening)
-    return { plan: await book.plan(round, attempt), decision, admitted: null }
+    const decision = await abandonUnopened(context, assignment, opening)
+    return { plan: await markers.plan(round, attempt), decision, admitted: null }
   }
-  const plan = await book.leavePlan(opening.plan)
+  const plan = await markers.writePlan(opening.plan)
   if (plan.value.kind !== kind) return 'OtherPurpose'
-  const theirs = plan.value.epoch === book.epoch ? undefined : await book.decision(round, attempt)
+  const theirs = plan.value.epoch === markers.epoch ? undefined : await markers.decision(round, attempt)
   return theirs === undefined ? plan : { plan, decision: theirs, admitted: null }
 }
 

@@ -13,8 +13,8 @@ import { countFailure, type Failures } from '../rounds/failures.ts'
 import { bestRound, decideStop } from '../rounds/stopping.ts'
 import type { RunContext } from '../run/context.ts'
 import type { OpenAttempt, ReceivedEvaluation } from './attempt.ts'
-import type { RoundBrief } from './attempts.ts'
-import type { AttemptBrief, Opening } from './planning.ts'
+import type { RoundAssignment } from './attempts.ts'
+import type { AttemptAssignment, Opening } from './planning.ts'
 
 /**
  * Closes the attempt with what it has. Throws RunFailed where no client reports a metric that the job ranks or stops by; the
@@ -22,19 +22,19 @@ import type { AttemptBrief, Opening } from './planning.ts'
  */
 export async function close(
   context: RunContext,
-  brief: RoundBrief,
+  assignment: RoundAssignment,
   open: OpenAttempt,
 ): Promise<Marked<Decision>> {
   const { round, attempt, kind, base } = open.plan.value
   const { stopping } = context.fixed
   const evaluations = open.evaluations()
-  checkMetrics(context, brief, open.plan.value, evaluations)
+  checkMetrics(context, assignment, open.plan.value, evaluations)
   const evaluation = meanEvaluation(evaluations)
   const history =
     evaluation === null || base === null
-      ? brief.history
-      : [...brief.history, { round: base.round, evaluation }]
-  return context.book.leaveDecision({
+      ? assignment.history
+      : [...assignment.history, { round: base.round, evaluation }]
+  return context.markers.writeDecision({
     schema: 'fedsam.decision/1',
     kind: 'Closed',
     round,
@@ -57,7 +57,7 @@ export async function close(
 /** Says which declared metrics do not count for the base model, and ends a training run that would never have one of them. */
 function checkMetrics(
   { fixed, observe }: RunContext,
-  { history }: RoundBrief,
+  { history }: RoundAssignment,
   { kind, base, evaluators: asked }: Plan,
   evaluations: readonly ReceivedEvaluation[],
 ): void {
@@ -88,14 +88,14 @@ export function failuresWith({ live }: RunContext, before: Failures | null): Fai
 /** Gives an open attempt up: too few updates were accepted. */
 export function abandon(
   context: RunContext,
-  brief: AttemptBrief,
+  assignment: AttemptAssignment,
   open: OpenAttempt,
 ): Promise<Marked<Decision>> {
   const { round, attempt, quorum, cohort } = open.plan.value
   const outcomes = outcomesOf(context, open)
   const lost = outcomes.filter(({ client, outcome }) => cohort.includes(client) && outcome !== 'Accepted')
   const counted = `${cohort.length - lost.length} of ${cohort.length} updates were accepted, ${quorum} are needed`
-  return context.book.leaveDecision({
+  return context.markers.writeDecision({
     schema: 'fedsam.decision/1',
     kind: 'Abandoned',
     round,
@@ -103,7 +103,7 @@ export function abandon(
     reason: 'QuorumNotReached',
     message: `${counted}; ${listed(lost.map(sentenceOf), bounds.named, '; ')}`,
     outcomes,
-    failures: failuresWith(context, brief.failures),
+    failures: failuresWith(context, assignment.failures),
   })
 }
 
@@ -121,10 +121,10 @@ function whoAndWhy({ client, message }: ClientOutcome): string {
 /** Gives an attempt up that never opened: too few clients were there. */
 export function abandonUnopened(
   context: RunContext,
-  { round, attempt, failures }: AttemptBrief,
+  { round, attempt, failures }: AttemptAssignment,
   { needed, absent }: Extract<Opening, { kind: 'Abandon' }>,
 ): Promise<Marked<Decision>> {
-  return context.book.leaveDecision({
+  return context.markers.writeDecision({
     schema: 'fedsam.decision/1',
     kind: 'Abandoned',
     round,

@@ -2,15 +2,15 @@
 import { canonicalJson } from '#protocol/canonical.ts'
 import type { ClientOutcome, Plan, RoundResult } from '#protocol/record.ts'
 import { rankClients } from '#protocol/seeds.ts'
+import { waitAtMost } from '#runtime/notifier.ts'
 import type { Marked } from '../record/markers.ts'
 import { decideAvailability, enoughSince } from '../rounds/availability.ts'
 import { chooseCohort } from '../rounds/cohort.ts'
 import type { Failures } from '../rounds/failures.ts'
 import { type RunContext, throwIfStopped } from '../run/context.ts'
-import { rungWithin } from '../run/notifier.ts'
 
 /** What an attempt is to be. */
-export interface AttemptBrief {
+export interface AttemptAssignment {
   readonly round: number
   readonly attempt: number
   readonly kind: Plan['kind']
@@ -28,18 +28,18 @@ export type Opening =
   | { readonly kind: 'Abandon'; readonly needed: number; readonly absent: readonly ClientOutcome[] }
 
 /** Waits for the clients of an attempt and plans it. */
-export async function awaitOpening(context: RunContext, brief: AttemptBrief): Promise<Opening> {
-  const { clock, presence, bell, live, fixed, observe } = context
+export async function awaitOpening(context: RunContext, assignment: AttemptAssignment): Promise<Opening> {
+  const { clock, presence, notifier, live, fixed, observe } = context
   const began = clock.now()
   let settling: number | null = null
   let told = ''
   for (;;) {
     throwIfStopped(context)
-    const rung = bell.rung()
+    const notified = notifier.next()
     const { members, round } = live()
-    const { counted, awaited } = whoIsAwaited(context, brief)
+    const { counted, awaited } = whoIsAwaited(context, assignment)
     const available = counted.filter(presence.isPresent)
-    const needed = brief.kind === 'Train' ? fixed.minAvailableClients : 1
+    const needed = assignment.kind === 'Train' ? fixed.minAvailableClients : 1
     settling = enoughSince(settling, available.length >= needed, clock.now())
     const decision = decideAvailability({
       counted,
@@ -48,17 +48,17 @@ export async function awaitOpening(context: RunContext, brief: AttemptBrief): Pr
       minAvailableClients: needed,
       availabilitySeconds: round.availabilitySeconds,
       settleSeconds: round.settleSeconds,
-      lost: lostBefore(context, brief),
+      lost: lostBefore(context, assignment),
       waited: clock.now() - began,
       settled: settling === null ? null : clock.now() - settling,
     })
     if (decision.kind === 'Abandon')
       return { ...decision, absent: decision.missing.map(presence.absence), needed }
-    if (decision.kind === 'Open') return { kind: 'Open', plan: draftPlan(context, brief) }
+    if (decision.kind === 'Open') return { kind: 'Open', plan: draftPlan(context, assignment) }
     const absent = decision.missing.map(presence.absence)
     if (told !== canonicalJson(absent)) {
       told = canonicalJson(absent)
-      const { round: number, attempt, kind } = brief
+      const { round: number, attempt, kind } = assignment
       const roster = members.map(({ name }) => name)
       const { missing } = decision
       observe({
@@ -73,14 +73,14 @@ export async function awaitOpening(context: RunContext, brief: AttemptBrief): Pr
         needed,
       })
     }
-    await rungWithin(rung, Math.min(decision.seconds, context.pace.silenceSeconds), context)
+    await waitAtMost(notified, Math.min(decision.seconds, context.pace.silenceSeconds), context)
   }
 }
 
 /** Whom an attempt counts and waits for. A model is evaluated by everybody, so that no luck at the start decides which is best. */
 function whoIsAwaited(
   { live, fixed }: RunContext,
-  { kind }: AttemptBrief,
+  { kind }: AttemptAssignment,
 ): { counted: readonly string[]; awaited: readonly string[] } {
   const { members } = live()
   const everybody = members.map(({ name }) => name)
@@ -91,14 +91,14 @@ function whoIsAwaited(
 }
 
 /** Whom the attempt before lost. Round 0 waited for trainers alone, so it lost nobody else. */
-function lostBefore({ live }: RunContext, { round, attempt, lost }: AttemptBrief): readonly string[] {
+function lostBefore({ live }: RunContext, { round, attempt, lost }: AttemptAssignment): readonly string[] {
   if (round > 1 || attempt > 1) return lost
   return lost.filter((client) => live().members.some(({ name, train }) => name === client && train))
 }
 
-function draftPlan(context: RunContext, brief: AttemptBrief): Omit<Plan, 'epoch'> {
+function draftPlan(context: RunContext, assignment: AttemptAssignment): Omit<Plan, 'epoch'> {
   const { fixed, live, presence } = context
-  const { round, attempt, kind, previous } = brief
+  const { round, attempt, kind, previous } = assignment
   const { members, round: pace, generation } = live()
   const available = members.filter(({ name }) => presence.isPresent(name))
   const trainers = available.filter(({ train }) => train).map(({ name }) => name)

@@ -5,7 +5,7 @@ import { attemptKeys } from '#protocol/keys.ts'
 import type { RejectionReason } from '#protocol/outcomes.ts'
 import type { PayloadRef, Plan, Receipt } from '#protocol/record.ts'
 import type { Admission } from '../aggregation/update-checks.ts'
-import { type Marked, type RunBook, readRecord } from '../record/markers.ts'
+import { type Marked, type RunMarkers, readRecord } from '../record/markers.ts'
 
 /** An update that was admitted, and where its receipt lies. */
 export interface AdmittedUpdate {
@@ -56,7 +56,7 @@ function unforeseen(error: unknown): Admission {
 
 /** Reads and judges one receipt. Throws what the store throws: that is no fault of the client's. */
 export async function judgeReceipt(
-  book: RunBook,
+  markers: RunMarkers,
   plan: Plan,
   expected: Expected,
   admit: Admit,
@@ -64,7 +64,7 @@ export async function judgeReceipt(
   const { client, attempt, trains } = expected
   let receipt: Marked<Receipt> | undefined
   try {
-    receipt = await readRecord(book.store, 'receipt', attemptKeys(plan.round, attempt).receipt(client))
+    receipt = await readRecord(markers.store, 'receipt', attemptKeys(plan.round, attempt).receipt(client))
   } catch (error) {
     if (error instanceof FedsamError && error.code === 'RecordDamaged')
       return rejected('BadReceipt', error.message)

@@ -1,39 +1,43 @@
-// An attempt while it is open: hands it to the desk, waits until it may close, leaves its decision. Nothing that clients do
+// An attempt while it is open: hands it to the handler, waits until it may close, leaves its decision. Nothing that clients do
 // after the decision was drawn up counts in it.
 import type { Decision } from '#protocol/record.ts'
+import { waitAtMost } from '#runtime/notifier.ts'
 import { cleanAttempt } from '../clients/leftover-uploads.ts'
 import type { Marked } from '../record/markers.ts'
 import { type ClosingDecision, decideClosing } from '../rounds/closing.ts'
 import { type RunContext, throwIfStopped } from '../run/context.ts'
-import { rungWithin } from '../run/notifier.ts'
 import type { OpenAttempt } from './attempt.ts'
-import type { RoundBrief } from './attempts.ts'
+import type { RoundAssignment } from './attempts.ts'
 import { abandon, close } from './decision.ts'
-import type { AttemptBrief } from './planning.ts'
+import type { AttemptAssignment } from './planning.ts'
 
 /** Runs the open attempt to its decision: this coordinator's, or the one that another left before. */
 export async function conduct(
   context: RunContext,
-  brief: AttemptBrief & RoundBrief,
+  assignment: AttemptAssignment & RoundAssignment,
   open: OpenAttempt,
 ): Promise<Marked<Decision>> {
-  const { floor, bell, observe, book, presence } = context
+  const { floor, notifier, observe, markers, presence } = context
   const { round, attempt, kind, roster, available, cohort, evaluators, epoch } = open.plan.value
   const absent = roster.filter((client) => !available.includes(client)).map(presence.absence)
   observe({ event: 'AttemptOpened', round, attempt, kind, roster, cohort, evaluators, absent })
   // Receipts left to a coordinator before this one, or in an abandoned attempt at this round, count without being made again.
   // Nobody can have left one for a plan that was made just now.
-  if (attempt > 1 || epoch !== book.epoch) await lookFor(open, [...cohort, ...evaluators], { earlier: true })
+  if (attempt > 1 || epoch !== markers.epoch)
+    await lookFor(open, [...cohort, ...evaluators], { earlier: true })
   floor.attempt = open
-  bell.ring()
+  notifier.notify()
   let decision: Marked<Decision>
   try {
     const closing = await awaitClosing(context, open)
     if (typeof closing !== 'string') decision = closing
-    else decision = await (closing === 'Close' ? close(context, brief, open) : abandon(context, brief, open))
+    else
+      decision = await (closing === 'Close'
+        ? close(context, assignment, open)
+        : abandon(context, assignment, open))
   } finally {
     floor.attempt = null
-    bell.ring()
+    notifier.notify()
   }
   // Only what is decided is cleaned: a coordinator that is stopped leaves the attempt open, and a receipt may still name what a
   // client has stored. The next attempt looks for receipts later: what is deleted here is not admitted there.
@@ -61,14 +65,14 @@ async function awaitClosing(
   context: RunContext,
   open: OpenAttempt,
 ): Promise<'Close' | 'Abandon' | Marked<Decision>> {
-  const { book, clock, bell, pace } = context
+  const { markers, clock, notifier, pace } = context
   const { round, attempt, cohort, evaluators } = open.plan.value
   const times: Times = { opened: clock.now(), quorum: null }
   let polledAt = times.opened
   let swept = false
   for (;;) {
     throwIfStopped(context)
-    const rung = bell.rung()
+    const notified = notifier.next()
     dropRemoved(context, open)
     const decision = decideNow(context, open, times)
     const pending = [...new Set([...cohort, ...evaluators])].filter(open.isPending)
@@ -82,12 +86,12 @@ async function awaitClosing(
     swept = false
     const poll = polledAt + pace.pollSeconds - clock.now()
     if (poll <= 0) {
-      const theirs = await book.decision(round, attempt)
+      const theirs = await markers.decision(round, attempt)
       if (theirs !== undefined) return theirs
       await lookFor(open, pending)
       polledAt = clock.now()
     } else {
-      await rungWithin(rung, Math.min(decision.seconds, poll), context)
+      await waitAtMost(notified, Math.min(decision.seconds, poll), context)
     }
   }
 }

@@ -1,10 +1,10 @@
 // Memory for updates: nobody's twice, and no more of it kept than a bound.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createKeptMemory } from './update-buffers.ts'
+import { createUpdateBuffers } from './update-buffers.ts'
 
 test('what was given back is taken again, by one taker', () => {
-  const memory = createKeptMemory()
+  const memory = createUpdateBuffers()
   const [a, b] = [memory.take(10), memory.take(10)]
   assert.notEqual(a, b)
   memory.giveBack(a)
@@ -13,7 +13,7 @@ test('what was given back is taken again, by one taker', () => {
 })
 
 test('another size begins anew', () => {
-  const memory = createKeptMemory()
+  const memory = createUpdateBuffers()
   memory.giveBack(new Uint8Array(10))
   assert.equal(memory.take(20).length, 20)
   assert.equal(memory.take(10).length, 10)
@@ -23,7 +23,7 @@ test('another size begins anew', () => {
 })
 
 test('what is kept is bounded', () => {
-  const memory = createKeptMemory()
+  const memory = createUpdateBuffers()
   const large: Uint8Array[] = Array.from({ length: 5 }, () => new Uint8Array(20 * 2 ** 20))
   for (const bytes of large) memory.giveBack(bytes)
   const again = large.map(() => memory.take(20 * 2 ** 20)).filter((bytes) => large.includes(bytes))

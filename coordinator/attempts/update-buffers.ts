@@ -4,7 +4,7 @@
 /** Free memory kept at most. Bytes. */
 const KEPT_BYTES = 64 * 1024 * 1024
 
-export interface KeptMemory {
+export interface UpdateBuffers {
   /** Memory of exactly this size, for the caller alone; what is not given back is garbage like any other. */
   take(size: number): Uint8Array
   /** Gives it back: nobody may look at it any more. */
@@ -12,7 +12,7 @@ export interface KeptMemory {
 }
 
 /** Of one coordinator. */
-export function createKeptMemory(): KeptMemory {
+export function createUpdateBuffers(): UpdateBuffers {
   let free: Uint8Array[] = []
   return {
     take(size) {

@@ -3,7 +3,7 @@
 import { FedsamError } from '#protocol/errors.ts'
 import { attemptKeys } from '#protocol/keys.ts'
 import type { ClosedDecision, PayloadRef } from '#protocol/record.ts'
-import { type RunBook, readRecord } from '../record/markers.ts'
+import { type RunMarkers, readRecord } from '../record/markers.ts'
 import { type AdmittedUpdate, payloadOf } from './receipts.ts'
 
 /** An update as the fold takes it. */
@@ -17,7 +17,7 @@ export interface DecidedUpdate {
 
 /** Throws RecordDamaged where a receipt is gone or other than decided upon. */
 export function updatesOf(
-  book: RunBook,
+  markers: RunMarkers,
   decision: ClosedDecision,
   admitted: readonly AdmittedUpdate[],
 ): Promise<DecidedUpdate[]> {
@@ -27,7 +27,7 @@ export function updatesOf(
       const here = known.get(receipt)
       if (here !== undefined) return here
       const key = attemptKeys(decision.round, attempt).receipt(client)
-      const there = await readRecord(book.store, 'receipt', key)
+      const there = await readRecord(markers.store, 'receipt', key)
       const payload = there?.digest === receipt ? payloadOf(there.value) : null
       if (payload === null) throw new FedsamError('RecordDamaged', `${key} is not what the decision names`)
       return { client, payload, numExamples, metrics: there!.value.update!.metrics }

@@ -1,4 +1,4 @@
-// Who may reach the desk. A request's subject is checked before its body is parsed: it must belong to a partition of the job, and
+// Who may reach the handler. A request's subject is checked before its body is parsed: it must belong to a partition of the job, and
 // keep to the subject's rate. Strangers leave no trace: every map here holds names of partitions only.
 // Whether a request really comes from its client is left to the token check (identity.ts).
 import type { RunContext } from '../run/context.ts'

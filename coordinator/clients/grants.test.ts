@@ -31,7 +31,7 @@ function contextOf({
   const attempt = { plan, uploads, until: 1000, isPending } as unknown as OpenAttempt
   const time = { now: 0 }
   const context = {
-    book: { store, epoch: 1, run: { value: { base: null } } },
+    markers: { store, epoch: 1, run: { value: { base: null } } },
     live: () => ({ members: ['a', 'b', 'done', 'onlooker'].map((name) => ({ name, train: true })) }),
     pace: { grantSeconds: 60 },
     clock: { now: () => time.now },

@@ -16,13 +16,13 @@ const MOST_PARTS = 8000
 /** The answer to a request for grants: one for each want, in their order. */
 export async function answerGrants(context: RunContext, request: GrantRequest): Promise<object> {
   const granted = await Promise.all(request.wants.map((want) => grant(context, request.client, want)))
-  return { kind: 'granted', epoch: context.book.epoch, granted }
+  return { kind: 'granted', epoch: context.markers.epoch, granted }
 }
 
 async function grant(context: RunContext, client: string, want: Want): Promise<Granted> {
   const reason = whyNot(context, client, want)
   if (reason !== undefined) return { kind: 'Refused', reason }
-  const { store } = context.book
+  const { store } = context.markers
   const attempt = context.floor.attempt
   const seconds = secondsLeft(context)
   if (parseKey(want.key)?.kind === 'Payload') attempt?.uploads.grant(want.key, context.clock.now() + seconds)
@@ -61,7 +61,7 @@ async function continueUpload(
   { uploads }: OpenAttempt,
   want: Extract<Want, { kind: 'Part' | 'CompleteUpload' }>,
 ): Promise<Granted> {
-  const { store } = context.book
+  const { store } = context.markers
   const { key, upload } = want
   const isOpen = await uploads.isOpen(key, upload)
   if (want.kind === 'Part') {
@@ -74,11 +74,11 @@ async function continueUpload(
 }
 
 /** Bytes that a client reads by a grant, as the record has them: for people. */
-function sizeOf({ book, floor }: RunContext, wanted: string): number {
+function sizeOf({ markers, floor }: RunContext, wanted: string): number {
   const key = parseKey(wanted)
   if (key?.kind === 'Model') return floor.attempt?.plan.value.base?.payload.size ?? 0
   if (key?.kind !== 'Base') return 0
-  return book.run.value.base?.files.find(({ name }) => name === key.file)?.size ?? 0
+  return markers.run.value.base?.files.find(({ name }) => name === key.file)?.size ?? 0
 }
 
 /** Completing is asked for again where the first answer was lost: then the object is there, and the upload is not. */

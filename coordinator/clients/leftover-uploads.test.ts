@@ -33,7 +33,7 @@ function receipt(client: string, number: number): Uint8Array {
 function setUp({ store = createMemoryStore() as ObjectStore, takenOver = false } = {}) {
   const time = { now: 0 }
   const context = {
-    book: { store },
+    markers: { store },
     floor: { leftovers: new Map() },
     clock: { now: () => time.now },
     pace: { grantSeconds: 900 },
@@ -83,7 +83,7 @@ describe('at the end of an attempt', () => {
 
   test('nothing is asked of the store where every payload was admitted', async () => {
     const { context, uploads, admitted, open } = setUp({ store: undefined as unknown as ObjectStore })
-    Object.assign(context.book, { store: undefined })
+    Object.assign(context.markers, { store: undefined })
     uploads.grant(payload('a', 1), 60)
     admitted.push(payload('a', 1))
     await cleanAttempt(context, open)

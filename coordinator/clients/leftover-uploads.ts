@@ -14,9 +14,9 @@ const AT_ONCE = 16
 /** Cleans up at the end of an attempt, and what was left before. Never rejects: what the store does not delete now stays noted. */
 export async function cleanAttempt(context: RunContext, open: OpenAttempt): Promise<void> {
   const { plan, uploads } = open
-  const { floor, book } = context
+  const { floor, markers } = context
   if (uploads.takenOver) return cleanDecided(context, plan.value)
-  for (const [key, upload] of uploads.open) await book.store.abortUpload(key, upload).catch(() => {})
+  for (const [key, upload] of uploads.open) await markers.store.abortUpload(key, upload).catch(() => {})
   const named = new Set(open.updates().map(({ payload }) => payload.key))
   for (const [key, until] of uploads.granted) if (!named.has(key)) floor.leftovers.set(key, until)
   await deleteLeftovers(context)
@@ -24,7 +24,7 @@ export async function cleanAttempt(context: RunContext, open: OpenAttempt): Prom
 
 /** Cleans up after an attempt of which this coordinator remembers nothing. Never rejects. */
 export async function cleanDecided(context: RunContext, { round, attempt, cohort }: Plan): Promise<void> {
-  const { store } = context.book
+  const { store } = context.markers
   const keys = attemptKeys(round, attempt)
   const open = await store.openUploads(keys.updates).catch(() => [])
   for (const { key, upload } of open) await store.abortUpload(key, upload).catch(() => {})
@@ -35,8 +35,8 @@ export async function cleanDecided(context: RunContext, { round, attempt, cohort
 }
 
 /** Deletes every leftover that no receipt names. It stays noted while somebody may write it, and where that failed. */
-export async function deleteLeftovers({ book, floor, clock }: RunContext): Promise<void> {
-  const { store } = book
+export async function deleteLeftovers({ markers, floor, clock }: RunContext): Promise<void> {
+  const { store } = markers
   const keys = [...floor.leftovers.keys()]
   const drop = async (key: string): Promise<void> => {
     if (await isNamed(store, key)) {
@@ -51,7 +51,7 @@ export async function deleteLeftovers({ book, floor, clock }: RunContext): Promi
 }
 
 /** Whether the receipt beside a payload names it. A receipt that cannot be read names nothing; a store out of reach throws. */
-async function isNamed(store: RunContext['book']['store'], key: string): Promise<boolean> {
+async function isNamed(store: RunContext['markers']['store'], key: string): Promise<boolean> {
   const receipt = await readRecord(store, 'receipt', `${key.slice(0, key.lastIndexOf('/'))}.json`).catch(
     (error: { code?: string }) => {
       if (error.code === 'RecordDamaged') return undefined

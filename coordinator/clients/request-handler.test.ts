@@ -4,18 +4,18 @@ import { describe, test } from 'node:test'
 import { encodeJson } from '#protocol/canonical.ts'
 import type { RunEvent } from '#protocol/events.ts'
 import { clientSubject, type NextAnswer, readNextAnswer, subjectPrefix } from '#protocol/messages.ts'
+import { createNotifier } from '#runtime/notifier.ts'
 import { until } from '#test/until.ts'
 import { createInProcessBus } from '#transport/bus/in-process/bus.ts'
 import type { MessageBus } from '#transport/ports.ts'
 import type { RunContext } from '../run/context.ts'
-import { createBell } from '../run/notifier.ts'
 import { openPresence } from './presence.ts'
-import { openDesk } from './request-handler.ts'
+import { openRequestHandler } from './request-handler.ts'
 
 const PREFIX = subjectPrefix('test', 'uid')
 
-/** A desk of the partitions a and b, whose clients show the token "right". Time moves as a test says. */
-async function openedDesk() {
+/** A handler of the partitions a and b, whose clients show the token "right". Time moves as a test says. */
+async function openedHandler() {
   const time = { now: 1000 }
   const clock = {
     now: () => time.now,
@@ -28,7 +28,7 @@ async function openedDesk() {
   const failures: unknown[] = []
   const presence = openPresence(clock, 45)
   const context = {
-    book: { epoch: 1 },
+    markers: { epoch: 1 },
     fixed: { namespace: 'test', uid: 'uid' },
     live: () => ({ members: ['a', 'b'].map((name) => ({ name, train: true })) }),
     floor: {
@@ -40,7 +40,7 @@ async function openedDesk() {
       sentBytes: 0,
     },
     pace: { holdSeconds: 10 },
-    bell: createBell(),
+    notifier: createNotifier(),
     presence,
     clock,
     observe: (event: RunEvent) => void events.push(event),
@@ -51,10 +51,10 @@ async function openedDesk() {
     },
   } as unknown as RunContext
   const bus = createInProcessBus({ onError: (error) => void failures.push(error) })
-  const desk = await openDesk(context, bus)
+  const handler = await openRequestHandler(context, bus)
   const close = async (): Promise<void> => {
     stop.abort()
-    await desk.stop()
+    await handler.stop()
     await bus.close()
   }
   return { bus, events, checked, failures, presence, time, close }
@@ -77,7 +77,7 @@ async function ask(bus: MessageBus, client: string, token: string): Promise<Next
 
 describe('a stranger', () => {
   test('of 5,000 names is refused under each, and nobody hears of it', async () => {
-    const { bus, events, checked, presence, close } = await openedDesk()
+    const { bus, events, checked, presence, close } = await openedHandler()
     for (let i = 0; i < 5000; i += 1) {
       const answer = await ask(bus, `stranger-${i}`, 'right')
       assert.equal(answer?.kind, 'refused')
@@ -89,7 +89,7 @@ describe('a stranger', () => {
   })
 
   test('with a name of 2,000 characters is refused in few words', async () => {
-    const { bus, events, close } = await openedDesk()
+    const { bus, events, close } = await openedHandler()
     const answer = await ask(bus, 'x'.repeat(2000), 'right')
     assert.ok(answer?.kind === 'refused' && answer.reason.length < 300)
     assert.deepEqual(events, [])
@@ -97,7 +97,7 @@ describe('a stranger', () => {
   })
 
   test('that speaks for a client on the subject of another is refused', async () => {
-    const { bus, events, close } = await openedDesk()
+    const { bus, events, close } = await openedHandler()
     const answer = await bus.request(clientSubject(PREFIX, 'a'), bodyOf('b', 'right'), LONG)
     assert.equal(readNextAnswer(answer)?.kind, 'refused')
     assert.deepEqual(events, [])
@@ -105,7 +105,7 @@ describe('a stranger', () => {
   })
 
   test('that sends no request at all is refused', async () => {
-    const { bus, events, close } = await openedDesk()
+    const { bus, events, close } = await openedHandler()
     const junk = new TextEncoder().encode('['.repeat(2 ** 20))
     const answer = await bus.request(clientSubject(PREFIX, 'a'), junk, LONG)
     assert.equal(readNextAnswer(answer)?.kind, 'refused')
@@ -116,7 +116,7 @@ describe('a stranger', () => {
 
 describe("a bad token in a client's name", () => {
   test('reaches observers once while the client is away, and again after a minute', async () => {
-    const { bus, events, time, close } = await openedDesk()
+    const { bus, events, time, close } = await openedHandler()
     for (let i = 0; i < 100; i += 1) await ask(bus, 'a', `wrong-${i}`)
     assert.deepEqual(events, [{ event: 'ClientRefused', client: 'a', message: 'its token is not one of a' }])
     time.now += 60
@@ -126,7 +126,7 @@ describe("a bad token in a client's name", () => {
   })
 
   test('is not told while the client itself is heard: nobody reads that an honest client was refused', async () => {
-    const { bus, events, presence, close } = await openedDesk()
+    const { bus, events, presence, close } = await openedHandler()
     const honest = ask(bus, 'a', 'right')
     await until('the honest client is heard', () => presence.isHeard('a'))
     const forged = await ask(bus, 'a', 'wrong')
@@ -143,7 +143,7 @@ describe("a bad token in a client's name", () => {
 
 describe('a client', () => {
   test('has one request open: a newer one answers the older', async () => {
-    const { bus, close } = await openedDesk()
+    const { bus, close } = await openedHandler()
     const older = ask(bus, 'a', 'right')
     const newer = ask(bus, 'a', 'right')
     assert.deepEqual(await older, { kind: 'wait', epoch: 1, reason: '' })
@@ -152,7 +152,7 @@ describe('a client', () => {
   })
 
   test('that sends too many requests is not answered until time has passed; others are', async () => {
-    const { bus, failures, checked, time, close } = await openedDesk()
+    const { bus, failures, checked, time, close } = await openedHandler()
     const subject = clientSubject(PREFIX, 'a')
     let answered = 0
     const flood = Array.from({ length: 2500 }, () =>
@@ -163,7 +163,7 @@ describe('a client', () => {
         () => {},
       ),
     )
-    await until('the desk has judged every request', () => answered + failures.length === flood.length)
+    await until('the handler has judged every request', () => answered + failures.length === flood.length)
     assert.equal(answered, 2000)
     assert.equal(failures.length, 500)
     assert.equal(checked.length, 2000, 'no token is checked above the rate')

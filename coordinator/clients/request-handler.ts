@@ -13,14 +13,14 @@ import {
   type Task,
 } from '#protocol/messages.ts'
 import { shortened } from '#protocol/text.ts'
+import { waitAtMost } from '#runtime/notifier.ts'
 import type { MessageBus } from '#transport/ports.ts'
 import { assertCurrent, type RunContext } from '../run/context.ts'
-import { rungWithin } from '../run/notifier.ts'
 import { type Callers, createCallers } from './callers.ts'
 import { answerGrants } from './grants.ts'
 
 /** The served subjects of one run. */
-export interface Desk {
+export interface RequestHandler {
   /** Hears nobody any more, and waits for the answers that are under way. The context's signal releases those held open. */
   stop(): Promise<void>
 }
@@ -31,13 +31,13 @@ export class TooManyRequests extends Error {
 }
 
 /** Serves the run's subjects until stopped. */
-export async function openDesk(context: RunContext, bus: MessageBus): Promise<Desk> {
+export async function openRequestHandler(context: RunContext, bus: MessageBus): Promise<RequestHandler> {
   const prefix = subjectPrefix(context.fixed.namespace, context.fixed.uid)
   const callers = createCallers(context, prefix)
   const open = new Map<string, Turn>()
   const handed: Handed = new Map()
   const answering = new Set<Promise<unknown>>()
-  const refused = (reason: string): NextAnswer => ({ kind: 'refused', epoch: context.book.epoch, reason })
+  const refused = (reason: string): NextAnswer => ({ kind: 'refused', epoch: context.markers.epoch, reason })
   const answer = async (subject: string, body: Uint8Array): Promise<object> => {
     const client = callers.clientOf(subject)
     if (client === undefined) return refused(`the job has no partition for ${shortened(subject, 200)}`)
@@ -117,14 +117,14 @@ async function answerNext(
   request: NextRequest,
   { handed, turn }: { readonly handed: Handed; readonly turn: Turn },
 ): Promise<NextAnswer> {
-  const { clock, pace, bell, book } = context
+  const { clock, pace, notifier, markers } = context
   const { client, have } = request
-  if (request.epoch > book.epoch) await assertCurrent(context)
+  if (request.epoch > markers.epoch) await assertCurrent(context)
   takeNote(context, request)
   await lookForReceipt(context, request)
   const until = clock.now() + pace.holdSeconds
   for (;;) {
-    const rung = bell.rung()
+    const notified = notifier.next()
     const answer = answerNow(context, client, have)
     const pause = answer?.kind === 'task' ? pauseBefore(handed, request, answer.task, clock.now()) : 0
     if (answer !== undefined && pause <= 0) {
@@ -133,9 +133,9 @@ async function answerNext(
     }
     const left = Math.min(until - clock.now(), answer === undefined ? Number.POSITIVE_INFINITY : pause)
     if (until <= clock.now() || turn.over || context.signal.aborted) {
-      return { kind: 'wait', epoch: book.epoch, reason: '' }
+      return { kind: 'wait', epoch: markers.epoch, reason: '' }
     }
-    await rungWithin(Promise.race([rung, turn.outdated]), left, context)
+    await waitAtMost(Promise.race([notified, turn.outdated]), left, context)
   }
 }
 
@@ -156,21 +156,21 @@ function pauseBefore(handed: Handed, request: NextRequest, task: Task, now: numb
 
 /** Facts that the request brings by itself. */
 function takeNote(context: RunContext, request: NextRequest): void {
-  const { presence, bell, floor, observe, live } = context
+  const { presence, notifier, floor, observe, live } = context
   const { client, have, progress, backend } = request
   const news = presence.hear(request)
   if (news === 'Joined') {
     const available = live().members.filter(({ name }) => presence.isPresent(name)).length
     observe({ event: 'ClientJoined', client, backend, available })
   }
-  if (news !== 'Known') bell.ring()
+  if (news !== 'Known') notifier.notify()
   if (have.state === 'Working' && progress !== null) {
     observe({ event: 'Progress', round: have.round, client, ...progress })
   }
   if (have.state === 'Failed') floor.attempt?.hearFailure(client, have)
   if (have.state === 'Leaving') {
     floor.left.add(client)
-    bell.ring()
+    notifier.notify()
   }
 }
 
@@ -181,8 +181,8 @@ async function lookForReceipt({ floor }: RunContext, { client, have }: NextReque
 }
 
 function answerNow(context: RunContext, client: string, have: Have): NextAnswer | undefined {
-  const { floor, book } = context
-  const epoch = book.epoch
+  const { floor, markers } = context
+  const epoch = markers.epoch
   if (floor.finished !== null) return { kind: 'finished', epoch, reason: floor.finished }
   if (have.state === 'Leaving') return { kind: 'wait', epoch, reason: '' }
   if (!context.live().members.some((member) => member.name === client)) {

@@ -6,7 +6,7 @@ import { epochKey, RUN_KEY } from '#protocol/keys.ts'
 import type { AbandonedDecision, RunRecord } from '#protocol/record.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import { createMemoryStore } from '#transport/store/memory/store.ts'
-import { claimEpoch, openBook, openRun, type RunBook, readRecord } from './markers.ts'
+import { claimEpoch, openMarkers, openRun, type RunMarkers, readRecord } from './markers.ts'
 
 const RUN: RunRecord = {
   schema: 'fedsam.run/1',
@@ -28,9 +28,9 @@ const abandoned = (message: string): Omit<AbandonedDecision, 'epoch'> => ({
   failures: null,
 })
 
-async function bookOf(store: ObjectStore): Promise<RunBook> {
+async function bookOf(store: ObjectStore): Promise<RunMarkers> {
   const run = await openRun(store, RUN)
-  return openBook(store, await claimEpoch(store, crypto.randomUUID()), run)
+  return openMarkers(store, await claimEpoch(store, crypto.randomUUID()), run)
 }
 
 describe('epochs', () => {
@@ -92,22 +92,22 @@ describe('a marker that is there already', () => {
     const store = createMemoryStore()
     const older = await bookOf(store)
     const newer = await bookOf(store)
-    const theirs = await older.leaveDecision(abandoned('theirs'))
-    assert.deepEqual(await newer.leaveDecision(abandoned('mine')), theirs)
+    const theirs = await older.writeDecision(abandoned('theirs'))
+    assert.deepEqual(await newer.writeDecision(abandoned('mine')), theirs)
   })
 
   test('of a newer coordinator ends the older one', async () => {
     const store = createMemoryStore()
     const older = await bookOf(store)
     const newer = await bookOf(store)
-    await newer.leaveDecision(abandoned('theirs'))
-    await assert.rejects(older.leaveDecision(abandoned('mine')), { code: 'Superseded' })
+    await newer.writeDecision(abandoned('theirs'))
+    await assert.rejects(older.writeDecision(abandoned('mine')), { code: 'Superseded' })
   })
 
   test('of this very coordinator is its own write', async () => {
-    const book = await bookOf(createMemoryStore())
-    const first = await book.leaveDecision(abandoned('mine'))
-    assert.deepEqual(await book.leaveDecision(abandoned('mine')), first)
+    const markers = await bookOf(createMemoryStore())
+    const first = await markers.writeDecision(abandoned('mine'))
+    assert.deepEqual(await markers.writeDecision(abandoned('mine')), first)
     assert.equal(first.value.epoch, 1)
   })
 })

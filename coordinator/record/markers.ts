@@ -22,16 +22,16 @@ export interface Marked<T> {
 }
 
 /** The record of one run, as one coordinator's epoch sees it. */
-export interface RunBook {
+export interface RunMarkers {
   readonly store: ObjectStore
   readonly epoch: number
   readonly run: Marked<RunRecord>
   plan(round: number, attempt: number): Promise<Marked<Plan> | undefined>
   decision(round: number, attempt: number): Promise<Marked<Decision> | undefined>
   result(round: number): Promise<Marked<RoundResult> | undefined>
-  leavePlan(plan: Omit<Plan, 'epoch'>): Promise<Marked<Plan>>
-  leaveDecision(decision: Unsigned<Decision>): Promise<Marked<Decision>>
-  leaveResult(result: Omit<RoundResult, 'epoch'>): Promise<Marked<RoundResult>>
+  writePlan(plan: Omit<Plan, 'epoch'>): Promise<Marked<Plan>>
+  writeDecision(decision: Unsigned<Decision>): Promise<Marked<Decision>>
+  writeResult(result: Omit<RoundResult, 'epoch'>): Promise<Marked<RoundResult>>
   /** Throws Superseded when a newer coordinator has claimed its epoch. */
   assertCurrent(): Promise<void>
 }
@@ -80,7 +80,7 @@ export async function openRun(store: ObjectStore, wanted: RunRecord): Promise<Ma
 }
 
 /** The record for one epoch of the coordinator. */
-export function openBook(store: ObjectStore, epoch: number, run: Marked<RunRecord>): RunBook {
+export function openMarkers(store: ObjectStore, epoch: number, run: Marked<RunRecord>): RunMarkers {
   const leave = async <K extends 'plan' | 'decision' | 'result'>(
     kind: K,
     key: string,
@@ -102,10 +102,10 @@ export function openBook(store: ObjectStore, epoch: number, run: Marked<RunRecor
     plan: (round, attempt) => readRecord(store, 'plan', attemptKeys(round, attempt).plan),
     decision: (round, attempt) => readRecord(store, 'decision', attemptKeys(round, attempt).decision),
     result: (round) => readRecord(store, 'result', resultKey(round)),
-    leavePlan: (plan) => leave('plan', attemptKeys(plan.round, plan.attempt).plan, plan),
-    leaveDecision: (decision) =>
+    writePlan: (plan) => leave('plan', attemptKeys(plan.round, plan.attempt).plan, plan),
+    writeDecision: (decision) =>
       leave('decision', attemptKeys(decision.round, decision.attempt).decision, decision),
-    leaveResult: (result) => leave('result', resultKey(result.round), result),
+    writeResult: (result) => leave('result', resultKey(result.round), result),
     async assertCurrent() {
       if ((await store.size(epochKey(epoch + 1))) !== undefined) throw superseded(epoch, epoch + 1)
     },

@@ -25,11 +25,11 @@ export interface Output {
 }
 
 /** Leaves output/: the best model where a metric is declared, else the last one. */
-export async function leaveOutput(
+export async function writeOutput(
   context: RunContext,
   { results, history, evaluated }: Progress,
 ): Promise<Output> {
-  const { store, run } = context.book
+  const { store, run } = context.markers
   const last = results.at(-1)!
   const best = bestRound(context.fixed.stopping, history)
   const chosen = results.find(({ value }) => value.round === best?.round) ?? last

@@ -3,7 +3,7 @@ import type { FinishedRound } from '#protocol/events.ts'
 import type { ClosedDecision, RoundResult } from '#protocol/record.ts'
 import { lostOf } from '../attempts/attempts.ts'
 import type { Evaluated } from '../rounds/stopping.ts'
-import type { Marked, RunBook } from './markers.ts'
+import type { Marked, RunMarkers } from './markers.ts'
 
 /** A finished round: its result, and the decision that it rests on; null for parameters from a checkpoint or a file. */
 export interface ConcludedResult {
@@ -27,7 +27,7 @@ export interface Progress {
 }
 
 /** Reads results from round 0 on until one is missing. */
-export async function readProgress(book: RunBook): Promise<Progress> {
+export async function readProgress(markers: RunMarkers): Promise<Progress> {
   const progress: Progress = {
     results: [],
     history: [],
@@ -37,12 +37,14 @@ export async function readProgress(book: RunBook): Promise<Progress> {
     evaluated: null,
   }
   for (let round = 0; ; round += 1) {
-    const result = await book.result(round)
+    const result = await markers.result(round)
     if (result === undefined) return progress
     const { attempt, plan: planned } = result.value
     // Parameters from a checkpoint or a file have no plan.
     const [decision, plan] =
-      planned === null ? [] : await Promise.all([book.decision(round, attempt), book.plan(round, attempt)])
+      planned === null
+        ? []
+        : await Promise.all([markers.decision(round, attempt), markers.plan(round, attempt)])
     const closed = decision?.value.kind === 'Closed' ? decision.value : null
     if (plan?.value.kind !== 'Evaluate') noteResult(progress, result, closed)
     else {

@@ -66,7 +66,7 @@ async function sweep(context: RunContext, progress: Progress, left: Map<number, 
   await assertCurrent(context)
   for (const { value, may, has } of due) {
     if (context.signal.aborted) return
-    await sweepRound(context.book, value, { may, has })
+    await sweepRound(context.markers, value, { may, has })
       .then(() => left.set(value.round, may))
       .catch(() => {})
   }
@@ -74,16 +74,16 @@ async function sweep(context: RunContext, progress: Progress, left: Map<number, 
 
 /** Throws where anything could not be deleted; what could be is. */
 async function sweepRound(
-  book: RunContext['book'],
+  markers: RunContext['markers'],
   result: RoundResult,
   { may, has }: { may: Left; has: Left },
 ): Promise<void> {
-  const { store } = book
+  const { store } = markers
   // An earlier coordinator may have deleted everything of its round: the model went last.
-  const isOurs = result.epoch === book.epoch
+  const isOurs = result.epoch === markers.epoch
   if (has === 'All' && !isOurs && (await store.size(result.model.key)) === undefined) return
   if (has === 'All') {
-    const keys = await payloadsBeside(book, result)
+    const keys = await payloadsBeside(markers, result)
     await inTurn(keys, (key) => store.delete(key))
   }
   if (may !== 'Nothing') return
@@ -92,23 +92,26 @@ async function sweepRound(
 }
 
 /** Keys of the updates of every attempt at a round, accepted or not, and of what attempts made whose result does not count. */
-async function payloadsBeside(book: RunContext['book'], { round, attempt }: RoundResult): Promise<string[]> {
+async function payloadsBeside(
+  markers: RunContext['markers'],
+  { round, attempt }: RoundResult,
+): Promise<string[]> {
   const keys: string[] = []
   for (let number = 1; ; number += 1) {
-    const plan = await book.plan(round, number)
+    const plan = await markers.plan(round, number)
     // An attempt that too few clients were there for has no plan; another coordinator may have planned one too many.
     if (plan === undefined && number > attempt) return keys
     const { model, state, receipt } = attemptKeys(round, number)
     if (number !== attempt) keys.push(model, state)
     await inTurn(plan?.value.cohort ?? [], async (client) => {
-      const payload = await payloadAt(book, receipt(client))
+      const payload = await payloadAt(markers, receipt(client))
       if (payload !== undefined) keys.push(payload)
     })
   }
 }
 
 /** The payload that a receipt names. A receipt that cannot be read names none; a store out of reach throws. */
-async function payloadAt({ store }: RunContext['book'], key: string): Promise<string | undefined> {
+async function payloadAt({ store }: RunContext['markers'], key: string): Promise<string | undefined> {
   try {
     const receipt = await readRecord(store, 'receipt', key)
     return receipt === undefined ? undefined : payloadOf(receipt.value)?.key

@@ -6,8 +6,8 @@ import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import { shortened } from '#protocol/text.ts'
 import { pauseAfter } from '#runtime/backoff.ts'
 import type { Clock } from '#runtime/clock.ts'
+import { createNotifier, waitAtMost } from '#runtime/notifier.ts'
 import { StatusRefused, type StatusSink } from '#transport/ports.ts'
-import { createBell, rungWithin } from '../run/notifier.ts'
 import { isTransition, type News, nextStatus } from './status.ts'
 import { withoutDetails } from './status-bounds.ts'
 
@@ -40,8 +40,8 @@ const IDLE_SECONDS = 30
 
 export function openReporting(options: ReportingOptions): Reporting {
   const { outputUri, clock, now, statusSeconds, signal, log } = options
-  const news = createBell()
-  const accepted = createBell()
+  const news = createNotifier()
+  const accepted = createNotifier()
   let status = options.begin
   let written: TrainingStatus | null = null
   let urgent = true
@@ -63,7 +63,7 @@ export function openReporting(options: ReportingOptions): Reporting {
     }
     written = wanted
     lastAt = clock.now()
-    accepted.ring()
+    accepted.notify()
   }
   return {
     status: () => status,
@@ -72,23 +72,23 @@ export function openReporting(options: ReportingOptions): Reporting {
       if (next === status) return
       urgent ||= isTransition(status, next)
       status = next
-      news.ring()
+      news.notify()
     },
     async settled() {
       urgent = true
-      news.ring()
+      news.notify()
       for (;;) {
-        const rung = accepted.rung()
+        const notified = accepted.next()
         if (written === status || signal.aborted) return
-        await rungWithin(rung, IDLE_SECONDS, options)
+        await waitAtMost(notified, IDLE_SECONDS, options)
       }
     },
     async run() {
       for (let failures = 0; !signal.aborted; ) {
-        const rung = news.rung()
+        const notified = news.next()
         const left = dueIn()
         if (left > 0) {
-          await rungWithin(rung, left, options)
+          await waitAtMost(notified, left, options)
           continue
         }
         try {

@@ -5,13 +5,13 @@ import { initialDTypes, narrowTensors } from '#protocol/initial-dtypes.ts'
 import type { ClosedDecision, RoundResult } from '#protocol/record.ts'
 import type { DType } from '#protocol/tensors.ts'
 import { fold } from '../aggregation/fold.ts'
+import { adviceOn } from '../aggregation/tensor-rules.ts'
 import { type ClosedAttempt, type ConcludedRound, concludeRound } from '../attempts/attempts.ts'
 import { type DecidedUpdate, updatesOf } from '../attempts/updates.ts'
 import type { Marked } from '../record/markers.ts'
 import { noteEvaluation, noteResult, type Progress } from '../record/progress.ts'
 import { openRetention } from '../record/retention.ts'
 import { initialise } from '../start/initial-parameters.ts'
-import { adviceOn } from '../start/tensor-rules.ts'
 import { type RunContext, throwIfStopped } from './context.ts'
 
 /** Runs what is left of the rounds. `progress` grows with each. */
@@ -92,13 +92,13 @@ async function foldRound(
   previous: Marked<RoundResult>,
   { plan, decision, admitted, seconds }: ClosedAttempt,
 ): Promise<{ result: Marked<RoundResult>; rejected: readonly string[] }> {
-  const { book, fixed, strategy, room, kept, clock, signal } = context
+  const { markers, fixed, strategy, foldBuffers, updateBuffers, clock, signal } = context
   const { round, attempt } = plan.value
   const began = clock.now()
-  const updates = await updatesOf(book, decision.value, admitted ?? [])
+  const updates = await updatesOf(markers, decision.value, admitted ?? [])
   const { model, state, tensors } = previous.value
   const folded = await fold({
-    store: book.store,
+    store: markers.store,
     list: tensors,
     base: model,
     updates,
@@ -107,19 +107,19 @@ async function foldRound(
     round,
     attempt,
     memoryBytes: fixed.memoryBytes,
-    room,
+    buffers: foldBuffers,
     signal,
   }).catch((error: unknown) => {
     throwIfStopped(context)
     throw error
   })
   // Nobody looks at them any more.
-  for (const { bytes } of admitted ?? []) if (bytes !== undefined) kept.giveBack(bytes)
-  const result = await book.leaveResult({
+  for (const { bytes } of admitted ?? []) if (bytes !== undefined) updateBuffers.giveBack(bytes)
+  const result = await markers.writeResult({
     schema: 'fedsam.result/1',
     round,
     attempt,
-    run: book.run.digest,
+    run: markers.run.digest,
     plan: plan.digest,
     decision: decision.digest,
     previous: previous.digest,
@@ -191,7 +191,7 @@ async function evaluateLast(context: RunContext, progress: Progress): Promise<vo
       context,
       { round, kind: 'Evaluate', previous, history, lost, dtypes: dtypesOf(progress) },
       ({ plan, decision, seconds }) =>
-        context.book.leaveResult({
+        context.markers.writeResult({
           ...previous.value,
           round,
           attempt: plan.value.attempt,

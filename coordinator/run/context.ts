@@ -2,16 +2,16 @@
 import { FedsamError } from '#protocol/errors.ts'
 import type { Observer } from '#protocol/events.ts'
 import type { Clock } from '#runtime/clock.ts'
-import type { FoldRoom } from '../aggregation/fold-buffers.ts'
+import type { Notifier } from '#runtime/notifier.ts'
+import type { FoldBuffers } from '../aggregation/fold-buffers.ts'
 import type { OpenAttempt } from '../attempts/attempt.ts'
-import type { KeptMemory } from '../attempts/update-buffers.ts'
+import type { UpdateBuffers } from '../attempts/update-buffers.ts'
 import type { Presence } from '../clients/presence.ts'
-import type { RunBook } from '../record/markers.ts'
+import type { RunMarkers } from '../record/markers.ts'
+import type { FixedSettings, LiveSettings, Pace } from '../settings/settings.ts'
 import type { Strategy } from '../strategies/strategy.ts'
-import type { Bell } from './notifier.ts'
-import type { FixedSettings, LiveSettings, Pace } from './settings.ts'
 
-/** What the desk answers from: the attempt that is open now, and whether the run is over. */
+/** What the handler answers from: the attempt that is open now, and whether the run is over. */
 export interface Floor {
   attempt: OpenAttempt | null
   /** Set when the run has ended: what the workers are told. */
@@ -30,16 +30,16 @@ export interface Floor {
 export type Verify = (client: string, token: string) => Promise<string | undefined>
 
 export interface RunContext {
-  readonly book: RunBook
+  readonly markers: RunMarkers
   readonly fixed: FixedSettings
   /** The settings as they are now. */
   readonly live: () => LiveSettings
   readonly strategy: Strategy
-  readonly room: FoldRoom
-  readonly kept: KeptMemory
+  readonly foldBuffers: FoldBuffers
+  readonly updateBuffers: UpdateBuffers
   readonly floor: Floor
   readonly presence: Presence
-  readonly bell: Bell
+  readonly notifier: Notifier
   readonly clock: Clock
   readonly pace: Pace
   readonly observe: Observer
@@ -63,11 +63,11 @@ export function throwIfStopped(context: RunContext): void {
  */
 export async function assertCurrent(context: RunContext): Promise<void> {
   try {
-    await context.book.assertCurrent()
+    await context.markers.assertCurrent()
   } catch (error) {
     if (error instanceof FedsamError && error.code === 'Superseded') {
       context.floor.superseded = error
-      context.bell.ring()
+      context.notifier.notify()
     }
     throw error
   }

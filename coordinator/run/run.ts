@@ -6,24 +6,24 @@ import type { Observer } from '#protocol/events.ts'
 import { MANIFEST_KEY, RUN_KEY } from '#protocol/keys.ts'
 import type { Evaluation, PayloadRef, RunRecord } from '#protocol/record.ts'
 import type { Clock } from '#runtime/clock.ts'
+import { createNotifier, type Notifier, waitAtMost } from '#runtime/notifier.ts'
 import type { MessageBus, ObjectStore } from '#transport/ports.ts'
 import { probeStore } from '#transport/store/probe.ts'
-import { createFoldRoom } from '../aggregation/fold-buffers.ts'
-import { createKeptMemory } from '../attempts/update-buffers.ts'
+import { createFoldBuffers } from '../aggregation/fold-buffers.ts'
+import { createUpdateBuffers } from '../attempts/update-buffers.ts'
 import { cleanDecided, deleteLeftovers } from '../clients/leftover-uploads.ts'
 import { openPresence } from '../clients/presence.ts'
-import { openDesk } from '../clients/request-handler.ts'
-import { claimEpoch, openBook, openRun, readRecord } from '../record/markers.ts'
-import { leaveOutput } from '../record/output.ts'
+import { openRequestHandler } from '../clients/request-handler.ts'
+import { claimEpoch, openMarkers, openRun, readRecord } from '../record/markers.ts'
+import { writeOutput } from '../record/output.ts'
 import { newestRounds, type Progress, readProgress } from '../record/progress.ts'
 import { bestRound } from '../rounds/stopping.ts'
+import type { FixedSettings, LiveSettings, Pace } from '../settings/settings.ts'
 import { pinBase } from '../start/base.ts'
 import { strategyFrom } from '../strategies/presets.ts'
 import type { Strategy } from '../strategies/strategy.ts'
 import { runRounds } from './all-rounds.ts'
 import { assertCurrent, type RunContext, throwIfStopped, type Verify, watchEpoch } from './context.ts'
-import { type Bell, createBell, rungWithin } from './notifier.ts'
-import type { FixedSettings, LiveSettings, Pace } from './settings.ts'
 
 export interface CoordinateOptions {
   readonly store: ObjectStore
@@ -37,7 +37,7 @@ export interface CoordinateOptions {
   /** Whether a token is a client's; absent: whoever may use the bus is believed. */
   readonly verify?: Verify
   /** Rung from outside when `live` has changed. */
-  readonly bell?: Bell
+  readonly notifier?: Notifier
 }
 
 /** How a run ended well. A run that failed throws FedsamError RunFailed. */
@@ -52,9 +52,9 @@ export async function coordinate(options: CoordinateOptions): Promise<RunOutcome
   // Releases whatever still waits when this ends, however it ends.
   const over = new AbortController()
   const context = await openContext(options, AbortSignal.any([options.signal, over.signal]))
-  const progress = await readProgress(context.book)
+  const progress = await readProgress(context.markers)
   announce(context, progress)
-  const desk = await openDesk(context, options.bus)
+  const handler = await openRequestHandler(context, options.bus)
   const watching = watchEpoch(context)
   try {
     const outcome = await runToOutput(context, progress)
@@ -69,24 +69,24 @@ export async function coordinate(options: CoordinateOptions): Promise<RunOutcome
     throw error
   } finally {
     over.abort()
-    await Promise.all([desk.stop(), watching])
+    await Promise.all([handler.stop(), watching])
   }
 }
 
 /** Probes the store, and claims this coordinator's epoch in the run's record. */
 async function openContext(options: CoordinateOptions, signal: AbortSignal): Promise<RunContext> {
-  const { store, fixed, live, clock, pace, observe, verify, bell = createBell() } = options
+  const { store, fixed, live, clock, pace, observe, verify, notifier = createNotifier() } = options
   const strategy = chosenStrategy(fixed)
   await probeStore(store)
   const run = await openRun(store, await describeRun(store, fixed))
   const epoch = await claimEpoch(store, randomBytes(8).toString('hex'))
   return {
-    book: openBook(store, epoch, run),
+    markers: openMarkers(store, epoch, run),
     fixed,
     live,
     strategy,
-    room: createFoldRoom(fixed.memoryBytes),
-    kept: createKeptMemory(),
+    foldBuffers: createFoldBuffers(fixed.memoryBytes),
+    updateBuffers: createUpdateBuffers(),
     floor: {
       attempt: null,
       finished: null,
@@ -96,7 +96,7 @@ async function openContext(options: CoordinateOptions, signal: AbortSignal): Pro
       sentBytes: 0,
     },
     presence: openPresence(clock, pace.silenceSeconds),
-    bell,
+    notifier,
     clock,
     pace,
     observe,
@@ -125,13 +125,13 @@ async function describeRun(store: ObjectStore, fixed: FixedSettings): Promise<Ru
   return { schema: 'fedsam.run/1', name, uid, spec: { ...fixed.spec }, seed, base }
 }
 
-function announce({ book, fixed, live, observe }: RunContext, progress: Progress): void {
+function announce({ markers, fixed, live, observe }: RunContext, progress: Progress): void {
   const { results, history, evaluated } = progress
   const { rounds, members } = live()
   observe({
     event: 'RunStarted',
     name: fixed.name,
-    epoch: book.epoch,
+    epoch: markers.epoch,
     rounds,
     completed: Math.max(0, results.length - 1),
     roster: members.map(({ name }) => name),
@@ -144,15 +144,15 @@ function announce({ book, fixed, live, observe }: RunContext, progress: Progress
 /** A coordinator before this one may have ended before it deleted what clients left in the last attempt. */
 async function cleanLast(context: RunContext, { results }: Progress): Promise<void> {
   const last = results.at(-1)?.value
-  if (context.book.epoch === 1 || last === undefined) return
-  const plan = await context.book.plan(last.round, last.attempt)
+  if (context.markers.epoch === 1 || last === undefined) return
+  const plan = await context.markers.plan(last.round, last.attempt)
   if (plan !== undefined) await cleanDecided(context, plan.value)
 }
 
 async function runToOutput(context: RunContext, progress: Progress): Promise<RunOutcome> {
-  const { book, observe } = context
+  const { markers, observe } = context
   // The manifest is the last marker: where it is, there is nothing left to do.
-  const complete = (await book.store.size(MANIFEST_KEY)) !== undefined
+  const complete = (await markers.store.size(MANIFEST_KEY)) !== undefined
   if (!complete) {
     await cleanLast(context, progress)
     await runRounds(context, progress)
@@ -160,7 +160,7 @@ async function runToOutput(context: RunContext, progress: Progress): Promise<Run
     await deleteLeftovers(context)
   }
   throwIfStopped(context)
-  const { model, evaluation, round, head } = await leaveOutput(context, progress)
+  const { model, evaluation, round, head } = await writeOutput(context, progress)
   const rounds = progress.results.at(-1)!.value.round
   const digest = model.sha256
   observe({ event: 'RunCompleted', rounds, output: MANIFEST_KEY, evaluation, round, digest, head })
@@ -172,17 +172,17 @@ async function runToOutput(context: RunContext, progress: Progress): Promise<Run
  * one may still wait for its answer, and be heard only then.
  */
 async function sayGoodbye(context: RunContext, reason: string): Promise<void> {
-  const { book, floor, bell, clock, pace, presence, live, signal } = context
+  const { markers, floor, notifier, clock, pace, presence, live, signal } = context
   floor.finished = reason
-  bell.ring()
+  notifier.notify()
   const until = clock.now() + pace.farewellSeconds
   const mayBeThere = (name: string): boolean =>
-    presence.isHeard(name) || (book.epoch > 1 && presence.last(name) === undefined)
+    presence.isHeard(name) || (markers.epoch > 1 && presence.last(name) === undefined)
   for (;;) {
-    const rung = bell.rung()
+    const notified = notifier.next()
     const staying = live().members.filter(({ name }) => mayBeThere(name) && !floor.left.has(name))
     const left = until - clock.now()
     if (staying.length === 0 || left <= 0 || signal.aborted) return
-    await rungWithin(rung, left, context)
+    await waitAtMost(notified, left, context)
   }
 }

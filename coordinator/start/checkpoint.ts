@@ -7,11 +7,11 @@ import { FedsamError } from '#protocol/errors.ts'
 import { RUN_KEY, resultKey } from '#protocol/keys.ts'
 import type { Environment } from '#runtime/environment.ts'
 import { fetchCheckpoint } from '#transport/hugging-face/checkpoint.ts'
-import type { ObjectStore } from '#transport/ports.ts'
+import type { CoordinatedJob, ObjectStore } from '#transport/ports.ts'
 import type { S3Fetch } from '#transport/store/s3/checkpoint.ts'
 import type { S3Options } from '#transport/store/s3/client.ts'
 import { readRecord } from '../record/markers.ts'
-import type { CoordinatedJob, LocalFiles } from '../run/settings-from-spec.ts'
+import type { LocalFiles } from '../settings/from-spec.ts'
 
 export interface FileSources {
   readonly fetchS3Checkpoint: (fetch: S3Fetch) => Promise<void>

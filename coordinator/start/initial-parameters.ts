@@ -3,6 +3,7 @@
 import { FedsamError } from '#protocol/errors.ts'
 import { attemptKeys, baseKey } from '#protocol/keys.ts'
 import type { ClosedDecision, PayloadRef, RoundResult } from '#protocol/record.ts'
+import { tensorList } from '../aggregation/tensor-rules.ts'
 import { type ClosedAttempt, concludeRound } from '../attempts/attempts.ts'
 import { updatesOf } from '../attempts/updates.ts'
 import type { Marked } from '../record/markers.ts'
@@ -16,9 +17,8 @@ import {
 } from '../record/tensor-files.ts'
 import { copyPayload } from '../record/verified-copy.ts'
 import type { RunContext } from '../run/context.ts'
-import type { Origin } from '../run/settings.ts'
+import type { Origin } from '../settings/settings.ts'
 import { compareInitial, readInitialFile, type Select, selected } from './initial-file.ts'
-import { tensorList } from './tensor-rules.ts'
 
 /** Round 0 as the record has it: its decision only where a client gave the parameters. */
 export interface Initialised {
@@ -33,13 +33,13 @@ export async function initialise(context: RunContext): Promise<Initialised> {
   const tensors = keptTensors(
     origin.kind === 'Checkpoint' ? await fromBase(context, origin.select) : await fromFile(context, origin),
   )
-  const model = await copyTensors(context.book.store, attemptKeys(0, 1).model, tensors)
+  const model = await copyTensors(context.markers.store, attemptKeys(0, 1).model, tensors)
   const result = await leaveInitial(context, { model, tensors, origin: { kind: origin.kind, client: null } })
   return { result, decision: null }
 }
 
 async function fromBase(context: RunContext, select: Select): Promise<Located[]> {
-  const { store, run } = context.book
+  const { store, run } = context.markers
   const { base } = run.value
   if (base === null) throw new FedsamError('BadCheckpoint', 'the run has no base checkpoint to start from')
   const files = base.files
@@ -63,17 +63,24 @@ async function fromFile(
   { file, select }: Extract<Origin, { kind: 'InitialParameters' }>,
 ): Promise<Located[]> {
   const found = await readInitialFile(file)
-  if (select && context.book.run.value.base !== null)
+  if (select && context.markers.run.value.base !== null)
     compareInitial(file, found, await fromBase(context, select))
   return found
 }
 
 /** One client's own get_parameters(), as Flower's server asks for them. */
 async function initialiseFromClient(context: RunContext): Promise<Initialised> {
-  const { store } = context.book
-  const brief = { round: 0, kind: 'Initialise', previous: null, history: [], dtypes: null, lost: [] } as const
-  return concludeRound(context, brief, async (closed) => {
-    const [update] = await updatesOf(context.book, closed.decision.value, closed.admitted ?? [])
+  const { store } = context.markers
+  const assignment = {
+    round: 0,
+    kind: 'Initialise',
+    previous: null,
+    history: [],
+    dtypes: null,
+    lost: [],
+  } as const
+  return concludeRound(context, assignment, async (closed) => {
+    const [update] = await updatesOf(context.markers, closed.decision.value, closed.admitted ?? [])
     const { attempt } = closed.plan.value
     if (update === undefined) {
       const { decision } = attemptKeys(0, attempt)
@@ -104,11 +111,11 @@ function leaveInitial(
   context: RunContext,
   { closed, model, tensors, origin }: Initial,
 ): Promise<Marked<RoundResult>> {
-  return context.book.leaveResult({
+  return context.markers.writeResult({
     schema: 'fedsam.result/1',
     round: 0,
     attempt: closed?.plan.value.attempt ?? 1,
-    run: context.book.run.digest,
+    run: context.markers.run.digest,
     plan: closed?.plan.digest ?? null,
     decision: closed?.decision.digest ?? null,
     previous: null,

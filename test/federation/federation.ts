@@ -5,7 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Verify } from '#coordinator/run/context.ts'
 import { coordinate, type RunOutcome } from '#coordinator/run/run.ts'
-import { DEFAULT_PACE, type FixedSettings, type LiveSettings, type Pace } from '#coordinator/run/settings.ts'
+import {
+  DEFAULT_PACE,
+  type FixedSettings,
+  type LiveSettings,
+  type Pace,
+} from '#coordinator/settings/settings.ts'
 import { sha256 } from '#protocol/digest.ts'
 import type { RunEvent } from '#protocol/events.ts'
 import { subjectPrefix } from '#protocol/messages.ts'

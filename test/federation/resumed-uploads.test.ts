@@ -60,7 +60,7 @@ function coordinator(store: ObjectStore, restarted: boolean): RunContext {
   const uploads = createAttemptUploads(store, restarted)
   const attempt = { plan, uploads, until: 1e6, isPending: () => true } as unknown as OpenAttempt
   return {
-    book: { store, epoch: 1, run: { value: { base: null } } },
+    markers: { store, epoch: 1, run: { value: { base: null } } },
     live: () => ({ members: [{ name: 'a', train: true }] }),
     pace: { grantSeconds: 60 },
     clock: { now: () => 0 },

@@ -1,7 +1,7 @@
 // The job of the kill tests: what the coordinator's and the workers' processes, and the test that kills them, agree on.
 import { appendFileSync } from 'node:fs'
-import type { FixedSettings, LiveSettings, Pace } from '#coordinator/run/settings.ts'
-import { DEFAULT_PACE } from '#coordinator/run/settings.ts'
+import type { FixedSettings, LiveSettings, Pace } from '#coordinator/settings/settings.ts'
+import { DEFAULT_PACE } from '#coordinator/settings/settings.ts'
 import type { OnWrite } from '../../faults/recording-store.ts'
 import { QUADRATIC, ROUND } from '../federation.ts'
 

@@ -4,8 +4,6 @@ import { exchangedTensors, type TrainablePart } from '#protocol/segment-anything
 import type { CoordinatedJob } from '#transport/ports.ts'
 import type { FixedSettings, LiveSettings, Origin } from './settings.ts'
 
-export type { CoordinatedJob } from '#transport/ports.ts'
-
 /** Fields that may change while a run goes on, or that do not touch what it computes: they are no part of run.json. */
 const LIVE_FIELDS: readonly (keyof CompleteFederatedJobSpec)[] = [
   'rounds',

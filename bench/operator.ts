@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectKubernetes } from '#operator/kubernetes/client/client.ts'
 import { type KubernetesServer, startKubernetes } from '#scripts/kubernetes/server.ts'
-import type { KubernetesClient } from '#transport/kubernetes/api.ts'
+import type { KubernetesClient } from '#transport/kubernetes/calls.ts'
 import type { Figure, Row } from './figure.ts'
 import { type OperatorProcess, startOperatorProcess } from './operator-process.ts'
 

@@ -8,6 +8,7 @@ import { workerName } from '#protocol/names.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { runProgram } from '#runtime/process.ts'
 import { connectNats } from '#transport/bus/nats/bus.ts'
+import { fetchCheckpoint } from '#transport/hugging-face/checkpoint.ts'
 import { openKubernetes, podAccess } from '#transport/kubernetes/api.ts'
 import { openKubernetesJob } from '#transport/kubernetes/job.ts'
 import { openClusterKeys } from '#transport/kubernetes/keys.ts'
@@ -94,6 +95,7 @@ async function runInCluster(
         const { s3, checkpointCredentials: credentials, hub } = places()
         const { bucket: _bucket, prefix: _prefix, ...storage } = s3
         return filesOf(source.job(), store, {
+          fetchHubCheckpoint: fetchCheckpoint,
           fetchS3Checkpoint,
           fetchS3File,
           storage,

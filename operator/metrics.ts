@@ -1,7 +1,7 @@
 // The operator's metrics: those that every controller has, under controller-runtime's names, so that existing dashboards work, and
 // fedsam_* of our own. No label is the name of an object.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
-import { ApiError, type Call, type KubernetesClient } from '#transport/kubernetes/api.ts'
+import { ApiError, type Call, type KubernetesClient } from '#transport/kubernetes/calls.ts'
 import { CHILD_KINDS, targetOf } from './kubernetes/client/resources.ts'
 import type { QueueMeter, WorkQueue } from './kubernetes/pass/queue.ts'
 

@@ -1,7 +1,7 @@
 // Half-precision floats on the wire: F16 (IEEE 754 binary16) and BF16 (the upper half of a binary32), to and from F32.
 // Promises: widening is exact; narrowing rounds to nearest, ties to even, overflows to infinity, keeps NaN a NaN.
 // Also the one place where a tensor's bytes become a Float32Array, whatever their alignment.
-import { DTYPE_BYTES, type DType, elementCount, type Tensor } from './tensors.ts'
+import { DTYPE_BYTES, type DType, elementCount, type Tensor, type TensorSpec } from './tensors.ts'
 
 /** Float dtypes that can be read as, and written from, 32-bit floats. */
 export type FloatDType = 'F32' | 'F16' | 'BF16'
@@ -64,6 +64,16 @@ export function toFloat32(tensor: Tensor): Float32Array<ArrayBuffer> {
  */
 export function keptDType(dtype: DType): DType {
   return dtype === 'F16' || dtype === 'BF16' ? 'F32' : dtype
+}
+
+/** The tensors in the dtypes in which a run keeps them; `narrow` is the dtype of a tensor that a run widens. */
+export function keptTensors<T extends TensorSpec>(
+  tensors: readonly T[],
+): (T & { readonly narrow?: DType })[] {
+  return tensors.map((tensor) => {
+    const dtype = keptDType(tensor.dtype)
+    return dtype === tensor.dtype ? tensor : { ...tensor, dtype, narrow: tensor.dtype }
+  })
 }
 
 /** Bytes of whole elements as the run keeps them: F16 and BF16 as F32, exactly; the same bytes for every other dtype. */

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { pauseAfter, retry } from './backoff.ts'
+import { pauseAfter } from './backoff.ts'
 import type { Clock } from './clock.ts'
+import { retry } from './retry.ts'
 
 const seconds = fc.double({ min: 0, max: 1e6, noNaN: true })
 const backoffs = fc.record({ first: seconds, longest: seconds })

@@ -1,7 +1,5 @@
-// How long to wait before another try, and the loop that retries. The schedule is pure: the pause doubles with each failure in a
-// row, up to a bound, and jitter may shorten it. The caller decides which failures another try can cure.
-import { FedsamError } from '#protocol/errors.ts'
-import { type Clock, systemClock } from './clock.ts'
+// How long to wait before another try: the pause doubles with each failure in a row, up to a bound, and jitter may shorten it. Pure.
+// retry.ts is the loop that waits.
 
 /** The pauses of a row of failures. */
 export interface Backoff {
@@ -22,30 +20,4 @@ export function pauseAfter(failures: number, { first, longest }: Backoff, random
   if (failures <= 0) return 0
   const full = Math.min(first * 2 ** Math.min(failures - 1, MOST_DOUBLINGS), longest)
   return full * (1 - random / 2)
-}
-
-export interface RetryOptions {
-  readonly backoff: Backoff
-  /**
-   * Decides after each failure, counted from 1 in a row. It throws where another try cannot help, and that error ends the loop.
-   * 'Progress': the work got further before it failed, so a new row begins.
-   */
-  readonly onFailure: (error: unknown, failures: number) => 'Progress' | undefined
-  /** Ends the loop during a pause. */
-  readonly signal?: AbortSignal
-  readonly clock?: Clock
-}
-
-/** Runs the work until it succeeds. Throws what `onFailure` throws, and FedsamError Interrupted once the signal aborts a pause. */
-export async function retry<T>(work: () => Promise<T>, options: RetryOptions): Promise<T> {
-  const { backoff, onFailure, signal, clock = systemClock() } = options
-  for (let failures = 1; ; failures += 1) {
-    try {
-      return await work()
-    } catch (error) {
-      if (onFailure(error, failures) === 'Progress') failures = 0
-    }
-    await clock.sleep(pauseAfter(Math.max(failures, 1), backoff), signal)
-    if (signal?.aborted) throw new FedsamError('Interrupted', 'the program was asked to stop')
-  }
 }

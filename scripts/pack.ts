@@ -9,8 +9,8 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-/** What is emitted, and what is copied as it is. */
-const SOURCES = [
+/** Folders whose TypeScript is emitted, and paths that are copied unchanged. */
+export const SOURCES = [
   'protocol',
   'runtime',
   'transport',
@@ -18,7 +18,6 @@ const SOURCES = [
   'worker',
   'operator',
   'cli',
-  'scripts',
 ] as const
 const COPIED = ['README.md', 'LICENSE', 'CHANGELOG.md', 'crds', 'docs', 'examples/brain-tissue.yaml'] as const
 

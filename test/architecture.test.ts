@@ -3,11 +3,21 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { glob, readFile } from 'node:fs/promises'
-import { dirname, join, normalize } from 'node:path'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { SOURCES } from '../scripts/pack.ts'
+import { reachedFiles } from '../scripts/test/imports.ts'
+import {
+  AROUND,
+  codeOf,
+  folderOf,
+  isOurs,
+  isTest,
+  PRODUCT,
+  sourceFiles,
+} from './architecture/source-files.ts'
 
-const FOLDERS = ['protocol', 'runtime', 'transport', 'coordinator', 'worker', 'operator', 'cli'] as const
-type Folder = (typeof FOLDERS)[number]
+type Folder = (typeof PRODUCT)[number]
 
 /** Which of our folders each folder may import. */
 const MAY_IMPORT: Readonly<Record<Folder, readonly string[]>> = {
@@ -47,54 +57,15 @@ const NETWORK_END = ['worker/trainer/child.ts', 'worker/trainer/process.ts']
 /** A file of transport/ that reaches no network. */
 const LAST_WORD = 'runtime/termination.ts'
 
-/** Implementations are chosen by programs' entries and the command line alone. */
-const IMPLEMENTATIONS = /^transport\/(store\/(s3|filesystem|memory)|bus\/(nats|in-process))\//
-const CHOOSES = /(^|\/)main\.ts$|^cli\//
+/** Programs' entries and the command line alone choose implementations. The client of a kubeconfig serves both. */
+const IMPLEMENTATIONS =
+  /^transport\/(store\/[^/]+|bus\/[^/]+|hugging-face)\/|^transport\/(grants\/(transfers|http)|kubernetes\/(api|job|keys))\.ts/
+const CHOOSES = /(^|\/)main\.ts$|^cli\/|^operator\/kubernetes\/client\/client\.ts$/
 
-interface Import {
-  readonly file: string
-  /** A file of ours relative to the root, a package name, or node:… */
-  readonly target: string
-  readonly typeOnly: boolean
-}
-
-async function sources(): Promise<string[]> {
-  const files: string[] = []
-  for await (const file of glob(FOLDERS.map((folder) => `${folder}/**/*.ts`))) files.push(file)
-  return files.sort()
-}
-
-const isTest = (file: string): boolean => file.endsWith('.test.ts')
-
-function importsOf(file: string, text: string): Import[] {
-  const found: Import[] = []
-  const statement = /^(?:import|export)\s+(type\s+)?(?:[^'"`;]*?\sfrom\s+)?'([^']+)'/gm
-  for (const [, typeOnly, specifier] of text.matchAll(statement)) {
-    found.push({ file, target: resolve(file, specifier!), typeOnly: typeOnly !== undefined })
-  }
-  for (const [, specifier] of text.matchAll(/\b(?:import|require)\('([^']+)'\)/g)) {
-    found.push({ file, target: resolve(file, specifier!), typeOnly: false })
-  }
-  return found
-}
-
-function resolve(file: string, specifier: string): string {
-  if (specifier.startsWith('#')) return specifier.slice(1)
-  if (specifier.startsWith('.')) return normalize(join(dirname(file), specifier))
-  if (specifier.startsWith('node:')) return specifier
-  return specifier
-    .split('/')
-    .slice(0, specifier.startsWith('@') ? 2 : 1)
-    .join('/')
-}
-
-const files = await sources()
-const imports = (
-  await Promise.all(files.map(async (file) => importsOf(file, await readFile(file, 'utf8'))))
-).flat()
-const production = imports.filter(({ file }) => !isTest(file))
-const folderOf = (path: string): string => path.split('/')[0]!
-const isOurs = (target: string): boolean => /^[a-z]+\/.*\.ts$/.test(target)
+const product = await sourceFiles(PRODUCT)
+const everything = [...product, ...(await sourceFiles(AROUND))]
+const files = product.map(({ file }) => file)
+const production = product.filter(({ file }) => !isTest(file)).flatMap(({ imports }) => imports)
 
 test('there is something to check', () => {
   assert.ok(files.length > 100)
@@ -142,14 +113,57 @@ test('protocol is pure: of Node it uses cryptography alone', () => {
   assert.deepEqual(wrong, [])
 })
 
-test('decisions read no clock, no randomness, no environment', async () => {
-  const pure = files.filter(
-    (file) => /^(protocol|coordinator\/(rounds|strategies))\//.test(file) && !isTest(file),
+/** Folders that hold decisions alone. A file elsewhere is pure where its head says "Pure" or "; pure". */
+const PURE_FOLDERS = /^(protocol|coordinator\/(rounds|strategies)|operator\/reconcile)\//
+const IMPURE =
+  /\b(Date\.now|new Date\(\)|performance\.now|Math\.random|process\.|randomBytes|randomUUID|setTimeout|setInterval|fetch\()/
+/** node:vm only bounds the time of a regular expression that a job brings. */
+const PURE_PACKAGES = ['node:crypto', 'node:path', 'node:util', 'node:vm']
+
+test('pure files, and what they import, read no clock, no randomness, no environment, no file', () => {
+  const byName = new Map(everything.map((source) => [source.file, source]))
+  const pure = new Set(
+    everything
+      .filter(
+        ({ file, head }) => !isTest(file) && (PURE_FOLDERS.test(file) || /\bPure\b|[;:,] pure\b/.test(head)),
+      )
+      .map(({ file }) => file),
   )
-  const impure = /\b(Date\.now|new Date|performance\.now|Math\.random|process\.|randomBytes|fetch\()/
+  assert.ok(pure.size > 80)
   const wrong: string[] = []
-  for (const file of pure) if (impure.test(await readFile(file, 'utf8'))) wrong.push(file)
+  // A Set visits what is added while it is walked.
+  for (const file of pure) {
+    const { text, imports } = byName.get(file)!
+    const reads = IMPURE.exec(codeOf(text))?.[0]
+    if (reads !== undefined) wrong.push(`${file}: ${reads}`)
+    for (const { target, typeOnly } of imports) {
+      if (typeOnly) continue
+      if (byName.has(target)) pure.add(target)
+      else if (target.startsWith('node:') && !PURE_PACKAGES.includes(target)) wrong.push(`${file}: ${target}`)
+    }
+  }
   assert.deepEqual(wrong, [])
+})
+
+/** What people and pods start, and what they fetch or build before that. */
+const ENTRIES = ['cli/fedsam.js', 'worker/tensorflow/warm.ts']
+const isEntry = (file: string): boolean => /(^|\/)main\.ts$/.test(file) || ENTRIES.includes(file)
+
+test('the product reaches no script, no test and no benchmark, by import or by path', () => {
+  const reached = [...reachedFiles('.', [...files, ...ENTRIES].filter(isEntry))]
+  assert.deepEqual(
+    reached.filter((file) => (AROUND as readonly string[]).includes(folderOf(file))),
+    [],
+  )
+})
+
+test('what ships is reached from an entry: no fixture and no dead file in the package or an image', () => {
+  const reached = reachedFiles('.', [...files, ...ENTRIES].filter(isEntry))
+  assert.deepEqual(
+    files.filter((file) => !isTest(file) && !reached.has(file)),
+    [],
+  )
+  assert.deepEqual([...SOURCES], [...PRODUCT])
 })
 
 test('every path in the docs exists', async () => {

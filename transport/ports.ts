@@ -1,5 +1,5 @@
 // What FedSAM asks of a store, of a message bus, of a granted transfer, and of where a job comes from. Implementations: store/s3/store.ts,
-// store/filesystem/store.ts, store/memory/store.ts; bus/nats/bus.ts, bus/in-process/bus.ts; grants/transfers.ts; kubernetes/job.ts. Each keeps the promises below.
+// store/filesystem/store.ts; bus/nats/bus.ts, bus/in-process/bus.ts; grants/transfers.ts; kubernetes/job.ts. Each keeps the promises below.
 // A key is a relative path of segments [A-Za-z0-9._-]+ joined by "/"; it never starts with "/" and never holds "..".
 // No key is the folder of another ("a" and "a/b"), and no two differ in case only: a folder could not hold both.
 

@@ -124,7 +124,7 @@ export const FRESH: readonly Mutant[] = [
   },
   {
     id: 'B6',
-    file: 'transport/store/memory/store.ts',
+    file: 'test/given/memory-store.ts',
     from: 'if (contents.now() > ticket.expires)',
     to: 'if (contents.now() > ticket.expires * 2)',
     what: 'a grant never expires',
@@ -132,7 +132,7 @@ export const FRESH: readonly Mutant[] = [
   },
   {
     id: 'B7',
-    file: 'transport/store/memory/store.ts',
+    file: 'test/given/memory-store.ts',
     from: 'if (upload?.key !== checkKey(key)) throw new UploadGone',
     to: 'if (upload === undefined) throw new UploadGone',
     what: 'an upload of another key can be completed',

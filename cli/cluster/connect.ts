@@ -3,7 +3,7 @@
 import { connectContext, NoCluster } from '#operator/kubernetes/client/client.ts'
 import { BrokenKubeconfig } from '#operator/kubernetes/client/kubeconfig.ts'
 import { FedsamError } from '#protocol/errors.ts'
-import { ApiError, type Call, type KubernetesClient } from '#transport/kubernetes/api.ts'
+import { ApiError, type Call, type KubernetesClient } from '#transport/kubernetes/calls.ts'
 import { pathFor, type Question, wordsFor } from './questions.ts'
 import { type Asked, explainRefusal } from './refusals.ts'
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FedsamError } from '#protocol/errors.ts'
-import { ApiError } from '#transport/kubernetes/api.ts'
+import { ApiError } from '#transport/kubernetes/calls.ts'
 import { explainRefusal } from './refusals.ts'
 
 const ASKED = { server: 'https://k8s.example:6443', context: 'prod', words: 'list pods in namespace team-a' }

@@ -1,6 +1,6 @@
 // What the Kubernetes API or the way to it refuses, as one sentence for people with what to do. Pure: errors in, errors out.
 import { FedsamError } from '#protocol/errors.ts'
-import { ApiError } from '#transport/kubernetes/api.ts'
+import { ApiError } from '#transport/kubernetes/calls.ts'
 
 /** Who was asked for what. */
 export interface Asked {

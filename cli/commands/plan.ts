@@ -1,9 +1,9 @@
 // `fedsam plan`: what a job would exchange, compute and need, without starting it. Everything that `run` would refuse, it refuses.
 import { memoryOf, sliceBytes } from '#coordinator/aggregation/budget.ts'
 import { tensorList } from '#coordinator/aggregation/tensor-rules.ts'
-import { keptTensors } from '#coordinator/record/tensor-files.ts'
 import { strategyFrom } from '#coordinator/strategies/presets.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
+import { keptTensors } from '#protocol/half.ts'
 import { exchangedTensors, type TrainablePart } from '#protocol/segment-anything.ts'
 import { loadJob } from '../job/load.ts'
 import { resolveLocalPaths } from '../job/paths.ts'

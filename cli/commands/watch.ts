@@ -2,8 +2,8 @@
 // the whole at the end.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FedsamError } from '#protocol/errors.ts'
-import { retry } from '#runtime/backoff.ts'
-import { ApiError } from '#transport/kubernetes/api.ts'
+import { retry } from '#runtime/retry.ts'
+import { ApiError } from '#transport/kubernetes/calls.ts'
 import { CLUSTER_OPTIONS, type Cluster, withCluster } from '../cluster/connect.ts'
 import { findJob } from '../cluster/find-job.ts'
 import { gatherFacts, type JobFacts } from '../cluster/job-facts.ts'

@@ -2,14 +2,9 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { firstNotFinite } from '#coordinator/aggregation/numbers.ts'
-import {
-  copyTensors,
-  keptTensors,
-  type Located,
-  locate,
-  type TensorFile,
-} from '#coordinator/record/tensor-files.ts'
+import { copyTensors, type Located, locate, type TensorFile } from '#coordinator/record/tensor-files.ts'
 import { FedsamError } from '#protocol/errors.ts'
+import { keptTensors } from '#protocol/half.ts'
 import { dtypesInOrder } from '#protocol/initial-dtypes.ts'
 import { DTYPE_BYTES, type DType } from '#protocol/tensors.ts'
 import { readFully } from '#runtime/file-bytes.ts'

@@ -2,7 +2,7 @@
 // answers that need no process are here, pure.
 import { tensorDifference } from '#coordinator/aggregation/tensor-difference.ts'
 import { tensorList } from '#coordinator/aggregation/tensor-rules.ts'
-import { keptTensors } from '#coordinator/record/tensor-files.ts'
+import { keptTensors } from '#protocol/half.ts'
 import { MAX_NUM_EXAMPLES } from '#protocol/outcomes.ts'
 import { type TensorSpec, tensorBytes } from '#protocol/tensors.ts'
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { digestPayload } from '#protocol/digest.ts'
+import { createMemoryStore } from '#test/given/memory-store.ts'
 import type { ObjectStore } from '#transport/ports.ts'
-import { createMemoryStore } from '#transport/store/memory/store.ts'
 import { writePayload } from './payload-writer.ts'
 
 const BYTES = Uint8Array.from({ length: 3000 }, (_, i) => i % 251)

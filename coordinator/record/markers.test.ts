@@ -4,8 +4,8 @@ import { describe, test } from 'node:test'
 import { encodeJson } from '#protocol/canonical.ts'
 import { epochKey, RUN_KEY } from '#protocol/keys.ts'
 import type { AbandonedDecision, RunRecord } from '#protocol/record.ts'
+import { createMemoryStore } from '#test/given/memory-store.ts'
 import type { ObjectStore } from '#transport/ports.ts'
-import { createMemoryStore } from '#transport/store/memory/store.ts'
 import { claimEpoch, openMarkers, openRun, type RunMarkers, readRecord } from './markers.ts'
 
 const RUN: RunRecord = {

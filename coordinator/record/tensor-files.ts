@@ -3,7 +3,7 @@
 import { createReadStream } from 'node:fs'
 import { blockHasher } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
-import { keptBytes, keptDType } from '#protocol/half.ts'
+import { keptBytes } from '#protocol/half.ts'
 import type { PayloadRef } from '#protocol/record.ts'
 import { canonicalHeader, headerLength, parseHeader } from '#protocol/safetensors.ts'
 import { type DType, type TensorSpec, tensorBytes } from '#protocol/tensors.ts'
@@ -79,16 +79,6 @@ async function readEntries(file: TensorFile): Promise<Located[]> {
     file,
     range: { offset: header.dataOffset + begin, length: end - begin },
   }))
-}
-
-/** The tensors in the dtypes in which a run keeps them (protocol/half.ts). copyTensors converts their bytes. */
-export function keptTensors<T extends TensorSpec>(
-  tensors: readonly T[],
-): (T & { readonly narrow?: DType })[] {
-  return tensors.map((tensor) => {
-    const dtype = keptDType(tensor.dtype)
-    return dtype === tensor.dtype ? tensor : { ...tensor, dtype, narrow: tensor.dtype }
-  })
 }
 
 /** Writes the tensors as one canonical safetensors file, streaming. A `narrow` tensor is widened on the way. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { digestPayload } from '#protocol/digest.ts'
-import { createMemoryStore } from '#transport/store/memory/store.ts'
+import { createMemoryStore } from '#test/given/memory-store.ts'
 import { copyPayload } from './verified-copy.ts'
 
 const BODY = Uint8Array.from({ length: 9 * 1024 * 1024 + 3 }, (_, i) => (i * 7) % 256)

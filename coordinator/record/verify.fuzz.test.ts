@@ -3,9 +3,9 @@
 import fc from 'fast-check'
 import { runFederation } from '#test/federation/federation.ts'
 import { fuzz } from '#test/fuzz.ts'
+import { createMemoryStore } from '#test/given/memory-store.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import type { ObjectStore } from '#transport/ports.ts'
-import { createMemoryStore } from '#transport/store/memory/store.ts'
 import { verifyRecord } from './verify.ts'
 
 const memory = createMemoryStore()

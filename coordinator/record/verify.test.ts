@@ -6,9 +6,9 @@ import { sha256 } from '#protocol/digest.ts'
 import { MANIFEST_KEY, resultKey } from '#protocol/keys.ts'
 import { type Manifest, readMarker } from '#protocol/record.ts'
 import { runFederation } from '#test/federation/federation.ts'
+import { createMemoryStore } from '#test/given/memory-store.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import type { ObjectStore } from '#transport/ports.ts'
-import { createMemoryStore } from '#transport/store/memory/store.ts'
 import { verifyRecord } from './verify.ts'
 
 /** Every key that was written, with its bytes. */

@@ -10,7 +10,8 @@ import { completeSpec } from '#protocol/defaults.ts'
 import type { FederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { RUN_KEY, resultKey } from '#protocol/keys.ts'
 import { hub } from '#test/given/hub.ts'
-import { createMemoryStore } from '#transport/store/memory/store.ts'
+import { createMemoryStore } from '#test/given/memory-store.ts'
+import { fetchCheckpoint } from '#transport/hugging-face/checkpoint.ts'
 import { fetchS3Checkpoint, fetchS3File } from '#transport/store/s3/checkpoint.ts'
 import { openS3Store } from '#transport/store/s3/store.ts'
 import { type FileSources, filesOf } from './checkpoint.ts'
@@ -48,6 +49,7 @@ function jobOf(uri: string, change: Partial<FederatedJobSpec> = {}) {
 const sources = (change: Partial<FileSources> = {}): FileSources => ({
   fetchS3Checkpoint,
   fetchS3File,
+  fetchHubCheckpoint: fetchCheckpoint,
   storage: reached(),
   credentials: '',
   hub: {},

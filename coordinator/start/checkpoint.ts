@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import { RUN_KEY, resultKey } from '#protocol/keys.ts'
 import type { Environment } from '#runtime/environment.ts'
-import { fetchCheckpoint } from '#transport/hugging-face/checkpoint.ts'
+import type { fetchCheckpoint } from '#transport/hugging-face/checkpoint.ts'
 import type { CoordinatedJob, ObjectStore } from '#transport/ports.ts'
 import type { S3Fetch } from '#transport/store/s3/checkpoint.ts'
 import type { S3Options } from '#transport/store/s3/client.ts'
@@ -14,6 +14,7 @@ import { readRecord } from '../record/markers.ts'
 import type { LocalFiles } from '../settings/from-spec.ts'
 
 export interface FileSources {
+  readonly fetchHubCheckpoint: typeof fetchCheckpoint
   readonly fetchS3Checkpoint: (fetch: S3Fetch) => Promise<void>
   readonly fetchS3File: (fetch: S3Fetch) => Promise<string>
   /** How storage is reached: an s3:// address without credentials of its own is too. */
@@ -63,7 +64,7 @@ async function checkpointAt(uri: string, sources: FileSources): Promise<string> 
   if (uri.startsWith('hf://')) {
     const token = credentials === '' ? hub.HF_TOKEN : await secretKey(credentials, 'HF_TOKEN')
     const env = { ...hub, HF_TOKEN: token }
-    return fetchCheckpoint(uri, { env, cache: join(temporary, 'fedsam-hub'), log })
+    return sources.fetchHubCheckpoint(uri, { env, cache: join(temporary, 'fedsam-hub'), log })
   }
   if (uri.startsWith('s3://')) {
     const settings = credentials === '' ? storage : await ownSettings(credentials)

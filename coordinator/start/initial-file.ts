@@ -3,9 +3,10 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
+import { keptTensors } from '#protocol/half.ts'
 import type { TensorSpec } from '#protocol/tensors.ts'
 import { tensorDifference } from '../aggregation/tensor-difference.ts'
-import { keptTensors, type Located, localFile, locate } from '../record/tensor-files.ts'
+import { type Located, localFile, locate } from '../record/tensor-files.ts'
 
 const FIELD = 'spec.model.initialParameters'
 

@@ -1,20 +1,14 @@
 // Round 0: the initial parameters, from the base checkpoint, from a file, or from one client; and with them the tensor list
 // that the run is fixed to. Floats of 16 bits are kept as F32 from here on; the result names those tensors.
 import { FedsamError } from '#protocol/errors.ts'
+import { keptTensors } from '#protocol/half.ts'
 import { attemptKeys, baseKey } from '#protocol/keys.ts'
 import type { ClosedDecision, PayloadRef, RoundResult } from '#protocol/record.ts'
 import { tensorList } from '../aggregation/tensor-rules.ts'
 import { type ClosedAttempt, concludeRound } from '../attempts/attempts.ts'
 import { updatesOf } from '../attempts/updates.ts'
 import type { Marked } from '../record/markers.ts'
-import {
-  copyTensors,
-  keptTensors,
-  type Located,
-  locate,
-  storedFile,
-  verifiedFile,
-} from '../record/tensor-files.ts'
+import { copyTensors, type Located, locate, storedFile, verifiedFile } from '../record/tensor-files.ts'
 import { copyPayload } from '../record/verified-copy.ts'
 import type { RunContext } from '../run/context.ts'
 import type { Origin } from '../settings/settings.ts'

@@ -1,6 +1,6 @@
 // The operator at work: keeps a cache of FederatedJobs and what they became, and for each that changed observes, decides, acts.
 // Knows nothing of elections: it works from `lead` on, through a client that writes only while it may.
-import type { KubernetesClient } from '#transport/kubernetes/api.ts'
+import type { KubernetesClient } from '#transport/kubernetes/calls.ts'
 import type { Settings } from '../objects/settings.ts'
 import { type Cache, startCache } from './cache/cache.ts'
 import { openOwnWrites } from './pass/own-writes.ts'

@@ -1,7 +1,7 @@
 // From start to end of an operator: caches fill, then it stands for election, leads, and stops in an order that leaves no write
 // behind: no new looks, those under way done or aborted, the lease given back, the watches ended.
 import { FedsamError } from '#protocol/errors.ts'
-import type { KubernetesClient } from '#transport/kubernetes/api.ts'
+import type { KubernetesClient } from '#transport/kubernetes/calls.ts'
 import { type Controller, type ControllerOptions, startController } from './controller.ts'
 import type { Elector } from './election/elector.ts'
 import { fenced } from './election/fence.ts'

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { StoredJob } from '#operator/objects/shapes.ts'
-import { ApiError, type KubernetesClient } from '#transport/kubernetes/api.ts'
+import { ApiError, type KubernetesClient } from '#transport/kubernetes/calls.ts'
 import { until } from '../until.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { clientAs, install } from './installed.ts'

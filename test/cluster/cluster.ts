@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connectKubernetes } from '#operator/kubernetes/client/client.ts'
 import { type KubernetesServer, startKubernetes } from '#scripts/kubernetes/server.ts'
-import type { KubernetesClient } from '#transport/kubernetes/api.ts'
+import type { KubernetesClient } from '#transport/kubernetes/calls.ts'
 import { until } from '../until.ts'
 
 export interface Cluster {

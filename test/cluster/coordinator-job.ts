@@ -7,7 +7,8 @@ import { completeSpec } from '#protocol/defaults.ts'
 import type { FederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { coordinatorName } from '#protocol/names.ts'
 import type { KubernetesServer } from '#scripts/kubernetes/server.ts'
-import { type ApiAccess, type KubernetesClient, openKubernetes } from '#transport/kubernetes/api.ts'
+import { type ApiAccess, openKubernetes } from '#transport/kubernetes/api.ts'
+import type { KubernetesClient } from '#transport/kubernetes/calls.ts'
 import type { Cluster } from './cluster.ts'
 
 export const jobsPath = (namespace: string): string =>

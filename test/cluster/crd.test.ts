@@ -1,7 +1,7 @@
 // The CRD in a real API server: it is accepted, and every rule gives the verdict that the command line's evaluator gives.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { ApiError } from '#transport/kubernetes/api.ts'
+import { ApiError } from '#transport/kubernetes/calls.ts'
 import { type JobCase, jobOf, RULE_CASES } from '../crd-cases.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 

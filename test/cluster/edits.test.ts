@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import fc from 'fast-check'
 import type { StoredJob } from '#operator/objects/shapes.ts'
-import { ApiError } from '#transport/kubernetes/api.ts'
+import { ApiError } from '#transport/kubernetes/calls.ts'
 import { type Bench, createJob, endState, JOBS, NOW, openBench, read, settle } from './passes.ts'
 import { FIRST, SEQUENCES, type Spec, stored, wishes } from './spec-edits.ts'
 

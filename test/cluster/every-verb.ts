@@ -2,8 +2,8 @@
 // pruned, made anew, names that are taken, suspension, a pause, the time to live. Nothing runs: what pods would report is written.
 import { apiVersionOf, pathOf } from '#operator/kubernetes/client/resources.ts'
 import type { KubernetesObject, StoredJob } from '#operator/objects/shapes.ts'
-import type { KubernetesClient } from '#transport/kubernetes/api.ts'
-import { ApiError } from '#transport/kubernetes/api.ts'
+import type { KubernetesClient } from '#transport/kubernetes/calls.ts'
+import { ApiError } from '#transport/kubernetes/calls.ts'
 import { until } from '../until.ts'
 
 const PLACES = { storage: { s3: { bucket: 'models' } }, messaging: { nats: { url: 'nats://nats:4222' } } }

@@ -2,7 +2,8 @@
 // program under the account that they give it, and clients of accounts. No node: nothing of it runs as a pod.
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type KubernetesClient, openKubernetes, podAccess } from '#transport/kubernetes/api.ts'
+import { openKubernetes, podAccess } from '#transport/kubernetes/api.ts'
+import type { KubernetesClient } from '#transport/kubernetes/calls.ts'
 import { type Rendered, render } from '../chart/helm.ts'
 import { ROOT } from '../cli/fedsam.ts'
 import { until } from '../until.ts'

@@ -2,7 +2,7 @@
 // kubelet would report: there is no node here, so their status is written in its place.
 import { conditionsFor, type JobState } from '#protocol/conditions.ts'
 import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
-import type { KubernetesClient } from '#transport/kubernetes/api.ts'
+import type { KubernetesClient } from '#transport/kubernetes/calls.ts'
 import { type Ended, startFedsam } from '../cli/fedsam.ts'
 import type { Cluster } from './cluster.ts'
 

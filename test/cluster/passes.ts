@@ -8,7 +8,7 @@ import type { KubernetesObject, StoredJob } from '#operator/objects/shapes.ts'
 import type { Observed } from '#operator/reconcile/contract.ts'
 import { reconcile } from '#operator/reconcile/reconcile.ts'
 import { canonicalJson } from '#protocol/canonical.ts'
-import type { Call, KubernetesClient } from '#transport/kubernetes/api.ts'
+import type { Call, KubernetesClient } from '#transport/kubernetes/calls.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 
 const SETTINGS: Settings = {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import fc from 'fast-check'
 import type { Observed } from '#operator/reconcile/contract.ts'
-import { ApiError } from '#transport/kubernetes/api.ts'
+import { ApiError } from '#transport/kubernetes/calls.ts'
 import {
   type Bench,
   carryOut,

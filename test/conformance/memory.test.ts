@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
-import { createMemoryStore } from '#transport/store/memory/store.ts'
+import { createMemoryStore } from '../given/memory-store.ts'
 import { objectStoreConformance } from './object-store.ts'
 
 objectStoreConformance('memory', async () => {

@@ -9,7 +9,7 @@ import { attemptKeys, resultKey } from '#protocol/keys.ts'
 import type { RoundResult } from '#protocol/record.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import type { ObjectStore, Written } from '#transport/ports.ts'
-import { createMemoryStore, type MemoryStore } from '#transport/store/memory/store.ts'
+import { createMemoryStore, type MemoryStore } from '../given/memory-store.ts'
 import {
   eventsOf,
   type Federation,

@@ -4,8 +4,8 @@ import { describe, test } from 'node:test'
 import type { ClientOutcome } from '#protocol/record.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
-import { createMemoryStore } from '#transport/store/memory/store.ts'
 import { recordingStore } from '../faults/recording-store.ts'
+import { createMemoryStore } from '../given/memory-store.ts'
 import { eventsOf, openFederation, runFederation, seen } from './federation.ts'
 
 /** A second lasts 20 ms; nobody counts as silent because the machine is slow. */

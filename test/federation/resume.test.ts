@@ -7,8 +7,8 @@ import { attemptKeys } from '#protocol/keys.ts'
 import { createInProcessBus } from '#transport/bus/in-process/bus.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import type { ObjectStore } from '#transport/ports.ts'
-import { createMemoryStore } from '#transport/store/memory/store.ts'
 import { recordingTransfers } from '../faults/recording-store.ts'
+import { createMemoryStore } from '../given/memory-store.ts'
 import { until } from '../until.ts'
 import {
   coordinateThrough,

@@ -6,7 +6,7 @@ import { FedsamError } from '#protocol/errors.ts'
 import { attemptKeys } from '#protocol/keys.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import type { ObjectStore } from '#transport/ports.ts'
-import { createMemoryStore } from '#transport/store/memory/store.ts'
+import { createMemoryStore } from '../given/memory-store.ts'
 import { quadraticWork } from '../trainers/quadratic.ts'
 import {
   coordinateThrough,

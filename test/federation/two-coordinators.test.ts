@@ -6,7 +6,7 @@ import { verifyRecord } from '#coordinator/record/verify.ts'
 import { attemptKeys, epochKey, resultKey } from '#protocol/keys.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import type { ObjectStore } from '#transport/ports.ts'
-import { createMemoryStore } from '#transport/store/memory/store.ts'
+import { createMemoryStore } from '../given/memory-store.ts'
 import { until } from '../until.ts'
 import {
   eventsOf,

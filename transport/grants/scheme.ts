@@ -1,5 +1,5 @@
 // What one kind of grant URL needs to be redeemed: transfers.ts chooses among these by the URL's scheme.
-// Implementations: store/memory/store.ts (memory:), store/filesystem/grants.ts (file:), http.ts (http:, https:).
+// Implementations: store/filesystem/grants.ts (file:), http.ts (http:, https:).
 
 import type { Room } from '#runtime/reused-buffer.ts'
 import type { ByteRange, Grant, Written } from '../ports.ts'

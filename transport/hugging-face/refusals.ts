@@ -1,8 +1,9 @@
 // What can go wrong with a Hugging Face Hub: what may pass and is tried again, and what is refused for good, with what to
 // do about it. Codes: the Hub's X-Error-Code (RepoNotFound, RevisionNotFound, EntryNotFound, GatedRepo).
 import { FedsamError } from '#protocol/errors.ts'
-import { type Backoff, retry } from '#runtime/backoff.ts'
+import type { Backoff } from '#runtime/backoff.ts'
 import type { Environment } from '#runtime/environment.ts'
+import { retry } from '#runtime/retry.ts'
 
 /** A repository on a Hub, at a revision (branch, tag or commit). */
 export interface HubRepository {

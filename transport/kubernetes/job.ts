@@ -7,7 +7,7 @@ import { FedsamError } from '#protocol/errors.ts'
 import type { FederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { type CoordinatedJob, type JobSource, StatusRefused, type StatusSink } from '../ports.ts'
-import { ApiError, type KubernetesClient } from './api.ts'
+import { ApiError, type KubernetesClient } from './calls.ts'
 
 export interface JobIdentity {
   readonly namespace: string

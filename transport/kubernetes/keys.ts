@@ -1,7 +1,7 @@
 // The keys that sign a cluster's service-account tokens (JWKS), as its API server publishes them: asked for once, and again when a
 // token names a key that is not among them, since keys are rotated. Every account may read them (system:service-account-issuer-discovery).
 import type { Clock } from '#runtime/clock.ts'
-import type { KubernetesClient } from './api.ts'
+import type { KubernetesClient } from './calls.ts'
 
 /** A JSON Web Key Set (RFC 7517). */
 export interface KeySet {

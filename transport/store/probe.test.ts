@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type S3Fault, startFaultyS3 } from '#test/faults/s3-service.ts'
+import { createMemoryStore } from '#test/given/memory-store.ts'
 import type { ObjectStore } from '../ports.ts'
-import { createMemoryStore } from './memory/store.ts'
 import { probeStore } from './probe.ts'
 import { openS3Store } from './s3/store.ts'
 

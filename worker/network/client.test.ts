@@ -15,13 +15,13 @@ import {
   type Task,
 } from '#protocol/messages.ts'
 import { type Clock, systemClock } from '#runtime/clock.ts'
+import { createMemoryStore } from '#test/given/memory-store.ts'
 import { inProcessTrainer } from '#test/trainers/in-process.ts'
 import { quadraticWork } from '#test/trainers/quadratic.ts'
 import { until } from '#test/until.ts'
 import { createInProcessBus } from '#transport/bus/in-process/bus.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import { type MessageBus, NoAnswer } from '#transport/ports.ts'
-import { createMemoryStore } from '#transport/store/memory/store.ts'
 import type { Trainer } from '../trainer/seam.ts'
 import { serveRun, type WorkerOptions } from './client.ts'
 

@@ -1,6 +1,6 @@
 // What a look at one thing found: ok, a problem with what to do, or that it cannot be seen from here.
 import { FedsamError } from '#protocol/errors.ts'
-import { ApiError } from '#transport/kubernetes/api.ts'
+import { ApiError } from '#transport/kubernetes/calls.ts'
 
 export interface Finding {
   /** Unseen: the caller may not look, or only a pod can. No reason to fail. */

@@ -1,7 +1,7 @@
 // What the operator knows of the cluster, kept by watches: FederatedJobs, their children, their pods, the warnings about their pods
 // and about Jobs whose pods cannot be created. The API server filters children by the label that each carries. Read by one job at
 // a time, in the size of that job.
-import type { KubernetesClient } from '#transport/kubernetes/api.ts'
+import type { KubernetesClient } from '#transport/kubernetes/calls.ts'
 import type { KubernetesObject, Warning } from '../../objects/shapes.ts'
 import { createdAt, FAILED_CREATE } from '../../reconcile/problems/creation-problem.ts'
 import { CHILD_KINDS, pathOf } from '../client/resources.ts'

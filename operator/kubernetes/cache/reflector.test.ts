@@ -1,7 +1,7 @@
 // How long a reflector waits before it asks again; the faults themselves meet it in test/cluster/runtime-watches.test.ts.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ApiError, type KubernetesClient } from '#transport/kubernetes/api.ts'
+import { ApiError, type KubernetesClient } from '#transport/kubernetes/calls.ts'
 import { reflect } from './reflector.ts'
 
 interface Asked {

@@ -3,7 +3,7 @@
 // the same watch again. A server that ends watches at once is not asked in a loop.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pauseAfter } from '#runtime/backoff.ts'
-import { ApiError, type KubernetesClient } from '#transport/kubernetes/api.ts'
+import { ApiError, type KubernetesClient } from '#transport/kubernetes/calls.ts'
 import type { Json } from '../../objects/shapes.ts'
 
 /** An object as the API server sends it. */

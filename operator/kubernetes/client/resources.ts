@@ -1,5 +1,5 @@
 // The kinds that the operator reads and writes, their paths in the API, and back: what a call is in the words of RBAC.
-import type { Call } from '#transport/kubernetes/api.ts'
+import type { Call } from '#transport/kubernetes/calls.ts'
 
 interface Resource {
   readonly group: string

@@ -1,7 +1,7 @@
 // The rate of calls, and what a busy server's answer does.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ApiError, type KubernetesClient } from '#transport/kubernetes/api.ts'
+import { ApiError, type KubernetesClient } from '#transport/kubernetes/calls.ts'
 import { openBucket, throttled } from './throttle.ts'
 
 test('a burst is free, then each waits its turn, and silence fills the bucket again', () => {

@@ -1,7 +1,7 @@
 // How fast the operator asks: a token bucket for calls, and the pause that an overloaded server asks for (429, 503 with
 // Retry-After), jittered. Watches are not throttled: a reflector pauses by itself.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ApiError, type Call, type KubernetesClient } from '#transport/kubernetes/api.ts'
+import { ApiError, type Call, type KubernetesClient } from '#transport/kubernetes/calls.ts'
 
 export interface Rate {
   /** Calls a second in the long run. */

@@ -1,7 +1,7 @@
 // An elector whose time ran out while it slept: it says that the lease is lost, and writes nothing before.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ApiError, type Call, type KubernetesClient } from '#transport/kubernetes/api.ts'
+import { ApiError, type Call, type KubernetesClient } from '#transport/kubernetes/calls.ts'
 import { openElector } from './elector.ts'
 
 /** It looks again when its lease is over for longer than the renewal may take. */

@@ -1,7 +1,7 @@
 // Takes part in an election: waits until the lease is free, holds it, says when it is lost, gives it back. `isLeader` is what every
 // write asks last: it turns false by the clock alone, so a process that slept through its lease does not write when it wakes.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ApiError, type KubernetesClient } from '#transport/kubernetes/api.ts'
+import { ApiError, type KubernetesClient } from '#transport/kubernetes/calls.ts'
 import { apiVersionOf, pathOf } from '../client/resources.ts'
 import {
   held,

@@ -1,7 +1,7 @@
 // The last gate before a write: every method that writes is refused while this process does not lead.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Call, KubernetesClient } from '#transport/kubernetes/api.ts'
+import type { Call, KubernetesClient } from '#transport/kubernetes/calls.ts'
 import { fenced, NotLeading } from './fence.ts'
 
 for (const method of ['POST', 'PUT', 'PATCH', 'DELETE'] as const) {

@@ -1,5 +1,5 @@
 // The last gate before a write leaves the process: whoever does not lead writes nothing.
-import type { Call, KubernetesClient } from '#transport/kubernetes/api.ts'
+import type { Call, KubernetesClient } from '#transport/kubernetes/calls.ts'
 
 /** A write that was not made, because this process does not lead any more. */
 export class NotLeading extends Error {

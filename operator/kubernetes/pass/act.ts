@@ -1,7 +1,7 @@
 // Carries out what reconciling wants, in its order: children, then the status, then the events that tell of it, then the end of
 // the job itself. Each write is safe to repeat; whoever is interrupted between two of them goes on in the next pass.
 
-import { ApiError, type KubernetesClient } from '#transport/kubernetes/api.ts'
+import { ApiError, type KubernetesClient } from '#transport/kubernetes/calls.ts'
 import type { StoredJob } from '../../objects/shapes.ts'
 import type { Announcement, ChildWrite, Desired, OperatorStatus } from '../../reconcile/contract.ts'
 import { pathOf } from '../client/resources.ts'

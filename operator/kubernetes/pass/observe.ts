@@ -1,7 +1,7 @@
 // Gathers what a decision about one FederatedJob depends on, by live reads: itself, all objects of its children's kinds in its
 // namespace, its pods and the events about them. Promises nothing about their being of one moment: each pass is repeatable.
 
-import { ApiError, type KubernetesClient } from '#transport/kubernetes/api.ts'
+import { ApiError, type KubernetesClient } from '#transport/kubernetes/calls.ts'
 import { JOB_LABEL } from '../../objects/labels.ts'
 import type { Settings } from '../../objects/settings.ts'
 import type { KubernetesObject, StoredJob } from '../../objects/shapes.ts'

@@ -1,6 +1,6 @@
 // One look at one FederatedJob: from the cache once it shows what was written last, then decide, then act. The client that acts is
 // watched, so that the next look knows what it must see first, and which names are taken by somebody else.
-import type { KubernetesClient } from '#transport/kubernetes/api.ts'
+import type { KubernetesClient } from '#transport/kubernetes/calls.ts'
 import type { Settings } from '../../objects/settings.ts'
 import type { StoredJob } from '../../objects/shapes.ts'
 import type { Observed } from '../../reconcile/contract.ts'

@@ -1,6 +1,6 @@
 // The client of one look at one job: every write is noted, so that the next look knows what the cache must show first; a name that
 // is taken already is looked at, so that the next look knows by whom.
-import { ApiError, type Call, type KubernetesClient } from '#transport/kubernetes/api.ts'
+import { ApiError, type Call, type KubernetesClient } from '#transport/kubernetes/calls.ts'
 import type { KubernetesObject } from '../../objects/shapes.ts'
 import { jobsOf } from '../cache/store.ts'
 import { trim } from '../cache/trim.ts'

@@ -4,8 +4,8 @@
 
 import { HeadObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { FedsamError } from '#protocol/errors.ts'
-import { retry } from '#runtime/backoff.ts'
 import type { Environment } from '#runtime/environment.ts'
+import { retry } from '#runtime/retry.ts'
 import { agentFor, proxyFor } from '../../proxy.ts'
 
 export interface S3Options {

@@ -1,13 +1,13 @@
 // An object store in this process's memory, for tests and for runs that keep nothing.
-// Promises: all of ports.ts; bodies are copied in and out, so that nobody can change an object that is there (by
+// Promises: all of transport/ports.ts; bodies are copied in and out, so that nobody can change an object that is there (by
 // `new Uint8Array`: the slice of a Buffer is no copy).
 // Grants are tickets of this store: only `scheme` of the same store redeems them.
 
 import { sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { gather } from '#runtime/chunks.ts'
-import type { GrantScheme } from '../../grants/scheme.ts'
-import { holdToTerms } from '../../grants/terms.ts'
+import type { GrantScheme } from '#transport/grants/scheme.ts'
+import { holdToTerms } from '#transport/grants/terms.ts'
 import {
   type ByteRange,
   type Grant,
@@ -16,8 +16,8 @@ import {
   UploadGone,
   type WriteTerms,
   type Written,
-} from '../../ports.ts'
-import { beyondEnd, checkKey, rangeWithin } from '../key.ts'
+} from '#transport/ports.ts'
+import { beyondEnd, checkKey, rangeWithin } from '#transport/store/key.ts'
 
 export interface MemoryStore extends ObjectStore {
   /** Redeems this store's grants; goes into grantedTransfers. */

@@ -1,0 +1,74 @@
+// The product's source files as the architecture tests read them: their text without comments, their head, and their imports.
+import { readFileSync } from 'node:fs'
+import { glob } from 'node:fs/promises'
+import { dirname, join, normalize } from 'node:path'
+
+/** The folders that ship: each is one program or one layer that programs share. */
+export const PRODUCT = [
+  'protocol',
+  'runtime',
+  'transport',
+  'coordinator',
+  'worker',
+  'operator',
+  'cli',
+] as const
+
+/** Folders that prove, build or measure the product. Nothing in the product may need them. */
+export const AROUND = ['scripts', 'test', 'bench'] as const
+
+export interface Import {
+  readonly file: string
+  /** A file of ours relative to the root, a package name, or node:… */
+  readonly target: string
+  readonly typeOnly: boolean
+}
+
+export interface SourceFile {
+  readonly file: string
+  readonly text: string
+  /** The comment lines at the top. */
+  readonly head: string
+  readonly imports: readonly Import[]
+}
+
+/** The files of these folders, sorted by path. */
+export async function sourceFiles(folders: readonly string[]): Promise<SourceFile[]> {
+  const files: string[] = []
+  for await (const file of glob(folders.map((folder) => `${folder}/**/*.ts`))) files.push(file)
+  return files.sort().map((file) => {
+    const text = readFileSync(file, 'utf8')
+    return { file, text, head: /^(?:\/\/.*\n)+/.exec(text)?.[0] ?? '', imports: importsOf(file, text) }
+  })
+}
+
+export const isTest = (file: string): boolean => file.endsWith('.test.ts')
+export const isOurs = (target: string): boolean => /^[a-z]+\/.*\.ts$/.test(target)
+export const folderOf = (path: string): string => path.split('/')[0]!
+
+/** The code of a file: its text without comments. */
+export function codeOf(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '$1')
+}
+
+function importsOf(file: string, text: string): Import[] {
+  const found: Import[] = []
+  const statement = /^(?:import|export)\s+(type\s+)?(?:[^'"`;]*?\sfrom\s+)?'([^']+)'/gm
+  for (const [, typeOnly, specifier] of text.matchAll(statement)) {
+    found.push({ file, target: resolve(file, specifier!), typeOnly: typeOnly !== undefined })
+  }
+  for (const [, specifier] of text.matchAll(/\b(?:import|require)\('([^']+)'\)/g)) {
+    found.push({ file, target: resolve(file, specifier!), typeOnly: false })
+  }
+  return found
+}
+
+function resolve(file: string, specifier: string): string {
+  if (specifier.startsWith('#')) return specifier.slice(1)
+  if (specifier.startsWith('.')) return normalize(join(dirname(file), specifier))
+  if (specifier.startsWith('node:')) return specifier
+  return specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/')
+}

@@ -74,9 +74,11 @@ test('servers end with the process that started them, even when it is killed', a
       setInterval(() => {}, 1000)`
     const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', program], {
       stdio: ['ignore', 'pipe', 'inherit'],
-      cwd: join(import.meta.dirname, '..'),
+      cwd: import.meta.dirname,
     })
-    const [line] = await once(createInterface({ input: child.stdout }), 'line')
+    const lines = createInterface({ input: child.stdout })
+    const [line] = await Promise.race([once(lines, 'line'), once(lines, 'close')])
+    assert.ok(line !== undefined, 'the starter ended before it had started the servers')
     const pids: number[] = JSON.parse(line)
     assert.deepEqual(await Promise.all(pids.map(isRunning)), [true, true])
     child.kill('SIGKILL')

@@ -39,15 +39,7 @@ export async function ensurePython(
   packages: readonly string[],
   options: PythonOptions = {},
 ): Promise<string> {
-  const env = options.env ?? process.env
-  const base = env.FEDSAM_PYTHON || 'python3'
-  const version = await versionOf(base)
-  const key = createHash('sha256')
-    .update(JSON.stringify([version, ...packages]))
-    .digest('hex')
-  const cache = env.XDG_CACHE_HOME || join(homedir(), '.cache')
-  const folder = join(cache, 'fedsam', 'python', key.slice(0, 16))
-  const executable = join(folder, 'bin', 'python')
+  const { base, folder, executable } = await placeOf(packages, options.env ?? process.env)
   if (await exists(executable)) return executable
   options.log?.(`python: installing ${packages.join(', ')}`)
   // Made beside its place and moved there whole: its interpreter finds its packages wherever the folder lies.
@@ -75,6 +67,27 @@ export async function ensurePython(
     await rm(draft, { recursive: true, force: true })
   }
   return executable
+}
+
+/** Whether the next call of ensurePython installs nothing. */
+export async function hasPython(
+  packages: readonly string[],
+  { env = process.env }: PythonOptions = {},
+): Promise<boolean> {
+  const place = await placeOf(packages, env).catch(() => undefined)
+  return place !== undefined && exists(place.executable)
+}
+
+/** The Python that makes an environment of these packages, and where its files are. */
+async function placeOf(packages: readonly string[], env: NonNullable<PythonOptions['env']>) {
+  const base = env.FEDSAM_PYTHON || 'python3'
+  const version = await versionOf(base)
+  const key = createHash('sha256')
+    .update(JSON.stringify([version, ...packages]))
+    .digest('hex')
+  const cache = env.XDG_CACHE_HOME || join(homedir(), '.cache')
+  const folder = join(cache, 'fedsam', 'python', key.slice(0, 16))
+  return { base, folder, executable: join(folder, 'bin', 'python') }
 }
 
 async function versionOf(python: string): Promise<string> {

@@ -27,8 +27,13 @@ with_storage rm --all > /dev/null 2>&1
 with_storage bud "$@"
 `
 
+/** Where images are kept. */
+export function imagesFolder(): string {
+  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'fedsam', 'images')
+}
+
 export async function openBuildah(log: (line: string) => void): Promise<Buildah> {
-  const folder = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'fedsam', 'images')
+  const folder = imagesFolder()
   await mkdir(folder, { recursive: true })
   const [layers, run, lock] = [join(folder, 'layers'), join(folder, 'run'), join(folder, 'lock')]
   const env = { ...process.env, layers, run }

@@ -4,9 +4,9 @@
 // (static.ts).
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { ensureBase } from './base.ts'
-import { BASE_REFERENCE, type Buildah, openBuildah } from './buildah.ts'
+import { BASE_REFERENCE, type Buildah, imagesFolder, openBuildah } from './buildah.ts'
 import { digestOf, inputsOf, ROOT, readDockerfile } from './dockerfile.ts'
 import { machineSettings } from './machine-settings.ts'
 import { STATIC_IMAGES, type StaticImage } from './static.ts'
@@ -71,6 +71,20 @@ export async function ensureImages(
   return images
 }
 
+/** Those of these images that the next call of ensureImages builds. */
+export async function missingImages(names: readonly ImageName[]): Promise<readonly ImageName[]> {
+  const missing: ImageName[] = []
+  for (const name of names) {
+    const { key } = isTarget(name) ? await targetOf(name) : staticOf(name)
+    if (!(await isThere(archiveOf(imagesFolder(), name, key)))) missing.push(name)
+  }
+  return missing
+}
+
+function archiveOf(folder: string, name: ImageName, key: string): string {
+  return join(folder, 'archives', name, `${key}.tar`)
+}
+
 function isTarget(name: ImageName): name is Target {
   return name in TARGETS
 }
@@ -80,10 +94,8 @@ async function ensureTarget(
   name: Target,
   log: (line: string) => void,
 ): Promise<BuiltImage> {
-  const file = TARGETS[name]
-  const { inputs, text, copiedFrom } = inputsOf(await readDockerfile(file), name)
-  const tag = (await digestOf(inputs, [text, BASE_REFERENCE])).slice(0, 16)
-  return ensureArchive(buildah, { name, tag, key: tag }, async (reference) => {
+  const { file, copiedFrom, key } = await targetOf(name)
+  return ensureArchive(buildah, { name, tag: key, key }, async (reference) => {
     await ensureBase(buildah, log)
     const { args, volumes } = await machineSettings(buildah.folder)
     const base = ['--file', join(ROOT, file), '--build-arg', `BASE_IMAGE=${BASE_REFERENCE}`, ...args]
@@ -93,13 +105,24 @@ async function ensureTarget(
   })
 }
 
+async function targetOf(name: Target) {
+  const file = TARGETS[name]
+  const { inputs, text, copiedFrom } = inputsOf(await readDockerfile(file), name)
+  return { file, copiedFrom, key: (await digestOf(inputs, [text, BASE_REFERENCE])).slice(0, 16) }
+}
+
+function staticOf(name: StaticImage) {
+  const { version, lines, make } = STATIC_IMAGES[name]
+  const key = `${version}-${createHash('sha256').update(lines).digest('hex').slice(0, 8)}`
+  return { version, lines, make, key }
+}
+
 async function ensureStatic(
   buildah: Buildah,
   name: StaticImage,
   log: (line: string) => void,
 ): Promise<BuiltImage> {
-  const { version, lines, make } = STATIC_IMAGES[name]
-  const key = `${version}-${createHash('sha256').update(lines).digest('hex').slice(0, 8)}`
+  const { version, lines, make, key } = staticOf(name)
   return ensureArchive(buildah, { name, tag: version, key }, async (reference) => {
     const context = join(buildah.folder, 'static', name)
     await mkdir(context, { recursive: true })
@@ -123,8 +146,8 @@ async function ensureArchive(
   build: (reference: string) => Promise<void>,
 ): Promise<BuiltImage> {
   const reference = `docker.io/fedsam/${name}:${tag}`
-  const folder = join(buildah.folder, 'archives', name)
-  const archive = join(folder, `${key}.tar`)
+  const archive = archiveOf(buildah.folder, name, key)
+  const folder = dirname(archive)
   const image = { name, reference, archive, values: VALUES[name] }
   if (await isThere(archive)) return image
   await mkdir(folder, { recursive: true })

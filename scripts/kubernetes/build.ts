@@ -43,6 +43,13 @@ export function kubernetesFolder(env: NodeJS.ProcessEnv = process.env): string {
   return join(cache, `kubernetes-${KUBERNETES_VERSION}`)
 }
 
+/** Whether the next call of ensureKubernetes builds nothing. */
+export async function hasKubernetes(env: NodeJS.ProcessEnv = process.env): Promise<boolean> {
+  const folder = kubernetesFolder(env)
+  const found = await Promise.all([...PROGRAMS, 'etcd'].map((program) => isThere(join(folder, program))))
+  return found.every(Boolean)
+}
+
 /** The executables, built or unpacked where they are missing (needs Go, and apt-get for etcd). Throws FedsamError InvalidJob. */
 export async function ensureKubernetes(options: BuildOptions = {}): Promise<KubernetesBinaries> {
   const env = options.env ?? process.env

@@ -4,7 +4,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ensureGoProgram, type GoProgram } from '#cli/run/servers/binaries.ts'
+import { ensureGoProgram, type GoProgram, hasGoProgram } from '#cli/run/servers/binaries.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { ensureHelm } from '../helm.ts'
 import { ensureImages } from '../images/images.ts'
@@ -75,7 +75,17 @@ export async function findNode(
 
 async function ensurePrograms(log: (line: string) => void) {
   const binaries = await ensureKubernetes({ log })
-  return { binaries, coredns: await ensureGoProgram(COREDNS, { log }), helm: await ensureHelm(3, { log }) }
+  return { binaries, coredns: await ensureCoreDns(log), helm: await ensureHelm(3, { log }) }
+}
+
+/** The path of the node's DNS server, built where it is missing. */
+export function ensureCoreDns(log: (line: string) => void): Promise<string> {
+  return ensureGoProgram(COREDNS, { log })
+}
+
+/** Whether the next call of ensureCoreDns builds nothing. */
+export function hasCoreDns(): Promise<boolean> {
+  return hasGoProgram(COREDNS)
 }
 
 function kubeconfigOf({ folder }: Machine): string {

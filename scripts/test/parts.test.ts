@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { glob } from 'node:fs/promises'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { fastFiles } from './choice.ts'
 import { reachedFiles } from './imports.ts'
 import { neededParts } from './parts.ts'
 
@@ -22,6 +23,8 @@ const CASES: [string, string[]][] = [
   ['worker/tensorflow/backend.test.ts', ['native TensorFlow']],
   ['test/cluster/crd.test.ts', ['Kubernetes']],
   ['test/chart/chart.test.ts', ['Helm 3 and 4']],
+  ['test/flower/python.test.ts', ['Python packages']],
+  ['test/e2e/node.test.ts', ['Helm 3 and 4', 'Kubernetes', 'CoreDNS', 'images']],
 ]
 for (const [pattern, wanted] of CASES)
   test(`${pattern} needs ${wanted.join(', ') || 'no part'}`, async () => {
@@ -35,11 +38,22 @@ test('a program that a test starts by its path counts', async () => {
   for (const name of ['native TensorFlow', 'nats-server', 'versitygw']) assert.ok(found.includes(name), name)
 })
 
+test('a test that names the builder of parts, or a type of a part, needs no part', async () => {
+  assert.deepEqual(await partsOf('scripts/test/*.test.ts'), [])
+  assert.deepEqual(await partsOf('scripts/cluster/example.test.ts'), [])
+})
+
+test('--fast keeps what needs servers or Helm, and leaves out what needs Kubernetes or images', () => {
+  const kept = ['protocol/text.test.ts', 'test/cli/run.test.ts', 'test/chart/chart.test.ts']
+  const left = ['test/cluster/crd.test.ts', 'test/chart/install.test.ts', 'test/e2e/node.test.ts']
+  assert.deepEqual(fastFiles(ROOT, [...left, ...kept]), kept)
+})
+
 test('cycles end, and what does not exist is left out', () => {
   const texts: Record<string, string> = {
-    'scripts/test/parts.ts': "import '../helm.ts'",
-    'scripts/helm.ts': "import './test/parts.ts'; start('nowhere/at/all.ts')",
+    'scripts/cases.ts': "import './generate/names.ts'",
+    'scripts/generate/names.ts': "import '../cases.ts'; start('nowhere/at/all.ts')",
   }
-  const reached = reachedFiles(ROOT, ['scripts/test/parts.ts'], (file) => texts[file]!)
-  assert.deepEqual([...reached], ['scripts/test/parts.ts', 'scripts/helm.ts'])
+  const reached = reachedFiles(ROOT, ['scripts/cases.ts'], (file) => texts[file]!)
+  assert.deepEqual([...reached], ['scripts/cases.ts', 'scripts/generate/names.ts'])
 })

@@ -65,14 +65,32 @@ export function binaryVersion(name: Binary): string {
   return SOURCES[name].version.slice(1)
 }
 
+/** Whether the next call of ensureBinary builds nothing. */
+export async function hasBinary(name: Binary, options: BinaryOptions = {}): Promise<boolean> {
+  return hasGoProgram(SOURCES[name], options)
+}
+
+/** Whether the next call of ensureGoProgram builds nothing. */
+export async function hasGoProgram(
+  program: GoProgram,
+  { env = process.env }: BinaryOptions = {},
+): Promise<boolean> {
+  return Boolean(env[program.variable]) || isExecutable(join(folderOf(program, env), program.name))
+}
+
+/** The cache folder of a program's version. */
+function folderOf({ name, version }: GoProgram, env: NonNullable<BinaryOptions['env']>): string {
+  const cache = env.XDG_CACHE_HOME || join(homedir(), '.cache')
+  return join(cache, 'fedsam', 'bin', `${name}-${version.slice(1)}`)
+}
+
 /** As ensureBinary, for any program; throws FedsamError of the program's code. */
 export async function ensureGoProgram(program: GoProgram, options: BinaryOptions = {}): Promise<string> {
   const env = options.env ?? process.env
-  const { name, version, variable } = program
+  const { name, variable } = program
   const named = env[variable]
   if (named) return named
-  const cache = env.XDG_CACHE_HOME || join(homedir(), '.cache')
-  const folder = join(cache, 'fedsam', 'bin', `${name}-${version.slice(1)}`)
+  const folder = folderOf(program, env)
   const executable = join(folder, name)
   if (await isExecutable(executable)) return executable
   await mkdir(folder, { recursive: true })

@@ -26,6 +26,16 @@ class StepFailed extends Error {}
 const ADDON = join('lib', 'napi-v8', 'tfjs_binding.node')
 const resolvePackage = createRequire(import.meta.url).resolve
 
+/** Whether the next call of ensureTensorFlow only links. */
+export function hasTensorFlow(): boolean {
+  return existsSync(join(buildFolder(), ADDON))
+}
+
+function buildFolder(): string {
+  const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache')
+  return join(cache, 'fedsam', 'tensorflow', BUILD_NAME)
+}
+
 /**
  * Makes @tensorflow/tfjs-node-gpu loadable. Cold: a download of 230 MB and a compile of some ten seconds; cached: links
  * only. Throws nothing that a missing tool, network or platform could cause.
@@ -33,10 +43,9 @@ const resolvePackage = createRequire(import.meta.url).resolve
 export async function ensureTensorFlow({ log }: { log: Log }): Promise<TensorFlowBuild> {
   const target = packageFolder('@tensorflow/tfjs-node-gpu')
   if (target === undefined) return { built: false, reason: '@tensorflow/tfjs-node-gpu is not installed.' }
-  const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'fedsam', 'tensorflow')
-  const build = join(cache, BUILD_NAME)
+  const build = buildFolder()
   try {
-    const cached = existsSync(join(build, ADDON))
+    const cached = hasTensorFlow()
     if (!cached) await buildInto(build, target, log)
     await linkInto(target, build)
     return {

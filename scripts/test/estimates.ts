@@ -1,0 +1,47 @@
+// About how long test files will take, from the figures of this machine's last runs, else from committed ones. Pure.
+import type { Durations } from './durations.ts'
+
+/** Test files that run at the same time. The end-to-end layer runs one at a time. */
+export const CONCURRENCY = 2
+
+/**
+ * Seconds of one test file on average, by the folder. TODO
+ */
+const AVERAGES: Readonly<Record<string, number>> = {
+  protocol: 1,
+}
+
+/** Where nothing is known of a folder. */
+const UNKNOWN_SECONDS = 3
+
+/** The folder by which test files are counted: "worker", or below test/ "test/cli". */
+export function groupOf(file: string): string {
+  const [first, second] = file.split('/')
+  return first === 'test' && second !== undefined && !second.endsWith('.ts') ? `test/${second}` : first!
+}
+
+/** Groups in the order of their first file, with their numbers of files. */
+export function groupsOf(files: readonly string[]): [string, number][] {
+  const counts = new Map<string, number>()
+  for (const file of files) counts.set(groupOf(file), (counts.get(groupOf(file)) ?? 0) + 1)
+  return [...counts]
+}
+
+/** Seconds for these files, `concurrency` at a time; never less than the longest of them. */
+export function estimateSeconds(
+  files: readonly string[],
+  { files: recorded }: Durations,
+  concurrency: number,
+): number {
+  const each = files.map((file) => recorded[file] ?? AVERAGES[groupOf(file)] ?? UNKNOWN_SECONDS)
+  return Math.max(each.reduce((sum, seconds) => sum + seconds, 0) / concurrency, ...each, 0)
+}
+
+/** "8 s", "4 min", "1 h 10 min": rounded up. */
+export function spanText(seconds: number): string {
+  if (seconds < 60) return `${Math.max(1, Math.ceil(seconds))} s`
+  const minutes = Math.ceil(seconds / 60)
+  if (minutes < 60) return `${minutes} min`
+  const rest = minutes % 60
+  return rest === 0 ? `${minutes / 60} h` : `${Math.floor(minutes / 60)} h ${rest} min`
+}

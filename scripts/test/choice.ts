@@ -1,16 +1,16 @@
 // Which parts test files need, and which files need no slow part: --fast runs those.
-import { type Named, reachedFiles } from './imports.ts'
+import { reachedFiles } from './imports.ts'
 import { neededParts, type Part } from './parts.ts'
 
 /** The parts that at least one of these files needs. */
 export function partsOf(root: string, files: readonly string[]): Part[] {
-  return neededParts(reachedFiles(root, files))
+  return neededParts(reachedFiles(root, files, { loadedOnly: true }))
 }
 
 /** Those of these files that need neither Kubernetes nor an image. */
 export function fastFiles(root: string, files: readonly string[]): string[] {
-  const named: Named = new Map()
-  const needsSlow = (file: string): boolean =>
-    neededParts(reachedFiles(root, [file], undefined, named)).some(({ slow }) => slow)
-  return files.filter((file) => !needsSlow(file))
+  const named = new Map<string, readonly string[]>()
+  const partsOfOne = (file: string): Part[] =>
+    neededParts(reachedFiles(root, [file], { loadedOnly: true, named }))
+  return files.filter((file) => !partsOfOne(file).some(({ slow }) => slow))
 }

@@ -4,7 +4,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize, relative } from 'node:path'
 
-/** Node removes an import of types; it loads no file. */
 const TYPE_IMPORT = /^(?:import|export) type [^'"]*'[^']*'/gm
 const PATH_IN_QUOTES = /['"`}]([\w@#./-]+\.(?:ts|js|mjs))['"`]/g
 /** Any file with tests of its own: what those tests need is no need of the file that names it. */
@@ -12,20 +11,28 @@ const TEST = /\.test\.ts$/
 /** Names each part in order to build it. A test that imports it builds none. */
 const BUILDER = 'scripts/test/parts.ts'
 
-/** What each file names, by its path: kept by a caller that asks for many files, so that each is read once. */
-export type Named = Map<string, readonly string[]>
+export interface ReachOptions {
+  /** Returns a file's text. */
+  readonly read?: (file: string) => string
+  /** Leaves out imports of types: Node removes them, so they load no file. */
+  readonly loadedOnly?: boolean
+  /** The files that each file names. A caller that asks often passes one map, so that each file is read once. */
+  readonly named?: Map<string, readonly string[]>
+}
 
-/** All files, relative to `root`, that these files reach, themselves included. `read` returns a file's text. */
+/** All files, relative to `root`, that these files reach, themselves included. */
 export function reachedFiles(
   root: string,
   files: readonly string[],
-  read: (file: string) => string = (file) => readFileSync(join(root, file), 'utf8'),
-  named: Named = new Map(),
+  options: ReachOptions = {},
 ): Set<string> {
+  const { read = (file) => readFileSync(join(root, file), 'utf8'), named = new Map() } = options
+  const textOf = (file: string): string =>
+    options.loadedOnly ? read(file).replace(TYPE_IMPORT, '') : read(file)
   const reached = new Set(files)
   // A Set visits what is added while it is walked.
   for (const file of reached) {
-    if (!named.has(file)) named.set(file, file === BUILDER ? [] : namedBy(root, file, read(file)))
+    if (!named.has(file)) named.set(file, file === BUILDER ? [] : namedBy(root, file, textOf(file)))
     for (const target of named.get(file)!) reached.add(target)
   }
   return reached
@@ -33,7 +40,7 @@ export function reachedFiles(
 
 /** The files that a file names, unless they are tests. */
 function namedBy(root: string, file: string, text: string): string[] {
-  const paths = [...text.replace(TYPE_IMPORT, '').matchAll(PATH_IN_QUOTES)].map(([, path]) => path!)
+  const paths = [...text.matchAll(PATH_IN_QUOTES)].map(([, path]) => path!)
   const targets = paths.flatMap((path) => candidates(root, file, path))
   return targets.filter((target) => !TEST.test(target) && existsSync(join(root, target)))
 }

@@ -3,17 +3,16 @@ import assert from 'node:assert/strict'
 import { glob } from 'node:fs/promises'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { fastFiles } from './choice.ts'
+import { fastFiles, partsOf } from './choice.ts'
 import { reachedFiles } from './imports.ts'
-import { neededParts } from './parts.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
-async function partsOf(pattern: string): Promise<string[]> {
+async function namesOf(pattern: string): Promise<string[]> {
   const files: string[] = []
   for await (const file of glob(pattern, { cwd: ROOT })) files.push(file)
   assert.ok(files.length > 0)
-  return neededParts(reachedFiles(ROOT, files)).map(({ name }) => name)
+  return partsOf(ROOT, files).map(({ name }) => name)
 }
 
 const CASES: [string, string[]][] = [
@@ -28,19 +27,19 @@ const CASES: [string, string[]][] = [
 ]
 for (const [pattern, wanted] of CASES)
   test(`${pattern} needs ${wanted.join(', ') || 'no part'}`, async () => {
-    const found = await partsOf(pattern)
+    const found = await namesOf(pattern)
     assert.deepEqual(found.slice(0, wanted.length), wanted)
     if (wanted.length === 0) assert.deepEqual(found, [])
   })
 
 test('a program that a test starts by its path counts', async () => {
-  const found = await partsOf('test/cli/run.test.ts')
+  const found = await namesOf('test/cli/run.test.ts')
   for (const name of ['native TensorFlow', 'nats-server', 'versitygw']) assert.ok(found.includes(name), name)
 })
 
 test('a test that names the builder of parts, or a type of a part, needs no part', async () => {
-  assert.deepEqual(await partsOf('scripts/test/*.test.ts'), [])
-  assert.deepEqual(await partsOf('scripts/cluster/example.test.ts'), [])
+  assert.deepEqual(await namesOf('scripts/test/*.test.ts'), [])
+  assert.deepEqual(await namesOf('scripts/cluster/example.test.ts'), [])
 })
 
 test('--fast keeps what needs servers or Helm, and leaves out what needs Kubernetes or images', () => {
@@ -54,6 +53,6 @@ test('cycles end, and what does not exist is left out', () => {
     'scripts/cases.ts': "import './generate/names.ts'",
     'scripts/generate/names.ts': "import '../cases.ts'; start('nowhere/at/all.ts')",
   }
-  const reached = reachedFiles(ROOT, ['scripts/cases.ts'], (file) => texts[file]!)
+  const reached = reachedFiles(ROOT, ['scripts/cases.ts'], { read: (file) => texts[file]! })
   assert.deepEqual([...reached], ['scripts/cases.ts', 'scripts/generate/names.ts'])
 })

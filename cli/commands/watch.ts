@@ -1,9 +1,9 @@
 // `fedsam watch`: a job's status, followed until it is over. A terminal sees the whole status anew, a pipe a line per change and
 // the whole at the end.
-import { setTimeout as sleep } from 'node:timers/promises'
 import { FedsamError } from '#protocol/errors.ts'
+import { systemClock } from '#runtime/clock.ts'
 import { retry } from '#runtime/retry.ts'
-import { ApiError } from '#transport/kubernetes/calls.ts'
+import { watch as watchPath } from '#transport/kubernetes/watch.ts'
 import { CLUSTER_OPTIONS, type Cluster, withCluster } from '../cluster/connect.ts'
 import { findJob } from '../cluster/find-job.ts'
 import { gatherFacts, type JobFacts } from '../cluster/job-facts.ts'
@@ -15,7 +15,7 @@ import { statusLines, summaryLine } from '../render/status.ts'
 import { type RunCommand, readArguments } from './command.ts'
 import { paintTerminal } from './status.ts'
 
-/** Seconds after which pods are looked at again though the job did not change. */
+/** Seconds after which the pods are read again although the job did not change. */
 const LOOK_AGAIN = 5
 /** Requests in a row that may fail. */
 const PATIENCE = 6
@@ -39,17 +39,29 @@ export const watch: RunCommand = async (args) => {
   })
 }
 
-/** The facts now and after each change. Ends by an error: the job was deleted, or the cluster stays away. */
+/** The facts now, after each change of the job, and every few seconds. Ends by an error: the job was deleted, or the cluster stays unreachable. */
 async function* follow(cluster: Cluster, first: JobFacts['job']): AsyncGenerator<JobFacts> {
   const { name, namespace, uid } = first.metadata
+  const clock = systemClock()
+  const over = new AbortController()
   let job = first
-  for (;;) {
-    yield await patiently(() => gatherFacts(cluster, job))
-    await untilChanged(cluster, job)
-    const now = await patiently(() => cluster.find<JobFacts['job']>({ ...FEDERATED_JOBS, namespace, name }))
-    if (now?.metadata.uid !== uid)
-      throw new FedsamError('RunFailed', `FederatedJob ${name} in namespace ${namespace} was deleted`)
-    job = now
+  let change = Promise.withResolvers<void>()
+  const find = () => cluster.find<JobFacts['job']>({ ...FEDERATED_JOBS, namespace, name })
+  void watchJob(cluster, first, { find, changed: () => change.resolve(), signal: over.signal })
+  try {
+    for (;;) {
+      change = Promise.withResolvers()
+      yield await patiently(() => gatherFacts(cluster, job))
+      const waited = new AbortController()
+      await Promise.race([change.promise, clock.sleep(LOOK_AGAIN, waited.signal)])
+      waited.abort()
+      const now = await patiently(find)
+      if (now?.metadata.uid !== uid)
+        throw new FedsamError('RunFailed', `FederatedJob ${name} in namespace ${namespace} was deleted`)
+      job = now
+    }
+  } finally {
+    over.abort()
   }
 }
 
@@ -63,21 +75,34 @@ function patiently<T>(request: () => Promise<T>): Promise<T> {
   return retry(request, { backoff: BACKOFF, onFailure })
 }
 
-/** Resolves at the job's next change, or when it is time to look at its pods again. */
-async function untilChanged(cluster: Cluster, { metadata }: JobFacts['job']): Promise<void> {
-  const query = {
-    watch: 'true',
-    fieldSelector: `metadata.name=${metadata.name}`,
-    resourceVersion: metadata.resourceVersion ?? '',
-    timeoutSeconds: String(LOOK_AGAIN),
-  }
-  const path = pathFor({ ...FEDERATED_JOBS, namespace: metadata.namespace, query })
-  try {
-    for await (const _ of cluster.client.lines({ path }, 2 * LOOK_AGAIN)) return
-  } catch (error) {
-    // The look that follows says what is wrong; who may not watch looks again and again.
-    await sleep((error instanceof ApiError ? LOOK_AGAIN : 1) * 1000)
-  }
+interface Following {
+  readonly find: () => Promise<JobFacts['job'] | undefined>
+  readonly changed: () => void
+  readonly signal: AbortSignal
+}
+
+/** Calls `changed` at each change of the job. A watch that fails says nothing: the regular requests meet the same failure and report it. */
+function watchJob(
+  cluster: Cluster,
+  { metadata: { name, namespace, resourceVersion } }: JobFacts['job'],
+  { find, changed, signal }: Following,
+): Promise<void> {
+  return watchPath<JobFacts['job']>(cluster.client, {
+    path: pathFor({ ...FEDERATED_JOBS, namespace }),
+    selector: `fieldSelector=metadata.name=${name}`,
+    handler: {
+      async read() {
+        const version = (await find())?.metadata.resourceVersion ?? ''
+        if (version !== resourceVersion) changed()
+        return version
+      },
+      changed,
+      deleted: changed,
+      reached() {},
+    },
+    onError() {},
+    signal,
+  })
 }
 
 function showScreen(view: JobView): void {

@@ -8,21 +8,28 @@ import { systemClock } from '#runtime/clock.ts'
 import type { KubernetesClient } from '#transport/kubernetes/calls.ts'
 import { openKubernetesJob } from '#transport/kubernetes/job.ts'
 import { openClusterKeys } from '#transport/kubernetes/keys.ts'
+import { until } from '../until.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { clientOf, coordinatorToken, createJob, editJob, jobsPath, readJob } from './coordinator-job.ts'
+import { type Fault, type FaultingProxy, startFaultingProxy } from './faulting.ts'
 
 let cluster: Cluster
+let proxy: FaultingProxy
 const clients: KubernetesClient[] = []
 const stop = new AbortController()
 before(async () => {
   cluster = await startCluster()
+  proxy = await startFaultingProxy(cluster.server, cluster.folder, 'coordinator')
 })
 after(async () => {
   stop.abort()
   for (const client of clients) client.close()
+  await proxy?.close()
   await cluster?.stop()
 })
 
+/** The answer to a watch from a version that the API server has dropped. */
+const EXPIRED = { kind: 'Status', code: 410, reason: 'Expired', message: 'too old', metadata: {} }
 const SPEC = { rounds: 3, partitions: [{ name: 'a' }, { name: 'b' }] }
 
 async function open(namespace: string, uid?: string) {
@@ -65,6 +72,38 @@ describe('the job', () => {
     assert.equal(changes, 1)
     assert.equal(source.training()?.round, 1)
     await cluster.client.call({ method: 'DELETE', path: `${jobsPath('followed')}/brain` })
+    await ended
+  })
+
+  test('is read again where the API server has dropped the history: an edit and a deletion are not missed', async () => {
+    const job = await createJob(cluster, 'dropped', 'brain', SPEC)
+    const client = clientOf(
+      { ...cluster.server, url: proxy.url },
+      await coordinatorToken(cluster, 'dropped', 'brain'),
+    )
+    clients.push(client)
+    const identity = { namespace: 'dropped', name: 'brain', uid: job.metadata.uid }
+    const { source } = await openKubernetesJob({
+      client,
+      identity,
+      clock: systemClock(),
+      signal: stop.signal,
+      log() {},
+    })
+    // The edit is lost in a connection that breaks, and its version in the history that the server drops.
+    const faults: Fault[] = ['Truncated', { status: 410, body: EXPIRED }]
+    proxy.decide = ({ path }) => (path.includes('watch=true') ? faults.shift() : undefined)
+    const changed = Promise.withResolvers<void>()
+    const ended = assert.rejects(source.follow(changed.resolve, stop.signal), {
+      code: 'Superseded',
+      message: /was deleted/,
+    })
+    await until('the watch', () => faults.length === 1)
+    await editJob(cluster, 'dropped', 'brain', { spec: { rounds: 7 } })
+    await changed.promise
+    assert.equal(faults.length, 0)
+    assert.equal(source.job().spec.rounds, 7)
+    await cluster.client.call({ method: 'DELETE', path: `${jobsPath('dropped')}/brain` })
     await ended
   })
 

@@ -23,7 +23,9 @@ export interface Asked {
 }
 
 export interface FaultingProxy {
-  /** A kubeconfig that leads through here. */
+  /** https://127.0.0.1:PORT; its certificate is the API server's. */
+  readonly url: string
+  /** A kubeconfig that leads through the proxy. */
   readonly kubeconfig: string
   readonly asked: Asked[]
   /** Decides about each request; undefined lets it pass. */
@@ -60,6 +62,7 @@ export async function startFaultingProxy(
   const kubeconfig = join(folder, `kubeconfig-${name}`)
   await writeFile(kubeconfig, (await readFile(target.kubeconfig, 'utf8')).replaceAll(target.url, own))
   const proxy: FaultingProxy = {
+    url: own,
     kubeconfig,
     asked: [],
     decide: () => undefined,

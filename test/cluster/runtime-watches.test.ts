@@ -146,7 +146,7 @@ test('a server that ends every watch at once is asked again', async (t) => {
   const { stop } = follow(t, 'loop')
   await until('a third watch', () => proxy.asked.filter(isWatch).length >= 3)
   await stop()
-  // How long it waits in between: operator/kubernetes/cache/reflector.test.ts.
+  // How long it waits in between: transport/kubernetes/watch.test.ts.
   assert.equal(proxy.asked.filter((asked) => !isWatch(asked)).length, 1, 'it lists once')
 })
 

@@ -6,8 +6,10 @@ import { completeSpec } from '#protocol/defaults.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { FederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import type { Clock } from '#runtime/clock.ts'
+import { retry } from '#runtime/retry.ts'
 import { type CoordinatedJob, type JobSource, StatusRefused, type StatusSink } from '../ports.ts'
 import { ApiError, type KubernetesClient } from './calls.ts'
+import { type WatchHandler, watch } from './watch.ts'
 
 export interface JobIdentity {
   readonly namespace: string
@@ -35,18 +37,12 @@ interface StoredJob {
   readonly status?: { readonly training?: TrainingStatus }
 }
 
-interface WatchEvent {
-  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR'
-  readonly object: StoredJob
-}
-
 export const FIELD_MANAGER = 'fedsam-coordinator'
 const API_VERSION = 'fedsam.dev/v1alpha1'
-/** Seconds. The server ends a watch after so long; one without even a bookmark for longer is dead. */
-const WATCH_SECONDS = 300
-const QUIET_SECONDS = 330
-const FIRST_PAUSE_SECONDS = 1
-const LONGEST_PAUSE_SECONDS = 30
+/** Seconds without a line after which a watch counts as dead: the API server sends a bookmark about every minute. */
+const QUIET_SECONDS = 150
+/** Seconds between two tries of the first read. */
+const BACKOFF = { first: 1, longest: 30 }
 /** A write that others overtake is tried so often in a row. */
 const CONFLICTS = 8
 
@@ -55,7 +51,12 @@ export async function openKubernetesJob(
   options: KubernetesJobOptions,
 ): Promise<{ source: JobSource; sink: StatusSink }> {
   const reader = readerOf(options)
-  await persistently(options, () => reader.refresh())
+  const { clock, signal, log } = options
+  const onFailure = (error: unknown): undefined => {
+    if (error instanceof FedsamError) throw error
+    log(`cannot read FederatedJob ${options.identity.name}, retrying: ${String(error)}`)
+  }
+  await retry(reader.refresh, { backoff: BACKOFF, onFailure, signal, clock })
   return { source: sourceOf(options, reader), sink: sinkOf(options, reader) }
 }
 
@@ -68,8 +69,12 @@ interface Reader {
   refresh(): Promise<void>
 }
 
-function pathOf({ namespace, name }: JobIdentity, subresource = ''): string {
-  return `/apis/${API_VERSION}/namespaces/${namespace}/federatedjobs/${name}${subresource}`
+function collectionOf({ namespace }: JobIdentity): string {
+  return `/apis/${API_VERSION}/namespaces/${namespace}/federatedjobs`
+}
+
+function pathOf(identity: JobIdentity, subresource = ''): string {
+  return `${collectionOf(identity)}/${identity.name}${subresource}`
 }
 
 function readerOf({ client, identity }: KubernetesJobOptions): Reader {
@@ -104,83 +109,58 @@ function gone({ namespace, name, uid }: JobIdentity, why: string): FedsamError {
 }
 
 function sourceOf(options: KubernetesJobOptions, reader: Reader): JobSource {
-  const { identity, clock, log } = options
+  const { client, identity, clock, log } = options
   return {
     job: () => jobOf(reader.seen()),
     training() {
       const training = reader.seen().status?.training
       return training?.uid === identity.uid ? training : undefined
     },
-    async follow(changed, signal) {
-      const watching = { ...options, signal }
-      const follower = followerOf(reader, changed)
-      while (!signal.aborted) {
-        const error = await watchOnce(watching, reader, follower).catch((failure: Error) => failure)
-        if (signal.aborted || error === undefined) continue
-        if (error instanceof FedsamError) throw error
-        log(`watching FederatedJob ${identity.name}: ${String(error)}`)
-        await clock.sleep(pauseAfter(follower.failures), signal)
-        follower.failed()
-      }
+    follow(changed, signal) {
+      return watch<StoredJob>(client, {
+        path: collectionOf(identity),
+        selector: `fieldSelector=metadata.name=${identity.name}`,
+        quietSeconds: QUIET_SECONDS,
+        handler: handlerOf(options, reader, changed),
+        onError(error) {
+          if (error instanceof FedsamError) throw error
+          log(`cannot watch FederatedJob ${identity.name}, retrying: ${String(error)}`)
+        },
+        signal,
+        clock,
+      })
     },
   }
 }
 
-interface Follower {
-  /** The server was heard. */
-  heard(): void
-  /** Failures in a row. */
-  readonly failures: number
-  failed(): void
-}
-
-function followerOf(reader: Reader, changed: () => void): Follower {
-  let generation = reader.seen().metadata.generation
-  let failures = 0
-  return {
-    heard() {
-      failures = 0
-      const newest = reader.seen().metadata.generation
-      if (newest === generation) return
-      generation = newest
-      changed()
-    },
-    get failures() {
-      return failures
-    },
-    failed() {
-      failures += 1
-    },
-  }
-}
-
-const pauseAfter = (failures: number): number =>
-  Math.min(FIRST_PAUSE_SECONDS * 2 ** failures, LONGEST_PAUSE_SECONDS)
-
-/** One watch from the version seen last until it ends, then a look at what it may have missed. Throws Superseded, and failures. */
-async function watchOnce(
-  { client, identity, signal }: KubernetesJobOptions,
+/** Calls `changed` for every new generation of the job. Throws Superseded where the job is gone. */
+function handlerOf(
+  { identity }: KubernetesJobOptions,
   reader: Reader,
-  { heard, failures }: Follower,
-): Promise<undefined> {
-  // What was missed is read; a version that is too old would be refused for ever.
-  if (failures > 0) await reader.refresh()
-  const query = new URLSearchParams({
-    watch: 'true',
-    fieldSelector: `metadata.name=${identity.name}`,
-    resourceVersion: reader.seen().metadata.resourceVersion,
-    allowWatchBookmarks: 'true',
-    timeoutSeconds: String(WATCH_SECONDS),
-  })
-  const path = `/apis/${API_VERSION}/namespaces/${identity.namespace}/federatedjobs?${query}`
-  for await (const { type, object } of client.lines<WatchEvent>({ path, signal }, QUIET_SECONDS)) {
-    if (type === 'ERROR') break // 410: the version is too old
-    if (type === 'DELETED' && object.metadata.uid === identity.uid) throw gone(identity, 'it was deleted')
-    if (type === 'ADDED' || type === 'MODIFIED') reader.take(object)
-    heard()
+  changed: () => void,
+): WatchHandler<StoredJob> {
+  let { generation } = reader.seen().metadata
+  const compare = (): void => {
+    const newest = reader.seen().metadata.generation
+    if (newest === generation) return
+    generation = newest
+    changed()
   }
-  await reader.refresh()
-  heard()
+  return {
+    async read() {
+      await reader.refresh()
+      compare()
+      return reader.seen().metadata.resourceVersion
+    },
+    changed(stored) {
+      reader.take(stored)
+      compare()
+    },
+    deleted({ metadata }) {
+      if (metadata.uid === identity.uid) throw gone(identity, 'it was deleted')
+    },
+    reached() {},
+  }
 }
 
 function jobOf({ metadata, spec }: StoredJob): CoordinatedJob {
@@ -232,23 +212,5 @@ function sinkOf({ client, identity }: KubernetesJobOptions, reader: Reader): Sta
         }
       }
     },
-  }
-}
-
-/** Does it again, with growing pauses, until it is done. Throws FedsamErrors at once, Interrupted where it was asked to stop. */
-async function persistently(
-  { clock, signal, log }: KubernetesJobOptions,
-  work: () => Promise<void>,
-): Promise<void> {
-  for (let failures = 0; ; failures += 1) {
-    try {
-      await work()
-      return
-    } catch (error) {
-      if (error instanceof FedsamError) throw error
-      log(`the Kubernetes API: ${String(error)}; asking again`)
-    }
-    await clock.sleep(pauseAfter(failures), signal)
-    if (signal.aborted) throw new FedsamError('Interrupted', 'the coordinator was asked to stop')
   }
 }

@@ -1,5 +1,5 @@
-// The network half of a worker as a program: chooses NATS and granted URLs, and how the trainer is reached: as a child, or in a pod
-// through FIFOs to the container beside it. Serves the run to its end.
+// The network half of a worker as a program: connects NATS, granted URLs and the trainer, then serves the run to its end. The trainer is
+// a child process, or in a pod the container beside this one, behind two FIFOs.
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { FedsamError } from '#protocol/errors.ts'
@@ -8,30 +8,32 @@ import { reportFailure, runProgram, untilStopped } from '#runtime/process.ts'
 import { connectNats } from '#transport/bus/nats/bus.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import { type WorkerSettings, workerSettings } from './environment.ts'
-import { fetchBase } from './network/base.ts'
-import { serveRun, type WorkerOptions } from './network/client.ts'
+import { fetchBase } from './network/base-checkpoint.ts'
+import { serveRun } from './network/client.ts'
+import type { WorkerOptions } from './network/options.ts'
 import { childTrainer, podTrainer } from './trainer/child.ts'
 import { wasSeamLeft } from './trainer/fifos.ts'
 
+/** Seconds without a coordinator after which the worker ends and its pod restarts: longer than a coordinator's pod takes to move. */
 const SILENCE_SECONDS = 600
 
 await runProgram(process.env, async (signal) => {
   const settings = workerSettings(process.env)
   if (settings.trainer.kind === 'Child') return serve(settings, signal)
-  // The trainer's container may run as another user: what one half writes, the other reads and replaces.
+  // The trainer's container may run as another user, and each half reads and replaces files of the other.
   process.umask(0)
   const { seam } = settings.trainer
   if (!wasSeamLeft(seam)) {
     try {
       await serve(settings, signal)
     } catch (error) {
-      // Where the trainer's container was not told how to end, it has nothing of ours yet: we start anew.
+      // Without an exit code in the seam, the trainer's container still waits: exit, and let the kubelet restart this sidecar.
       const interrupted = error instanceof FedsamError && error.code === 'Interrupted'
       if (interrupted || !wasSeamLeft(seam)) throw error
       reportFailure(process.env, error)
     }
   }
-  // A sidecar that ends is started again: the pod ends with its trainer, and then we are asked to stop.
+  // The kubelet restarts a sidecar that ends. So wait: the pod ends with its trainer, and then the kubelet stops this process.
   return untilStopped(signal)
 })
 
@@ -72,22 +74,26 @@ function trainerOf(
   if (!base) return { trainer: podTrainer(seam, life) }
   return {
     trainer: podTrainer(seam, life),
-    prepare(ask, say) {
-      const heard = (message: string): void => {
+    prepare(ask, report) {
+      const logged = (message: string): void => {
         log(message)
-        say(message)
+        report(message)
       }
-      return fetchBase({ cache, ask, transfers, clock, signal, say: heard })
+      return fetchBase({ cache, ask, transfers, clock, signal, report: logged })
     },
   }
 }
 
 async function readToken(file: string): Promise<string> {
   const text = await readFile(file, 'utf8').catch((cause: Error) => {
-    throw new FedsamError('InvalidJob', `the token in ${file} cannot be read: ${cause.message}`, {
-      remedy: 'mount the projected service-account token there; docs/programs.md describes it',
-      cause,
-    })
+    throw new FedsamError(
+      'InvalidJob',
+      `the token file ${file} (FEDSAM_TOKEN_FILE) cannot be read: ${cause.message}`,
+      {
+        remedy: 'mount the projected service-account token there; docs/programs.md describes it',
+        cause,
+      },
+    )
   })
   return text.trim()
 }

@@ -357,7 +357,7 @@ export const FRESH: readonly Mutant[] = [
   {
     id: 'W10x',
     file: 'worker/network/answers.ts',
-    from: 'clock.now() - standing.heardAt > silenceSeconds',
+    from: 'clock.now() - contact.answeredAt > silenceSeconds',
     to: 'clock.now() < 0',
     what: 'a worker never leaves in silence',
     tests: ['worker/network/client.test.ts', 'test/federation/pods.test.ts'],
@@ -365,7 +365,7 @@ export const FRESH: readonly Mutant[] = [
   {
     id: 'W11x',
     file: 'worker/network/answers.ts',
-    from: 'standing.epoch = answer.epoch',
+    from: 'contact.epoch = answer.epoch',
     to: '',
     what: 'a worker forgets the newer coordinator',
     tests: ['worker/network/client.test.ts'],
@@ -484,11 +484,11 @@ export const FRESH: readonly Mutant[] = [
   },
   {
     id: 'L4x',
-    file: 'cli/run/desertion.ts',
+    file: 'cli/run/worker-loss.ts',
     from: "event.kind === 'Evaluate' ? null : event.needed",
     to: 'event.needed',
     what: 'a last evaluation ends a run for want of trainers',
-    tests: ['cli/run/desertion.test.ts'],
+    tests: ['cli/run/worker-loss.test.ts'],
   },
   {
     id: 'L5x',

@@ -198,10 +198,10 @@ export const SURVIVORS: readonly Mutant[] = [
   {
     id: 'W19',
     file: 'worker/network/client.ts',
-    from: 'state.heardAt = clock.now() for (;;)',
+    from: 'state.answeredAt = clock.now() for (;;)',
     to: 'for (;;)',
     what: 'a worker that prepared for long leaves in silence',
-    tests: ['worker/network/client.test.ts', 'worker/network/preparing.test.ts'],
+    tests: ['worker/network/client.test.ts', 'worker/network/trainer-start.test.ts'],
   },
   {
     id: 'O2',
@@ -318,7 +318,7 @@ export const SURVIVORS: readonly Mutant[] = [
   {
     id: 'L7',
     file: 'cli/run/supervise.ts',
-    from: 'performance.now() - began > WELL_MS ? 1 : failures + 1',
+    from: 'clock.now() - began > WELL_SECONDS ? 1 : failures + 1',
     to: '1',
     what: 'a program that always fails is started without end',
     tests: ['cli/run/supervise.test.ts'],

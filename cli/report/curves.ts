@@ -1,8 +1,8 @@
 // From attempts to curves: the evaluation of every model (each is evaluated in the round after the one that made it) and the
 // metrics of every round's training, per client and over all. Pure.
 import type { Evaluation } from '#protocol/record.ts'
+import type { AttemptRecord } from './attempt-record.ts'
 import type { Curve, Point } from './facts.ts'
-import type { AttemptRecord } from './record-facts.ts'
 
 /** One measurement: the round, and named values over all clients and of each. */
 interface Row {

@@ -2,8 +2,9 @@
 // of a marker. Payloads are not read.
 import { readRecord } from '#coordinator/record/markers.ts'
 import { attemptKeys, MANIFEST_KEY, RUN_KEY, resultKey } from '#protocol/keys.ts'
-import type { Decision, Plan, Receipt, Records, RoundResult, RunRecord } from '#protocol/record.ts'
+import type { Decision, Receipt, Records, RoundResult, RunRecord } from '#protocol/record.ts'
 import type { ObjectStore } from '#transport/ports.ts'
+import type { AttemptRecord } from './attempt-record.ts'
 import { curvesOf } from './curves.ts'
 import type { AttemptFacts, RunFacts } from './facts.ts'
 import { byteText } from './figures.ts'
@@ -13,15 +14,6 @@ export interface RecordOptions {
   readonly rounds: number
   /** Why the run ended without a result. */
   readonly failure?: string
-}
-
-/** One attempt with its markers. `receipts` are those of clients that left one. */
-export interface AttemptRecord {
-  readonly plan: Plan
-  readonly decision: Decision
-  readonly receipts: ReadonlyMap<string, Receipt>
-  /** Only of the attempt that made the round. */
-  readonly result: RoundResult | undefined
 }
 
 /** Reads the record in `store`; undefined where the run has not begun. Throws RecordDamaged. */

@@ -3,37 +3,19 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { coordinate, type RunOutcome } from '#coordinator/run/run.ts'
-import { compileFixed, compileLive, type LocalFiles } from '#coordinator/settings/from-spec.ts'
+import { compileFixed, compileLive } from '#coordinator/settings/from-spec.ts'
 import { DEFAULT_PACE } from '#coordinator/settings/settings.ts'
-import type { Observer } from '#protocol/events.ts'
-import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { subjectPrefix } from '#protocol/messages.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { createInProcessBus } from '#transport/bus/in-process/bus.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
-import type { CoordinatedJob } from '#transport/ports.ts'
 import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
 import { serveRun } from '#worker/network/client.ts'
-import { messageWithRemedy } from '#worker/network/failure.ts'
+import { messageWithRemedy } from '#worker/network/error-message.ts'
 import { childTrainer } from '#worker/trainer/child.ts'
-import { watchDesertion } from './desertion.ts'
+import type { LocalRun } from './local-run.ts'
 import { trainerCommand } from './trainer-command.ts'
-
-export interface LocalRun {
-  /** The job as it was written: what the record keeps. */
-  readonly job: CoordinatedJob
-  /** Its spec with folders of this machine. */
-  readonly spec: CompleteFederatedJobSpec
-  readonly files: LocalFiles
-  /** The folder that relative commands run in: the job file's. */
-  readonly folder: string
-  /** What every trainer has in its environment: worker/trainer/inherited.ts. */
-  readonly env: Readonly<Record<string, string>>
-  readonly output: string
-  readonly observe: Observer
-  readonly log: (client: string, line: string) => void
-  readonly signal: AbortSignal
-}
+import { watchWorkerLoss } from './worker-loss.ts'
 
 /** Seconds; a laptop wants to see progress, and nothing is far away. */
 const LOCAL_PACE = { ...DEFAULT_PACE, holdSeconds: 1, farewellSeconds: 10 }
@@ -73,21 +55,21 @@ export async function runLocally(run: LocalRun): Promise<RunOutcome> {
     })
   })
   // A worker that fails is what the rounds are made for; its reason is shown, the coordinator decides while enough are left.
-  const desertion = watchDesertion(run)
+  const workerLoss = watchWorkerLoss(run)
   const settled = workers.map((worker, i) =>
     worker.catch((error: unknown) => {
       if (stop.aborted) return
       const { name } = job.spec.partitions[i]!
       const why = messageWithRemedy(error)
       log(name, why)
-      desertion.lost(name, why)
+      workerLoss.lost(name, why)
     }),
   )
   try {
-    const { observe, signal } = desertion
+    const { observe, signal } = workerLoss
     return await coordinate({ store, bus, fixed, live: () => live, clock, pace: LOCAL_PACE, observe, signal })
   } catch (error) {
-    throw desertion.explain(error)
+    throw workerLoss.explain(error)
   } finally {
     over.abort()
     await Promise.all(settled)

@@ -8,12 +8,12 @@ import { FedsamError } from '#protocol/errors.ts'
 import type { RunEvent } from '#protocol/events.ts'
 import { subjectPrefix } from '#protocol/messages.ts'
 import { makeFolders } from '#runtime/folders.ts'
-import { type DesertionWatch, watchDesertion } from './desertion.ts'
-import type { LocalRun } from './local.ts'
+import type { LocalRun } from './local-run.ts'
 import { BUCKET, processRecord } from './record-folder.ts'
 import { type S3Server, startNats, startS3 } from './servers/servers.ts'
 import { supervise } from './supervise.ts'
 import { trainerCommand } from './trainer-command.ts'
+import { type WorkerLossWatch, watchWorkerLoss } from './worker-loss.ts'
 
 const COORDINATOR = fileURLToPath(new URL('../../coordinator/main.ts', import.meta.url))
 const WORKER = fileURLToPath(new URL('../../worker/main.ts', import.meta.url))
@@ -33,18 +33,18 @@ export async function runInProcesses(run: LocalRun): Promise<void> {
     const s3 = await startS3({ folder: join(servers, 's3'), bucket: BUCKET, log })
     try {
       const over = new AbortController()
-      const desertion = watchDesertion(run)
+      const workerLoss = watchWorkerLoss(run)
       const common = { ...inherited(), FEDSAM_NATS_URL: nats.url, FEDSAM_END_WITH_PARENT: 'true' }
       const stop = AbortSignal.any([signal, over.signal])
-      const workers = superviseWorkers({ ...run, signal: stop }, common, desertion)
+      const workers = superviseWorkers({ ...run, signal: stop }, common, workerLoss)
       try {
-        const { observe, signal } = desertion
+        const { observe, signal } = workerLoss
         await coordinateInProcess(
           { ...run, observe, signal },
           { ...common, ...(await coordinatorVariables(run, servers, s3)) },
         )
       } catch (error) {
-        throw desertion.explain(error)
+        throw workerLoss.explain(error)
       } finally {
         over.abort()
         await workers
@@ -90,7 +90,7 @@ async function coordinatorVariables(
 async function superviseWorkers(
   run: LocalRun,
   common: Readonly<Record<string, string>>,
-  desertion: DesertionWatch,
+  workerLoss: WorkerLossWatch,
 ): Promise<void> {
   const { job, output, signal } = run
   const supervised = job.spec.partitions.map(async ({ name }) => {
@@ -108,7 +108,7 @@ async function superviseWorkers(
     await supervise({ name, command: [process.execPath, WORKER], env, onLine: log, log, signal }).catch(
       (error: Error) => {
         log(error.message)
-        desertion.lost(name, error.message)
+        workerLoss.lost(name, error.message)
       },
     )
   })

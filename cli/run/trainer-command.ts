@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import type { TrainerProgram } from '#worker/trainer/spawned.ts'
-import type { LocalRun } from './local.ts'
+import type { LocalRun } from './local-run.ts'
 
 const SEGMENT_ANYTHING = fileURLToPath(new URL('../../worker/trainer/main.ts', import.meta.url))
 

@@ -142,7 +142,7 @@ test('a run that too few clients are left for fails with 1 and says what ended t
     assert.equal(code, 1)
     assert.match(
       stderr,
-      /fedsam: of 3 clients 0 are left, a round needs 1\n(site-[abc]: .*there is no picture.*\n){3}/,
+      /fedsam: 0 of 3 clients are left, and a round needs 1\n(site-[abc]: .*there is no picture.*\n){3}/,
     )
   }
 })

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { until } from '#test/until.ts'
 import { LARGEST_MESSAGE } from '#transport/bus/subject.ts'
 import { bodyOf, same } from './bodies.ts'
-import type { Opened } from './message-bus.ts'
+import type { Opened } from './opened-bus.ts'
 
 /** Far more than any answer takes: a test that needs it fails by its own time limit. */
 const LONG = { timeoutMs: 600_000 }

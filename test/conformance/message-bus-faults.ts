@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { faultyBus, type MessageFault } from '#test/faults/faulty-bus.ts'
 import { until } from '#test/until.ts'
 import { type MessageBus, NoAnswer } from '#transport/ports.ts'
-import type { Opened } from './message-bus.ts'
+import type { Opened } from './opened-bus.ts'
 
 /** Far longer than a test may last: only a fault would wait for it. */
 const LONG = { timeoutMs: 600_000 }

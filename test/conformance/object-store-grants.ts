@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { sha256 } from '#protocol/digest.ts'
 import { type Grant, GrantRefused } from '#transport/ports.ts'
 import { bodyOf, freshKey, same } from './bodies.ts'
-import type { Opened } from './object-store.ts'
+import type { Opened } from './opened-store.ts'
 
 const termsOf = (body: Uint8Array) => ({ size: body.byteLength, sha256: sha256(body) })
 

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { bodyOf, freshKey, same } from './bodies.ts'
-import type { Opened } from './object-store.ts'
+import type { Opened } from './opened-store.ts'
 
 const BLOCK = 1 << 20
 const RANGE = 32 * BLOCK

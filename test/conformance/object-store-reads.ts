@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { bodyOf, freshKey, same } from './bodies.ts'
-import type { Opened } from './object-store.ts'
+import type { Opened } from './opened-store.ts'
 
 export function readCases(opened: Opened): void {
   test('what was written is there for another client, with its size', async () => {

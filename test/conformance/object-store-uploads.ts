@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { sha256 } from '#protocol/digest.ts'
 import { GrantRefused, UploadGone, type UploadPart } from '#transport/ports.ts'
 import { bodyOf, freshKey, same } from './bodies.ts'
-import type { Opened } from './object-store.ts'
+import type { Opened } from './opened-store.ts'
 
 /** The smallest part that every store takes, the last one excepted. */
 const PART = 5 * 1024 * 1024

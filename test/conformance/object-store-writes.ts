@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { sha256 } from '#protocol/digest.ts'
 import { bodyOf, freshKey, inChunks, same } from './bodies.ts'
-import type { Opened } from './object-store.ts'
+import type { Opened } from './opened-store.ts'
 
 /** Above the size at which stores begin to write in parts. */
 const IN_PARTS = 9 * 1024 * 1024 + 3

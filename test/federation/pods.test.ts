@@ -245,7 +245,7 @@ test('a client that is refused ends its container with its own code, and stays u
     pod.network.kill('SIGTERM')
     assert.equal(await pod.networkExit, POD_EXITS.AskedToStop.code)
     const { code, message } = JSON.parse(await readFile(`${pod.seam}.termination`, 'utf8'))
-    assert.deepEqual([code, message], ['Refused', 'worker a was refused: no such partition'])
+    assert.deepEqual([code, message], ['Refused', 'the coordinator refused worker a: no such partition'])
   } finally {
     await Promise.all(pods.splice(0).map(endPod))
     await bus.close()

@@ -19,8 +19,8 @@ import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import type { Grant, ObjectStore } from '#transport/ports.ts'
 import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
 import { openS3Store } from '#transport/store/s3/store.ts'
-import { NotWanted } from '#worker/network/granting.ts'
-import { leaveOutcome } from '#worker/network/upload.ts'
+import { NotWanted } from '#worker/network/grants.ts'
+import { uploadOutcome } from '#worker/network/upload.ts'
 import { openForeign } from '#worker/trainer/foreign-file.ts'
 import { bodyOf } from '../conformance/bodies.ts'
 
@@ -85,7 +85,7 @@ async function live(context: RunContext, file: string, bytes = Number.POSITIVE_I
     update: { file: opened, path: file, numExamples: 1, metrics: {} },
     ...{ evaluation: null, notEvaluated: null },
   }
-  const leaving = leaveOutcome(outcome, {
+  const leaving = uploadOutcome(outcome, {
     task: TASK as unknown as Task,
     ...{ client: 'a', incarnation: crypto.randomUUID(), dataset: '', stored: new Set<string>() },
     async ask(wants) {

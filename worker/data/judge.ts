@@ -3,7 +3,7 @@
 import { counted, listed } from '#protocol/text.ts'
 import type { LabelCount } from './counts.ts'
 import type { DatasetSpec, Listing, Problem } from './dataset.ts'
-import type { Unusable, Usable } from './preflight.ts'
+import type { Unusable, Usable } from './inspected.ts'
 import type { Split } from './split.ts'
 
 export interface Findings {

@@ -1,17 +1,16 @@
-// Looks at every file of a partition's data set before round 1 and says what is there and what is wrong with it, by
-// name. Decodes everything once, so that no round fails on a file that could have been known to be bad.
-// Returns plain data: judge.ts says what it means, report.ts makes what people read.
+// Inspects every file of a partition's data set before round 1, and reports its contents and its problems by file name. It decodes each
+// file once, so no round fails later because of a bad file. Returns plain data: judge.ts finds the problems, report.ts formats them.
 import { canonicalJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { countLabels, countSizes, histogram, type LabelCount, type SizeCount } from './counts.ts'
 import type { DatasetSpec, Entry, Listing, Problem } from './dataset.ts'
 import { memoryOfEntry, readEntry } from './entry-files.ts'
+import type { Unusable, Usable } from './inspected.ts'
 import { judge } from './judge.ts'
 import { listEntries } from './listing.ts'
 import { selectLabels } from './masks.ts'
 import { MemoryBudget } from './memory-budget.ts'
-import type { PictureHeader } from './picture-header.ts'
 import { type Split, splitStems } from './split.ts'
 
 /** What a data set holds. All lists are sorted; JSON-safe. */
@@ -19,19 +18,19 @@ export interface DatasetReport {
   readonly layout: DatasetSpec['layout']
   /** Images with a mask of the same size, both readable. */
   readonly images: number
-  /** Of these, by use. Images with an empty mask are in none of them. */
+  /** The same images by use, without those with an empty mask. */
   readonly split: Split
   readonly sizes: readonly SizeCount[]
-  /** Every label that occurs in the masks: its pixels in all, and the images that hold it. */
+  /** Every label in the masks: its pixels over all images, and the number of images that contain it. */
   readonly labels: readonly LabelCount[]
-  /** Stems without a pixel of the selected labels: left out of training and evaluation. */
+  /** Stems of images without a pixel of the selected labels: training and evaluation leave them out. */
   readonly emptyMasks: readonly string[]
-  /** Stems whose object has no pixel left in the truth at the model's resolution; none where no model was named. */
+  /** Stems of images whose object has no pixel at the model's resolution; empty where no model is known. */
   readonly vanishing: readonly string[]
   readonly unpairedImages: readonly string[]
   readonly unpairedMasks: readonly string[]
   readonly unreadable: readonly string[]
-  /** Masks of another size than their image. */
+  /** Masks whose size differs from their image's. */
   readonly otherSize: readonly string[]
   /** SHA-256 over the sorted stems with the digests of their image and mask files. */
   readonly digest: string
@@ -45,39 +44,17 @@ export interface TrueMask {
   readonly mask: Uint8Array
 }
 
-/** The truth at the model's resolution, 0/1, as training sees it. */
+/** The mask at the model's resolution, 0/1, as training sees it. */
 export type ModelView = (truth: TrueMask) => Uint8Array
 
-/** An entry that can be used, and what is counted of it. */
-export interface Usable {
-  readonly entry: Entry
-  readonly digest: string
-  readonly width: number
-  readonly height: number
-  readonly header: PictureHeader
-  /** Pixels by label. */
-  readonly pixels: ReadonlyMap<number, number>
-  /** Whether no pixel of the selected labels is there; whether none is left at the model's resolution. */
-  readonly empty: boolean
-  readonly vanishes: boolean
-  /** The brightest level of 0 to 255 that the model sees. */
-  readonly brightest: number
-}
-
-/** An entry that cannot be used. */
-export interface Unusable {
-  readonly entry: Entry
-  readonly what: 'Unreadable' | 'OtherSize'
-  readonly problem: Problem & { readonly file: string }
-}
-
-/** Entries that are read at once, and the bytes that they may take together. */
+/** Entries that are read at the same time: enough to use the cores while files are read. */
 const CONCURRENCY = 4
+/** Bytes that these entries may take together when decoded: bounds the memory of the preflight. */
 const MOST_BYTES = 2 ** 30
 
 /**
- * Inspects the data set in `folder` (spec.root, resolved). `view` is how the model sees a mask. Never throws for what the
- * data or the specification got wrong: the report's `problems` hold it.
+ * Inspects the data set in `folder` (the resolved `spec.root`). `view` converts a mask to the model's resolution. Does not throw for
+ * faults of the data or of the specification: the report's `problems` list them.
  */
 export async function inspectDataset(
   spec: DatasetSpec,
@@ -118,7 +95,7 @@ interface Inspection {
   readonly view: ModelView | undefined
 }
 
-/** Looks at all entries, in the order of the listing. */
+/** Inspects all entries, in the order of the listing. */
 async function inspectEntries(listing: Listing, context: Inspection): Promise<(Usable | Unusable)[]> {
   const inspected: (Usable | Unusable)[] = []
   const budget = new MemoryBudget(MOST_BYTES)

@@ -1,63 +1,77 @@
-// What every answer of a coordinator means, whatever the client is at: somebody lives, which coordinator counts, whether it is over.
+// Reads a coordinator's answer as a client must, whatever the client is doing: is a coordinator alive, is it the newest one, is the
+// run over? Guarantees that a client follows the highest epoch and ends after `silenceSeconds` without an answer. Acting on a task is
+// left to client.ts.
 import { FedsamError } from '#protocol/errors.ts'
 import type { NextAnswer } from '#protocol/messages.ts'
 import { pauseAfter } from '#runtime/backoff.ts'
-import type { WorkerOptions } from './client.ts'
+import type { WorkerOptions } from './options.ts'
 import { RETRY_SECONDS } from './requests.ts'
 
-/** Seconds before a request that nobody answered is sent again. */
+/** Pauses after unanswered requests, in seconds. They start short: a local coordinator starts within moments. */
 const BACKOFF = { first: 0.02, longest: RETRY_SECONDS }
 
 /** What a client knows of its coordinator. */
-export interface Standing {
-  /** The highest epoch that it heard of. */
+export interface Contact {
+  /** The highest epoch in an answer so far. */
   epoch: number
-  heardAt: number
-  /** Requests in a row that nobody answered. */
+  /** When the last answer came, by the worker's clock. */
+  answeredAt: number
+  /** Requests in a row without an answer. */
   unanswered: number
 }
 
-/** Nothing to act on (after a pause), the end of the run, or something to do. */
-export type Heard =
+/** What an answer means: nothing to do yet, the end of the run, or an instruction. */
+export type Received =
   | { readonly kind: 'Nothing' }
-  | { readonly kind: 'Over'; readonly reason: string }
-  | { readonly kind: 'Told'; readonly answer: Exclude<NextAnswer, { kind: 'finished' | 'refused' }> }
+  | { readonly kind: 'Finished'; readonly reason: string }
+  | {
+      readonly kind: 'Instruction'
+      readonly answer: Exclude<NextAnswer, { kind: 'finished' | 'refused' }>
+    }
 
-const NOTHING: Heard = { kind: 'Nothing' }
+export type ReceiveOptions = Pick<WorkerOptions, 'client' | 'clock' | 'signal' | 'silenceSeconds'>
 
-/** Takes an answer, or that none came. Throws Silence, and Refused where the coordinator does not accept this client. */
-export async function hear(
-  options: WorkerOptions,
-  standing: Standing,
+const NOTHING: Received = { kind: 'Nothing' }
+
+/**
+ * Updates `contact` by an answer, or by 'NoAnswer' after a request without one; pauses before the client may ask again. Throws Silence,
+ * and Refused where the coordinator does not accept this client.
+ */
+export async function receive(
+  options: ReceiveOptions,
+  contact: Contact,
   answer: NextAnswer | 'NoAnswer',
-): Promise<Heard> {
+): Promise<Received> {
   const { client, clock, signal, silenceSeconds } = options
   if (answer === 'NoAnswer') {
-    if (clock.now() - standing.heardAt > silenceSeconds) throw silence(options)
-    // The first tries follow quickly: a coordinator that starts beside us is there in a moment.
-    standing.unanswered += 1
-    await clock.sleep(pauseAfter(standing.unanswered, BACKOFF), signal)
+    if (clock.now() - contact.answeredAt > silenceSeconds) throw silence(options)
+    contact.unanswered += 1
+    await clock.sleep(pauseAfter(contact.unanswered, BACKOFF), signal)
     return NOTHING
   }
-  standing.heardAt = clock.now()
-  standing.unanswered = 0
-  if (answer.epoch < standing.epoch) {
-    // An older coordinator that does not know yet: the newer one should be asked, a moment later.
+  contact.answeredAt = clock.now()
+  contact.unanswered = 0
+  if (answer.epoch < contact.epoch) {
+    // This coordinator is superseded and does not know it yet. The newer one answers a later request.
     await clock.sleep(RETRY_SECONDS, signal)
     return NOTHING
   }
-  standing.epoch = answer.epoch
-  if (answer.kind === 'finished') return { kind: 'Over', reason: answer.reason }
+  contact.epoch = answer.epoch
+  if (answer.kind === 'finished') return { kind: 'Finished', reason: answer.reason }
   if (answer.kind === 'refused') {
-    throw new FedsamError('Refused', `worker ${client} was refused: ${answer.reason}`, {
-      remedy: 'it starts again by itself, after longer and longer pauses; correct what the coordinator names',
+    throw new FedsamError('Refused', `the coordinator refused worker ${client}: ${answer.reason}`, {
+      remedy: 'correct what the reason names; the worker restarts by itself, after longer and longer pauses',
     })
   }
-  return { kind: 'Told', answer }
+  return { kind: 'Instruction', answer }
 }
 
-function silence({ client, silenceSeconds }: WorkerOptions): FedsamError {
-  return new FedsamError('Silence', `worker ${client} heard no coordinator for ${silenceSeconds} s`, {
-    remedy: 'it starts again by itself; look whether the coordinator and the message bus run',
-  })
+function silence({ client, silenceSeconds }: ReceiveOptions): FedsamError {
+  return new FedsamError(
+    'Silence',
+    `worker ${client} got no answer from a coordinator for ${silenceSeconds} s`,
+    {
+      remedy: 'check that the coordinator and the message bus run; the worker restarts by itself',
+    },
+  )
 }

@@ -1,17 +1,17 @@
-// Work under way: one task in the background, which can be renamed to a later attempt at the same round, or given up. What
-// was made and could not be left (its attempt closed meanwhile) is kept for the next attempt at the same round.
+// One task that runs in the background while the client keeps asking. A later attempt at the same round can take the task over, or the
+// client gives it up. Guarantees that every end, a failure included, becomes the state that the client reports next.
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Have, Task } from '#protocol/messages.ts'
-import type { WorkerOptions } from './client.ts'
-import { messageWithRemedy } from './failure.ts'
-import { type AskGrants, NotWanted } from './granting.ts'
-import { doTask, isSameWork, type Shelf } from './task.ts'
+import { messageWithRemedy } from './error-message.ts'
+import { type AskGrants, NotWanted } from './grants.ts'
+import type { WorkerOptions } from './options.ts'
+import { doTask, isSameWork, type Unsent } from './task.ts'
 
-export interface Work {
-  /** What the client has to say when the work has ended; never rejects. */
+export interface BackgroundTask {
+  /** The state that the client reports once the task has ended; never rejects. */
   readonly done: Promise<Have>
-  /** Goes on as this task where it is the same work; false where it is not. */
+  /** Continues as `task` where both are the same work; false where they are not. */
   rename(task: Task): boolean
   /** Ends it as soon as possible, without waiting. */
   stop(): void
@@ -19,19 +19,19 @@ export interface Work {
   cancel(): Promise<void>
 }
 
-export type WorkOptions = Pick<
+export type TaskContext = Pick<
   WorkerOptions,
   'client' | 'incarnation' | 'transfers' | 'trainer' | 'folder' | 'log'
 > & {
   readonly ask: AskGrants
-  readonly shelf: Shelf
+  readonly unsent: Unsent
 }
 
-/** Begins a task. */
-export function beginWork(options: WorkOptions, first: Task): Work {
+/** Starts a task in the background. */
+export function startTask(context: TaskContext, first: Task): BackgroundTask {
   const stopping = new AbortController()
   let task = first
-  const done = perform(options, () => task, stopping.signal)
+  const done = perform(context, () => task, stopping.signal)
   return {
     done,
     rename(later) {
@@ -42,26 +42,26 @@ export function beginWork(options: WorkOptions, first: Task): Work {
     stop: () => stopping.abort(),
     async cancel() {
       stopping.abort()
-      await options.trainer.cancel()
+      await context.trainer.cancel()
       await done
     },
   }
 }
 
-/** Does the work; what went wrong is what the client has to say. */
-async function perform(options: WorkOptions, task: () => Task, signal: AbortSignal): Promise<Have> {
-  const { trainer, log, folder } = options
+/** Does the task; a failure becomes the state that the client reports. */
+async function perform(context: TaskContext, task: () => Task, signal: AbortSignal): Promise<Have> {
+  const { trainer, log, folder } = context
   try {
     const { dataset } = await trainer.ready()
     const left = await doTask({
-      ...options,
+      ...context,
       task,
       signal,
       dataset,
       folder: join(folder, 'models'),
       scratch: folder,
     })
-    return { state: 'Left', ...placeOf(left) }
+    return { state: 'Left', ...attemptOf(left) }
   } catch (error) {
     if (error instanceof NotWanted) {
       log(`round ${task().round}: dropped: ${error.message}`)
@@ -70,10 +70,10 @@ async function perform(options: WorkOptions, task: () => Task, signal: AbortSign
     const code = error instanceof FedsamError ? error.code : 'TrainerFailed'
     const message = messageWithRemedy(error)
     log(`round ${task().round}: ${message}`)
-    return { state: 'Failed', ...placeOf(task()), code, message }
+    return { state: 'Failed', ...attemptOf(task()), code, message }
   }
 }
 
-function placeOf({ round, attempt, epoch }: Task): { round: number; attempt: number; epoch: number } {
+function attemptOf({ round, attempt, epoch }: Task): { round: number; attempt: number; epoch: number } {
   return { round, attempt, epoch }
 }

@@ -23,7 +23,8 @@ import { createInProcessBus } from '#transport/bus/in-process/bus.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import { type MessageBus, NoAnswer } from '#transport/ports.ts'
 import type { Trainer } from '../trainer/seam.ts'
-import { serveRun, type WorkerOptions } from './client.ts'
+import { serveRun } from './client.ts'
+import type { WorkerOptions } from './options.ts'
 
 let folder: string
 let bus: MessageBus

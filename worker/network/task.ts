@@ -1,65 +1,61 @@
-// One task from model to receipt: fetch and verify, evaluate, train, upload, leave the receipt.
-// It evaluates before it trains, as Flower does: a client that keeps a state sees the same order of calls. An evaluation that
-// fails costs no update: the receipt says why it failed (evaluation.ts).
+// One task, from the model to the receipt: fetches and verifies the model, evaluates it, trains, uploads the update and its receipt.
+// It evaluates before it trains, as Flower does: a trainer that keeps state sees the same order of calls. A failed evaluation costs no
+// update: the receipt says why it failed (base-evaluation.ts).
 import { mkdir, rm, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Task } from '#protocol/messages.ts'
 import type { Room } from '#runtime/reused-buffer.ts'
-import type { GrantedTransfers } from '#transport/ports.ts'
 import type { Trainer } from '../trainer/seam.ts'
-import { openUpdate } from './canonicalise.ts'
-import { type Evaluated, evaluateBase, type Given } from './evaluation.ts'
-import { type AskGrants, NotWanted } from './granting.ts'
-import { fetchModel, forgetOldModels } from './models.ts'
-import { type LocalOutcome, leaveOutcome } from './upload.ts'
+import { type CallParameters, type Evaluated, evaluateBase } from './base-evaluation.ts'
+import { openUpdate } from './canonical-update.ts'
+import { type AskGrants, NotWanted } from './grants.ts'
+import { deleteOldModels, fetchModel } from './model-cache.ts'
+import type { WorkerOptions } from './options.ts'
+import { type LocalOutcome, uploadOutcome } from './upload.ts'
 
-/** What was made and not left yet: its attempt closed meanwhile, the next one at the same round may want it. */
-export interface Shelf {
-  made: { readonly task: Task; readonly outcome: LocalOutcome; readonly stored: Set<string> } | null
-  /** What leaving it needs. */
+/** The outcome of local work that is not uploaded yet. If its attempt closes first, the next attempt at the same round may use it. */
+export interface Unsent {
+  outcome: { readonly task: Task; readonly value: LocalOutcome; readonly stored: Set<string> } | null
+  /** Memory that downloads and uploads of all tasks reuse. */
   readonly room: Room
 }
 
-export interface TaskOptions {
-  /** The task as it stands: a later attempt at the same round may have renamed it meanwhile. */
+export type TaskOptions = Pick<
+  WorkerOptions,
+  'client' | 'incarnation' | 'transfers' | 'trainer' | 'folder' | 'log' | 'signal'
+> & {
+  /** The task as it is now: a later attempt at the same round may have taken it over. */
   readonly task: () => Task
-  readonly signal: AbortSignal
-  readonly shelf: Shelf
-  readonly client: string
-  readonly incarnation: string
+  readonly unsent: Unsent
   readonly dataset: string
   readonly ask: AskGrants
-  readonly transfers: GrantedTransfers
-  readonly trainer: Trainer
-  /** Where models are cached, below where files in the making lie. */
-  readonly folder: string
+  /** For files that are not complete yet; `folder` holds the cached models. */
   readonly scratch: string
-  readonly log: (line: string) => void
 }
 
-/** The same base, seed and kind give the same update, whatever attempt asks for it. */
+/** Whether two tasks have the same base, seed and kind: then every attempt gets the same update. */
 export function isSameWork(one: Task, other: Task): boolean {
   return one.kind === other.kind && one.seed === other.seed && one.base?.sha256 === other.base?.sha256
 }
 
 /**
- * Does the task; resolves to it under the name that it was left by. Throws what the trainer throws, RecordDamaged where the
- * model is not what the task names, and NotWanted when the attempt has gone on without it.
+ * Does the task; resolves to the task whose attempt got the receipt. Throws the trainer's error, RecordDamaged where the store's model
+ * differs from the one that the task names, and NotWanted when the attempt has closed without this client.
  */
 export async function doTask(options: TaskOptions): Promise<Task> {
-  const { shelf, signal } = options
+  const { unsent, signal } = options
   const first = options.task()
-  if (shelf.made === null || !isSameWork(shelf.made.task, first)) {
-    await clear(shelf)
-    shelf.made = { task: first, outcome: await make(options, first), stored: new Set() }
+  if (unsent.outcome === null || !isSameWork(unsent.outcome.task, first)) {
+    await clear(unsent)
+    unsent.outcome = { task: first, value: await workOn(first, options), stored: new Set() }
   }
   for (;;) {
-    stopIfUnwanted(signal)
+    throwIfStopped(signal)
     const task = options.task()
     try {
-      const { outcome, stored } = shelf.made
-      await leaveOutcome(outcome, { ...options, task, room: shelf.room, stored })
-      await clear(shelf)
+      const { value, stored } = unsent.outcome
+      await uploadOutcome(value, { ...options, task, room: unsent.room, stored })
+      await clear(unsent)
       return task
     } catch (error) {
       const renamed = error instanceof NotWanted && options.task() !== task
@@ -68,33 +64,34 @@ export async function doTask(options: TaskOptions): Promise<Task> {
   }
 }
 
-async function clear(shelf: Shelf): Promise<void> {
-  const update = shelf.made?.outcome.update
-  shelf.made = null
+async function clear(unsent: Unsent): Promise<void> {
+  const update = unsent.outcome?.value.update
+  unsent.outcome = null
   if (!update) return
   await update.file.close().catch(() => {})
   await unlink(update.path).catch(() => {})
 }
 
-function stopIfUnwanted(signal: AbortSignal): void {
-  if (signal.aborted) throw new NotWanted('the work was given up')
+function throwIfStopped(signal: AbortSignal): void {
+  if (signal.aborted) throw new NotWanted('the worker gave up the work')
 }
 
-async function make(options: TaskOptions, task: Task): Promise<LocalOutcome> {
-  const { trainer, scratch, folder, shelf, signal } = options
+async function workOn(task: Task, options: TaskOptions): Promise<LocalOutcome> {
+  const { trainer, scratch, folder, unsent, signal } = options
   if (task.base === null) await mkdir(scratch, { recursive: true })
   const output = join(scratch, `update-${task.round}.safetensors`)
-  const base = task.base === null ? null : await fetchModel(task.base, { ...options, room: shelf.room })
-  const tidying = base === null ? undefined : forgetOldModels(folder, base).catch(() => {})
-  const given: Given = { config: { ...task.config, seed: task.seed }, dtypes: task.dtypes }
-  // A file that an earlier life left is no answer to this call.
+  const base = task.base === null ? null : await fetchModel(task.base, { ...options, room: unsent.room })
+  const tidying = base === null ? undefined : deleteOldModels(folder, base).catch(() => {})
+  const parameters: CallParameters = { config: { ...task.config, seed: task.seed }, dtypes: task.dtypes }
+  // Otherwise a file of an earlier life of this worker could pass for the answer to this call.
   await rm(output, { recursive: true, force: true })
   try {
-    stopIfUnwanted(signal)
-    const evaluated = base !== null && task.evaluate ? await evaluateBase(trainer, base, given) : NOT_ASKED
-    stopIfUnwanted(signal)
-    noteFailure(options, task, evaluated)
-    const update = await train(trainer, { kind: task.kind, base, output, ...given })
+    throwIfStopped(signal)
+    const evaluated =
+      base !== null && task.evaluate ? await evaluateBase(trainer, base, parameters) : NOT_ASKED
+    throwIfStopped(signal)
+    logFailure(options, task, evaluated)
+    const update = await train(trainer, { kind: task.kind, base, output, ...parameters })
     await tidying
     return { update, ...evaluated }
   } catch (error) {
@@ -105,12 +102,12 @@ async function make(options: TaskOptions, task: Task): Promise<LocalOutcome> {
 
 const NOT_ASKED: Evaluated = { evaluation: null, notEvaluated: null }
 
-function noteFailure({ log }: TaskOptions, { round }: Task, { notEvaluated }: Evaluated): void {
+function logFailure({ log }: Pick<TaskOptions, 'log'>, { round }: Task, { notEvaluated }: Evaluated): void {
   if (notEvaluated?.outcome === 'Failed')
     log(`round ${round}: the evaluation failed: ${notEvaluated.message}`)
 }
 
-interface Training extends Given {
+interface Training extends CallParameters {
   readonly kind: Task['kind']
   readonly base: string | null
   readonly output: string

@@ -11,8 +11,8 @@ import { createRoom } from '#runtime/reused-buffer.ts'
 import { createMemoryStore } from '#test/given/memory-store.ts'
 import { vector } from '#test/payloads.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
-import { openUpdate } from './canonicalise.ts'
-import { leaveOutcome } from './upload.ts'
+import { openUpdate } from './canonical-update.ts'
+import { uploadOutcome } from './upload.ts'
 
 let folder: string
 let path: string
@@ -56,7 +56,7 @@ async function leave(floats: number, meddle: () => Promise<unknown>): Promise<'L
   }
   let isFirst = true
   try {
-    await leaveOutcome(
+    await uploadOutcome(
       { update: { file, path, numExamples: 1, metrics: {} }, evaluation: null, notEvaluated: null },
       {
         task: TASK,

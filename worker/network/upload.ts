@@ -1,6 +1,6 @@
-// How a worker leaves its update and receipt: through granted URLs, asked for when they are needed and again when they
-// expired. The payload first, the receipt last; large payloads go up in parts, and an upload that broke off resumes with the parts
-// that did not arrive. Each life of a worker leaves its payload under a name of its own (protocol/keys.ts).
+// Uploads a worker's update and then its receipt, through granted URLs. Guarantees the order payload first, receipt last; that an
+// interrupted large upload resumes with the parts that are missing; and that each life of a worker writes its payload under its own
+// name (protocol/keys.ts).
 import { encodeJson } from '#protocol/canonical.ts'
 import { blockHasher, digestPayload, type PayloadDigest, sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
@@ -10,20 +10,21 @@ import { mostUpdateBytes } from '#protocol/outcomes.ts'
 import type { Receipt } from '#protocol/record.ts'
 import { readFully } from '#runtime/file-bytes.ts'
 import type { Room } from '#runtime/reused-buffer.ts'
-import type { GrantedTransfers, Written } from '#transport/ports.ts'
+import type { Written } from '#transport/ports.ts'
 import type { ForeignFile } from '../trainer/foreign-file.ts'
-import { shrunk } from './canonicalise.ts'
-import { type AskGrants, NotWanted, withGrant } from './granting.ts'
-import { uploadParts } from './part-upload.ts'
+import { shrunk } from './canonical-update.ts'
+import { type AskGrants, NotWanted, withGrant } from './grants.ts'
+import { uploadParts } from './multipart-upload.ts'
+import type { WorkerOptions } from './options.ts'
 
-/** Payloads above this go up in parts. */
+/** Larger payloads, in bytes, are uploaded in parts. An interrupted upload below this size costs seconds to repeat. */
 const SINGLE_UPLOAD_BYTES = 32 * 1024 * 1024
-/** Bytes that are hashed at a time. */
+/** Bytes that are read and hashed at a time: bounds the memory that hashing takes. */
 const STEP_BYTES = 1024 * 1024
 
-/** What the local work came to. */
+/** The outcome of the local work. */
 export interface LocalOutcome {
-  /** The trained parameters' file, open, its name, and what fit said of them; null for an evaluate-only task. */
+  /** The open file of the trained parameters, its path, and what fit reported; null for an evaluate-only task. */
   readonly update: {
     readonly file: ForeignFile
     readonly path: string
@@ -31,62 +32,58 @@ export interface LocalOutcome {
     readonly metrics: Readonly<Record<string, number>>
   } | null
   readonly evaluation: Receipt['evaluation']
-  /** Why there is no evaluation; null where there is one, or where nobody asked for one. */
+  /** Why there is no evaluation; null where there is one, or where the task asked for none. */
   readonly notEvaluated: Receipt['notEvaluated']
 }
 
-export interface LeavingOptions {
+export type UploadOptions = Pick<WorkerOptions, 'client' | 'incarnation' | 'transfers' | 'signal'> & {
   readonly task: Task
-  readonly client: string
-  readonly incarnation: string
   readonly dataset: string
   readonly ask: AskGrants
-  readonly transfers: GrantedTransfers
-  /** What is sent passes through here. */
+  /** Memory for the bytes that are sent. */
   readonly room: Room
-  readonly signal: AbortSignal
-  /** Payloads of this outcome that this life has stored: what exists under another key is an earlier life's. */
+  /** Keys of the payloads of this outcome that this life has stored. Every other payload belongs to an earlier life. */
   readonly stored: Set<string>
 }
 
 /**
- * Uploads the payload where there is one, then leaves the receipt. Throws NotWanted where the attempt is closed, and TrainerFailed
- * where somebody wrote to the file since it was opened: no receipt names such bytes.
+ * Uploads the payload where there is one, then the receipt. Throws NotWanted where the attempt is closed, and TrainerFailed where the
+ * file changed after it was opened: no receipt names such bytes.
  */
-export async function leaveOutcome(outcome: LocalOutcome, options: LeavingOptions): Promise<void> {
+export async function uploadOutcome(outcome: LocalOutcome, options: UploadOptions): Promise<void> {
   try {
-    await leave(outcome, options)
+    await upload(outcome, options)
   } catch (error) {
     throw error instanceof RangeError ? shrunk(error) : error
   }
 }
 
-async function leave(outcome: LocalOutcome, options: LeavingOptions): Promise<void> {
+async function upload(outcome: LocalOutcome, options: UploadOptions): Promise<void> {
   const { task, client, room } = options
   const file = outcome.update?.file
-  if (file === undefined) return leaveReceipt(options, receiptWant(outcome, options, null))
-  // A small update is read once, a large one a second time, part by part.
+  if (file === undefined) return uploadReceipt(options, receiptWant(outcome, options, null))
+  // A small update is read once. A large one is read twice: for its digest, and part by part for the upload.
   const bytes = await readSmall(file, room)
   const digest = bytes === undefined ? await digestFile(file) : digestPayload(bytes)
   const most = mostUpdateBytes(task.base?.size ?? null)
   if (digest.size > most)
     throw new FedsamError(
       'TrainerFailed',
-      `the trainer's parameters have ${digest.size} bytes; an update of this run has at most ${most}`,
-      { remedy: 'return the parameters that fit was given, and no others' },
+      `the trainer's parameters have ${digest.size} bytes; the limit for an update of this run is ${most} bytes`,
+      { remedy: 'return from fit exactly the parameters that it received' },
     )
   for (let number = 1; number <= MAX_UPLOADS; number += 1) {
-    const upload = uploadName(number)
+    const name = uploadName(number)
     const payload: Payload = {
-      key: attemptKeys(task.round, task.attempt).payload(client, upload),
+      key: attemptKeys(task.round, task.attempt).payload(client, name),
       file,
       bytes,
       digest,
-      receipt: receiptWant(outcome, options, { upload, ...digest }),
+      receipt: receiptWant(outcome, options, { upload: name, ...digest }),
     }
-    if (await leaveUpdate(payload, options)) return
+    if (await uploadUnder(payload, options)) return
   }
-  throw new NotWanted(`${MAX_UPLOADS} earlier lives of this worker left an update in this attempt`)
+  throw new NotWanted(`${MAX_UPLOADS} earlier lives of this worker uploaded an update in this attempt`)
 }
 
 interface ReceiptWant {
@@ -97,14 +94,14 @@ interface ReceiptWant {
 interface Payload {
   readonly key: string
   readonly file: ForeignFile
-  /** All of it, where it goes up in one piece. */
+  /** All bytes of a payload that is uploaded in one piece. */
   readonly bytes: Uint8Array | undefined
   readonly digest: PayloadDigest
   readonly receipt: ReceiptWant
 }
 
-/** Stores the payload and its receipt; false where an earlier life has stored another payload under this key. */
-async function leaveUpdate(payload: Payload, options: LeavingOptions): Promise<boolean> {
+/** Stores the payload under its key, then the receipt; false where an earlier life has stored another payload under this key. */
+async function uploadUnder(payload: Payload, options: UploadOptions): Promise<boolean> {
   const { key, bytes, digest, receipt } = payload
   const { ask, transfers, stored } = options
   let granted: Granted | undefined
@@ -123,12 +120,12 @@ async function leaveUpdate(payload: Payload, options: LeavingOptions): Promise<b
     stored.add(key)
   }
   await payload.file.check()
-  await leaveReceipt(options, receipt, granted)
+  await uploadReceipt(options, receipt, granted)
   return true
 }
 
-async function leaveReceipt(
-  { ask, transfers }: LeavingOptions,
+async function uploadReceipt(
+  { ask, transfers }: UploadOptions,
   { want, body }: ReceiptWant,
   granted?: Granted,
 ): Promise<void> {
@@ -137,7 +134,7 @@ async function leaveReceipt(
 
 function receiptWant(
   outcome: LocalOutcome,
-  options: LeavingOptions,
+  options: UploadOptions,
   payload: (PayloadDigest & { upload: string }) | null,
 ): ReceiptWant {
   const { task, client } = options
@@ -148,7 +145,7 @@ function receiptWant(
 
 function receiptOf(
   { update, evaluation, notEvaluated }: LocalOutcome,
-  { task, client, incarnation, dataset }: LeavingOptions,
+  { task, client, incarnation, dataset }: UploadOptions,
   payload: (PayloadDigest & { upload: string }) | null,
 ): Receipt {
   return {
@@ -164,7 +161,7 @@ function receiptOf(
         : { ...payload, numExamples: update.numExamples, metrics: { ...update.metrics } },
     evaluation,
     notEvaluated,
-    // As long as the schema of receipts allows.
+    // The schema of receipts allows this length.
     dataset: dataset.slice(0, 2048),
   }
 }
@@ -176,7 +173,7 @@ async function digestFile({ handle, size }: ForeignFile): Promise<PayloadDigest>
   return hasher.finish()
 }
 
-/** All of a file that goes up in one piece; undefined for a larger one. */
+/** The bytes of a file that is uploaded in one piece; undefined for a larger one. */
 async function readSmall({ handle, size }: ForeignFile, room: Room): Promise<Uint8Array | undefined> {
   return size <= SINGLE_UPLOAD_BYTES ? readFully(handle, 0, room.subarray(size)) : undefined
 }

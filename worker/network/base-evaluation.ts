@@ -1,28 +1,28 @@
-// The evaluation of a task's base model, and what became of it: measured, nothing to measure, or failed.
-// It guarantees that it never throws: a client whose evaluation fails still trains, and its update counts.
+// Evaluates a task's base model, for the receipt. Guarantees that it never throws: a client whose evaluation fails still trains, and
+// its update counts. The receipt then says why there is no evaluation.
 import { FedsamError } from '#protocol/errors.ts'
 import { isFigure, LARGEST_FIGURE } from '#protocol/measured.ts'
 import { MAX_NUM_EXAMPLES } from '#protocol/outcomes.ts'
 import type { Receipt, Unmeasured } from '#protocol/record.ts'
 import type { DType } from '#protocol/tensors.ts'
 import type { Trainer } from '../trainer/seam.ts'
-import { messageWithRemedy } from './failure.ts'
+import { messageWithRemedy } from './error-message.ts'
 
-/** A receipt's two fields: one of them is null. */
+/** Two fields of a receipt; at least one of them is null. */
 export type Evaluated = Pick<Receipt, 'evaluation' | 'notEvaluated'>
 
-/** What a call has beside the model's file. */
-export interface Given {
+/** The parameters of a trainer's call, besides the model's file. */
+export interface CallParameters {
   readonly config: Readonly<Record<string, string>>
-  /** The element types in which round 0 got the tensors, where the file has others. */
+  /** The element types of the tensors in round 0; undefined where the file has the same ones. */
   readonly dtypes: readonly DType[] | undefined
 }
 
-/** Asks the trainer for its evaluation of the model in `base`. */
+/** Asks the trainer to evaluate the model in the file `base`. */
 export async function evaluateBase(
   trainer: Pick<Trainer, 'evaluate'>,
   base: string,
-  { config, dtypes }: Given,
+  { config, dtypes }: CallParameters,
 ): Promise<Evaluated> {
   try {
     return judge(await trainer.evaluate(base, config, dtypes))
@@ -33,7 +33,7 @@ export async function evaluateBase(
 
 type Answer = Awaited<ReturnType<Trainer['evaluate']>>
 
-/** With 0 examples nothing was held out, whatever the loss is: a mean of nothing is NaN. */
+/** With 0 examples the loss does not matter: a mean over nothing is NaN. */
 function judge({ loss, numExamples, metrics }: Answer): Evaluated {
   if (numExamples === 0)
     return { evaluation: null, notEvaluated: { outcome: 'Nothing', reason: '', message: '' } }

@@ -1,8 +1,7 @@
-// What a client says of an error: one message that fits into its receipt or its next request.
-// Only the message travels, so it also holds what to do.
+// The text of an error as a client sends it in a receipt or a request: message and remedy in one, within the length of a field.
 import { FedsamError } from '#protocol/errors.ts'
 
-/** Longest message that a client sends, in characters; messages.ts and record.ts allow 2048. */
+/** Longest message that a client sends, in characters; protocol/messages.ts and protocol/record.ts allow 2048. */
 const LONGEST_MESSAGE = 2000
 
 /** The error's message, followed by its remedy. */

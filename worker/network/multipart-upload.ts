@@ -1,14 +1,14 @@
-// A large payload in parts, as one upload that resumes: the coordinator names the parts that arrived with their digests, and only the
-// others are sent. A part with another digest is sent again: an earlier life of this worker has trained something else.
+// Uploads a large payload in parts, and resumes an interrupted upload: the coordinator lists the parts in the store with their digests,
+// and the worker sends only the others. It replaces a part whose digest differs: an earlier life of this worker trained another update.
 import { sha256 } from '#protocol/digest.ts'
 import { PART_BYTES, type Want } from '#protocol/messages.ts'
 import { readFully } from '#runtime/file-bytes.ts'
 import type { Room } from '#runtime/reused-buffer.ts'
 import type { GrantedTransfers, Written } from '#transport/ports.ts'
 import type { ForeignFile } from '../trainer/foreign-file.ts'
-import { type AskGrants, NotWanted, whyNot, withGrant } from './granting.ts'
+import { type AskGrants, NotWanted, refusalReason, withGrant } from './grants.ts'
 
-/** Parts whose grants are asked for at once: the store signs them one by one, the coordinator is asked once a page. */
+/** Parts whose grants one request asks for: fewer requests than parts, and no grant expires before its part is sent. */
 const PARTS_PER_PAGE = 16
 
 export interface PartUpload {
@@ -18,17 +18,18 @@ export interface PartUpload {
   readonly size: number
   readonly ask: AskGrants
   readonly transfers: GrantedTransfers
-  /** What is sent passes through here. */
+  /** Memory for the part that is sent. */
   readonly room: Room
   readonly signal: AbortSignal
 }
 
-/** Sends the parts that have not arrived yet. 'Exists': an earlier life has stored this payload. Throws NotWanted. */
+/** Sends the parts that the store does not have yet. 'Exists': an earlier life has stored this payload. Throws NotWanted. */
 export async function uploadParts(payload: PartUpload): Promise<Written> {
   const { key, size, ask } = payload
   const [opened] = await ask([{ kind: 'OpenUpload', key }])
   if (opened?.kind === 'Completed') return opened.written
-  if (opened?.kind !== 'Upload') throw new NotWanted(whyNot(opened, 'no upload was opened'))
+  if (opened?.kind !== 'Upload')
+    throw new NotWanted(refusalReason(opened, 'the coordinator opened no upload'))
   const { upload } = opened
   const arrived = new Map(opened.parts.map((part) => [part.number, part.sha256]))
   const parts = Math.ceil(size / PART_BYTES)
@@ -41,8 +42,9 @@ export async function uploadParts(payload: PartUpload): Promise<Written> {
     )
   }
   const [completed] = await ask([{ kind: 'CompleteUpload', key, upload, parts }])
-  if (completed?.kind !== 'Completed') throw new NotWanted(whyNot(completed, 'the upload was not completed'))
-  // The parts are this life's own, even if the answer to an earlier request to complete was lost.
+  if (completed?.kind !== 'Completed')
+    throw new NotWanted(refusalReason(completed, 'the coordinator did not complete the upload'))
+  // This life sent the parts, even if the answer to an earlier CompleteUpload was lost.
   return 'Created'
 }
 
@@ -66,7 +68,7 @@ async function sendPage(payload: PartUpload, wants: readonly PartWant[]): Promis
   const { ask, transfers, signal } = payload
   const granted = wants.length === 0 ? [] : await ask(wants)
   for (const [i, want] of wants.entries()) {
-    if (signal.aborted) throw new NotWanted('the work was given up')
+    if (signal.aborted) throw new NotWanted('the worker gave up the work')
     const bytes = await partAt(payload, want.number)
     await withGrant(ask, want, (grant) => transfers.write(grant, bytes), granted[i])
   }

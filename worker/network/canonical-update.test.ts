@@ -21,7 +21,7 @@ import { afterEach, beforeEach, test } from 'node:test'
 import { readSafetensors, writeSafetensors } from '#protocol/safetensors.ts'
 import { readFully } from '#runtime/file-bytes.ts'
 import { vector } from '#test/payloads.ts'
-import { openUpdate } from './canonicalise.ts'
+import { openUpdate } from './canonical-update.ts'
 
 let folder: string
 let file: string

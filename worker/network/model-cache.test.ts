@@ -9,8 +9,8 @@ import { digestPayload } from '#protocol/digest.ts'
 import { createRoom } from '#runtime/reused-buffer.ts'
 import { createMemoryStore, type MemoryStore } from '#test/given/memory-store.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
-import { type AskGrants, NotWanted } from './granting.ts'
-import { fetchModel, forgetOldModels } from './models.ts'
+import { type AskGrants, NotWanted } from './grants.ts'
+import { deleteOldModels, fetchModel } from './model-cache.ts'
 
 const BODY = Uint8Array.from({ length: 1000 }, (_, i) => i % 256)
 const KEY = 'rounds/1/1/model.safetensors'
@@ -101,7 +101,7 @@ test('the models of two rounds are kept', async () => {
     const key = `rounds/${round}/1/model.safetensors`
     await memory.put(key, body)
     const file = await fetchModel({ key, ...digestPayload(body) }, options)
-    await forgetOldModels(folder, file)
+    await deleteOldModels(folder, file)
   }
   assert.equal((await readdir(folder)).length, 2)
 })

@@ -15,7 +15,8 @@ import { createInProcessBus } from '#transport/bus/in-process/bus.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import type { MessageBus } from '#transport/ports.ts'
 import type { Progress } from '../trainer/seam.ts'
-import { serveRun, type WorkerOptions } from './client.ts'
+import { serveRun } from './client.ts'
+import type { WorkerOptions } from './options.ts'
 
 const FINISHED: NextAnswer = { kind: 'finished', epoch: 1, reason: 'over' }
 const WAIT: NextAnswer = { kind: 'wait', epoch: 1, reason: '' }

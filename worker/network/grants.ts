@@ -1,21 +1,22 @@
-// How a worker asks its coordinator for rights to single transfers, and uses them: a grant that expired is asked for once more.
+// Uses of a grant: the right to one transfer, which a worker asks its coordinator for. A transfer whose grant has expired asks for a
+// new grant once.
 import type { Granted, Want } from '#protocol/messages.ts'
 import { type Grant, GrantRefused } from '#transport/ports.ts'
 
-/** Asks the coordinator for grants, in the order of the wants. Throws NotWanted when it cannot be reached. */
+/** Asks the coordinator for grants; the answers have the order of the wants. Throws NotWanted when no coordinator answers. */
 export type AskGrants = (wants: readonly Want[]) => Promise<readonly Granted[]>
 
-/** The closed attempt does not want this any more: drop the work. */
+/** The coordinator no longer wants this work, because its attempt is closed: drop the work. */
 export class NotWanted extends Error {
   override readonly name = 'NotWanted'
 }
 
 function grantOf(granted: Granted | undefined): Grant {
   if (granted?.kind === 'Grant') return granted.grant
-  throw new NotWanted(whyNot(granted, 'no grant came'))
+  throw new NotWanted(refusalReason(granted, 'the coordinator gave no grant'))
 }
 
-/** Runs a granted transfer; a grant that does not hold (any more) is asked for once more. */
+/** Runs a granted transfer; asks for a new grant once where the store refuses the first one. */
 export async function withGrant<T>(
   ask: AskGrants,
   want: Want,
@@ -30,7 +31,7 @@ export async function withGrant<T>(
   }
 }
 
-/** The coordinator's reason where it refused. */
-export function whyNot(granted: Granted | undefined, otherwise: string): string {
+/** The coordinator's reason where it refused, else `otherwise`. */
+export function refusalReason(granted: Granted | undefined, otherwise: string): string {
   return granted?.kind === 'Refused' ? granted.reason : otherwise
 }

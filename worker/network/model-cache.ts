@@ -1,5 +1,5 @@
-// The models that a worker starts from: fetched through granted URLs, verified, cached. A cached file is verified again at
-// each use: it may be older than this process, and an update from other bytes than the plan's base poisons a round.
+// Fetches the models that a worker starts from through granted URLs, verifies and caches them. It verifies a cached file again at each
+// use: the file may be older than this process, and an update that starts from other bytes than the plan's base spoils a round.
 import { mkdir, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
@@ -7,9 +7,9 @@ import type { Task } from '#protocol/messages.ts'
 import { sha256OfFile } from '#runtime/file-digest.ts'
 import type { Room } from '#runtime/reused-buffer.ts'
 import { type GrantedTransfers, GrantRefused } from '#transport/ports.ts'
-import { type AskGrants, withGrant } from './granting.ts'
+import { type AskGrants, withGrant } from './grants.ts'
 
-/** Models kept in the cache: the one in use and the one before it. */
+/** Models that stay in the cache: the one in use and the one before it. */
 const CACHED_MODELS = 2
 
 export interface ModelOptions {
@@ -20,8 +20,8 @@ export interface ModelOptions {
 }
 
 /**
- * The model's file, verified against its SHA-256, from the cache or the store. Throws RecordDamaged where the store has
- * other bytes, or none, twice; NotWanted where the coordinator does not let it be read (any more).
+ * The path of the model's file, verified against its SHA-256, from the cache or the store. Throws RecordDamaged where the store has
+ * other bytes, or refuses the read twice; NotWanted where the coordinator gives no grant to read it.
  */
 export async function fetchModel(base: NonNullable<Task['base']>, options: ModelOptions): Promise<string> {
   const { folder, room, ask, transfers } = options
@@ -29,7 +29,7 @@ export async function fetchModel(base: NonNullable<Task['base']>, options: Model
   const file = join(folder, `${base.sha256}.safetensors`)
   if ((await sha256OfFile(file)) === base.sha256) return file
   const part = `${file}.part`
-  // The trainer may write here: what it put in the place of the model or its draft goes.
+  // The trainer can write to this folder: delete anything that it put in the place of the model or of the partial download.
   await Promise.all([file, part].map((path) => rm(path, { recursive: true, force: true })))
   const found = await withGrant(ask, { kind: 'Read', key: base.key }, (grant) =>
     transfers.download(grant, part, room),
@@ -45,8 +45,8 @@ export async function fetchModel(base: NonNullable<Task['base']>, options: Model
   return file
 }
 
-/** Deletes all but the newest models. What cannot be deleted now goes the next time. */
-export async function forgetOldModels(folder: string, newest: string): Promise<void> {
+/** Deletes all but the newest models. A later call deletes a file that cannot be deleted now. */
+export async function deleteOldModels(folder: string, newest: string): Promise<void> {
   const names = (await readdir(folder)).filter((name) => /^[0-9a-f]{64}\.safetensors$/.test(name))
   const paths = names.map((name) => join(folder, name)).filter((path) => path !== newest)
   const files = await Promise.all(paths.map(async (path) => ({ path, at: (await stat(path)).mtimeMs })))

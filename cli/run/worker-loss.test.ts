@@ -1,18 +1,21 @@
-// A run ends for want of workers only where it waits for them in vain.
+// The watch ends a run only when a round waits for more workers than are left.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FedsamError } from '#protocol/errors.ts'
 import type { RunEvent } from '#protocol/events.ts'
-import { watchDesertion } from './desertion.ts'
-import type { LocalRun } from './local.ts'
+import { watchWorkerLoss } from './worker-loss.ts'
 
 const INTERRUPTED = new FedsamError('Interrupted', 'the coordinator was asked to stop')
 
 function watched(user = new AbortController()) {
-  const told: RunEvent[] = []
-  const partitions = ['a', 'b', 'onlooker'].map((name) => ({ name, train: name !== 'onlooker' }))
-  const run = { spec: { partitions }, signal: user.signal, observe: (event: RunEvent) => told.push(event) }
-  return { told, watch: watchDesertion(run as unknown as LocalRun) }
+  const reported: RunEvent[] = []
+  const partitions = ['a', 'b', 'evaluator'].map((name) => ({ name, train: name !== 'evaluator' }))
+  const run = {
+    spec: { partitions },
+    signal: user.signal,
+    observe: (event: RunEvent) => reported.push(event),
+  }
+  return { reported, watch: watchWorkerLoss(run) }
 }
 
 const waiting = (kind: 'Train' | 'Evaluate', needed: number): RunEvent => ({
@@ -27,9 +30,9 @@ const waiting = (kind: 'Train' | 'Evaluate', needed: number): RunEvent => ({
   needed,
 })
 
-test('a round that waits for more than are left ends the run, whichever is known first', () => {
+test('a round that waits for more workers than are left ends the run, whether the wait or the loss comes first', () => {
   for (const lossFirst of [true, false]) {
-    const { watch, told } = watched()
+    const { watch, reported } = watched()
     if (lossFirst) watch.lost('a', 'no data')
     assert.equal(watch.signal.aborted, false)
     watch.observe(waiting('Train', 2))
@@ -38,8 +41,8 @@ test('a round that waits for more than are left ends the run, whichever is known
     const error = watch.explain(INTERRUPTED)
     assert.ok(error instanceof FedsamError)
     assert.equal(error.code, 'RunFailed')
-    assert.equal(error.message, 'of 2 clients 1 are left, a round needs 2\na: no data')
-    assert.deepEqual(told.at(-1), {
+    assert.equal(error.message, '1 of 2 clients is left, and a round needs 2\na: no data')
+    assert.deepEqual(reported.at(-1), {
       event: 'RunFailed',
       code: 'RunFailed',
       reason: 'TooFewClients',
@@ -48,10 +51,10 @@ test('a round that waits for more than are left ends the run, whichever is known
   }
 })
 
-test('a last evaluation, a round with enough, an attempt under way, and who does not train end nothing', () => {
+test('the run continues: during the last evaluation, with enough workers, in an open attempt, without a worker that does not train', () => {
   const { watch } = watched()
   watch.observe(waiting('Train', 1))
-  watch.lost('onlooker', 'gone')
+  watch.lost('evaluator', 'gone')
   watch.lost('a', 'gone')
   assert.equal(watch.signal.aborted, false)
   watch.observe({
@@ -69,7 +72,7 @@ test('a last evaluation, a round with enough, an attempt under way, and who does
   assert.equal(watch.signal.aborted, false)
 })
 
-test('any other end is told as it was, and so is the wish of the user', () => {
+test('explain keeps any other error, and an interruption by the user', () => {
   const user = new AbortController()
   const { watch } = watched(user)
   watch.observe(waiting('Train', 2))

@@ -1,7 +1,6 @@
-// Brings a trainer's safetensors file into the one form that is uploaded: tensors sorted by name, no metadata, so that every
-// update of a run has the same layout and the coordinator can read any slice of it by range. A float of 16 bits where the run
-// keeps 32 is widened, exactly: a trainer may compute in half precision. The trainer's file is opened once; whatever gets its name
-// later is never read.
+// Converts a trainer's safetensors file to the canonical form that is uploaded: tensors sorted by name, no metadata. So every update of
+// a run has the same layout, and the coordinator can read any slice by range. It widens 16-bit floats exactly where the run keeps 32
+// bits, for trainers that compute in half precision. It opens the trainer's file once; a file that later gets the same path is not read.
 import { type FileHandle, open, rm } from 'node:fs/promises'
 import { FedsamError } from '#protocol/errors.ts'
 import { keptBytes, keptDType } from '#protocol/half.ts'
@@ -16,21 +15,21 @@ import type { TensorSpec } from '#protocol/tensors.ts'
 import { readFully, writeFully } from '#runtime/file-bytes.ts'
 import { type ForeignFile, holdFile, openForeign } from '../trainer/foreign-file.ts'
 
-/** Bytes of a file that are read to begin with: most headers are shorter. */
+/** Bytes that the first read of a file asks for: most headers are shorter, so one read is enough. */
 const FIRST_READ = 16 * 1024
-/** Bytes of a tensor that are copied at a time: whole elements of every dtype. */
+/** Bytes of a tensor that are copied at a time: bounds the memory; a multiple of every element's size. */
 const COPY_BYTES = 1024 * 1024
 
-/** Longest update of a run that has no model yet, in bytes: more than any model that a worker's disk is meant for. */
+/** Largest update of a run that has no model yet, in bytes: above any model that fits a worker's disk. */
 const LONGEST_FIRST = 256 * 2 ** 30
-/** Bytes that an update may have beside those of twice the model: its header, which is another one than the model's. */
-const HEADER_ROOM = 16 * 2 ** 20
+/** Bytes that an update may have beyond twice the model's size: its header can be longer than the model's. */
+const HEADER_BYTES = 16 * 2 ** 20
 const WHAT = "the trainer's output"
 
 /**
- * Opens the update that a trainer wrote to `path`, in its canonical form: the file itself where it has that form, else a copy without a
- * name. `base` is the model's file, in the run's dtypes; null before round 0 has one. The caller closes it. Throws TrainerFailed for
- * what is no regular file, not safetensors, or more than twice as large as the model.
+ * Opens the update that a trainer wrote to `path`, in canonical form: the file itself where it has that form, else a copy without a
+ * name. `base` is the model's file, in the run's dtypes; null before round 0 has one. The caller closes the result. Throws
+ * TrainerFailed for a file that is not regular, not safetensors, or more than twice as large as the model.
  */
 export async function openUpdate(path: string, base: string | null): Promise<ForeignFile> {
   const file = await openForeign(path, base === null ? LONGEST_FIRST : await mostBytes(base), WHAT)
@@ -49,7 +48,7 @@ export async function openUpdate(path: string, base: string | null): Promise<For
 const NO_OUTPUT = { remedy: 'write a safetensors file to the path that the call names, before the answer' }
 
 async function mostBytes(base: string): Promise<number> {
-  return 2 * (await withModel(base, async ({ size }) => size)) + HEADER_ROOM
+  return 2 * (await withModel(base, async ({ size }) => size)) + HEADER_BYTES
 }
 
 async function copyUnlessCanonical(
@@ -66,10 +65,10 @@ async function copyUnlessCanonical(
   if (Buffer.compare(header, wanted) === 0) return undefined
   const draft = `${path}.canonical`
   await rm(draft, { recursive: true, force: true })
-  // Exclusively, and for this user alone: a link or a FIFO that got the name meanwhile is no place for the copy.
+  // `wx` fails where the trainer has put a link or a FIFO at this path; mode 0600 keeps the trainer's user out.
   const copy = await open(draft, 'wx+', 0o600)
   try {
-    // Nobody needs its name, so nobody can put another file in its place.
+    // Without a name, no other file can take its place.
     await rm(draft)
     await writeFully(copy, wanted)
     for (const tensor of sorted) {
@@ -84,26 +83,29 @@ async function copyUnlessCanonical(
   }
 }
 
-/** The system's word for a file that became shorter, as one for people. */
+/** TrainerFailed in place of the RangeError of a read past the end of a file that became shorter. */
 export function shrunk(cause: RangeError): FedsamError {
   return new FedsamError('TrainerFailed', `${WHAT} became shorter while it was read`, {
     cause,
-    remedy: 'write the file whole before the answer, and leave it as it is',
+    remedy: 'write the complete file before the answer, and do not change it afterwards',
   })
 }
 
 const isNarrow = ({ dtype }: TensorSpec): boolean => keptDType(dtype) !== dtype
 
-/** Names of the tensors that the model has as F32. */
+/** Names of the tensors that the model has as F32, where the update may be narrower. */
 async function widerIn(base: string): Promise<Set<string>> {
   const { parsed } = await withModel(base, readHeader)
   return new Set(parsed.tensors.filter(({ dtype }) => dtype === 'F32').map(({ name }) => name))
 }
 
-/** The model is ours, in a folder that the trainer may write to. */
+/** Opens the model as a foreign file: FedSAM wrote it, but the trainer can write to its folder. */
 async function withModel<T>(base: string, use: (model: ForeignFile) => Promise<T>): Promise<T> {
   const model = await openForeign(base, Number.MAX_SAFE_INTEGER, 'the model')
-  if (model === undefined) throw new FedsamError('TrainerFailed', `the model ${base} was deleted`)
+  if (model === undefined)
+    throw new FedsamError('TrainerFailed', `the trainer deleted the model ${base}`, {
+      remedy: 'only read the file that the call names in tensors',
+    })
   try {
     return await use(model)
   } finally {

@@ -12,8 +12,8 @@ import { systemClock } from '#runtime/clock.ts'
 import { createMemoryStore } from '#test/given/memory-store.ts'
 import { until } from '#test/until.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
-import { fetchBase } from './base.ts'
-import type { AskGrants } from './granting.ts'
+import { fetchBase } from './base-checkpoint.ts'
+import type { AskGrants } from './grants.ts'
 
 const DIGEST = 'd'.repeat(64)
 const FILES = {
@@ -66,7 +66,7 @@ const fetch = (): Promise<void> =>
     transfers: createGrantedTransfers({ memory: store }),
     clock: systemClock(1000),
     signal: stop.signal,
-    say: (message) => said.push(message),
+    report: (message) => said.push(message),
   })
 
 const untilSaid = (words: string): Promise<void> =>

@@ -1,6 +1,6 @@
-// The base checkpoint of a run, on this client's disk: its files are read through granted URLs, verified, and kept under their
-// digest. Promises: a file has its name only when it was verified; `current` names a complete folder; what an earlier start has
-// is not fetched again, and a download that broke off goes on.
+// Fetches the base checkpoint of a run to this client's disk, through granted URLs, into a folder named by its digest. Guarantees: a
+// file gets its name only after verification; `current` names a complete folder; a restart fetches no file again, and resumes an
+// interrupted download.
 import { mkdir, rename, rm, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
@@ -9,10 +9,10 @@ import { type RunRecord, readMarker } from '#protocol/record.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { sha256OfFile } from '#runtime/file-digest.ts'
 import { type GrantedTransfers, GrantRefused } from '#transport/ports.ts'
-import { type AskGrants, NotWanted, withGrant } from './granting.ts'
+import { type AskGrants, NotWanted, withGrant } from './grants.ts'
 
-/** Between two tries at what may be cured meanwhile. Seconds. */
-const AGAIN_SECONDS = 3
+/** Pause before a fetch is retried after an error that may pass, in seconds: short beside the start of a pod. */
+const RETRY_SECONDS = 3
 
 export interface BaseOptions {
   /** Folder of this client's cache. */
@@ -21,25 +21,25 @@ export interface BaseOptions {
   readonly transfers: GrantedTransfers
   readonly clock: Clock
   readonly signal: AbortSignal
-  /** Hears what is waited for. */
-  readonly say: (message: string) => void
+  /** Receives the progress and what the worker waits for. */
+  readonly report: (message: string) => void
 }
 
 /**
- * Resolves once `<cache>/base/current` is the run's base checkpoint, complete and verified. Waits for a coordinator that has none
- * yet and for a store that cannot be reached. Throws BadCheckpoint where the run has no base, Interrupted.
+ * Resolves once `<cache>/base/current` is the run's base checkpoint, complete and verified. Retries while the coordinator has no base
+ * yet, and while the store is unreachable. Throws BadCheckpoint where the run has no base, Interrupted.
  */
 export async function fetchBase(options: BaseOptions): Promise<void> {
-  const { clock, signal, say } = options
-  say('fetching the base checkpoint')
+  const { clock, signal, report } = options
+  report('fetching the base checkpoint')
   for (;;) {
     try {
       return await tryBase(options)
     } catch (error) {
       if (!isCurable(error)) throw error
-      say(`fetching the base checkpoint: ${(error as Error).message}`)
+      report(`fetching the base checkpoint: ${(error as Error).message}`)
     }
-    await clock.sleep(AGAIN_SECONDS, signal)
+    await clock.sleep(RETRY_SECONDS, signal)
     if (signal.aborted) throw new FedsamError('Interrupted', 'the worker was asked to stop')
   }
 }
@@ -67,7 +67,7 @@ async function tryBase(options: BaseOptions): Promise<void> {
   for (const file of base.files) {
     await fetchFile(folder, { digest: base.digest, file }, options)
     done += file.size
-    options.say(`fetching the base checkpoint: ${megabytes(done)} of ${megabytes(size)} MB`)
+    options.report(`fetching the base checkpoint: ${megabytes(done)} of ${megabytes(size)} MB`)
   }
   await pointTo(join(cache, 'base'), base.digest)
 }
@@ -76,22 +76,28 @@ const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(bytes < 1e7 ?
 
 type BaseFile = NonNullable<RunRecord['base']>['files'][number]
 
-/** The file, verified: the one that is there, or the store's. */
+/** Ensures that the verified file is in the folder; downloads it where it is missing or differs. */
 async function fetchFile(
   folder: string,
   { digest, file }: { readonly digest: string; readonly file: BaseFile },
   { ask, transfers }: BaseOptions,
 ): Promise<void> {
   const key = baseKey(digest, file.name)
-  // A name that is no plain file's would be written elsewhere.
+  // A name with a path in it would write outside the folder.
   if (parseKey(key)?.kind !== 'Base' || /^\.+$/.test(file.name)) {
-    throw new FedsamError('RecordDamaged', `${RUN_KEY} names a base file ${JSON.stringify(file.name)}`)
+    throw new FedsamError(
+      'RecordDamaged',
+      `${RUN_KEY} names the base file ${JSON.stringify(file.name)}, which is not a plain file name`,
+      {
+        remedy: 'delete the job and create it again: this record cannot be used',
+      },
+    )
   }
   const target = join(folder, file.name)
-  if (await holds(target, file)) return
-  // The whole of it, when an earlier start ended just before it was verified.
+  if (await hasBytes(target, file)) return
+  // The partial file may be complete: an earlier start may have ended just before it renamed the file.
   const part = `${target}.part`
-  if (!(await holds(part, file))) {
+  if (!(await hasBytes(part, file))) {
     const fetched = await withGrant(ask, { kind: 'Read', key }, (grant) => transfers.download(grant, part))
     if (fetched.size !== file.size || fetched.sha256 !== file.sha256) {
       await rm(part, { force: true })
@@ -101,12 +107,12 @@ async function fetchFile(
   await rename(part, target)
 }
 
-async function holds(path: string, { size, sha256 }: BaseFile): Promise<boolean> {
+async function hasBytes(path: string, { size, sha256 }: BaseFile): Promise<boolean> {
   const there = await stat(path).catch(() => undefined)
   return there?.size === size && (await sha256OfFile(path)) === sha256
 }
 
-/** `current` names the one folder or the other, and never none. */
+/** Replaces the link `current` in one step, so that it always names a complete folder. */
 async function pointTo(folder: string, digest: string): Promise<void> {
   const draft = join(folder, 'current.draft')
   await rm(draft, { force: true })

@@ -1,0 +1,30 @@
+// What a worker needs to serve a run. The program chooses each part (worker/main.ts, cli/run/local.ts); a function of this folder
+// takes only the fields that it uses.
+import type { Clock } from '#runtime/clock.ts'
+import type { GrantedTransfers, MessageBus } from '#transport/ports.ts'
+import type { Trainer } from '../trainer/seam.ts'
+import type { AskGrants } from './grants.ts'
+
+export interface WorkerOptions {
+  readonly client: string
+  /** A new random name for every start of a worker. */
+  readonly incarnation: string
+  /** Subject prefix of the run (protocol/messages.ts). */
+  readonly prefix: string
+  readonly bus: MessageBus
+  readonly transfers: GrantedTransfers
+  /** Prepares what the trainer needs before it can start; reports what it waits for. */
+  readonly prepare?: (ask: AskGrants, report: (message: string) => void) => Promise<void>
+  readonly trainer: Trainer
+  /** The token that proves who the client is; absent where the coordinator needs none. */
+  readonly token?: () => Promise<string>
+  readonly clock: Clock
+  /** For cached models and unfinished updates. */
+  readonly folder: string
+  /** Longest wait for the answer to one request, in seconds; above the time that a coordinator holds a request open. */
+  readonly answerSeconds: number
+  /** The worker ends with Silence after this many seconds without an answer from a coordinator. */
+  readonly silenceSeconds: number
+  readonly log: (line: string) => void
+  readonly signal: AbortSignal
+}

@@ -64,7 +64,7 @@ test('plan and run refuse a value that is reserved, by the rule of the schema', 
     const { code, stderr } = await startFedsam(dir, [command, 'job.yaml', '--set', set])
     assert.equal(code, 2)
     const says =
-      'spec.trainer.segmentAnything.backend: WebGPU is not available in this version; set Auto, TensorFlow, Wasm or CPU\n'
+      'spec.trainer.segmentAnything.backend: "WebGPU" is not available in this version; set Auto, TensorFlow, Wasm or CPU\n'
     assert.equal(stderr, `fedsam: --set ${set}: ${says}`)
   }
 })

@@ -4,7 +4,11 @@
 
 import { completeSpec } from '#protocol/defaults.ts'
 import { FedsamError } from '#protocol/errors.ts'
-import type { FederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
+import type {
+  FederatedJobSpec,
+  FederatedJobStatus,
+  TrainingStatus,
+} from '#protocol/generated/federatedjob.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { retry } from '#runtime/retry.ts'
 import { type CoordinatedJob, type JobSource, StatusRefused, type StatusSink } from '../ports.ts'
@@ -175,7 +179,7 @@ function sinkOf({ client, identity }: KubernetesJobOptions, reader: Reader): Sta
       apiVersion: API_VERSION,
       kind: 'FederatedJob',
       metadata: { name, namespace, resourceVersion },
-      status: { training },
+      status: { training } satisfies FederatedJobStatus,
     }
     const path = `${pathOf(identity, '/status')}?fieldManager=${FIELD_MANAGER}&force=true`
     return client.call({ method: 'PATCH', path, body, contentType: 'application/apply-patch+yaml' })

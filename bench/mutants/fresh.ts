@@ -388,8 +388,8 @@ export const FRESH: readonly Mutant[] = [
   },
   {
     id: 'O2x',
-    file: 'operator/reconcile/state.ts',
-    from: 'hopeless.said ||',
+    file: 'operator/reconcile/facts.ts',
+    from: 'rejected.said ||',
     to: '',
     what: 'what the coordinator said last is lost',
     tests: ['operator/reconcile/status.test.ts'],

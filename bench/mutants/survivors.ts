@@ -206,7 +206,7 @@ export const SURVIVORS: readonly Mutant[] = [
   {
     id: 'O2',
     file: 'operator/reconcile/lifecycle/suspend.ts',
-    from: 'until <= now || queued',
+    from: 'until <= now || queue !== undefined',
     to: 'until <= now',
     what: 'a pause suspends a queued job',
     tests: ['operator/reconcile/jobs.test.ts'],
@@ -221,8 +221,8 @@ export const SURVIVORS: readonly Mutant[] = [
   },
   {
     id: 'O5',
-    file: 'operator/reconcile/reconcile.ts',
-    from: "(child.metadata.labels?.[ROLE_LABEL] === 'worker' || trainingOf(observed)?.state !== 'Complete')",
+    file: 'operator/reconcile/finished.ts',
+    from: "(child.metadata.labels?.[ROLE_LABEL] === 'worker' || !completed)",
     to: "child.metadata.labels?.[ROLE_LABEL] === 'worker'",
     what: 'the coordinator of a failed run keeps its Job',
     tests: ['operator/reconcile/reconcile.test.ts'],
@@ -286,8 +286,8 @@ export const SURVIVORS: readonly Mutant[] = [
   {
     id: 'O22',
     file: 'operator/reconcile/state.ts',
-    from: "if (spec.suspend) return { state: 'Suspended' }",
-    to: '',
+    from: "return spec.suspend ? { state: 'Suspended', message: '' } : undefined",
+    to: 'return undefined',
     what: 'a deadline ends a job that is suspended',
     tests: ['operator/reconcile/reconcile.test.ts', 'operator/reconcile/lifecycle/deadlines.test.ts'],
   },

@@ -105,13 +105,13 @@ for (const [attempt, minutes] of [
   [6, 30],
   [99, 30],
 ] as const) {
-  test(`a worker's Job that failed for good, attempt ${attempt ?? 1}: anew after ${minutes} min`, () => {
+  test(`a worker's Job that failed for good, attempt ${attempt ?? 1}: recreated after ${minutes} min`, () => {
     const observed = ended('Failed', NOW, attempt)
     const early = reconcile(observed)
     assert.deepEqual(writesOf(early), [])
     assert.equal(early.requeueAfterSeconds, minutes * 60)
     const quorum = early.status?.conditions.find(({ type }) => type === 'QuorumAvailable')
-    assert.match(quorum?.message ?? '', /^a: failed, BackoffLimitExceeded: too often; tried again at 08:/)
+    assert.match(quorum?.message ?? '', /^a: failed, BackoffLimitExceeded: too often; retried at 08:/)
     const due = reconcile({ ...observed, now: NOW + minutes * MINUTE })
     assert.deepEqual(writesOf(due), RENEWAL)
     const [gone, made] = due.writes

@@ -1,28 +1,29 @@
-// What a job does now, decided from what is observed: ordered checks, the first that applies. Pure.
-import type { FailureReason, JobState, WaitingReason } from '#protocol/conditions.ts'
-import { POD_EXITS } from '#protocol/exit-codes.ts'
-import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
-import { coordinatorName } from '#protocol/names.ts'
+// What a job does now. The first check of CHECKS that applies to the facts decides; where none applies, the job waits. Each check
+// reads the facts alone and relies on no check before it. Pure.
+import type { FailureReason, WaitingReason } from '#protocol/conditions.ts'
 import { unsupportedFields, unsupportedText } from '#protocol/unsupported.ts'
-import { isOwned, ROLE_LABEL } from '../objects/labels.ts'
-import type { KubernetesObject } from '../objects/shapes.ts'
-import type { Observed } from './contract.ts'
-import { nearestDeadline } from './lifecycle/deadlines.ts'
+import type { KubernetesObject, StoredJob } from '../objects/shapes.ts'
+import type { Facts } from './facts.ts'
 import { holdingQueue } from './lifecycle/queue-hold.ts'
 import { missingSections } from './lifecycle/suspend.ts'
-import { endedWith } from './problems/container-problems.ts'
-import { jobFailure, latestProblem } from './problems/pod-history.ts'
-import { trainingOf } from './training.ts'
 
-/** A state, with its reason where it has several. */
-export interface Verdict {
-  readonly state: JobState
-  readonly waitingFor?: WaitingReason
-  readonly failure?: FailureReason
-  readonly message?: string
-  /** When, in milliseconds since 1970, a deadline will change it. */
-  readonly until?: number
+/** A state, with its reason where it has several. An empty message means that the table of conditions has the right one. */
+export type Verdict =
+  | { readonly state: 'Training' | 'QuorumLost' | 'Suspended' | 'Complete'; readonly message: string }
+  | { readonly state: 'Waiting'; readonly waitingFor: WaitingReason; readonly message: string }
+  | { readonly state: 'Failed'; readonly failure: FailureReason; readonly message: string }
+
+/** The facts that checks read. */
+export type StateFacts = Pick<
+  Facts,
+  'spec' | 'now' | 'training' | 'queue' | 'deadline' | 'coordinator' | 'refusals'
+> & {
+  /** Objects that have the name of a child and another owner. */
+  readonly conflicts: readonly KubernetesObject[]
 }
+
+/** A verdict, or undefined where the check does not apply. */
+type Check = (facts: StateFacts) => Verdict | undefined
 
 /** Reasons that the operator finds itself; all others are the coordinator's, and none may be missing below. */
 type OwnFailure = 'StartDeadlineExceeded' | 'DeadlineExceeded' | 'CoordinatorFailed'
@@ -48,139 +49,131 @@ const WAITS: readonly string[] = Object.keys({
   MessagingUnreachable: true,
 } satisfies Record<Exclude<WaitingReason, OwnWait>, true>)
 
-/** A job that completed or failed stays so. */
-export function terminalState({ job }: Observed): 'Complete' | 'Failed' | undefined {
-  const over = (job.status?.conditions ?? []).find(
-    ({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True',
+/** Ends of the run come first; then what stops the job, then what keeps it from training, then the coordinator's report. */
+export const CHECKS: readonly Check[] = [
+  reportedComplete,
+  reportedFailed,
+  coordinatorGaveUp,
+  coordinatorRejectedJob,
+  suspended,
+  unsupportedField,
+  deadlinePassed,
+  nameConflict,
+  sectionMissing,
+  coordinatorQueued,
+  coordinatorUnavailable,
+  reportedTraining,
+  reportedQuorumLost,
+]
+
+/** The state of a job that was not over before this pass. */
+export function decideState(facts: StateFacts): Verdict {
+  for (const check of CHECKS) {
+    const verdict = check(facts)
+    if (verdict) return verdict
+  }
+  return waiting(facts)
+}
+
+/** Whether the job completed or failed in an earlier pass. It stays so. */
+export function isOver({ status }: StoredJob): boolean {
+  return (status?.conditions ?? []).some(
+    ({ type, status: truth }) => (type === 'Complete' || type === 'Failed') && truth === 'True',
   )
-  return over?.type as 'Complete' | 'Failed' | undefined
 }
 
-/** The state of a job that was not over. `conflicts` are objects of somebody else under a child's name. */
-export function decideState(
-  observed: Observed,
-  spec: CompleteFederatedJobSpec,
-  conflicts: readonly KubernetesObject[],
-): Verdict {
-  const training = trainingOf(observed)
-  const message = training?.message ?? ''
-  if (training?.state === 'Complete') return { state: 'Complete', message }
-  if (training?.state === 'Failed') {
-    const known = FAILURES.includes(training.reason ?? '')
-    return {
-      state: 'Failed',
-      failure: known ? (training.reason as FailureReason) : 'CoordinatorFailed',
-      message,
-    }
-  }
-  const failed = coordinatorFailure(observed)
-  if (failed) return failed
-  if (spec.suspend) return { state: 'Suspended' }
-  const unserved = training ? [] : unsupportedFields(spec)
-  if (unserved.length > 0)
-    return { state: 'Failed', failure: 'BadConfiguration', message: unsupportedText(unserved) }
-  const deadline = nearestDeadline(observed, spec, training, {
-    coordinator: coordinatorJob(observed),
-    workers: workerJobs(observed),
-  })
-  if (deadline && deadline.at <= observed.now)
-    return { state: 'Failed', failure: deadline.reason, message: deadline.message }
-  return { ...runningState(observed, spec, conflicts), ...(deadline ? { until: deadline.at } : {}) }
+/** The coordinator reports that all rounds are done. */
+function reportedComplete({ training }: StateFacts): Verdict | undefined {
+  if (training?.state !== 'Complete') return undefined
+  return { state: 'Complete', message: training.message ?? '' }
 }
 
-function runningState(
-  observed: Observed,
-  spec: CompleteFederatedJobSpec,
-  conflicts: readonly KubernetesObject[],
-): Verdict {
-  const training = trainingOf(observed)
-  const hindrance =
-    conflictOf(conflicts) ??
-    (training ? undefined : sectionsMissing(spec)) ??
-    coordinatorQueued(observed) ??
-    coordinatorHindrance(observed)
-  if (hindrance) return hindrance
-  const message = training?.message ?? ''
-  switch (training?.state) {
-    case 'Training':
-    case 'Finishing':
-      return { state: 'Training', message }
-    case 'QuorumLost':
-      return { state: 'QuorumLost', message }
-    default: {
-      const known = WAITS.includes(training?.reason ?? '')
-      const refused = (observed.refusals ?? []).length > 0
-      const otherwise = refused ? 'ChildRefused' : 'Starting'
-      return {
-        state: 'Waiting',
-        waitingFor: known ? (training?.reason as WaitingReason) : otherwise,
-        message,
-      }
-    }
-  }
+/** The coordinator reports that the run failed. A reason that this version does not know counts as CoordinatorFailed. */
+function reportedFailed({ training }: StateFacts): Verdict | undefined {
+  if (training?.state !== 'Failed') return undefined
+  const known = FAILURES.includes(training.reason ?? '')
+  const failure = known ? (training.reason as FailureReason) : 'CoordinatorFailed'
+  return { state: 'Failed', failure, message: training.message ?? '' }
 }
 
-function conflictOf(conflicts: readonly KubernetesObject[]): Verdict | undefined {
+/** The coordinator's Job failed for good, so nobody runs the rounds any more. */
+function coordinatorGaveUp({ coordinator: { givenUp } }: StateFacts): Verdict | undefined {
+  if (givenUp === undefined) return undefined
+  return { state: 'Failed', failure: 'CoordinatorFailed', message: `The coordinator ${givenUp}` }
+}
+
+/** The coordinator's program rejected the job, or an object that the job names; a retry cannot change that. */
+function coordinatorRejectedJob({ coordinator: { rejection } }: StateFacts): Verdict | undefined {
+  if (rejection === undefined) return undefined
+  return { state: 'Failed', failure: 'BadConfiguration', message: rejection }
+}
+
+/** The user suspended the job. */
+function suspended({ spec }: StateFacts): Verdict | undefined {
+  return spec.suspend ? { state: 'Suspended', message: '' } : undefined
+}
+
+/** The spec uses a field that this version does not support; a run that has begun continues without it. */
+function unsupportedField({ spec, training }: StateFacts): Verdict | undefined {
+  const fields = training ? [] : unsupportedFields(spec)
+  if (fields.length === 0) return undefined
+  return { state: 'Failed', failure: 'BadConfiguration', message: unsupportedText(fields) }
+}
+
+/** A deadline of the spec has passed. */
+function deadlinePassed({ deadline, now }: StateFacts): Verdict | undefined {
+  if (deadline === undefined || deadline.at > now) return undefined
+  return { state: 'Failed', failure: deadline.reason, message: deadline.message }
+}
+
+/** An object with the name of a child belongs to another owner, and the operator does not adopt it. */
+function nameConflict({ conflicts }: StateFacts): Verdict | undefined {
   if (conflicts.length === 0) return undefined
   const names = conflicts.map(({ kind, metadata }) => `${kind} ${metadata.name}`).join(', ')
-  const message = `${names} belongs to somebody else; delete or rename it, or give the job another name.`
+  const [verb, them] = conflicts.length === 1 ? ['belongs', 'it'] : ['belong', 'them']
+  const message = `${names} ${verb} to another owner; delete or rename ${them}, or give the job another name.`
   return { state: 'Waiting', waitingFor: 'ChildConflict', message }
 }
 
-function sectionsMissing(spec: CompleteFederatedJobSpec): Verdict | undefined {
-  const missing = missingSections(spec)
+/** The spec lacks a section that a job in a cluster needs; no pod starts without it. */
+function sectionMissing({ spec, training }: StateFacts): Verdict | undefined {
+  const missing = training ? [] : missingSections(spec)
   if (missing.length === 0) return undefined
-  const message = `${missing.join(' and ')} is missing, and a job in a cluster needs it; create the job again with it.`
+  const [are, them] = missing.length === 1 ? ['is', 'it'] : ['are', 'them']
+  const message = `${missing.join(' and ')} ${are} missing; a job in a cluster needs ${them}. Create the job again with ${them}.`
   return { state: 'Waiting', waitingFor: 'StorageMissing', message }
 }
 
-function ofCoordinator({ metadata }: KubernetesObject): boolean {
-  return metadata.labels?.[ROLE_LABEL] === 'coordinator'
+/** A queue holds the coordinator's Job, before the run or in the middle of it, so nobody runs the rounds. */
+function coordinatorQueued({ queue, coordinator: { job } }: StateFacts): Verdict | undefined {
+  const holding = job && holdingQueue(queue, job)
+  if (holding === undefined) return undefined
+  const message = `Queue ${holding} holds the coordinator's Job ${job?.metadata.name}; the run continues when the queue admits it.`
+  return { state: 'Waiting', waitingFor: 'Queued', message }
 }
 
-/** What keeps the coordinator's pod from running. Without it nobody counts rounds. */
-function coordinatorHindrance(observed: Observed): Verdict | undefined {
-  const { pods, warnings, now } = observed
-  const problem = latestProblem(pods.filter(ofCoordinator), { warnings, job: coordinatorJob(observed), now })
+/** The coordinator's pod cannot run, so nobody runs the rounds. */
+function coordinatorUnavailable({ coordinator: { problem } }: StateFacts): Verdict | undefined {
   if (problem === undefined) return undefined
   return { state: 'Waiting', waitingFor: 'CoordinatorUnavailable', message: `The coordinator: ${problem}` }
 }
 
-/** Nobody counts rounds while a queue holds the coordinator, before the run or in the middle of it. */
-function coordinatorQueued(observed: Observed): Verdict | undefined {
-  const own = coordinatorJob(observed)
-  const queue = own && holdingQueue(observed, own)
-  if (queue === undefined) return undefined
-  const message = `Queue ${queue} holds the Job of the coordinator; the job goes on when the queue admits it.`
-  return { state: 'Waiting', waitingFor: 'Queued', message }
+/** The coordinator reports that rounds run, or that it evaluates the last model. */
+function reportedTraining({ training }: StateFacts): Verdict | undefined {
+  if (training?.state !== 'Training' && training?.state !== 'Finishing') return undefined
+  return { state: 'Training', message: training.message ?? '' }
 }
 
-function workerJobs({ job, children }: Observed): KubernetesObject[] {
-  return children.filter(
-    ({ kind, metadata }) =>
-      kind === 'Job' && metadata.labels?.[ROLE_LABEL] === 'worker' && isOwned(job, metadata),
-  )
+/** The coordinator reports that a round ended below its quorum. */
+function reportedQuorumLost({ training }: StateFacts): Verdict | undefined {
+  if (training?.state !== 'QuorumLost') return undefined
+  return { state: 'QuorumLost', message: training.message ?? '' }
 }
 
-function coordinatorJob({ job, children }: Observed): KubernetesObject | undefined {
-  const name = coordinatorName(job.metadata.name)
-  return children.find(
-    ({ kind, metadata }) => kind === 'Job' && metadata.name === name && isOwned(job, metadata),
-  )
-}
-
-/** The coordinator's Job gave up, or its program says that trying again changes nothing. */
-function coordinatorFailure(observed: Observed): Verdict | undefined {
-  const { pods } = observed
-  const own = coordinatorJob(observed)
-  const message = own && jobFailure(own)
-  if (message) return { state: 'Failed', failure: 'CoordinatorFailed', message: `The coordinator ${message}` }
-  const hopeless = pods
-    .filter(ofCoordinator)
-    .map((pod) => endedWith(pod, POD_EXITS.BadConfiguration.code))
-    .find((end) => end !== undefined)
-  if (!hopeless) return undefined
-  const text =
-    hopeless.said || 'The coordinator found the job, or what it names, to be wrong; its log says what.'
-  return { state: 'Failed', failure: 'BadConfiguration', message: text }
+/** The job waits for what the coordinator names, else for a child that the API server rejects, else for its pods to start. */
+function waiting({ training, refusals }: StateFacts): Verdict {
+  const known = WAITS.includes(training?.reason ?? '')
+  const otherwise = refusals.length > 0 ? 'ChildRefused' : 'Starting'
+  const waitingFor = known ? (training?.reason as WaitingReason) : otherwise
+  return { state: 'Waiting', waitingFor, message: training?.message ?? '' }
 }

@@ -151,6 +151,20 @@ test('an external partition of a job that was stored before the rule is named, w
   )
 })
 
+test("a failed Job of another owner, under a worker's name, does not explain why the client is missing", () => {
+  const conditions = [{ type: 'Failed', status: 'True', reason: 'Other', message: 'of somebody else' }]
+  const withJob = (ownerReferences: object): Observed => ({
+    ...running,
+    children: running.children.map((child) =>
+      child.kind === 'Job' && child.metadata.name === 'brain-worker-b'
+        ? ({ ...child, metadata: { ...child.metadata, ...ownerReferences }, status: { conditions } } as never)
+        : child,
+    ),
+  })
+  assert.match(quorumOf(withJob({})), /^b: failed, Other: of somebody else/)
+  assert.equal(quorumOf(withJob({ ownerReferences: [] })), '0 of 2 needed clients are there.')
+})
+
 test('stopped pods and replaced ones are no failure', () => {
   for (const exitCode of [0, 79, 143])
     assert.doesNotMatch(

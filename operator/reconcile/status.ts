@@ -1,66 +1,61 @@
-// The operator's part of the status, rebuilt from facts in each pass: conditions, times, and the text of the columns. Pure.
+// The operator's part of the status, derived from the facts in every pass: conditions, times, and the text of kubectl's columns. Keeps
+// nothing from pass to pass but the transition times that are in the stored status. Pure.
 
 import { type Condition, conditionsFor, withTransitionTimes } from '#protocol/conditions.ts'
-import type { CompleteFederatedJobSpec, StatusSummary } from '#protocol/generated/federatedjob.ts'
+import type { StatusSummary } from '#protocol/generated/federatedjob.ts'
 import { shortened } from '#protocol/text.ts'
-import { ROLE_LABEL } from '../objects/labels.ts'
-import type { Announcement, Observed, OperatorStatus } from './contract.ts'
-import { pauseOf } from './lifecycle/suspend.ts'
-import { clockTime, missingClients } from './problems/missing-clients.ts'
-import { isReady } from './problems/pod-problems.ts'
+import type { StoredJob } from '../objects/shapes.ts'
+import { clockTime, timestamp } from '../objects/times.ts'
+import type { Announcement, OperatorStatus } from './contract.ts'
+import type { Facts } from './facts.ts'
+import type { Pause } from './lifecycle/suspend.ts'
 import { shownMetric } from './shown-metric.ts'
 import type { Verdict } from './state.ts'
-import { trainingOf } from './training.ts'
 
-/** Kubernetes' times have whole seconds. */
-export function timestamp(milliseconds: number): string {
-  return new Date(Math.floor(milliseconds / 1000) * 1000).toISOString().replace('.000Z', 'Z')
-}
-
-/** Of conditions' messages and events' notes: the latter are bounded by the API server. */
+/** Characters of a condition's message. The API server bounds the note of an event, which has the same text, to 1024. */
 const LONGEST = 1024
-/** Of the column's text. */
+/** Characters of the message in the summary: a column of `kubectl get -o wide`. */
 const LONGEST_SUMMARY = 500
 
-/** The status that the verdict makes. */
-export function statusFor(
-  observed: Observed,
-  spec: CompleteFederatedJobSpec,
-  verdict: Verdict,
-): OperatorStatus {
-  const { job, now } = observed
-  const ready = observed.pods.filter((pod) => pod.metadata.labels?.[ROLE_LABEL] === 'worker' && isReady(pod))
-  const available = trainingOf(observed)?.clients?.available ?? ready.length
+/** The facts that the status shows. */
+type StatusFacts = Pick<
+  Facts,
+  'job' | 'spec' | 'now' | 'training' | 'pause' | 'readyWorkers' | 'missing' | 'refusals'
+>
+
+/** The status of a job in this state. */
+export function statusFor(facts: StatusFacts, verdict: Verdict): OperatorStatus {
+  const { job, spec, now, training, missing } = facts
+  const { status: stored, metadata } = job
+  const generation = metadata.generation ?? 1
+  const available = training?.clients?.available ?? facts.readyWorkers
   const wanted = conditionsFor(verdict.state, {
-    generation: job.metadata.generation ?? 1,
-    waitingFor: verdict.waitingFor ?? 'Starting',
-    failure: verdict.failure ?? 'CoordinatorFailed',
-    message: [verdict.message, ...(observed.refusals ?? []), pauseMessage(observed)]
-      .filter(Boolean)
-      .join(' '),
+    generation,
+    waitingFor: verdict.state === 'Waiting' ? verdict.waitingFor : 'Starting',
+    failure: verdict.state === 'Failed' ? verdict.failure : 'CoordinatorFailed',
+    message: [verdict.message, ...facts.refusals, pauseMessage(facts.pause)].filter(Boolean).join(' '),
     available,
     needed: spec.strategy.minAvailableClients,
-    missing: missingClients(observed, spec),
+    missing,
   }).map((condition) => ({ ...condition, message: shortened(condition.message, LONGEST) }))
   const time = timestamp(now)
   const over = verdict.state === 'Complete' || verdict.state === 'Failed'
-  const conditions = withTransitionTimes(wanted, (job.status?.conditions ?? []) as readonly Condition[], time)
+  const conditions = withTransitionTimes(wanted, (stored?.conditions ?? []) as readonly Condition[], time)
   return {
-    observedGeneration: job.metadata.generation ?? 1,
-    startTime: job.status?.startTime ?? time,
-    ...(over ? { completionTime: job.status?.completionTime ?? time } : {}),
-    summary: summaryFor(observed, spec, verdict, { available, message: summaryMessage(conditions) }),
+    observedGeneration: generation,
+    startTime: stored?.startTime ?? time,
+    ...(over ? { completionTime: stored?.completionTime ?? time } : {}),
+    summary: summaryFor(facts, verdict, { available, message: summaryMessage(conditions) }),
     conditions,
   }
 }
 
-function pauseMessage(observed: Observed): string {
-  const pause = pauseOf(observed)
+function pauseMessage(pause: Pause | undefined): string {
   if (!pause || pause.begins !== undefined) return ''
   return `The workers are suspended until ${clockTime(pause.until)}, so that others get their devices.`
 }
 
-/** Who is missing where that is what the job waits for, else why the job is as it is. */
+/** While the job waits for clients: which are missing. Otherwise: why the job is in its state. */
 function summaryMessage(conditions: readonly Condition[]): string {
   const of = (wanted: string): Condition | undefined => conditions.find(({ type }) => type === wanted)
   const [ready, quorum] = [of('Ready'), of('QuorumAvailable')]
@@ -69,18 +64,16 @@ function summaryMessage(conditions: readonly Condition[]): string {
 }
 
 function summaryFor(
-  observed: Observed,
-  spec: CompleteFederatedJobSpec,
+  { spec, training }: StatusFacts,
   verdict: Verdict,
   { available, message }: { readonly available: number; readonly message: string },
 ): StatusSummary {
-  const training = trainingOf(observed)
   const metric = shownMetric(spec.evaluation, training?.metrics)
   const loss = training?.metrics?.loss
   const uri = training?.output?.uri
   return {
     state: verdict.state,
-    // An attempt after the last round only evaluates.
+    // The attempt after the last round evaluates only; it is no round of its own.
     round: `${Math.min(training?.round ?? 0, spec.rounds)}/${spec.rounds}`,
     clients: `${available}/${spec.partitions.length}`,
     ...(metric === undefined ? {} : { metric }),
@@ -90,14 +83,13 @@ function summaryFor(
   }
 }
 
-/** One event per change of what the job does, and one when the quorum is gone. */
-export function announce(observed: Observed, status: OperatorStatus): Announcement[] {
-  const before = observed.job.status?.conditions ?? []
+/** One event for each change of the job's state or reason, and one when the quorum is lost. */
+export function announce({ status: stored }: StoredJob, status: OperatorStatus): Announcement[] {
   return status.conditions.flatMap(({ type, status: truth, reason, message }): Announcement[] => {
-    const stored = before.find((condition) => condition.type === type)
+    const before = stored?.conditions?.find((condition) => condition.type === type)
     if (type === 'QuorumAvailable')
-      return stored?.status === 'True' && truth === 'False' ? [{ type: 'Warning', reason, message }] : []
-    if (type !== 'Ready' || (stored?.status === truth && stored.reason === reason)) return []
+      return before?.status === 'True' && truth === 'False' ? [{ type: 'Warning', reason, message }] : []
+    if (type !== 'Ready' || (before?.status === truth && before.reason === reason)) return []
     const grave = truth === 'False' && reason !== 'Suspended'
     return [{ type: grave ? 'Warning' : 'Normal', reason, message }]
   })

@@ -1,20 +1,33 @@
-// The difference between the children that should be and those that are: what is created, applied, deleted, left alone. A Job's
-// template is immutable, so a Job is created whole once, and later only its metadata and its suspension are applied.
+// The difference between the wanted children and the observed ones: which are created, applied, replaced, deleted, or left alone.
+//
+//   observed under the child's name        decision
+//   ------------------------------------   ------------------------------------------------------------
+//   nothing                                create it whole; the API server refuses if the name is taken
+//   an object of another owner             conflict: the operator writes nothing and reports the object
+//   ours, being deleted                    wait: the replacement is created when the old one is gone
+//   ours, a Job of an older revision       replace: delete by uid, then create
+//   ours, a Job that ended                 replace after a pause, as the next attempt
+//   ours, any other                        apply where a field differs; with the uid, so that no other object of the name is written
+//   ours, and no longer wanted             delete
+//
+// An object without our owner reference is never adopted. Somebody may have put it there on purpose, and adopting it would give the
+// garbage collector the right to delete it. An object of an earlier FederatedJob with the same name is another owner's, too: the
+// owner reference holds the uid. A Job's template is immutable, so apply writes only a Job's metadata and spec.suspend. Pure.
 import { isOwned, QUEUE_LABEL } from '../objects/labels.ts'
 import type { KubernetesObject, StoredJob } from '../objects/shapes.ts'
 import type { ChildWrite } from './contract.ts'
-import { renewalAt, renewed } from './lifecycle/recreate.ts'
+import { nextAttempt, recreatedAt } from './lifecycle/recreate.ts'
 import { isOutdated } from './lifecycle/revision.ts'
 
 interface Writes {
   readonly writes: readonly ChildWrite[]
-  /** Objects of somebody else under the name of a child. */
+  /** Objects that have the name of a child and another owner. */
   readonly conflicts: readonly KubernetesObject[]
-  /** When to look again, in milliseconds since 1970: a Job that ended is made anew. */
+  /** When ended Jobs are due to be recreated, in milliseconds since 1970. */
   readonly until: readonly number[]
 }
 
-/** What turns the observed children into the wanted ones; nothing where they agree. `now` in milliseconds since 1970. */
+/** The writes that turn the observed children into the wanted ones; none where they agree. `now` in milliseconds since 1970. */
 export function childWrites(
   job: StoredJob,
   wanted: readonly KubernetesObject[],
@@ -26,25 +39,24 @@ export function childWrites(
   const until: number[] = []
   const writes = wanted.flatMap((object): ChildWrite[] => {
     const there = stored.get(keyOf(object))
-    if (!there) return [{ kind: 'Create', object: born(object) }]
+    if (!there) return [{ kind: 'Create', object: asCreated(object) }]
     if (!isOwned(job, there.metadata)) {
       conflicts.push(there)
       return []
     }
-    // On its way out: what replaces it is made when it is gone.
     if (there.metadata.deletionTimestamp) return []
     if (there.kind !== 'Job') return application(there, object)
     if (isOutdated(there, object)) return replacement(there, object)
-    const at = renewalAt(there)
+    const at = recreatedAt(there)
     if (at === undefined) return application(there, mutablePart(object, there))
-    if (at <= now) return replacement(there, renewed(object, there))
+    if (at <= now) return replacement(there, nextAttempt(object, there))
     until.push(at)
     return []
   })
   return { writes: [...writes, ...prunes(job, wanted, observed)], conflicts, until }
 }
 
-/** The uid says which object was looked at: another one of the same name is not written over. */
+/** The uid makes the API server refuse the write, where another object has taken the name since it was observed. */
 function application(there: KubernetesObject, object: KubernetesObject): ChildWrite[] {
   if (covers(there, object)) return []
   const { uid } = there.metadata
@@ -55,12 +67,12 @@ function application(there: KubernetesObject, object: KubernetesObject): ChildWr
 function replacement(there: KubernetesObject, next: KubernetesObject): ChildWrite[] {
   return [
     { kind: 'Delete', object: there },
-    { kind: 'Create', object: born(next) },
+    { kind: 'Create', object: asCreated(next) },
   ]
 }
 
-/** A queue decides when its Jobs begin: they are born suspended. */
-function born(object: KubernetesObject): KubernetesObject {
+/** A queue decides when its Jobs start, so they are created suspended. */
+function asCreated(object: KubernetesObject): KubernetesObject {
   return isQueued(object) && object.kind === 'Job'
     ? { ...object, spec: { ...object.spec, suspend: true } }
     : object
@@ -84,8 +96,8 @@ function prunes(
 }
 
 /**
- * With a queue's label `suspend` is the queue's to lift, so it is only ever set. One that is set stays applied: a field that its
- * only owner no longer applies would fall back to false.
+ * The part of a Job that apply may write. With a queue's label only the queue lifts `suspend`, so the operator only ever sets it. A
+ * `suspend` that is set stays applied: server-side apply resets a field to false when its only manager stops applying it.
  */
 function mutablePart(object: KubernetesObject, there: KubernetesObject): KubernetesObject {
   const { apiVersion, kind, metadata, spec } = object
@@ -98,7 +110,7 @@ function keyOf({ kind, metadata }: KubernetesObject): string {
   return `${kind}/${metadata.name}`
 }
 
-/** Whether every field of `wanted` is in `there` with the same value; what the API server adds does not count. */
+/** Whether `there` has every field of `wanted` with the same value. Fields that the API server adds do not count. */
 export function covers(there: unknown, wanted: unknown): boolean {
   // The API server drops an empty list.
   if (Array.isArray(wanted)) {

@@ -176,7 +176,7 @@ test('a Job that failed is named with its reason, makes no pod, and is renewed o
     return pods.length === 1
   })
   await endPod(pods[0]!, { exitCode: POD_EXITS.BadData.code, network: POD_EXITS.AskedToStop.code })
-  const said = /^a: container trainer ended with exit code 65 \(the partition's data .*; tried again at \d\d:/
+  const said = /^a: container trainer ended with exit code 65 \(the partition's data .*; retried at \d\d:/
   await until('the reason', async () => {
     const condition = conditionOf(await read('FederatedJob', namespace, 'brain'), 'QuorumAvailable')
     return said.test(String(condition?.message))

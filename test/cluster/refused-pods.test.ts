@@ -123,19 +123,19 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
 const REFUSED_JOBS: Readonly<Record<string, Refusal>> = {
   'quota-of-jobs': {
     objects: [quota({ 'count/jobs.batch': '0' })],
-    says: /Job brain-coordinator is refused: .*exceeded quota: team/,
+    says: /The API server rejects Job brain-coordinator: .*exceeded quota: team/,
     cure: ['delete', 'quota', 'team'],
   },
   // The API server answers 500, and says it of this object alone.
   'webhook-on-jobs': {
     objects: [webhookOn({ ...PODS, apiGroups: ['batch'], resources: ['jobs'] }, 'webhook-on-jobs', 'jobs')],
-    says: /Job brain-coordinator is refused: .*failed calling webhook "jobs\.fedsam\.test".* Job brain-worker-a is refused/,
+    says: /rejects Job brain-coordinator: .*failed calling webhook "jobs\.fedsam\.test".* rejects Job brain-worker-a: /,
     cure: ['delete', 'validatingwebhookconfiguration', 'jobs'],
   },
   template: {
     objects: [],
     spec: { workers: { template: { spec: { tolerations: [{ operator: 'Sometimes' }] } } } },
-    says: /Job brain-worker-a is refused: .*tolerations\[0\]\.operator/,
+    says: /The API server rejects Job brain-worker-a: .*tolerations\[0\]\.operator/,
     cure: ['delete', 'fj', 'brain'],
   },
 }

@@ -292,7 +292,7 @@ test('what a quota refuses is said, the rest is done, and it heals once there is
     return status?.summary?.message ?? ''
   }
   await until('it is said', async () =>
-    /Job brain-worker-[ab] is refused: .*exceeded quota: few/.test(await message()),
+    /rejects Job brain-worker-[ab]: .*exceeded quota: few/.test(await message()),
   )
   assert.equal(await jobsIn('quota'), 1)
   await cluster.client.call({ method: 'DELETE', path: `${path}/few`, body: {} })

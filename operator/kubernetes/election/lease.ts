@@ -1,6 +1,7 @@
 // Who leads, by a Lease and client-go's rules: pure decisions about the record in it. Whether a record is over is judged by when this
 // process saw it change, never by the times in it: clocks of other machines are not believed.
 import type { Json, Metadata } from '../../objects/shapes.ts'
+import { microTime } from '../../objects/times.ts'
 
 export interface LeaseTimes {
   /** How long a leader may be silent before another may take over. */
@@ -67,9 +68,4 @@ export function held(
 export function released(before: LeaseSpec, now: number): LeaseSpec {
   const time = microTime(now)
   return { ...before, holderIdentity: '', leaseDurationSeconds: 1, acquireTime: time, renewTime: time }
-}
-
-/** Six digits, or the API server refuses it. */
-export function microTime(milliseconds: number): string {
-  return new Date(milliseconds).toISOString().replace('Z', '000Z')
 }

@@ -1,12 +1,13 @@
-// Carries out what reconciling wants, in its order: children, then the status, then the events that tell of it, then the end of
-// the job itself. Each write is safe to repeat; whoever is interrupted between two of them goes on in the next pass.
+// Writes what reconcile wants, in this order: children, status, events about the status, deletion of the job itself. Every write is
+// safe to repeat: a pass that is interrupted between two writes is completed by the next pass.
 
 import { ApiError, type KubernetesClient } from '#transport/kubernetes/calls.ts'
 import type { StoredJob } from '../../objects/shapes.ts'
+import { microTime } from '../../objects/times.ts'
 import type { Announcement, ChildWrite, Desired, OperatorStatus } from '../../reconcile/contract.ts'
 import { pathOf } from '../client/resources.ts'
 
-/** Owner of the operator's fields in server-side apply; the coordinator has another. */
+/** The operator's field manager in server-side apply; the coordinator has another. */
 export const FIELD_MANAGER = 'fedsam-operator'
 
 const APPLY = 'application/apply-patch+yaml' // JSON is YAML
@@ -28,10 +29,10 @@ export async function act(
   if (refusals.length > 0) throw new ChildrenRefused(refusals)
 }
 
-/** Children that the API server does not take: a quota, a policy, a template that is wrong. Everything else was carried out. */
+/** The API server rejected children: for a quota, a policy, or an invalid template. All other writes were carried out. */
 export class ChildrenRefused extends Error {
   override readonly name = 'ChildrenRefused'
-  /** A sentence each. */
+  /** One sentence for each rejected child. */
   readonly refusals: readonly string[]
 
   constructor(refusals: readonly string[]) {
@@ -43,22 +44,23 @@ export class ChildrenRefused extends Error {
 function refusalOf({ object }: ChildWrite): (error: unknown) => string {
   return (error) => {
     if (!(error instanceof ApiError && isRefusal(error.status))) throw error
-    return `${object.kind} ${object.metadata.name} is refused: ${error.message}.`
+    return `The API server rejects ${object.kind} ${object.metadata.name}: ${error.message}.`
   }
 }
 
-/** Of no object: who asks (401), what is gone (404) or newer (409), how often (429). A webhook that fails is a 500, of one object. */
-const NOT_OF_THE_OBJECT = [401, 404, 409, 429]
+/** Statuses that do not reject the object: no authentication (401), not found (404), a conflict (409), too many calls (429). */
+const NOT_A_REJECTION = [401, 404, 409, 429]
 
+/** A webhook that fails rejects its object with 500. */
 function isRefusal(status: number): boolean {
-  return (status >= 400 && status < 500 && !NOT_OF_THE_OBJECT.includes(status)) || status === 500
+  return (status >= 400 && status < 500 && !NOT_A_REJECTION.includes(status)) || status === 500
 }
 
 async function writeChild(client: KubernetesClient, { kind, object }: ChildWrite): Promise<void> {
   const { name, namespace, uid } = object.metadata
   if (kind === 'Create') {
     const path = `${pathOf(object.kind, namespace)}?fieldManager=${FIELD_MANAGER}-create`
-    // Already there: ours from a pass that was interrupted, or somebody's. The next pass sees which.
+    // The name is taken: by our own object of an interrupted pass, or by another owner's. The next pass decides on the object.
     await client.call({ method: 'POST', path, body: object }).catch(ignore('AlreadyExists'))
     return
   }
@@ -68,12 +70,12 @@ async function writeChild(client: KubernetesClient, { kind, object }: ChildWrite
     await client.call({ method: 'PATCH', path: `${path}${query}`, body: object, contentType: APPLY })
     return
   }
-  // The uid says which object was looked at: a newer one of the same name stays.
+  // The uid is that of the observed object: the API server keeps a newer object of the same name.
   const body = { propagationPolicy: 'Background', ...(uid ? { preconditions: { uid } } : {}) }
   await client.call({ method: 'DELETE', path, body }).catch(ignore('NotFound', 'Conflict'))
 }
 
-/** The resourceVersion makes a status that was decided on an older object fail as a Conflict: then it is decided again. */
+/** With the resourceVersion, a status that was decided on an older object fails as a Conflict; the next pass decides again. */
 async function writeStatus(client: KubernetesClient, job: StoredJob, status: OperatorStatus): Promise<void> {
   const { name, namespace, resourceVersion } = job.metadata
   const body = {
@@ -97,7 +99,7 @@ async function announce(
     apiVersion: 'events.k8s.io/v1',
     kind: 'Event',
     metadata: { generateName: `${name}-`, namespace },
-    eventTime: now.toISOString().replace('Z', '000Z'), // six digits, or the API server refuses it
+    eventTime: microTime(now.getTime()),
     reportingController: 'fedsam.dev/operator',
     reportingInstance: FIELD_MANAGER,
     action: 'Reconcile',

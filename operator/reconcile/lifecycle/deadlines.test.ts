@@ -38,7 +38,10 @@ test('while the queue holds the Jobs no deadline passes, and it is said who wait
   assert.equal(truths(desired).Ready, 'Unknown Queued')
   assert.equal(truths(desired).Failed, 'False NotFailed')
   assert.equal(desired.requeueAfterSeconds, undefined)
-  assert.match(messageOf(late, 'Ready'), /^Queue gpus holds the Job of the coordinator/)
+  assert.match(
+    messageOf(late, 'Ready'),
+    /^Queue gpus holds the coordinator's Job brain-coordinator; the run continues when/,
+  )
   assert.match(
     messageOf(late, 'QuorumAvailable'),
     /^a: queue gpus holds its Job; b: queue gpus holds its Job\./,

@@ -1,11 +1,10 @@
-// startDeadlineSeconds and activeDeadlineSeconds: which one ends the job next, and when. Their clocks behave as that of a Kubernetes
-// Job's activeDeadlineSeconds: they stop while the job is suspended or its queue holds it, and start again at 0 when it goes on. Pure.
+// startDeadlineSeconds and activeDeadlineSeconds: which one ends the job next, and when. Their clocks behave as the clock of a
+// Kubernetes Job's activeDeadlineSeconds: they stop while the job is suspended or its queue holds it, and restart at 0 after. Pure.
 import type { FailureReason } from '#protocol/conditions.ts'
 import type { CompleteFederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import { moment } from '../../objects/fields.ts'
-import type { KubernetesObject } from '../../objects/shapes.ts'
-import type { Observed } from '../contract.ts'
-import { activeSince, queueOf } from './queue-hold.ts'
+import type { KubernetesObject, StoredJob } from '../../objects/shapes.ts'
+import { activeSince } from './queue-hold.ts'
 import { attemptOf, isFinished } from './recreate.ts'
 
 export interface Deadline {
@@ -15,49 +14,64 @@ export interface Deadline {
   readonly message: string
 }
 
-/** The Jobs that deadlines depend on. */
+/** The facts that the clocks depend on. */
+export interface ClockFacts {
+  readonly job: StoredJob
+  readonly spec: CompleteFederatedJobSpec
+  readonly training: TrainingStatus | undefined
+  readonly queue: string | undefined
+  /** Milliseconds since 1970. */
+  readonly now: number
+}
+
+/** The Jobs whose starts the clocks depend on. */
 export interface TimedJobs {
   readonly coordinator: KubernetesObject | undefined
   readonly workers: readonly KubernetesObject[]
 }
 
-/** The deadline that comes first, or undefined while no clock runs. */
+/** The deadline that comes first, or undefined while no clock runs. It may be in the past. */
 export function nearestDeadline(
-  observed: Observed,
-  spec: CompleteFederatedJobSpec,
-  training: TrainingStatus | undefined,
+  facts: ClockFacts,
   { coordinator, workers }: TimedJobs,
 ): Deadline | undefined {
+  const { spec, training } = facts
+  if (spec.suspend) return undefined
   const deadlines: Deadline[] = []
   const started = training !== undefined && (training.round > 0 || training.state === 'Training')
-  // A worker that was renewed after its end was not held by the queue alone: it does not move the start.
+  // A recreated worker does not move the start: more than the queue held it.
   const first = workers.filter((job) => attemptOf(job) === 1 && !isFinished(job))
-  const toStart = clockOf(observed, [coordinator, ...first])
+  const toStart = clockOf(facts, [coordinator, ...first])
   if (!started && toStart !== undefined) {
-    const message = `No round began within startDeadlineSeconds, ${spec.startDeadlineSeconds}.`
-    deadlines.push({
-      at: toStart + spec.startDeadlineSeconds * 1000,
-      reason: 'StartDeadlineExceeded',
-      message,
-    })
+    const seconds = spec.startDeadlineSeconds
+    const at = toStart + seconds * 1000
+    const message =
+      `No round began within spec.startDeadlineSeconds (${seconds}). ` +
+      'Find out from the events and logs of the pods which client was missing, and create the job again.'
+    deadlines.push({ at, reason: 'StartDeadlineExceeded', message })
   }
-  const active = clockOf(observed, [coordinator])
-  if (typeof spec.activeDeadlineSeconds === 'number' && active !== undefined) {
-    const message = `The run took longer than activeDeadlineSeconds, ${spec.activeDeadlineSeconds}.`
-    deadlines.push({ at: active + spec.activeDeadlineSeconds * 1000, reason: 'DeadlineExceeded', message })
+  const active = clockOf(facts, [coordinator])
+  const longest = spec.activeDeadlineSeconds
+  if (typeof longest === 'number' && active !== undefined) {
+    const message =
+      `The run took longer than spec.activeDeadlineSeconds (${longest}). ` +
+      'Create the job again with a larger value, or with fewer rounds.'
+    deadlines.push({ at: active + longest * 1000, reason: 'DeadlineExceeded', message })
   }
   return deadlines.sort((a, b) => a.at - b.at)[0]
 }
 
-/** When the clock started, or undefined while a queue holds one of these Jobs. */
-function clockOf(observed: Observed, jobs: readonly (KubernetesObject | undefined)[]): number | undefined {
-  const { job, now } = observed
+/** When the clock of these Jobs started, in milliseconds since 1970; undefined while a queue holds one of them. */
+function clockOf(
+  { job, queue, now }: ClockFacts,
+  jobs: readonly (KubernetesObject | undefined)[],
+): number | undefined {
   const begun = moment(job.status?.startTime) ?? now
   const suspended = job.status?.conditions?.find(({ type }) => type === 'Suspended')
-  // Still True: this pass resumes the job, and the clock starts now.
+  // Still True in the status: this pass resumes the job, and the clock starts now.
   const resumed = suspended?.status === 'True' ? now : (moment(suspended?.lastTransitionTime) ?? begun)
   const from = Math.max(begun, resumed)
-  if (queueOf(observed) === undefined) return from
-  const since = jobs.map((child) => child && activeSince(observed, child))
+  if (queue === undefined) return from
+  const since = jobs.map((child) => child && activeSince(queue, child, now))
   return since.every((time) => time !== undefined) ? Math.max(from, ...since) : undefined
 }

@@ -59,22 +59,25 @@ export async function clientAs(
   return openKubernetes(podAccess(env, files))
 }
 
-/** Roles count once the API server's own watches have shown them: an operator that is too quick would be refused. */
-async function untilAllowed(
+/**
+ * Waits until the API server's own watches show the roles of a user: a program that asks earlier would be refused.
+ * `what` is a verb, a group and a resource: `create events.k8s.io/events`.
+ */
+export async function untilAllowed(
   { client }: Cluster,
   user: string,
   namespace: string,
   what: string,
 ): Promise<void> {
-  const [group, resource] = what.split('/')
-  const resourceAttributes = { namespace, group, resource, verb: 'create' }
+  const [verb, group, resource] = what.split(/[ /]/)
+  const resourceAttributes = { namespace, group, resource, verb }
   const body = {
     apiVersion: 'authorization.k8s.io/v1',
     kind: 'SubjectAccessReview',
     spec: { user, resourceAttributes },
   }
   const review = { method: 'POST', path: '/apis/authorization.k8s.io/v1/subjectaccessreviews', body } as const
-  await until(`${user} may create ${what} in ${namespace || 'every namespace'}`, async () => {
+  await until(`${user} may ${what} in ${namespace || 'every namespace'}`, async () => {
     return (await client.call<{ status: { allowed: boolean } }>(review)).status.allowed
   })
 }
@@ -87,9 +90,9 @@ export async function withOperator(
 ): Promise<void> {
   const account = await accountOf(cluster, namespace, 'fedsam')
   const scopes = watched.length === 0 ? [''] : watched
-  await untilAllowed(cluster, userOf(namespace, 'fedsam'), namespace, 'coordination.k8s.io/leases')
+  await untilAllowed(cluster, userOf(namespace, 'fedsam'), namespace, 'create coordination.k8s.io/leases')
   for (const scope of scopes)
-    await untilAllowed(cluster, userOf(namespace, 'fedsam'), scope, 'events.k8s.io/events')
+    await untilAllowed(cluster, userOf(namespace, 'fedsam'), scope, 'create events.k8s.io/events')
   const env = {
     ...account.env,
     KUBECONFIG: '', // as in a pod

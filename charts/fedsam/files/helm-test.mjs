@@ -1,5 +1,6 @@
 // `helm test`, as a program in the operator's image and with its account: the API server serves FederatedJobs to the operator, and an
-// operator leads. The first it must be at once; for the second there is a minute, since pods may just have begun.
+// operator leads. Each may take SECONDS, because roles and pods of a new release need a moment. A resource that does not exist fails
+// at once.
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -27,28 +28,50 @@ function end(text, code) {
   process.exit(code)
 }
 
-/** Empty where the lease is held and was renewed within its time, otherwise why not. */
+/** What is wrong, and whether time can cure it; undefined where nothing is. */
+async function whyNotServed() {
+  for (const namespace of (WATCHED || '').split(',')) {
+    const place = namespace === '' ? '' : `namespaces/${namespace}/`
+    const { status, body } = await ask(`fedsam.dev/v1alpha1/${place}federatedjobs?limit=1`)
+    if (status === 200) continue
+    const where = namespace === '' ? '' : ` in ${namespace}`
+    // The API server takes a moment to see the roles of a new release, so a 403 may pass.
+    return {
+      text: `FederatedJobs are not served${where}: HTTP ${status}: ${body.message}`,
+      passes: status !== 404,
+    }
+  }
+}
+
 async function whyNoLeader() {
   const { status, body } = await ask(
     `coordination.k8s.io/v1/namespaces/${POD_NAMESPACE}/leases/fedsam-operator`,
   )
-  if (status !== 200) return body.message
+  const no = (why) => ({
+    text: `no operator leads: ${why}; read the logs of the operator's pods`,
+    passes: true,
+  })
+  if (status !== 200) return no(body.message)
   const { holderIdentity, renewTime, leaseDurationSeconds } = body.spec
-  if (!holderIdentity) return 'its lease is free'
+  if (!holderIdentity) return no('its lease is free')
   const age = Math.round((Date.now() - Date.parse(renewTime)) / 1000)
-  return age <= leaseDurationSeconds ? '' : `${holderIdentity} renewed its lease ${age} s ago`
+  if (age > leaseDurationSeconds) return no(`${holderIdentity} renewed its lease ${age} s ago`)
 }
 
-for (const namespace of (WATCHED || '').split(',')) {
-  const place = namespace === '' ? '' : `namespaces/${namespace}/`
-  const { status, body } = await ask(`fedsam.dev/v1alpha1/${place}federatedjobs?limit=1`)
-  if (status !== 200)
-    end(`FederatedJobs are not served${namespace && ` in ${namespace}`}: HTTP ${status}: ${body.message}`, 1)
+/** Asks once a second until nothing is wrong. Ends the program after SECONDS, or at once where waiting cannot help. */
+async function untilRight(whatIsWrong) {
+  for (let waited = 0; ; waited += 1) {
+    const wrong = await whatIsWrong().catch((error) => ({
+      text: `the API server at ${host}:${port} does not answer: ${error.cause?.message ?? error.message}`,
+      passes: true,
+    }))
+    if (wrong === undefined) return
+    if (!wrong.passes || waited >= Number(SECONDS)) end(wrong.text, 1)
+    await sleep(1000)
+  }
 }
+
+await untilRight(whyNotServed)
 console.log('FederatedJobs are served')
-for (let waited = 0, why; ; waited += 1) {
-  why = await whyNoLeader()
-  if (why === '') end('an operator leads', 0)
-  if (waited >= Number(SECONDS)) end(`no operator leads: ${why}; look at its pods and their logs`, 1)
-  await sleep(1000)
-}
+await untilRight(whyNoLeader)
+console.log('an operator leads')

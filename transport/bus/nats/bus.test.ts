@@ -114,6 +114,15 @@ test('permissions hold every client to its own subjects and inbox', async () => 
   })
 })
 
+test('an address of another scheme is refused before a connection', async () => {
+  for (const url of ['ws://127.0.0.1:1', 'nats://127.0.0.1:1,https://127.0.0.1:1'])
+    await assert.rejects(connectNats({ url }), {
+      code: 'MessagingUnreachable',
+      message: /^(ws|https):\/\/127\.0\.0\.1:1 is no address of a NATS server$/,
+      remedy: /nats:\/\/host:port/,
+    })
+})
+
 test('tls:// is never answered in plain text', async () => {
   await withFolder(async ({ folder }) => {
     const nats = await startNats({ folder })

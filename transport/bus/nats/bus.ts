@@ -66,8 +66,13 @@ export async function connectNats(options: NatsOptions): Promise<MessageBus> {
 function connectionOptions(options: NatsOptions): ConnectionOptions {
   const { credentials } = options
   const servers = options.url.split(',')
-  // The library ignores the scheme, and would speak plain text to a server that offers no TLS.
+  // The library ignores the scheme: it would speak plain text to a server without TLS, and NATS itself to a WebSocket.
   const tls = options.tls ?? (servers.some((url) => url.startsWith('tls://')) ? {} : undefined)
+  const foreign = servers.find((url) => url.includes('://') && !/^(nats|tls):/.test(url))
+  if (foreign !== undefined)
+    throw new FedsamError('MessagingUnreachable', `${foreign} is no address of a NATS server`, {
+      remedy: 'write nats://host:port or tls://host:port',
+    })
   return {
     servers,
     ...(options.name ? { name: options.name } : {}),

@@ -30,7 +30,7 @@ async function roundTrip(options: NatsOptions): Promise<string> {
 }
 
 test('TLS with certificates of both sides', async () => {
-  const at = (name: string) => join(import.meta.dirname, '..', 'test', 'tls', name)
+  const at = (name: string) => join(import.meta.dirname, '..', '..', '..', 'test', 'tls', name)
   const files = `cert_file: "${at('server.pem')}", key_file: "${at('server.key')}", ca_file: "${at('ca.pem')}"`
   await withNats(
     async () => `tls { ${files}, verify: true }`,

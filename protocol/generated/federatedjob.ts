@@ -504,7 +504,7 @@ export interface AcceleratorSpec {
   readonly resource?: string
   /** Devices per worker; 0 switches the device of spec.workers off for a partition. E.g. 2. Default 1. */
   readonly count?: number
-  /** What a worker does that has the device but cannot use it. E.g. UseCPU. Default Fail. */
+  /** What the SegmentAnything trainer does that has the device but cannot use it; a Command trainer decides by itself. E.g. UseCPU. Default Fail. */
   readonly whenUnseen?: 'Fail' | 'UseCPU'
 }
 

@@ -52,7 +52,7 @@ export const noopRound: Figure = {
   },
 }
 
-/** `against`: a target in milliseconds, or what the figure stands beside. */
+/** `against`: a target in milliseconds, or the figure to compare with. */
 function row(what: string, seconds: number, against: number | string): Row {
   return {
     what: `1 MB, two clients: ${what}`,

@@ -21,7 +21,7 @@ describe('digests', () => {
     assert.equal(digestPayload(new Uint8Array(BLOCK_BYTES)).blocks.length, 1)
   })
 
-  test('are the same in whatever pieces the bytes come', () => {
+  test('do not depend on how the bytes are divided', () => {
     const bytes = Uint8Array.from({ length: 2 * BLOCK_BYTES + 77 }, (_, i) => (i * 31) % 256)
     const wanted = digestPayload(bytes)
     fc.assert(

@@ -3,7 +3,7 @@
 import type { RunFailureReason } from './errors.ts'
 import type { BestRound, ClientOutcome, Evaluation, NotEvaluated } from './record.ts'
 
-/** A training round of the record, as one that was not there when it ended is told of it. */
+/** A training round of the record, as a client that missed its end receives it. */
 export interface FinishedRound {
   readonly round: number
   readonly attempt: number
@@ -25,7 +25,7 @@ export type RunEvent =
       readonly completed: number
       /** All partitions of the job. */
       readonly roster: readonly string[]
-      /** Digest of the newest result, the head of the hash chain; null where there is none yet. */
+      /** Digest of the newest result, the head of the hash chain; null before the first one. */
       readonly head: string | null
       /** Best round so far by the declared metric. */
       readonly best: BestRound | null
@@ -109,7 +109,7 @@ export type RunEvent =
       readonly reason: string
       readonly message: string
       readonly outcomes: readonly ClientOutcome[]
-      /** For so long no attempt begins, so that others get the devices; 0: the next one begins at once. */
+      /** Seconds until the next attempt begins, so that others get the devices; 0: it begins at once. */
       readonly pauseSeconds: number
     }
   /** Round 0 has its result: the initial parameters, and whose they are. */

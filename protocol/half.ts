@@ -1,6 +1,6 @@
 // Half-precision floats on the wire: F16 (IEEE 754 binary16) and BF16 (the upper half of a binary32), to and from F32.
 // Promises: widening is exact; narrowing rounds to nearest, ties to even, overflows to infinity, keeps NaN a NaN.
-// Also the one place where a tensor's bytes become a Float32Array, whatever their alignment.
+// Also the one place where a tensor's bytes become a Float32Array; they may be unaligned.
 import { DTYPE_BYTES, type DType, elementCount, type Tensor, type TensorSpec } from './tensors.ts'
 
 /** Float dtypes that can be read as, and written from, 32-bit floats. */

@@ -1,5 +1,5 @@
 // The element types in which round 0 got the parameters of a run. A run keeps 16-bit floats as F32 (half.ts), so its models do not
-// show them. Guarantees that the same record gives the same types, whatever the names of the tensors are. Pure.
+// show them. Guarantees that the same record gives the same types; names of tensors do not matter. Pure.
 import type { RoundResult } from './record.ts'
 import type { DType, TensorSpec } from './tensors.ts'
 

@@ -57,6 +57,6 @@ describe('keys', () => {
     'output/manifest.json',
     `base/${'d'.repeat(64)}/../../run.json`,
   ]) {
-    test(`${JSON.stringify(key)} is none of them`, () => assert.equal(parseKey(key), undefined))
+    test(`${JSON.stringify(key)} is not a key`, () => assert.equal(parseKey(key), undefined))
   }
 })

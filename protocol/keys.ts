@@ -43,12 +43,12 @@ export function attemptKeys(round: number, attempt: number): AttemptKeys {
   }
 }
 
-/** Payloads that a client may leave in one attempt: one for each life of its worker, and no more than so many. */
+/** The most payloads that a client may leave in one attempt: one for each start of its worker. */
 export const MAX_UPLOADS = 3
 
 /**
  * The name of a client's payload in an attempt, counted from 1. A worker takes the first name under which nothing is stored yet.
- * The names are computed, so a coordinator that never heard of a payload can still delete it.
+ * The names are computed, so a coordinator can delete a payload that it never received a message about.
  */
 export function uploadName(number: number): string {
   return number.toString(16).padStart(16, '0')

@@ -47,7 +47,7 @@ describe('requests', () => {
     ['half a round', { ...NEXT, have: { state: 'Left', round: 1.5, attempt: 1, epoch: 1 } }],
     ['a very long text', { ...NEXT, backend: 'x'.repeat(3000) }],
     ['a thousand wants', { ...GRANT, wants: Array(1000).fill(GRANT.wants[0]) }],
-    ['a digest that is none', { ...GRANT, wants: [{ kind: 'Write', key: 'k', size: 1, sha256: 'abc' }] }],
+    ['a digest of three letters', { ...GRANT, wants: [{ kind: 'Write', key: 'k', size: 1, sha256: 'abc' }] }],
     ['a negative size', { ...GRANT, wants: [{ kind: 'Write', key: 'k', size: -1, sha256: 'a'.repeat(64) }] }],
     ['no object', 'next'],
   ]
@@ -72,7 +72,7 @@ describe('requests', () => {
     assert.deepEqual(readRequest(encodeJson(request)), request)
   })
 
-  test('that are no JSON are none', () => {
+  test('that are not JSON are refused', () => {
     assert.equal(readRequest(Uint8Array.of(1, 2, 3)), undefined)
     assert.equal(readNextAnswer(new Uint8Array(0)), undefined)
     assert.equal(readGrantAnswer(new TextEncoder().encode('{}')), undefined)

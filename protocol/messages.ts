@@ -49,7 +49,7 @@ const NextSchema = v.object({
   client: Name,
   incarnation: Incarnation,
   token: Token,
-  /** The highest epoch of a coordinator that it heard of: an older coordinator learns by it that it is superseded. */
+  /** The highest epoch that the client received: an older coordinator learns from it that it is superseded. */
   epoch: Count,
   /** Digest of the partition's data, and what computes: for the record and for people. */
   dataset: Text,
@@ -180,7 +180,7 @@ function parse<S extends v.GenericSchema>(
   }
 }
 
-/** Subject prefix of a run: everything of one FederatedJob lies under it. */
+/** Subject prefix of a run: every subject of one FederatedJob begins with it. */
 export function subjectPrefix(namespace: string, uid: string): string {
   return `fedsam.${namespace}.${uid}`
 }

@@ -6,7 +6,7 @@ import { LESS_IS_BETTER, MORE_IS_BETTER, modeByName, withMode } from './metric-m
 
 const partitions = [{ name: 'a' }, { name: 'b' }]
 
-test('a word of the name decides, whatever its case, its digits and its neighbours', () => {
+test('a word of the name decides; case, digits and other words do not matter', () => {
   const min = [
     'loss',
     'val_loss',

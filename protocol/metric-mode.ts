@@ -3,7 +3,7 @@
 
 export type MetricMode = 'Max' | 'Min'
 
-/** Words of metrics whose smallest value is best. One of them decides, whatever else the name says: dice_loss is a loss. */
+/** Words of metrics whose smallest value is best. One of them decides before any other word: dice_loss is a loss. */
 export const LESS_IS_BETTER: readonly string[] = [
   'loss',
   'cost',

@@ -34,7 +34,7 @@ const FIRST_BYTES = 64 * 1024 ** 3
 const OTHER_HEADER = 1024 * 1024
 
 /**
- * Most bytes of one update from a model of so many bytes; `null`: of the first parameters. A right update is as long as the model.
+ * The most bytes of one update for a model of `bytes`; `null`: of the first parameters. A correct update is as long as the model.
  * The rest is room for an update with other tensors, so that its rejection can name them.
  */
 export function mostUpdateBytes(modelBytes: number | null): number {

@@ -101,7 +101,7 @@ const PlanSchema = v.object({
   available: v.array(Name),
   cohort: v.array(Name),
   evaluators: v.array(Name),
-  /** The model that this attempt starts from, that of round `round - 1`; null where there is none yet. */
+  /** The model that this attempt starts from, that of round `round - 1`; null in round 0. */
   base: v.nullable(v.object({ round: Ordinal, payload: Payload })),
   /** Reaches fit(config) and evaluate(config), with server_round added. */
   config: TextMap,
@@ -150,7 +150,7 @@ const ReceiptSchema = v.object({
     }),
   ),
   evaluation: v.nullable(LocalEvaluationSchema),
-  /** null: it measured, or nobody asked it to. An update counts whatever became of the evaluation. */
+  /** null: the client measured, or nobody asked it to. An update counts even where the evaluation failed. */
   notEvaluated: v.optional(v.nullable(UnmeasuredSchema), null),
   dataset: v.pipe(v.string(), v.maxLength(2048)),
 })
@@ -176,7 +176,7 @@ const ClosedSchema = v.object({
   epoch: Ordinal,
   round: Ordinal,
   attempt: Ordinal,
-  /** The updates that count, in fold order (by client name); `attempt` is where the receipt lies. */
+  /** The updates that count, in fold order (by client name); `attempt` is the one that has the receipt. */
   updates: v.array(v.object({ client: Name, attempt: Ordinal, receipt: Digest, numExamples: Count })),
   outcomes: v.array(ClientOutcomeSchema),
   /** Evaluations of the base model that count, by client name. */

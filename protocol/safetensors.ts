@@ -45,7 +45,7 @@ export interface SafetensorsHeader {
   readonly metadata: Readonly<Record<string, string>>
 }
 
-/** Where each tensor of a list lies in the file that writeSafetensors makes of it. Offsets count from the data's start. */
+/** Where each tensor of a list is in the file that writeSafetensors creates. Offsets count from the data's start. */
 export function layout(specs: readonly TensorSpec[]): { tensor: TensorSpec; begin: number; end: number }[] {
   let end = 0
   return specs.map((tensor) => {

@@ -7,7 +7,7 @@ export interface ValidationRule {
   readonly rule: string
   /** What is wrong and, after a semicolon, what to do. */
   readonly message: string
-  /** The field that is to blame, relative to where the rule stands: ".strategy.minFitClients". */
+  /** The field that is to blame, relative to the object that has the rule: ".strategy.minFitClients". */
   readonly fieldPath?: string
   readonly reason?: string
 }

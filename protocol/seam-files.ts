@@ -8,7 +8,7 @@ export const SEAM_FILES = {
   /** FIFO: the trainer's answers, its standard output. */
   output: 'out',
   /**
-   * FIFO, the last one that appears: a line "again" ends the trainer's process, with SIGKILL, and starts it anew, on the FIFOs that
+   * FIFO, the last one that appears: a line "again" ends the trainer's process, with SIGKILL, and restarts it, on the FIFOs that
    * lie under the names above then (they are others: no life reads the calls of the one before).
    */
   control: 'control',

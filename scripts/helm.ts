@@ -33,7 +33,7 @@ export async function ensureHelm(line: HelmLine = 3, options: BinaryOptions = {}
   return ensureGoProgram(HELM[line], options)
 }
 
-/** Whether the next calls of ensureHelm build nothing, whatever the line. */
+/** Whether the next calls of ensureHelm build nothing, for every line of Helm. */
 export async function hasHelm(options: BinaryOptions = {}): Promise<boolean> {
   const found = await Promise.all(HELM_LINES.map((line) => hasGoProgram(HELM[line], options)))
   return found.every(Boolean)

@@ -1,5 +1,5 @@
 // Python for the tests and benchmarks of python/: a virtual environment of pinned packages, made once by the machine's own
-// Python and pip and kept in the user's cache folder. Promises that what lies under the returned path is complete; any
+// Python and pip and kept in the user's cache folder. Guarantees that the returned folder is complete; any
 // number of processes may ask at once. Nothing that a user runs needs it: a job names its own program.
 import { execFile } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
@@ -12,7 +12,7 @@ import { FedsamError } from '#protocol/errors.ts'
 
 const run = promisify(execFile)
 
-/** Where the package fedsam_client lies: PYTHONPATH of what is to import it without an installation. */
+/** The folder of the package fedsam_client: the PYTHONPATH of a program that imports it without an installation. */
 export const PYTHON_PACKAGE = fileURLToPath(new URL('../python', import.meta.url))
 
 /** What the package needs, and what its files are held against. Older Pythons have older numpys. */
@@ -33,7 +33,7 @@ export interface PythonOptions {
 
 /**
  * The path of a Python that has these packages, made by FEDSAM_PYTHON (a path, or a name on PATH; python3 where it is not
- * set). Throws FedsamError RunFailed where there is none, or pip cannot install the packages.
+ * set). Throws FedsamError RunFailed where Python is missing, or pip cannot install the packages.
  */
 export async function ensurePython(
   packages: readonly string[],
@@ -42,7 +42,7 @@ export async function ensurePython(
   const { base, folder, executable } = await placeOf(packages, options.env ?? process.env)
   if (await exists(executable)) return executable
   options.log?.(`python: installing ${packages.join(', ')}`)
-  // Made beside its place and moved there whole: its interpreter finds its packages wherever the folder lies.
+  // Built beside its place and moved there whole: its interpreter finds its packages in any folder.
   const draft = `${folder}.${randomBytes(4).toString('hex')}`
   await mkdir(draft, { recursive: true })
   try {

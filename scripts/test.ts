@@ -88,7 +88,7 @@ async function prepare(facts: Facts): Promise<void> {
 
 function runTests({ files, endToEnd, whyNotEndToEnd: why, leftOut }: Facts): void {
   process.env.TF_CPP_MIN_LOG_LEVEL = '2'
-  // A file that takes so long hangs: it is ended, and the others still run.
+  // A file that runs longer than its timeout hangs: it is killed, and the others still run.
   const layers = [
     { files: [...files], concurrency: CONCURRENCY, timeout: 15 * 60_000 },
     { files: [...endToEnd], concurrency: 1, timeout: 40 * 60_000 },

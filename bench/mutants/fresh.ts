@@ -263,7 +263,7 @@ export const FRESH: readonly Mutant[] = [
     file: 'coordinator/aggregation/evaluation.ts',
     from: 'evaluation.numExamples * pick(evaluation), 0) / numExamples',
     to: 'pick(evaluation), 0) / counted.length',
-    what: 'evaluations count alike, whatever their examples',
+    what: 'evaluations count alike, for any number of examples',
     tests: ['coordinator/aggregation/evaluation.test.ts'],
   },
   {

@@ -1,11 +1,11 @@
-// The demo's output folder: made anew by every demo, but never at the cost of anything that is not a demo's.
+// The demo's output folder: every demo deletes and recreates it, and deletes nothing that another program wrote.
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 
 const MARK = '.fedsam-demo'
 
-/** An empty folder with the demo's mark. Throws OutputInUse where something else lies there. */
+/** An empty folder with the demo's mark. Throws OutputInUse where the folder holds other files. */
 export async function freshFolder(folder: string): Promise<void> {
   const names: string[] = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return []

@@ -1,5 +1,5 @@
 // Emits protocol/generated/federatedjob.ts: each named sub-object twice under spec, as users write it and, with the prefix
-// Complete, with its defaults filled in (a field with a default is then required). Status has one form. Text stands once.
+// Complete, with its defaults filled in (a field with a default is then required). Status has one form. Each text appears once.
 import { isDeepStrictEqual } from 'node:util'
 import type { DescribedSchema } from './crd.ts'
 import { COMPLETED, SAME_AS, TYPE_NAMES } from './names.ts'

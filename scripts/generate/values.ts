@@ -1,5 +1,5 @@
 // Emits charts/fedsam/README.md: every value of the chart with its default and meaning, from values.yaml and the comments in
-// it that begin with `# --`. A comment stands above the value that it describes, and describes all below it.
+// it that begin with `# --`. A comment is above the value that it describes, and covers everything below that value.
 import { parse } from 'yaml'
 
 interface Row {

@@ -1,5 +1,5 @@
 // The images of a node: `ensureImages` builds what is not cached. Promises: an image's reference and file name its content, so unchanged
-// sources build nothing, and what lies there is complete. All of it is kept in ~/.cache/fedsam/images; deleting that costs time alone.
+// sources build nothing, and each stored image is complete. All of it is kept in ~/.cache/fedsam/images; deleting that costs time alone.
 // FedSAM's own and an example's come from Dockerfiles (dockerfile.ts says of which files), the others are one static program each
 // (static.ts).
 import { createHash } from 'node:crypto'

@@ -105,7 +105,7 @@ def prompt_scene(rng, packed, prompts, mode, count):
 
 
 def miss(rng, mask, box):
-    """A point in the box but off the object; where there is none, any point off the object."""
+    """A point in the box but off the object; where the box has no such point, any point off the object."""
     low = (box / 4).astype(int)
     empty = np.zeros((LOW, LOW), bool)
     empty[low[1] : low[3] + 1, low[0] : low[2] + 1] = True

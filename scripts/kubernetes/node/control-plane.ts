@@ -1,4 +1,4 @@
-// The command lines of a node's control plane: etcd, API server, controller manager, scheduler. Pure: what they read lies in the folder.
+// The command lines of a node's control plane: etcd, API server, controller manager, scheduler. Pure: the files that they read are in the folder.
 import { join } from 'node:path'
 import type { KubernetesBinaries } from '../build.ts'
 import type { Network } from './network.ts'

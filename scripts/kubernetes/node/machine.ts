@@ -14,7 +14,7 @@ import { connectNetwork, type Network } from './network.ts'
 
 const run = promisify(execFile)
 const SCRIPT = fileURLToPath(new URL('machine.sh', import.meta.url))
-/** A folder without a first process is somebody's start in progress for so long. */
+/** For this time a folder without a first process counts as a start in progress. */
 const STARTING_MS = 60_000
 
 export interface Machine {

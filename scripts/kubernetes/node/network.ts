@@ -1,5 +1,5 @@
 // The network of a node: one wire from this machine to it, and ranges of addresses that nobody here uses. The node has no way out:
-// it reaches this machine alone. Promises: two nodes never get the same number, whoever starts them; all of it goes with the node.
+// it reaches this machine alone. Promises: two nodes never get the same number, even from two programs; everything is deleted with the node.
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { FedsamError } from '#protocol/errors.ts'

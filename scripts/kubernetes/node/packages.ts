@@ -31,7 +31,7 @@ export async function whyNoNode(): Promise<string | undefined> {
   return `these packages are missing: ${missing.join(' ')} (apt-get install them, or run npm run cluster once)`
 }
 
-/** Installs what is missing. Throws FedsamError RunFailed where this system is none for it, or apt-get fails. */
+/** Installs what is missing. Throws FedsamError RunFailed where this system has no apt-get, or apt-get fails. */
 export async function ensurePackages(log: (line: string) => void = () => {}): Promise<void> {
   const system = whyNotThisSystem()
   if (system !== undefined) throw new FedsamError('RunFailed', `a Kubernetes node needs more: ${system}`)

@@ -36,7 +36,7 @@ export interface RunningNode {
   tagImage(name: ImageName, reference: string): Promise<void>
   /** Installs or upgrades the chart with these images as release `fedsam` and waits until it is ready. */
   installChart(options: ChartOptions): Promise<void>
-  /** Gives the node so many of a resource, such as nvidia.com/gpu, without there being any. */
+  /** Lets the node announce an amount of a resource, such as nvidia.com/gpu, that it does not have. */
   setCapacity(resource: string, count: number): Promise<void>
   /** SIGKILL to a running container's first process. */
   killContainer(namespace: string, pod: string, container: string): Promise<void>

@@ -6,6 +6,7 @@ import { FedsamError } from '#protocol/errors.ts'
 import type { RunEvent } from '#protocol/events.ts'
 import { workerName } from '#protocol/names.ts'
 import { systemClock } from '#runtime/clock.ts'
+import { serveProbes } from '#runtime/probe-server.ts'
 import { runProgram } from '#runtime/process.ts'
 import { connectNats } from '#transport/bus/nats/bus.ts'
 import { fetchCheckpoint } from '#transport/hugging-face/checkpoint.ts'
@@ -20,7 +21,6 @@ import { createLimitedLog } from './clients/limited-log.ts'
 import { coordinateJob } from './cluster-job.ts'
 import { type JobOrigin, readOrigin, readPlaces } from './environment.ts'
 import { openMetrics } from './reporting/metrics.ts'
-import { serveProbes } from './reporting/serving.ts'
 import { coordinate } from './run/run.ts'
 import { compileFixed, compileLive, type LocalFiles } from './settings/from-spec.ts'
 import { CLUSTER_PACE, DEFAULT_PACE, type Pace } from './settings/settings.ts'
@@ -79,7 +79,13 @@ async function runInCluster(
   const clock = systemClock()
   const metrics = openMetrics(identity)
   let hindrance: string | undefined = 'the coordinator starts'
-  const probes = await serveProbes({ port: metricsPort, metrics, hindrance: () => hindrance })
+  const probes = await serveProbes({
+    port: metricsPort,
+    alive: () => undefined,
+    ready: () => hindrance,
+    metrics,
+    onError: (error) => log(`a probe was answered with 500: ${String(error)}`),
+  })
   const client = openKubernetes(podAccess(process.env, account))
   try {
     const { source, sink } = await openKubernetesJob({ client, identity, clock, signal, log })

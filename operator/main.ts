@@ -2,17 +2,18 @@
 // stops on SIGTERM when the looks under way are done. Choices and wiring only.
 import { randomUUID } from 'node:crypto'
 import pino from 'pino'
+import { serveProbes } from '#runtime/probe-server.ts'
 import { runProgram } from '#runtime/process.ts'
 import { openKubernetes, podAccess } from '#transport/kubernetes/api.ts'
 import { ApiError } from '#transport/kubernetes/calls.ts'
 import { readEnvironment } from './environment.ts'
+import { watchHealth } from './health.ts'
 import { remembered } from './kubernetes/client/access.ts'
 import { throttled } from './kubernetes/client/throttle.ts'
 import type { Report } from './kubernetes/controller.ts'
 import { openElector } from './kubernetes/election/elector.ts'
 import { startOperator } from './kubernetes/operator.ts'
 import { openMetrics } from './metrics.ts'
-import { serveMetrics, serveProbes } from './probes.ts'
 
 const LEASE = 'fedsam-operator'
 /** Calls at a time, beside nine watches of a namespace and the election's own: 17. */
@@ -60,14 +61,18 @@ await runProgram(process.env, async (signal) => {
     isLeader: elector?.isLeader ?? (() => true),
     connections: () => client.connections() + leases.connections(),
   })
-  const servers = [
-    serveProbes(environment.probePort, { isReady: cache.isSynced, running: queue.running }),
-    serveMetrics(environment.metricsPort, metrics),
-  ]
+  const health = watchHealth(queue.running)
+  const ready = (): string | undefined => (cache.isSynced() ? undefined : 'the first lists are not complete')
+  const onError = (error: unknown): void => report({ error })
+  const servers = await Promise.all([
+    serveProbes({ port: environment.probePort, alive: health.problem, ready, onError }),
+    serveProbes({ port: environment.metricsPort, metrics, onError }),
+  ])
   try {
     await operator.done
   } finally {
-    for (const server of servers) server.close()
+    health.close()
+    await Promise.all(servers.map((server) => server.close()))
     client.close()
     leases.close()
   }

@@ -1,4 +1,4 @@
-// A coordinator's metrics, counted from what its run tells; read by Prometheus at /metrics (serving.ts). The job's name and namespace
+// A coordinator's metrics, counted from what its run tells; read by Prometheus at /metrics (runtime/probe-server.ts). The job's name and namespace
 // are on every series, since each coordinator is a target of its own; no label is a client's name.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { RunEvent } from '#protocol/events.ts'

@@ -141,7 +141,7 @@ test('the operator is told to elect, and on which ports it is asked', async () =
     { name: 'metrics', containerPort: Number(variables.FEDSAM_METRICS_PORT) },
     { name: 'probes', containerPort: Number(variables.FEDSAM_PROBE_PORT) },
   ])
-  assert.deepEqual([readinessProbe.httpGet.path, livenessProbe.httpGet.path], ['/readyz', '/healthz'])
+  assert.deepEqual([readinessProbe.httpGet.path, livenessProbe.httpGet.path], ['/readyz', '/livez'])
 })
 
 test('the admission policy covers all of the status but training', async () => {

@@ -42,7 +42,7 @@ test('ready, a job becomes its children, an edit follows, SIGTERM ends it', asyn
   const exit = once(operator, 'exit')
   try {
     await until('ready', async () => (await fetch(`http://127.0.0.1:${probes}/readyz`)).ok)
-    assert.ok((await fetch(`http://127.0.0.1:${probes}/healthz`)).ok)
+    assert.ok((await fetch(`http://127.0.0.1:${probes}/livez`)).ok)
     const job = (names: readonly string[]): string => {
       const spec = { partitions: names.map((name) => ({ name })) }
       return JSON.stringify({

@@ -61,8 +61,8 @@ function identity({ metadata: { namespace, name, uid } }: StoredJob): Json[] {
 function probes(): Json {
   const at = (path: string): Json => ({ httpGet: { path, port: 'metrics' }, timeoutSeconds: 10 })
   return {
-    startupProbe: { ...at('/healthz'), periodSeconds: 2, failureThreshold: 60 },
-    livenessProbe: { ...at('/healthz'), periodSeconds: 30, failureThreshold: 10 },
+    startupProbe: { ...at('/livez'), periodSeconds: 2, failureThreshold: 60 },
+    livenessProbe: { ...at('/livez'), periodSeconds: 30, failureThreshold: 10 },
     readinessProbe: { ...at('/readyz'), periodSeconds: 5 },
   }
 }

@@ -11,7 +11,7 @@ export interface JobCase {
 
 /** The cases of one rule. */
 export interface RuleCases {
-  /** The field that the rule blames; "[]" stands for any index. */
+  /** The field that the rule blames; "[]" is any index. */
   readonly at: string
   /** A part of the rule's message that no other rule for this field has. */
   readonly says: string
@@ -19,7 +19,7 @@ export interface RuleCases {
   readonly rejects: readonly JobCase[]
 }
 
-/** The object that a case stands for. */
+/** The object of a case. */
 export function jobOf({ name = 'job', spec = {}, status }: JobCase): Readonly<Record<string, unknown>> {
   return {
     apiVersion: 'fedsam.dev/v1alpha1',

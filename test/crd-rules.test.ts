@@ -31,7 +31,7 @@ function rulesOf({ at, says }: RuleCases) {
 test('every rule has accepting and rejecting cases, and every entry speaks of one rule', () => {
   const covered = RULE_CASES.map((cases) => {
     const rules = rulesOf(cases)
-    assert.equal(rules.length, 1, `${cases.at} "${cases.says}" stands for one rule`)
+    assert.equal(rules.length, 1, `${cases.at} "${cases.says}" belongs to one rule`)
     assert.ok(
       cases.accepts.length > 0 && cases.rejects.length > 0,
       `${cases.at} "${cases.says}" has cases of both kinds`,

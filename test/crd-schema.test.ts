@@ -82,7 +82,7 @@ test('every value that a user writes has an example, or is one of few words', ()
   )
 })
 
-test('a unit stands in the text of what has one', () => {
+test('a field with a unit names it in its description', () => {
   const units = [/Seconds(After|$)/, /Bytes$/, /Pixels$/, /^fraction|Fraction$/]
   const words = [/[Ss]econds/, /[Bb]ytes/, /[Pp]ixels/, /share/]
   const without = NODES.filter(({ at, schema: { description = '' } }) => {

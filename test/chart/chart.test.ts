@@ -128,7 +128,7 @@ test('the quickstart runs where the operator may; replicas keep apart unless tol
   assert.deepEqual(spread(podOf(await render(), 'fedsam')), ['kubernetes.io/hostname'])
 })
 
-test('the operator is told to elect, and on which ports it is asked', async () => {
+test('the operator takes part in an election, and listens on the ports of the values', async () => {
   const objects = await render(...values('two-replicas'))
   const [deployment] = of(objects, 'Deployment')
   assert.equal(deployment!.spec.replicas, 2)

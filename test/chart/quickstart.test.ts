@@ -35,7 +35,7 @@ async function running(
   health: string,
   use: () => Promise<void>,
 ): Promise<void> {
-  // A copy: the user of the container may not look into the home of whoever runs the tests.
+  // A copy: the user of the container may not read the home folder of the user who runs the tests.
   const program = join(folder, name)
   await copyFile(await ensureBinary(name), program)
   const user = process.getuid?.() === 0 ? { uid: 65532, gid: 65532 } : {}

@@ -10,13 +10,13 @@ import type { Tensor } from '#protocol/tensors.ts'
 import { startFedsam } from './fedsam.ts'
 import { makeSamJob, picture } from './sam-job.ts'
 
-/** A job over two partitions of four images each, beside a tiny checkpoint; `dir` is where it lies. */
+/** A job over two partitions of four images each, beside a tiny checkpoint; `dir` is its folder. */
 interface Case {
   readonly name: string
   /** What is done to the good job before it runs. */
   readonly spoil?: (dir: string) => Promise<unknown>
   readonly args?: readonly string[]
-  /** Standard error, whole; DIR stands for the folder. */
+  /** Standard error, whole, with DIR in place of the folder. */
   readonly says: string
 }
 

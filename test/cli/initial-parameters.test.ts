@@ -62,7 +62,7 @@ for (const [job, file, says] of refusals) {
 }
 
 test('tensors that no client of a program trains end the run at its first attempt', async () => {
-  // This program answers with a tensor `v` whatever it was given.
+  // This program answers every request with a tensor `v`.
   const renaming = toyJob(2).replace('quadratic-main.ts","toy"', 'flawed-main.ts","renames"')
   await writeFile(join(dir, 'renaming.yaml'), renaming)
   const { code, stdout, stderr } = await startFedsam(dir, [

@@ -103,7 +103,7 @@ describe('a program on the seam', () => {
     assert.match(stdout, /wrong the start: there is no picture\n +put one there/)
   })
 
-  test('that is none', async () => {
+  test('that is not a job', async () => {
     assert.match(
       (await check('/nowhere/trainer')).stdout,
       /cannot be started: \/nowhere\/trainer does not exist/,
@@ -111,7 +111,7 @@ describe('a program on the seam', () => {
   })
 })
 
-test('the command line is told what is missing', async () => {
+test('the command names what is missing', async () => {
   for (const [args, says] of [
     [['trainer', 'check'], /the program is missing: write it behind --/],
     [['trainer', 'fix', '--', 'true'], /no command trainer fix/],

@@ -53,7 +53,7 @@ const training = (uid: string, change: Partial<TrainingStatus> = {}): TrainingSt
 })
 
 describe('the job', () => {
-  test('is followed: an edit of the spec is heard, with defaults, and a status of ours is none', async () => {
+  test('is followed: an edit of the spec arrives, with defaults, and our own status does not count as one', async () => {
     const { source, sink, uid } = await open('followed')
     assert.equal(source.job().spec.rounds, 3)
     assert.equal(source.job().spec.round.maxFailedRounds, 3)
@@ -107,7 +107,7 @@ describe('the job', () => {
     await ended
   })
 
-  test('that is another one under the same name is none of ours', async () => {
+  test('that is another one under the same name is not written', async () => {
     await createJob(cluster, 'another', 'brain', SPEC)
     await assert.rejects(open('another', crypto.randomUUID()), {
       code: 'Superseded',
@@ -160,14 +160,14 @@ describe('the status', () => {
     assert.equal((await readJob(cluster, 'busy', 'brain')).status?.training?.round, 2)
   })
 
-  test('of a job that was made anew is never written by the coordinator of the old one, which ends', async () => {
-    const { sink, uid } = await open('anew')
+  test('of a job that was recreated is never written by the coordinator of the old one, which ends', async () => {
+    const { sink, uid } = await open('again')
     await sink.write(training(uid))
-    await cluster.client.call({ method: 'DELETE', path: `${jobsPath('anew')}/brain` })
+    await cluster.client.call({ method: 'DELETE', path: `${jobsPath('again')}/brain` })
     await assert.rejects(sink.write(training(uid, { round: 2 })), { code: 'Superseded' })
-    await createJob(cluster, 'anew', 'brain', SPEC)
+    await createJob(cluster, 'again', 'brain', SPEC)
     await assert.rejects(sink.write(training(uid, { round: 2 })), { code: 'Superseded' })
-    assert.equal((await readJob(cluster, 'anew', 'brain')).status?.training, undefined)
+    assert.equal((await readJob(cluster, 'again', 'brain')).status?.training, undefined)
   })
 
   test('of a newer coordinator ends an older one', async () => {

@@ -191,7 +191,7 @@ describe('a coordinator in a cluster', () => {
     assert.equal(output?.digest, `sha256:${sha256(await readFile(model))}`)
   })
 
-  test('refuses a worker whose token is for another run, and goes on with it once it may', async () => {
+  test('refuses a worker whose token is for another run, and accepts it with the right token', async () => {
     const name = 'tokens'
     const uid = await makeJob(name)
     const coordinator = await startCoordinator(name, uid)
@@ -260,7 +260,7 @@ describe('a coordinator in a cluster', () => {
     assert.equal(await coordinator.ended, POD_EXITS.Superseded.code, coordinator.output())
   })
 
-  test('ends as asked on SIGTERM, and the next one goes on with the next epoch', async () => {
+  test('ends as asked on SIGTERM, and the next one continues with the next epoch', async () => {
     const name = 'stopped'
     const uid = await makeJob(name)
     const first = await startCoordinator(name, uid)

@@ -1,4 +1,4 @@
-// Edits from the schema, valid and invalid ones, with rollbacks, 300 sequences against an API server in memory: whatever was done to
+// Edits from the schema, valid and invalid ones, with rollbacks, 300 sequences against an API server in memory: after all edits of
 // a job, it ends equal to a fresh job of the same spec, and comes to rest. edits.test.ts shows that the real one takes the same.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

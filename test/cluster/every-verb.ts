@@ -1,5 +1,5 @@
 // A FederatedJob's life in which the operator does everything that it ever does, in one namespace: children made, edited, repaired,
-// pruned, made anew, names that are taken, suspension, a pause, the time to live. Nothing runs: what pods would report is written.
+// pruned, recreated, names that are taken, suspension, a pause, the time to live. Nothing runs: what pods would report is written.
 import { apiVersionOf, pathOf } from '#operator/kubernetes/client/resources.ts'
 import type { KubernetesObject, StoredJob } from '#operator/objects/shapes.ts'
 import type { KubernetesClient } from '#transport/kubernetes/calls.ts'
@@ -139,7 +139,7 @@ async function renewed(world: World): Promise<void> {
     { status: { startTime: LONG_AGO, failed: 1, conditions } },
     '/status',
   )
-  await world.until('the worker anew', async () => (await uid()) !== before)
+  await world.until('the new worker', async () => (await uid()) !== before)
 }
 
 /** The least that the API server takes of each kind. */
@@ -160,7 +160,7 @@ async function taken(world: World): Promise<void> {
   await world.create('FederatedJob', 'taken', {
     spec: { ...PLACES, partitions: [{ name: 'a' }, { name: 'b' }] },
   })
-  await world.until('the conflict is told', async () => {
+  await world.until('the conflict is in the status', async () => {
     const { status } = await world.read('FederatedJob', 'taken')
     return JSON.stringify(status).includes('ChildConflict')
   })

@@ -74,7 +74,7 @@ for (const [system, watched] of [
   })
 }
 
-test('an operator that died without a word, and a resource that is gone, are told', async () => {
+test('an operator that was killed, and a resource that is gone, are reported', async () => {
   const { kubectl } = cluster.server
   const spec = { holderIdentity: 'dead', leaseDurationSeconds: 15, renewTime: '2026-01-01T00:00:00.000000Z' }
   await kubectl([

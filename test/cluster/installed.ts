@@ -10,7 +10,7 @@ import { until } from '../until.ts'
 import type { Cluster } from './cluster.ts'
 import { withOperatorProcess } from './operator-process.ts'
 
-/** Cluster-wide kinds that need no controller, and what stands in a namespace; Deployments would only lie there. */
+/** Kinds that work without a controller. A Deployment would start nothing here. */
 const KINDS = [
   'ServiceAccount',
   'Role',

@@ -248,7 +248,7 @@ test('with the label of a queue the queue alone starts a Job: no write of the op
   const admit = async (): Promise<void> => {
     for (const name of names) await patch(['Job', namespace, name], { spec: { suspend: false } })
   }
-  /** Somebody changes a label, and the operator repairs it: whatever else it applies, it has applied then. */
+  /** A user changes a label, and the operator repairs it. By then it has applied everything else. */
   const repaired = async (): Promise<void> => {
     const role = 'fedsam.dev/role'
     for (const name of names)

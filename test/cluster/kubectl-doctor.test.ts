@@ -35,7 +35,7 @@ const doctor = (args: readonly string[], kubeconfig = cluster.server.kubeconfig)
   return startFedsam(dir, ['doctor', '-n', 'team-a', ...args], { env })
 }
 
-/** Creates, or changes, with whatever status is given. */
+/** Creates or changes an object, with its status. */
 async function put(
   object: { kind: string; metadata: { name: string } } & Record<string, unknown>,
 ): Promise<void> {
@@ -210,7 +210,7 @@ test('a NATS server that asks who comes is there; a job without credentials for 
   }
 })
 
-test('who may look at little is told what cannot be seen, and that is no problem', async () => {
+test('a user with few rights sees what the check could not read, and that is not a problem', async () => {
   const { server } = cluster
   const file = join(dir, 'reader')
   await server.kubectl(['-n', 'team-a', 'create', 'serviceaccount', 'reader'])

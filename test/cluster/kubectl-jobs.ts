@@ -21,7 +21,7 @@ interface Stored {
   readonly metadata: { readonly name: string; readonly uid: string; readonly generation: number }
 }
 
-/** What is told of the job; the rest follows. */
+/** The facts of the job from which the rest follows. */
 export interface Told {
   readonly state: JobState
   readonly message?: string

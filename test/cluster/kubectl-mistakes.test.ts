@@ -176,7 +176,7 @@ test('a server whose certificate another authority signed', async () => {
   )
 })
 
-test('who may read jobs but not pods sees the job, and is told what logs need', async () => {
+test('a user who may read jobs but not pods sees the job, and which right logs need', async () => {
   const jobs = { apiGroups: ['fedsam.dev'], resources: ['federatedjobs'], verbs: ['get', 'list'] }
   const file = await kubeconfigOf('reader', [jobs])
   const seen = await fedsam(['status', 'cells', '--kubeconfig', file])
@@ -190,7 +190,7 @@ test('who may read jobs but not pods sees the job, and is told what logs need', 
   )
 })
 
-test('who may nothing is told which verb on what', async () => {
+test('a user without rights sees which verb on which resource is missing', async () => {
   const file = await kubeconfigOf('nobody', [])
   fails(
     await fedsam(['status', 'cells', '--kubeconfig', file]),

@@ -95,7 +95,7 @@ interface Recorded extends Bench {
   readonly writes: readonly string[]
 }
 
-/** A bench that counts writes and, where it is told, dies at one of them, before or after the API server's answer. */
+/** A bench that counts writes. It can die at one of them, before or after the API server's answer. */
 export function recorded(
   bench: Bench,
   dies: { readonly at: number; readonly answered: boolean } = { at: 0, answered: false },

@@ -9,7 +9,7 @@ import { type Cluster, startCluster } from './cluster.ts'
 import { liveThrough } from './every-verb.ts'
 import { install, userOf, withOperator } from './installed.ts'
 
-/** As on OpenShift: whoever sets blockOwnerDeletion must be allowed to set finalizers of the owner. */
+/** As on OpenShift: a user who sets blockOwnerDeletion needs the right to set finalizers of the owner. */
 const OWNERS = { 'enable-admission-plugins': 'OwnerReferencesPermissionEnforcement' }
 /** That plugin asks for it, and no call shows it; its own test is below. */
 const ASKED_BY_OWNERS = 'fedsam.dev/federatedjobs/finalizers update'

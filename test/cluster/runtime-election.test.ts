@@ -1,5 +1,5 @@
-// Several operators, one lease, as programs: one writes, the others only watch; whoever is killed, stopped or put to sleep is
-// followed by another, and whoever wakes after its lease writes nothing more. Each asks through a proxy that notes what it asks.
+// Several operators, one lease, as programs: one writes, the others only watch; an operator that is killed, stopped or put to sleep is
+// followed by another, and one that wakes after its lease writes nothing more. Each asks through a proxy that notes what it asks.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'

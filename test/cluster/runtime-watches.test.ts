@@ -1,5 +1,5 @@
 // What the operator knows while the network and the API server misbehave: after every fault it follows again, a lost history means a
-// list, nothing is asked in a loop, and a cache that stands still is not believed.
+// list, nothing is asked in a loop, and a cache without progress is not trusted.
 import assert from 'node:assert/strict'
 import { after, before, type TestContext, test } from 'node:test'
 import { reflect } from '#operator/kubernetes/cache/reflector.ts'
@@ -232,7 +232,7 @@ test('a busy API server is asked again later: nothing is reported, nothing done 
   assert.ok(refused.size > 5)
 })
 
-test('a cache that stands still is waited for, then the truth is read: every child is made once', async (t) => {
+test('the operator waits for a cache without progress, then reads the API server: it creates every child once', async (t) => {
   await createNamespace('stale')
   await createJob('stale')
   proxy.asked.length = 0

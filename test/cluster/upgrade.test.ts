@@ -1,5 +1,5 @@
 // An upgrade with a running job: the operator of the previous commit makes the children, this one takes over with other images, and no
-// Job and no pod is made anew. The previous commit is checked out beside this one and runs as a program, with its own CRD first.
+// Job and no pod is recreated. The previous commit is checked out beside this one and runs as a program, with its own CRD first.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { mkdtemp, rm, symlink } from 'node:fs/promises'
@@ -62,7 +62,7 @@ async function children(): Promise<string[]> {
     .sort()
 }
 
-test('no Job and no pod of a running job is made anew', async () => {
+test('no Job and no pod of a running job is recreated', async () => {
   await server.kubectl(['apply', '--server-side', '-f', join(previous, CRD)])
   let made: string[] = []
   await withOperator(previous, 'old', async () => {

@@ -131,7 +131,7 @@ export function answerCases(opened: Opened): void {
     answered.resolve()
   })
 
-  test('the reply subject lies under the inbox that was named, one per client', async () => {
+  test('the reply subject is under the inbox that the caller names, one per client', async () => {
     const [server, client] = await Promise.all([opened().connect(), opened().connect()])
     const subject = freshSubject()
     await server.serve(subject, async (_, body) => body)

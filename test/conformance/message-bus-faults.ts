@@ -41,7 +41,7 @@ function silence(opened: Opened): void {
     assert.equal(text(await client.request(subject, NOTHING, LONG)), 'again')
   })
 
-  test('a handler that throws answers nothing, is told of, and serves on', async () => {
+  test('a handler that throws answers nothing, its error is reported, and it still serves', async () => {
     const [server, client] = await Promise.all([opened().connect(), opened().connect()])
     const subject = freshSubject()
     const before = opened().errors.length

@@ -1,4 +1,4 @@
-// Cases of writing: absent-only under any race, whole or not at all, and keys that are none.
+// Cases of writing: absent-only under any race, whole or not at all, and strings that are not keys.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,4 +1,4 @@
-// The faults on a job of seconds, on the real node: whatever is killed or deleted, in whatever phase, the model has the bytes of the run
+// The faults on a job of seconds, on the real node: after any kill or deletion, in any phase, the model has the bytes of the run
 // that nobody disturbed. Processes are ended by SIGKILL on the node, pods by kubectl delete.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
@@ -85,7 +85,7 @@ export function faultScenarios(stage: () => Stage): void {
   })
 
   // Side by side: they mostly wait, and a server that is restarted is a fault to the others too.
-  describe('whatever is struck', { concurrency: 4 }, () => {
+  describe('a part that is killed or deleted', { concurrency: 4 }, () => {
     for (const [n, { name, strike }] of FAULTS.entries()) {
       test(`${name}, while it starts, while it trains, between rounds: the same bytes`, async () => {
         const job = `fault-${n}`

@@ -37,7 +37,7 @@ export interface PacedOptions {
 }
 
 export const PACED_SITES = ['site-a', 'site-b', 'site-c'] as const
-/** Where the worker image finds a trainer that lies in a claim: inside its own package, so that its imports resolve. */
+/** The path at which the worker image finds a trainer of a claim: inside its own package, so that its imports resolve. */
 export const TRAINERS_CLAIM = 'trainers'
 
 /** A job of seconds: three clients that must all report, so that no kill may change a byte. */

@@ -1,4 +1,4 @@
-// A partition whose data lies under a prefix of a bucket, with keys of its own, beside two with claims. Missing and wrong keys are said;
+// A partition whose data is under a prefix of a bucket, with keys of its own, beside two with claims. Missing and wrong keys are said;
 // once they are right the trainer has the same bytes, so the model is that of `fedsam run` over the folders.
 import assert from 'node:assert/strict'
 import { readdir, readFile } from 'node:fs/promises'

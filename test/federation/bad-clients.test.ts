@@ -96,7 +96,7 @@ function valuesOf(bytes: Uint8Array): Map<string, Float32Array> {
   )
 }
 
-/** Round 0 from a file: a client that lies could not be asked. */
+/** Round 0 from a file: a client with false receipts could not be asked. */
 async function initialFile(folder: string): Promise<{ kind: 'InitialParameters'; file: string }> {
   const file = join(folder, 'initial.safetensors')
   await quadraticWork({ client: 'any', size: SIZE }).getParameters(file)

@@ -1,4 +1,4 @@
-// A client that keeps to the conversation and lies in its receipt or its body: what the worker's own code cannot be made to
+// A client that keeps to the conversation and sends a false receipt or body: what the worker's own code cannot be made to
 // do. It takes one training task, leaves what the lie makes of it, and then only says that it is there.
 import { encodeJson } from '#protocol/canonical.ts'
 import { digestPayload, sha256 } from '#protocol/digest.ts'

@@ -62,7 +62,7 @@ export interface Federation {
   readonly folder: string
   /** Starts a coordinator; it stops when the signal is aborted. */
   coordinate(options?: CoordinateOptions): Promise<RunOutcome>
-  /** Starts a worker; resolves to what ended it: the reason it was told, or the error's code. */
+  /** Starts a worker; resolves to what ended it: the reason that it received, or the error's code. */
   work(client: string, options?: WorkOptions): Promise<string>
   /** SHA-256 of output/model.safetensors. */
   model(): Promise<string>

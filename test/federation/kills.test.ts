@@ -123,7 +123,7 @@ async function runWith({ victim, kill }: Kill): Promise<string[]> {
   return record === '' ? [] : (await readFile(record, 'utf8')).trim().split('\n')
 }
 
-/** Does all, a few at a time; every failure is told. */
+/** Runs all, a few at a time, and reports every failure. */
 async function inParallel<T>(items: readonly T[], act: (item: T) => Promise<unknown>): Promise<void> {
   const left = [...items]
   const failures: unknown[] = []

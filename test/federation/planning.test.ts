@@ -106,7 +106,7 @@ test('the last model is evaluated by partitions that only evaluate, where no tra
   }
 })
 
-test('a strategy needs its own minimum of updates, whatever round.quorum says', async () => {
+test('a strategy needs its own minimum of updates, even where round.quorum is lower', async () => {
   const { error, store } = await runFederation({
     clients: ['a', 'b', 'c'],
     rounds: 1,

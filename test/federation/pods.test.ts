@@ -1,5 +1,5 @@
 // Workers as in pods: the network half a program, the trainer under the operator's script beside it, FIFOs between, nats-server as
-// the bus. The same model bytes as in one process, whatever is killed, and exit codes as a Job reads them.
+// the bus. The same model bytes as in one process, after any kill, and exit codes as a Job reads them.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'

@@ -258,7 +258,7 @@ describe('a newer coordinator', () => {
 
   test('that is only claimed by a worker is looked for in the store, and the coordinator stays', async () => {
     const bus = createInProcessBus()
-    // Every request says that it heard of coordinator 9.
+    // Every request says that it received an answer of coordinator 9.
     const boasting = {
       ...bus,
       request: (subject: string, body: Uint8Array, options: { timeoutMs: number }) => {

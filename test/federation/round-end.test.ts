@@ -168,7 +168,7 @@ test('a partition that leaves the job during a round is not waited for, and one 
     const [first, second] = eventsOf(federation.events, 'RoundCompleted')
     assert.equal(outcomeOf(first!.outcomes, 'leaving'), 'Removed')
     assert.deepEqual(second?.accepted, ['a', 'b', 'new'])
-    assert.equal(await ended, 'Refused', 'it was told that it is not wanted')
+    assert.equal(await ended, 'Refused', 'the answer says that it is not wanted')
   } finally {
     await federation.close()
   }

@@ -1,5 +1,5 @@
-// The same job and seed give the same final model bytes: whatever the fold's slices, the order of arrival, the store, and what
-// the bus loses, doubles and reorders.
+// The same job and seed give the same final model bytes. The fold's slices, the order of arrival, the store, and messages that
+// are lost, doubled or reordered change nothing.
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

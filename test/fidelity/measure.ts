@@ -228,7 +228,7 @@ function measureParameters({ checkpoint, model, expected }: Subject, steps: numb
   })
 }
 
-/** Dice and cross entropy of the model as it stands; `each` is one mask's Dice loss after the other. */
+/** Dice and cross entropy of the current model; `each` is one mask's Dice loss after the other. */
 async function lossParts(
   { tf, model }: Subject,
   batch: Prompted & { truth: Float32Array },

@@ -132,7 +132,7 @@ test('each bad client is its own outcome, and the others are averaged', async ()
   for (const { dtype, data } of model) assert.deepEqual(new Set(numbersOf(dtype, data)), new Set([2]))
 })
 
-test('a class that cannot be made, and one without parameters, are told; the run starts with another', async () => {
+test('a class that cannot be instantiated, and one without parameters, are reported; the run starts with another', async () => {
   const clients = ['raises-at-start', 'has-none-a', 'has-none-b', 'good']
   const spec = `  rounds: 1
   strategy: {minFitClients: 3, minAvailableClients: 3}

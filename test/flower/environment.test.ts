@@ -68,7 +68,7 @@ async function run(shell: string, args: readonly string[] = []): Promise<string>
   return sha256(await readFile(join(folder, shell, 'output', 'model.safetensors')))
 }
 
-test('the model has the same bytes whatever the shell sets for numerical libraries', async () => {
+test('variables of the shell for numerical libraries do not change the bytes of the model', async () => {
   const models = new Set<string>()
   for (const shell of Object.keys(SHELLS)) models.add(await run(shell))
   assert.equal(models.size, 1)

@@ -70,7 +70,7 @@ describe("Flower's ten rounds from a NumPyClient", () => {
     assert.equal(digests.size, 1)
   })
 
-  test('are told from those of another learning rate', async () => {
+  test('differ from those of another learning rate', async () => {
     const output = join(folder, 'other')
     const args = '["--arg", "learning_rate=0.2001"]'
     assert.equal((await runExample(output, ...KEEP_ALL, '--set', `trainer.command.args=${args}`)).code, 0)

@@ -101,7 +101,7 @@ for await (const text of createInterface({ input: process.stdin })) {
     appendFileSync(`${file}.called`, '')
     setInterval(() => {}, 1000)
   } else if (behaviour === 'hangs-but-reports') {
-    // Each byte of the file lets it take one step, so that the test decides how much time lies between two of them.
+    // Each byte of the file lets it take one step, so that the test decides the time between two steps.
     let done = 0
     const timer = setInterval(() => {
       if (!existsSync(`${file}.steps`) || statSync(`${file}.steps`).size === done) return

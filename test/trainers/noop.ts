@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { writeSafetensors } from '#protocol/safetensors.ts'
 import { serveTrainer, type TrainerWork } from '#worker/trainer/serve.ts'
 
-/** The work on one F32 tensor of so many elements. */
+/** The work on one F32 tensor of `elements` elements. */
 export function noopWork(elements: number): TrainerWork {
   return {
     dataset: 'none',

@@ -13,7 +13,7 @@ export const SIZE = 200
 export const PACE: Pace = { ...DEFAULT_PACE, holdSeconds: 0.3, pollSeconds: 1, farewellSeconds: 5 }
 export const ANSWER_SECONDS = 0.6
 
-/** What a process is told, as its one argument. */
+/** The one argument of a process. */
 export interface Orders {
   /** Of the store. */
   readonly folder: string

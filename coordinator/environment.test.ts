@@ -1,7 +1,7 @@
 // Where a coordinator finds its job and everything else: all that is missing in one error.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readOrigin, readPlaces } from './environment.ts'
+import { outputUri, readOrigin, readPlaces } from './environment.ts'
 
 const JOB = { FEDSAM_JOB_NAMESPACE: 'team-a', FEDSAM_JOB_NAME: 'brain', FEDSAM_JOB_UID: '6f3a' }
 
@@ -17,7 +17,25 @@ test('a job comes from a file, or from the cluster', () => {
 test('all that is missing or wrong is named', () => {
   const wrong = (read: () => unknown, message: RegExp) => assert.throws(read, { code: 'InvalidJob', message })
   wrong(() => readOrigin({}), /FEDSAM_JOB_FILE/)
-  wrong(() => readOrigin({ FEDSAM_JOB_NAME: 'brain' }), /missing: FEDSAM_JOB_NAMESPACE, FEDSAM_JOB_UID$/)
+  wrong(
+    () => readOrigin({ FEDSAM_JOB_NAME: 'brain' }),
+    /FEDSAM_JOB_NAMESPACE is missing; FEDSAM_JOB_UID is missing$/,
+  )
   wrong(() => readOrigin({ ...JOB, FEDSAM_METRICS_PORT: 'metrics' }), /FEDSAM_METRICS_PORT: metrics/)
-  wrong(() => readPlaces({}, 'brain'), /FEDSAM_S3_BUCKET, FEDSAM_NATS_URL/)
+  wrong(
+    () => readOrigin({ ...JOB, FEDSAM_METRICS_PORT: '65536' }),
+    /FEDSAM_METRICS_PORT: 65536 is not a port/,
+  )
+  wrong(() => readPlaces({}, 'brain'), /FEDSAM_S3_BUCKET is missing; FEDSAM_NATS_URL is missing$/)
+})
+
+test('the bucket, its prefix and the style of its URLs; the address of the output', () => {
+  const env = { FEDSAM_S3_BUCKET: 'runs', FEDSAM_S3_PREFIX: 'a/b', FEDSAM_NATS_URL: 'nats://bus:4222' }
+  const { s3 } = readPlaces({ ...env, FEDSAM_S3_FORCE_PATH_STYLE: 'true', FEDSAM_S3_REGION: '' }, 'brain')
+  assert.deepEqual(s3, { bucket: 'runs', prefix: 'a/b', forcePathStyle: true })
+  assert.deepEqual(readPlaces(env, 'brain').s3, { bucket: 'runs', prefix: 'a/b' })
+  assert.equal(outputUri(env), 's3://runs/a/b/output')
+  assert.equal(outputUri({ FEDSAM_S3_BUCKET: 'runs' }), 's3://runs/output')
+  const wrong = { ...env, FEDSAM_S3_FORCE_PATH_STYLE: 'yes' }
+  assert.throws(() => readPlaces(wrong, 'brain'), { message: /FEDSAM_S3_FORCE_PATH_STYLE: yes is neither/ })
 })

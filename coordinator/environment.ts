@@ -1,9 +1,10 @@
 // What the coordinator reads of its environment, in one place, all errors at once. `fedsam run --processes` names a job file; the
 // operator names a FederatedJob. Credentials are never read here, except where files of a Secret lie.
-import { FedsamError } from '#protocol/errors.ts'
-import { type Environment, requireVariables } from '#runtime/environment.ts'
+import { BUS, CHECKPOINT, CLUSTER_JOB, JOB_FILE, STORE } from '#protocol/environment.ts'
+import { COORDINATOR_PORT } from '#protocol/pods.ts'
+import { type Environment, optional, port, readVariables, required } from '#runtime/environment.ts'
 import type { NatsOptions } from '#transport/bus/nats/bus.ts'
-import { natsOptions, s3Options } from '#transport/environment.ts'
+import { BUS_RULES, natsOptions, STORE_RULES, s3Options } from '#transport/environment.ts'
 import type { JobIdentity } from '#transport/kubernetes/job.ts'
 import { proxyVariables } from '#transport/proxy.ts'
 import type { S3Options } from '#transport/store/s3/client.ts'
@@ -28,35 +29,44 @@ export interface Places {
   readonly hub: Environment
 }
 
-const METRICS_PORT = '8080'
-const IDENTITY = ['FEDSAM_JOB_NAMESPACE', 'FEDSAM_JOB_NAME', 'FEDSAM_JOB_UID'] as const
+/** A coordinator that has one of these has its job in a cluster. */
+const IDENTITY = [CLUSTER_JOB.jobNamespace, CLUSTER_JOB.jobName, CLUSTER_JOB.jobUid]
 
 /** Throws FedsamError InvalidJob. */
 export function readOrigin(env: Environment): JobOrigin {
-  if (env.FEDSAM_JOB_FILE) return { kind: 'File', file: env.FEDSAM_JOB_FILE }
-  if (IDENTITY.every((name) => !env[name])) requireVariables(env, ['FEDSAM_JOB_FILE'])
-  const named = requireVariables(env, IDENTITY)
-  const port = env.FEDSAM_METRICS_PORT || METRICS_PORT
-  if (!/^\d{1,5}$/.test(port)) throw new FedsamError('InvalidJob', `FEDSAM_METRICS_PORT: ${port} is no port`)
+  const inCluster = IDENTITY.some(({ name }) => env[name])
+  if (env[JOB_FILE.jobFile.name] || !inCluster) {
+    return { kind: 'File', file: readVariables(env, JOB_FILE, { jobFile: required }).jobFile }
+  }
+  const { jobNamespace, jobName, jobUid, serviceAccount, metricsPort } = readVariables(env, CLUSTER_JOB, {
+    jobNamespace: required,
+    jobName: required,
+    jobUid: required,
+    serviceAccount: optional,
+    metricsPort: port(COORDINATOR_PORT),
+  })
   return {
     kind: 'Cluster',
-    identity: {
-      namespace: named.FEDSAM_JOB_NAMESPACE,
-      name: named.FEDSAM_JOB_NAME,
-      uid: named.FEDSAM_JOB_UID,
-    },
-    metricsPort: Number(port),
-    ...(env.FEDSAM_SERVICE_ACCOUNT ? { account: env.FEDSAM_SERVICE_ACCOUNT } : {}),
+    identity: { namespace: jobNamespace, name: jobName, uid: jobUid },
+    metricsPort,
+    ...(serviceAccount === '' ? {} : { account: serviceAccount }),
   }
 }
 
 /** Throws FedsamError InvalidJob, naming all that is missing. */
 export function readPlaces(env: Environment, job: string): Places {
-  requireVariables(env, ['FEDSAM_S3_BUCKET', 'FEDSAM_NATS_URL'])
+  const rules = { ...STORE_RULES, ...BUS_RULES, checkpointCredentials: optional }
+  const read = readVariables(env, { ...STORE, ...BUS, ...CHECKPOINT }, rules)
   return {
-    s3: s3Options(env),
-    nats: natsOptions(env, `coordinator-${job}`),
-    checkpointCredentials: env.FEDSAM_CHECKPOINT_CREDENTIALS ?? '',
+    s3: s3Options(read),
+    nats: natsOptions(read, `coordinator-${job}`),
+    checkpointCredentials: read.checkpointCredentials,
     hub: { ...proxyVariables(env), HF_TOKEN: env.HF_TOKEN, HF_ENDPOINT: env.HF_ENDPOINT },
   }
+}
+
+/** The address of the output bundle, for people. Never throws: readPlaces reports a bucket that is missing. */
+export function outputUri(env: Environment): string {
+  const [bucket, prefix] = [STORE.s3Bucket, STORE.s3Prefix].map(({ name }) => env[name] ?? '')
+  return ['s3:/', bucket, ...prefix!.split('/').filter(Boolean), 'output'].join('/')
 }

@@ -19,14 +19,14 @@ import { openS3Store } from '#transport/store/s3/store.ts'
 import { audienceOf, verifyBy } from './clients/identity.ts'
 import { createLimitedLog } from './clients/limited-log.ts'
 import { coordinateJob } from './cluster-job.ts'
-import { type JobOrigin, readOrigin, readPlaces } from './environment.ts'
+import { type JobOrigin, outputUri, readOrigin, readPlaces } from './environment.ts'
 import { openMetrics } from './reporting/metrics.ts'
 import { coordinate } from './run/run.ts'
 import { compileFixed, compileLive, type LocalFiles } from './settings/from-spec.ts'
 import { CLUSTER_PACE, DEFAULT_PACE, type Pace } from './settings/settings.ts'
 import { filesOf } from './start/checkpoint.ts'
 
-/** What FEDSAM_JOB_FILE holds. */
+/** What the file of a job holds (JOB_FILE of protocol/environment.ts). */
 export interface CoordinatorFile {
   readonly job: CoordinatedJob
   readonly files: LocalFiles
@@ -112,7 +112,7 @@ async function runInCluster(
         })
       },
       verify: verifyBy({ keys: openClusterKeys(client, clock), audience: audienceOf(uid), subjectOf, now }),
-      outputUri: outputOf(process.env.FEDSAM_S3_BUCKET, process.env.FEDSAM_S3_PREFIX),
+      outputUri: outputUri(process.env),
       clock,
       now,
       pace: CLUSTER_PACE,
@@ -137,9 +137,4 @@ async function runInCluster(
     if (found === undefined) return undefined
     return `system:serviceaccount:${namespace}:${found.serviceAccountName || workerName(name, partition)}`
   }
-}
-
-/** Where the output bundle will lie, for people. */
-function outputOf(bucket = '', prefix = ''): string {
-  return ['s3:/', bucket, ...prefix.split('/').filter(Boolean), 'output'].join('/')
 }

@@ -55,7 +55,10 @@ test('all that is wrong is said at once', () => {
   const env = { ...IMAGES, FEDSAM_IMAGE_PULL_POLICY: 'Sometimes', FEDSAM_QPS: 'fast', FEDSAM_WORKERS: '0' }
   assert.throws(() => readEnvironment(env, 'u'), {
     code: 'InvalidJob',
-    message: /FEDSAM_IMAGE_PULL_POLICY.*FEDSAM_WORKERS.*FEDSAM_QPS/,
+    message: /FEDSAM_IMAGE_PULL_POLICY: Sometimes.*FEDSAM_WORKERS: 0.*FEDSAM_QPS: fast/,
   })
-  assert.throws(() => readEnvironment({}, 'u'), /FEDSAM_COORDINATOR_IMAGE, FEDSAM_WORKER_IMAGE/)
+  assert.throws(
+    () => readEnvironment({}, 'u'),
+    /FEDSAM_COORDINATOR_IMAGE is missing; FEDSAM_WORKER_IMAGE is missing/,
+  )
 })

@@ -1,10 +1,24 @@
 // What the operator reads of its environment, in one place, all errors at once. The chart's Deployment sets these.
 import * as v from 'valibot'
-import { FedsamError } from '#protocol/errors.ts'
-import { type Environment, requireVariables } from '#runtime/environment.ts'
+import { IMAGES, OPERATOR } from '#protocol/environment.ts'
+import {
+  count,
+  type Environment,
+  flag,
+  json,
+  names,
+  oneOf,
+  optional,
+  port,
+  type Read,
+  type Rule,
+  readVariables,
+  required,
+} from '#runtime/environment.ts'
 import type { Rate } from './kubernetes/client/throttle.ts'
 import { LEASE_TIMES, type LeaseTimes } from './kubernetes/election/lease.ts'
 import type { Settings } from './objects/settings.ts'
+import type { Json } from './objects/shapes.ts'
 import { DEFAULT_PEERS } from './reconcile/pods/network-policies.ts'
 
 export interface OperatorEnvironment {
@@ -24,95 +38,85 @@ export interface OperatorEnvironment {
   readonly election?: { readonly namespace: string; readonly identity: string; readonly times: LeaseTimes }
 }
 
-const count = (otherwise: number, least = 1) =>
+/** A list of NetworkPolicyPeer as JSON. Only the API server knows all rules of a peer: it rejects a NetworkPolicy that breaks them. */
+const Peers = v.array(
   v.pipe(
-    v.optional(v.string(), String(otherwise)),
-    v.digits('is no whole number'),
-    v.transform(Number),
-    v.minValue(least),
-  )
-
-/** A list of NetworkPolicyPeer as JSON. Only the API server knows all of its rules: it refuses a NetworkPolicy that breaks them. */
-function peers() {
-  const Peer = v.pipe(
     v.strictObject({
       podSelector: v.optional(v.record(v.string(), v.unknown())),
       namespaceSelector: v.optional(v.record(v.string(), v.unknown())),
       ipBlock: v.optional(v.record(v.string(), v.unknown())),
     }),
-    // A peer that says nothing would be refused, or taken for everybody.
-    v.check((peer) => Object.keys(peer).length > 0, 'has a peer without a selector'),
-  )
-  return v.optional(
-    v.pipe(v.string(), v.parseJson(undefined, 'is no JSON'), v.array(Peer, 'is no list of peers')),
-  )
+    // The API server would reject a peer without a selector, or take it for everybody.
+    v.check((peer) => Object.keys(peer).length > 0),
+  ),
+)
+
+function peers(otherwise: readonly Json[]): Rule<readonly Json[]> {
+  return (text) => {
+    const value = json(text)
+    if (value === undefined) return otherwise
+    const read = v.safeParse(Peers, value)
+    if (!read.success) throw new RangeError(' is not a list of peers, each with a selector')
+    return read.output
+  }
 }
 
-/** A thousand jobs at once need more calls a second than client-go's habit; the server says when they are too many. */
-const Variables = v.object({
-  FEDSAM_IMAGE_PULL_POLICY: v.optional(v.picklist(['Always', 'IfNotPresent', 'Never']), 'IfNotPresent'),
-  FEDSAM_PROBE_PORT: count(8081, 0),
-  FEDSAM_METRICS_PORT: count(8080, 0),
-  FEDSAM_WORKERS: count(8),
-  FEDSAM_QPS: count(500),
-  FEDSAM_BURST: count(1000),
-  FEDSAM_RESYNC_SECONDS: count(36_000),
-  FEDSAM_LEASE_SECONDS: count(LEASE_TIMES.durationSeconds, 3),
-  FEDSAM_LEADER_ELECTION: v.optional(v.picklist(['true', 'false'])),
-  FEDSAM_METRICS_PEERS: peers(),
-  FEDSAM_DNS_PEERS: peers(),
-})
+const RULES = {
+  coordinatorImage: required,
+  workerImage: required,
+  workerGpuImage: required,
+  imagePullPolicy: oneOf(['IfNotPresent', 'Always', 'Never']),
+  imagePullSecrets: names,
+  metricsPeers: peers(DEFAULT_PEERS.metrics),
+  dnsPeers: peers(DEFAULT_PEERS.dns),
+  watchNamespaces: names,
+  leaderElection: flag,
+  leaseSeconds: count(LEASE_TIMES.durationSeconds, 3),
+  probePort: port(8081),
+  metricsPort: port(8080),
+  workers: count(8),
+  // A thousand jobs at once need more calls a second than client-go's default; the server answers 429 where they are too many.
+  qps: count(500),
+  burst: count(1000),
+  resyncSeconds: count(36_000),
+  accountFolder: optional,
+}
 
-/** Throws FedsamError InvalidJob. `unique` is of this process alone. */
+/** Throws FedsamError InvalidJob. `unique` belongs to this process alone. */
 export function readEnvironment(env: Environment, unique: string): OperatorEnvironment {
-  const names = ['FEDSAM_COORDINATOR_IMAGE', 'FEDSAM_WORKER_IMAGE', 'FEDSAM_WORKER_GPU_IMAGE'] as const
-  const images = requireVariables(env, names)
-  const set = Object.fromEntries(
-    Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
-  )
-  const read = v.safeParse(Variables, set)
-  if (!read.success) {
-    const wrong = read.issues.map(({ path, message }) => `${path?.[0]?.key}: ${message}`)
-    throw new FedsamError('InvalidJob', wrong.join('; '), { remedy: 'docs/programs.md lists the variables' })
+  const read = readVariables(env, { ...IMAGES, ...OPERATOR }, RULES)
+  const { probePort, metricsPort, workers, resyncSeconds } = read
+  const elects = read.leaderElection ?? Boolean(env.POD_NAMESPACE)
+  const election = {
+    namespace: env.POD_NAMESPACE || 'default',
+    identity: `${env.POD_NAME || 'operator'}_${unique}`,
+    times: scaled(read.leaseSeconds),
   }
-  const given = read.output
-  const elects = given.FEDSAM_LEADER_ELECTION ?? (env.POD_NAMESPACE ? 'true' : 'false')
   return {
-    settings: {
-      images: {
-        coordinator: images.FEDSAM_COORDINATOR_IMAGE,
-        worker: images.FEDSAM_WORKER_IMAGE,
-        workerGpu: images.FEDSAM_WORKER_GPU_IMAGE,
-      },
-      pullPolicy: given.FEDSAM_IMAGE_PULL_POLICY,
-      pullSecrets: listed(env.FEDSAM_IMAGE_PULL_SECRETS),
-      peers: {
-        metrics: given.FEDSAM_METRICS_PEERS ?? DEFAULT_PEERS.metrics,
-        dns: given.FEDSAM_DNS_PEERS ?? DEFAULT_PEERS.dns,
-      },
-    },
-    namespaces: listed(env.FEDSAM_WATCH_NAMESPACES),
+    settings: settingsFrom(read),
+    namespaces: read.watchNamespaces,
     ...(env.KUBECONFIG ? { kubeconfig: env.KUBECONFIG } : {}),
-    accountFolder: env.FEDSAM_ACCOUNT_FOLDER || undefined,
-    probePort: given.FEDSAM_PROBE_PORT,
-    metricsPort: given.FEDSAM_METRICS_PORT,
-    workers: given.FEDSAM_WORKERS,
-    rate: { perSecond: given.FEDSAM_QPS, burst: given.FEDSAM_BURST },
-    resyncSeconds: given.FEDSAM_RESYNC_SECONDS,
-    ...(elects === 'true'
-      ? {
-          election: {
-            namespace: env.POD_NAMESPACE || 'default',
-            identity: `${env.POD_NAME || 'operator'}_${unique}`,
-            times: scaled(given.FEDSAM_LEASE_SECONDS),
-          },
-        }
-      : {}),
+    accountFolder: read.accountFolder || undefined,
+    probePort,
+    metricsPort,
+    workers,
+    resyncSeconds,
+    rate: { perSecond: read.qps, burst: read.burst },
+    ...(elects ? { election } : {}),
   }
 }
 
-function listed(names: string | undefined): string[] {
-  return [...new Set((names ?? '').split(',').map((name) => name.trim()))].filter((name) => name !== '')
+function settingsFrom(read: Read<typeof RULES>): Settings {
+  return {
+    images: {
+      coordinator: read.coordinatorImage,
+      worker: read.workerImage,
+      workerGpu: read.workerGpuImage,
+    },
+    pullPolicy: read.imagePullPolicy,
+    pullSecrets: read.imagePullSecrets,
+    peers: { metrics: read.metricsPeers, dns: read.dnsPeers },
+  }
 }
 
 /** client-go's proportions, 15 to 10 to 2. */

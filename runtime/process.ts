@@ -1,5 +1,6 @@
 // What every long-running program does the same way: it stops on SIGTERM and SIGINT, ends with its parent where it was told
 // to, says why it ended on one line (in a pod also where the kubelet reads it), and turns the reason into its exit code.
+import { ENDING } from '#protocol/environment.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { POD_EXITS, podExitCode } from '#protocol/exit-codes.ts'
 import { tuneEngine } from './engine.ts'
@@ -7,8 +8,8 @@ import type { Environment } from './environment.ts'
 import { leaveLastWord, unexpectedWord } from './termination.ts'
 
 /**
- * Runs a program's body with a signal that says "stop". With FEDSAM_END_WITH_PARENT=true the end of standard input is such a
- * signal too: a parent that was killed leaves nothing behind. Exits the process.
+ * Runs a program's body with a signal that says "stop". With `endWithParent` the end of standard input is such a signal
+ * too: a parent that was killed leaves nothing behind. Exits the process.
  */
 export async function runProgram(
   env: Environment,
@@ -20,7 +21,7 @@ export async function runProgram(
   process.on('SIGINT', () => stop.abort())
   // An error that no caller waits for: the program says it like every other one, and ends with a code of ours.
   process.on('uncaughtException', (error) => process.exit(reportFailure(env, error)))
-  if (env.FEDSAM_END_WITH_PARENT === 'true') {
+  if (env[ENDING.endWithParent.name] === 'true') {
     process.stdin.on('end', () => stop.abort())
     process.stdin.resume()
   }

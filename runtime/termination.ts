@@ -4,6 +4,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
+import { TERMINATION } from '#protocol/environment.ts'
 
 export interface LastWord {
   readonly code: string
@@ -15,9 +16,9 @@ const DEFAULT_FILE = '/dev/termination-log'
 /** The kubelet keeps so many bytes. */
 const MOST_BYTES = 4096
 
-/** Writes to the file that FEDSAM_TERMINATION_LOG names, else to the kubelet's own where that is there. */
+/** Writes to the file that `terminationLog` names, else to the kubelet's own where it exists. */
 export function leaveLastWord(env: Readonly<Record<string, string | undefined>>, word: LastWord): void {
-  const named = env.FEDSAM_TERMINATION_LOG
+  const named = env[TERMINATION.terminationLog.name]
   const file = named || (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined)
   if (file === undefined) return
   try {

@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs'
 import { glob, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { IMAGES, OPERATOR, PROGRAMS, TRAINER, type Variables } from '#protocol/environment.ts'
 import { SOURCES } from '../scripts/pack.ts'
 import { reachedFiles } from '../scripts/test/imports.ts'
 import {
@@ -164,6 +165,46 @@ test('what ships is reached from an entry: no fixture and no dead file in the pa
     [],
   )
   assert.deepEqual([...SOURCES], [...PRODUCT])
+})
+
+/** What two programs agree on, and the one file that may write it. Tests may write it again: that checks the file. */
+const CONTRACTS: readonly (readonly [RegExp, string])[] = [[/FEDSAM_/, 'protocol/environment.ts']]
+
+test('what two programs agree on is written once', () => {
+  const twice = product
+    .filter(({ file }) => !isTest(file))
+    .flatMap(({ file, text }) =>
+      CONTRACTS.filter(([pattern, owner]) => file !== owner && pattern.test(codeOf(text))).map(
+        ([pattern]) => `${file}: ${pattern}`,
+      ),
+    )
+  assert.deepEqual(twice, [])
+})
+
+const namesOf = (...tables: readonly Variables[]): string[] =>
+  tables.flatMap((table) => Object.values(table).map(({ name }) => name))
+
+/** Which of our variables files in other languages may name. FEDSAM_PYTHON is one of scripts/, for developers. */
+const OTHER_LANGUAGES: Readonly<Record<string, readonly string[]>> = {
+  'charts/fedsam/templates/**/*': namesOf(IMAGES, OPERATOR),
+  'charts/fedsam/files/quickstart.yaml': namesOf(TRAINER),
+  'python/fedsam_client/**/*.py': namesOf(TRAINER),
+  'docs/*.md': [...namesOf(...PROGRAMS.map(([, table]) => table)), 'FEDSAM_PYTHON'],
+}
+
+test('charts, Python and docs name only variables that exist', async () => {
+  const unknown: string[] = []
+  let found = 0
+  for (const [pattern, known] of Object.entries(OTHER_LANGUAGES)) {
+    for await (const file of glob(pattern)) {
+      const text = await readFile(file, 'utf8').catch(() => '') // a folder
+      const named = text.match(/\bFEDSAM_[A-Z0-9_]+\b/g) ?? []
+      found += named.length
+      unknown.push(...named.filter((name) => !known.includes(name)).map((name) => `${file}: ${name}`))
+    }
+  }
+  assert.deepEqual(unknown, [])
+  assert.ok(found > 50)
 })
 
 test('every path in the docs exists', async () => {

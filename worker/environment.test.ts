@@ -34,8 +34,8 @@ describe('the network half', () => {
       code: 'InvalidJob',
       message:
         'the environment: FEDSAM_CLIENT is missing; FEDSAM_SUBJECTS is missing; FEDSAM_SCRATCH is missing; ' +
-        'FEDSAM_BASE: yes is neither true nor false; FEDSAM_CACHE is missing; ' +
-        'FEDSAM_NO_PROGRESS_SECONDS: soon is not a number of seconds; FEDSAM_NATS_URL is missing',
+        'FEDSAM_NO_PROGRESS_SECONDS: soon is not a number of seconds; FEDSAM_NATS_URL is missing; ' +
+        'FEDSAM_CACHE is missing; FEDSAM_BASE: yes is neither true nor false',
     })
     assert.throws(() => workerSettings({ ...WORKER, FEDSAM_TRAINER: '{' }), /FEDSAM_TRAINER is not JSON/)
   })

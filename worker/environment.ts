@@ -1,9 +1,20 @@
 // What the worker's programs read of their environment, in one place: checked, with all that is wrong in one error.
 // docs/programs.md lists the variables. Credentials are never read here: files and the AWS SDK's own chain have them.
-import { FedsamError } from '#protocol/errors.ts'
-import type { Environment } from '#runtime/environment.ts'
+import { BUS, CHILD_TRAINER, POD_TRAINER, SOURCE, WORKER } from '#protocol/environment.ts'
+import {
+  type Environment,
+  excludedBy,
+  flag,
+  json,
+  optional,
+  type Read,
+  type Rule,
+  readVariables,
+  required,
+  seconds,
+} from '#runtime/environment.ts'
 import type { NatsOptions } from '#transport/bus/nats/bus.ts'
-import { natsOptions } from '#transport/environment.ts'
+import { BUS_RULES, natsOptions } from '#transport/environment.ts'
 import type { S3Options } from '#transport/store/s3/client.ts'
 import type { TrainerProgram } from './trainer/spawned.ts'
 
@@ -42,102 +53,71 @@ export interface SourceSettings {
   readonly folder: string
 }
 
-/** Of worker/main.ts. Throws InvalidJob. */
-export function workerSettings(env: Environment): WorkerSettings {
-  const reader = readerOf(env)
-  const client = reader.text('FEDSAM_CLIENT')
-  const settings = {
-    client,
-    subjects: reader.text('FEDSAM_SUBJECTS'),
-    scratch: reader.text('FEDSAM_SCRATCH'),
-    trainer: trainerPlace(env, reader),
-    noProgressSeconds: reader.seconds('FEDSAM_NO_PROGRESS_SECONDS'),
-    answerSeconds: reader.seconds('FEDSAM_ANSWER_SECONDS', ANSWER_SECONDS),
-    tokenFile: env.FEDSAM_TOKEN_FILE ?? '',
-  }
-  reader.text('FEDSAM_NATS_URL')
-  reader.finish()
-  return { ...settings, nats: natsOptions(env, `worker-${client}`) }
+const WORKER_RULES = {
+  client: required,
+  subjects: required,
+  scratch: required,
+  noProgressSeconds: seconds(),
+  answerSeconds: seconds(ANSWER_SECONDS),
+  tokenFile: optional,
 }
 
-function trainerPlace(env: Environment, reader: Reader): TrainerPlace {
-  if (env.FEDSAM_SEAM) {
-    if (env.FEDSAM_TRAINER) reader.complain('FEDSAM_SEAM and FEDSAM_TRAINER exclude each other')
-    const base = reader.flag('FEDSAM_BASE')
-    return { kind: 'Pod', seam: env.FEDSAM_SEAM, cache: reader.text('FEDSAM_CACHE'), base }
+/** Of worker/main.ts. Throws InvalidJob. */
+export function workerSettings(env: Environment): WorkerSettings {
+  const table = { ...WORKER, ...BUS, ...CHILD_TRAINER }
+  const rules = { ...WORKER_RULES, ...BUS_RULES }
+  if (env[POD_TRAINER.seam.name]) {
+    const read = readVariables(
+      env,
+      { ...table, ...POD_TRAINER },
+      { ...rules, trainer: excludedBy(POD_TRAINER.seam.name), seam: required, cache: required, base: flag },
+    )
+    const { seam, cache, base = false } = read
+    return settingsFrom(read, { kind: 'Pod', seam, cache, base })
   }
-  return { kind: 'Child', program: reader.json('FEDSAM_TRAINER') as TrainerProgram }
+  const read = readVariables(env, table, { ...rules, trainer: (text) => json(required(text)) })
+  return settingsFrom(read, { kind: 'Child', program: read.trainer as TrainerProgram })
+}
+
+function settingsFrom(
+  read: Read<typeof WORKER_RULES & typeof BUS_RULES>,
+  trainer: TrainerPlace,
+): WorkerSettings {
+  const { client, subjects, scratch, noProgressSeconds, answerSeconds, tokenFile } = read
+  const nats = natsOptions(read, `worker-${client}`)
+  return { client, subjects, scratch, trainer, noProgressSeconds, answerSeconds, tokenFile, nats }
+}
+
+/** s3://bucket/prefix, taken apart. */
+const address: Rule<{ uri: string; bucket: string; prefix: string }> = (text) => {
+  const match = /^s3:\/\/([^/]+)(?:\/(.*))?$/.exec(required(text))
+  if (match === null) throw new RangeError(`: ${text} is not s3://bucket/prefix`)
+  return { uri: text, bucket: match[1]!, prefix: match[2] ?? '' }
 }
 
 /** Of worker/source/main.ts. The source's own credentials may bring an endpoint and a region of their own. Throws InvalidJob. */
 export function sourceSettings(env: Environment): SourceSettings {
-  const reader = readerOf(env)
-  const uri = reader.text('FEDSAM_SOURCE_URI')
-  const folder = reader.text('FEDSAM_SOURCE_FOLDER')
-  const match = /^s3:\/\/([^/]+)(?:\/(.*))?$/.exec(uri)
-  if (uri !== '' && match === null) reader.complain(`FEDSAM_SOURCE_URI: ${uri} is not s3://bucket/prefix`)
-  const forcePathStyle = reader.flag('FEDSAM_SOURCE_FORCE_PATH_STYLE')
-  reader.finish()
+  const read = readVariables(env, SOURCE, {
+    sourceUri: address,
+    sourceFolder: required,
+    sourceEndpoint: optional,
+    sourceRegion: optional,
+    sourceForcePathStyle: flag,
+  })
+  const { uri, bucket, prefix } = read.sourceUri
   const own = env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL
-  const endpoint = own || env.FEDSAM_SOURCE_ENDPOINT
-  const region = env.AWS_REGION || env.FEDSAM_SOURCE_REGION
-  const pathStyle = own || !env.FEDSAM_SOURCE_FORCE_PATH_STYLE ? {} : { forcePathStyle }
+  const endpoint = own || read.sourceEndpoint
+  const region = env.AWS_REGION || read.sourceRegion
+  const forcePathStyle = own ? undefined : read.sourceForcePathStyle
   return {
     uri,
-    folder,
+    folder: read.sourceFolder,
     s3: {
-      bucket: match![1]!,
-      prefix: match![2] ?? '',
+      bucket,
+      prefix,
       ...(endpoint ? { endpoint } : {}),
       ...(region ? { region } : {}),
-      ...pathStyle,
-    },
-  }
-}
-
-type Reader = ReturnType<typeof readerOf>
-
-/** Reads variables and gathers what is wrong with them. */
-function readerOf(env: Environment) {
-  const problems: string[] = []
-  const complain = (problem: string): void => void problems.push(problem)
-  const text = (name: string): string => {
-    const value = env[name] ?? ''
-    if (value === '') complain(`${name} is missing`)
-    return value
-  }
-  return {
-    complain,
-    text,
-    seconds(name: string, otherwise?: number): number {
-      if (otherwise !== undefined && !env[name]) return otherwise
-      const value = text(name)
-      const seconds = Number(value)
-      if (value !== '' && !(seconds > 0 && seconds < Number.POSITIVE_INFINITY))
-        complain(`${name}: ${value} is not a number of seconds`)
-      return seconds
-    },
-    flag(name: string): boolean {
-      const value = env[name] || 'false'
-      if (value !== 'true' && value !== 'false') complain(`${name}: ${value} is neither true nor false`)
-      return value === 'true'
-    },
-    json(name: string): unknown {
-      const value = text(name)
-      if (value === '') return undefined
-      try {
-        return JSON.parse(value)
-      } catch {
-        complain(`${name} is not JSON`)
-        return undefined
-      }
-    },
-    /** Throws InvalidJob with all of it. */
-    finish(): void {
-      if (problems.length === 0) return
-      throw new FedsamError('InvalidJob', `the environment: ${problems.join('; ')}`, {
-        remedy: 'the operator and fedsam run set these variables; docs/programs.md lists them',
-      })
+      ...(forcePathStyle === undefined ? {} : { forcePathStyle }),
     },
   }
 }

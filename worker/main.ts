@@ -2,6 +2,7 @@
 // a child process, or in a pod the container beside this one, behind two FIFOs.
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { WORKER } from '#protocol/environment.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { reportFailure, runProgram, untilStopped } from '#runtime/process.ts'
@@ -88,7 +89,7 @@ async function readToken(file: string): Promise<string> {
   const text = await readFile(file, 'utf8').catch((cause: Error) => {
     throw new FedsamError(
       'InvalidJob',
-      `the token file ${file} (FEDSAM_TOKEN_FILE) cannot be read: ${cause.message}`,
+      `the token file ${file} (${WORKER.tokenFile.name}) cannot be read: ${cause.message}`,
       {
         remedy: 'mount the projected service-account token there; docs/programs.md describes it',
         cause,

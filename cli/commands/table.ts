@@ -1,5 +1,6 @@
 // The commands of `fedsam`: what each is for and takes. A command's code is loaded when it runs: help and mistakes need no model,
 // codec or client.
+import { TRAINER } from '#protocol/environment.ts'
 import type { Command } from './command.ts'
 
 const CLUSTER = `  -n, --namespace NS    the job's namespace; else the context's
@@ -66,8 +67,8 @@ ${SOURCE}`,
     name: 'trainer',
     usage: 'trainer check [--dataset FOLDER] [--config name=value]... -- PROGRAM [ARGUMENT]...',
     summary: 'exercises a program on the trainer seam as a run would, and says what is wrong with it',
-    details: `  --dataset FOLDER      what FEDSAM_DATASET names; or the whole of it as JSON
-  --client NAME         what FEDSAM_CLIENT says
+    details: `  --dataset FOLDER      what ${TRAINER.dataset.name} names; or the whole of it as JSON
+  --client NAME         what ${TRAINER.client.name} says
   --config name=value   reaches fit and evaluate, beside server_round and seed
   --parameters FILE     start from a safetensors file, not from get_parameters
   --pass-env NAME       gives it this variable, too: its environment is an allowlist

@@ -2,6 +2,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { environmentOf, TRAINER } from '#protocol/environment.ts'
 import { trainerEnvironment } from '#worker/trainer/inherited.ts'
 import { print, printError } from '../render/screen.ts'
 import { checkTrainer } from '../trainer/check.ts'
@@ -65,7 +66,7 @@ function say({ level, text, remedy = '' }: Finding): void {
 /** A dataset as JSON, or just its folder. */
 function partitionVariables(client: string, dataset: string): Record<string, string> {
   const json = dataset.startsWith('{') ? dataset : JSON.stringify({ root: resolve(dataset) })
-  return { FEDSAM_CLIENT: client, FEDSAM_DATASET: json }
+  return environmentOf(TRAINER, { client, dataset: json })
 }
 
 /** As in a job: no name twice, and none that FedSAM itself sends. */

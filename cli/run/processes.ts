@@ -4,6 +4,14 @@ import { copyFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { CoordinatorFile } from '#coordinator/main.ts'
+import {
+  type BUS,
+  COORDINATOR_PROCESS,
+  type ENDING,
+  environmentOf,
+  WORKER_PROCESS,
+  type Written,
+} from '#protocol/environment.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { RunEvent } from '#protocol/events.ts'
 import { subjectPrefix } from '#protocol/messages.ts'
@@ -22,6 +30,8 @@ const PACE = { holdSeconds: 1, farewellSeconds: 10 }
 /** A request to a coordinator that was killed is asked again after so long. */
 const ANSWER_SECONDS = 4
 
+type Common = Written<typeof ENDING & typeof BUS>
+
 /** Runs the job to its end. Throws RunFailed, Interrupted. */
 export async function runInProcesses(run: LocalRun): Promise<void> {
   const { output, signal } = run
@@ -34,14 +44,14 @@ export async function runInProcesses(run: LocalRun): Promise<void> {
     try {
       const over = new AbortController()
       const workerLoss = watchWorkerLoss(run)
-      const common = { ...inherited(), FEDSAM_NATS_URL: nats.url, FEDSAM_END_WITH_PARENT: 'true' }
+      const common = commonValues(nats.url)
       const stop = AbortSignal.any([signal, over.signal])
       const workers = superviseWorkers({ ...run, signal: stop }, common, workerLoss)
       try {
         const { observe, signal } = workerLoss
         await coordinateInProcess(
           { ...run, observe, signal },
-          { ...common, ...(await coordinatorVariables(run, servers, s3)) },
+          await coordinatorVariables(run, common, servers, s3),
         )
       } catch (error) {
         throw workerLoss.explain(error)
@@ -58,6 +68,12 @@ export async function runInProcesses(run: LocalRun): Promise<void> {
   }
 }
 
+/** Both programs end with this one, and reach the same server without credentials. */
+function commonValues(natsUrl: string): Common {
+  const none = { natsCreds: undefined, natsCa: undefined, natsCert: undefined, natsKey: undefined }
+  return { endWithParent: 'true', natsUrl, ...none }
+}
+
 function inherited(): Record<string, string> {
   const known = Object.entries(process.env).filter(
     (entry): entry is [string, string] => entry[1] !== undefined,
@@ -67,6 +83,7 @@ function inherited(): Record<string, string> {
 
 async function coordinatorVariables(
   { job, files }: LocalRun,
+  common: Common,
   servers: string,
   s3: S3Server,
 ): Promise<Record<string, string>> {
@@ -76,10 +93,16 @@ async function coordinatorVariables(
   const text = JSON.stringify({ job, files, pace: PACE } satisfies CoordinatorFile)
   await writeFile(file, text, { mode: 0o600 })
   return {
-    FEDSAM_JOB_FILE: file,
-    FEDSAM_S3_BUCKET: s3.bucket,
-    FEDSAM_S3_ENDPOINT: s3.endpoint,
-    FEDSAM_S3_FORCE_PATH_STYLE: 'true',
+    ...inherited(),
+    ...environmentOf(COORDINATOR_PROCESS, {
+      ...common,
+      jobFile: file,
+      s3Bucket: s3.bucket,
+      s3Prefix: undefined,
+      s3Endpoint: s3.endpoint,
+      s3Region: undefined,
+      s3ForcePathStyle: 'true',
+    }),
     AWS_ACCESS_KEY_ID: s3.accessKey,
     AWS_SECRET_ACCESS_KEY: s3.secretKey,
     AWS_REGION: 'us-east-1',
@@ -87,23 +110,23 @@ async function coordinatorVariables(
 }
 
 /** Resolves when all workers ended. One that cannot go on is what the rounds are made for: its reason is shown. */
-async function superviseWorkers(
-  run: LocalRun,
-  common: Readonly<Record<string, string>>,
-  workerLoss: WorkerLossWatch,
-): Promise<void> {
+async function superviseWorkers(run: LocalRun, common: Common, workerLoss: WorkerLossWatch): Promise<void> {
   const { job, output, signal } = run
   const supervised = job.spec.partitions.map(async ({ name }) => {
     const log = (line: string): void => run.log(name, line)
     const scratch = join(output, 'scratch', name)
     const env = {
-      ...common,
-      FEDSAM_CLIENT: name,
-      FEDSAM_SUBJECTS: subjectPrefix(job.namespace, job.uid),
-      FEDSAM_SCRATCH: scratch,
-      FEDSAM_TRAINER: JSON.stringify(trainerCommand(run, name, scratch)),
-      FEDSAM_ANSWER_SECONDS: String(ANSWER_SECONDS),
-      FEDSAM_NO_PROGRESS_SECONDS: String(job.spec.round.noProgressSeconds),
+      ...inherited(),
+      ...environmentOf(WORKER_PROCESS, {
+        ...common,
+        client: name,
+        subjects: subjectPrefix(job.namespace, job.uid),
+        scratch,
+        noProgressSeconds: String(job.spec.round.noProgressSeconds),
+        answerSeconds: String(ANSWER_SECONDS),
+        tokenFile: undefined,
+        trainer: JSON.stringify(trainerCommand(run, name, scratch)),
+      }),
     }
     await supervise({ name, command: [process.execPath, WORKER], env, onLine: log, log, signal }).catch(
       (error: Error) => {

@@ -1,6 +1,7 @@
 // Which program trains a partition on this machine: the built-in trainer with its settings, or the user's own command. Both have
 // the variables that worker/trainer/inherited.ts lets through; the user's own also has the partition's and `command.env`.
 import { fileURLToPath } from 'node:url'
+import { environmentOf, TRAINER } from '#protocol/environment.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import type { TrainerProgram } from '#worker/trainer/spawned.ts'
@@ -36,7 +37,7 @@ export function trainerCommand(
       },
     )
   }
-  const about = { FEDSAM_CLIENT: client, FEDSAM_DATASET: JSON.stringify(dataset) }
+  const about = environmentOf(TRAINER, { client, dataset: JSON.stringify(dataset) })
   const own = ownVariables(trainer.command?.env ?? [], env)
   return { command: [program, ...rest], env: { ...env, ...about, ...own }, cwd: folder }
 }

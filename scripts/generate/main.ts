@@ -1,26 +1,29 @@
 // npm run generate: makes every generated file from crds/fedsam.dev_federatedjobs.yaml, the one source of the API, and the page
-// of the chart's values from charts/fedsam/values.yaml.
+// of the chart's values from charts/fedsam/values.yaml; the table of variables in docs/programs.md from protocol/environment.ts.
 // npm run verify (--check): makes them in memory and fails on a difference, naming the files.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { readCrd } from './crd.ts'
+import { emitEnvironment } from './environment.ts'
 import { emitReference } from './reference.ts'
 import { emitSchema } from './schema.ts'
 import { emitTypes } from './types.ts'
 import { emitValues } from './values.ts'
 
 const CRD = 'crds/fedsam.dev_federatedjobs.yaml'
+const PROGRAMS = 'docs/programs.md'
 const VALUES = 'charts/fedsam/values.yaml'
 const BANNER = `Generated from ${CRD} by npm run generate. Do not edit.`
 
 /** Path in the repository to content, for every generated file. */
-export function generate(crd: string, values: string): ReadonlyMap<string, string> {
+export function generate(crd: string, values: string, programs: string): ReadonlyMap<string, string> {
   const schema = readCrd(crd)
   return new Map([
     ['protocol/generated/schema.ts', emitSchema(schema, `// ${BANNER}\n`)],
     ['protocol/generated/federatedjob.ts', emitTypes(schema, `// ${BANNER}\n`)],
     ['docs/reference/federatedjob.md', emitReference(schema, `<!-- ${BANNER} -->\n`)],
+    [PROGRAMS, emitEnvironment(programs)],
     ['charts/fedsam/files/federatedjobs.yaml', `# ${BANNER}\n${crd}`],
     ['charts/fedsam/README.md', emitValues(values, `<!-- ${BANNER.replace(CRD, VALUES)} -->\n`)],
   ])
@@ -34,8 +37,10 @@ export function staleFiles(root: string): string[] {
 }
 
 function generateFrom(root: string): ReadonlyMap<string, string> {
-  const [crd, values] = [CRD, VALUES].map((path) => readFileSync(join(root, path), 'utf8'))
-  return generate(crd!, values!)
+  const [crd, values, programs] = [CRD, VALUES, PROGRAMS].map((path) =>
+    readFileSync(join(root, path), 'utf8'),
+  )
+  return generate(crd!, values!, programs!)
 }
 
 function writeFiles(root: string): void {

@@ -2,6 +2,7 @@
 // grandchildren, also those that got another parent or a session of their own, by a word in the environment that they inherit.
 // Without /proc (macOS) it finds none: then only what a trainer writes is a sign of life.
 import { readdir, readFile } from 'node:fs/promises'
+import { TRAINER_LIFE } from '#protocol/environment.ts'
 import {
   familyOf,
   keyOf,
@@ -11,9 +12,6 @@ import {
   TICKS_PER_SECOND,
 } from './process-times.ts'
 
-/** The variable that marks the processes of one life of a trainer. */
-export const LIFE_VARIABLE = 'FEDSAM_TRAINER_LIFE'
-
 export interface Family {
   /** Processor seconds that the family used so far; they never decrease. undefined where this machine has no /proc. */
   used(): Promise<number | undefined>
@@ -21,10 +19,10 @@ export interface Family {
   end(): Promise<void>
 }
 
-/** The family of the process `root`, whose environment has LIFE_VARIABLE=life. */
+/** The family of the process `root`, whose environment has the mark of this life. */
 export function followFamily(root: number, life: string): Family {
   const account = processorAccount()
-  const mark = `${LIFE_VARIABLE}=${life}`
+  const mark = `${TRAINER_LIFE.life.name}=${life}`
   /** Every process that is there, by whether it belongs to the family: an environment is read once. */
   let known = new Map<string, boolean>()
   const look = async (): Promise<ProcessTimes[] | undefined> => {

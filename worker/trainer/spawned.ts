@@ -5,8 +5,9 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { environmentOf, TRAINER_LIFE } from '#protocol/environment.ts'
 import { shortened } from '#protocol/text.ts'
-import { type Family, followFamily, LIFE_VARIABLE } from './family.ts'
+import { type Family, followFamily } from './family.ts'
 import type { Ended, Link } from './link.ts'
 import { explainStart } from './not-started.ts'
 
@@ -36,7 +37,7 @@ export function spawnTrainer(program: TrainerProgram): Link {
     // A group of its own: ending it ends what it started, and a Ctrl-C in the terminal is for us to pass on.
     child = spawn(command[0], command.slice(1), {
       cwd,
-      env: { ...env, [LIFE_VARIABLE]: life },
+      env: { ...env, ...environmentOf(TRAINER_LIFE, { life }) },
       stdio: ['pipe', 'pipe', 'pipe'],
       detached: true,
     })

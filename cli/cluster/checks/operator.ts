@@ -1,4 +1,5 @@
 // Whether an operator runs that looks after the namespace, and with which images.
+import { OPERATOR } from '#protocol/environment.ts'
 import type { Cluster } from '../connect.ts'
 import { DEPLOYMENTS } from '../questions.ts'
 import { type Finding, ok, problem } from './finding.ts'
@@ -42,7 +43,7 @@ export async function checkOperator(cluster: Cluster): Promise<Finding[]> {
 /** Those that watch the namespace. */
 function judgeOperators(deployments: readonly Deployment[], namespace: string): Finding[] {
   const watching = deployments.filter((deployment) => {
-    const names = variable(deployment, 'FEDSAM_WATCH_NAMESPACES').split(',').filter(Boolean)
+    const names = variable(deployment, OPERATOR.watchNamespaces.name).split(',').filter(Boolean)
     return names.length === 0 || names.includes(namespace)
   })
   if (watching.length > 0) return watching.map(judgeOperator)

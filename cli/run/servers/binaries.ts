@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { SERVERS } from '#protocol/environment.ts'
 import { type ErrorCode, FedsamError } from '#protocol/errors.ts'
 
 export type Binary = 'nats-server' | 'versitygw'
@@ -30,14 +31,14 @@ const SOURCES: Readonly<Record<Binary, GoProgram>> = {
     name: 'nats-server',
     module: 'github.com/nats-io/nats-server/v2',
     version: 'v2.15.2',
-    variable: 'FEDSAM_NATS_SERVER',
+    variable: SERVERS.natsServer.name,
     code: 'MessagingUnreachable',
   },
   versitygw: {
     name: 'versitygw',
     module: 'github.com/versity/versitygw/cmd/versitygw',
     version: 'v1.8.0',
-    variable: 'FEDSAM_VERSITYGW',
+    variable: SERVERS.versitygw.name,
     code: 'StorageUnreachable',
   },
 }
@@ -52,7 +53,7 @@ export interface BinaryOptions {
 }
 
 /**
- * The path of an executable: the one named by FEDSAM_NATS_SERVER or FEDSAM_VERSITYGW (a path, or a name on PATH),
+ * The path of an executable: the one that its variable names (a path, or a name on PATH),
  * otherwise the one in the cache, which is built first where it is missing (about a minute, needs Go and its module proxy).
  * Throws FedsamError MessagingUnreachable or StorageUnreachable where it cannot be had.
  */

@@ -1,7 +1,9 @@
 // The pod of a job's coordinator: store, bus and checkpoint by their settings and Secrets, the Kubernetes API as its own account,
 // metrics and probes on one port, nothing to write to but /tmp.
+import { type CLUSTER_JOB, COORDINATOR_POD, environmentOf, type Written } from '#protocol/environment.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { coordinatorName } from '#protocol/names.ts'
+import { COORDINATOR_PORT } from '#protocol/pods.ts'
 import { podLabels } from '../../objects/labels.ts'
 import type { Settings } from '../../objects/settings.ts'
 import type { Json, StoredJob } from '../../objects/shapes.ts'
@@ -19,7 +21,9 @@ export function coordinatorTemplate(
 ): Json {
   const { name } = job.metadata
   const { coordinator } = spec
-  const parts = join(natsParts(spec), s3Parts(spec, job), checkpointParts(spec))
+  const [nats, s3, checkpoint] = [natsParts(spec), s3Parts(spec, job), checkpointParts(spec)]
+  const parts = join(nats, s3, checkpoint)
+  const values = { ...clusterJob(job), ...nats.values, ...s3.values, ...checkpoint.values }
   const template = {
     metadata: { labels: podLabels(name, 'coordinator') },
     spec: {
@@ -37,9 +41,9 @@ export function coordinatorTemplate(
           name: 'coordinator',
           image: settings.images.coordinator,
           imagePullPolicy: settings.pullPolicy,
-          env: [...identity(job), ...parts.env],
+          env: [...variables(environmentOf(COORDINATOR_POD, values)), ...parts.env],
           envFrom: parts.envFrom,
-          ports: [{ name: 'metrics', containerPort: 8080 }],
+          ports: [{ name: 'metrics', containerPort: COORDINATOR_PORT }],
           ...probes(),
           resources: resourcesOf(coordinator),
           securityContext: CONTAINER_SECURITY,
@@ -53,8 +57,15 @@ export function coordinatorTemplate(
   return overlay(template, coordinator.template)
 }
 
-function identity({ metadata: { namespace, name, uid } }: StoredJob): Json[] {
-  return variables({ FEDSAM_JOB_NAMESPACE: namespace, FEDSAM_JOB_NAME: name, FEDSAM_JOB_UID: uid })
+function clusterJob({ metadata: { namespace, name, uid } }: StoredJob): Written<typeof CLUSTER_JOB> {
+  return {
+    jobNamespace: namespace,
+    jobName: name,
+    jobUid: uid,
+    // The kubelet's own folder, and the port that the container declares.
+    serviceAccount: undefined,
+    metricsPort: undefined,
+  }
 }
 
 /** Patient: a coordinator that folds a large model is slow to answer, not dead. */

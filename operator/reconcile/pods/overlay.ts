@@ -2,6 +2,7 @@
 // restartPolicy, fedsam.dev labels, service account and tokens stay as they were rendered, and no container but those that were
 // rendered so gets the token or the bus's credentials.
 import type { Json } from '../../objects/shapes.ts'
+import { SECRET_VOLUMES } from './settings.ts'
 
 /** Keys by which lists of objects are merged, the first that all items have; other lists are replaced. */
 const LIST_KEYS = ['mountPath', 'name'] as const
@@ -9,7 +10,11 @@ const LIST_KEYS = ['mountPath', 'name'] as const
 /** Fields of a pod that stay as they were rendered. */
 const FIXED = ['restartPolicy', 'serviceAccountName', 'automountServiceAccountToken']
 /** Volumes that stay as they were rendered, and with those who have them. */
-const GUARDED = ['token', 'nats-credentials', 'nats-tls']
+const GUARDED: readonly string[] = [
+  SECRET_VOLUMES.token,
+  SECRET_VOLUMES.busCredentials,
+  SECRET_VOLUMES.busTls,
+]
 
 /** `over` merged into `base`: maps deeply, lists by key, everything else replaced; null removes a field. */
 export function merge(base: unknown, over: unknown): unknown {

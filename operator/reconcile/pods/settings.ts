@@ -1,21 +1,29 @@
 // Where a pod finds its store, its bus and its checkpoint: environment, volumes and mounts from the spec. Secrets are mounted by
 // name, or become variables by envFrom; the operator reads none.
+import type { BUS, CHECKPOINT, STORE, Variables, Written } from '#protocol/environment.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { runPrefix } from '#protocol/names.ts'
 import type { Json, StoredJob } from '../../objects/shapes.ts'
 
+/** What one purpose adds to a pod. */
 export interface Parts {
+  /** Variables with names that others chose. */
   readonly env: readonly Json[]
   readonly envFrom: readonly Json[]
   readonly volumes: readonly Json[]
   readonly mounts: readonly Json[]
 }
 
+/** The same, with values for a table of our variables. */
+export interface PartsOf<T extends Variables> extends Parts {
+  readonly values: Written<T>
+}
+
 export const NO_PARTS: Parts = { env: [], envFrom: [], volumes: [], mounts: [] }
 
-/** Variables as a container's env; those without a value are left out. */
-export function variables(values: Readonly<Record<string, string | undefined>>): Json[] {
-  return Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }]))
+/** Variables as a container's env. */
+export function variables(values: Readonly<Record<string, string>>): Json[] {
+  return Object.entries(values).map(([name, value]) => ({ name, value }))
 }
 
 /** Parts together, in their order. */
@@ -29,33 +37,47 @@ export function join(...all: readonly Parts[]): Parts {
 }
 
 /** NATS for either role: the URL, a credentials file nats.creds, TLS files. */
-export function natsParts({ messaging }: CompleteFederatedJobSpec): Parts {
-  if (!messaging) return NO_PARTS
-  const { url, credentialsSecretName, tlsSecretName } = messaging.nats
-  // A Secret may hold ca.crt alone; who needs mutual TLS has all three: files that are not there are not asked for.
-  const tls = { FEDSAM_NATS_CA: 'ca.crt', FEDSAM_NATS_CERT: 'tls.crt', FEDSAM_NATS_KEY: 'tls.key' }
-  return join(
-    { ...NO_PARTS, env: variables({ FEDSAM_NATS_URL: url }) },
-    mounted('nats-credentials', { secretName: credentialsSecretName }, { FEDSAM_NATS_CREDS: 'nats.creds' }),
-    mounted('nats-tls', { secretName: tlsSecretName }, tls),
-  )
+export function natsParts({ messaging }: CompleteFederatedJobSpec): PartsOf<typeof BUS> {
+  const { url, credentialsSecretName = '', tlsSecretName = '' } = messaging?.nats ?? {}
+  const credentials = secretFolder(SECRET_VOLUMES.busCredentials, credentialsSecretName)
+  // A Secret may hold ca.crt alone: readers ignore a certificate and a key whose files are absent.
+  const tls = secretFolder(SECRET_VOLUMES.busTls, tlsSecretName)
+  return {
+    ...join(credentials, tls),
+    values: {
+      natsUrl: url,
+      natsCreds: credentials.file('nats.creds'),
+      natsCa: tls.file('ca.crt'),
+      natsCert: tls.file('tls.crt'),
+      natsKey: tls.file('tls.key'),
+    },
+  }
 }
 
-/** A Secret's files below /etc/fedsam, each under its variable; nothing where no Secret is named. */
-function mounted(
-  name: string,
-  { secretName }: { readonly secretName: string },
-  files: Readonly<Record<string, string>>,
-): Parts {
-  if (secretName === '') return NO_PARTS
-  const folder = `/etc/fedsam/${name}`
+/** Volumes with credentials. */
+export const SECRET_VOLUMES = {
+  token: 'token',
+  busCredentials: 'nats-credentials',
+  busTls: 'nats-tls',
+  checkpoint: 'checkpoint-credentials',
+} as const
+
+interface SecretFolder extends Parts {
+  /** The path of the folder, and of a file in it; undefined where no Secret is named. */
+  readonly path: string | undefined
+  file(name: string): string | undefined
+}
+
+/** A Secret's files below /etc/fedsam; nothing where no Secret is named. */
+function secretFolder(name: string, secretName: string): SecretFolder {
+  if (secretName === '') return { ...NO_PARTS, path: undefined, file: () => undefined }
+  const path = `/etc/fedsam/${name}`
   return {
     ...NO_PARTS,
-    env: variables(
-      Object.fromEntries(Object.entries(files).map(([key, file]) => [key, `${folder}/${file}`])),
-    ),
     volumes: [{ name, secret: { secretName } }],
-    mounts: [{ name, mountPath: folder, readOnly: true }],
+    mounts: [{ name, mountPath: path, readOnly: true }],
+    path,
+    file: (file) => `${path}/${file}`,
   }
 }
 
@@ -73,19 +95,20 @@ export function storeAuthorities({ storage }: CompleteFederatedJobSpec): Parts {
 }
 
 /** S3 for the coordinator: settings of the bucket; the Secret's keys are the AWS SDK's own variables. */
-export function s3Parts(spec: CompleteFederatedJobSpec, job: StoredJob): Parts {
+export function s3Parts(spec: CompleteFederatedJobSpec, job: StoredJob): PartsOf<typeof STORE> {
   const s3 = spec.storage?.s3
-  if (!s3) return NO_PARTS
   const { namespace, name, uid } = job.metadata
-  const settings = {
-    FEDSAM_S3_BUCKET: s3.bucket,
-    FEDSAM_S3_PREFIX: runPrefix(s3.prefix, { namespace, name, uid }),
-    FEDSAM_S3_ENDPOINT: s3.endpoint,
-    FEDSAM_S3_REGION: s3.region,
-    FEDSAM_S3_FORCE_PATH_STYLE: String(s3.forcePathStyle),
+  const own = { ...NO_PARTS, envFrom: secretVariables(s3?.credentialsSecretName ?? '') }
+  return {
+    ...join(own, storeAuthorities(spec)),
+    values: {
+      s3Bucket: s3?.bucket,
+      s3Prefix: s3 && runPrefix(s3.prefix, { namespace, name, uid }),
+      s3Endpoint: s3?.endpoint,
+      s3Region: s3?.region,
+      s3ForcePathStyle: s3 && String(s3.forcePathStyle),
+    },
   }
-  const own = { ...NO_PARTS, env: variables(settings), envFrom: secretVariables(s3.credentialsSecretName) }
-  return join(own, storeAuthorities(spec))
 }
 
 /** All keys of a Secret as variables. */
@@ -94,14 +117,8 @@ export function secretVariables(name: string): Json[] {
 }
 
 /** Credentials of the base checkpoint as files, where a Secret of its own is named: storage's are variables already. */
-export function checkpointParts({ trainer }: CompleteFederatedJobSpec): Parts {
-  const secretName = trainer.segmentAnything?.checkpoint.credentialsSecretName ?? ''
-  if (trainer.type !== 'SegmentAnything' || secretName === '') return NO_PARTS
-  const folder = '/etc/fedsam/checkpoint-credentials'
-  return {
-    ...NO_PARTS,
-    env: variables({ FEDSAM_CHECKPOINT_CREDENTIALS: folder }),
-    volumes: [{ name: 'checkpoint-credentials', secret: { secretName } }],
-    mounts: [{ name: 'checkpoint-credentials', mountPath: folder, readOnly: true }],
-  }
+export function checkpointParts({ trainer }: CompleteFederatedJobSpec): PartsOf<typeof CHECKPOINT> {
+  const checkpoint = trainer.type === 'SegmentAnything' ? trainer.segmentAnything?.checkpoint : undefined
+  const folder = secretFolder(SECRET_VOLUMES.checkpoint, checkpoint?.credentialsSecretName ?? '')
+  return { ...folder, values: { checkpointCredentials: folder.path } }
 }

@@ -1,6 +1,7 @@
 // The main container of a worker's pod: a built-in trainer, or the user's own image and program, under the trainer script. It has
 // the device, the data and the cache; no token, no bus, no bucket.
 import { canonicalJson } from '#protocol/canonical.ts'
+import { environmentOf, TRAINER } from '#protocol/environment.ts'
 import { POD_FOLDERS } from '#protocol/seam-files.ts'
 import type { Json } from '../../objects/shapes.ts'
 import { variables } from './settings.ts'
@@ -24,8 +25,7 @@ export function trainerContainer(pod: WorkerPod): Json {
     env: [
       ...variables({
         HOME: '/tmp',
-        FEDSAM_CLIENT: partition.name,
-        FEDSAM_DATASET: canonicalJson(partition.dataset),
+        ...environmentOf(TRAINER, { client: partition.name, dataset: canonicalJson(partition.dataset) }),
       }),
       ...(command?.env ?? []),
     ],

@@ -6,10 +6,10 @@ import { podLabels } from '../../objects/labels.ts'
 import type { Json, StoredJob } from '../../objects/shapes.ts'
 import { overlay } from './overlay.ts'
 import { POD_SECURITY } from './security.ts'
-import { natsParts, storeAuthorities } from './settings.ts'
+import { natsParts, SECRET_VOLUMES, storeAuthorities } from './settings.ts'
 import { trainerContainer } from './trainer-container.ts'
 import { type WorkerPod, workersOf } from './worker-container.ts'
-import { dataSidecar, networkSidecar, sidecarVolumes } from './worker-sidecars.ts'
+import { dataSidecar, networkSidecar, sidecarVolumes, TOKEN_FILE } from './worker-sidecars.ts'
 
 /** The pod template of a partition's Job. */
 export function workerTemplate(pod: WorkerPod): Json {
@@ -47,8 +47,8 @@ export function workerTemplate(pod: WorkerPod): Json {
 /** The client's identity: a token that only this run's coordinator accepts. */
 function tokenVolume(job: StoredJob): Json {
   const audience = `fedsam.dev/${job.metadata.uid}`
-  const source = { serviceAccountToken: { audience, path: 'token', expirationSeconds: 3600 } }
-  return { name: 'token', projected: { sources: [source] } }
+  const source = { serviceAccountToken: { audience, path: TOKEN_FILE, expirationSeconds: 3600 } }
+  return { name: SECRET_VOLUMES.token, projected: { sources: [source] } }
 }
 
 function cacheVolume(cache: CompleteFederatedJobSpec['workers']['cache']): Json {

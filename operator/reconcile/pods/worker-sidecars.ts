@@ -1,11 +1,17 @@
 // The sidecars of a worker's pod, in the order of their start: `data` brings what lies in a bucket, with the partition's own
 // credentials; `network` speaks with the coordinator and makes the FIFOs, once what the trainer needs is there. Both are init
 // containers that go on running, so they are there before the trainer and end after it.
+import { environmentOf, SOURCE, WORKER_POD } from '#protocol/environment.ts'
 import { subjectPrefix } from '#protocol/messages.ts'
 import { POD_FOLDERS, SEAM_FILES } from '#protocol/seam-files.ts'
 import type { Json } from '../../objects/shapes.ts'
-import { join, natsParts, secretVariables, storeAuthorities, variables } from './settings.ts'
+import { join, natsParts, SECRET_VOLUMES, secretVariables, storeAuthorities, variables } from './settings.ts'
 import { WORKER_MOUNTS, type WorkerPod, workerContainer } from './worker-container.ts'
+
+/** Where the network half finds its token. */
+const TOKEN_FOLDER = '/var/run/fedsam'
+/** The token's file in its volume. */
+export const TOKEN_FILE = 'token'
 
 /** A folder /tmp of the sidecar's own: the trainer runs foreign code, and a sidecar has credentials. */
 const tmpOf = (sidecar: 'data' | 'network'): string => `tmp-${sidecar}`
@@ -41,11 +47,13 @@ export function dataSidecar({ spec, partition, settings }: WorkerPod): Json {
     env: [
       ...variables({
         ...NO_FILES,
-        FEDSAM_SOURCE_URI: source.uri,
-        FEDSAM_SOURCE_ENDPOINT: endpoint,
-        FEDSAM_SOURCE_REGION: region,
-        FEDSAM_SOURCE_FORCE_PATH_STYLE: String(forcePathStyle),
-        FEDSAM_SOURCE_FOLDER: POD_FOLDERS.data,
+        ...environmentOf(SOURCE, {
+          sourceUri: source.uri,
+          sourceFolder: POD_FOLDERS.data,
+          sourceEndpoint: endpoint,
+          sourceRegion: region,
+          sourceForcePathStyle: String(forcePathStyle),
+        }),
       }),
       ...authorities.env,
     ],
@@ -60,7 +68,8 @@ export function dataSidecar({ spec, partition, settings }: WorkerPod): Json {
 export function networkSidecar({ job, spec, partition, settings }: WorkerPod): Json {
   const { namespace, uid } = job.metadata
   const { seam, cache } = POD_FOLDERS
-  const parts = join(natsParts(spec), storeAuthorities(spec))
+  const nats = natsParts(spec)
+  const parts = join(nats, storeAuthorities(spec))
   const fifos = [SEAM_FILES.input, SEAM_FILES.output, SEAM_FILES.control]
   const allThere = fifos.map((name) => `test -p ${seam}/${name}`).join(' && ')
   return {
@@ -69,14 +78,18 @@ export function networkSidecar({ job, spec, partition, settings }: WorkerPod): J
     env: [
       ...variables({
         ...NO_FILES,
-        FEDSAM_CLIENT: partition.name,
-        FEDSAM_SUBJECTS: subjectPrefix(namespace, uid),
-        FEDSAM_SEAM: seam,
-        FEDSAM_SCRATCH: `${seam}/scratch`,
-        FEDSAM_CACHE: cache,
-        FEDSAM_BASE: String(spec.trainer.type === 'SegmentAnything'),
-        FEDSAM_TOKEN_FILE: '/var/run/fedsam/token',
-        FEDSAM_NO_PROGRESS_SECONDS: String(spec.round.noProgressSeconds),
+        ...environmentOf(WORKER_POD, {
+          client: partition.name,
+          subjects: subjectPrefix(namespace, uid),
+          scratch: `${seam}/scratch`,
+          noProgressSeconds: String(spec.round.noProgressSeconds),
+          answerSeconds: undefined,
+          tokenFile: `${TOKEN_FOLDER}/${TOKEN_FILE}`,
+          seam,
+          cache,
+          base: String(spec.trainer.type === 'SegmentAnything'),
+          ...nats.values,
+        }),
       }),
       ...parts.env,
     ],
@@ -84,7 +97,7 @@ export function networkSidecar({ job, spec, partition, settings }: WorkerPod): J
     resources: { requests: { cpu: '50m', memory: '128Mi' } },
     volumeMounts: [
       ...sidecarMounts('network'),
-      { name: 'token', mountPath: '/var/run/fedsam', readOnly: true },
+      { name: SECRET_VOLUMES.token, mountPath: TOKEN_FOLDER, readOnly: true },
       ...parts.mounts,
     ],
   }

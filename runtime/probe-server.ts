@@ -3,6 +3,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { OPERATOR } from '#protocol/environment.ts'
 import { FedsamError } from '#protocol/errors.ts'
 
 export interface ProbeOptions {
@@ -79,7 +80,7 @@ async function listen(server: Server, port: number): Promise<void> {
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
     throw new FedsamError('InvalidJob', `cannot serve probes and metrics on port ${port} (${code})`, {
-      remedy: 'free the port, or set FEDSAM_METRICS_PORT or FEDSAM_PROBE_PORT to a free one',
+      remedy: `free the port, or set ${OPERATOR.metricsPort.name} or ${OPERATOR.probePort.name} to a free one`,
       cause,
     })
   }

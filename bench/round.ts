@@ -172,7 +172,7 @@ async function inProcesses(folder: string): Promise<number> {
   await runInProcesses({
     job: { name: 'noop', namespace: 'bench', uid: 'local', generation: 1, spec },
     spec,
-    files: { checkpoint: null, initialParameters: '' },
+    files: { checkpoint: null, initialParameters: '', resumeFrom: '' },
     folder,
     env: trainerEnvironment(process.env),
     output: join(folder, 'processes'),

@@ -14,7 +14,7 @@ import { openReporting, type Reporting } from './reporting/status-writer.ts'
 import type { Verify } from './run/context.ts'
 import { coordinate } from './run/run.ts'
 import { compileFixed, compileLive, type LocalFiles } from './settings/from-spec.ts'
-import type { LiveSettings, Pace } from './settings/settings.ts'
+import type { LiveSettings, OpenRecord, Pace } from './settings/settings.ts'
 
 export interface ProgramParts {
   readonly source: JobSource
@@ -24,6 +24,8 @@ export interface ProgramParts {
   readonly connect: () => Promise<MessageBus>
   /** What the run begins with, on this machine. */
   readonly files: (store: ObjectStore) => Promise<LocalFiles>
+  /** Opens the record that the run starts from. */
+  readonly openRecord: OpenRecord
   readonly verify: Verify
   /** Where the output will lie, for people. */
   readonly outputUri: string
@@ -128,7 +130,7 @@ async function runOnce(parts: ProgramParts, reporting: Reporting, held: Held): P
   held.bus ??= await parts.connect()
   const { store, bus, notifier } = held
   await probeStore(store)
-  const fixed = compileFixed(source.job(), await parts.files(store))
+  const fixed = compileFixed(source.job(), await parts.files(store), parts.openRecord)
   const observe: Observer = (event) => {
     if (event.event === 'RunStarted') parts.hindered(undefined)
     reporting.tell(event)

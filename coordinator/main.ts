@@ -14,6 +14,9 @@ import { openKubernetes, podAccess } from '#transport/kubernetes/api.ts'
 import { openKubernetesJob } from '#transport/kubernetes/job.ts'
 import { openClusterKeys } from '#transport/kubernetes/keys.ts'
 import type { CoordinatedJob, JobSource } from '#transport/ports.ts'
+import { boundedStore } from '#transport/store/bounded.ts'
+import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
+import { recordAddress } from '#transport/store/s3/address.ts'
 import { fetchS3Checkpoint, fetchS3File } from '#transport/store/s3/checkpoint.ts'
 import { openS3Store } from '#transport/store/s3/store.ts'
 import { audienceOf, verifyBy } from './clients/identity.ts'
@@ -55,7 +58,9 @@ async function runFromFile(file: string, signal: AbortSignal): Promise<void> {
     await coordinate({
       store,
       bus,
-      fixed: compileFixed(job, files),
+      fixed: compileFixed(job, files, async (folder) =>
+        boundedStore(await openFilesystemStore({ folder, strict: true })),
+      ),
       live: () => live,
       clock: systemClock(),
       pace: { ...DEFAULT_PACE, ...pace },
@@ -97,6 +102,8 @@ async function runInCluster(
       sink,
       openStore: () => openS3Store(places().s3),
       connect: () => connectNats({ ...places().nats, onError }),
+      // The job's own credentials: a record that they may not read stays unread.
+      openRecord: async (uri) => boundedStore(openS3Store({ ...places().s3, ...recordAddress(uri) })),
       files(store) {
         const { s3, checkpointCredentials: credentials, hub } = places()
         const { bucket: _bucket, prefix: _prefix, ...storage } = s3

@@ -12,6 +12,7 @@ export type WaitingReason =
   | 'Starting'
   | 'NotEnoughClients'
   | 'CheckpointUnavailable'
+  | 'RecordUnavailable' // the record of spec.resumeFrom
   | 'StorageUnreachable'
   | 'StorageMissing'
   | 'MessagingUnreachable'
@@ -25,6 +26,7 @@ export type FailureReason =
   | 'BadConfiguration'
   | 'BadData'
   | 'BadCheckpoint'
+  | 'BadRecord' // the record of spec.resumeFrom
   | 'StorageUnsuitable'
   | 'RecordDamaged'
   | RunFailureReason

@@ -7,6 +7,8 @@ export type ErrorCode =
   | 'BadData' // a partition's data cannot be used
   | 'BadCheckpoint' // a checkpoint is missing, damaged or of another shape
   | 'CheckpointUnavailable' // a checkpoint cannot be had now: not there, not allowed, out of reach
+  | 'RecordUnavailable' // the record of spec.resumeFrom cannot be read now: missing, not allowed, out of reach
+  | 'BadRecord' // the record of spec.resumeFrom is damaged, lacks what is needed, or does not fit the job
   | 'OutputInUse' // the output folder belongs to another job, or cannot be written
   | 'StorageUnsuitable' // the store does not keep a promise that the record rests on
   | 'StorageUnreachable'

@@ -1,7 +1,7 @@
 // What a run tells its observers, as data: the command line prints it (`--json`: one object a line, documented in
 // docs/events.md), the cluster makes conditions and Kubernetes events of it. Nothing depends on an event being seen.
 import type { RunFailureReason } from './errors.ts'
-import type { BestRound, ClientOutcome, Evaluation, NotEvaluated } from './record.ts'
+import type { BestRound, ClientOutcome, Evaluation, NotEvaluated, RunRecord } from './record.ts'
 
 /** A training round of the record, as a client that missed its end receives it. */
 export interface FinishedRound {
@@ -112,13 +112,20 @@ export type RunEvent =
       /** Seconds until the next attempt begins, so that others get the devices; 0: it begins at once. */
       readonly pauseSeconds: number
     }
-  /** Round 0 has its result: the initial parameters, and whose they are. */
+  /** The run has its first result: the initial parameters, and whose they are. */
   | {
       readonly event: 'Initialised'
-      readonly origin: 'Checkpoint' | 'InitialParameters' | 'Client'
+      readonly origin: 'Checkpoint' | 'InitialParameters' | 'Client' | 'Resumed'
       readonly client: string | null
       /** How many tensors came as 16-bit floats and are kept as F32, by the dtype that they came in. */
       readonly narrow: Readonly<Record<string, number>>
+      /**
+       * The round of another run that the run starts from; null where it starts with round 0. `state` is the server optimizer's:
+       * Carried continues it, Fresh begins it at 0, and with None the strategy has none.
+       */
+      readonly resumed:
+        | (NonNullable<RunRecord['resumedFrom']> & { readonly state: 'Carried' | 'Fresh' | 'None' })
+        | null
       readonly head: string
     }
   /** Something that the user should know before the first step; the run goes on. */

@@ -63,6 +63,8 @@ const EXITS: Readonly<Record<ErrorCode, { readonly pod: PodExit; readonly cli: k
   BadData: { pod: 'BadData', cli: 'Invalid' },
   BadCheckpoint: { pod: 'BadConfiguration', cli: 'Invalid' },
   CheckpointUnavailable: { pod: 'Retriable', cli: 'Invalid' },
+  RecordUnavailable: { pod: 'Retriable', cli: 'Invalid' },
+  BadRecord: { pod: 'BadConfiguration', cli: 'Invalid' },
   OutputInUse: { pod: 'BadConfiguration', cli: 'Invalid' },
   StorageUnsuitable: { pod: 'BadConfiguration', cli: 'Failed' },
   StorageUnreachable: { pod: 'Retriable', cli: 'Failed' },

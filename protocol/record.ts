@@ -81,6 +81,18 @@ const RunSchema = v.object({
       files: v.array(NamedFile),
     }),
   ),
+  /** The round of another run whose model this run starts from; absent where it starts with round 0. */
+  resumedFrom: v.optional(
+    v.object({
+      /** spec.resumeFrom.prefix, as it was written. */
+      prefix: v.pipe(v.string(), v.maxLength(1024)),
+      round: Ordinal,
+      /** Name of that run, and the digests of its run.json and of that round's result.json. */
+      name: Name,
+      run: Digest,
+      result: Digest,
+    }),
+  ),
 })
 
 const EpochSchema = v.object({
@@ -218,17 +230,20 @@ const ResultSchema = v.object({
   run: Digest,
   plan: v.nullable(Digest),
   decision: v.nullable(Digest),
-  /** Digest of result.json of round - 1: a hash chain over everything. null at round 0. */
+  /**
+   * Digest of result.json of round - 1: a hash chain over everything. null at round 0. The first result of a run that started
+   * from another run's round names the result of that round.
+   */
   previous: v.nullable(Digest),
   model: Payload,
   /** Server optimizer's state and the strategy's context; null where it has none. */
   state: v.nullable(Payload),
-  /** The tensor list of the run, as fixed at round 0. */
+  /** The tensor list of the run, as its first result fixes it. */
   tensors: v.array(TensorRuleSpec),
-  /** Where round 0 came from. */
+  /** Where the model of the first result came from; null in every other. */
   origin: v.nullable(
     v.object({
-      kind: v.picklist(['Checkpoint', 'InitialParameters', 'Client']),
+      kind: v.picklist(['Checkpoint', 'InitialParameters', 'Client', 'Resumed']),
       client: v.nullable(Name),
       /** Tensors that came as 16-bit floats and are kept as F32, with the dtype that they came in; absent where none did. */
       narrow: v.optional(NarrowMap),
@@ -268,6 +283,11 @@ export type RoundResult = v.InferOutput<typeof ResultSchema>
 export type Manifest = v.InferOutput<typeof ManifestSchema>
 export type PayloadRef = v.InferOutput<typeof Payload>
 export type BestRound = v.InferOutput<typeof BestSchema>
+
+/** The round of the first result: 0, or the round of another run that this run starts from. */
+export function firstRound({ resumedFrom }: Pick<RunRecord, 'resumedFrom'>): number {
+  return resumedFrom?.round ?? 0
+}
 
 /** Marker kinds and their schemas: the one table. */
 export const RECORD_SCHEMAS = {

@@ -3,15 +3,14 @@
 import type { CompleteFederatedJobSpec } from './generated/federatedjob.ts'
 
 export interface Unsupported {
-  /** The field and what is the matter: "spec.resumeFrom: not available yet". */
+  /** The field and what is the matter: "spec.trainer.type: Layers cannot be run yet". */
   readonly says: string
   readonly remedy: string
 }
 
 /** Every such field of a spec, in the order of the schema. */
-export function unsupportedFields({ resumeFrom, output }: CompleteFederatedJobSpec): Unsupported[] {
+export function unsupportedFields({ output }: CompleteFederatedJobSpec): Unsupported[] {
   const fields: readonly (readonly [boolean, string, string])[] = [
-    [resumeFrom != null, 'spec.resumeFrom: not available yet', 'leave it out'],
     [output.fullCheckpoint, 'spec.output.fullCheckpoint: not available yet', 'use fedsam export'],
   ]
   return fields.filter(([applies]) => applies).map(([, says, remedy]) => ({ says, remedy }))

@@ -228,6 +228,29 @@ export const RULE_CASES: readonly RuleCases[] = [
     ],
     rejects: [{ spec: { model: { initialParameters: 'start.safetensors' }, resumeFrom: RESUME } }],
   },
+  {
+    at: 'spec.rounds',
+    says: 'is not above resumeFrom.round',
+    accepts: [
+      { spec: { rounds: 4, resumeFrom: RESUME } },
+      { spec: { rounds: 3, resumeFrom: null } },
+      { spec: { rounds: 1, resumeFrom: { ...RESUME, round: 0 } } },
+    ],
+    rejects: [
+      { spec: { rounds: 3, resumeFrom: RESUME } },
+      { spec: { resumeFrom: { ...RESUME, round: 10 } } },
+    ],
+  },
+  {
+    at: 'spec.resumeFrom.prefix',
+    says: 'unknown scheme',
+    accepts: ['runs/one', '/runs/one', 's3://bucket/run/'].map((prefix) => ({
+      spec: { resumeFrom: { ...RESUME, prefix } },
+    })),
+    rejects: ['hf://a/b', 'https://host/run'].map((prefix) => ({
+      spec: { resumeFrom: { ...RESUME, prefix } },
+    })),
+  },
   settled('storage', S3),
   settled('messaging', NATS),
   settled('evaluation', BEST),

@@ -102,6 +102,9 @@ export interface ObjectStore {
   close(): Promise<void>
 }
 
+/** A store that is only read: nothing that a caller can do with it changes an object. */
+export type StoreReader = Pick<ObjectStore, 'description' | 'get' | 'size' | 'close'>
+
 /** How a worker uses a grant. It never sees a credential. */
 export interface GrantedTransfers {
   /** Whole body or a range. Throws GrantRefused when the grant has expired or does not fit. */

@@ -7,9 +7,10 @@ import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteS3Spec } from '#protocol/generated/federatedjob.ts'
 import { runPrefix } from '#protocol/names.ts'
 import type { ObjectStore } from '#transport/ports.ts'
+import { boundedStore } from '#transport/store/bounded.ts'
+import { recordAddress } from '#transport/store/s3/address.ts'
 import type { S3Options } from '#transport/store/s3/client.ts'
 import { openS3Store } from '#transport/store/s3/store.ts'
-import { boundedStore } from '../run/bounded-store.ts'
 import { openRecordFolder, recordFolder } from '../run/record-folder.ts'
 import { CLUSTER_OPTIONS, type Cluster, type ClusterOptions, withCluster } from './connect.ts'
 import { findJob, isJobReference } from './find-job.ts'
@@ -79,13 +80,14 @@ async function openRecord(source: string, options: SourceOptions): Promise<OpenR
   return { store: await openRecordFolder(await recordFolder(resolve(source))) }
 }
 
+/** The record at s3://bucket/prefix, with the caller's own AWS credentials. */
+export function openNamedBucket(uri: string): ObjectStore {
+  return boundedStore(openS3Store(namedBucket(uri, {})))
+}
+
 function namedBucket(uri: string, { endpoint: named }: SourceOptions): S3Options {
-  const [, bucket, prefix] = /^s3:\/\/([^/]+)\/?(.*)$/.exec(uri) ?? []
-  if (bucket === undefined) throw new FedsamError('InvalidJob', `${uri} is not s3://bucket/prefix`)
   const endpoint = checkedUrl(named ?? process.env.AWS_ENDPOINT_URL_S3 ?? process.env.AWS_ENDPOINT_URL)
-  // What status shows as the output lies below the run's prefix.
-  const run = (prefix ?? '').replace(/\/$/, '').replace(/\/output$/, '')
-  return { bucket, prefix: run, attempts: ATTEMPTS, ...(endpoint ? { endpoint } : {}) }
+  return { ...recordAddress(uri), attempts: ATTEMPTS, ...(endpoint ? { endpoint } : {}) }
 }
 
 /** The bucket and prefix of a job's run, as the caller reaches it. */

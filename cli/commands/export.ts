@@ -1,15 +1,15 @@
 // `fedsam export`: a run's model as a complete checkpoint that Hugging Face opens: the base with the trained tensors in place. Where
 // the trainer brought the whole model itself, that model with its card. Trained tensors are float32, as the run kept them, unless
 // the caller asks for the dtype that they came in.
-import { readdir, realpath, writeFile } from 'node:fs/promises'
-import { basename, dirname, join, resolve, sep } from 'node:path'
+import { readdir, writeFile } from 'node:fs/promises'
+import { join, resolve, sep } from 'node:path'
 import { readRecord } from '#coordinator/record/markers.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { type FloatDType, fromFloat32, toFloat32 } from '#protocol/half.ts'
 import { narrowTensors } from '#protocol/initial-dtypes.ts'
 import { baseKey, outputKey, RUN_KEY, resultKey } from '#protocol/keys.ts'
-import type { Manifest, RunRecord } from '#protocol/record.ts'
+import { firstRound, type Manifest, type RunRecord } from '#protocol/record.ts'
 import { readSafetensors, writeSafetensors } from '#protocol/safetensors.ts'
 import type { DType, Tensor } from '#protocol/tensors.ts'
 import { makeFolders } from '#runtime/folders.ts'
@@ -17,8 +17,11 @@ import type { ObjectStore } from '#transport/ports.ts'
 import { readCheckpoint, writeCheckpoint } from '#worker/model/segment-anything/checkpoint.ts'
 import { isJobReference } from '../cluster/find-job.ts'
 import { SOURCE_OPTIONS, withRecord } from '../cluster/source.ts'
+import { sourceText } from '../render/lines.ts'
+import { plainText } from '../render/plain.ts'
 import { print, printError } from '../render/screen.ts'
 import { checkRecord, EXPECT_OPTIONS, expectedHead } from '../run/checked-record.ts'
+import { realPath } from '../run/source-record.ts'
 import { type RunCommand, readArguments, UsageError } from './command.ts'
 
 /** The command's body. */
@@ -37,9 +40,13 @@ export const exportRun: RunCommand = async (args) => {
   return withRecord(source, values, async (store, witness) => {
     const { problems, manifest } = await checkRecord(store, 'Output', { expected, witness })
     if (problems.length > 0) return refuse(problems)
-    const { base, replaced, round, narrow } = await exportModel(store, target, { dtype, manifest })
+    const { base, replaced, round, narrow, resumedFrom } = await exportModel(store, target, {
+      dtype,
+      manifest,
+    })
     const within = base === null ? ', the whole model' : ` in ${base}`
     print(`${target}: ${replaced} trained tensors of round ${round}${within}`)
+    if (resumedFrom !== undefined) print(`the run started from ${plainText(sourceText(resumedFrom))}`)
     if (narrow.length > 0) print(narrowText(dtype, narrow))
     return 0
   })
@@ -94,13 +101,6 @@ function unusable(message: string): FedsamError {
   return new FedsamError('OutputInUse', message, { remedy: 'name a new or empty folder with --to' })
 }
 
-/** Without links, also of a path whose last folders do not exist yet. */
-async function realPath(path: string): Promise<string> {
-  const real = await realpath(path).catch(() => undefined)
-  if (real !== undefined || dirname(path) === path) return real ?? path
-  return join(await realPath(dirname(path)), basename(path))
-}
-
 /** What was written. */
 interface Exported {
   readonly replaced: number
@@ -108,6 +108,8 @@ interface Exported {
   readonly base: string | null
   /** The dtypes of the trained tensors that the run was given as 16-bit floats. */
   readonly narrow: readonly DType[]
+  /** The round of another run that the run started from. */
+  readonly resumedFrom: RunRecord['resumedFrom']
 }
 
 /**
@@ -135,7 +137,7 @@ async function exportModel(
     )
   const model = readSafetensors(await outputFile('model.safetensors'))
   const card = await outputFile('README.md')
-  const initial = await readRecord(store, 'result', resultKey(0))
+  const initial = await readRecord(store, 'result', resultKey(firstRound(run.value)))
   const cameAs = narrowTensors(initial?.value ?? { origin: null })
   const trained =
     dtype === 'original' ? model.map((tensor) => inDType(tensor, cameAs.get(tensor.name))) : model
@@ -146,7 +148,14 @@ async function exportModel(
   else await writeInto(store, target, base, trained)
   await writeFile(join(target, 'README.md'), card)
   const { round } = manifest
-  return { replaced: trained.length, round, base: base?.uri ?? null, narrow: [...cameAs.values()] }
+  const { resumedFrom } = run.value
+  return {
+    replaced: trained.length,
+    round,
+    base: base?.uri ?? null,
+    narrow: [...cameAs.values()],
+    resumedFrom,
+  }
 }
 
 /** The base's files, with the trained tensors in place. */

@@ -14,6 +14,7 @@ import { jsonLine } from '../render/plain.ts'
 import { print } from '../render/screen.ts'
 import { checkInitialParameters, refuseUnsupported } from '../run/prepare.ts'
 import { type PartitionReport, preflight } from '../run/segment-anything.ts'
+import { checkSource } from '../run/source-record.ts'
 import { type RunCommand, readArguments } from './command.ts'
 
 /** The command's body. */
@@ -26,30 +27,34 @@ export const plan: RunCommand = async (args) => {
   const loaded = await loadJob(positionals[0]!, values.set ?? [])
   const spec = resolveLocalPaths(loaded)
   refuseUnsupported(spec)
-  if (spec.trainer.type === 'Command') await checkInitialParameters(spec, null)
   const said: string[] = []
-  const made = await (spec.trainer.type === 'Command'
+  const { checkpoint, ...made } = await (spec.trainer.type === 'Command'
     ? planCommand(spec)
     : makePlan(spec, (line) => said.push(line)))
+  await checkInitialParameters(spec, checkpoint)
+  const start = await checkSource(spec, checkpoint)
   const remarks = localRemarks(spec)
   if (values.json) {
-    print(jsonLine({ ...made, remarks }))
+    print(jsonLine({ ...made, ...(start === null ? {} : { start }), remarks }))
     return 0
   }
-  const lines = [...describePlan(loaded.name, spec, made.plan), ...remarks, ...said]
+  const lines = [...describePlan(loaded.name, spec, made.plan, start), ...remarks, ...said]
   print(lines.join('\n'))
   return 0
 }
 
-async function makePlan(
-  spec: CompleteFederatedJobSpec,
-  say: (line: string) => void,
-): Promise<{ plan: JobPlan; preflight: readonly PartitionReport[] }> {
+interface Made<Plan> {
+  readonly plan: Plan
+  readonly preflight: readonly PartitionReport[]
+  /** Folder of the built-in trainer's; null where the trainer brings its own parameters. */
+  readonly checkpoint: string | null
+}
+
+async function makePlan(spec: CompleteFederatedJobSpec, say: (line: string) => void): Promise<Made<JobPlan>> {
   const { trainer, strategy: wanted } = spec
   const sam = trainer.segmentAnything!
   const strategy = strategyFrom({ ...wanted })
   const { folder, checkpoint, reports } = await preflight(spec, say)
-  await checkInitialParameters(spec, folder)
   const { tensors } = checkpoint
   const names = exchangedTensors(sam.train as readonly TrainablePart[], [...tensors.keys()])
   const list = tensorList(keptTensors(names.map((name) => tensors.get(name)!)))
@@ -75,14 +80,12 @@ async function makePlan(
   return {
     plan: { ...estimate, tensors: list.length, tensorNames: names, foldBytes, minimum },
     preflight: reports,
+    checkpoint: folder,
   }
 }
 
 /** What a job of the user's program says about its rounds before the program runs: who takes part, not what it exchanges. */
-function planCommand(spec: CompleteFederatedJobSpec): {
-  plan: OpenPlan
-  preflight: readonly PartitionReport[]
-} {
+function planCommand(spec: CompleteFederatedJobSpec): Made<OpenPlan> {
   const strategy = strategyFrom({ ...spec.strategy })
   const { command } = spec.trainer
   return {
@@ -95,6 +98,7 @@ function planCommand(spec: CompleteFederatedJobSpec): {
       holdsCohort: strategy.combine.kind === 'Columns' || strategy.measure !== 'None',
     },
     preflight: [],
+    checkpoint: null,
   }
 }
 

@@ -25,6 +25,7 @@ import { checkWritable, moveAside, readManifest, readOutput, recordOf } from '..
 import { decideOutput, type OutputState, type WantedRun } from '../run/output-state.ts'
 import { checkInitialParameters, refuseUnsupported } from '../run/prepare.ts'
 import { openRecordFolder } from '../run/record-folder.ts'
+import { checkSource, refuseSource, sourceAddress } from '../run/source-record.ts'
 import { trainerCommand } from '../run/trainer-command.ts'
 import { type RunCommand, readArguments } from './command.ts'
 
@@ -101,11 +102,13 @@ export async function prepareJob(file: string, options: RunJobOptions): Promise<
   const { name, namespace, folder } = loaded
   const job = { name, namespace, uid: 'local', generation: 1, spec: loaded.spec }
   const initialParameters = spec.model.initialParameters
-  const fixed = compileFixed(job, { checkpoint: null, initialParameters })
+  const resumeFrom = await sourceAddress(spec)
+  const fixed = compileFixed(job, { checkpoint: null, initialParameters, resumeFrom })
   const wanted: WantedRun = {
     ...{ output, name, fixedSpec: fixed.spec, spec: { ...loaded.spec }, rounds: spec.rounds },
     kind: options.processes ? 'Processes' : 'OneProcess',
   }
+  await refuseSource(spec, { output, processes: options.processes })
   await checkWritable(output)
   const state = decideOutput(wanted, await readOutput(output))
   const settled = state.kind === 'Complete' && (await isFile(join(output, 'report.html')))
@@ -115,8 +118,11 @@ export async function prepareJob(file: string, options: RunJobOptions): Promise<
   }
   const { checkpoint, heldOut } = await inspectInputs(spec, say)
   // The record of a run that began has them.
-  if (state.kind === 'Begin') await checkInitialParameters(spec, checkpoint)
-  const files = { checkpoint, initialParameters }
+  if (state.kind === 'Begin') {
+    await checkInitialParameters(spec, checkpoint)
+    await checkSource(spec, checkpoint)
+  }
+  const files = { checkpoint, initialParameters, resumeFrom }
   // Refuses what a trainer's command cannot have here before a byte is written.
   trainerCommand({ spec, folder, files, env: options.env }, spec.partitions[0]!.name, output)
   const prepared = { job, spec, files, folder, env: options.env, output }

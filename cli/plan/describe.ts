@@ -1,7 +1,9 @@
 // A job's plan as lines for people. Two kinds: a job whose tensors are known, and a job of the user's program, whose first answer
 // decides what travels. Pure.
+import type { RunEvent } from '#protocol/events.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { counted } from '#protocol/text.ts'
+import { resumedText } from '../render/lines.ts'
 import type { RoundEstimate } from './estimate.ts'
 
 /** The estimate, and what is exchanged. */
@@ -33,10 +35,29 @@ export function describePlan(
   name: string,
   spec: CompleteFederatedJobSpec,
   plan: JobPlan | OpenPlan,
+  start: Start | null = null,
 ): string[] {
-  const { rounds, strategy, partitions } = spec
-  const head = `${name}: ${counted(rounds, 'round')} of ${strategy.type} over ${counted(partitions.length, 'partition')}`
-  return [head, ...('tensors' in plan ? describeKnown(spec, plan) : describeOpen(spec, plan))]
+  const { strategy, partitions } = spec
+  const head = `${name}: ${counted(roundsToRun(spec), 'round')} of ${strategy.type} over ${counted(partitions.length, 'partition')}`
+  return [
+    head,
+    ...(start === null ? [] : [describeStart(spec, start)]),
+    ...('tensors' in plan ? describeKnown(spec, plan) : describeOpen(spec, plan)),
+  ]
+}
+
+/** The round of another run that the job starts from. */
+type Start = NonNullable<Extract<RunEvent, { event: 'Initialised' }>['resumed']>
+
+/** A job that starts from another run's round has the rounds after it left. */
+function roundsToRun({ rounds, resumeFrom }: CompleteFederatedJobSpec): number {
+  return rounds - (resumeFrom?.round ?? 0)
+}
+
+function describeStart({ rounds }: CompleteFederatedJobSpec, start: Start): string {
+  const first = start.round + 1
+  const left = first === rounds ? `round ${first} is` : `rounds ${first} to ${rounds} are`
+  return `start       ${resumedText(start)}; ${left} left`
 }
 
 function describeKnown(spec: CompleteFederatedJobSpec, plan: JobPlan): string[] {
@@ -56,7 +77,7 @@ function describeKnown(spec: CompleteFederatedJobSpec, plan: JobPlan): string[] 
     `  coordinator reads ${megabytes(bytes.read)}, writes ${megabytes(bytes.written)}`,
     `  requests    ${requests.store} to the store, ${requests.bus} over the bus`,
     `  steps       ${steps.map(([partition, count]) => `${partition} ${count}`).join(', ')}`,
-    `total       all rounds of the job move ${megabytes(spec.rounds * (bytes.down + bytes.up))} between workers and store`,
+    `total       all rounds of the job move ${megabytes(roundsToRun(spec) * (bytes.down + bytes.up))} between workers and store`,
     `memory      the fold takes ${megabytes(plan.foldBytes)} of the coordinator's ${megabytes(spec.coordinator.memoryBytes)}, whatever the model`,
   ]
 }
@@ -65,6 +86,10 @@ function describeOpen(spec: CompleteFederatedJobSpec, plan: OpenPlan): string[] 
   const { trainer, model, coordinator } = spec
   const source =
     model.initialParameters === '' ? 'the first client to answer' : `the file ${model.initialParameters}`
+  const exchanged =
+    spec.resumeFrom == null
+      ? `not known before the run: ${source} says which tensors travel`
+      : 'the tensors of that run'
   const image = trainer.command?.image ? `, in a cluster in the image ${trainer.command.image}` : ''
   const fromCluster = (trainer.command?.env ?? []).flatMap(({ name, valueFrom }) =>
     valueFrom == null ? [] : [name],
@@ -76,7 +101,7 @@ function describeOpen(spec: CompleteFederatedJobSpec, plan: OpenPlan): string[] 
       (name) =>
         `  variable    ${name} comes from a cluster; export it and add --pass-env ${name} to fedsam run`,
     ),
-    `exchanged   not known before the run: ${source} says which tensors travel`,
+    `exchanged   ${exchanged}`,
     describeRound(spec, plan),
     `  workers     each member fetches one model; each of the cohort sends one update`,
     `  coordinator checks each update; the fold reads it ${reads} more where memory does not keep it`,

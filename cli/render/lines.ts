@@ -1,7 +1,7 @@
 // A run's events as lines for people: one short sentence each, the same in a terminal and in a pipe, and what is going on right
 // now for the line below them. No clock, no output: from events to text alone.
 import type { RunEvent } from '#protocol/events.ts'
-import type { ClientOutcome, Evaluation, NotEvaluated } from '#protocol/record.ts'
+import type { ClientOutcome, Evaluation, NotEvaluated, RunRecord } from '#protocol/record.ts'
 import { counted, listed } from '#protocol/text.ts'
 
 /** What an event says; `live` replaces the line of what is going on. */
@@ -131,8 +131,25 @@ function createMetricNews(): (event: Of<'MetricMissing'>) => EventText {
   }
 }
 
-/** Only what the run does not keep as it came is news. */
-function initialisedText({ narrow }: Of<'Initialised'>): EventText {
+const STATE_TEXTS = {
+  Carried: "; the server optimizer's state goes on",
+  Fresh: "; the server optimizer's state begins at 0",
+  None: '',
+} as const
+
+/** The round of another run that a run starts from. */
+export function sourceText({ round, prefix, name, result }: NonNullable<RunRecord['resumedFrom']>): string {
+  return `the model of round ${round} of ${name} in ${prefix} (result sha256:${result.slice(0, 12)})`
+}
+
+/** The same, and what becomes of the server optimizer's state. */
+export function resumedText(from: NonNullable<Of<'Initialised'>['resumed']>): string {
+  return sourceText(from) + STATE_TEXTS[from.state]
+}
+
+/** Where a resumed run starts, and what the run does not keep as it came. */
+function initialisedText({ narrow, resumed }: Of<'Initialised'>): EventText {
+  if (resumed !== null) return { said: `starts from ${resumedText(resumed)}` }
   const kinds = Object.entries(narrow).sort()
   if (kinds.length === 0) return {}
   const came = kinds.map(([dtype, count]) => `${counted(count, 'tensor')} in ${dtype}`).join(', ')

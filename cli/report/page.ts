@@ -32,7 +32,7 @@ ${run.message === '' ? undefined : html`<p class="message">${run.message}</p>`}
 ${comparison === undefined ? undefined : comparisonSection(comparison)}
 <section>
 <h2>Over the rounds</h2>
-<p>Round 0 is the model that the run began with. The thick line is the mean over all clients, weighted by examples.</p>
+<p>The first point is the model that the run began with. The thick line is the mean over all clients, weighted by examples.</p>
 <div class="charts">${run.curves.length === 0 ? html`<p class="none">No round is complete yet.</p>` : run.curves.map(chart)}</div>
 </section>
 ${pictureSection(pictures)}

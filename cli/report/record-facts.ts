@@ -2,8 +2,16 @@
 // of a marker. Payloads are not read.
 import { readRecord } from '#coordinator/record/markers.ts'
 import { attemptKeys, MANIFEST_KEY, RUN_KEY, resultKey } from '#protocol/keys.ts'
-import type { Decision, Receipt, Records, RoundResult, RunRecord } from '#protocol/record.ts'
+import {
+  type Decision,
+  firstRound,
+  type Receipt,
+  type Records,
+  type RoundResult,
+  type RunRecord,
+} from '#protocol/record.ts'
 import type { ObjectStore } from '#transport/ports.ts'
+import { sourceText } from '../render/lines.ts'
 import type { AttemptRecord } from './attempt-record.ts'
 import { curvesOf } from './curves.ts'
 import type { AttemptFacts, RunFacts } from './facts.ts'
@@ -26,15 +34,17 @@ export async function gatherRunFacts(
   if (run === undefined) return undefined
   const attempts: AttemptRecord[] = []
   let first: RoundResult | undefined
-  for (let round = 0; ; round += 1) {
+  const begin = firstRound(run)
+  for (let round = begin; ; round += 1) {
     const result = await read('result', resultKey(round))
-    if (round === 0) first = result
+    if (round === begin) first = result
     else attempts.push(...(await attemptsOf(read, round, result)))
     if (result === undefined) break
   }
   const complete = (await store.size(MANIFEST_KEY)) !== undefined
   const clients = [...new Set(attempts.flatMap(({ plan }) => plan.roster))]
-  const rounds = attempts.filter(({ plan, result }) => plan.kind === 'Train' && result !== undefined).length
+  const trained = attempts.filter(({ plan, result }) => plan.kind === 'Train' && result !== undefined)
+  const rounds = trained.at(-1)?.plan.round ?? begin
   return {
     job: run.name,
     ...stateOf(complete, rounds, options),
@@ -89,7 +99,10 @@ interface AboutFacts {
   readonly wanted: number
 }
 
-function about({ spec, seed, base }: RunRecord, facts: AboutFacts): (readonly [string, string])[] {
+function about(
+  { spec, seed, base, resumedFrom }: RunRecord,
+  facts: AboutFacts,
+): (readonly [string, string])[] {
   const { trainer, strategy } = spec as {
     trainer: { type: string; segmentAnything?: Readonly<Record<string, unknown>> | null }
     strategy: { type: string }
@@ -99,6 +112,7 @@ function about({ spec, seed, base }: RunRecord, facts: AboutFacts): (readonly [s
   const parameters = tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0)
   return [
     ['Rounds', facts.rounds === facts.wanted ? String(facts.rounds) : `${facts.rounds} of ${facts.wanted}`],
+    ...(resumedFrom === undefined ? [] : [['Started from', sourceText(resumedFrom)] as const]),
     ['Clients', facts.clients.length > 8 ? String(facts.clients.length) : facts.clients.join(', ')],
     ['Strategy', strategy.type],
     ['Trainer', trainer.type],

@@ -14,6 +14,7 @@ import { serveRun } from '#worker/network/client.ts'
 import { messageWithRemedy } from '#worker/network/error-message.ts'
 import { childTrainer } from '#worker/trainer/child.ts'
 import type { LocalRun } from './local-run.ts'
+import { openSourceRecord } from './source-record.ts'
 import { trainerCommand } from './trainer-command.ts'
 import { watchWorkerLoss } from './worker-loss.ts'
 
@@ -27,7 +28,7 @@ export async function runLocally(run: LocalRun): Promise<RunOutcome> {
   const store = await openFilesystemStore({ folder: output })
   const bus = createInProcessBus({ onError: (error) => log('coordinator', String(error)) })
   const transfers = createGrantedTransfers()
-  const fixed = compileFixed(job, run.files)
+  const fixed = compileFixed(job, run.files, openSourceRecord)
   const live = compileLive(job)
   const over = new AbortController()
   const stop = AbortSignal.any([signal, over.signal])

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { readRecord } from '#coordinator/record/markers.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { attemptKeys, MANIFEST_KEY, RUN_KEY, resultKey } from '#protocol/keys.ts'
-import type { Manifest, RoundResult } from '#protocol/record.ts'
+import { firstRound, type Manifest, type RoundResult } from '#protocol/record.ts'
 import { makeFolders } from '#runtime/folders.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import { lastSpecOf } from './last-spec.ts'
@@ -59,7 +59,7 @@ export async function readOutput(output: string): Promise<RecordFacts | null> {
     const store = await openRecordFolder(recordOf(output, kind))
     const run = await readable(output, readRecord(store, 'run', RUN_KEY))
     if (run === undefined) continue
-    const facts = await readable(output, progressOf(store))
+    const facts = await readable(output, progressOf(store, firstRound(run.value)))
     const { name, spec } = run.value
     return { kind, name, spec, lastSpec: await lastSpecOf(output), ...facts }
   }
@@ -82,9 +82,9 @@ async function readable<T>(output: string, reading: Promise<T>): Promise<T> {
 
 type ProgressFacts = Pick<RecordFacts, 'rounds' | 'complete' | 'stopped' | 'next'>
 
-async function progressOf(store: ObjectStore): Promise<ProgressFacts> {
+async function progressOf(store: ObjectStore, first: number): Promise<ProgressFacts> {
   let last: RoundResult | undefined
-  for (let round = 0; ; round += 1) {
+  for (let round = first; ; round += 1) {
     const result = await readRecord(store, 'result', resultKey(round))
     if (result === undefined) break
     last = result.value

@@ -4,8 +4,8 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RUN_KEY } from '#protocol/keys.ts'
 import type { ObjectStore } from '#transport/ports.ts'
+import { boundedStore } from '#transport/store/bounded.ts'
 import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
-import { boundedStore } from './bounded-store.ts'
 
 /** Of a run in processes. */
 export const BUCKET = 'fedsam'

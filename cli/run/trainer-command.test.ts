@@ -6,7 +6,7 @@ import { trainerCommand } from './trainer-command.ts'
 
 type Written = Parameters<typeof completeSpec>[0]
 const PARTITIONS = [{ name: 'a', dataset: { root: '/data/a' } }]
-const FILES = { checkpoint: '/models/sam', initialParameters: '' }
+const FILES = { checkpoint: '/models/sam', initialParameters: '', resumeFrom: '' }
 const INHERITED = { PATH: '/bin', FEDSAM_CLIENT: 'of the shell' }
 
 function commandOf(trainer: object, env: Record<string, string> = INHERITED) {

@@ -6,7 +6,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { BLOCK_BYTES, sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { PayloadRef } from '#protocol/record.ts'
-import type { ObjectStore } from '#transport/ports.ts'
+import type { StoreReader } from '#transport/ports.ts'
 
 const READS = 2
 
@@ -19,7 +19,7 @@ export interface PayloadSource {
 
 /** Bytes [begin, end) of a payload, verified. Throws FedsamError RecordDamaged, naming the key and the block. */
 export async function readPayload(
-  store: ObjectStore,
+  store: StoreReader,
   { payload, bytes }: PayloadSource,
   [begin, end]: readonly [number, number],
 ): Promise<Uint8Array> {
@@ -46,7 +46,7 @@ function within(blocks: Uint8Array, begin: number, end: number): Uint8Array {
 
 /** Whole blocks, or what is wrong with them. */
 async function readBlocks(
-  store: ObjectStore,
+  store: StoreReader,
   payload: PayloadRef,
   [from, to]: readonly [number, number],
 ): Promise<Uint8Array | string> {

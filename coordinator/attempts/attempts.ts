@@ -2,7 +2,14 @@
 // coordinator that takes over resumes at the same step. The record counts the attempts that were abandoned (rounds/failures.ts):
 // a run that failed may be started again once the cause is corrected.
 import { FedsamError } from '#protocol/errors.ts'
-import type { AbandonedDecision, ClientOutcome, ClosedDecision, Plan, RoundResult } from '#protocol/record.ts'
+import {
+  type AbandonedDecision,
+  type ClientOutcome,
+  type ClosedDecision,
+  firstRound,
+  type Plan,
+  type RoundResult,
+} from '#protocol/record.ts'
 import type { DType } from '#protocol/tensors.ts'
 import { type Backoff, pauseAfter } from '#runtime/backoff.ts'
 import { waitAtMost } from '#runtime/notifier.ts'
@@ -93,28 +100,41 @@ async function closeRound(
 }
 
 /**
- * The user's initial parameters fix the tensors of the run. Clients that train others would be rejected in every attempt, so the
- * first one says it. Throws BadCheckpoint.
+ * The user's initial parameters, or the run that this one starts from, fix the tensors of the run. Clients that train others would be
+ * rejected in every attempt, so the first one says it. Throws BadCheckpoint, BadRecord.
  */
 function failForForeignTensors(
-  { fixed }: RunContext,
+  { fixed, markers }: RunContext,
   round: number,
   outcomes: readonly ClientOutcome[],
 ): void {
-  const { origin } = fixed
-  if (origin.kind !== 'InitialParameters' || round !== 1) return
+  const { kind } = fixed.origin
+  const given = kind === 'InitialParameters' || kind === 'Resumed' ? FOREIGN[kind] : undefined
+  if (given === undefined || round !== firstRound(markers.run.value) + 1) return
   if (outcomes.some(({ outcome }) => outcome === 'Accepted')) return
   const foreign = outcomes.find(({ reason }) => reason === 'WrongTensors')
   if (foreign === undefined) return
+  const { code, field, remedy } = given
   throw new FedsamError(
-    'BadCheckpoint',
-    `spec.model.initialParameters has other tensors than the clients train; ${foreign.client}: ${foreign.message}`,
-    {
-      remedy:
-        'name a file with the tensors that the trainer trains, or remove the field; run it with another output',
-    },
+    code,
+    `${field} has other tensors than the clients train; ${foreign.client}: ${foreign.message}`,
+    { remedy: `${remedy}; run it with another output` },
   )
 }
+
+/** What fixes the tensors of a run before a client trains. */
+const FOREIGN = {
+  InitialParameters: {
+    code: 'BadCheckpoint',
+    field: 'spec.model.initialParameters',
+    remedy: 'name a file with the tensors that the trainer trains, or remove the field',
+  },
+  Resumed: {
+    code: 'BadRecord',
+    field: 'spec.resumeFrom',
+    remedy: 'name a run that trained the tensors of this trainer',
+  },
+} as const
 
 /** The pauses after attempts in a row that had too few clients. */
 function backoffOf({ pauseSeconds, longestPauseSeconds }: Pace): Backoff {

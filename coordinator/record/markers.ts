@@ -12,7 +12,7 @@ import {
   type RunRecord,
   readMarker,
 } from '#protocol/record.ts'
-import type { ObjectStore } from '#transport/ports.ts'
+import type { ObjectStore, StoreReader } from '#transport/ports.ts'
 
 /** A marker as it lies in the store. */
 export interface Marked<T> {
@@ -40,7 +40,7 @@ type Unsigned<T> = T extends unknown ? Omit<T, 'epoch'> : never
 
 /** Reads one marker; undefined where there is none. */
 export async function readRecord<K extends keyof Records>(
-  store: ObjectStore,
+  store: Pick<StoreReader, 'get'>,
   kind: K,
   key: string,
 ): Promise<Marked<Records[K]> | undefined> {

@@ -15,16 +15,27 @@ const figure = (value: number): string => value.toFixed(4)
 
 /** Letters of a metric's name that the card shows. */
 const LONGEST_NAME = 60
+/** Letters of another record's prefix that the card shows: the longest that a job may name. */
+const LONGEST_PREFIX = 1024
 
 /**
- * A name that a client chose, as Markdown that shows it and does nothing else: on one line, every character of markup escaped,
- * without control characters.
+ * A name that a client or a user chose, as Markdown that shows it and does nothing else: on one line, every character of markup
+ * escaped, without control characters.
  */
-export function markdownText(name: string): string {
+export function markdownText(name: string, longest = LONGEST_NAME): string {
   return name
-    .slice(0, LONGEST_NAME)
+    .slice(0, longest)
     .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
     .replace(/[!-/:-@[-`{-~]/g, (character) => (/[-._/%]/.test(character) ? character : `\\${character}`))
+}
+
+/** Where a run that started from another run's round came from. */
+function startText({ resumedFrom }: RunRecord): string[] {
+  if (resumedFrom === undefined) return []
+  const { round, name, prefix, result } = resumedFrom
+  return [
+    `They started from the model of round ${round} of run ${name}, whose record was at ${markdownText(prefix, LONGEST_PREFIX)} (result sha256 ${result}).`,
+  ]
 }
 
 /** Markdown with the front matter that model hubs read. */
@@ -40,6 +51,7 @@ export function modelCard({ run, chosen, evaluation, results, history }: CardFac
     `# ${run.name}`,
     '',
     `Trained by federated rounds: ${results.length - 1} rounds were run, this is the model of round ${chosen.round}.`,
+    ...startText(run),
     'The data never left its partitions; only parameters travelled.',
     '',
     '## What is here',

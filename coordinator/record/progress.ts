@@ -1,6 +1,6 @@
 // What the record holds of a run's rounds so far: read once at the start, then kept as rounds are concluded.
 import type { FinishedRound } from '#protocol/events.ts'
-import type { ClosedDecision, RoundResult } from '#protocol/record.ts'
+import { type ClosedDecision, firstRound, type RoundResult } from '#protocol/record.ts'
 import { lostOf } from '../attempts/attempts.ts'
 import type { Evaluated } from '../rounds/stopping.ts'
 import type { Marked, RunMarkers } from './markers.ts'
@@ -12,7 +12,7 @@ export interface ConcludedResult {
 }
 
 export interface Progress {
-  /** Results of round 0 and of the training rounds. */
+  /** The first result, that of the model which the run starts from, and those of the training rounds. */
   readonly results: Marked<RoundResult>[]
   /** Evaluations of the models by round, in order. */
   readonly history: Evaluated[]
@@ -26,7 +26,7 @@ export interface Progress {
   evaluated: Marked<RoundResult> | null
 }
 
-/** Reads results from round 0 on until one is missing. */
+/** Reads results from the run's first round on until one is missing. */
 export async function readProgress(markers: RunMarkers): Promise<Progress> {
   const progress: Progress = {
     results: [],
@@ -36,7 +36,7 @@ export async function readProgress(markers: RunMarkers): Promise<Progress> {
     stopped: false,
     evaluated: null,
   }
-  for (let round = 0; ; round += 1) {
+  for (let round = firstRound(markers.run.value); ; round += 1) {
     const result = await markers.result(round)
     if (result === undefined) return progress
     const { attempt, plan: planned } = result.value
@@ -83,7 +83,7 @@ export function newestRounds({
   history,
 }: Pick<Progress, 'concluded' | 'history'>): FinishedRound[] {
   return concluded
-    .filter(({ result }) => result.round > 0)
+    .filter(({ result }) => result.origin === null)
     .slice(-NEWEST)
     .map(({ result, decision }) => {
       const updates = decision?.updates ?? []

@@ -5,7 +5,7 @@ import { encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { baseKey, MANIFEST_KEY, outputKey } from '#protocol/keys.ts'
 import type { ClosedDecision, Manifest, Plan, RoundResult, RunRecord } from '#protocol/record.ts'
-import type { ObjectStore } from '#transport/ports.ts'
+import type { StoreReader } from '#transport/ports.ts'
 import { type Marked, readRecord } from './markers.ts'
 import { metricsFile, provenanceFile } from './output.ts'
 
@@ -23,7 +23,7 @@ export interface Chain {
 
 /** Where to read, and where problems go. `read` turns damage into a problem and undefined. */
 export interface Reading {
-  readonly store: ObjectStore
+  readonly store: StoreReader
   readonly problems: string[]
   read<T>(reading: Promise<T>): Promise<T | undefined>
 }
@@ -106,7 +106,7 @@ function derivedProblems(manifest: Manifest, { run, links }: Chain, chosen: Link
 }
 
 /** SHA-256 of an object, read by parts; undefined where it is missing or of another size. */
-async function digestOf(store: ObjectStore, key: string, size: number): Promise<string | undefined> {
+async function digestOf(store: StoreReader, key: string, size: number): Promise<string | undefined> {
   if ((await store.size(key)) !== size) return undefined
   const hash = createHash('sha256')
   for (let offset = 0; offset < size; offset += READ_BYTES) {

@@ -4,8 +4,14 @@
 import { sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { attemptKeys, RUN_KEY, resultKey } from '#protocol/keys.ts'
-import type { ClosedDecision, Manifest, PayloadRef } from '#protocol/record.ts'
-import type { ObjectStore } from '#transport/ports.ts'
+import {
+  type ClosedDecision,
+  firstRound,
+  type Manifest,
+  type PayloadRef,
+  type RunRecord,
+} from '#protocol/record.ts'
+import type { StoreReader } from '#transport/ports.ts'
 import { readPayload } from '../aggregation/payload-reader.ts'
 import { payloadOf } from '../attempts/receipts.ts'
 import { type Marked, readRecord } from './markers.ts'
@@ -24,6 +30,8 @@ export interface Verification {
   readonly complete: boolean
   /** The digest of the last result: everything follows from it. Null for an empty chain. */
   readonly head: string | null
+  /** The round of another run that the run started from; null where it started with round 0, or run.json is unreadable. */
+  readonly resumedFrom: NonNullable<RunRecord['resumedFrom']> | null
   /** The digests of all results, in their order. */
   readonly chain: readonly string[]
   /** What does not fit, one sentence each; empty for a sound record. */
@@ -31,15 +39,18 @@ export interface Verification {
 }
 
 interface Findings {
-  readonly store: ObjectStore
+  readonly store: StoreReader
   readonly scope: Scope
   readonly problems: string[]
   readonly absent: string[]
   payloads: number
 }
 
-/** Everything; or, before an export, all but the payloads of the rounds: the output has a copy of the one that counts. */
-export type Scope = 'Everything' | 'Output'
+/**
+ * Everything; or, before an export, all but the payloads of the rounds: the output has a copy of the one that counts. Chain: results,
+ * plans and decisions, which is what a model's place in the chain rests on.
+ */
+export type Scope = 'Everything' | 'Output' | 'Chain'
 
 /** Attempts of a round that are searched for a receipt: the largest round.maxFailedRounds of a job, and some more. */
 const MOST_ATTEMPTS = 10_000
@@ -47,7 +58,7 @@ const MOST_ATTEMPTS = 10_000
 const READ_BYTES = 8 * 1024 * 1024
 
 /** Reads everything that the record names. Throws what the store throws when it is out of reach. */
-export async function verifyRecord(store: ObjectStore, scope: Scope = 'Everything'): Promise<Verification> {
+export async function verifyRecord(store: StoreReader, scope: Scope = 'Everything'): Promise<Verification> {
   const findings: Findings = { store, scope, problems: [], absent: [], payloads: 0 }
   const chain = await verifyChain(findings)
   const read = <T>(reading: Promise<T>): Promise<T | undefined> => sound(findings, reading)
@@ -57,24 +68,37 @@ export async function verifyRecord(store: ObjectStore, scope: Scope = 'Everythin
   const { problems, absent, payloads } = findings
   const digests = chain.links.map(({ result }) => result.digest)
   const chained = { results: digests.length, chain: digests, head: digests.at(-1) ?? null }
-  return { ...chained, payloads, absent, manifest, complete: manifest !== null, problems }
+  const resumedFrom = chain.run?.value.resumedFrom ?? null
+  return { ...chained, resumedFrom, payloads, absent, manifest, complete: manifest !== null, problems }
 }
 
-async function verifyChain(findings: Findings): Promise<Chain> {
+/** The chain up to a round, and what does not fit; no payload and no receipt is read. */
+export async function verifyUpTo(
+  store: StoreReader,
+  last: number,
+): Promise<{ readonly chain: Chain; readonly problems: readonly string[] }> {
+  const findings: Findings = { store, scope: 'Chain', problems: [], absent: [], payloads: 0 }
+  return { chain: await verifyChain(findings, last), problems: findings.problems }
+}
+
+/** A run that started from another run's round begins its chain there, with that result as the one before its first. */
+async function verifyChain(findings: Findings, last = Number.POSITIVE_INFINITY): Promise<Chain> {
   const { store, problems } = findings
   const run = await existing(findings, readRecord(store, 'run', RUN_KEY), RUN_KEY)
   const links: Link[] = []
-  for (let round = 0; ; round += 1) {
+  let previous = run?.value.resumedFrom?.result ?? null
+  for (let round = run === undefined ? 0 : firstRound(run.value); round <= last; round += 1) {
     const key = resultKey(round)
     const result = await sound(findings, readRecord(store, 'result', key))
-    if (result === undefined) return { run, links }
+    if (result === undefined) break
     const { value } = result
     if (value.round !== round) problems.push(`${key} names round ${value.round}`)
     if (value.run !== run?.digest) problems.push(`${key} is of another ${RUN_KEY}`)
-    if (value.previous !== (links.at(-1)?.result.digest ?? null))
-      problems.push(`${key} does not follow the result before it`)
+    if (value.previous !== previous) problems.push(`${key} does not follow the result before it`)
+    previous = result.digest
     links.push(await verifyResult(findings, result))
   }
+  return { run, links }
 }
 
 /** A marker that must exist; one that does not is a problem. */
@@ -116,8 +140,10 @@ async function verifyDecision(
     problems.push(`${key} did not close the attempt`)
     return null
   }
-  await verifyUpdates(findings, decision.value)
-  await verifyEvaluations(findings, decision.value)
+  if (findings.scope !== 'Chain') {
+    await verifyUpdates(findings, decision.value)
+    await verifyEvaluations(findings, decision.value)
+  }
   return decision.value
 }
 
@@ -155,7 +181,7 @@ async function verifyEvaluations(
 
 async function verifyPayload(findings: Findings, payload: PayloadRef): Promise<void> {
   const { store, scope } = findings
-  if (scope === 'Output') return
+  if (scope !== 'Everything') return
   const { key, size } = payload
   const stored = await store.size(key)
   if (stored === undefined) return void findings.absent.push(key)

@@ -23,12 +23,14 @@ const WAITS: { readonly [K in ErrorCode]?: WaitingReason } = {
   MessagingUnreachable: 'MessagingUnreachable',
   StorageUnreachable: 'StorageUnreachable',
   CheckpointUnavailable: 'CheckpointUnavailable',
+  RecordUnavailable: 'RecordUnavailable',
 }
 
 const FAILS: { readonly [K in ErrorCode]?: FailureReason } = {
   InvalidJob: 'BadConfiguration',
   OutputInUse: 'BadConfiguration',
   BadCheckpoint: 'BadCheckpoint',
+  BadRecord: 'BadRecord',
   StorageUnsuitable: 'StorageUnsuitable',
   RecordDamaged: 'RecordDamaged',
   // Where it does not say its own reason.

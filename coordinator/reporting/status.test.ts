@@ -356,7 +356,7 @@ test('any news in any order keep to the schema, and go on', () => {
       outcomes: crowd,
       notEvaluated: crowd.map((client) => ({ ...client, outcome: 'Failed' })),
     }),
-    { event: 'Initialised', origin: 'Client', client: 'a', narrow: {}, head: SHA },
+    { event: 'Initialised', origin: 'Client', client: 'a', narrow: {}, resumed: null, head: SHA },
     { event: 'Hindered', reason: 'StorageUnreachable', message: long },
     over,
   ]

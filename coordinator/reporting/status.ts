@@ -134,7 +134,10 @@ const STEPS: { readonly [K in News['event']]?: Step<K> } = {
       ...until,
     }
   },
-  Initialised: (status, { head }) => ({ ...status, head: digestOf(head) }),
+  Initialised(status, { head, resumed }) {
+    const begun = { ...status, head: digestOf(head) }
+    return resumed === null ? begun : advance(begun, resumed.round, 1)
+  },
   RoundCompleted: completeRound,
   RunCompleted(status, { rounds, round, digest, head }, { outputUri }) {
     const counted = `${rounds} ${rounds === 1 ? 'round is' : 'rounds are'}`

@@ -11,7 +11,7 @@ import { type DecidedUpdate, updatesOf } from '../attempts/updates.ts'
 import type { Marked } from '../record/markers.ts'
 import { noteEvaluation, noteResult, type Progress } from '../record/progress.ts'
 import { openRetention } from '../record/retention.ts'
-import { initialise } from '../start/initial-parameters.ts'
+import { type Initialised, initialise } from '../start/initial-parameters.ts'
 import { type RunContext, throwIfStopped } from './context.ts'
 
 /** Runs what is left of the rounds. `progress` grows with each. */
@@ -21,28 +21,15 @@ export async function runRounds(context: RunContext, progress: Progress): Promis
   retention.tidy()
   try {
     if (progress.results.length === 0) {
-      const { result, decision } = await initialise(context)
-      noteResult(progress, result, decision)
-      const { kind, client } = result.value.origin!
-      const narrow = [...narrowTensors(result.value).values()]
-      const counts = Object.fromEntries(
-        [...Map.groupBy(narrow, (dtype) => dtype)].map(([dtype, all]) => [dtype, all.length]),
-      )
-      context.observe({
-        event: 'Initialised',
-        origin: kind,
-        client,
-        narrow: counts,
-        head: result.digest,
-      })
-      const message = adviceOn(result.value.tensors, context.strategy)
-      if (message !== undefined) context.observe({ event: 'Advice', topic: 'TensorNames', message })
+      const begun = await initialise(context)
+      noteResult(progress, begun.result, begun.decision)
+      reportStart(context, begun)
     }
     // The evaluation of the last model has the place of the next round: after it no round follows.
     while (
       progress.evaluated === null &&
       !progress.stopped &&
-      progress.results.length - 1 < context.live().rounds
+      progress.results.at(-1)!.value.round < context.live().rounds
     ) {
       await trainRound(context, progress)
       retention.tidy()
@@ -53,6 +40,21 @@ export async function runRounds(context: RunContext, progress: Progress): Promis
   } finally {
     await retention.settled()
   }
+}
+
+function reportStart({ markers, strategy, observe }: RunContext, { result, carried }: Initialised): void {
+  const { origin, tensors } = result.value
+  const { kind, client } = origin!
+  const narrow = [...narrowTensors(result.value).values()]
+  const counts = Object.fromEntries(
+    [...Map.groupBy(narrow, (dtype) => dtype)].map(([dtype, all]) => [dtype, all.length]),
+  )
+  const { resumedFrom } = markers.run.value
+  const resumed =
+    resumedFrom === undefined || carried === undefined ? null : { ...resumedFrom, state: carried }
+  observe({ event: 'Initialised', origin: kind, client, narrow: counts, resumed, head: result.digest })
+  const message = adviceOn(tensors, strategy)
+  if (message !== undefined) observe({ event: 'Advice', topic: 'TensorNames', message })
 }
 
 async function trainRound(context: RunContext, progress: Progress): Promise<void> {

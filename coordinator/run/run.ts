@@ -19,7 +19,8 @@ import { writeOutput } from '../record/output.ts'
 import { newestRounds, type Progress, readProgress } from '../record/progress.ts'
 import { bestRound } from '../rounds/stopping.ts'
 import type { FixedSettings, LiveSettings, Pace } from '../settings/settings.ts'
-import { pinBase } from '../start/base.ts'
+import { describeBase, pinBase } from '../start/base.ts'
+import { pinSource } from '../start/resume.ts'
 import { strategyFrom } from '../strategies/presets.ts'
 import type { Strategy } from '../strategies/strategy.ts'
 import { runRounds } from './all-rounds.ts'
@@ -117,12 +118,20 @@ function chosenStrategy({ strategy: wanted, minFitClients }: FixedSettings): Str
   )
 }
 
-/** run.json as it should be; the base of a run that exists already is the one that it pinned. */
+/** run.json as it should be; a run that exists already keeps the base and the start that it pinned. */
 async function describeRun(store: ObjectStore, fixed: FixedSettings): Promise<RunRecord> {
-  const there = await readRecord(store, 'run', RUN_KEY)
-  const base = there?.value.base ?? (fixed.base === null ? null : await pinBase(store, fixed.base))
   const { name, uid, seed } = fixed
-  return { schema: 'fedsam.run/1', name, uid, spec: { ...fixed.spec }, seed, base }
+  const own = { schema: 'fedsam.run/1', name, uid, spec: { ...fixed.spec }, seed } as const
+  const there = (await readRecord(store, 'run', RUN_KEY))?.value
+  if (there !== undefined) {
+    const { base, resumedFrom } = there
+    return { ...own, base, ...(resumedFrom === undefined ? {} : { resumedFrom }) }
+  }
+  const base = fixed.base === null ? null : await describeBase(fixed.base)
+  // The record that the run starts from may be refused: nothing is written before.
+  const resumedFrom = await pinSource(store, fixed, base)
+  if (base !== null) await pinBase(store, fixed.base!.folder, base)
+  return { ...own, base, ...(resumedFrom === null ? {} : { resumedFrom }) }
 }
 
 function announce({ markers, fixed, live, observe }: RunContext, progress: Progress): void {
@@ -133,7 +142,7 @@ function announce({ markers, fixed, live, observe }: RunContext, progress: Progr
     name: fixed.name,
     epoch: markers.epoch,
     rounds,
-    completed: Math.max(0, results.length - 1),
+    completed: results.at(-1)?.value.round ?? 0,
     roster: members.map(({ name }) => name),
     head: (evaluated ?? results.at(-1))?.digest ?? null,
     best: bestRound(fixed.stopping, history),

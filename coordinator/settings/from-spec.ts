@@ -2,7 +2,7 @@
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { exchangedTensors, type TrainablePart } from '#protocol/segment-anything.ts'
 import type { CoordinatedJob } from '#transport/ports.ts'
-import type { FixedSettings, LiveSettings, Origin } from './settings.ts'
+import type { FixedSettings, LiveSettings, OpenRecord, Origin } from './settings.ts'
 
 /** Fields that may change while a run goes on, or that do not touch what it computes: they are no part of run.json. */
 const LIVE_FIELDS: readonly (keyof CompleteFederatedJobSpec)[] = [
@@ -26,9 +26,16 @@ export interface LocalFiles {
   readonly checkpoint: string | null
   /** File of `model.initialParameters`; '' where there is none. */
   readonly initialParameters: string
+  /** Record of `resumeFrom`, a folder or s3://bucket/prefix; '' where there is none. */
+  readonly resumeFrom: string
 }
 
-export function compileFixed(job: CoordinatedJob, files: LocalFiles): FixedSettings {
+/** `openRecord` opens the record of `resumeFrom`; who only compares settings needs none. */
+export function compileFixed(
+  job: CoordinatedJob,
+  files: LocalFiles,
+  openRecord: OpenRecord = cannotOpen,
+): FixedSettings {
   const { spec } = job
   const { strategy, trainer, evaluation } = spec
   const sam = trainer.type === 'SegmentAnything' ? trainer.segmentAnything : undefined
@@ -49,7 +56,7 @@ export function compileFixed(job: CoordinatedJob, files: LocalFiles): FixedSetti
     },
     retentionRounds: spec.output.retention.rounds,
     memoryBytes: spec.coordinator.memoryBytes,
-    origin: originOf(spec, files),
+    origin: originOf(spec, files, openRecord),
     base:
       sam !== undefined && files.checkpoint !== null
         ? { uri: sam.checkpoint.uri, folder: files.checkpoint }
@@ -60,8 +67,18 @@ export function compileFixed(job: CoordinatedJob, files: LocalFiles): FixedSetti
   }
 }
 
-function originOf(spec: CompleteFederatedJobSpec, { initialParameters }: LocalFiles): Origin {
+async function cannotOpen(address: string): Promise<never> {
+  throw new Error(`nothing here opens the record ${address}`)
+}
+
+function originOf(
+  spec: CompleteFederatedJobSpec,
+  { initialParameters, resumeFrom }: LocalFiles,
+  openRecord: OpenRecord,
+): Origin {
   const select = selectionOf(spec)
+  if (spec.resumeFrom != null)
+    return { kind: 'Resumed', ...spec.resumeFrom, select, open: () => openRecord(resumeFrom) }
   if (initialParameters !== '') return { kind: 'InitialParameters', file: initialParameters, select }
   return select === null ? { kind: 'Client' } : { kind: 'Checkpoint', select }
 }

@@ -1,4 +1,5 @@
 // What a coordinator consumes of a job: the spec with its defaults, compiled to plain values in one place.
+import type { StoreReader } from '#transport/ports.ts'
 import type { StoppingRule } from '../rounds/stopping.ts'
 
 /** A partition as the coordinator sees it. */
@@ -23,7 +24,10 @@ export interface LiveSettings {
   }
 }
 
-/** Where round 0's parameters come from. */
+/** Opens the record at an address, for reading. Throws what a store out of reach throws. */
+export type OpenRecord = (address: string) => Promise<StoreReader>
+
+/** Where the parameters of the first result come from. */
 export type Origin =
   /** Tensors of the base checkpoint, by the trainer's rule (protocol/segment-anything.ts). */
   | { readonly kind: 'Checkpoint'; readonly select: (names: readonly string[]) => string[] }
@@ -35,6 +39,16 @@ export type Origin =
     }
   /** One client's get_parameters(), as Flower's server does. */
   | { readonly kind: 'Client' }
+  /** A finished round of another run: the run goes on with the round after it. `select` as above. */
+  | {
+      readonly kind: 'Resumed'
+      /** As spec.resumeFrom has it. */
+      readonly prefix: string
+      readonly round: number
+      readonly select: ((names: readonly string[]) => string[]) | null
+      /** Opens that record, for reading. */
+      readonly open: () => Promise<StoreReader>
+    }
 
 /** The part of a job that never changes. */
 export interface FixedSettings {

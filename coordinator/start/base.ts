@@ -15,11 +15,10 @@ import type { ObjectStore } from '#transport/ports.ts'
 const CHECKPOINT_FILE =
   /^(config|preprocessor_config|processor_config|model\.safetensors\.index)\.json$|\.safetensors$/
 
-/** Copies the checkpoint folder into the store (absent-only) and says what was pinned. */
-export async function pinBase(
-  store: ObjectStore,
-  base: { readonly uri: string; readonly folder: string },
-): Promise<NonNullable<RunRecord['base']>> {
+type Base = NonNullable<RunRecord['base']>
+
+/** The files of a checkpoint folder by digest, as run.json pins them. Throws BadCheckpoint. */
+export async function describeBase(base: { readonly uri: string; readonly folder: string }): Promise<Base> {
   const names = (await readdir(base.folder)).filter((name) => CHECKPOINT_FILE.test(name)).sort()
   if (!names.some((name) => name.endsWith('.safetensors'))) {
     throw new FedsamError('BadCheckpoint', `${base.uri}: there is no .safetensors file in it`, {
@@ -28,11 +27,14 @@ export async function pinBase(
     })
   }
   const files = await Promise.all(names.map((name) => describe(base.folder, name)))
-  const digest = sha256(encodeJson(files))
+  return { uri: base.uri, digest: sha256(encodeJson(files)), files }
+}
+
+/** Copies them into the store, absent-only. */
+export async function pinBase(store: ObjectStore, folder: string, { digest, files }: Base): Promise<void> {
   for (const { name, size } of files) {
-    await store.write(baseKey(digest, name), size, createReadStream(join(base.folder, name)))
+    await store.write(baseKey(digest, name), size, createReadStream(join(folder, name)))
   }
-  return { uri: base.uri, digest, files }
 }
 
 async function describe(

@@ -1,5 +1,5 @@
 // The files that a run begins with, on this machine: its base checkpoint (hf://, s3://, a folder) and initial parameters (s3://, a
-// file). Once the record has them nothing is fetched. What is not there, not allowed or out of reach is CheckpointUnavailable: it
+// file); and where the record lies that it starts from (s3:// alone: a pod has no other's folder). Once the record has them nothing is fetched. What is not there, not allowed or out of reach is CheckpointUnavailable: it
 // may be one day; what is there and cannot be used is BadCheckpoint. Which S3 client, the caller chooses.
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -34,7 +34,17 @@ export async function filesOf(
   store: ObjectStore,
   sources: FileSources,
 ): Promise<LocalFiles> {
-  const { trainer, model } = job.spec
+  const { trainer, model, resumeFrom } = job.spec
+  const prefix = resumeFrom?.prefix ?? ''
+  if (prefix !== '' && !prefix.startsWith('s3://')) {
+    throw new FedsamError(
+      'InvalidJob',
+      `spec.resumeFrom.prefix: ${prefix} is a folder, which a pod does not have`,
+      {
+        remedy: 'name the record as s3://bucket/prefix',
+      },
+    )
+  }
   const uri = trainer.type === 'SegmentAnything' ? trainer.segmentAnything?.checkpoint.uri : undefined
   const [run, initial] = await Promise.all([readRecord(store, 'run', RUN_KEY), store.size(resultKey(0))])
   const pinned = run?.value.base != null
@@ -46,6 +56,7 @@ export async function filesOf(
         initial === undefined
           ? await parametersAt(model.initialParameters, sources)
           : model.initialParameters,
+      resumeFrom: prefix,
     }
   } catch (error) {
     throw asUnavailable(error)

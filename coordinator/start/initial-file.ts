@@ -53,15 +53,19 @@ export async function checkInitialFile(
   base: { readonly folder: string; readonly select: Select } | null,
 ): Promise<void> {
   const found = await readInitialFile(path)
-  if (base === null) return
-  const names = (await readdir(base.folder)).filter((name) => name.endsWith('.safetensors'))
+  if (base !== null) compareInitial(path, found, await trainedTensors(base.folder, base.select))
+}
+
+/** The tensors of a checkpoint folder that train. */
+export async function trainedTensors(folder: string, select: Select): Promise<Located[]> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.safetensors'))
   const files = await Promise.all(
     names.map(async (name) => {
-      const file = join(base.folder, name)
+      const file = join(folder, name)
       return localFile(file, (await stat(file)).size)
     }),
   )
-  compareInitial(path, found, selected(await locate(files), base.select))
+  return selected(await locate(files), select)
 }
 
 /** The tensors that train. */

@@ -1,5 +1,5 @@
-// Round 0: the initial parameters, from the base checkpoint, from a file, or from one client; and with them the tensor list
-// that the run is fixed to. Floats of 16 bits are kept as F32 from here on; the result names those tensors.
+// The first result: the initial parameters, from the base checkpoint, from a file, from one client, or from a round of another run; and
+// with them the tensor list that the run is fixed to. Floats of 16 bits are kept as F32 from here on; the result names those tensors.
 import { FedsamError } from '#protocol/errors.ts'
 import { keptTensors } from '#protocol/half.ts'
 import { attemptKeys, baseKey } from '#protocol/keys.ts'
@@ -13,17 +13,22 @@ import { copyPayload } from '../record/verified-copy.ts'
 import type { RunContext } from '../run/context.ts'
 import type { Origin } from '../settings/settings.ts'
 import { compareInitial, readInitialFile, type Select, selected } from './initial-file.ts'
+import { startFromSource } from './resume.ts'
+import type { CarriedState } from './source-round.ts'
 
-/** Round 0 as the record has it: its decision only where a client gave the parameters. */
+/** The first result as the record has it: its decision only where a client gave the parameters. */
 export interface Initialised {
   readonly result: Marked<RoundResult>
   readonly decision: ClosedDecision | null
+  /** Of a run that starts from another run's round. */
+  readonly carried?: CarriedState
 }
 
-/** Leaves rounds/0: the initial model and its result. */
+/** Leaves the initial model and its result, in round 0 or in the round of another run that this one starts from. */
 export async function initialise(context: RunContext): Promise<Initialised> {
   const { origin } = context.fixed
   if (origin.kind === 'Client') return initialiseFromClient(context)
+  if (origin.kind === 'Resumed') return { ...(await startFromSource(context, origin)), decision: null }
   const tensors = keptTensors(
     origin.kind === 'Checkpoint' ? await fromBase(context, origin.select) : await fromFile(context, origin),
   )

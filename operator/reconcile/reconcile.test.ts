@@ -169,11 +169,6 @@ for (const [given, value, expected] of STATES) {
 
 const UNSERVED: readonly (readonly [string, Partial<FederatedJobSpec>, RegExp])[] = [
   [
-    'another record',
-    { resumeFrom: { prefix: 's3://b/x', round: 1 } },
-    /^spec\.resumeFrom: not available yet/,
-  ],
-  [
     'a full checkpoint',
     { output: { fullCheckpoint: true } },
     /fullCheckpoint: not available yet; use fedsam/,

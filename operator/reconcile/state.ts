@@ -33,6 +33,7 @@ const FAILURES: readonly string[] = Object.keys({
   BadConfiguration: true,
   BadData: true,
   BadCheckpoint: true,
+  BadRecord: true,
   StorageUnsuitable: true,
   RecordDamaged: true,
   TooManyFailedRounds: true,
@@ -44,6 +45,7 @@ const FAILURES: readonly string[] = Object.keys({
 const WAITS: readonly string[] = Object.keys({
   NotEnoughClients: true,
   CheckpointUnavailable: true,
+  RecordUnavailable: true,
   StorageUnreachable: true,
   StorageMissing: true,
   MessagingUnreachable: true,

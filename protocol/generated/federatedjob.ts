@@ -37,7 +37,7 @@ export interface FederatedJobSpec {
   readonly activeDeadlineSeconds?: number | null
   /** Seconds after its end at which the job is deleted, 0 at once; absent or null, never. The record stays. E.g. 604800. */
   readonly ttlSecondsAfterFinished?: number | null
-  /** Another run's record to go on from, or to fork; absent or null, the job starts afresh. */
+  /** A round of another run to go on from, or to fork; absent or null, the job starts afresh. The run copies that round's model and begins with the round after it; rounds is the number of the last round. With the same strategy.type it copies the server optimizer's state too, with another one that state begins at 0. The best round and stopWhen count from that round on. The other record is verified before and never changed. */
   readonly resumeFrom?: ResumeFromSpec | null
 }
 
@@ -715,11 +715,11 @@ export interface CompleteOutputSpec {
   }
 }
 
-/** Another run's record to go on from, or to fork; absent or null, the job starts afresh. */
+/** A round of another run to go on from, or to fork; absent or null, the job starts afresh. The run copies that round's model and begins with the round after it; rounds is the number of the last round. With the same strategy.type it copies the server optimizer's state too, with another one that state begins at 0. The best round and stopWhen count from that round on. The other record is verified before and never changed. */
 export interface ResumeFromSpec {
-  /** The run's prefix: s3://bucket/prefix, or a folder in local runs. E.g. s3://fedsam/team-a/brain-tissue/6f3a. */
+  /** The other run's record: s3://bucket/prefix, read with the endpoint and credentials of this job's storage; in local runs also a folder. kubectl fedsam status shows it. E.g. s3://fedsam/team-a/brain-tissue/6f3a. */
   readonly prefix: string
-  /** The round whose model is the start. E.g. 7. */
+  /** The finished round whose model is the start. Its model must still be there: output.retention.rounds of the other job says how many it keeps. E.g. 7. */
   readonly round: number
 }
 

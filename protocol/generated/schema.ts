@@ -76,6 +76,12 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
      "message": "is set together with resumeFrom, which brings its own parameters; remove one of the two"
     },
     {
+     "rule": "!has(self.resumeFrom) || self.rounds > self.resumeFrom.round",
+     "fieldPath": ".rounds",
+     "reason": "FieldValueInvalid",
+     "message": "is not above resumeFrom.round; rounds is the number of the last round, so raise it"
+    },
+    {
      "rule": "has(self.storage) == has(oldSelf.storage)",
      "fieldPath": ".storage",
      "reason": "FieldValueForbidden",
@@ -1556,7 +1562,14 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
       "prefix": {
        "type": "string",
        "minLength": 1,
-       "maxLength": 1024
+       "maxLength": 1024,
+       "x-kubernetes-validations": [
+        {
+         "rule": "!self.contains('://') || self.startsWith('s3://')",
+         "reason": "FieldValueInvalid",
+         "message": "has an unknown scheme; write s3://bucket/prefix or the path of a folder"
+        }
+       ]
       },
       "round": {
        "type": "integer",

@@ -42,7 +42,7 @@ async function run(
   await start({
     job: { name: 'toy', namespace: 'default', uid: 'local', generation: 1, spec },
     spec,
-    files: { checkpoint: null, initialParameters: '' },
+    files: { checkpoint: null, initialParameters: '', resumeFrom: '' },
     folder,
     env: trainerEnvironment(process.env),
     output: join(folder, output),

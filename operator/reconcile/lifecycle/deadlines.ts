@@ -38,7 +38,9 @@ export function nearestDeadline(
   const { spec, training } = facts
   if (spec.suspend) return undefined
   const deadlines: Deadline[] = []
-  const started = training !== undefined && (training.round > 0 || training.state === 'Training')
+  // A run that starts from another run's round counts from there.
+  const firstRound = spec.resumeFrom?.round ?? 0
+  const started = training !== undefined && (training.round > firstRound || training.state === 'Training')
   // A recreated worker does not move the start: more than the queue held it.
   const first = workers.filter((job) => attemptOf(job) === 1 && !isFinished(job))
   const toStart = clockOf(facts, [coordinator, ...first])

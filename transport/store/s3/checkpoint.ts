@@ -4,6 +4,7 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import type { ObjectStore } from '../../ports.ts'
+import { s3Address } from './address.ts'
 import type { S3Options } from './client.ts'
 import { openS3Store } from './store.ts'
 
@@ -26,7 +27,7 @@ const RANGE_BYTES = 16 * 1024 * 1024
  * that is none, StorageUnreachable.
  */
 export async function fetchS3Checkpoint({ uri, settings, folder, log }: S3Fetch): Promise<void> {
-  const store = openS3Store({ ...settings, ...addressOf(uri) })
+  const store = openS3Store({ ...settings, ...s3Address(uri) })
   try {
     const found = await Promise.all(FILES.map((name) => copy(store, name, { folder, log })))
     const shards = found[FILES.indexOf(INDEX)] ? await shardNames(store, uri) : ['model.safetensors']
@@ -40,7 +41,7 @@ export async function fetchS3Checkpoint({ uri, settings, folder, log }: S3Fetch)
 
 /** Fetches one object; answers the file. Throws InvalidJob, CheckpointUnavailable, StorageUnreachable. */
 export async function fetchS3File({ uri, settings, folder, log }: S3Fetch): Promise<string> {
-  const { bucket, prefix: key } = addressOf(uri)
+  const { bucket, prefix: key } = s3Address(uri)
   const name = key.split('/').at(-1) ?? ''
   const store = openS3Store({ ...settings, bucket, prefix: key.slice(0, -name.length) })
   try {
@@ -50,12 +51,6 @@ export async function fetchS3File({ uri, settings, folder, log }: S3Fetch): Prom
   } finally {
     await store.close()
   }
-}
-
-function addressOf(uri: string): { bucket: string; prefix: string } {
-  const match = /^s3:\/\/([^/]+)\/?(.*)$/.exec(uri)
-  if (match === null) throw new FedsamError('InvalidJob', `${uri} is not s3://bucket/prefix`)
-  return { bucket: match[1]!, prefix: match[2]!.replace(/\/$/, '') }
 }
 
 function missing(what: string): FedsamError {

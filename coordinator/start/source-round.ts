@@ -1,0 +1,238 @@
+// The record that a run starts from (spec.resumeFrom): a finished round of another run. Its chain is verified up to that round and
+// compared with the job before anything of the new run is written; its model is copied, so that the new record needs the other one no
+// longer. The other record is only read. How it is opened, the caller says.
+import { FedsamError } from '#protocol/errors.ts'
+import { narrowTensors } from '#protocol/initial-dtypes.ts'
+import { attemptKeys, MANIFEST_KEY, RUN_KEY, resultKey } from '#protocol/keys.ts'
+import { firstRound, type PayloadRef, type RoundResult, type RunRecord } from '#protocol/record.ts'
+import type { TensorSpec } from '#protocol/tensors.ts'
+import { listed } from '#protocol/text.ts'
+import type { ObjectStore, StoreReader } from '#transport/ports.ts'
+import { readPayload } from '../aggregation/payload-reader.ts'
+import { stateLayout } from '../aggregation/state.ts'
+import { tensorDifference } from '../aggregation/tensor-difference.ts'
+import { type Marked, readRecord } from '../record/markers.ts'
+import { copyPayload } from '../record/verified-copy.ts'
+import { verifyUpTo } from '../record/verify.ts'
+import type { Strategy } from '../strategies/strategy.ts'
+
+/** A finished round of another run, verified. */
+export interface SourceRound {
+  readonly run: Marked<RunRecord>
+  readonly result: Marked<RoundResult>
+  /** The result of its run's first round, which says in which dtypes the parameters came. */
+  readonly first: RoundResult
+}
+
+/** What becomes of the server optimizer's state: it is copied, it begins at 0, or the strategy has none. */
+export type CarriedState = 'Carried' | 'Fresh' | 'None'
+
+const FIELD = 'spec.resumeFrom'
+/** Rounds that a message names. */
+const NAMED = 10
+
+/**
+ * Reads and verifies the round. Throws RecordUnavailable where it may be there later (no record, out of reach, a round that is not
+ * finished yet), BadRecord where it cannot be used (damage, a model that retention deleted, a round that never comes).
+ */
+export async function readSourceRound(reader: StoreReader, round: number): Promise<SourceRound> {
+  return aboutSource(verifiedRound(reader, round))
+}
+
+async function verifiedRound(reader: StoreReader, round: number): Promise<SourceRound> {
+  if ((await reader.size(RUN_KEY)) === undefined) {
+    throw new FedsamError('RecordUnavailable', `${FIELD}.prefix: ${reader.description} holds no run`, {
+      remedy: `name the folder, or the s3://bucket/prefix, that holds the other run's ${RUN_KEY}`,
+    })
+  }
+  const { chain, problems } = await verifyUpTo(reader, round)
+  if (problems.length > 0) {
+    const more = problems.length > 1 ? `, and ${problems.length - 1} more` : ''
+    throw bad(`${reader.description} is damaged: ${problems[0]}${more}`, {
+      remedy:
+        'see all of it with fedsam verify; restore the record from a copy, or start from a round before the damage',
+    })
+  }
+  const { run, links } = chain
+  const link = links.at(-1)
+  if (run === undefined || link?.result.value.round !== round || link.plan?.kind === 'Evaluate')
+    throw await lacksRound(reader, round)
+  const { model, state } = link.result.value
+  for (const payload of [model, ...(state === null ? [] : [state])])
+    if ((await reader.size(payload.key)) === undefined) throw await retired(reader, round)
+  return { run, result: link.result, first: links[0]!.result.value }
+}
+
+/** Errors of reading the other record, as errors of the field that names it. */
+async function aboutSource<T>(reading: Promise<T>): Promise<T> {
+  try {
+    return await reading
+  } catch (error) {
+    if (!(error instanceof FedsamError)) throw error
+    const { code, message, remedy, cause } = error
+    if (code === 'StorageUnreachable')
+      throw new FedsamError('RecordUnavailable', `${FIELD}.prefix: ${message}`, { remedy, cause })
+    if (code !== 'RecordDamaged') throw error
+    throw bad(message, { remedy: 'restore that record from a copy, or name another one', cause: error })
+  }
+}
+
+function bad(message: string, options: { remedy: string; cause?: unknown }): FedsamError {
+  return new FedsamError('BadRecord', `${FIELD}: ${message}`, options)
+}
+
+/** A training round of the other record, and whether its model is still there. */
+interface HeldRound {
+  readonly round: number
+  readonly isHeld: boolean
+}
+
+async function heldRounds(reader: StoreReader): Promise<HeldRound[]> {
+  const run = await readRecord(reader, 'run', RUN_KEY)
+  const held: HeldRound[] = []
+  for (let round = run === undefined ? 0 : firstRound(run.value); ; round += 1) {
+    const result = (await readRecord(reader, 'result', resultKey(round)))?.value
+    if (result === undefined) return held
+    const plan =
+      result.plan === null
+        ? undefined
+        : await readRecord(reader, 'plan', attemptKeys(round, result.attempt).plan)
+    if (plan?.value.kind !== 'Evaluate')
+      held.push({ round, isHeld: (await reader.size(result.model.key)) !== undefined })
+  }
+}
+
+async function lacksRound(reader: StoreReader, round: number): Promise<FedsamError> {
+  const held = await heldRounds(reader)
+  const [first, last] = [held[0]?.round, held.at(-1)?.round]
+  const { description } = reader
+  if (first === undefined || last === undefined) {
+    return new FedsamError('RecordUnavailable', `${FIELD}.round: ${description} has no finished round yet`, {
+      remedy: 'wait until that run has finished the round',
+    })
+  }
+  const remedy = first === last ? `name round ${first}` : `name a round from ${first} to ${last}`
+  if (round < first)
+    return bad(`${description} begins with round ${first}, so it has no round ${round}`, { remedy })
+  if ((await reader.size(MANIFEST_KEY)) !== undefined)
+    return bad(`${description} ended with round ${last}, so it has no round ${round}`, { remedy })
+  return new FedsamError(
+    'RecordUnavailable',
+    `${FIELD}.round: ${description} has not finished round ${round}; its newest finished round is ${last}`,
+    { remedy: `wait until that run has finished it, or ${remedy}` },
+  )
+}
+
+async function retired(reader: StoreReader, round: number): Promise<FedsamError> {
+  const rounds = (await heldRounds(reader)).filter(({ isHeld }) => isHeld).map((held) => String(held.round))
+  const remedy =
+    rounds.length === 0
+      ? 'restore that model from a copy, or name another record'
+      : `name a round whose model is there: ${listed(rounds.reverse(), NAMED)}; output.retention.rounds of a run says how many it keeps`
+  return bad(`${reader.description} no longer holds the model of round ${round}`, { remedy })
+}
+
+/** What the job's trainer trains: the base checkpoint by digest, and the tensors; null where only a client knows them. */
+export interface Trained {
+  readonly base: RunRecord['base']
+  readonly tensors: readonly TensorSpec[] | null
+}
+
+/** Throws BadRecord unless a job that trains this can go on from the round. */
+export function compareWithJob({ run, result }: SourceRound, { base, tensors }: Trained): void {
+  const theirs = run.value.base
+  if (base !== null && theirs !== null && base.digest !== theirs.digest) {
+    throw bad(
+      `run ${run.value.name} trained another checkpoint, ${theirs.uri}; the files of ${base.uri} differ`,
+      {
+        remedy:
+          'name that checkpoint at the same revision; to use the parameters with another one, name them as model.initialParameters',
+      },
+    )
+  }
+  const difference = tensors === null ? '' : tensorDifference(tensors, result.value.tensors)
+  if (difference === '') return
+  throw bad(`run ${run.value.name} has other tensors than the trainer trains: ${difference}`, {
+    remedy: 'use the trainer of that run, with the parts that it trained',
+  })
+}
+
+/** What run.json says of the round. */
+export function pinned(prefix: string, { run, result }: SourceRound): NonNullable<RunRecord['resumedFrom']> {
+  return {
+    prefix,
+    round: result.value.round,
+    name: run.value.name,
+    run: run.digest,
+    result: result.digest,
+  }
+}
+
+/** The model and state of the round as payloads of the new record. */
+export interface CopiedRound extends Pick<RoundResult, 'model' | 'state' | 'tensors'> {
+  /** As the origin of the new run's first result has it. */
+  readonly narrow: ReturnType<typeof narrowTensors>
+  readonly carried: CarriedState
+}
+
+/** Copies the round that run.json names. Throws BadRecord where another record has its place by now. */
+export async function copySourceRound(
+  reader: StoreReader,
+  store: ObjectStore,
+  resumedFrom: NonNullable<RunRecord['resumedFrom']>,
+  strategy: Strategy,
+): Promise<CopiedRound> {
+  const source = await readSourceRound(reader, resumedFrom.round)
+  if (source.result.digest !== resumedFrom.result) {
+    throw bad(`${reader.description} is another record than when this run began`, {
+      remedy: 'put that record back, or run the job with another output',
+    })
+  }
+  const { round, model, tensors } = source.result.value
+  const keys = attemptKeys(round, 1)
+  return aboutSource(
+    (async () => {
+      const state = await stateToCarry(reader, source, strategy)
+      return {
+        model: await copyPayload(store, { payload: model }, keys.model, reader),
+        state: state && (await copyPayload(store, { payload: state }, keys.state, reader)),
+        tensors,
+        narrow: narrowTensors(source.first),
+        carried: outcomeOf(state, tensors, strategy),
+      }
+    })(),
+  )
+}
+
+/** What will become of the server optimizer's state. */
+export async function carriedState(
+  reader: StoreReader,
+  source: SourceRound,
+  strategy: Strategy,
+): Promise<CarriedState> {
+  const state = await aboutSource(stateToCarry(reader, source, strategy))
+  return outcomeOf(state, source.result.value.tensors, strategy)
+}
+
+function outcomeOf(
+  state: PayloadRef | null,
+  tensors: RoundResult['tensors'],
+  { serverOptimizer }: Strategy,
+): CarriedState {
+  if (state !== null) return 'Carried'
+  return stateLayout(tensors, serverOptimizer) === null ? 'None' : 'Fresh'
+}
+
+/** The state that the strategy can go on from: one that the same strategy left, with the same vectors and scalars. */
+async function stateToCarry(
+  reader: StoreReader,
+  { run, result }: SourceRound,
+  { name, serverOptimizer }: Strategy,
+): Promise<PayloadRef | null> {
+  const { state, tensors } = result.value
+  const { type } = run.value.spec.strategy as { readonly type?: unknown }
+  const layout = stateLayout(tensors, serverOptimizer)
+  if (state === null || layout === null || type !== name || state.size !== layout.size) return null
+  const header = await readPayload(reader, { payload: state }, [0, layout.header.length])
+  return Buffer.compare(header, layout.header) === 0 ? state : null
+}

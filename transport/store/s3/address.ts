@@ -1,0 +1,21 @@
+// An s3:// address, taken apart. Pure.
+import { FedsamError } from '#protocol/errors.ts'
+
+export interface S3Address {
+  readonly bucket: string
+  /** Without a slash at its end; '' is the whole bucket. */
+  readonly prefix: string
+}
+
+/** Throws InvalidJob for anything but s3://bucket, with or without a prefix. */
+export function s3Address(uri: string): S3Address {
+  const match = /^s3:\/\/([^/]+)\/?(.*)$/.exec(uri)
+  if (match === null) throw new FedsamError('InvalidJob', `${uri} is not s3://bucket/prefix`)
+  return { bucket: match[1]!, prefix: match[2]!.replace(/\/$/, '') }
+}
+
+/** The address of a run's record. A job's status shows its output, which lies below the record. */
+export function recordAddress(uri: string): S3Address {
+  const { bucket, prefix } = s3Address(uri)
+  return { bucket, prefix: prefix.replace(/(^|\/)output$/, '') }
+}

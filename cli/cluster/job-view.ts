@@ -12,6 +12,7 @@ import type {
   TrainingRound,
   TrainingStatus,
 } from '#protocol/generated/federatedjob.ts'
+import { runPrefix } from '#protocol/names.ts'
 import type { Outcome } from '#protocol/outcomes.ts'
 import type { JobFacts, PodFact } from './job-facts.ts'
 
@@ -53,6 +54,10 @@ export interface JobView {
   readonly clients: readonly ClientView[]
   readonly waitsFor: readonly string[]
   readonly history: readonly TrainingRound[]
+  /** Where the record lies, s3://bucket/prefix; null where the job names no bucket. */
+  readonly record: string | null
+  /** The round of another run that the job starts from. */
+  readonly resumeFrom: CompleteFederatedJobSpec['resumeFrom'] | null
   readonly output: TrainingStatus['output'] | null
 }
 
@@ -84,8 +89,18 @@ export function viewOf(facts: JobFacts): JobView {
     clients,
     waitsFor: waitsFor(frame, clients),
     history: training?.rounds ?? [],
+    record: recordOf(metadata, spec),
+    resumeFrom: spec.resumeFrom ?? null,
     output: training?.output ?? null,
   }
+}
+
+function recordOf(
+  { namespace, name, uid }: JobFacts['job']['metadata'],
+  { storage }: CompleteFederatedJobSpec,
+): string | null {
+  const s3 = storage?.s3
+  return s3 ? `s3://${s3.bucket}/${runPrefix(s3.prefix, { namespace, name, uid })}` : null
 }
 
 /** Which conditions say a state, the first that holds: the other way round of protocol/conditions.ts. */

@@ -33,6 +33,7 @@ export function statusLines(view: JobView, now: number, paint: Paint = (_, text)
       view.waitsFor.flatMap((text) => labelled('  ', text, WIDTH)),
     ),
     ...section('Rounds', roundLines(view)),
+    ...section('Record', recordLines(view)),
     ...section('Output', outputLines(view)),
   ]
 }
@@ -112,6 +113,21 @@ function roundLines({ history }: JobView): string[] {
     [head, ...rows],
     head.map((_, i) => i),
   )
+}
+
+/** Where the record lies, where it came from, and how another job goes on from one that failed. */
+function recordLines({ record, resumeFrom, state, history }: JobView): string[] {
+  if (record === null) return []
+  const last = history.at(-1)?.round
+  const start = resumeFrom == null ? [] : [`  started from round ${resumeFrom.round} of ${resumeFrom.prefix}`]
+  const next =
+    state === 'Failed' && last !== undefined
+      ? [
+          '  in a new job, to go on from the last finished round:',
+          `  resumeFrom: {prefix: ${record}, round: ${last}}`,
+        ]
+      : []
+  return [`  ${record}`, ...start, ...next]
 }
 
 function outputLines({ output, namespace, name }: JobView): string[] {

@@ -28,6 +28,9 @@ Clients: at least 2 are needed
 
 Waits for
   the operator, which has not seen this version of the job yet
+
+Record
+  s3://models/fresh/fresh/UID
 `,
   },
   waiting: {
@@ -57,6 +60,9 @@ Clients: 1 of 3 are there, at least 2 are needed
 
 Waits for
   clients: site-b, site-c
+
+Record
+  s3://models/waiting/waiting/UID
 `,
   },
   training: {
@@ -97,6 +103,9 @@ Rounds
   round  attempt  updates  seconds    dice    loss
       1        1      3/3     41.5  0.8000  0.7100
       2        2      2/3   1640.3  0.9120  0.4213
+
+Record
+  s3://models/training/training/UID
 `,
   },
   lost: {
@@ -129,6 +138,9 @@ Clients: 1 of 3 are there, at least 2 are needed
 Waits for
   2026-11-24T08:00:00Z: no attempt begins before, since too few clients were there
   clients: site-b
+
+Record
+  s3://models/lost/lost/UID
 `,
   },
   suspended: {
@@ -150,6 +162,9 @@ Clients: at least 2 are needed
 
 Waits for
   spec.suspend to be false
+
+Record
+  s3://models/suspended/suspended/UID
 `,
   },
   complete: {
@@ -188,6 +203,9 @@ Rounds
       1        1      3/3     41.5  0.8000  0.7100
       2        2      2/3   1640.3  0.9120  0.4213
 
+Record
+  s3://models/complete/complete/UID
+
 Output
   s3://models/complete/complete/6f3a/output
   the model of round 3, sha256:9f86d0819f86d0819f86d0819f86d0819f86d0819f86d0819f86d0819f86d081
@@ -203,6 +221,7 @@ Output
         round: 2,
         attempt: 3,
         state: 'Failed',
+        rounds: [{ round: 1, attempt: 1, cohort: 3, accepted: 3, seconds: 2 }],
         clients: {
           absent: [
             {
@@ -230,6 +249,15 @@ Clients
   site-a  Failed  TrainerFailed  CUDA error: out of memory
   site-b  Over
   site-c  Over
+
+Rounds
+  round  attempt  updates  seconds
+      1        1      3/3      2.0
+
+Record
+  s3://models/failed/failed/UID
+  in a new job, to go on from the last finished round:
+  resumeFrom: {prefix: s3://models/failed/failed/UID, round: 1}
 `,
   },
 }

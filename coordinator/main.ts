@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { FedsamError } from '#protocol/errors.ts'
 import type { RunEvent } from '#protocol/events.ts'
-import { workerName } from '#protocol/names.ts'
+import { audienceOf, subjectOf, workerAccount } from '#protocol/identity.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { serveProbes } from '#runtime/probe-server.ts'
 import { runProgram } from '#runtime/process.ts'
@@ -19,7 +19,7 @@ import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
 import { recordAddress } from '#transport/store/s3/address.ts'
 import { fetchS3Checkpoint, fetchS3File } from '#transport/store/s3/checkpoint.ts'
 import { openS3Store } from '#transport/store/s3/store.ts'
-import { audienceOf, verifyBy } from './clients/identity.ts'
+import { verifyBy } from './clients/identity.ts'
 import { createLimitedLog } from './clients/limited-log.ts'
 import { coordinateJob } from './cluster-job.ts'
 import { type JobOrigin, outputUri, readOrigin, readPlaces } from './environment.ts'
@@ -142,6 +142,6 @@ async function runInCluster(
   function accountOf(source: JobSource, partition: string): string | undefined {
     const found = source.job().spec.partitions.find((one) => one.name === partition)
     if (found === undefined) return undefined
-    return `system:serviceaccount:${namespace}:${found.serviceAccountName || workerName(name, partition)}`
+    return subjectOf(namespace, workerAccount(name, found))
   }
 }

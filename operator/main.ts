@@ -1,7 +1,9 @@
 // The operator as a program: watches, stands for election, reconciles while it leads; answers probes and metrics; logs JSON lines;
 // stops on SIGTERM when the looks under way are done. Choices and wiring only.
+
 import { randomUUID } from 'node:crypto'
 import pino from 'pino'
+import { OPERATOR_NAME } from '#protocol/api.ts'
 import { serveProbes } from '#runtime/probe-server.ts'
 import { runProgram } from '#runtime/process.ts'
 import { openKubernetes, podAccess } from '#transport/kubernetes/api.ts'
@@ -15,7 +17,6 @@ import { openElector } from './kubernetes/election/elector.ts'
 import { startOperator } from './kubernetes/operator.ts'
 import { openMetrics } from './metrics.ts'
 
-const LEASE = 'fedsam-operator'
 /** Calls at a time, beside nine watches of a namespace and the election's own: 17. */
 const CALLS = 7
 
@@ -40,7 +41,7 @@ await runProgram(process.env, async (signal) => {
     election &&
     openElector(metrics.metered(leases, 'kubernetes'), {
       ...election,
-      name: LEASE,
+      name: OPERATOR_NAME,
       onError: (error) => report({ error }),
       signal,
     })

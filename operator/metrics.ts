@@ -1,6 +1,8 @@
 // The operator's metrics: those that every controller has, under controller-runtime's names, so that existing dashboards work, and
 // fedsam_* of our own. No label is the name of an object.
+
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { KIND, OPERATOR_NAME } from '#protocol/api.ts'
 import { ApiError, type Call, type KubernetesClient } from '#transport/kubernetes/calls.ts'
 import { CHILD_KINDS, targetOf } from './kubernetes/client/resources.ts'
 import type { QueueMeter, WorkQueue } from './kubernetes/pass/queue.ts'
@@ -102,7 +104,7 @@ function ofQueue(registry: Registry, workers: number): Pick<Metrics, 'meter' | '
     gauge('workqueue_longest_running_processor_seconds', 'The longest under way', QUEUE, () =>
       Math.max(0, ...seconds()),
     )
-    const lease = { name: 'fedsam-operator' }
+    const lease = { name: OPERATOR_NAME }
     gauge('leader_election_master_status', '1: this process leads', lease, () => Number(isLeader()))
     gauge('fedsam_kubernetes_connections', 'Connections to the API server', {}, connections)
     new Gauge({
@@ -151,7 +153,7 @@ function clientMeter(registry: Registry): Metrics['metered'] {
     const { kind, subresource } = targetOf(path)
     if (method === 'GET' || kind === undefined) return
     if (kind in CHILD_KINDS) childWrites.inc({ kind, write: CHANGES[method] })
-    else if (kind === 'FederatedJob' && subresource === 'status') statusWrites.inc()
+    else if (kind === KIND && subresource === 'status') statusWrites.inc()
   }
   const codeOf = (error: unknown): string => (error instanceof ApiError ? String(error.status) : '<error>')
   return (client, host) => ({

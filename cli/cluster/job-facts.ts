@@ -1,12 +1,12 @@
 // What is known of a job in a cluster: itself, its pods, what is wrong with each, and the pods that cannot be created. A caller who
 // may not list pods still sees the job.
 
-import { JOB_LABEL, PARTITION_LABEL } from '#operator/objects/labels.ts'
 import type { KubernetesObject, StoredJob, Warning } from '#operator/objects/shapes.ts'
 import { warningOf } from '#operator/objects/warnings.ts'
 import { creationProblem } from '#operator/reconcile/problems/creation-problem.ts'
 import { podProblem } from '#operator/reconcile/problems/pod-problems.ts'
 import { FedsamError } from '#protocol/errors.ts'
+import { JOB_LABEL, PARTITION_LABEL } from '#protocol/labels.ts'
 import type { Cluster } from './connect.ts'
 import { EVENTS, JOBS, PODS, type Question } from './questions.ts'
 

@@ -1,7 +1,6 @@
 // A job as its owner wants to see it: state, rounds, every client with what became of it and why, what is waited for, the output.
 // Pure: from what is known to plain data, which --json prints and render/status.ts writes as text.
 
-import { PARTITION_LABEL, ROLE_LABEL } from '#operator/objects/labels.ts'
 import { isReady } from '#operator/reconcile/problems/pod-problems.ts'
 import type { JobState } from '#protocol/conditions.ts'
 import { completeSpec } from '#protocol/defaults.ts'
@@ -12,6 +11,7 @@ import type {
   TrainingRound,
   TrainingStatus,
 } from '#protocol/generated/federatedjob.ts'
+import { PARTITION_LABEL, ROLE_LABEL } from '#protocol/labels.ts'
 import { runPrefix } from '#protocol/names.ts'
 import type { Outcome } from '#protocol/outcomes.ts'
 import type { JobFacts, PodFact } from './job-facts.ts'

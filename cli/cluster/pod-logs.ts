@@ -1,6 +1,7 @@
 // Which logs a job's pods have, and their lines. The choice is pure; the lines come from the kubelets through the API server.
-import { PARTITION_LABEL, ROLE_LABEL } from '#operator/objects/labels.ts'
+
 import type { KubernetesObject } from '#operator/objects/shapes.ts'
+import { PARTITION_LABEL, ROLE_LABEL } from '#protocol/labels.ts'
 import { ApiError } from '#transport/kubernetes/calls.ts'
 import type { Cluster } from './connect.ts'
 import { PODS, pathFor } from './questions.ts'

@@ -1,4 +1,5 @@
 // What the command line asks the Kubernetes API: a resource and a verb, from which the path follows and the words of a refusal.
+import { API_VERSION, PLURAL } from '#protocol/api.ts'
 
 export interface Resource {
   /** api/v1, or apis/GROUP/VERSION. */
@@ -15,7 +16,7 @@ export interface Question extends Resource {
   readonly query?: Readonly<Record<string, string>>
 }
 
-export const FEDERATED_JOBS: Resource = { group: 'apis/fedsam.dev/v1alpha1', plural: 'federatedjobs' }
+export const FEDERATED_JOBS: Resource = { group: `apis/${API_VERSION}`, plural: PLURAL }
 export const PODS: Resource = { group: 'api/v1', plural: 'pods' }
 export const JOBS: Resource = { group: 'apis/batch/v1', plural: 'jobs' }
 export const EVENTS: Resource = { group: 'apis/events.k8s.io/v1', plural: 'events' }

@@ -1,8 +1,9 @@
 // `fedsam logs`: what the coordinator and the clients of a job say, each line with whose it is. A client has its trainer's log and
 // its network half's.
-import { JOB_LABEL } from '#operator/objects/labels.ts'
+
 import type { KubernetesObject } from '#operator/objects/shapes.ts'
 import { FedsamError } from '#protocol/errors.ts'
+import { JOB_LABEL } from '#protocol/labels.ts'
 import { CLUSTER_OPTIONS, type Cluster, withCluster } from '../cluster/connect.ts'
 import { findJob } from '../cluster/find-job.ts'
 import { type LogOptions, type LogSource, logLines, logSources } from '../cluster/pod-logs.ts'

@@ -1,7 +1,9 @@
 // Loads a job file: YAML, --set overrides, structure, defaults, rules. Everything that is wrong is reported at once, each with
 // its line, its field, and what to do; nothing is written and nothing else is read. Folders are left to paths.ts.
+
 import { createReadStream } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { API_VERSION, KIND } from '#protocol/api.ts'
 import { applyDefaults, completeSpec } from '#protocol/defaults.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteFederatedJobSpec, FederatedJobSpec } from '#protocol/generated/federatedjob.ts'
@@ -46,8 +48,8 @@ export async function loadJob(file: string, sets: readonly string[] = []): Promi
 export function findProblems(job: unknown): Problem[] {
   const { apiVersion, kind } = job as Readonly<Record<string, unknown>>
   const foreign = [
-    ...checkConstant('apiVersion', apiVersion, 'fedsam.dev/v1alpha1'),
-    ...checkConstant('kind', kind, 'FederatedJob'),
+    ...checkConstant('apiVersion', apiVersion, API_VERSION),
+    ...checkConstant('kind', kind, KIND),
   ]
   if (foreign.length > 0) return foreign
   const structure = checkStructure(LOCAL_SCHEMA, job)

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { exportJWK, generateKeyPair } from 'jose'
+import { audienceOf } from '#protocol/identity.ts'
 import { fuzz } from '#test/fuzz.ts'
-import { audienceOf, verifyBy } from './identity.ts'
+import { verifyBy } from './identity.ts'
 
 const NOW = Date.parse('2026-11-24T08:00:00Z')
 const AUDIENCE = audienceOf('6f3a')

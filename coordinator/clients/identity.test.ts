@@ -3,8 +3,9 @@ import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { exportJWK, exportSPKI, generateKeyPair, SignJWT } from 'jose'
+import { audienceOf } from '#protocol/identity.ts'
 import { type KeySet, openClusterKeys } from '#transport/kubernetes/keys.ts'
-import { audienceOf, verifyBy } from './identity.ts'
+import { verifyBy } from './identity.ts'
 
 const NOW = Date.parse('2026-11-24T08:00:00Z')
 const HOUR = 3600

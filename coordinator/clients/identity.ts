@@ -17,11 +17,6 @@ export interface IdentityOptions {
   readonly now: () => number
 }
 
-/** The audience of a run's tokens. */
-export function audienceOf(uid: string): string {
-  return `fedsam.dev/${uid}`
-}
-
 /** What API servers sign with: nothing that a public key could be abused for as a secret. */
 const ALGORITHMS = ['RS256', 'ES256', 'ES384', 'ES512']
 /** Clocks of two nodes may differ by so much. */

@@ -1,5 +1,6 @@
 // The operator at work: keeps a cache of FederatedJobs and what they became, and for each that changed observes, decides, acts.
 // Knows nothing of elections: it works from `lead` on, through a client that writes only while it may.
+import { KIND } from '#protocol/api.ts'
 import type { KubernetesClient } from '#transport/kubernetes/calls.ts'
 import type { Settings } from '../objects/settings.ts'
 import { type Cache, startCache } from './cache/cache.ts'
@@ -50,7 +51,7 @@ export function startController(client: KubernetesClient, options: ControllerOpt
     workers,
     deadlineMs: DEADLINE_MS,
     onError: (key, error, attempt) =>
-      report({ error, key, attempt, uid: cache.get('FederatedJob', key)?.metadata.uid ?? '' }),
+      report({ error, key, attempt, uid: cache.get(KIND, key)?.metadata.uid ?? '' }),
     ...(meter ? { meter } : {}),
   })
   const cache = startCache(client, {

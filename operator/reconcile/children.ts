@@ -1,9 +1,12 @@
 // The complete set of children that a FederatedJob should have, rendered whole. What of it is written, and what is left alone
 // because it is there already or belongs to somebody else, is decided in writes.ts.
+import { GROUP, PLURAL } from '#protocol/api.ts'
 import { POD_EXITS } from '#protocol/exit-codes.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
+import { coordinatorAccount } from '#protocol/identity.ts'
+import { QUEUE_LABEL, type Role } from '#protocol/labels.ts'
 import { coordinatorName, workerName } from '#protocol/names.ts'
-import { childMetadata, podLabels, QUEUE_LABEL, type Role } from '../objects/labels.ts'
+import { childMetadata, podLabels } from '../objects/labels.ts'
 import type { Settings } from '../objects/settings.ts'
 import type { Json, KubernetesObject, Metadata, StoredJob } from '../objects/shapes.ts'
 import { revisionOf } from './lifecycle/revision.ts'
@@ -110,18 +113,18 @@ function coordinatorAccess(job: StoredJob, spec: CompleteFederatedJobSpec): Kube
   const metadata = childMetadata(job, name, podLabels(job.metadata.name, 'coordinator'))
   const apiVersion = 'rbac.authorization.k8s.io/v1'
   const rule = (resource: string, verbs: string[]): Json => ({
-    apiGroups: ['fedsam.dev'],
+    apiGroups: [GROUP],
     resources: [resource],
     resourceNames: [job.metadata.name],
     verbs,
   })
-  const account = spec.coordinator.serviceAccountName || name
+  const account = coordinatorAccount(job.metadata.name, spec)
   return [
     {
       apiVersion,
       kind: 'Role',
       metadata,
-      rules: [rule('federatedjobs', ['get', 'list', 'watch']), rule('federatedjobs/status', ['patch'])],
+      rules: [rule(PLURAL, ['get', 'list', 'watch']), rule(`${PLURAL}/status`, ['patch'])],
     },
     {
       apiVersion,

@@ -2,8 +2,9 @@
 // of them once, at the start of reconcile; each step takes the facts that it uses. Decides nothing. Pure.
 import { POD_EXITS } from '#protocol/exit-codes.ts'
 import type { CompleteFederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
+import { PARTITION_LABEL, ROLE_LABEL, type Role } from '#protocol/labels.ts'
 import { coordinatorName, workerName } from '#protocol/names.ts'
-import { isOwned, PARTITION_LABEL, ROLE_LABEL, type Role } from '../objects/labels.ts'
+import { isOwned } from '../objects/labels.ts'
 import type { KubernetesObject, StoredJob } from '../objects/shapes.ts'
 import type { Observed } from './contract.ts'
 import { type Deadline, nearestDeadline } from './lifecycle/deadlines.ts'

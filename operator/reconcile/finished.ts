@@ -1,6 +1,8 @@
 // A job that is over: stops the Jobs that still run, records that an edit was seen, and deletes the job when
 // ttlSecondsAfterFinished have passed. Its conditions and its output stay as they are. Pure.
-import { isOwned, ROLE_LABEL } from '../objects/labels.ts'
+
+import { ROLE_LABEL } from '#protocol/labels.ts'
+import { isOwned } from '../objects/labels.ts'
 import type { KubernetesObject, StoredJob } from '../objects/shapes.ts'
 import { secondsUntil } from '../objects/times.ts'
 import type { ChildWrite, Desired, Observed, OperatorStatus } from './contract.ts'

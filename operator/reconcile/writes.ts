@@ -13,7 +13,9 @@
 // An object without our owner reference is never adopted. Somebody may have put it there on purpose, and adopting it would give the
 // garbage collector the right to delete it. An object of an earlier FederatedJob with the same name is another owner's, too: the
 // owner reference holds the uid. A Job's template is immutable, so apply writes only a Job's metadata and spec.suspend. Pure.
-import { isOwned, QUEUE_LABEL } from '../objects/labels.ts'
+
+import { QUEUE_LABEL } from '#protocol/labels.ts'
+import { isOwned } from '../objects/labels.ts'
 import type { KubernetesObject, StoredJob } from '../objects/shapes.ts'
 import type { ChildWrite } from './contract.ts'
 import { nextAttempt, recreatedAt } from './lifecycle/recreate.ts'

@@ -2,6 +2,7 @@
 // Promises: only the object whose uid was asked for is ever read or written (each write names the resourceVersion of an object
 // whose uid was checked); what the network or the server refuses for a while is asked again. RBAC: get, watch; patch of status.
 
+import { APPLY_TYPE, applyQuery, COORDINATOR_NAME, jobsPath, REFERENCE } from '#protocol/api.ts'
 import { completeSpec } from '#protocol/defaults.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type {
@@ -41,8 +42,6 @@ interface StoredJob {
   readonly status?: { readonly training?: TrainingStatus }
 }
 
-export const FIELD_MANAGER = 'fedsam-coordinator'
-const API_VERSION = 'fedsam.dev/v1alpha1'
 /** Seconds without a line after which a watch counts as dead: the API server sends a bookmark about every minute. */
 const QUIET_SECONDS = 150
 /** Seconds between two tries of the first read. */
@@ -73,12 +72,8 @@ interface Reader {
   refresh(): Promise<void>
 }
 
-function collectionOf({ namespace }: JobIdentity): string {
-  return `/apis/${API_VERSION}/namespaces/${namespace}/federatedjobs`
-}
-
 function pathOf(identity: JobIdentity, subresource = ''): string {
-  return `${collectionOf(identity)}/${identity.name}${subresource}`
+  return `${jobsPath(identity.namespace)}/${identity.name}${subresource}`
 }
 
 function readerOf({ client, identity }: KubernetesJobOptions): Reader {
@@ -122,7 +117,7 @@ function sourceOf(options: KubernetesJobOptions, reader: Reader): JobSource {
     },
     follow(changed, signal) {
       return watch<StoredJob>(client, {
-        path: collectionOf(identity),
+        path: jobsPath(identity.namespace),
         selector: `fieldSelector=metadata.name=${identity.name}`,
         quietSeconds: QUIET_SECONDS,
         handler: handlerOf(options, reader, changed),
@@ -176,13 +171,12 @@ function sinkOf({ client, identity }: KubernetesJobOptions, reader: Reader): Sta
   const apply = (training: TrainingStatus): Promise<StoredJob> => {
     const { name, namespace, resourceVersion } = reader.seen().metadata
     const body = {
-      apiVersion: API_VERSION,
-      kind: 'FederatedJob',
+      ...REFERENCE,
       metadata: { name, namespace, resourceVersion },
       status: { training } satisfies FederatedJobStatus,
     }
-    const path = `${pathOf(identity, '/status')}?fieldManager=${FIELD_MANAGER}&force=true`
-    return client.call({ method: 'PATCH', path, body, contentType: 'application/apply-patch+yaml' })
+    const path = `${pathOf(identity, '/status')}${applyQuery(COORDINATOR_NAME)}`
+    return client.call({ method: 'PATCH', path, body, contentType: APPLY_TYPE })
   }
   const refuseOlder = ({ epoch }: TrainingStatus): void => {
     const stored = reader.seen().status?.training

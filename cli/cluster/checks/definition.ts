@@ -1,14 +1,16 @@
 // Whether the cluster knows FederatedJobs, and as this fedsam does. Who may not read definitions can still see that they are served.
+
 import { readFile } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { parse } from 'yaml'
+import { GROUP, PLURAL } from '#protocol/api.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Cluster } from '../connect.ts'
 import { DEFINITIONS, FEDERATED_JOBS } from '../questions.ts'
 import { type Finding, ok, problem, unseen } from './finding.ts'
 
 const SUBJECT = 'FederatedJobs'
-const NAME = 'federatedjobs.fedsam.dev'
+const NAME = `${PLURAL}.${GROUP}`
 const OURS = new URL('../../../crds/fedsam.dev_federatedjobs.yaml', import.meta.url)
 const INSTALL = 'install the chart: helm install fedsam charts/fedsam -n fedsam-system --create-namespace'
 const UPGRADE = 'upgrade the chart, or use the fedsam of its version'

@@ -1,11 +1,12 @@
 // Whether an operator runs that looks after the namespace, and with which images.
+
 import { OPERATOR } from '#protocol/environment.ts'
+import { OPERATOR_LABELS, selectorOf } from '#protocol/labels.ts'
 import type { Cluster } from '../connect.ts'
 import { DEPLOYMENTS } from '../questions.ts'
 import { type Finding, ok, problem } from './finding.ts'
 
 const SUBJECT = 'operator'
-const LABELS = 'app.kubernetes.io/name=fedsam,app.kubernetes.io/component=operator'
 
 /** What is read of a Deployment. */
 export interface Deployment {
@@ -35,7 +36,7 @@ export interface Deployment {
 export async function checkOperator(cluster: Cluster): Promise<Finding[]> {
   const { items } = await cluster.ask<{ items: Deployment[] }>({
     ...DEPLOYMENTS,
-    query: { labelSelector: LABELS },
+    query: { labelSelector: selectorOf(OPERATOR_LABELS) },
   })
   return judgeOperators(items, cluster.namespace)
 }

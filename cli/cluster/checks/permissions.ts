@@ -1,4 +1,5 @@
 // Whether the caller may do what a user of FederatedJobs does: the API server itself is asked, nothing is tried.
+import { GROUP, PLURAL } from '#protocol/api.ts'
 import type { Cluster } from '../connect.ts'
 import { type Finding, ok, problem } from './finding.ts'
 
@@ -14,7 +15,7 @@ interface Wanted {
   readonly for: string
 }
 
-const JOBS = { group: 'fedsam.dev', resource: 'federatedjobs' }
+const JOBS = { group: GROUP, resource: PLURAL }
 const WANTED: readonly Wanted[] = [
   { ...JOBS, verb: 'create', for: 'kubectl apply' },
   { ...JOBS, verb: 'patch', for: 'kubectl apply' },

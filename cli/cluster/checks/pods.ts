@@ -1,8 +1,8 @@
 // What is wrong with a job's pods: images that cannot be pulled, devices that are not free, volumes that are missing, and pods that
 // the API server does not accept.
 
-import { PARTITION_LABEL } from '#operator/objects/labels.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
+import { PARTITION_LABEL } from '#protocol/labels.ts'
 import type { JobFacts } from '../job-facts.ts'
 import { type Finding, ok, problem, unseen } from './finding.ts'
 

@@ -1,6 +1,9 @@
 // What the operator knows of the cluster, kept by watches: FederatedJobs, their children, their pods, the warnings about their pods
 // and about Jobs whose pods cannot be created. The API server filters children by the label that each carries. Read by one job at
 // a time, in the size of that job.
+
+import { KIND, OPERATOR_NAME } from '#protocol/api.ts'
+import { MANAGED_BY_LABEL, selectorOf } from '#protocol/labels.ts'
 import type { KubernetesClient } from '#transport/kubernetes/calls.ts'
 import type { KubernetesObject, Warning } from '../../objects/shapes.ts'
 import { createdAt, FAILED_CREATE } from '../../reconcile/problems/creation-problem.ts'
@@ -9,7 +12,7 @@ import { type Follower, reflect } from './reflector.ts'
 import { jobsOf, openStore, type Store, type StoreOptions } from './store.ts'
 import { openWarnings, type Warnings } from './warnings.ts'
 
-const OURS = `labelSelector=${encodeURIComponent('app.kubernetes.io/managed-by=fedsam-operator')}`
+const OURS = `labelSelector=${encodeURIComponent(selectorOf({ [MANAGED_BY_LABEL]: OPERATOR_NAME }))}`
 /** Which events are watched, by the kind of the object that they are about. */
 const WARNINGS: Readonly<Record<string, string>> = {
   Pod: 'type=Warning,regarding.kind=Pod',
@@ -73,7 +76,7 @@ export function startCache(client: KubernetesClient, options: CacheOptions): Cac
       ]),
     hasReached: (kind, namespace, version) => of(`${namespace}/`).stores.get(kind)!.hasReached(version),
     *jobs() {
-      for (const { stores } of all) yield* stores.get('FederatedJob')!.all()
+      for (const { stores } of all) yield* stores.get(KIND)!.all()
     },
     isSynced,
     synced: whole.promise,
@@ -97,7 +100,7 @@ function startWorld(
     for (const job of jobsOf(object)) changed(job, false)
   }
   const warnings = new Map(Object.keys(WARNINGS).map((kind) => [kind, openWarnings(said)]))
-  const kinds = ['FederatedJob', ...Object.keys(CHILD_KINDS), 'Pod']
+  const kinds = [KIND, ...Object.keys(CHILD_KINDS), 'Pod']
   const stores = new Map(kinds.map((kind) => [kind, openStore(kind, optionsFor(kind, changed, warnings))]))
   const watch = (kind: string, follower: Follower, rest: { selector?: string; quietSeconds?: number }) => {
     const path = pathOf(kind, namespace)
@@ -118,7 +121,7 @@ function startWorld(
   }
   const watches = [...stores].map(([kind, store]) =>
     watch(kind, store, {
-      ...(kind === 'FederatedJob' ? {} : { selector: OURS }),
+      ...(kind === KIND ? {} : { selector: OURS }),
       quietSeconds: QUIET_SECONDS,
     }),
   )

@@ -1,6 +1,7 @@
 // The objects of one kind, as a reflector tells of them, found by their key and by the FederatedJob that they are of; what a job has
 // is looked up, never searched. Every change names the jobs that it concerns.
-import { JOB_LABEL } from '../../objects/labels.ts'
+import { KIND } from '#protocol/api.ts'
+import { JOB_LABEL } from '#protocol/labels.ts'
 import type { KubernetesObject } from '../../objects/shapes.ts'
 import { apiVersionOf } from '../client/resources.ts'
 import type { Follower, RawObject } from './reflector.ts'
@@ -103,9 +104,9 @@ export function keyOf({ metadata }: Pick<RawObject, 'metadata'> | KubernetesObje
 
 /** The FederatedJobs that an object concerns: itself, or by its label or its owner. Usually one. */
 export function jobsOf(object: KubernetesObject): string[] {
-  if (object.kind === 'FederatedJob') return [keyOf(object)]
+  if (object.kind === KIND) return [keyOf(object)]
   const { namespace, labels, ownerReferences = [] } = object.metadata
-  const owners = ownerReferences.filter(({ kind }) => kind === 'FederatedJob').map(({ name }) => name)
+  const owners = ownerReferences.filter(({ kind }) => kind === KIND).map(({ name }) => name)
   const label = labels?.[JOB_LABEL]
   const names = new Set(label === undefined ? owners : [label, ...owners])
   return [...names].map((name) => `${namespace}/${name}`)

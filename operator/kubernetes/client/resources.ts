@@ -1,4 +1,5 @@
 // The kinds that the operator reads and writes, their paths in the API, and back: what a call is in the words of RBAC.
+import { API_VERSION, KIND, PLURAL } from '#protocol/api.ts'
 import type { Call } from '#transport/kubernetes/calls.ts'
 
 interface Resource {
@@ -17,7 +18,7 @@ export const CHILD_KINDS: Readonly<Record<string, Resource>> = {
 
 const KINDS: Readonly<Record<string, Resource>> = {
   ...CHILD_KINDS,
-  FederatedJob: { group: 'apis/fedsam.dev/v1alpha1', plural: 'federatedjobs' },
+  [KIND]: { group: `apis/${API_VERSION}`, plural: PLURAL },
   Pod: { group: 'api/v1', plural: 'pods' },
   Event: { group: 'apis/events.k8s.io/v1', plural: 'events' },
   Lease: { group: 'apis/coordination.k8s.io/v1', plural: 'leases' },

@@ -1,16 +1,12 @@
 // Writes what reconcile wants, in this order: children, status, events about the status, deletion of the job itself. Every write is
 // safe to repeat: a pass that is interrupted between two writes is completed by the next pass.
 
+import { APPLY_TYPE, applyQuery, GROUP, KIND, OPERATOR_NAME, REFERENCE } from '#protocol/api.ts'
 import { ApiError, type KubernetesClient } from '#transport/kubernetes/calls.ts'
 import type { StoredJob } from '../../objects/shapes.ts'
 import { microTime } from '../../objects/times.ts'
 import type { Announcement, ChildWrite, Desired, OperatorStatus } from '../../reconcile/contract.ts'
 import { pathOf } from '../client/resources.ts'
-
-/** The operator's field manager in server-side apply; the coordinator has another. */
-export const FIELD_MANAGER = 'fedsam-operator'
-
-const APPLY = 'application/apply-patch+yaml' // JSON is YAML
 
 export async function act(
   client: KubernetesClient,
@@ -59,15 +55,15 @@ function isRefusal(status: number): boolean {
 async function writeChild(client: KubernetesClient, { kind, object }: ChildWrite): Promise<void> {
   const { name, namespace, uid } = object.metadata
   if (kind === 'Create') {
-    const path = `${pathOf(object.kind, namespace)}?fieldManager=${FIELD_MANAGER}-create`
+    const path = `${pathOf(object.kind, namespace)}?fieldManager=${OPERATOR_NAME}-create`
     // The name is taken: by our own object of an interrupted pass, or by another owner's. The next pass decides on the object.
     await client.call({ method: 'POST', path, body: object }).catch(ignore('AlreadyExists'))
     return
   }
   const path = pathOf(object.kind, namespace, name)
   if (kind === 'Apply') {
-    const query = `?fieldManager=${FIELD_MANAGER}&force=true`
-    await client.call({ method: 'PATCH', path: `${path}${query}`, body: object, contentType: APPLY })
+    const applied = `${path}${applyQuery(OPERATOR_NAME)}`
+    await client.call({ method: 'PATCH', path: applied, body: object, contentType: APPLY_TYPE })
     return
   }
   // The uid is that of the observed object: the API server keeps a newer object of the same name.
@@ -79,13 +75,12 @@ async function writeChild(client: KubernetesClient, { kind, object }: ChildWrite
 async function writeStatus(client: KubernetesClient, job: StoredJob, status: OperatorStatus): Promise<void> {
   const { name, namespace, resourceVersion } = job.metadata
   const body = {
-    apiVersion: 'fedsam.dev/v1alpha1',
-    kind: 'FederatedJob',
+    ...REFERENCE,
     metadata: { name, namespace, resourceVersion },
     status,
   }
-  const path = `${pathOf('FederatedJob', namespace, name)}/status?fieldManager=${FIELD_MANAGER}&force=true`
-  await client.call({ method: 'PATCH', path, body, contentType: APPLY })
+  const path = `${pathOf(KIND, namespace, name)}/status${applyQuery(OPERATOR_NAME)}`
+  await client.call({ method: 'PATCH', path, body, contentType: APPLY_TYPE })
 }
 
 async function announce(
@@ -100,20 +95,20 @@ async function announce(
     kind: 'Event',
     metadata: { generateName: `${name}-`, namespace },
     eventTime: microTime(now.getTime()),
-    reportingController: 'fedsam.dev/operator',
-    reportingInstance: FIELD_MANAGER,
+    reportingController: `${GROUP}/operator`,
+    reportingInstance: OPERATOR_NAME,
     action: 'Reconcile',
     type,
     reason,
     note: message,
-    regarding: { apiVersion: 'fedsam.dev/v1alpha1', kind: 'FederatedJob', name, namespace, uid },
+    regarding: { ...REFERENCE, name, namespace, uid },
   }
   await client.call({ method: 'POST', path: pathOf('Event', namespace), body })
 }
 
 async function deleteJob(client: KubernetesClient, { metadata }: StoredJob): Promise<void> {
   const body = { propagationPolicy: 'Background', preconditions: { uid: metadata.uid } }
-  const path = pathOf('FederatedJob', metadata.namespace, metadata.name)
+  const path = pathOf(KIND, metadata.namespace, metadata.name)
   await client.call({ method: 'DELETE', path, body }).catch(ignore('NotFound', 'Conflict'))
 }
 

@@ -1,8 +1,9 @@
 // Gathers what a decision about one FederatedJob depends on, by live reads: itself, all objects of its children's kinds in its
 // namespace, its pods and the events about them. Promises nothing about their being of one moment: each pass is repeatable.
 
+import { KIND } from '#protocol/api.ts'
+import { JOB_LABEL } from '#protocol/labels.ts'
 import { ApiError, type KubernetesClient } from '#transport/kubernetes/calls.ts'
-import { JOB_LABEL } from '../../objects/labels.ts'
 import type { Settings } from '../../objects/settings.ts'
 import type { KubernetesObject, StoredJob } from '../../objects/shapes.ts'
 import { warningOf } from '../../objects/warnings.ts'
@@ -19,7 +20,7 @@ export async function observe(
   { namespace, name }: { readonly namespace: string; readonly name: string },
   { settings, now }: { readonly settings: Settings; readonly now: number },
 ): Promise<Observed | undefined> {
-  const path = pathOf('FederatedJob', namespace, name)
+  const path = pathOf(KIND, namespace, name)
   const job = await client.call<StoredJob>({ method: 'GET', path }).catch((error: unknown) => {
     if (error instanceof ApiError && error.reason === 'NotFound') return undefined
     throw error

@@ -1,5 +1,6 @@
 // One look at one FederatedJob: from the cache once it shows what was written last, then decide, then act. The client that acts is
 // watched, so that the next look knows what it must see first, and which names are taken by somebody else.
+import { KIND } from '#protocol/api.ts'
 import type { KubernetesClient } from '#transport/kubernetes/calls.ts'
 import type { Settings } from '../../objects/settings.ts'
 import type { StoredJob } from '../../objects/shapes.ts'
@@ -98,7 +99,7 @@ async function observeCached(
   job: string,
   { settings, now }: Moment,
 ): Promise<Observed | undefined> {
-  const stored = cache.get('FederatedJob', job)
+  const stored = cache.get(KIND, job)
   if (!stored) return undefined
   for (const { kind, metadata } of strays.due(job, performance.now())) {
     strays.drop(job, kind, metadata.name)

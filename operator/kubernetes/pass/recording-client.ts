@@ -1,5 +1,6 @@
 // The client of one look at one job: every write is noted, so that the next look knows what the cache must show first; a name that
 // is taken already is looked at, so that the next look knows by whom.
+import { MANAGED_BY_LABEL } from '#protocol/labels.ts'
 import { ApiError, type Call, type KubernetesClient } from '#transport/kubernetes/calls.ts'
 import type { KubernetesObject } from '../../objects/shapes.ts'
 import { jobsOf } from '../cache/store.ts'
@@ -24,8 +25,7 @@ export function witnessed(
     again = true
     const there = await readOne(client, { kind, ...body.metadata, signal })
     if (!there) return
-    const ours =
-      'app.kubernetes.io/managed-by' in (there.metadata.labels ?? {}) && jobsOf(there).includes(job)
+    const ours = MANAGED_BY_LABEL in (there.metadata.labels ?? {}) && jobsOf(there).includes(job)
     if (ours) ownWrites.wrote(job, kind, there)
     else strays.add(job, there, performance.now())
   }

@@ -1,6 +1,7 @@
 // Jobs that a queue (Kueue) holds suspended: which queue it is, and since when a Job is active. Pure.
+
+import { QUEUE_LABEL } from '#protocol/labels.ts'
 import { conditionOf, field, moment } from '../../objects/fields.ts'
-import { QUEUE_LABEL } from '../../objects/labels.ts'
 import type { KubernetesObject, StoredJob } from '../../objects/shapes.ts'
 import { isFinished } from './recreate.ts'
 

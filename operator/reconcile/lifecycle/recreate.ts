@@ -1,11 +1,9 @@
 // Jobs that ended although the run continues. The operator recreates each after a pause that doubles with every attempt. The ended
 // Job itself holds both facts, its end and its attempt, so every replica of the operator decides the same. Pure.
+import { ATTEMPT_ANNOTATION } from '#protocol/labels.ts'
 import { pauseAfter } from '#runtime/backoff.ts'
 import { field, holds, maps, moment, text } from '../../objects/fields.ts'
 import type { KubernetesObject } from '../../objects/shapes.ts'
-
-/** The number of a recreated Job's attempt; the first Job of a name has no such annotation. */
-const ATTEMPT_ANNOTATION = 'fedsam.dev/attempt'
 
 /** Seconds before a Job is recreated. Short faults pass within a minute; a cured partition joins within half an hour. */
 const BACKOFF = { first: 60, longest: 30 * 60 }

@@ -1,13 +1,13 @@
 // What a partition's pod was rendered from, as a digest on its Job: a changed partition gets a new worker, since a Job's template
 // is immutable. Defaults do not count, nor does what only the coordinator reads, so an upgrade of the operator restarts no pod.
+
 import { canonicalJson } from '#protocol/canonical.ts'
 import { SPEC_SCHEMA } from '#protocol/defaults.ts'
 import { sha256 } from '#protocol/digest.ts'
 import type { CompletePartitionSpec } from '#protocol/generated/federatedjob.ts'
+import { REVISION_ANNOTATION } from '#protocol/labels.ts'
 import type { StructuralSchema } from '#protocol/schema.ts'
 import type { Json, KubernetesObject } from '../../objects/shapes.ts'
-
-const REVISION_ANNOTATION = 'fedsam.dev/revision'
 
 /** Annotations of a partition's Job. */
 export function revisionOf(partition: CompletePartitionSpec): Readonly<Record<string, string>> {

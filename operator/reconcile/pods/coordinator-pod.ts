@@ -2,7 +2,7 @@
 // metrics and probes on one port, nothing to write to but /tmp.
 import { type CLUSTER_JOB, COORDINATOR_POD, environmentOf, type Written } from '#protocol/environment.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
-import { coordinatorName } from '#protocol/names.ts'
+import { coordinatorAccount } from '#protocol/identity.ts'
 import { COORDINATOR_PORT } from '#protocol/pods.ts'
 import { podLabels } from '../../objects/labels.ts'
 import type { Settings } from '../../objects/settings.ts'
@@ -28,7 +28,7 @@ export function coordinatorTemplate(
     metadata: { labels: podLabels(name, 'coordinator') },
     spec: {
       restartPolicy: 'Never',
-      serviceAccountName: coordinator.serviceAccountName || coordinatorName(name),
+      serviceAccountName: coordinatorAccount(name, spec),
       automountServiceAccountToken: true,
       enableServiceLinks: false,
       imagePullSecrets: settings.pullSecrets.map((secret) => ({ name: secret })),

@@ -2,8 +2,9 @@
 // sources; the API server for the coordinator alone. Nobody reaches a pod, except the peers of metrics. The network plugin enforces it.
 // A policy sees a pod's port, not its Service's: a store behind another port than its URL's needs a policy of its own.
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
+import { JOB_LABEL, ROLE_LABEL, type Role } from '#protocol/labels.ts'
 import { coordinatorName } from '#protocol/names.ts'
-import { childMetadata, JOB_LABEL, podLabels, ROLE_LABEL, type Role } from '../../objects/labels.ts'
+import { childMetadata, podLabels } from '../../objects/labels.ts'
 import type { NetworkPeers } from '../../objects/settings.ts'
 import type { Json, KubernetesObject, StoredJob } from '../../objects/shapes.ts'
 

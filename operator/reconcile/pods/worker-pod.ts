@@ -1,7 +1,7 @@
 // The pod of one partition's worker: the trainer as main container, with device and data; the network half as native sidecar,
 // with the client's token and the bus; FIFOs and a scratch folder between them. The trainer sees no credential and no URL.
 import type { CompleteFederatedJobSpec, CompletePartitionSpec } from '#protocol/generated/federatedjob.ts'
-import { workerName } from '#protocol/names.ts'
+import { audienceOf, workerAccount } from '#protocol/identity.ts'
 import { podLabels } from '../../objects/labels.ts'
 import type { Json, StoredJob } from '../../objects/shapes.ts'
 import { overlay } from './overlay.ts'
@@ -19,7 +19,7 @@ export function workerTemplate(pod: WorkerPod): Json {
     metadata: { labels: podLabels(job.metadata.name, 'worker', partition.name) },
     spec: {
       restartPolicy: 'Never',
-      serviceAccountName: partition.serviceAccountName || workerName(job.metadata.name, partition.name),
+      serviceAccountName: workerAccount(job.metadata.name, partition),
       automountServiceAccountToken: false,
       enableServiceLinks: false,
       imagePullSecrets: settings.pullSecrets.map((name) => ({ name })),
@@ -46,7 +46,7 @@ export function workerTemplate(pod: WorkerPod): Json {
 
 /** The client's identity: a token that only this run's coordinator accepts. */
 function tokenVolume(job: StoredJob): Json {
-  const audience = `fedsam.dev/${job.metadata.uid}`
+  const audience = audienceOf(job.metadata.uid)
   const source = { serviceAccountToken: { audience, path: TOKEN_FILE, expirationSeconds: 3600 } }
   return { name: SECRET_VOLUMES.token, projected: { sources: [source] } }
 }

@@ -3,7 +3,7 @@
 import type { CompleteFederatedJobSpec } from './generated/federatedjob.ts'
 
 export interface Unsupported {
-  /** The field and what is the matter: "spec.trainer.type: Layers cannot be run yet". */
+  /** The field and what is the matter: "spec.output.fullCheckpoint: not available yet". */
   readonly says: string
   readonly remedy: string
 }

@@ -54,7 +54,6 @@ const RESERVED_VALUES: readonly (readonly [field: string, spec: Asked])[] = [
 const RESERVED_WORDS = ['LoRA', 'WebGPU']
 /** Fields that no program reads, and that protocol/unsupported.ts refuses instead of a rule. */
 const REFUSED_BY_CODE: readonly (readonly [field: string, spec: Asked])[] = [
-  ['spec.resumeFrom', { resumeFrom: { prefix: 's3://bucket/run', round: 1 } }],
   ['spec.output.fullCheckpoint', { output: { fullCheckpoint: true } }],
 ]
 const UNREAD = [...RESERVED_FIELDS, ...REFUSED_BY_CODE].map(([field]) => field)

@@ -238,8 +238,8 @@ export const SURVIVORS: readonly Mutant[] = [
   {
     id: 'O10',
     file: 'operator/reconcile/pods/overlay.ts',
-    from: "const GUARDED = ['token', 'nats-credentials', 'nats-tls']",
-    to: "const GUARDED = ['token', 'nats-credentials']",
+    from: 'SECRET_VOLUMES.busCredentials, SECRET_VOLUMES.busTls,',
+    to: 'SECRET_VOLUMES.busCredentials,',
     what: 'the TLS key is not guarded',
     tests: ['operator/reconcile/pods/worker-pod.test.ts'],
   },

@@ -81,6 +81,30 @@ test('folders import only what the table allows', () => {
   assert.deepEqual(wrong, [])
 })
 
+/** The coordinator's folders: each may import only folders before it. `reporting` is imported by the program alone. */
+const COORDINATOR_ORDER = [
+  'strategies',
+  'rounds',
+  'settings',
+  'aggregation',
+  'record',
+  'clients',
+  'attempts',
+  'start',
+  'run',
+]
+
+test("the coordinator's folders import one way", () => {
+  const shelfOf = (path: string): string => path.split('/')[1]!
+  const wrong = production.filter(({ file, target }) => {
+    if (folderOf(file) !== 'coordinator' || folderOf(target) !== 'coordinator') return false
+    const [from, to] = [shelfOf(file), shelfOf(target)]
+    if (from.endsWith('.ts') || from === to) return false
+    return to.endsWith('.ts') || !COORDINATOR_ORDER.slice(0, COORDINATOR_ORDER.indexOf(from)).includes(to)
+  })
+  assert.deepEqual(wrong, [])
+})
+
 test("the trainer's side of the seam reaches no network", () => {
   const wrong = production.filter(({ file, target }) => {
     if (!TRAINER_SIDE.test(file) || NETWORK_END.includes(file) || !isOurs(target)) return false

@@ -277,8 +277,8 @@ export const FRESH: readonly Mutant[] = [
   {
     id: 'C13x',
     file: 'coordinator/clients/presence.ts',
-    from: 'isHeard(client) && preparing(client) === undefined',
-    to: 'isHeard(client)',
+    from: 'isOnline(client) && preparing(client) === undefined',
+    to: 'isOnline(client)',
     what: 'a client that still prepares gets work',
     tests: ['coordinator/clients/presence.test.ts', 'test/federation/preparing.test.ts'],
   },

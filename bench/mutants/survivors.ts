@@ -54,7 +54,7 @@ export const SURVIVORS: readonly Mutant[] = [
   {
     id: 'C10',
     file: 'coordinator/attempts/until-closed.ts',
-    from: 'if (swept || pending.length === 0) return decision.kind',
+    from: 'if (rechecked || pending.length === 0) return decision.kind',
     to: 'return decision.kind',
     what: 'a receipt whose message was lost does not count',
     tests: ['test/federation/planning.test.ts', 'test/federation/round-end.test.ts'],
@@ -142,8 +142,8 @@ export const SURVIVORS: readonly Mutant[] = [
   {
     id: 'N10',
     file: 'coordinator/clients/presence.ts',
-    from: 'Math.max(since, heard.get(client)?.at ?? since)',
-    to: '(heard.get(client)?.at ?? since)',
+    from: 'Math.max(since, requests.get(client)?.at ?? since)',
+    to: '(requests.get(client)?.at ?? since)',
     what: 'a client is lost as soon as a new attempt opens',
     tests: ['coordinator/clients/presence.test.ts'],
   },

@@ -1,27 +1,31 @@
-// Admission as the coordinator runs it: the checks of aggregation/update-checks.ts, with the run's tensor list, and the choice of
-// which small updates stay in memory so that they are read once.
+// Admits the updates of one attempt. It runs the checks of aggregation/update-checks.ts against the run's tensor list, and decides which
+// small updates stay in memory so that the fold need not read them again.
 import type { PayloadRef, Plan } from '#protocol/record.ts'
 import type { TensorList } from '#protocol/tensors.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import { tensorList } from '../aggregation/tensor-rules.ts'
 import { type Admission, admit } from '../aggregation/update-checks.ts'
 import { locate, storedFile } from '../record/tensor-files.ts'
-import type { RunContext } from '../run/context.ts'
+import type { AttemptsContext } from './context.ts'
 import type { Admit } from './receipts.ts'
 
-/** The share of coordinator.memoryBytes that admitted updates may fill; the fold takes far less than the rest (budget.ts). */
+/** The share of coordinator.memoryBytes that admitted updates may fill. The fold needs far less than the rest (budget.ts). */
 const KEPT_SHARE = 0.25
 
-/** The admission of one attempt. `list` is null while the run has no tensor list yet: then the payload's own is held to. */
-export function admitTo(context: RunContext, plan: Plan, list: TensorList | null): Admit {
-  const { store } = context.markers
+/** The admission of one attempt. `list` is null in round 0: the run has no tensor list yet, so the payload's own header counts. */
+export function admitTo(
+  { markers, fixed, updateBuffers }: Pick<AttemptsContext, 'markers' | 'fixed' | 'updateBuffers'>,
+  plan: Plan,
+  list: TensorList | null,
+): Admit {
+  const { store } = markers
   const base = plan.base?.payload.sha256 ?? null
-  let left = context.fixed.memoryBytes * KEPT_SHARE
+  let left = fixed.memoryBytes * KEPT_SHARE
   return async (receipt, payload): Promise<Admission> => {
     const fits = payload.size <= left
     if (fits) left -= payload.size
-    const bytes = fits ? await readWhole(store, payload, context.updateBuffers.take(payload.size)) : undefined
-    const from = bytes === undefined ? store : inFront(store, payload.key, bytes)
+    const bytes = fits ? await readWhole(store, payload, updateBuffers.take(payload.size)) : undefined
+    const from = bytes === undefined ? store : withInMemory(store, payload.key, bytes)
     const expected = list ?? (await listOf(from, payload))
     const admission: Admission =
       expected === undefined
@@ -33,24 +37,24 @@ export function admitTo(context: RunContext, plan: Plan, list: TensorList | null
   }
 }
 
-/** The payload in one request; undefined where the object is not as long as its receipt says. */
+/** Reads the payload in one request; undefined where the object does not have the size that its receipt names. */
 async function readWhole(
   store: ObjectStore,
   { key, size }: PayloadRef,
   into: Uint8Array,
 ): Promise<Uint8Array | undefined> {
-  const [there, bytes] = await Promise.all([
+  const [stored, bytes] = await Promise.all([
     store.size(key),
     store.get(key, { offset: 0, length: size }, into).catch((error: unknown) => {
       if (error instanceof RangeError) return undefined
       throw error
     }),
   ])
-  return there === size ? bytes : undefined
+  return stored === size ? bytes : undefined
 }
 
-/** The store, with this object in memory. */
-function inFront(store: ObjectStore, key: string, bytes: Uint8Array): ObjectStore {
+/** The store with this one object in memory, so that the checks read no byte twice. */
+function withInMemory(store: ObjectStore, key: string, bytes: Uint8Array): ObjectStore {
   return {
     ...store,
     size: async (wanted) => (wanted === key ? bytes.length : store.size(wanted)),

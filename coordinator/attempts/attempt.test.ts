@@ -1,4 +1,4 @@
-// An open attempt: tasks, standings, and receipts as they appear.
+// An open attempt: its tasks, its participants, and receipts that appear in the store.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { encodeJson } from '#protocol/canonical.ts'
@@ -8,7 +8,6 @@ import type { Plan, Receipt } from '#protocol/record.ts'
 import { localSeed } from '#protocol/seeds.ts'
 import { createMemoryStore } from '#test/given/memory-store.ts'
 import type { ObjectStore } from '#transport/ports.ts'
-import type { RunMarkers } from '../record/markers.ts'
 import { type AttemptOptions, openAttempt } from './attempt.ts'
 
 const BASE = { key: 'rounds/0/1/model.safetensors', size: 8, sha256: 'b'.repeat(64), blocks: [] }
@@ -57,7 +56,7 @@ const receipt = (client: string, change: Partial<Receipt> = {}): Receipt => ({
 function open(store: ObjectStore, change: Partial<AttemptOptions> = {}) {
   const changes: string[] = []
   const attempt = openAttempt({
-    markers: { store, epoch: 3 } as RunMarkers,
+    markers: { store, epoch: 3 },
     plan: { value: PLAN, digest: 'd'.repeat(64) },
     seed: 7,
     dtypes: null,
@@ -69,11 +68,11 @@ function open(store: ObjectStore, change: Partial<AttemptOptions> = {}) {
   return { attempt, changes }
 }
 
-const leave = (store: ObjectStore, value: Receipt): Promise<unknown> =>
+const send = (store: ObjectStore, value: Receipt): Promise<unknown> =>
   store.put(attemptKeys(value.round, value.attempt).receipt(value.client), encodeJson(value))
 
 describe('tasks', () => {
-  test('are the plan as data: base, config with the round, the local seed, who evaluates', () => {
+  test("carry the client's part of the plan: base, config with the round, local seed, whether to evaluate", () => {
     const { attempt } = open(createMemoryStore())
     assert.deepEqual(attempt.taskFor('a'), {
       kind: 'Train',
@@ -87,14 +86,14 @@ describe('tasks', () => {
     })
     assert.equal(attempt.taskFor('b')?.evaluate, false)
     assert.equal(attempt.taskFor('public')?.kind, 'Evaluate')
-    assert.equal(attempt.taskFor('stranger'), undefined)
+    assert.equal(attempt.taskFor('unknown'), undefined)
   })
 
-  test('end with the part of the client', async () => {
+  test('end when the part of the client has ended', async () => {
     const store = createMemoryStore()
     const { attempt, changes } = open(store)
-    await leave(store, receipt('a'))
-    await attempt.look('a')
+    await send(store, receipt('a'))
+    await attempt.checkReceipt('a')
     attempt.settle('b', { client: 'b', outcome: 'Failed', reason: 'x', message: '' })
     attempt.settle('b', { client: 'b', outcome: 'Removed', reason: 'y', message: '' })
     assert.equal(attempt.taskFor('a'), undefined)
@@ -105,13 +104,13 @@ describe('tasks', () => {
 })
 
 describe('receipts', () => {
-  test('of the cohort are updates and evaluations, of the others evaluations', async () => {
+  test('of the cohort are updates and evaluations, of the other clients evaluations only', async () => {
     const store = createMemoryStore()
     const { attempt } = open(store)
-    await leave(store, receipt('public', { update: null }))
-    await leave(store, receipt('b'))
-    await leave(store, receipt('a'))
-    for (const client of ['public', 'b', 'a']) await attempt.look(client)
+    await send(store, receipt('public', { update: null }))
+    await send(store, receipt('b'))
+    await send(store, receipt('a'))
+    for (const client of ['public', 'b', 'a']) await attempt.checkReceipt(client)
     assert.deepEqual(
       attempt.updates().map(({ client }) => client),
       ['a', 'b'],
@@ -119,7 +118,7 @@ describe('receipts', () => {
     assert.deepEqual(
       attempt.evaluations().map(({ client }) => client),
       ['a', 'public'],
-      'b is no evaluator',
+      'b is not an evaluator',
     )
   })
 
@@ -134,25 +133,25 @@ describe('receipts', () => {
       const store = createMemoryStore()
       const { attempt } = open(store)
       await store.put(attemptKeys(1, 2).receipt('a'), encodeJson(value))
-      await attempt.look('a')
+      await attempt.checkReceipt('a')
       assert.equal(attempt.outcomes()[0]?.reason, reason)
     })
   }
 
-  test('of an earlier attempt count only where they are looked for; bad ones do not count against the client', async () => {
+  test('of an earlier attempt count only with the option `earlier`; a bad one does not count against the client', async () => {
     const store = createMemoryStore()
     const { attempt } = open(store)
-    await leave(store, receipt('a', { attempt: 1 }))
-    await leave(store, receipt('b', { attempt: 1, base: 'e'.repeat(64) }))
-    await attempt.look('a')
+    await send(store, receipt('a', { attempt: 1 }))
+    await send(store, receipt('b', { attempt: 1, base: 'e'.repeat(64) }))
+    await attempt.checkReceipt('a')
     assert.equal(attempt.standing('a'), 'Pending')
-    await attempt.look('a', { earlier: true })
-    await attempt.look('b', { earlier: true })
+    await attempt.checkReceipt('a', { earlier: true })
+    await attempt.checkReceipt('b', { earlier: true })
     assert.equal(attempt.updates()[0]?.attempt, 1)
     assert.equal(attempt.standing('b'), 'Pending')
   })
 
-  test('are found by a look that begins while another one is under way', async () => {
+  test('are found by a check that begins while another check reads the store', async () => {
     const memory = createMemoryStore()
     const held = Promise.withResolvers<void>()
     let reads = 0
@@ -166,19 +165,19 @@ describe('receipts', () => {
       },
     }
     const { attempt } = open(store)
-    const first = attempt.look('a')
-    await leave(memory, receipt('a'))
-    const second = attempt.look('a')
+    const first = attempt.checkReceipt('a')
+    await send(memory, receipt('a'))
+    const second = attempt.checkReceipt('a')
     held.resolve()
     await Promise.all([first, second])
     assert.equal(attempt.standing('a'), 'Admitted')
   })
 
-  test('whose check fails unforeseen are rejected: a coordinator that restarts would fail on them again', async () => {
+  test('whose check fails unexpectedly are rejected, so that a restarted coordinator does not fail on them again', async () => {
     const store = createMemoryStore()
     const { attempt } = open(store, { admit: () => Promise.reject(new TypeError('x is not a function')) })
-    await leave(store, receipt('a'))
-    await attempt.look('a')
+    await send(store, receipt('a'))
+    await attempt.checkReceipt('a')
     assert.deepEqual(attempt.outcomes(), [
       {
         client: 'a',
@@ -191,14 +190,14 @@ describe('receipts', () => {
 
   test('are judged later where the store cannot be reached', async () => {
     const store = createMemoryStore()
-    const away = new FedsamError('StorageUnreachable', 'it is away')
+    const away = new FedsamError('StorageUnreachable', 'the store is away')
     const { attempt } = open(store, { admit: () => Promise.reject(away) })
-    await leave(store, receipt('a'))
-    await assert.rejects(attempt.look('a'), away)
+    await send(store, receipt('a'))
+    await assert.rejects(attempt.checkReceipt('a'), away)
     assert.equal(attempt.standing('a'), 'Pending')
   })
 
-  test('are admitted once, however often they are looked for', async () => {
+  test('are admitted once, although three checks run at once', async () => {
     const store = createMemoryStore()
     let admissions = 0
     const { attempt, changes } = open(store, {
@@ -207,19 +206,19 @@ describe('receipts', () => {
         return { kind: 'Admitted' }
       },
     })
-    await leave(store, receipt('a'))
-    await Promise.all([attempt.look('a'), attempt.look('a'), attempt.look('a')])
+    await send(store, receipt('a'))
+    await Promise.all([attempt.checkReceipt('a'), attempt.checkReceipt('a'), attempt.checkReceipt('a')])
     assert.equal(admissions, 1)
     assert.deepEqual(changes, ['a Admitted'])
   })
 })
 
-test('a failure counts for the attempt that it is of', () => {
+test('a failure counts for the attempt that it names, and for no other', () => {
   const { attempt } = open(createMemoryStore())
   const failed = { state: 'Failed', round: 1, epoch: 3, code: 'TrainerFailed', message: 'm' } as const
-  attempt.hearFailure('a', { ...failed, attempt: 1 })
+  attempt.recordFailure('a', { ...failed, attempt: 1 })
   assert.equal(attempt.standing('a'), 'Pending')
-  attempt.hearFailure('a', { ...failed, attempt: 2 })
+  attempt.recordFailure('a', { ...failed, attempt: 2 })
   assert.deepEqual(attempt.outcomes(), [
     { client: 'a', outcome: 'Failed', reason: 'TrainerFailed', message: 'm' },
   ])

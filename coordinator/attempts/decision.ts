@@ -1,27 +1,36 @@
-// The decisions that end attempts: who is in, what became of everyone else, whether training goes on. Drawn up from the open
-// attempt at one moment, then left in the record; where one is there already, that one stands, whoever wrote it.
+// Writes the decision that ends an attempt: which updates count, the outcome of every other client, and whether training continues.
+// It is drafted from the open attempt at one moment. Where the record has a decision already, that one counts, also of another
+// coordinator. When to decide is decided in until-closed.ts.
 import { encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { ClientOutcome, Decision, NotEvaluated, Plan } from '#protocol/record.ts'
 import { listed, shortened } from '#protocol/text.ts'
 import { meanEvaluation } from '../aggregation/evaluation.ts'
+import type { Presence } from '../clients/presence.ts'
 import type { Marked } from '../record/markers.ts'
-import { bounds } from '../reporting/status-bounds.ts'
 import { missingMetrics } from '../rounds/declared-metrics.ts'
 import { countFailure, type Failures } from '../rounds/failures.ts'
 import { bestRound, decideStop } from '../rounds/stopping.ts'
-import type { RunContext } from '../run/context.ts'
-import type { OpenAttempt, ReceivedEvaluation } from './attempt.ts'
-import type { RoundAssignment } from './attempts.ts'
-import type { AttemptAssignment, Opening } from './planning.ts'
+import type { AttemptAssignment, RoundAssignment } from './assignment.ts'
+import type { OpenAttempt } from './attempt.ts'
+import type { AttemptsContext } from './context.ts'
+import type { ReceivedEvaluation } from './participants.ts'
+import type { Opening } from './planning.ts'
+
+type DecisionContext = Pick<AttemptsContext, 'markers' | 'fixed' | 'live' | 'observe' | 'presence'>
+
+/** Clients that one message names; it counts the rest. */
+const NAMED = 20
+/** Characters of a client's own text in a message about several clients. */
+const TEXT_LENGTH = 200
 
 /**
- * Closes the attempt with what it has. Throws RunFailed where no client reports a metric that the job ranks or stops by; the
- * attempt stays open in the record then.
+ * Closes the attempt with the updates that it has. Throws RunFailed where no client reports a metric that the job ranks or stops by.
+ * Then the attempt stays open in the record.
  */
 export async function close(
-  context: RunContext,
+  context: DecisionContext,
   assignment: RoundAssignment,
   open: OpenAttempt,
 ): Promise<Marked<Decision>> {
@@ -54,17 +63,17 @@ export async function close(
   })
 }
 
-/** Says which declared metrics do not count for the base model, and ends a training run that would never have one of them. */
+/** Reports the declared metrics that the base model lacks. Throws RunFailed where a training run can never have one of them. */
 function checkMetrics(
-  { fixed, observe }: RunContext,
+  { fixed, observe }: Pick<AttemptsContext, 'fixed' | 'observe'>,
   { history }: RoundAssignment,
   { kind, base, evaluators: asked }: Plan,
   evaluations: readonly ReceivedEvaluation[],
 ): void {
   if (base === null || asked.length === 0) return
   for (const missing of missingMetrics({ rule: fixed.stopping, asked, evaluations, history })) {
-    const { isHopeless, ...said } = missing
-    observe({ event: 'MetricMissing', round: base.round, ...said })
+    const { isHopeless, ...facts } = missing
+    observe({ event: 'MetricMissing', round: base.round, ...facts })
     if (!isHopeless || kind !== 'Train') continue
     const fields = missing.fields.map((field) => `spec.evaluation.${field}`).join(' and ')
     throw new FedsamError(
@@ -72,22 +81,22 @@ function checkMetrics(
       `no client reports ${missing.metric}, which ${fields} ${missing.fields.length === 1 ? 'names' : 'name'}; reported: ${missing.reported.join(', ')}`,
       {
         reason: 'MetricNotReported',
-        remedy: 'name one of those, or let evaluate report it; the job needs another output then',
+        remedy: 'name one of the reported metrics, or let evaluate report it, and choose another output',
       },
     )
   }
 }
 
-/** The count against maxFailedRounds with one more abandoned attempt, by the job as it is now. */
-export function failuresWith({ live }: RunContext, before: Failures | null): Failures {
+/** Adds one abandoned attempt to the count against maxFailedRounds, by the job's present settings. */
+export function failuresWith({ live }: Pick<AttemptsContext, 'live'>, before: Failures | null): Failures {
   const { members, round } = live()
   const settings = sha256(encodeJson({ members, round }))
   return countFailure(before, { settings, maxFailedRounds: round.maxFailedRounds })
 }
 
-/** Gives an open attempt up: too few updates were accepted. */
+/** Abandons an open attempt: too few updates were accepted. */
 export function abandon(
-  context: RunContext,
+  context: DecisionContext,
   assignment: AttemptAssignment,
   open: OpenAttempt,
 ): Promise<Marked<Decision>> {
@@ -101,26 +110,23 @@ export function abandon(
     round,
     attempt,
     reason: 'QuorumNotReached',
-    message: `${counted}; ${listed(lost.map(sentenceOf), bounds.named, '; ')}`,
+    message: `${counted}; ${listed(lost.map(sentenceOf), NAMED, '; ')}`,
     outcomes,
     failures: failuresWith(context, assignment.failures),
   })
 }
 
-/** Characters of one client's own words in a sentence about all of them. */
-const WORDS = 200
-
 function sentenceOf({ client, outcome, reason, message }: ClientOutcome): string {
-  return `${client}: ${outcome} (${shortened(message === '' ? reason : `${reason}: ${message}`, WORDS)})`
+  return `${client}: ${outcome} (${shortened(message === '' ? reason : `${reason}: ${message}`, TEXT_LENGTH)})`
 }
 
-function whoAndWhy({ client, message }: ClientOutcome): string {
-  return message === '' ? client : `${client} (${shortened(message, WORDS)})`
+function nameAndReason({ client, message }: ClientOutcome): string {
+  return message === '' ? client : `${client} (${shortened(message, TEXT_LENGTH)})`
 }
 
-/** Gives an attempt up that never opened: too few clients were there. */
+/** Abandons an attempt that never opened: too few clients were ready. */
 export function abandonUnopened(
-  context: RunContext,
+  context: Pick<AttemptsContext, 'markers' | 'live'>,
   { round, attempt, failures }: AttemptAssignment,
   { needed, absent }: Extract<Opening, { kind: 'Abandon' }>,
 ): Promise<Marked<Decision>> {
@@ -130,28 +136,28 @@ export function abandonUnopened(
     round,
     attempt,
     reason: 'NotEnoughClients',
-    message: `${needed} clients are needed; missing: ${listed(absent.map(whoAndWhy), bounds.named)}`,
+    message: `${needed} clients are needed; missing: ${listed(absent.map(nameAndReason), NAMED)}`,
     outcomes: [...absent],
     failures: failuresWith(context, failures),
   })
 }
 
-/** What became of everyone on the roster, by name. */
-function outcomesOf(context: RunContext, open: OpenAttempt): ClientOutcome[] {
+/** The outcome of every client on the roster, by name. */
+function outcomesOf({ presence }: Pick<AttemptsContext, 'presence'>, open: OpenAttempt): ClientOutcome[] {
   const { roster, cohort, available } = open.plan.value
   const settled = new Map(open.outcomes().map((outcome) => [outcome.client, outcome]))
   const accepted = new Set(open.updates().map(({ client }) => client))
   const unsettled = (client: string): Omit<ClientOutcome, 'client'> => {
     if (accepted.has(client)) return { outcome: 'Accepted', reason: '', message: '' }
-    if (!available.includes(client)) return context.presence.absence(client)
+    if (!available.includes(client)) return presence.absence(client)
     if (!cohort.includes(client)) return { outcome: 'NotSelected', reason: '', message: '' }
-    return overdue(context, client)
+    return overdue(presence, client)
   }
   return roster.map((client) => settled.get(client) ?? { client, ...unsettled(client) })
 }
 
-/** Every evaluator without an evaluation, by name: its own word, else what became of it. */
-function notEvaluatedOf(context: RunContext, open: OpenAttempt): NotEvaluated[] {
+/** Every evaluator without an evaluation, by name, with the reason that it reported, or else with its outcome. */
+function notEvaluatedOf({ presence }: Pick<AttemptsContext, 'presence'>, open: OpenAttempt): NotEvaluated[] {
   const own = new Map(open.notEvaluated().map((one) => [one.client, one]))
   const settled = new Map(open.outcomes().map((outcome) => [outcome.client, outcome]))
   const measured = new Set(open.evaluations().map(({ client }) => client))
@@ -159,14 +165,18 @@ function notEvaluatedOf(context: RunContext, open: OpenAttempt): NotEvaluated[] 
     .filter((client) => !measured.has(client))
     .sort()
     .map((client) => {
-      const missing = settled.get(client) ?? overdue(context, client)
+      const missing = settled.get(client) ?? overdue(presence, client)
       return own.get(client) ?? { client, ...(missing as Omit<NotEvaluated, 'client'>) }
     })
 }
 
-/** What becomes of a client whose receipt is missing when the attempt ends. */
-function overdue(context: RunContext, client: string): Omit<ClientOutcome, 'client'> {
-  return context.presence.isPresent(client)
+/** The outcome of a client whose receipt is missing when the attempt ends. */
+function overdue(presence: Presence, client: string): Omit<ClientOutcome, 'client'> {
+  return presence.isReady(client)
     ? { outcome: 'Late', reason: 'NoReceipt', message: 'still at work when the attempt ended' }
-    : { outcome: 'Unreachable', reason: 'Silent', message: 'not heard when the attempt ended' }
+    : {
+        outcome: 'Unreachable',
+        reason: 'Silent',
+        message: 'it sent no request for too long before the attempt ended',
+      }
 }

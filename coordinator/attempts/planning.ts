@@ -1,50 +1,40 @@
-// Opens an attempt: waits until enough clients are there, chooses the cohort, leaves plan.json; or gives the attempt up.
+// Waits until enough clients are ready, then drafts the attempt's plan with its cohort; or gives the attempt up. It stores nothing:
+// attempts.ts writes the plan. rounds/ decides how long to wait and who takes part.
 import { canonicalJson } from '#protocol/canonical.ts'
-import type { ClientOutcome, Plan, RoundResult } from '#protocol/record.ts'
+import type { ClientOutcome, Plan } from '#protocol/record.ts'
 import { rankClients } from '#protocol/seeds.ts'
 import { waitAtMost } from '#runtime/notifier.ts'
-import type { Marked } from '../record/markers.ts'
 import { decideAvailability, enoughSince } from '../rounds/availability.ts'
 import { chooseCohort } from '../rounds/cohort.ts'
-import type { Failures } from '../rounds/failures.ts'
-import { type RunContext, throwIfStopped } from '../run/context.ts'
+import type { AttemptAssignment } from './assignment.ts'
+import type { AttemptsContext } from './context.ts'
 
-/** What an attempt is to be. */
-export interface AttemptAssignment {
-  readonly round: number
-  readonly attempt: number
-  readonly kind: Plan['kind']
-  /** The result that it starts from; null only for Initialise. */
-  readonly previous: Marked<RoundResult> | null
-  /** Clients that were lost in the attempt before. */
-  readonly lost: readonly string[]
-  /** What counts against maxFailedRounds before this attempt; null: nothing. */
-  readonly failures: Failures | null
-}
-
-/** A plan to leave, or who was missing. */
+/** A plan to store, or the clients that were missing. */
 export type Opening =
   | { readonly kind: 'Open'; readonly plan: Omit<Plan, 'epoch'> }
   | { readonly kind: 'Abandon'; readonly needed: number; readonly absent: readonly ClientOutcome[] }
 
-/** Waits for the clients of an attempt and plans it. */
-export async function awaitOpening(context: RunContext, assignment: AttemptAssignment): Promise<Opening> {
-  const { clock, presence, notifier, live, fixed, observe } = context
+/** Waits for the clients of an attempt and drafts its plan. */
+export async function awaitOpening(
+  context: AttemptsContext,
+  assignment: AttemptAssignment,
+): Promise<Opening> {
+  const { clock, presence, notifier, live, fixed, guard, pace } = context
+  const report = reportWaiting(context, assignment)
   const began = clock.now()
   let settling: number | null = null
-  let told = ''
   for (;;) {
-    throwIfStopped(context)
+    guard.throwIfStopped()
     const notified = notifier.next()
-    const { members, round } = live()
+    const { round } = live()
     const { counted, awaited } = whoIsAwaited(context, assignment)
-    const available = counted.filter(presence.isPresent)
+    const available = counted.filter(presence.isReady)
     const needed = assignment.kind === 'Train' ? fixed.minAvailableClients : 1
     settling = enoughSince(settling, available.length >= needed, clock.now())
     const decision = decideAvailability({
       counted,
       awaited,
-      present: awaited.filter(presence.isPresent),
+      present: awaited.filter(presence.isReady),
       minAvailableClients: needed,
       availabilitySeconds: round.availabilitySeconds,
       settleSeconds: round.settleSeconds,
@@ -55,31 +45,33 @@ export async function awaitOpening(context: RunContext, assignment: AttemptAssig
     if (decision.kind === 'Abandon')
       return { ...decision, absent: decision.missing.map(presence.absence), needed }
     if (decision.kind === 'Open') return { kind: 'Open', plan: draftPlan(context, assignment) }
-    const absent = decision.missing.map(presence.absence)
-    if (told !== canonicalJson(absent)) {
-      told = canonicalJson(absent)
-      const { round: number, attempt, kind } = assignment
-      const roster = members.map(({ name }) => name)
-      const { missing } = decision
-      observe({
-        event: 'Waiting',
-        round: number,
-        attempt,
-        kind,
-        roster,
-        available,
-        missing,
-        absent,
-        needed,
-      })
-    }
-    await waitAtMost(notified, Math.min(decision.seconds, context.pace.silenceSeconds), context)
+    report({ available, missing: decision.missing, needed })
+    await waitAtMost(notified, Math.min(decision.seconds, pace.silenceSeconds), context)
   }
 }
 
-/** Whom an attempt counts and waits for. A model is evaluated by everybody, so that no luck at the start decides which is best. */
+/** Reports what the attempt waits for, each time that it changes. */
+function reportWaiting(
+  { presence, live, observe }: Pick<AttemptsContext, 'presence' | 'live' | 'observe'>,
+  { round, attempt, kind }: AttemptAssignment,
+): (waiting: { available: string[]; missing: readonly string[]; needed: number }) => void {
+  let reported = ''
+  return ({ available, missing, needed }) => {
+    const absent = missing.map(presence.absence)
+    const text = canonicalJson(absent)
+    if (reported === text) return
+    reported = text
+    const roster = live().members.map(({ name }) => name)
+    observe({ event: 'Waiting', round, attempt, kind, roster, available, missing, absent, needed })
+  }
+}
+
+/**
+ * The clients of whom enough must be ready, and the clients that the attempt waits for. Every client evaluates the last model, so that
+ * chance at the start does not decide which model is best.
+ */
 function whoIsAwaited(
-  { live, fixed }: RunContext,
+  { live, fixed }: Pick<AttemptsContext, 'live' | 'fixed'>,
   { kind }: AttemptAssignment,
 ): { counted: readonly string[]; awaited: readonly string[] } {
   const { members } = live()
@@ -90,17 +82,20 @@ function whoIsAwaited(
   return { counted, awaited: evaluates ? everybody : counted }
 }
 
-/** Whom the attempt before lost. Round 0 waited for trainers alone, so it lost nobody else. */
-function lostBefore({ live }: RunContext, { round, attempt, lost }: AttemptAssignment): readonly string[] {
+/** Clients that the attempt before lost. Round 0 waited for trainers only, so it can have lost only trainers. */
+function lostBefore(
+  { live }: Pick<AttemptsContext, 'live'>,
+  { round, attempt, lost }: AttemptAssignment,
+): readonly string[] {
   if (round > 1 || attempt > 1) return lost
   return lost.filter((client) => live().members.some(({ name, train }) => name === client && train))
 }
 
-function draftPlan(context: RunContext, assignment: AttemptAssignment): Omit<Plan, 'epoch'> {
+function draftPlan(context: AttemptsContext, assignment: AttemptAssignment): Omit<Plan, 'epoch'> {
   const { fixed, live, presence } = context
   const { round, attempt, kind, previous } = assignment
   const { members, round: pace, generation } = live()
-  const available = members.filter(({ name }) => presence.isPresent(name))
+  const available = members.filter(({ name }) => presence.isReady(name))
   const trainers = available.filter(({ train }) => train).map(({ name }) => name)
   const onlookers = available.filter(({ train }) => !train).map(({ name }) => name)
   const chosen = chooseCohort({ ...fixed, round, attempt, trainers, onlookers })
@@ -131,8 +126,12 @@ function draftPlan(context: RunContext, assignment: AttemptAssignment): Omit<Pla
   }
 }
 
-/** How many of those asked must report for the attempt to count; of an evaluation, for the grace to begin. */
-function quorumOf({ live, strategy }: RunContext, kind: Plan['kind'], asked: number): number {
+/** How many of the asked clients must report before the attempt counts; for an evaluation, before the grace begins. */
+function quorumOf(
+  { live, strategy }: Pick<AttemptsContext, 'live' | 'strategy'>,
+  kind: Plan['kind'],
+  asked: number,
+): number {
   if (kind === 'Initialise') return asked
   const wanted = Math.min(live().round.quorum, asked)
   return kind === 'Train' ? Math.max(wanted, strategy.minimum) : wanted

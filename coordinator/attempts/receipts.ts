@@ -1,13 +1,15 @@
-// What a receipt in the store comes to: nothing, a rejection with its reason, an evaluation, an admitted update. It reads the
-// store. Only faults of the store are thrown. Where the client stands, and whether it is still asked, the attempt decides.
+// Judges one receipt in the store: none, rejected with a reason, an evaluation, or an admitted update. It throws faults of the store
+// only: faults of a client are judgements. The attempt decides whether the judgement still counts (attempt.ts).
 import { FedsamError } from '#protocol/errors.ts'
 import { attemptKeys } from '#protocol/keys.ts'
 import type { RejectionReason } from '#protocol/outcomes.ts'
 import type { PayloadRef, Plan, Receipt } from '#protocol/record.ts'
+import type { ObjectStore } from '#transport/ports.ts'
 import type { Admission } from '../aggregation/update-checks.ts'
-import { type Marked, type RunMarkers, readRecord } from '../record/markers.ts'
+import { payloadOf } from '../record/marker-facts.ts'
+import { type Marked, readRecord } from '../record/markers.ts'
 
-/** An update that was admitted, and where its receipt lies. */
+/** An admitted update and its receipt. */
 export interface AdmittedUpdate {
   readonly client: string
   readonly attempt: number
@@ -25,10 +27,10 @@ export type Judgement =
   | { readonly kind: 'Evaluated'; readonly receipt: Marked<Receipt> }
   | { readonly kind: 'Admitted'; readonly update: AdmittedUpdate }
 
-/** Admits the update that a receipt names; injected, since it reads every byte (admission.ts). */
+/** Admits the update that a receipt names. A parameter, since it reads every byte (admission.ts). */
 export type Admit = (receipt: Receipt, payload: PayloadRef) => Promise<Admission>
 
-/** Whose receipt, of which attempt at the plan's round, and whether an update is expected of it. */
+/** Which receipt to judge: the client, the attempt at the plan's round, and whether the client was asked for an update. */
 export interface Expected {
   readonly client: string
   readonly attempt: number
@@ -42,10 +44,10 @@ const rejected = (reason: RejectionReason, message: string): Judgement => ({
 })
 
 /**
- * An error that no code foresaw comes from what this client sent. It rejects the update: the receipt stays in the store, and a
- * coordinator that ended here would end here again after each restart.
+ * An unexpected error comes from what this client sent, so it rejects the update. Otherwise the coordinator would end, and end again
+ * after each restart, because the receipt stays in the store.
  */
-function unforeseen(error: unknown): Admission {
+function rejectUnexpected(error: unknown): Admission {
   if (error instanceof FedsamError) throw error
   return {
     kind: 'Rejected',
@@ -54,9 +56,9 @@ function unforeseen(error: unknown): Admission {
   }
 }
 
-/** Reads and judges one receipt. Throws what the store throws: that is no fault of the client's. */
+/** Reads and judges one receipt. Throws what the store throws: the client is not at fault for that. */
 export async function judgeReceipt(
-  markers: RunMarkers,
+  store: ObjectStore,
   plan: Plan,
   expected: Expected,
   admit: Admit,
@@ -64,7 +66,7 @@ export async function judgeReceipt(
   const { client, attempt, trains } = expected
   let receipt: Marked<Receipt> | undefined
   try {
-    receipt = await readRecord(markers.store, 'receipt', attemptKeys(plan.round, attempt).receipt(client))
+    receipt = await readRecord(store, 'receipt', attemptKeys(plan.round, attempt).receipt(client))
   } catch (error) {
     if (error instanceof FedsamError && error.code === 'RecordDamaged')
       return rejected('BadReceipt', error.message)
@@ -78,20 +80,17 @@ export async function judgeReceipt(
   const base = plan.base?.payload.sha256 ?? null
   if (value.base !== base)
     return rejected('WrongBase', `trained from ${value.base}, the plan's base is ${base}`)
-  if (!trains) return { kind: 'Evaluated', receipt }
+  return trains ? judgeUpdate(receipt, admit) : { kind: 'Evaluated', receipt }
+}
+
+async function judgeUpdate(receipt: Marked<Receipt>, admit: Admit): Promise<Judgement> {
+  const { value } = receipt
   const payload = payloadOf(value)
   if (value.update === null || payload === null) return rejected('BadReceipt', 'it names no update')
-  const admission = await admit(value, payload).catch(unforeseen)
+  const admission = await admit(value, payload).catch(rejectUnexpected)
   if (admission.kind === 'Rejected') return admission
+  const { client, attempt } = value
   const { numExamples, metrics } = value.update
   const kept = admission.bytes === undefined ? {} : { bytes: admission.bytes }
   return { kind: 'Admitted', update: { client, attempt, receipt, payload, numExamples, metrics, ...kept } }
-}
-
-/** The payload's place, from its receipt. */
-export function payloadOf(receipt: Receipt): PayloadRef | null {
-  const { update, client, round, attempt } = receipt
-  if (update === null) return null
-  const { size, sha256, blocks, upload } = update
-  return { key: attemptKeys(round, attempt).payload(client, upload), size, sha256, blocks }
 }

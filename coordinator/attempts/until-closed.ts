@@ -1,32 +1,29 @@
-// An attempt while it is open: hands it to the handler, waits until it may close, leaves its decision. Nothing that clients do
-// after the decision was drawn up counts in it.
+// Runs an open attempt until it has a decision: serves it to the clients, waits until it may close, and writes the decision. Reports
+// that arrive after that do not count in the attempt. rounds/closing.ts decides when an attempt may close.
 import type { Decision } from '#protocol/record.ts'
 import { waitAtMost } from '#runtime/notifier.ts'
-import { cleanAttempt } from '../clients/leftover-uploads.ts'
 import type { Marked } from '../record/markers.ts'
 import { type ClosingDecision, decideClosing } from '../rounds/closing.ts'
-import { type RunContext, throwIfStopped } from '../run/context.ts'
+import type { AttemptAssignment } from './assignment.ts'
 import type { OpenAttempt } from './attempt.ts'
-import type { RoundAssignment } from './attempts.ts'
+import type { AttemptsContext } from './context.ts'
 import { abandon, close } from './decision.ts'
-import type { AttemptAssignment } from './planning.ts'
 
-/** Runs the open attempt to its decision: this coordinator's, or the one that another left before. */
-export async function conduct(
-  context: RunContext,
-  assignment: AttemptAssignment & RoundAssignment,
+/** Resolves to the decision of this coordinator, or to the one that another coordinator wrote before. */
+export async function runUntilClosed(
+  context: AttemptsContext,
+  assignment: AttemptAssignment,
   open: OpenAttempt,
 ): Promise<Marked<Decision>> {
-  const { floor, notifier, observe, markers, presence } = context
+  const { current, observe, markers, presence, leftovers } = context
   const { round, attempt, kind, roster, available, cohort, evaluators, epoch } = open.plan.value
   const absent = roster.filter((client) => !available.includes(client)).map(presence.absence)
   observe({ event: 'AttemptOpened', round, attempt, kind, roster, cohort, evaluators, absent })
-  // Receipts left to a coordinator before this one, or in an abandoned attempt at this round, count without being made again.
-  // Nobody can have left one for a plan that was made just now.
+  // Receipts for an earlier coordinator, or from an abandoned attempt at this round, count without new work. A plan that this
+  // coordinator has just written for a first attempt cannot have receipts.
   if (attempt > 1 || epoch !== markers.epoch)
-    await lookFor(open, [...cohort, ...evaluators], { earlier: true })
-  floor.attempt = open
-  notifier.notify()
+    await checkReceipts(open, [...cohort, ...evaluators], { earlier: true })
+  current.open(open)
   let decision: Marked<Decision>
   try {
     const closing = await awaitClosing(context, open)
@@ -36,59 +33,61 @@ export async function conduct(
         ? close(context, assignment, open)
         : abandon(context, assignment, open))
   } finally {
-    floor.attempt = null
-    notifier.notify()
+    current.close()
   }
-  // Only what is decided is cleaned: a coordinator that is stopped leaves the attempt open, and a receipt may still name what a
-  // client has stored. The next attempt looks for receipts later: what is deleted here is not admitted there.
-  await cleanAttempt(context, open)
+  // Clean up only after a decision. A coordinator that stops leaves the attempt open, and a receipt may still name a stored payload.
+  // The next attempt looks for receipts after this, so it cannot admit a payload that is deleted here.
+  await leftovers.cleanAttempt(
+    open,
+    open.updates().map(({ payload }) => payload.key),
+  )
   return decision
 }
 
-async function lookFor(
+async function checkReceipts(
   open: OpenAttempt,
   clients: readonly string[],
   options?: { earlier: boolean },
 ): Promise<void> {
-  await Promise.all(clients.map((client) => open.look(client, options)))
+  await Promise.all(clients.map((client) => open.checkReceipt(client, options)))
 }
 
-/** Times of an open attempt, by the coordinator's clock. */
+/** Times of an open attempt, in seconds of the coordinator's clock. */
 interface Times {
   readonly opened: number
-  /** When enough had reported; null: not yet. */
+  /** When the quorum was reached; null: not yet. */
   quorum: number | null
 }
 
-/** How the attempt ends: as this coordinator decides, or with the decision that another one has left meanwhile. */
+/** How the attempt ends: as this coordinator decides, or with the decision that another coordinator wrote meanwhile. */
 async function awaitClosing(
-  context: RunContext,
+  context: AttemptsContext,
   open: OpenAttempt,
 ): Promise<'Close' | 'Abandon' | Marked<Decision>> {
-  const { markers, clock, notifier, pace } = context
+  const { markers, clock, notifier, pace, guard } = context
   const { round, attempt, cohort, evaluators } = open.plan.value
   const times: Times = { opened: clock.now(), quorum: null }
   let polledAt = times.opened
-  let swept = false
+  let rechecked = false
   for (;;) {
-    throwIfStopped(context)
+    guard.throwIfStopped()
     const notified = notifier.next()
-    dropRemoved(context, open)
+    settleRemoved(context, open)
     const decision = decideNow(context, open, times)
     const pending = [...new Set([...cohort, ...evaluators])].filter(open.isPending)
     if (decision.kind !== 'Wait') {
-      // A receipt whose message was lost still counts: look once more before the decision is made.
-      if (swept || pending.length === 0) return decision.kind
-      swept = true
-      await lookFor(open, pending)
+      // A receipt counts even if its message was lost: check the store once more before the decision.
+      if (rechecked || pending.length === 0) return decision.kind
+      rechecked = true
+      await checkReceipts(open, pending)
       continue
     }
-    swept = false
+    rechecked = false
     const poll = polledAt + pace.pollSeconds - clock.now()
     if (poll <= 0) {
       const theirs = await markers.decision(round, attempt)
       if (theirs !== undefined) return theirs
-      await lookFor(open, pending)
+      await checkReceipts(open, pending)
       polledAt = clock.now()
     } else {
       await waitAtMost(notified, Math.min(decision.seconds, poll), context)
@@ -96,7 +95,11 @@ async function awaitClosing(
   }
 }
 
-function decideNow({ clock, presence }: RunContext, open: OpenAttempt, times: Times): ClosingDecision {
+function decideNow(
+  { clock, presence }: Pick<AttemptsContext, 'clock' | 'presence'>,
+  open: OpenAttempt,
+  times: Times,
+): ClosingDecision {
   const { kind, cohort, evaluators, quorum, deadlineSeconds, graceSeconds } = open.plan.value
   const others = evaluators.filter((client) => !cohort.includes(client))
   const reported =
@@ -104,11 +107,11 @@ function decideNow({ clock, presence }: RunContext, open: OpenAttempt, times: Ti
   if (times.quorum === null && reported >= quorum) times.quorum = clock.now()
   return decideClosing({
     cohort: cohort.map(open.standing),
-    // Nobody waits for the evaluation of a client that went away.
+    // The attempt does not wait for the evaluation of a client that went away.
     evaluators: others.map((client) =>
       presence.isLost(client, times.opened) ? 'Settled' : open.standing(client),
     ),
-    // No evaluation is no reason to do it again.
+    // A missing evaluation is not worth another attempt.
     quorum: kind === 'Evaluate' ? 0 : quorum,
     deadlineSeconds,
     graceSeconds,
@@ -117,9 +120,9 @@ function decideNow({ clock, presence }: RunContext, open: OpenAttempt, times: Ti
   })
 }
 
-/** Members whose partition left the job are waited for no longer. */
-function dropRemoved(context: RunContext, open: OpenAttempt): void {
-  const members = new Set(context.live().members.map(({ name }) => name))
+/** Stops waiting for clients whose partition was removed from the job. */
+function settleRemoved({ live }: Pick<AttemptsContext, 'live'>, open: OpenAttempt): void {
+  const members = new Set(live().members.map(({ name }) => name))
   for (const client of open.plan.value.roster) {
     if (members.has(client)) continue
     open.settle(client, { client, outcome: 'Removed', reason: 'PartitionRemoved', message: '' })

@@ -1,22 +1,22 @@
-// Memory for small updates between their admission and the fold. It goes round: the next round's updates come into what the
-// last one's left.
+// Buffers for small updates, from their admission to the fold. Each round reuses the buffers of the one before: fresh memory costs as
+// much as hashing what it holds. It keeps a bounded amount of free memory.
 
-/** Free memory kept at most. Bytes. */
+/** Bytes of free buffers kept for the next round: four updates of a SAM mask decoder, 16 MB each. */
 const KEPT_BYTES = 64 * 1024 * 1024
 
 export interface UpdateBuffers {
-  /** Memory of exactly this size, for the caller alone; what is not given back is garbage like any other. */
+  /** A buffer of exactly this size that no other caller holds. A buffer that is not given back is collected as garbage. */
   take(size: number): Uint8Array
-  /** Gives it back: nobody may look at it any more. */
+  /** Returns a buffer. Its former holder must not read it any more. */
   giveBack(bytes: Uint8Array): void
 }
 
-/** Of one coordinator. */
+/** The buffers of one coordinator. */
 export function createUpdateBuffers(): UpdateBuffers {
   let free: Uint8Array[] = []
   return {
     take(size) {
-      // Updates of one run have one size; another one begins anew.
+      // Updates of one run have one size. Another size means another run: drop the old buffers.
       if (free[0]?.length !== size) free = []
       return free.pop() ?? new Uint8Array(size)
     },

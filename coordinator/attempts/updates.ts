@@ -1,10 +1,12 @@
-// The updates that a decision names: those that were admitted here, and the others read back from their receipts. What was
-// admitted and is not named has no part in it.
+// The updates that a decision names: the ones that this coordinator admitted, and the others read back from their receipts. An update
+// that was admitted and that the decision does not name has no part in the round.
 import { FedsamError } from '#protocol/errors.ts'
 import { attemptKeys } from '#protocol/keys.ts'
 import type { ClosedDecision, PayloadRef } from '#protocol/record.ts'
-import { type RunMarkers, readRecord } from '../record/markers.ts'
-import { type AdmittedUpdate, payloadOf } from './receipts.ts'
+import type { ObjectStore } from '#transport/ports.ts'
+import { payloadOf } from '../record/marker-facts.ts'
+import { readRecord } from '../record/markers.ts'
+import type { AdmittedUpdate } from './receipts.ts'
 
 /** An update as the fold takes it. */
 export interface DecidedUpdate {
@@ -15,22 +17,22 @@ export interface DecidedUpdate {
   readonly bytes?: Uint8Array
 }
 
-/** Throws RecordDamaged where a receipt is gone or other than decided upon. */
+/** Throws RecordDamaged where a receipt is missing, or is not the one that the decision names. */
 export function updatesOf(
-  markers: RunMarkers,
+  store: ObjectStore,
   decision: ClosedDecision,
   admitted: readonly AdmittedUpdate[],
 ): Promise<DecidedUpdate[]> {
   const known = new Map(admitted.map((update) => [update.receipt.digest, update]))
   return Promise.all(
     decision.updates.map(async ({ client, attempt, receipt, numExamples }) => {
-      const here = known.get(receipt)
-      if (here !== undefined) return here
+      const own = known.get(receipt)
+      if (own !== undefined) return own
       const key = attemptKeys(decision.round, attempt).receipt(client)
-      const there = await readRecord(markers.store, 'receipt', key)
-      const payload = there?.digest === receipt ? payloadOf(there.value) : null
+      const stored = await readRecord(store, 'receipt', key)
+      const payload = stored?.digest === receipt ? payloadOf(stored.value) : null
       if (payload === null) throw new FedsamError('RecordDamaged', `${key} is not what the decision names`)
-      return { client, payload, numExamples, metrics: there!.value.update!.metrics }
+      return { client, payload, numExamples, metrics: stored!.value.update!.metrics }
     }),
   )
 }

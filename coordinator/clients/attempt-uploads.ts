@@ -1,26 +1,26 @@
-// What clients may write in one attempt, as this coordinator granted it: which payloads, until when, and one multipart upload for
-// each. It makes uploads resume and says what to delete at the attempt's end (leftover-uploads.ts). All of it is memory: a coordinator
-// that takes an attempt over finds the uploads in the store.
+// The uploads that one coordinator granted in one attempt: which payloads, until when, and one multipart upload for each payload. It
+// lets a client resume an interrupted upload, and names what to delete when the attempt ends (leftover-uploads.ts). All of this is
+// memory: a coordinator that takes over an attempt finds the open uploads in the store.
 import { type ObjectStore, UploadGone, type UploadPart } from '#transport/ports.ts'
 
-/** An upload and the parts of it that arrived, or that the payload is stored already. */
+/** The open upload with the parts that arrived; or the payload is stored already. */
 export type Resumed =
   | { readonly kind: 'Open'; readonly upload: string; readonly parts: readonly UploadPart[] }
   | { readonly kind: 'Stored' }
 
 export interface AttemptUploads {
-  /** True where another coordinator opened the attempt: it may have granted what is not known here. */
+  /** Another coordinator opened the attempt, so it may have granted uploads that this one does not know. */
   readonly takenOver: boolean
-  /** Notes that this payload may be written until then, by the coordinator's clock. */
+  /** Records that the payload may be written until this second of the coordinator's clock. */
   grant(key: string, until: number): void
-  /** Payloads that were granted, and until when. */
+  /** Granted payloads, and until when each may be written. */
   readonly granted: ReadonlyMap<string, number>
-  /** The one upload of this payload: the open one where there is one, else a new one. */
+  /** Returns the payload's open upload, or opens one. */
   resume(key: string): Promise<Resumed>
-  /** Whether this is the open upload of the payload. */
+  /** Whether this is the payload's open upload. */
   isOpen(key: string, upload: string): Promise<boolean>
   complete(key: string): void
-  /** Uploads that are open: key to upload. */
+  /** Open uploads: from key to upload. */
   readonly open: ReadonlyMap<string, string>
 }
 
@@ -28,20 +28,20 @@ export function createAttemptUploads(store: ObjectStore, takenOver: boolean): At
   const granted = new Map<string, number>()
   const open = new Map<string, string>()
   const stored = new Set<string>()
-  const looked = new Set<string>()
+  const searched = new Set<string>()
   const busy = new Map<string, Promise<unknown>>()
 
-  /** What the coordinator before this one left, once for each payload. */
-  const lookFor = async (key: string): Promise<void> => {
-    if (!takenOver || looked.has(key)) return
+  /** Finds what an earlier coordinator opened or completed. Searches the store once per payload. */
+  const findEarlier = async (key: string): Promise<void> => {
+    if (!takenOver || searched.has(key)) return
     if ((await store.size(key)) !== undefined) stored.add(key)
     const [found, ...others] = (await store.openUploads(key)).filter((one) => one.key === key)
     for (const { upload } of others) await store.abortUpload(key, upload)
     if (found !== undefined && !open.has(key)) open.set(key, found.upload)
-    looked.add(key)
+    searched.add(key)
   }
   const openOrResume = async (key: string): Promise<Resumed> => {
-    await lookFor(key)
+    await findEarlier(key)
     if (stored.has(key)) return { kind: 'Stored' }
     const upload = open.get(key)
     if (upload !== undefined) {
@@ -55,7 +55,7 @@ export function createAttemptUploads(store: ObjectStore, takenOver: boolean): At
     open.set(key, fresh)
     return { kind: 'Open', upload: fresh, parts: [] }
   }
-  /** One after the other for each payload: two requests at once must not open two uploads. */
+  /** Runs work on the same payload one after the other: two requests at once must not open two uploads. */
   const inTurn = <T>(key: string, work: () => Promise<T>): Promise<T> => {
     const next = (busy.get(key) ?? Promise.resolve()).catch(() => {}).then(work)
     busy.set(key, next)
@@ -69,7 +69,7 @@ export function createAttemptUploads(store: ObjectStore, takenOver: boolean): At
     resume: (key) => inTurn(key, () => openOrResume(key)),
     isOpen: (key, upload) =>
       inTurn(key, async () => {
-        await lookFor(key)
+        await findEarlier(key)
         return open.get(key) === upload
       }),
     complete(key) {

@@ -1,16 +1,16 @@
-// Which transfers a client is granted: one row a rule.
+// Which transfers a client is granted: one row for each rule.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { sha256 } from '#protocol/digest.ts'
 import { attemptKeys, baseKey, MAX_UPLOADS, RUN_KEY, uploadName } from '#protocol/keys.ts'
 import type { Granted, Want } from '#protocol/messages.ts'
+import { createNotifier } from '#runtime/notifier.ts'
 import { createMemoryStore, type MemoryStore } from '#test/given/memory-store.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import type { ObjectStore } from '#transport/ports.ts'
-import type { OpenAttempt } from '../attempts/attempt.ts'
-import type { RunContext } from '../run/context.ts'
 import { createAttemptUploads } from './attempt-uploads.ts'
-import { answerGrants } from './grants.ts'
+import { createCurrentAttempt, type ServedAttempt } from './current-attempt.ts'
+import { answerGrants, type GrantsContext } from './grants.ts'
 
 const SHA = 'a'.repeat(64)
 const UPLOAD = uploadName(1)
@@ -28,19 +28,21 @@ function contextOf({
   const plan = { value: { round: 2, attempt: 1, base, cohort: ['a', 'b', 'done'] } }
   const uploads = createAttemptUploads(store, takenOver)
   const isPending = (client: string): boolean => client === 'a' || client === 'onlooker'
-  const attempt = { plan, uploads, until: 1000, isPending } as unknown as OpenAttempt
+  const attempt = { plan, uploads, until: 1000, isPending } as unknown as ServedAttempt
+  const current = createCurrentAttempt(createNotifier())
+  if (open) current.open(attempt)
   const time = { now: 0 }
   const context = {
     markers: { store, epoch: 1, run: { value: { base: null } } },
     live: () => ({ members: ['a', 'b', 'done', 'onlooker'].map((name) => ({ name, train: true })) }),
     pace: { grantSeconds: 60 },
     clock: { now: () => time.now },
-    floor: { attempt: open ? attempt : null, sentBytes: 0 },
-  } as unknown as RunContext
-  return { store, context, uploads, time }
+    current,
+  } as unknown as GrantsContext
+  return { store, context, current, uploads, time }
 }
 
-async function ask(context: RunContext, want: Want, client = 'a'): Promise<Granted> {
+async function ask(context: GrantsContext, want: Want, client = 'a'): Promise<Granted> {
   const answer = (await answerGrants(context, {
     kind: 'grant',
     client,
@@ -62,7 +64,7 @@ const write = (key: string, size = 10): Want => ({ kind: 'Write', key, size, sha
 describe('a client is granted', () => {
   for (const [what, want] of [
     ["the attempt's model to read", { kind: 'Read', key: BASE }],
-    ['what the run is to read', { kind: 'Read', key: RUN_KEY }],
+    ['run.json to read', { kind: 'Read', key: RUN_KEY }],
     ['the base checkpoint to read', { kind: 'Read', key: baseKey(SHA, 'model.safetensors') }],
     ['its payload to write', write(KEYS.payload('a', UPLOAD))],
     ['its receipt to write', write(KEYS.receipt('a'))],
@@ -73,18 +75,18 @@ describe('a client is granted', () => {
 
 describe('a client is refused', () => {
   const cases: readonly [string, Want, RegExp, string?][] = [
-    ['a key that is none', { kind: 'Read', key: 'coordinators/1.json' }, /not a key/],
-    ['a model of another round', { kind: 'Read', key: attemptKeys(0, 1).model }, /not for a to read/],
-    ["another's update", { kind: 'Read', key: KEYS.payload('b', UPLOAD) }, /not for a to read/],
-    ['what is not of its job', { kind: 'Read', key: RUN_KEY }, /no partition gone/, 'gone'],
-    ['to write a model', write(KEYS.model), /not for clients to write/],
+    ['a key that clients may not name', { kind: 'Read', key: 'coordinators/1.json' }, /not a key/],
+    ['a model of another round', { kind: 'Read', key: attemptKeys(0, 1).model }, /a may not read rounds/],
+    ["another's update", { kind: 'Read', key: KEYS.payload('b', UPLOAD) }, /a may not read rounds/],
+    ['any key once its partition is gone', { kind: 'Read', key: RUN_KEY }, /no partition gone/, 'gone'],
+    ['to write a model', write(KEYS.model), /clients may not write rounds/],
     ["to write another's receipt", write(KEYS.receipt('b')), /belongs to b/],
     ['to write into another attempt', write(attemptKeys(2, 2).receipt('a')), /attempt 2 is not open/],
     ['to write into another round', write(attemptKeys(1, 1).receipt('a')), /round 1, attempt 1 is not open/],
     ['a receipt of any length', write(KEYS.receipt('a'), 2 ** 30), /at most/],
     ['a receipt in parts', { kind: 'OpenUpload', key: KEYS.receipt('a') }, /a receipt/],
     ['a payload under a fourth name', write(KEYS.payload('a', uploadName(MAX_UPLOADS + 1))), /not a name/],
-    ['a payload under a name of its own', write(KEYS.payload('a', 'f'.repeat(32))), /not a name/],
+    ['a payload under a name that the client chose', write(KEYS.payload('a', 'f'.repeat(32))), /not a name/],
     ['a payload of 5 TB', write(KEYS.payload('a', UPLOAD), 5e12), /at most 1048776 bytes/],
     ['a byte above twice the model', write(KEYS.payload('a', UPLOAD), 1048777), /at most 1048776 bytes/],
     ['a part that is beyond the largest update', partOf(2, 1), /at most 1048776 bytes/],
@@ -96,7 +98,7 @@ describe('a client is refused', () => {
       /does not train/,
       'onlooker',
     ],
-    ['to write once it is done', write(KEYS.receipt('done')), /no open part/, 'done'],
+    ['to write once it is done', write(KEYS.receipt('done')), /no longer waits for done/, 'done'],
   ]
   for (const [what, want, reason, client] of cases) {
     test(what, async () => {
@@ -120,14 +122,14 @@ describe('an upload in parts', () => {
   const LARGE = 2 ** 26
   type Upload = Extract<Granted, { kind: 'Upload' }>
 
-  async function sendPart(context: RunContext, store: ObjectStore, upload: string, number: number) {
+  async function sendPart(context: GrantsContext, store: ObjectStore, upload: string, number: number) {
     const body = new Uint8Array([number])
     const want: Want = { kind: 'Part', key, upload, number, size: 1, sha256: sha256(body) }
     const { grant } = (await ask(context, want)) as Extract<Granted, { kind: 'Grant' }>
     await createGrantedTransfers({ memory: store as MemoryStore }).write(grant, body)
   }
 
-  test('is open once, however often it is opened, and names the parts that arrived', async () => {
+  test('is open once, although three requests open it, and the answer names the parts that arrived', async () => {
     const { context, store, uploads } = contextOf()
     const opened = (await Promise.all(
       [1, 2, 3].map(() => ask(context, { kind: 'OpenUpload', key })),
@@ -144,7 +146,7 @@ describe('an upload in parts', () => {
     assert.deepEqual([...uploads.open], [[key, upload]])
   })
 
-  test('is found in the store by a coordinator that takes over; a second one for the same payload is given up', async () => {
+  test('is found in the store by a coordinator that takes over; a second upload of the same payload is aborted', async () => {
     const store = createMemoryStore()
     const before = contextOf({ store, size: LARGE })
     const { upload } = (await ask(before.context, { kind: 'OpenUpload', key })) as Upload
@@ -161,7 +163,7 @@ describe('an upload in parts', () => {
     assert.equal((await store.openUploads(key)).length, 1)
   })
 
-  test('is completed with as many parts as the payload has; the same answer comes again where the first was lost', async () => {
+  test('is completed with the parts that the payload has; a repeated request has an answer too', async () => {
     const { context, store, uploads } = contextOf({ size: LARGE })
     const { upload } = (await ask(context, { kind: 'OpenUpload', key })) as Upload
     for (const number of [1, 2, 3]) await sendPart(context, store, upload, number)
@@ -182,7 +184,7 @@ describe('an upload in parts', () => {
     assert.equal((await store.openUploads(key)).length, 0)
   })
 
-  test('that nobody knows is refused, not left without an answer', async () => {
+  test('that does not exist is refused, and the client has an answer', async () => {
     const upload = crypto.randomUUID()
     const granted = await ask(contextOf().context, { kind: 'CompleteUpload', key, upload, parts: 1 })
     assert.equal(granted.kind, 'Refused')
@@ -206,4 +208,13 @@ test('no grant is valid for longer than the attempt', async () => {
   }
   assert.deepEqual(asked, [60, 40, 1])
   assert.deepEqual([...uploads.granted], [[KEYS.payload('a', UPLOAD), 2001]])
+})
+
+test('granted bytes are counted for reads of models and checkpoint files, and each report takes them once', async () => {
+  const { context, current } = contextOf({ size: 100 })
+  await ask(context, { kind: 'Read', key: BASE })
+  await ask(context, { kind: 'Read', key: BASE }, 'b')
+  await ask(context, { kind: 'Read', key: RUN_KEY })
+  assert.equal(current.takeGranted(), 200)
+  assert.equal(current.takeGranted(), 0)
 })

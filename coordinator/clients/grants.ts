@@ -1,34 +1,38 @@
-// Rights to single transfers: which wants of a client are granted, decided by the key that is wanted and the open attempt.
-// A client reads run.json, the base and the attempt's model. While it is awaited it writes one update of bounded size for each of
-// its lives, and one receipt. No grant is valid for longer than the attempt.
+// Grants: rights to single transfers. The wanted key and the open attempt decide which requests are granted. A client may read run.json,
+// the base checkpoint and the attempt's model. While the attempt waits for it, it may write one update of bounded size for each life of
+// its worker, and one receipt. No grant is valid for longer than the attempt.
 import { attemptKeys, type ParsedKey, parseKey, payloadKeys } from '#protocol/keys.ts'
 import { type Granted, type GrantRequest, PART_BYTES, type Want } from '#protocol/messages.ts'
 import { mostUpdateBytes } from '#protocol/outcomes.ts'
 import { type ObjectStore, UploadGone } from '#transport/ports.ts'
-import type { OpenAttempt } from '../attempts/attempt.ts'
-import type { RunContext } from '../run/context.ts'
+import type { ClientsContext } from './context.ts'
+import type { ServedAttempt } from './current-attempt.ts'
 
-/** Longest receipt: block digests of 5 GB of parameters take 350 kB. It is read into memory, so its size is bounded. */
+/** What granting needs. */
+export type GrantsContext = Pick<ClientsContext, 'markers' | 'live' | 'current' | 'clock' | 'pace'>
+
+/** Bytes of the longest receipt, which the coordinator reads into memory. Block digests of 5 GB of parameters take 350 kB. */
 const RECEIPT_BYTES = 4 * 1024 * 1024
 
-/** Parts that one answer names; more would not fit into a message. A client sends the others again. */
+/** Parts that one answer names, so that it fits into a message. A client sends parts that are not named again. */
 const MOST_PARTS = 8000
-/** The answer to a request for grants: one for each want, in their order. */
-export async function answerGrants(context: RunContext, request: GrantRequest): Promise<object> {
+
+/** Answers a request for grants: one answer for each want, in their order. */
+export async function answerGrants(context: GrantsContext, request: GrantRequest): Promise<object> {
   const granted = await Promise.all(request.wants.map((want) => grant(context, request.client, want)))
   return { kind: 'granted', epoch: context.markers.epoch, granted }
 }
 
-async function grant(context: RunContext, client: string, want: Want): Promise<Granted> {
+async function grant(context: GrantsContext, client: string, want: Want): Promise<Granted> {
   const reason = whyNot(context, client, want)
   if (reason !== undefined) return { kind: 'Refused', reason }
   const { store } = context.markers
-  const attempt = context.floor.attempt
+  const attempt = context.current.attempt()
   const seconds = secondsLeft(context)
   if (parseKey(want.key)?.kind === 'Payload') attempt?.uploads.grant(want.key, context.clock.now() + seconds)
   switch (want.kind) {
     case 'Read':
-      context.floor.sentBytes += sizeOf(context, want.key)
+      context.current.countGranted(sizeOf(context, want.key))
       return { kind: 'Grant', grant: await store.grantRead(want.key, seconds) }
     case 'Write':
       return { kind: 'Grant', grant: await store.grantWrite(want.key, want, seconds) }
@@ -40,14 +44,14 @@ async function grant(context: RunContext, client: string, want: Want): Promise<G
   }
 }
 
-/** No grant outlives the attempt; while none is open, a client that prepares reads the base. */
-function secondsLeft({ pace, clock, floor }: RunContext): number {
-  const left = (floor.attempt?.until ?? Number.POSITIVE_INFINITY) - clock.now()
+/** Seconds for which a grant is valid. Between attempts a client that prepares may read the base for the full time. */
+function secondsLeft({ pace, clock, current }: Pick<GrantsContext, 'pace' | 'clock' | 'current'>): number {
+  const left = (current.attempt()?.until ?? Number.POSITIVE_INFINITY) - clock.now()
   return Math.max(1, Math.min(pace.grantSeconds, left))
 }
 
-/** The parts that arrived are named with their digests, so that a client sends only the others. */
-async function openUpload({ uploads }: OpenAttempt, key: string): Promise<Granted> {
+/** The answer names the parts that arrived, with their digests, so that a client sends only the others. */
+async function openUpload({ uploads }: ServedAttempt, key: string): Promise<Granted> {
   const resumed = await uploads.resume(key)
   if (resumed.kind === 'Stored') return { kind: 'Completed', written: 'Exists' }
   const parts = resumed.parts.slice(0, MOST_PARTS).map(({ number, size, sha256 }) => {
@@ -57,8 +61,8 @@ async function openUpload({ uploads }: OpenAttempt, key: string): Promise<Grante
 }
 
 async function continueUpload(
-  context: RunContext,
-  { uploads }: OpenAttempt,
+  context: GrantsContext,
+  { uploads }: ServedAttempt,
   want: Extract<Want, { kind: 'Part' | 'CompleteUpload' }>,
 ): Promise<Granted> {
   const { store } = context.markers
@@ -73,15 +77,15 @@ async function continueUpload(
   return completed
 }
 
-/** Bytes that a client reads by a grant, as the record has them: for people. */
-function sizeOf({ markers, floor }: RunContext, wanted: string): number {
+/** Bytes that a read grant covers, as the record states them. Only reports use it. */
+function sizeOf({ markers, current }: Pick<GrantsContext, 'markers' | 'current'>, wanted: string): number {
   const key = parseKey(wanted)
-  if (key?.kind === 'Model') return floor.attempt?.plan.value.base?.payload.size ?? 0
+  if (key?.kind === 'Model') return current.attempt()?.plan.value.base?.payload.size ?? 0
   if (key?.kind !== 'Base') return 0
   return markers.run.value.base?.files.find(({ name }) => name === key.file)?.size ?? 0
 }
 
-/** Completing is asked for again where the first answer was lost: then the object is there, and the upload is not. */
+/** A client that lost the answer asks again. By then the object exists and the upload does not. */
 async function complete(
   store: ObjectStore,
   { key, upload, parts: count }: Extract<Want, { kind: 'CompleteUpload' }>,
@@ -96,32 +100,41 @@ async function complete(
   }
 }
 
-/** Why a want is refused; undefined when it is right. */
-function whyNot(context: RunContext, client: string, want: Want): string | undefined {
+/** Why a want is refused; undefined where it is granted. */
+function whyNot(context: GrantsContext, client: string, want: Want): string | undefined {
   const key = parseKey(want.key)
   if (key === undefined) return `${want.key} is not a key of this run`
   if (!context.live().members.some(({ name }) => name === client)) return `the job has no partition ${client}`
+  const attempt = context.current.attempt()
   return want.kind === 'Read'
-    ? whyNotRead(context, client, key, want.key)
-    : whyNotWrite(context, client, key, want)
+    ? whyNotRead(attempt, client, key, want.key)
+    : whyNotWrite(attempt, client, key, want)
 }
 
-function whyNotRead(context: RunContext, client: string, key: ParsedKey, name: string): string | undefined {
+function whyNotRead(
+  attempt: ServedAttempt | null,
+  client: string,
+  key: ParsedKey,
+  name: string,
+): string | undefined {
   if (key.kind === 'Base' || key.kind === 'Run') return undefined
-  const plan = context.floor.attempt?.plan.value
-  if (key.kind === 'Model' && plan?.base?.payload.key === name) return undefined
-  return `${name} is not for ${client} to read now`
+  if (key.kind === 'Model' && attempt?.plan.value.base?.payload.key === name) return undefined
+  return `${client} may not read ${name} now`
 }
 
-function whyNotWrite(context: RunContext, client: string, key: ParsedKey, want: Want): string | undefined {
-  if (key.kind !== 'Receipt' && key.kind !== 'Payload') return `${want.key} is not for clients to write`
+function whyNotWrite(
+  attempt: ServedAttempt | null,
+  client: string,
+  key: ParsedKey,
+  want: Want,
+): string | undefined {
+  if (key.kind !== 'Receipt' && key.kind !== 'Payload') return `clients may not write ${want.key}`
   if (key.client !== client) return `${want.key} belongs to ${key.client}`
-  const attempt = context.floor.attempt
   const plan = attempt?.plan.value
   if (plan === undefined || key.round !== plan.round || key.attempt !== plan.attempt) {
     return `round ${key.round}, attempt ${key.attempt} is not open`
   }
-  if (!attempt!.isPending(client)) return `${client} has no open part in this attempt`
+  if (!attempt!.isPending(client)) return `the attempt no longer waits for ${client}`
   return key.kind === 'Receipt' ? whyNotReceipt(want) : whyNotPayload(attempt!, client, want)
 }
 
@@ -130,7 +143,7 @@ function whyNotReceipt(want: Want): string | undefined {
   return `a receipt has at most ${RECEIPT_BYTES} bytes, and one part`
 }
 
-function whyNotPayload({ plan }: OpenAttempt, client: string, want: Want): string | undefined {
+function whyNotPayload({ plan }: ServedAttempt, client: string, want: Want): string | undefined {
   const { round, attempt, cohort, base } = plan.value
   const most = mostUpdateBytes(base?.payload.size ?? null)
   if (!cohort.includes(client)) return `${client} does not train in this attempt`
@@ -138,10 +151,10 @@ function whyNotPayload({ plan }: OpenAttempt, client: string, want: Want): strin
     return `${want.key} is not a name of a payload in this attempt`
   const size = sizeWanted(want)
   if (size <= most) return undefined
-  return `an update of this run has at most ${most} bytes; ${size} were asked for`
+  return `an update of this run has at most ${most} bytes; ${client} asked for ${size}`
 }
 
-/** What the payload would have at least, with what is wanted. */
+/** The least size that the payload would have with this write. */
 function sizeWanted(want: Want): number {
   if (want.kind === 'Write') return want.size
   if (want.kind !== 'Part') return 0

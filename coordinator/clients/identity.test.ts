@@ -45,7 +45,7 @@ function verifier(served: { keys: object[] }) {
 
 const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
 
-test("a client's own token is right, once for all its life: keys are asked for once", async () => {
+test("a client's own token is accepted while it is valid, and the keys are requested once", async () => {
   const { verify, asked } = verifier({ keys: [first.jwk] })
   const token = await first.sign()
   assert.equal(await verify('a', token), undefined)
@@ -55,7 +55,7 @@ test("a client's own token is right, once for all its life: keys are asked for o
 
 describe('a token is refused', () => {
   const wrong: readonly [string, () => Promise<string>, RegExp][] = [
-    ['that is none', async () => '', /sent no token/],
+    ['that is empty', async () => '', /request has no token/],
     ['that is no JWT', async () => 'secret', /Invalid Compact JWS/],
     ['for another run', () => first.sign({ aud: audienceOf('other') }), /"aud" claim/],
     ['for the API server', () => first.sign({ aud: 'https://kubernetes.default.svc' }), /"aud" claim/],
@@ -65,7 +65,7 @@ describe('a token is refused', () => {
     ['that is of the future', () => first.sign({ nbf: NOW / 1000 + 61 }), /"nbf" claim/],
     ['of a key that is not the cluster’s', async () => (await signerOf('one')).sign(), /signature/],
     [
-      'that nobody signed',
+      'without a signature',
       async () => {
         const [, payload] = (await first.sign()).split('.')
         return `${part({ alg: 'none', kid: 'one' })}.${payload}.`
@@ -95,7 +95,7 @@ describe('a token is refused', () => {
     test(what, async () => {
       const { verify } = verifier({ keys: [first.jwk] })
       const why = await verify('a', await make())
-      assert.match(why ?? 'it was taken', reason)
+      assert.match(why ?? 'the token was accepted', reason)
     })
   }
 
@@ -103,7 +103,7 @@ describe('a token is refused', () => {
     for (const alg of ['PS256', 'EdDSA', 'RS512']) {
       const signer = await signerOf('odd', alg)
       const { verify } = verifier({ keys: [first.jwk, signer.jwk] })
-      assert.match((await verify('a', await signer.sign())) ?? 'it was taken', /"alg"/, alg)
+      assert.match((await verify('a', await signer.sign())) ?? 'the token was accepted', /"alg"/, alg)
     }
   })
 
@@ -111,10 +111,10 @@ describe('a token is refused', () => {
     const { verify } = verifier({ keys: [first.jwk] })
     const jwt = new SignJWT({}).setProtectedHeader({ alg: 'RS256', kid: 'one' }).setSubject(SUBJECT)
     const endless = await jwt.setAudience(AUDIENCE).sign(first.privateKey)
-    assert.match((await verify('a', endless)) ?? 'it was taken', /"exp" claim/)
+    assert.match((await verify('a', endless)) ?? 'the token was accepted', /"exp" claim/)
   })
 
-  test('whose own words are long: the reason is not', async () => {
+  test('with a long text: the reason stays short', async () => {
     const { verify } = verifier({ keys: [first.jwk] })
     const name = 'x'.repeat(5000)
     const header = part({ alg: 'RS256', kid: 'one', crit: [name], [name]: 1 })
@@ -128,7 +128,7 @@ describe('a token is refused', () => {
     assert.equal(asked(), 0)
   })
 
-  test('although it was right before: for another client, of another account, expired', async () => {
+  test('although it was accepted before: for another client, of another account, expired', async () => {
     const { verify, time, accounts } = verifier({ keys: [first.jwk] })
     const token = await first.sign()
     accounts.set('b', SUBJECT.replace(/a$/, 'b'))
@@ -143,14 +143,14 @@ describe('a token is refused', () => {
 })
 
 describe('keys', () => {
-  test('are asked for again for one that is not known, at most once a minute', async () => {
+  test('are requested again for an unknown key, at most once a minute', async () => {
     const second = await signerOf('two', 'ES256')
     const served: { keys: object[] } = { keys: [first.jwk] }
     const { verify, time, asked } = verifier(served)
     assert.equal(await verify('a', await first.sign()), undefined)
     const token = await second.sign()
     assert.match((await verify('a', token)) ?? '', /no applicable key/)
-    assert.equal(asked(), 1, 'they were read a moment ago')
+    assert.equal(asked(), 1, 'the keys were read a moment ago')
     served.keys = [first.jwk, second.jwk]
     time.clock += 61
     assert.equal(await verify('a', token), undefined)
@@ -159,14 +159,14 @@ describe('keys', () => {
     assert.equal(asked(), 2)
   })
 
-  test('that cannot be read refuse nobody: the client asks again', async () => {
+  test('that cannot be read refuse no client: it asks again', async () => {
     const call = async <T>(): Promise<T> => Promise.reject(new Error('connect ECONNREFUSED'))
     const keys = openClusterKeys({ call }, { now: () => 0, sleep: async () => {} })
     const verify = verifyBy({ keys, audience: AUDIENCE, subjectOf: () => SUBJECT, now: () => NOW })
     await assert.rejects(verify('a', await first.sign()), /ECONNREFUSED/)
   })
 
-  test('asked for by many at once are one request', async () => {
+  test('that several checks need at once are one request', async () => {
     let asked = 0
     const answer = Promise.withResolvers<KeySet>()
     const call = async <T>(): Promise<T> => {

@@ -1,4 +1,4 @@
-// What clients uploaded and no receipt names: gone at the end of the attempt, also after a restart, a failed delete or a late write.
+// Uploads that no receipt names are deleted at the end of the attempt, also after a restart, a failed delete or a late write.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { encodeJson } from '#protocol/canonical.ts'
@@ -7,10 +7,9 @@ import { attemptKeys, MAX_UPLOADS, uploadName } from '#protocol/keys.ts'
 import type { Plan, Receipt } from '#protocol/record.ts'
 import { createMemoryStore } from '#test/given/memory-store.ts'
 import type { ObjectStore } from '#transport/ports.ts'
-import type { OpenAttempt } from '../attempts/attempt.ts'
-import type { RunContext } from '../run/context.ts'
 import { createAttemptUploads } from './attempt-uploads.ts'
-import { cleanAttempt, cleanDecided, deleteLeftovers } from './leftover-uploads.ts'
+import type { ServedAttempt } from './current-attempt.ts'
+import { openLeftoverUploads } from './leftover-uploads.ts'
 
 const KEYS = attemptKeys(2, 1)
 const PLAN = { round: 2, attempt: 1, cohort: ['a', 'b'] } as unknown as Plan
@@ -32,23 +31,24 @@ function receipt(client: string, number: number): Uint8Array {
 
 function setUp({ store = createMemoryStore() as ObjectStore, takenOver = false } = {}) {
   const time = { now: 0 }
-  const context = {
-    markers: { store },
-    floor: { leftovers: new Map() },
-    clock: { now: () => time.now },
-    pace: { grantSeconds: 900 },
-  } as unknown as RunContext
+  const requests: string[] = []
+  const recording: ObjectStore = {
+    ...store,
+    get(key, ...rest) {
+      requests.push(key)
+      return store.get(key, ...rest)
+    },
+  }
+  const clock = { now: () => time.now, sleep: async () => {} }
+  const leftovers = openLeftoverUploads({ store: recording, clock, grantSeconds: 900 })
   const uploads = createAttemptUploads(store, takenOver)
-  const admitted: string[] = []
-  const open = {
-    plan: { value: PLAN },
-    uploads,
-    updates: () => admitted.map((key) => ({ payload: { key } })),
-  } as unknown as OpenAttempt
-  return { store, time, context, uploads, admitted, open }
+  const open = { plan: { value: PLAN }, uploads } as unknown as ServedAttempt
+  return { store, time, leftovers, requests, uploads, open }
 }
 
-async function left(store: ObjectStore): Promise<string[]> {
+type SetUp = ReturnType<typeof setUp>
+
+async function remaining(store: ObjectStore): Promise<string[]> {
   const keys = PLAN.cohort.flatMap((client) =>
     Array.from({ length: MAX_UPLOADS }, (_, at) => payload(client, at + 1)),
   )
@@ -57,47 +57,47 @@ async function left(store: ObjectStore): Promise<string[]> {
 }
 
 describe('at the end of an attempt', () => {
-  test('what was granted and no receipt names is deleted, and open uploads are given up', async () => {
-    const { store, context, uploads, admitted, open } = setUp()
+  test('a granted payload that no receipt names is deleted, and open uploads are aborted', async () => {
+    const { store, leftovers, uploads, open } = setUp()
     for (const key of [payload('a', 1), payload('a', 2), payload('b', 1)]) {
       uploads.grant(key, 60)
       await store.put(key, BYTES)
     }
-    admitted.push(payload('a', 2))
     await store.put(KEYS.receipt('a'), receipt('a', 2))
     await uploads.resume(payload('b', 2))
-    await cleanAttempt(context, open)
-    assert.deepEqual(await left(store), [payload('a', 2)])
+    await leftovers.cleanAttempt(open, [payload('a', 2)])
+    assert.deepEqual(await remaining(store), [payload('a', 2)])
     assert.deepEqual(await store.openUploads(KEYS.updates), [])
   })
 
-  test('what a rejected or late receipt names stays for the record', async () => {
-    const { store, context, uploads, open } = setUp()
+  test('a payload that a rejected or late receipt names stays for the record', async () => {
+    const { store, leftovers, requests, uploads, open } = setUp()
     uploads.grant(payload('a', 1), 60)
     await store.put(payload('a', 1), BYTES)
     await store.put(KEYS.receipt('a'), receipt('a', 1))
-    await cleanAttempt(context, open)
-    assert.deepEqual(await left(store), [payload('a', 1)])
-    assert.equal(context.floor.leftovers.size, 0)
+    await leftovers.cleanAttempt(open, [])
+    assert.deepEqual(await remaining(store), [payload('a', 1)])
+    await leftovers.deleteNoted()
+    assert.deepEqual(requests, [KEYS.receipt('a')], 'the payload is not noted any more')
   })
 
-  test('nothing is asked of the store where every payload was admitted', async () => {
-    const { context, uploads, admitted, open } = setUp({ store: undefined as unknown as ObjectStore })
-    Object.assign(context.markers, { store: undefined })
+  test('the store receives no request where every payload was admitted', async () => {
+    const { leftovers, requests, uploads, open } = setUp()
     uploads.grant(payload('a', 1), 60)
-    admitted.push(payload('a', 1))
-    await cleanAttempt(context, open)
+    await leftovers.cleanAttempt(open, [payload('a', 1)])
+    assert.deepEqual(requests, [])
   })
 
-  test('a payload that is written later, by a grant that was still valid, is deleted at the next end', async () => {
-    const { store, time, context, uploads, open } = setUp()
+  test('a payload that is written later, with a grant that is still valid, is deleted at the end of the next attempt', async () => {
+    const { store, time, leftovers, requests, uploads, open } = setUp()
     uploads.grant(payload('a', 1), 60)
-    await cleanAttempt(context, open)
+    await leftovers.cleanAttempt(open, [])
     await store.put(payload('a', 1), BYTES)
     time.now = 60
-    await deleteLeftovers(context)
-    assert.deepEqual(await left(store), [])
-    assert.equal(context.floor.leftovers.size, 0)
+    await leftovers.deleteNoted()
+    assert.deepEqual(await remaining(store), [])
+    await leftovers.deleteNoted()
+    assert.equal(requests.length, 2, 'after the grant has expired, the payload is not noted any more')
   })
 
   test('a delete that failed is repeated', async () => {
@@ -106,49 +106,50 @@ describe('at the end of an attempt', () => {
     const store: ObjectStore = {
       ...memory,
       async delete(key) {
-        if (isAway) throw new FedsamError('StorageUnreachable', 'it is away')
+        if (isAway) throw new FedsamError('StorageUnreachable', 'the store is away')
         await memory.delete(key)
       },
     }
-    const { time, context, uploads, open } = setUp({ store })
+    const { time, leftovers, uploads, open } = setUp({ store })
     uploads.grant(payload('a', 1), 60)
     await store.put(payload('a', 1), BYTES)
     time.now = 100
-    await cleanAttempt(context, open)
-    assert.deepEqual(await left(store), [payload('a', 1)])
+    await leftovers.cleanAttempt(open, [])
+    assert.deepEqual(await remaining(store), [payload('a', 1)])
     isAway = false
-    await deleteLeftovers(context)
-    assert.deepEqual(await left(store), [])
+    await leftovers.deleteNoted()
+    assert.deepEqual(await remaining(store), [])
   })
 })
 
 describe('a coordinator that restarted', () => {
   for (const [what, clean] of [
-    ['an attempt that it took over', (context: RunContext, open: OpenAttempt) => cleanAttempt(context, open)],
-    ['an attempt that was decided before it', (context: RunContext) => cleanDecided(context, PLAN)],
+    ['an attempt that it took over', ({ leftovers, open }: SetUp) => leftovers.cleanAttempt(open, [])],
+    ['an attempt that was decided before', ({ leftovers }: SetUp) => leftovers.cleanDecided(PLAN)],
   ] as const) {
-    test(`deletes what the one before it granted in ${what}, by computed names`, async () => {
-      const { store, context, open } = setUp({ takenOver: true })
+    test(`deletes what an earlier coordinator granted in ${what}, by computed names`, async () => {
+      const made = setUp({ takenOver: true })
+      const { store } = made
       for (const client of PLAN.cohort)
         for (let number = 1; number <= MAX_UPLOADS; number += 1)
           await store.put(payload(client, number), BYTES)
       await store.put(KEYS.receipt('b'), receipt('b', 3))
       await store.openUpload(payload('a', 1))
-      await clean(context, open)
-      assert.deepEqual(await left(store), [payload('b', 3)])
+      await clean(made)
+      assert.deepEqual(await remaining(store), [payload('b', 3)])
       assert.deepEqual(await store.openUploads(KEYS.updates), [])
     })
   }
 
-  test('waits for a store that is out of reach, and deletes nothing that a receipt may name', async () => {
+  test('deletes no payload while the store cannot say whether a receipt names it', async () => {
     const memory = createMemoryStore()
     const store: ObjectStore = {
       ...memory,
-      get: () => Promise.reject(new FedsamError('StorageUnreachable', 'it is away')),
+      get: () => Promise.reject(new FedsamError('StorageUnreachable', 'the store is away')),
     }
-    const { context } = setUp({ store })
+    const { leftovers } = setUp({ store })
     await store.put(payload('a', 1), BYTES)
-    await cleanDecided(context, PLAN)
-    assert.deepEqual(await left(store), [payload('a', 1)])
+    await leftovers.cleanDecided(PLAN)
+    assert.deepEqual(await remaining(store), [payload('a', 1)])
   })
 })

@@ -1,62 +1,80 @@
-// Deletes what clients uploaded in an attempt and no receipt names: payloads of earlier lives of a worker, of clients that were late,
-// of clients that upload without end. A client may still write while its grant is valid, and a delete may fail: such keys are deleted
-// again at the end of the next attempt. Keys are computed, so a coordinator that restarts cleans up after the one before it.
+// Deletes payloads that clients uploaded in an attempt and that no receipt names. They come from earlier lives of a worker, from
+// clients that were late, and from clients that upload without end. A payload that a receipt names stays for the record.
+//
+// One delete is not enough. A client may write until its last grant expires, and a delete may fail. So every such key stays noted,
+// and each later end of an attempt deletes it again, until a delete succeeds after the grant has expired:
+//
+//     grant ─────────────── attempt ends ───────── grant expires ───── next attempt ends ── forgotten
+//       │ client uploads       │ delete, keep noted      │                  │ delete again
+//       └──────────────────────┴─── may still write ─────┘                  └ no one can write it any more
+//
+// Only this coordinator's own attempts are known key by key. For an attempt that it took over, or that was decided before it started,
+// it computes all possible names: each client of the cohort has MAX_UPLOADS of them (protocol/keys.ts).
 import { attemptKeys, payloadKeys } from '#protocol/keys.ts'
 import type { Plan } from '#protocol/record.ts'
-import type { OpenAttempt } from '../attempts/attempt.ts'
-import { payloadOf } from '../attempts/receipts.ts'
-import { readRecord } from '../record/markers.ts'
-import type { RunContext } from '../run/context.ts'
+import type { Clock } from '#runtime/clock.ts'
+import type { ObjectStore } from '#transport/ports.ts'
+import { payloadNamedAt } from '../record/marker-facts.ts'
+import type { ServedAttempt } from './current-attempt.ts'
 
-/** Requests to the store at a time. */
+/** Requests to the store at a time: a cohort may have a thousand clients, and the next attempt waits for these deletes. */
 const AT_ONCE = 16
 
-/** Cleans up at the end of an attempt, and what was left before. Never rejects: what the store does not delete now stays noted. */
-export async function cleanAttempt(context: RunContext, open: OpenAttempt): Promise<void> {
-  const { plan, uploads } = open
-  const { floor, markers } = context
-  if (uploads.takenOver) return cleanDecided(context, plan.value)
-  for (const [key, upload] of uploads.open) await markers.store.abortUpload(key, upload).catch(() => {})
-  const named = new Set(open.updates().map(({ payload }) => payload.key))
-  for (const [key, until] of uploads.granted) if (!named.has(key)) floor.leftovers.set(key, until)
-  await deleteLeftovers(context)
+export interface LeftoverUploads {
+  /** Deletes the leftovers of this attempt and earlier ones. `admitted`: keys of admitted payloads. Never rejects. */
+  cleanAttempt(attempt: Pick<ServedAttempt, 'plan' | 'uploads'>, admitted: readonly string[]): Promise<void>
+  /** Deletes the leftovers of an attempt whose uploads this coordinator does not know. Never rejects. */
+  cleanDecided(plan: Plan): Promise<void>
+  /** Deletes every noted leftover that no receipt names. Never rejects. */
+  deleteNoted(): Promise<void>
 }
 
-/** Cleans up after an attempt of which this coordinator remembers nothing. Never rejects. */
-export async function cleanDecided(context: RunContext, { round, attempt, cohort }: Plan): Promise<void> {
-  const { store } = context.markers
-  const keys = attemptKeys(round, attempt)
-  const open = await store.openUploads(keys.updates).catch(() => [])
-  for (const { key, upload } of open) await store.abortUpload(key, upload).catch(() => {})
-  const until = context.clock.now() + context.pace.grantSeconds
-  for (const client of cohort)
-    for (const key of payloadKeys(keys, client)) context.floor.leftovers.set(key, until)
-  await deleteLeftovers(context)
+export interface LeftoverOptions {
+  readonly store: ObjectStore
+  readonly clock: Clock
+  /** The longest time that a grant of another coordinator may still be valid. */
+  readonly grantSeconds: number
 }
 
-/** Deletes every leftover that no receipt names. It stays noted while somebody may write it, and where that failed. */
-export async function deleteLeftovers({ markers, floor, clock }: RunContext): Promise<void> {
-  const { store } = markers
-  const keys = [...floor.leftovers.keys()]
+export function openLeftoverUploads({ store, clock, grantSeconds }: LeftoverOptions): LeftoverUploads {
+  /** Keys to delete, and until when a client may still write each, in seconds of the coordinator's clock. */
+  const noted = new Map<string, number>()
+
   const drop = async (key: string): Promise<void> => {
-    if (await isNamed(store, key)) {
-      floor.leftovers.delete(key)
+    if ((await payloadNamedAt(store, receiptBeside(key))) === key) {
+      noted.delete(key)
       return
     }
     await store.delete(key)
-    if (floor.leftovers.get(key)! <= clock.now()) floor.leftovers.delete(key)
+    if (noted.get(key)! <= clock.now()) noted.delete(key)
   }
-  for (let at = 0; at < keys.length; at += AT_ONCE)
-    await Promise.all(keys.slice(at, at + AT_ONCE).map((key) => drop(key).catch(() => {})))
+  const deleteNoted = async (): Promise<void> => {
+    const keys = [...noted.keys()]
+    for (let at = 0; at < keys.length; at += AT_ONCE)
+      await Promise.all(keys.slice(at, at + AT_ONCE).map((key) => drop(key).catch(() => {})))
+  }
+  const cleanDecided = async ({ round, attempt, cohort }: Plan): Promise<void> => {
+    const keys = attemptKeys(round, attempt)
+    const open = await store.openUploads(keys.updates).catch(() => [])
+    for (const { key, upload } of open) await store.abortUpload(key, upload).catch(() => {})
+    const until = clock.now() + grantSeconds
+    for (const client of cohort) for (const key of payloadKeys(keys, client)) noted.set(key, until)
+    await deleteNoted()
+  }
+  return {
+    async cleanAttempt({ plan, uploads }, admitted) {
+      if (uploads.takenOver) return cleanDecided(plan.value)
+      for (const [key, upload] of uploads.open) await store.abortUpload(key, upload).catch(() => {})
+      const named = new Set(admitted)
+      for (const [key, until] of uploads.granted) if (!named.has(key)) noted.set(key, until)
+      await deleteNoted()
+    },
+    cleanDecided,
+    deleteNoted,
+  }
 }
 
-/** Whether the receipt beside a payload names it. A receipt that cannot be read names nothing; a store out of reach throws. */
-async function isNamed(store: RunContext['markers']['store'], key: string): Promise<boolean> {
-  const receipt = await readRecord(store, 'receipt', `${key.slice(0, key.lastIndexOf('/'))}.json`).catch(
-    (error: { code?: string }) => {
-      if (error.code === 'RecordDamaged') return undefined
-      throw error
-    },
-  )
-  return receipt !== undefined && payloadOf(receipt.value)?.key === key
+/** The key of the receipt beside a payload: updates/NAME/UPLOAD.safetensors has updates/NAME.json. */
+function receiptBeside(key: string): string {
+  return `${key.slice(0, key.lastIndexOf('/'))}.json`
 }

@@ -17,7 +17,7 @@ test('of many lines the first are written, the others are counted', () => {
   )
   now = 60
   log('later')
-  assert.deepEqual(lines.slice(20), ['980 more lines of this kind were left out', 'later'])
+  assert.deepEqual(lines.slice(20), ['980 more lines of this kind were not written', 'later'])
 })
 
 test('a long line is cut', () => {

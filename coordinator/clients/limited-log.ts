@@ -1,11 +1,11 @@
-// Log lines that foreign messages cause. A sender on the bus must not fill the disk of a log collector, so lines above a rate are
-// counted and not written. The count follows with the first line of the next period.
+// A log for lines that messages from outside cause. A sender on the bus must not fill the disk of a log collector. So lines above a
+// rate are counted instead of written, and the count is written with the first line of the next period.
 import { shortened } from '#protocol/text.ts'
 
-/** Lines of one period. */
+/** Lines that one period may write. */
 const LINES = 20
 const PERIOD_SECONDS = 60
-/** Characters of one line. */
+/** Characters of the longest line. */
 const LONGEST_LINE = 1000
 
 /** `now`: seconds. */
@@ -15,7 +15,7 @@ export function createLimitedLog(log: (line: string) => void, now: () => number)
   let leftOut = 0
   return (line) => {
     if (now() - began >= PERIOD_SECONDS) {
-      if (leftOut > 0) log(`${leftOut} more lines of this kind were left out`)
+      if (leftOut > 0) log(`${leftOut} more lines of this kind were not written`)
       began = now()
       written = 0
       leftOut = 0

@@ -1,4 +1,4 @@
-// Who is there, who is away, and who is lost.
+// Which clients are online, ready, lost, or have left.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { NextRequest } from '#protocol/messages.ts'
@@ -16,36 +16,36 @@ const request = (incarnation: string, have: NextRequest['have'] = { state: 'Idle
   progress: null,
 })
 
-test('a client is there until it was silent for too long; each life of it joins once', () => {
+test('a client is ready until it is silent for too long; each of its incarnations joins once', () => {
   let now = 100
   const presence = openPresence({ now: () => now, sleep: async () => {} }, 45)
-  assert.equal(presence.isPresent('a'), false)
-  assert.equal(presence.hear(request('one')), 'Joined')
-  assert.equal(presence.hear(request('one')), 'Known')
+  assert.equal(presence.isReady('a'), false)
+  assert.equal(presence.record(request('one')), 'Joined')
+  assert.equal(presence.record(request('one')), 'Known')
   now = 145
-  assert.equal(presence.isPresent('a'), true)
+  assert.equal(presence.isReady('a'), true)
   now = 145.1
-  assert.equal(presence.isPresent('a'), false)
-  assert.equal(presence.hear(request('one')), 'Joined', 'it comes back')
-  assert.equal(presence.hear(request('two')), 'Joined', 'a new incarnation')
+  assert.equal(presence.isReady('a'), false)
+  assert.equal(presence.record(request('one')), 'Joined', 'it returns')
+  assert.equal(presence.record(request('two')), 'Joined', 'a new incarnation')
 })
 
-test('nobody is lost to a coordinator that has just begun', () => {
+test('a coordinator that has just started has lost no client', () => {
   let now = 100
   const presence = openPresence({ now: () => now, sleep: async () => {} }, 45)
   assert.equal(presence.isLost('a', 100), false)
   now = 145.1
   assert.equal(presence.isLost('a', 100), true)
-  presence.hear(request('one'))
+  presence.record(request('one'))
   assert.equal(presence.isLost('a', 100), false)
   now = 191
   assert.equal(presence.isLost('a', 100), true)
 })
 
-test('a client that was heard before the moment is not lost until the silence limit after it', () => {
+test('a client whose last request came before `since` is lost only when the silence limit after `since` has passed', () => {
   let now = 100
   const presence = openPresence({ now: () => now, sleep: async () => {} }, 45)
-  presence.hear(request('one'))
+  presence.record(request('one'))
   now = 200
   assert.equal(presence.isLost('a', 200), false)
   now = 245
@@ -54,10 +54,10 @@ test('a client that was heard before the moment is not lost until the silence li
   assert.equal(presence.isLost('a', 200), true)
 })
 
-test('a client that prepares is heard and not there; what it waits for is news once, and it joins when it is ready', () => {
+test('a client that prepares is online and not ready; each cause is reported once, and the client joins when it is ready', () => {
   let now = 100
   const presence = openPresence({ now: () => now, sleep: async () => {} }, 45)
-  const preparing = (message: string) => presence.hear(request('one', { state: 'Preparing', message }))
+  const preparing = (message: string) => presence.record(request('one', { state: 'Preparing', message }))
   assert.deepEqual(presence.absence('a'), {
     client: 'a',
     outcome: 'Unreachable',
@@ -67,13 +67,23 @@ test('a client that prepares is heard and not there; what it waits for is news o
   assert.equal(preparing('no data yet'), 'Preparing')
   assert.equal(preparing('no data yet'), 'Known')
   assert.equal(preparing('1 of 2 MB'), 'Preparing')
-  assert.equal(presence.isPresent('a'), false)
-  assert.equal(presence.isHeard('a'), true)
+  assert.equal(presence.isReady('a'), false)
+  assert.equal(presence.isOnline('a'), true)
   assert.equal(presence.isLost('a', 0), false)
   const { reason, message } = presence.absence('a')
   assert.deepEqual({ reason, message }, { reason: 'Preparing', message: '1 of 2 MB' })
   now = 146
   assert.equal(presence.absence('a').reason, 'NotHeard', 'it was silent for too long')
-  assert.equal(presence.hear(request('one')), 'Joined')
-  assert.equal(presence.isPresent('a'), true)
+  assert.equal(presence.record(request('one')), 'Joined')
+  assert.equal(presence.isReady('a'), true)
+})
+
+test('a client has left once it says so, also where its worker starts again', () => {
+  const presence = openPresence({ now: () => 100, sleep: async () => {} }, 45)
+  presence.record(request('one'))
+  assert.equal(presence.hasLeft('a'), false)
+  presence.record(request('one', { state: 'Leaving' }))
+  assert.equal(presence.hasLeft('a'), true)
+  presence.record(request('two'))
+  assert.equal(presence.hasLeft('a'), true)
 })

@@ -1,4 +1,4 @@
-// What strangers on the bus can do to a coordinator: nothing that stays. Real requests over an in-process bus.
+// Requests of unknown senders leave no trace in a coordinator. The tests send real requests over an in-process bus.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { encodeJson } from '#protocol/canonical.ts'
@@ -8,13 +8,14 @@ import { createNotifier } from '#runtime/notifier.ts'
 import { until } from '#test/until.ts'
 import { createInProcessBus } from '#transport/bus/in-process/bus.ts'
 import type { MessageBus } from '#transport/ports.ts'
-import type { RunContext } from '../run/context.ts'
+import type { ClientsContext } from './context.ts'
+import { createCurrentAttempt } from './current-attempt.ts'
 import { openPresence } from './presence.ts'
 import { openRequestHandler } from './request-handler.ts'
 
 const PREFIX = subjectPrefix('test', 'uid')
 
-/** A handler of the partitions a and b, whose clients show the token "right". Time moves as a test says. */
+/** A handler for the partitions a and b, whose clients send the token "right". A test moves the time. */
 async function openedHandler() {
   const time = { now: 1000 }
   const clock = {
@@ -27,20 +28,14 @@ async function openedHandler() {
   const checked: string[] = []
   const failures: unknown[] = []
   const presence = openPresence(clock, 45)
+  const notifier = createNotifier()
   const context = {
     markers: { epoch: 1 },
     fixed: { namespace: 'test', uid: 'uid' },
     live: () => ({ members: ['a', 'b'].map((name) => ({ name, train: true })) }),
-    floor: {
-      attempt: null,
-      finished: null,
-      left: new Set(),
-      superseded: null,
-      leftovers: new Map(),
-      sentBytes: 0,
-    },
+    current: createCurrentAttempt(notifier),
     pace: { holdSeconds: 10 },
-    notifier: createNotifier(),
+    notifier,
     presence,
     clock,
     observe: (event: RunEvent) => void events.push(event),
@@ -49,7 +44,7 @@ async function openedHandler() {
       checked.push(client)
       return token === 'right' ? undefined : `its token is not one of ${client}`
     },
-  } as unknown as RunContext
+  } as unknown as ClientsContext
   const bus = createInProcessBus({ onError: (error) => void failures.push(error) })
   const handler = await openRequestHandler(context, bus)
   const close = async (): Promise<void> => {
@@ -66,7 +61,7 @@ const bodyOf = (client: string, token: string): Uint8Array =>
     ...{ have: { state: 'Idle' }, progress: null },
   })
 
-/** Far longer than an answer takes: only a fault would wait for it. */
+/** Far longer than an answer takes: only a fault reaches this timeout. */
 const LONG = { timeoutMs: 120_000 }
 
 /** One request in a client's name, on that client's subject. */
@@ -75,8 +70,8 @@ async function ask(bus: MessageBus, client: string, token: string): Promise<Next
   return readNextAnswer(await bus.request(clientSubject(PREFIX, client), body, LONG))
 }
 
-describe('a stranger', () => {
-  test('of 5,000 names is refused under each, and nobody hears of it', async () => {
+describe('an unknown sender', () => {
+  test('with 5,000 names is refused under each name, and no event reports it', async () => {
     const { bus, events, checked, presence, close } = await openedHandler()
     for (let i = 0; i < 5000; i += 1) {
       const answer = await ask(bus, `stranger-${i}`, 'right')
@@ -88,7 +83,7 @@ describe('a stranger', () => {
     await close()
   })
 
-  test('with a name of 2,000 characters is refused in few words', async () => {
+  test('with a name of 2,000 characters is refused with a short reason', async () => {
     const { bus, events, close } = await openedHandler()
     const answer = await ask(bus, 'x'.repeat(2000), 'right')
     assert.ok(answer?.kind === 'refused' && answer.reason.length < 300)
@@ -96,7 +91,7 @@ describe('a stranger', () => {
     await close()
   })
 
-  test('that speaks for a client on the subject of another is refused', async () => {
+  test('that names one client on the subject of another is refused', async () => {
     const { bus, events, close } = await openedHandler()
     const answer = await bus.request(clientSubject(PREFIX, 'a'), bodyOf('b', 'right'), LONG)
     assert.equal(readNextAnswer(answer)?.kind, 'refused')
@@ -104,7 +99,7 @@ describe('a stranger', () => {
     await close()
   })
 
-  test('that sends no request at all is refused', async () => {
+  test('that sends other bytes than a request is refused', async () => {
     const { bus, events, close } = await openedHandler()
     const junk = new TextEncoder().encode('['.repeat(2 ** 20))
     const answer = await bus.request(clientSubject(PREFIX, 'a'), junk, LONG)
@@ -125,24 +120,24 @@ describe("a bad token in a client's name", () => {
     await close()
   })
 
-  test('is not told while the client itself is heard: nobody reads that an honest client was refused', async () => {
+  test('is not reported while the client itself is online: no one reads that an honest client was refused', async () => {
     const { bus, events, presence, close } = await openedHandler()
     const honest = ask(bus, 'a', 'right')
-    await until('the honest client is heard', () => presence.isHeard('a'))
+    await until('the honest client is online', () => presence.isOnline('a'))
     const forged = await ask(bus, 'a', 'wrong')
     assert.equal(forged?.kind, 'refused')
     assert.deepEqual(
       events.map(({ event }) => event),
       ['ClientJoined'],
     )
-    assert.equal(presence.isHeard('a'), true)
+    assert.equal(presence.isOnline('a'), true)
     await close()
     assert.equal((await honest)?.kind, 'wait')
   })
 })
 
 describe('a client', () => {
-  test('has one request open: a newer one answers the older', async () => {
+  test('has one open request: a newer one ends the older one', async () => {
     const { bus, close } = await openedHandler()
     const older = ask(bus, 'a', 'right')
     const newer = ask(bus, 'a', 'right')
@@ -151,7 +146,7 @@ describe('a client', () => {
     assert.equal((await newer)?.kind, 'wait')
   })
 
-  test('that sends too many requests is not answered until time has passed; others are', async () => {
+  test('that sends too many requests is not answered until time has passed; other clients are', async () => {
     const { bus, failures, checked, time, close } = await openedHandler()
     const subject = clientSubject(PREFIX, 'a')
     let answered = 0

@@ -1,6 +1,6 @@
-// Where clients ask: answers `next` and `grant` of every partition. It holds no truth: tasks come from the open attempt, rights
-// from the key that is wanted (grants.ts), and a lost, doubled or late request changes nothing. Each client has one request open
-// at most. A request that is not of a partition of the job is refused before anything takes note of it (callers.ts).
+// Answers the requests `next` and `grant` of every partition. It holds no truth: tasks come from the open attempt, grants from the
+// wanted key (grants.ts). A lost, repeated or late request changes nothing. Each client has at most one open request. A request that
+// does not belong to a partition of the job is refused before anything records it (callers.ts).
 import { encodeJson } from '#protocol/canonical.ts'
 import {
   clientSubject,
@@ -15,43 +15,26 @@ import {
 import { shortened } from '#protocol/text.ts'
 import { waitAtMost } from '#runtime/notifier.ts'
 import type { MessageBus } from '#transport/ports.ts'
-import { assertCurrent, type RunContext } from '../run/context.ts'
 import { type Callers, createCallers } from './callers.ts'
+import type { ClientsContext } from './context.ts'
 import { answerGrants } from './grants.ts'
 
-/** The served subjects of one run. */
+/** Answers on the subjects of one run. */
 export interface RequestHandler {
-  /** Hears nobody any more, and waits for the answers that are under way. The context's signal releases those held open. */
+  /** Accepts no more requests, and waits for the answers that it is writing. The context's signal ends requests that wait. */
   stop(): Promise<void>
 }
 
-/** A request that is not answered, because its client sends too many. The client repeats it. */
+/** The handler does not answer: the client sends too many requests. The client repeats the request later. */
 export class TooManyRequests extends Error {
   override readonly name = 'TooManyRequests'
 }
 
 /** Serves the run's subjects until stopped. */
-export async function openRequestHandler(context: RunContext, bus: MessageBus): Promise<RequestHandler> {
+export async function openRequestHandler(context: ClientsContext, bus: MessageBus): Promise<RequestHandler> {
   const prefix = subjectPrefix(context.fixed.namespace, context.fixed.uid)
-  const callers = createCallers(context, prefix)
-  const open = new Map<string, Turn>()
-  const handed: Handed = new Map()
+  const answer = createAnswer(context, createCallers(context, prefix))
   const answering = new Set<Promise<unknown>>()
-  const refused = (reason: string): NextAnswer => ({ kind: 'refused', epoch: context.markers.epoch, reason })
-  const answer = async (subject: string, body: Uint8Array): Promise<object> => {
-    const client = callers.clientOf(subject)
-    if (client === undefined) return refused(`the job has no partition for ${shortened(subject, 200)}`)
-    if (!callers.mayAsk(client)) throw new TooManyRequests(`${client} sends too many requests`)
-    const request = readRequest(body)
-    // The subject is what permissions hold; a body that names somebody else is answered like an unknown client.
-    if (request === undefined || request.client !== client)
-      return refused('the request is not of this client')
-    const reason = await whyRefused(context, callers, request)
-    if (reason !== undefined) return refused(reason)
-    if (request.kind === 'grant') return answerGrants(context, request)
-    const turn = takeTurn(open, client)
-    return answerNext(context, request, { handed, turn })
-  }
   const serving = await bus.serve(clientSubject(prefix, '*'), async (subject, body) => {
     const answered = answer(subject, body)
     answering.add(answered)
@@ -69,134 +52,165 @@ export async function openRequestHandler(context: RunContext, bus: MessageBus): 
   }
 }
 
-/** A client's newest request, as long as it is that. */
-interface Turn {
-  over: boolean
-  /** Resolves when a newer request of the client came. */
-  readonly outdated: Promise<void>
-  readonly end: () => void
+/** Checks who sends a request, then answers it. */
+function createAnswer(
+  context: ClientsContext,
+  callers: Callers,
+): (subject: string, body: Uint8Array) => Promise<object> {
+  const open = new Map<string, OpenRequest>()
+  const given: GivenTasks = new Map()
+  const refused = (reason: string): NextAnswer => ({
+    kind: 'refused',
+    epoch: context.markers.epoch,
+    reason,
+  })
+  return async (subject, body) => {
+    const client = callers.clientOf(subject)
+    if (client === undefined) return refused(`the job has no partition for ${shortened(subject, 200)}`)
+    if (!callers.mayAsk(client)) throw new TooManyRequests(`${client} sends too many requests`)
+    const request = readRequest(body)
+    // The bus grants rights by subject. A body that names another client is answered as if its client were unknown.
+    if (request === undefined || request.client !== client)
+      return refused('the request is not of this client')
+    const reason = await whyRefused(context, callers, request)
+    if (reason !== undefined) return refused(reason)
+    if (request.kind === 'grant') return answerGrants(context, request)
+    return answerNext(context, request, { given, newest: replaceOpen(open, client) })
+  }
 }
 
-/** Begins the client's turn, and ends the one before it: a client waits for one answer at a time. */
-function takeTurn(open: Map<string, Turn>, client: string): Turn {
+/** A client's newest request, until a newer one replaces it. */
+interface OpenRequest {
+  isReplaced: boolean
+  /** Resolves when a newer request of the client arrives. */
+  readonly replaced: Promise<void>
+  readonly replace: () => void
+}
+
+/** Notes the client's newest request, and ends the one before it: a client waits for one answer at a time. */
+function replaceOpen(open: Map<string, OpenRequest>, client: string): OpenRequest {
   const { promise, resolve } = Promise.withResolvers<void>()
-  const turn: Turn = {
-    over: false,
-    outdated: promise,
-    end() {
-      turn.over = true
+  const request: OpenRequest = {
+    isReplaced: false,
+    replaced: promise,
+    replace() {
+      request.isReplaced = true
       resolve()
     },
   }
-  open.get(client)?.end()
-  open.set(client, turn)
-  return turn
+  open.get(client)?.replace()
+  open.set(client, request)
+  return request
 }
 
 /**
- * Why the sender is not this client, before anything else takes note of it. Throws, so that nobody is answered, where that
- * cannot be known now: the client asks again.
+ * Why the sender is not this client. Throws where the check is impossible now: then nobody is answered, and the client asks again.
  */
 async function whyRefused(
-  { verify, observe }: RunContext,
+  { verify, observe }: Pick<ClientsContext, 'verify' | 'observe'>,
   callers: Callers,
   { client, token }: NextRequest | GrantRequest,
 ): Promise<string | undefined> {
   const reason = await verify?.(client, token)
-  if (reason !== undefined && callers.mayTell(client))
+  if (reason !== undefined && callers.mayReport(client))
     observe({ event: 'ClientRefused', client, message: reason })
   return reason
 }
 
 /**
- * Answers at once where there is something to say, else when something changes, else after the hold. Throws, so that
- * nobody is answered, where the client knows a newer coordinator: that one will answer.
+ * Answers as soon as there is an answer, at the latest after the hold. Throws where the client knows a newer coordinator: that one
+ * answers the client's next request.
  */
 async function answerNext(
-  context: RunContext,
+  context: ClientsContext,
   request: NextRequest,
-  { handed, turn }: { readonly handed: Handed; readonly turn: Turn },
+  { given, newest }: { readonly given: GivenTasks; readonly newest: OpenRequest },
 ): Promise<NextAnswer> {
-  const { clock, pace, notifier, markers } = context
+  const { clock, pace, notifier, markers, guard } = context
   const { client, have } = request
-  if (request.epoch > markers.epoch) await assertCurrent(context)
-  takeNote(context, request)
-  await lookForReceipt(context, request)
+  if (request.epoch > markers.epoch) await guard.assertCurrent()
+  record(context, request)
+  await checkReceipt(context, request)
   const until = clock.now() + pace.holdSeconds
   for (;;) {
     const notified = notifier.next()
     const answer = answerNow(context, client, have)
-    const pause = answer?.kind === 'task' ? pauseBefore(handed, request, answer.task, clock.now()) : 0
+    const pause = answer?.kind === 'task' ? pauseBefore(given, request, answer.task, clock.now()) : 0
     if (answer !== undefined && pause <= 0) {
-      if (answer.kind === 'task') handed.set(client, { name: nameOf(request, answer.task), at: clock.now() })
+      if (answer.kind === 'task') given.set(client, { name: nameOf(request, answer.task), at: clock.now() })
       return answer
     }
     const left = Math.min(until - clock.now(), answer === undefined ? Number.POSITIVE_INFINITY : pause)
-    if (until <= clock.now() || turn.over || context.signal.aborted) {
+    if (until <= clock.now() || newest.isReplaced || context.signal.aborted) {
       return { kind: 'wait', epoch: markers.epoch, reason: '' }
     }
-    await waitAtMost(Promise.race([notified, turn.outdated]), left, context)
+    await waitAtMost(Promise.race([notified, newest.replaced]), left, context)
   }
 }
 
-/** The task that each client was given last, and when. */
-type Handed = Map<string, { readonly name: string; readonly at: number }>
+/** The last task of each client, and when the client received it. */
+type GivenTasks = Map<string, { readonly name: string; readonly at: number }>
 
-/** A client that comes back for the same task has lost it, or does not do it: it is given it once in so many seconds. */
+/** Least seconds between two answers with the same task. A client that asks for its task again has lost it or ignores it. */
 const AGAIN_SECONDS = 1
 
 function nameOf({ incarnation }: NextRequest, { round, attempt }: Task): string {
   return `${round}/${attempt}/${incarnation}`
 }
 
-function pauseBefore(handed: Handed, request: NextRequest, task: Task, now: number): number {
-  const last = handed.get(request.client)
+function pauseBefore(given: GivenTasks, request: NextRequest, task: Task, now: number): number {
+  const last = given.get(request.client)
   return last?.name === nameOf(request, task) ? last.at + AGAIN_SECONDS - now : 0
 }
 
-/** Facts that the request brings by itself. */
-function takeNote(context: RunContext, request: NextRequest): void {
-  const { presence, notifier, floor, observe, live } = context
+/** Records what the request itself reports: presence, progress, failure, departure. */
+function record(context: ClientsContext, request: NextRequest): void {
+  const { presence, notifier, current, observe, live } = context
   const { client, have, progress, backend } = request
-  const news = presence.hear(request)
-  if (news === 'Joined') {
-    const available = live().members.filter(({ name }) => presence.isPresent(name)).length
+  const change = presence.record(request)
+  if (change === 'Joined') {
+    const available = live().members.filter(({ name }) => presence.isReady(name)).length
     observe({ event: 'ClientJoined', client, backend, available })
   }
-  if (news !== 'Known') notifier.notify()
   if (have.state === 'Working' && progress !== null) {
     observe({ event: 'Progress', round: have.round, client, ...progress })
   }
-  if (have.state === 'Failed') floor.attempt?.hearFailure(client, have)
-  if (have.state === 'Leaving') {
-    floor.left.add(client)
-    notifier.notify()
-  }
+  if (have.state === 'Failed') current.attempt()?.recordFailure(client, have)
+  if (change !== 'Known' || have.state === 'Leaving') notifier.notify()
 }
 
-/** A client that left its receipt says so; one without work may have left it and died before saying so. */
-async function lookForReceipt({ floor }: RunContext, { client, have }: NextRequest): Promise<void> {
+/** A client that has written its receipt says so. An idle one may have written it and restarted before it could say so. */
+async function checkReceipt(
+  { current }: Pick<ClientsContext, 'current'>,
+  { client, have }: NextRequest,
+): Promise<void> {
   if (have.state !== 'Left' && have.state !== 'Idle') return
-  if (floor.attempt?.isPending(client)) await floor.attempt.look(client)
+  const attempt = current.attempt()
+  if (attempt?.isPending(client)) await attempt.checkReceipt(client)
 }
 
-function answerNow(context: RunContext, client: string, have: Have): NextAnswer | undefined {
-  const { floor, markers } = context
-  const epoch = markers.epoch
-  if (floor.finished !== null) return { kind: 'finished', epoch, reason: floor.finished }
+/** The answer to give at once; undefined: the request waits. */
+function answerNow(
+  { current, markers, live }: Pick<ClientsContext, 'current' | 'markers' | 'live'>,
+  client: string,
+  have: Have,
+): NextAnswer | undefined {
+  const { epoch } = markers
+  const finished = current.finished()
+  if (finished !== null) return { kind: 'finished', epoch, reason: finished }
   if (have.state === 'Leaving') return { kind: 'wait', epoch, reason: '' }
-  if (!context.live().members.some((member) => member.name === client)) {
+  if (!live().members.some((member) => member.name === client)) {
     return { kind: 'refused', epoch, reason: `the job has no partition named ${client}` }
   }
-  // What it waits for is heard, and asked for again later.
+  // A client that prepares reports again while it waits.
   if (have.state === 'Preparing') return undefined
-  const attempt = floor.attempt
+  const attempt = current.attempt()
   const task = attempt?.taskFor(client)
   if (have.state === 'Working') {
     const same = task !== undefined && have.round === task.round && have.attempt === task.attempt
     if (same && have.epoch === epoch) return undefined
     if (task !== undefined) return { kind: 'task', epoch, task }
-    // Between two attempts nothing is taken back: the same work counts in the next attempt at the same round.
+    // Between two attempts no work is cancelled: it counts in the next attempt at the same round.
     if (attempt === null) return undefined
     return { kind: 'cancel', epoch, round: have.round, attempt: have.attempt, reason: 'it is not needed' }
   }

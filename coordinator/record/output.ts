@@ -1,12 +1,11 @@
-// The output bundle: what a data scientist expects to find, written from the record alone, its manifest last. Its bytes are a
-// function of the record: no time, host or epoch.
+// Writes the output bundle from the record alone: model, configuration, metrics, provenance and model card, and the manifest last. Its
+// bytes are a function of the record: they hold no time, host or epoch.
 import { encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { baseKey, MANIFEST_KEY, outputKey } from '#protocol/keys.ts'
 import type { Evaluation, Manifest, PayloadRef, RoundResult, RunRecord } from '#protocol/record.ts'
-import { bestRound, type Evaluated } from '../rounds/stopping.ts'
-import type { RunContext } from '../run/context.ts'
-import type { Marked } from './markers.ts'
+import { bestRound, type Evaluated, type StoppingRule } from '../rounds/stopping.ts'
+import type { Marked, RunMarkers } from './markers.ts'
 import { modelCard } from './model-card.ts'
 import type { Progress } from './progress.ts'
 import { copyPayload } from './verified-copy.ts'
@@ -14,43 +13,43 @@ import { copyPayload } from './verified-copy.ts'
 /** A file of the bundle. */
 type OutputFile = Manifest['files'][number]
 
-/** What the output is. */
+/** What the output holds. */
 export interface Output {
   readonly model: PayloadRef
   readonly evaluation: Evaluation | null
   /** The round whose model it is. */
   readonly round: number
-  /** The end of the hash chain: everything follows from it. */
+  /** Digest of the last result of the hash chain: it fixes every marker before it. */
   readonly head: string
 }
 
-/** Leaves output/: the best model where a metric is declared, else the last one. */
+/** Writes output/ with the best model where the job declares a metric, else with the last one. */
 export async function writeOutput(
-  context: RunContext,
+  { store, run }: Pick<RunMarkers, 'store' | 'run'>,
+  stopping: StoppingRule,
   { results, history, evaluated }: Progress,
 ): Promise<Output> {
-  const { store, run } = context.markers
   const last = results.at(-1)!
-  const best = bestRound(context.fixed.stopping, history)
+  const best = bestRound(stopping, history)
   const chosen = results.find(({ value }) => value.round === best?.round) ?? last
   const evaluation = history.find(({ round }) => round === chosen.value.round)?.evaluation ?? null
   const files: OutputFile[] = []
-  const leave = async (name: string, bytes: Uint8Array): Promise<void> => {
+  const write = async (name: string, bytes: Uint8Array): Promise<void> => {
     const written = await store.put(outputKey(name), bytes)
-    const there = written === 'Created' ? bytes : ((await store.get(outputKey(name))) ?? bytes)
-    files.push({ name, size: there.length, sha256: sha256(there) })
+    const stored = written === 'Created' ? bytes : ((await store.get(outputKey(name))) ?? bytes)
+    files.push({ name, size: stored.length, sha256: sha256(stored) })
   }
   const { model } = chosen.value
   await copyPayload(store, { payload: model }, outputKey('model.safetensors'))
   files.push({ name: 'model.safetensors', size: model.size, sha256: model.sha256 })
   for (const { name } of run.value.base?.files.filter((file) => file.name.endsWith('config.json')) ?? []) {
     const bytes = await store.get(baseKey(run.value.base!.digest, name))
-    if (bytes !== undefined) await leave(name, bytes)
+    if (bytes !== undefined) await write(name, bytes)
   }
   const chain = evaluated === null ? results : [...results, evaluated]
-  await leave('metrics.json', metricsFile(results, history))
-  await leave('provenance.json', provenanceFile(run, chosen.value.round, chain))
-  await leave(
+  await write('metrics.json', metricsFile(results, history))
+  await write('provenance.json', provenanceFile(run, chosen.value.round, chain))
+  await write(
     'README.md',
     new TextEncoder().encode(
       modelCard({ run: run.value, chosen: chosen.value, evaluation, results, history }),
@@ -72,7 +71,7 @@ export async function writeOutput(
   return { model, evaluation, round, head }
 }
 
-/** Per round: the training metrics of the round and the evaluation of the model that it made. */
+/** For each round: the training metrics of the round, and the evaluation of its model. */
 export function metricsFile(
   results: readonly Marked<RoundResult>[],
   history: readonly Evaluated[],

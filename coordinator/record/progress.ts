@@ -1,11 +1,12 @@
-// What the record holds of a run's rounds so far: read once at the start, then kept as rounds are concluded.
+// The rounds that the record has: read once at the start, then extended as rounds are concluded. It holds the facts that later rounds
+// depend on; the markers themselves are read and written in markers.ts.
 import type { FinishedRound } from '#protocol/events.ts'
 import { type ClosedDecision, firstRound, type RoundResult } from '#protocol/record.ts'
-import { lostOf } from '../attempts/attempts.ts'
 import type { Evaluated } from '../rounds/stopping.ts'
+import { lostClients } from './marker-facts.ts'
 import type { Marked, RunMarkers } from './markers.ts'
 
-/** A finished round: its result, and the decision that it rests on; null for parameters from a checkpoint or a file. */
+/** A finished round: its result and its decision. The decision is null for parameters from a checkpoint or a file. */
 export interface ConcludedResult {
   readonly result: RoundResult
   readonly decision: ClosedDecision | null
@@ -16,9 +17,9 @@ export interface Progress {
   readonly results: Marked<RoundResult>[]
   /** Evaluations of the models by round, in order. */
   readonly history: Evaluated[]
-  /** Those rounds with their decisions. */
+  /** The rounds of `results` with their decisions. */
   readonly concluded: ConcludedResult[]
-  /** Clients that were lost in the last attempt. */
+  /** Clients that the last attempt lost. */
   lost: readonly string[]
   /** Set by the decision after which no training round follows. */
   stopped: boolean
@@ -64,8 +65,8 @@ export function noteResult(
   progress.concluded.push({ result: result.value, decision })
   if (decision === null) return
   noteEvaluation(progress, decision)
-  progress.lost = lostOf(decision.outcomes)
-  // Which round is the last may have changed since.
+  progress.lost = lostClients(decision.outcomes)
+  // The job's number of rounds may have changed since the decision: so LastRound does not stop the run.
   if (decision.stop !== null && decision.stop.reason !== 'LastRound') progress.stopped = true
 }
 
@@ -74,10 +75,10 @@ export function noteEvaluation(progress: Progress, { round, evaluation }: Closed
   if (evaluation !== null) progress.history.push({ round: round - 1, evaluation })
 }
 
-/** How many rounds a coordinator that goes on tells of. */
+/** Finished rounds that a resumed coordinator reports: as many as status.training holds. */
 const NEWEST = 10
 
-/** The newest training rounds, as somebody is told who did not hear of them. */
+/** A summary of the newest training rounds, for observers that did not see them finish. */
 export function newestRounds({
   concluded,
   history,

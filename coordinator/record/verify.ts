@@ -13,7 +13,7 @@ import {
 } from '#protocol/record.ts'
 import type { StoreReader } from '#transport/ports.ts'
 import { readPayload } from '../aggregation/payload-reader.ts'
-import { payloadOf } from '../attempts/receipts.ts'
+import { payloadOf } from './marker-facts.ts'
 import { type Marked, readRecord } from './markers.ts'
 import { type Chain, type Link, verifyBase, verifyOutput } from './verify-output.ts'
 

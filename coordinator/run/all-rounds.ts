@@ -1,5 +1,5 @@
-// The rounds of a run from where its record ends: the initial parameters, the training rounds, the evaluation of the last
-// model. What falls out of the record's window is deleted beside the next round (record/retention.ts).
+// Runs the rounds that the record lacks: the initial parameters, the training rounds, and the evaluation of the last model. It deletes
+// expired payloads while the next round runs (record/retention.ts). The output is left to run.ts.
 import { FedsamError } from '#protocol/errors.ts'
 import { initialDTypes, narrowTensors } from '#protocol/initial-dtypes.ts'
 import type { ClosedDecision, RoundResult } from '#protocol/record.ts'
@@ -12,12 +12,14 @@ import type { Marked } from '../record/markers.ts'
 import { noteEvaluation, noteResult, type Progress } from '../record/progress.ts'
 import { openRetention } from '../record/retention.ts'
 import { type Initialised, initialise } from '../start/initial-parameters.ts'
-import { type RunContext, throwIfStopped } from './context.ts'
+import type { RunContext } from './context.ts'
 
-/** Runs what is left of the rounds. `progress` grows with each. */
+/** Runs the remaining rounds. `progress` grows with each. */
 export async function runRounds(context: RunContext, progress: Progress): Promise<void> {
-  const retention = openRetention(context, progress)
-  // A coordinator before this one may have ended before it deleted.
+  const { markers, guard, fixed, signal } = context
+  const { retentionRounds, stopping } = fixed
+  const retention = openRetention({ markers, guard, retentionRounds, stopping, signal }, progress)
+  // An earlier coordinator may have ended before it deleted.
   retention.tidy()
   try {
     if (progress.results.length === 0) {
@@ -25,7 +27,7 @@ export async function runRounds(context: RunContext, progress: Progress): Promis
       noteResult(progress, begun.result, begun.decision)
       reportStart(context, begun)
     }
-    // The evaluation of the last model has the place of the next round: after it no round follows.
+    // The evaluation of the last model takes the number of the next round. No round follows it.
     while (
       progress.evaluated === null &&
       !progress.stopped &&
@@ -35,24 +37,26 @@ export async function runRounds(context: RunContext, progress: Progress): Promis
       retention.tidy()
     }
     if (progress.evaluated === null) await evaluateLast(context, progress)
-    // The last evaluation may have found a better model than the best one so far.
+    // The last evaluation may have changed which model is the best.
     retention.tidy()
   } finally {
     await retention.settled()
   }
 }
 
-function reportStart({ markers, strategy, observe }: RunContext, { result, carried }: Initialised): void {
+function reportStart(
+  { markers, strategy, observe }: Pick<RunContext, 'markers' | 'strategy' | 'observe'>,
+  { result, carried }: Initialised,
+): void {
   const { origin, tensors } = result.value
   const { kind, client } = origin!
-  const narrow = [...narrowTensors(result.value).values()]
-  const counts = Object.fromEntries(
-    [...Map.groupBy(narrow, (dtype) => dtype)].map(([dtype, all]) => [dtype, all.length]),
-  )
+  const dtypes = [...narrowTensors(result.value).values()]
+  const counts = [...Map.groupBy(dtypes, (dtype) => dtype)].map(([dtype, all]) => [dtype, all.length])
+  const narrow = Object.fromEntries(counts)
   const { resumedFrom } = markers.run.value
   const resumed =
     resumedFrom === undefined || carried === undefined ? null : { ...resumedFrom, state: carried }
-  observe({ event: 'Initialised', origin: kind, client, narrow: counts, resumed, head: result.digest })
+  observe({ event: 'Initialised', origin: kind, client, narrow, resumed, head: result.digest })
   const message = adviceOn(tensors, strategy)
   if (message !== undefined) observe({ event: 'Advice', topic: 'TensorNames', message })
 }
@@ -75,7 +79,7 @@ async function trainRound(context: RunContext, progress: Progress): Promise<void
   report(context, concluded, rejected)
 }
 
-/** Another coordinator may have left a result of the other kind: where it evaluated the last model, training has ended. */
+/** Another coordinator may have written a result of the other kind. If it evaluated the last model, training has ended. */
 function note(progress: Progress, { kind, result, decision }: ConcludedRound): void {
   if (kind === 'Evaluate') {
     noteEvaluation(progress, decision)
@@ -83,21 +87,21 @@ function note(progress: Progress, { kind, result, decision }: ConcludedRound): v
   } else noteResult(progress, result, decision)
 }
 
-/** The element types that tasks name: the record says them, so that every coordinator sends the same. */
+/** The element types that tasks name. They come from the record, so that every coordinator sends the same ones. */
 function dtypesOf({ results }: Progress): readonly DType[] | null {
   return initialDTypes(results[0]!.value)
 }
 
-/** From the updates that the decision names to the new model, and its result. */
+/** Folds the updates that the decision names into the new model, and writes the result. */
 async function foldRound(
   context: RunContext,
   previous: Marked<RoundResult>,
   { plan, decision, admitted, seconds }: ClosedAttempt,
 ): Promise<{ result: Marked<RoundResult>; rejected: readonly string[] }> {
-  const { markers, fixed, strategy, foldBuffers, updateBuffers, clock, signal } = context
+  const { markers, fixed, strategy, foldBuffers, updateBuffers, clock, guard, signal } = context
   const { round, attempt } = plan.value
   const began = clock.now()
-  const updates = await updatesOf(markers, decision.value, admitted ?? [])
+  const updates = await updatesOf(markers.store, decision.value, admitted ?? [])
   const { model, state, tensors } = previous.value
   const folded = await fold({
     store: markers.store,
@@ -112,10 +116,10 @@ async function foldRound(
     buffers: foldBuffers,
     signal,
   }).catch((error: unknown) => {
-    throwIfStopped(context)
+    guard.throwIfStopped()
     throw error
   })
-  // Nobody looks at them any more.
+  // No one reads these buffers any more.
   for (const { bytes } of admitted ?? []) if (bytes !== undefined) updateBuffers.giveBack(bytes)
   const result = await markers.writeResult({
     schema: 'fedsam.result/1',
@@ -135,7 +139,7 @@ async function foldRound(
   return { result, rejected: folded.rejected }
 }
 
-/** Training metrics of a round: weighted by examples, those that every update reports. */
+/** The training metrics that every update reports: their means, weighted by examples. */
 function meanMetrics(updates: readonly DecidedUpdate[]): Record<string, number> {
   const total = updates.reduce((sum, { numExamples }) => sum + numExamples, 0)
   const shared = Object.keys(updates[0]?.metrics ?? {})
@@ -148,17 +152,17 @@ function meanMetrics(updates: readonly DecidedUpdate[]): Record<string, number> 
 
 /** `rejected`: clients whose update the strategy gave the weight 0 in the fold. */
 function report(
-  context: RunContext,
+  { observe, strategy, current }: Pick<RunContext, 'observe' | 'strategy' | 'current'>,
   { kind, closed, decision, result }: ConcludedRound,
   rejected: readonly string[],
 ): void {
   const { outcomes, evaluation, evaluations, notEvaluated, updates, best }: ClosedDecision = decision
   const { round, attempt, metrics } = result.value
   for (const client of rejected) {
-    const message = `the strategy ${context.strategy.name} left it out`
-    context.observe({ event: 'UpdateRejected', round, client, reason: 'Unacceptable', message })
+    const message = `the strategy ${strategy.name} gave it the weight 0`
+    observe({ event: 'UpdateRejected', round, client, reason: 'Unacceptable', message })
   }
-  context.observe({
+  observe({
     event: 'RoundCompleted',
     round,
     attempt,
@@ -177,12 +181,11 @@ function report(
     seconds: closed.seconds,
     head: result.digest,
     best,
-    sentBytes: context.floor.sentBytes,
+    sentBytes: current.takeGranted(),
   })
-  context.floor.sentBytes = 0
 }
 
-/** One attempt that only evaluates the last model. Nobody there to evaluate is no reason to lose the run. */
+/** Evaluates the last model in one more attempt. If no client can evaluate, the run still completes. */
 async function evaluateLast(context: RunContext, progress: Progress): Promise<void> {
   if (context.fixed.fractionEvaluate === 0) return
   const previous = progress.results.at(-1)!

@@ -1,5 +1,5 @@
-// A run from its record: claims an epoch, goes on where the record ends, leaves the output, says goodbye. The truth is in the
-// store alone; killing this at any point and starting it again leads to the same model.
+// Runs a job from its record: claims an epoch, resumes where the record ends, writes the output, and lets the workers go. All of its state
+// that matters is in the store: a coordinator that is killed at any point and started again reaches the same model.
 import { randomBytes } from 'node:crypto'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Observer } from '#protocol/events.ts'
@@ -11,9 +11,12 @@ import type { MessageBus, ObjectStore } from '#transport/ports.ts'
 import { probeStore } from '#transport/store/probe.ts'
 import { createFoldBuffers } from '../aggregation/fold-buffers.ts'
 import { createUpdateBuffers } from '../attempts/update-buffers.ts'
-import { cleanDecided, deleteLeftovers } from '../clients/leftover-uploads.ts'
+import type { Verify } from '../clients/context.ts'
+import { createCurrentAttempt } from '../clients/current-attempt.ts'
+import { openLeftoverUploads } from '../clients/leftover-uploads.ts'
 import { openPresence } from '../clients/presence.ts'
 import { openRequestHandler } from '../clients/request-handler.ts'
+import { openEpochGuard } from '../record/epoch-guard.ts'
 import { claimEpoch, openMarkers, openRun, readRecord } from '../record/markers.ts'
 import { writeOutput } from '../record/output.ts'
 import { newestRounds, type Progress, readProgress } from '../record/progress.ts'
@@ -24,7 +27,7 @@ import { pinSource } from '../start/resume.ts'
 import { strategyFrom } from '../strategies/presets.ts'
 import type { Strategy } from '../strategies/strategy.ts'
 import { runRounds } from './all-rounds.ts'
-import { assertCurrent, type RunContext, throwIfStopped, type Verify, watchEpoch } from './context.ts'
+import type { RunContext } from './context.ts'
 
 export interface CoordinateOptions {
   readonly store: ObjectStore
@@ -35,37 +38,37 @@ export interface CoordinateOptions {
   readonly pace: Pace
   readonly observe: Observer
   readonly signal: AbortSignal
-  /** Whether a token is a client's; absent: whoever may use the bus is believed. */
+  /** Checks that a token belongs to a client. Absent: every sender on the bus is trusted. */
   readonly verify?: Verify
-  /** Rung from outside when `live` has changed. */
+  /** Notified from outside when `live` has changed. */
   readonly notifier?: Notifier
 }
 
-/** How a run ended well. A run that failed throws FedsamError RunFailed. */
+/** The end of a complete run. A run that failed throws FedsamError RunFailed. */
 export interface RunOutcome {
   readonly rounds: number
   readonly model: PayloadRef
   readonly evaluation: Evaluation | null
 }
 
-/** Runs the job to its end, from wherever its record stands. Throws RunFailed, Interrupted, Superseded. */
+/** Runs the job to its end, from the point that its record has reached. Throws RunFailed, Interrupted, Superseded. */
 export async function coordinate(options: CoordinateOptions): Promise<RunOutcome> {
-  // Releases whatever still waits when this ends, however it ends.
+  // Ends everything that still waits when this function ends for any reason.
   const over = new AbortController()
   const context = await openContext(options, AbortSignal.any([options.signal, over.signal]))
   const progress = await readProgress(context.markers)
   announce(context, progress)
   const handler = await openRequestHandler(context, options.bus)
-  const watching = watchEpoch(context)
+  const watching = context.guard.watch()
   try {
     const outcome = await runToOutput(context, progress)
-    await sayGoodbye(context, 'the run is complete')
+    await releaseWorkers(context, 'the run is complete')
     return outcome
   } catch (error) {
     if (error instanceof FedsamError && error.code === 'RunFailed') {
       const { code, message, reason = 'TooManyFailedRounds' } = error
       context.observe({ event: 'RunFailed', code, reason, message })
-      await sayGoodbye(context, 'the run failed')
+      await releaseWorkers(context, 'the run failed')
     }
     throw error
   } finally {
@@ -81,22 +84,19 @@ async function openContext(options: CoordinateOptions, signal: AbortSignal): Pro
   await probeStore(store)
   const run = await openRun(store, await describeRun(store, fixed))
   const epoch = await claimEpoch(store, randomBytes(8).toString('hex'))
+  const markers = openMarkers(store, epoch, run)
+  const { pollSeconds, silenceSeconds, grantSeconds } = pace
   return {
-    markers: openMarkers(store, epoch, run),
+    markers,
     fixed,
     live,
     strategy,
     foldBuffers: createFoldBuffers(fixed.memoryBytes),
     updateBuffers: createUpdateBuffers(),
-    floor: {
-      attempt: null,
-      finished: null,
-      left: new Set(),
-      superseded: null,
-      leftovers: new Map(),
-      sentBytes: 0,
-    },
-    presence: openPresence(clock, pace.silenceSeconds),
+    current: createCurrentAttempt(notifier),
+    leftovers: openLeftoverUploads({ store, clock, grantSeconds }),
+    presence: openPresence(clock, silenceSeconds),
+    guard: openEpochGuard({ markers, clock, pollSeconds, notifier, signal }),
     notifier,
     clock,
     pace,
@@ -106,35 +106,38 @@ async function openContext(options: CoordinateOptions, signal: AbortSignal): Pro
   }
 }
 
-/** Throws InvalidJob where rounds may bring too few updates: a job that was stored before the schema refused it. */
+/** Throws InvalidJob where a round may have too few updates. The schema refuses such a job, but a stored job may be older. */
 function chosenStrategy({ strategy: wanted, minFitClients }: FixedSettings): Strategy {
   const strategy = strategyFrom(wanted)
   const { name, minimum } = strategy
   if (minFitClients >= minimum) return strategy
   throw new FedsamError(
     'InvalidJob',
-    `spec.strategy.minFitClients is ${minFitClients}, and ${name} needs ${minimum} updates`,
+    `spec.strategy.minFitClients is ${minFitClients}, and ${name} needs at least ${minimum} updates`,
     { remedy: `set it to at least ${minimum}` },
   )
 }
 
-/** run.json as it should be; a run that exists already keeps the base and the start that it pinned. */
+/** The contents of run.json. A run that exists already keeps the base and the start that it pinned. */
 async function describeRun(store: ObjectStore, fixed: FixedSettings): Promise<RunRecord> {
   const { name, uid, seed } = fixed
   const own = { schema: 'fedsam.run/1', name, uid, spec: { ...fixed.spec }, seed } as const
-  const there = (await readRecord(store, 'run', RUN_KEY))?.value
-  if (there !== undefined) {
-    const { base, resumedFrom } = there
+  const stored = (await readRecord(store, 'run', RUN_KEY))?.value
+  if (stored !== undefined) {
+    const { base, resumedFrom } = stored
     return { ...own, base, ...(resumedFrom === undefined ? {} : { resumedFrom }) }
   }
   const base = fixed.base === null ? null : await describeBase(fixed.base)
-  // The record that the run starts from may be refused: nothing is written before.
+  // The record that the run starts from may be refused, so nothing is written before this check.
   const resumedFrom = await pinSource(store, fixed, base)
   if (base !== null) await pinBase(store, fixed.base!.folder, base)
   return { ...own, base, ...(resumedFrom === null ? {} : { resumedFrom }) }
 }
 
-function announce({ markers, fixed, live, observe }: RunContext, progress: Progress): void {
+function announce(
+  { markers, fixed, live, observe }: Pick<RunContext, 'markers' | 'fixed' | 'live' | 'observe'>,
+  progress: Progress,
+): void {
   const { results, history, evaluated } = progress
   const { rounds, members } = live()
   observe({
@@ -150,26 +153,29 @@ function announce({ markers, fixed, live, observe }: RunContext, progress: Progr
   })
 }
 
-/** A coordinator before this one may have ended before it deleted what clients left in the last attempt. */
-async function cleanLast(context: RunContext, { results }: Progress): Promise<void> {
+/** An earlier coordinator may have ended before it deleted the leftover uploads of the last attempt. */
+async function cleanLast(
+  { markers, leftovers }: Pick<RunContext, 'markers' | 'leftovers'>,
+  { results }: Progress,
+): Promise<void> {
   const last = results.at(-1)?.value
-  if (context.markers.epoch === 1 || last === undefined) return
-  const plan = await context.markers.plan(last.round, last.attempt)
-  if (plan !== undefined) await cleanDecided(context, plan.value)
+  if (markers.epoch === 1 || last === undefined) return
+  const plan = await markers.plan(last.round, last.attempt)
+  if (plan !== undefined) await leftovers.cleanDecided(plan.value)
 }
 
 async function runToOutput(context: RunContext, progress: Progress): Promise<RunOutcome> {
-  const { markers, observe } = context
-  // The manifest is the last marker: where it is, there is nothing left to do.
+  const { markers, fixed, observe, guard, leftovers } = context
+  // The manifest is the last marker: where it exists, only its contents are left to report.
   const complete = (await markers.store.size(MANIFEST_KEY)) !== undefined
   if (!complete) {
     await cleanLast(context, progress)
     await runRounds(context, progress)
-    await assertCurrent(context)
-    await deleteLeftovers(context)
+    await guard.assertCurrent()
+    await leftovers.deleteNoted()
   }
-  throwIfStopped(context)
-  const { model, evaluation, round, head } = await writeOutput(context, progress)
+  guard.throwIfStopped()
+  const { model, evaluation, round, head } = await writeOutput(markers, fixed.stopping, progress)
   const rounds = progress.results.at(-1)!.value.round
   const digest = model.sha256
   observe({ event: 'RunCompleted', rounds, output: MANIFEST_KEY, evaluation, round, digest, head })
@@ -177,19 +183,18 @@ async function runToOutput(context: RunContext, progress: Progress): Promise<Run
 }
 
 /**
- * Waits until every client that is there has said goodbye too, at most farewellSeconds. Clients of a coordinator before this
- * one may still wait for its answer, and be heard only then.
+ * Tells the workers that the run has ended, and waits for at most farewellSeconds until every online client has left. After a restart,
+ * a client may be online although this coordinator has no request of it yet: it still waits for an earlier coordinator's answer.
  */
-async function sayGoodbye(context: RunContext, reason: string): Promise<void> {
-  const { markers, floor, notifier, clock, pace, presence, live, signal } = context
-  floor.finished = reason
-  notifier.notify()
+async function releaseWorkers(context: RunContext, reason: string): Promise<void> {
+  const { markers, current, notifier, clock, pace, presence, live, signal } = context
+  current.finish(reason)
   const until = clock.now() + pace.farewellSeconds
-  const mayBeThere = (name: string): boolean =>
-    presence.isHeard(name) || (markers.epoch > 1 && presence.last(name) === undefined)
+  const mayBeOnline = (name: string): boolean =>
+    presence.isOnline(name) || (markers.epoch > 1 && presence.last(name) === undefined)
   for (;;) {
     const notified = notifier.next()
-    const staying = live().members.filter(({ name }) => mayBeThere(name) && !floor.left.has(name))
+    const staying = live().members.filter(({ name }) => mayBeOnline(name) && !presence.hasLeft(name))
     const left = until - clock.now()
     if (staying.length === 0 || left <= 0 || signal.aborted) return
     await waitAtMost(notified, left, context)

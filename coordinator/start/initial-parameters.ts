@@ -1,22 +1,22 @@
-// The first result: the initial parameters, from the base checkpoint, from a file, from one client, or from a round of another run; and
-// with them the tensor list that the run is fixed to. Floats of 16 bits are kept as F32 from here on; the result names those tensors.
+// The first result: stores the initial parameters, from the base checkpoint, from a file, from one client, or from a round of another run.
+// They fix the run's tensor list. The run keeps 16-bit floats as F32 from here on, and the result names those tensors.
 import { FedsamError } from '#protocol/errors.ts'
 import { keptTensors } from '#protocol/half.ts'
 import { attemptKeys, baseKey } from '#protocol/keys.ts'
 import type { ClosedDecision, PayloadRef, RoundResult } from '#protocol/record.ts'
 import { tensorList } from '../aggregation/tensor-rules.ts'
 import { type ClosedAttempt, concludeRound } from '../attempts/attempts.ts'
+import type { AttemptsContext } from '../attempts/context.ts'
 import { updatesOf } from '../attempts/updates.ts'
 import type { Marked } from '../record/markers.ts'
 import { copyTensors, type Located, locate, storedFile, verifiedFile } from '../record/tensor-files.ts'
 import { copyPayload } from '../record/verified-copy.ts'
-import type { RunContext } from '../run/context.ts'
 import type { Origin } from '../settings/settings.ts'
 import { compareInitial, readInitialFile, type Select, selected } from './initial-file.ts'
 import { startFromSource } from './resume.ts'
 import type { CarriedState } from './source-round.ts'
 
-/** The first result as the record has it: its decision only where a client gave the parameters. */
+/** The first result as the record has it. It has a decision only where a client sent the parameters. */
 export interface Initialised {
   readonly result: Marked<RoundResult>
   readonly decision: ClosedDecision | null
@@ -24,8 +24,8 @@ export interface Initialised {
   readonly carried?: CarriedState
 }
 
-/** Leaves the initial model and its result, in round 0 or in the round of another run that this one starts from. */
-export async function initialise(context: RunContext): Promise<Initialised> {
+/** Writes the initial model and its result, in round 0 or in the round of another run that this one starts from. */
+export async function initialise(context: AttemptsContext): Promise<Initialised> {
   const { origin } = context.fixed
   if (origin.kind === 'Client') return initialiseFromClient(context)
   if (origin.kind === 'Resumed') return { ...(await startFromSource(context, origin)), decision: null }
@@ -37,8 +37,8 @@ export async function initialise(context: RunContext): Promise<Initialised> {
   return { result, decision: null }
 }
 
-async function fromBase(context: RunContext, select: Select): Promise<Located[]> {
-  const { store, run } = context.markers
+async function fromBase({ markers }: Pick<AttemptsContext, 'markers'>, select: Select): Promise<Located[]> {
+  const { store, run } = markers
   const { base } = run.value
   if (base === null) throw new FedsamError('BadCheckpoint', 'the run has no base checkpoint to start from')
   const files = base.files
@@ -49,16 +49,14 @@ async function fromBase(context: RunContext, select: Select): Promise<Located[]>
   if (chosen.length > 0) return chosen
   throw new FedsamError(
     'BadCheckpoint',
-    `${base.uri}: none of its ${all.length} tensors is one that trains`,
-    {
-      remedy: "is it a SAM checkpoint under Hugging Face's tensor names?",
-    },
+    `${base.uri}: none of its ${all.length} tensors is a tensor that trains`,
+    { remedy: "name a SAM checkpoint with Hugging Face's tensor names" },
   )
 }
 
-/** Tensors of the user's file. Those of a built-in trainer's checkpoint are known, so a file with others is refused here. */
+/** The tensors of the user's file. Throws BadCheckpoint where a built-in trainer's checkpoint has other tensors that train. */
 async function fromFile(
-  context: RunContext,
+  context: Pick<AttemptsContext, 'markers'>,
   { file, select }: Extract<Origin, { kind: 'InitialParameters' }>,
 ): Promise<Located[]> {
   const found = await readInitialFile(file)
@@ -68,7 +66,7 @@ async function fromFile(
 }
 
 /** One client's own get_parameters(), as Flower's server asks for them. */
-async function initialiseFromClient(context: RunContext): Promise<Initialised> {
+async function initialiseFromClient(context: AttemptsContext): Promise<Initialised> {
   const { store } = context.markers
   const assignment = {
     round: 0,
@@ -79,7 +77,7 @@ async function initialiseFromClient(context: RunContext): Promise<Initialised> {
     lost: [],
   } as const
   return concludeRound(context, assignment, async (closed) => {
-    const [update] = await updatesOf(context.markers, closed.decision.value, closed.admitted ?? [])
+    const [update] = await updatesOf(store, closed.decision.value, closed.admitted ?? [])
     const { attempt } = closed.plan.value
     if (update === undefined) {
       const { decision } = attemptKeys(0, attempt)
@@ -107,14 +105,14 @@ interface Initial {
 }
 
 function leaveInitial(
-  context: RunContext,
+  { markers }: Pick<AttemptsContext, 'markers'>,
   { closed, model, tensors, origin }: Initial,
 ): Promise<Marked<RoundResult>> {
-  return context.markers.writeResult({
+  return markers.writeResult({
     schema: 'fedsam.result/1',
     round: 0,
     attempt: closed?.plan.value.attempt ?? 1,
-    run: context.markers.run.digest,
+    run: markers.run.digest,
     plan: closed?.plan.digest ?? null,
     decision: closed?.decision.digest ?? null,
     previous: null,
@@ -127,7 +125,7 @@ function leaveInitial(
   })
 }
 
-/** The dtypes that tensors came in where the run keeps wider ones, by name; nothing where all are kept as they came. */
+/** The dtypes in which tensors arrived, by name, where the run keeps wider ones. Empty where the run keeps all dtypes. */
 function narrowOf(tensors: readonly Located[]): Pick<NonNullable<RoundResult['origin']>, 'narrow'> {
   const narrow = Object.fromEntries(
     tensors.flatMap(({ name, narrow: dtype }) =>

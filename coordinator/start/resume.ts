@@ -4,8 +4,8 @@ import { FedsamError } from '#protocol/errors.ts'
 import { keptTensors } from '#protocol/half.ts'
 import type { RoundResult, RunRecord } from '#protocol/record.ts'
 import type { ObjectStore, StoreReader } from '#transport/ports.ts'
+import type { AttemptsContext } from '../attempts/context.ts'
 import type { Marked } from '../record/markers.ts'
-import type { RunContext } from '../run/context.ts'
 import type { FixedSettings, Origin } from '../settings/settings.ts'
 import { trainedTensors } from './initial-file.ts'
 import {
@@ -57,7 +57,7 @@ async function withSource<T>({ open }: Resumed, use: (reader: StoreReader) => Pr
 
 /** Leaves the run's first result. */
 export async function startFromSource(
-  { markers, strategy }: RunContext,
+  { markers, strategy }: Pick<AttemptsContext, 'markers' | 'strategy'>,
   origin: Resumed,
 ): Promise<{ readonly result: Marked<RoundResult>; readonly carried: CarriedState }> {
   const { resumedFrom } = markers.run.value

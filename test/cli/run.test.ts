@@ -48,7 +48,7 @@ test('a metric that no client reports ends the run with 1, and what they report 
     stderr,
     /no client reports dice, which spec.evaluation.bestBy names; reported: closeness, loss\n/,
   )
-  assert.match(stderr, /^ {2}name one of those, or let evaluate report it/m)
+  assert.match(stderr, /^ {2}name one of the reported metrics/m)
 })
 
 test('a complete run is complete when it is started again, and trains nothing', async () => {

@@ -3,7 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Verify } from '#coordinator/run/context.ts'
+import type { Verify } from '#coordinator/clients/context.ts'
 import { coordinate, type RunOutcome } from '#coordinator/run/run.ts'
 import {
   DEFAULT_PACE,

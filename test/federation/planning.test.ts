@@ -128,7 +128,7 @@ test('a cohort that may be too small for its strategy is refused before anything
     fixed: { strategy: { type: 'FedTrimmedAvg' }, minFitClients: 4 },
   })
   assert.equal(error?.code, 'InvalidJob')
-  assert.match(error.message, /minFitClients is 4, and FedTrimmedAvg needs 5 updates/)
+  assert.match(error.message, /minFitClients is 4, and FedTrimmedAvg needs at least 5 updates/)
   assert.equal(await store.size(RUN_KEY), undefined)
 })
 

@@ -6,14 +6,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { startS3 } from '#cli/run/servers/servers.ts'
-import type { OpenAttempt } from '#coordinator/attempts/attempt.ts'
 import { createAttemptUploads } from '#coordinator/clients/attempt-uploads.ts'
-import { answerGrants } from '#coordinator/clients/grants.ts'
-import type { RunContext } from '#coordinator/run/context.ts'
+import { createCurrentAttempt, type ServedAttempt } from '#coordinator/clients/current-attempt.ts'
+import { answerGrants, type GrantsContext } from '#coordinator/clients/grants.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { attemptKeys, uploadName } from '#protocol/keys.ts'
 import { type GrantRequest, PART_BYTES, type Task } from '#protocol/messages.ts'
 import { type Receipt, readMarker } from '#protocol/record.ts'
+import { createNotifier } from '#runtime/notifier.ts'
 import { createRoom } from '#runtime/reused-buffer.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import type { Grant, ObjectStore } from '#transport/ports.ts'
@@ -54,22 +54,24 @@ async function openFolder(): Promise<Opened> {
 }
 
 /** A coordinator whose attempt is open for `a`; `restarted`: it took the attempt over and remembers nothing. */
-function coordinator(store: ObjectStore, restarted: boolean): RunContext {
+function coordinator(store: ObjectStore, restarted: boolean): GrantsContext {
   const base = { round: 0, payload: { key: attemptKeys(0, 1).model, size: SIZE } }
   const plan = { value: { round: 1, attempt: 1, base, cohort: ['a'] } }
   const uploads = createAttemptUploads(store, restarted)
-  const attempt = { plan, uploads, until: 1e6, isPending: () => true } as unknown as OpenAttempt
+  const attempt = { plan, uploads, until: 1e6, isPending: () => true } as unknown as ServedAttempt
+  const current = createCurrentAttempt(createNotifier())
+  current.open(attempt)
   return {
     markers: { store, epoch: 1, run: { value: { base: null } } },
     live: () => ({ members: [{ name: 'a', train: true }] }),
     pace: { grantSeconds: 60 },
     clock: { now: () => 0 },
-    floor: { attempt, sentBytes: 0 },
-  } as unknown as RunContext
+    current,
+  } as unknown as GrantsContext
 }
 
 /** One life of the worker. It ends before it sends more than `bytes` of parts; resolves to what it sent. */
-async function live(context: RunContext, file: string, bytes = Number.POSITIVE_INFINITY): Promise<number> {
+async function live(context: GrantsContext, file: string, bytes = Number.POSITIVE_INFINITY): Promise<number> {
   const transfers = createGrantedTransfers()
   let sent = 0
   const counting = {

@@ -1,0 +1,29 @@
+// What answering clients needs. run/context.ts builds one value that has all of it; each function names the fields that it uses.
+import type { Observer } from '#protocol/events.ts'
+import type { Clock } from '#runtime/clock.ts'
+import type { Notifier } from '#runtime/notifier.ts'
+import type { EpochGuard } from '../record/epoch-guard.ts'
+import type { RunMarkers } from '../record/markers.ts'
+import type { FixedSettings, LiveSettings, Pace } from '../settings/settings.ts'
+import type { CurrentAttempt } from './current-attempt.ts'
+import type { Presence } from './presence.ts'
+
+/** Checks that a token belongs to this client: undefined, or why it does not. Throws where the check is impossible now. */
+export type Verify = (client: string, token: string) => Promise<string | undefined>
+
+export interface ClientsContext {
+  readonly markers: RunMarkers
+  readonly fixed: Pick<FixedSettings, 'namespace' | 'uid'>
+  /** The settings as they are now. */
+  readonly live: () => LiveSettings
+  readonly current: CurrentAttempt
+  readonly presence: Presence
+  readonly guard: EpochGuard
+  readonly notifier: Notifier
+  readonly clock: Clock
+  readonly pace: Pace
+  readonly observe: Observer
+  /** Absent: every sender on the bus is trusted, as on a laptop. */
+  readonly verify?: Verify
+  readonly signal: AbortSignal
+}

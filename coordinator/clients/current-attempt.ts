@@ -1,0 +1,71 @@
+// The state that requests are answered from: the open attempt, whether the run has ended, and the bytes granted so far. Other files
+// change it through these verbs only. It is memory: a coordinator that restarts begins with no open attempt and with 0 bytes.
+import type { Have, Task } from '#protocol/messages.ts'
+import type { Plan } from '#protocol/record.ts'
+import type { Notifier } from '#runtime/notifier.ts'
+import type { Marked } from '../record/markers.ts'
+import type { AttemptUploads } from './attempt-uploads.ts'
+
+/** The part of an open attempt that clients reach (attempts/attempt.ts implements it). */
+export interface ServedAttempt {
+  readonly plan: Marked<Plan>
+  /** The client's task; undefined where it has none, or has completed it. */
+  taskFor(client: string): Task | undefined
+  /** Whether the attempt still waits for this client. */
+  isPending(client: string): boolean
+  /** Reads the client's receipt from the store and admits it. */
+  checkReceipt(client: string): Promise<void>
+  /** Records that the client's work failed; ignores reports about other attempts. */
+  recordFailure(client: string, have: Extract<Have, { state: 'Failed' }>): void
+  /** What clients may write. */
+  readonly uploads: AttemptUploads
+  /** The attempt's deadline, in seconds of the coordinator's clock. No grant is valid for longer. */
+  readonly until: number
+}
+
+export interface CurrentAttempt {
+  /** The open attempt; null between attempts. */
+  attempt(): ServedAttempt | null
+  /** Serves this attempt from now on, and wakes the requests that wait for a task. */
+  open(attempt: ServedAttempt): void
+  /** Serves no attempt until the next one opens. */
+  close(): void
+  /** Ends the run for its clients: every request is answered with `finished` and this reason. */
+  finish(reason: string): void
+  /** The reason that `finish` gave; null while the run continues. */
+  finished(): string | null
+  /** Counts bytes of models and checkpoint files that clients were granted to read. */
+  countGranted(bytes: number): void
+  /** The bytes granted since the last call, for one report. */
+  takeGranted(): number
+}
+
+export function createCurrentAttempt(notifier: Notifier): CurrentAttempt {
+  let current: ServedAttempt | null = null
+  let reason: string | null = null
+  let grantedBytes = 0
+  return {
+    attempt: () => current,
+    open(attempt) {
+      current = attempt
+      notifier.notify()
+    },
+    close() {
+      current = null
+      notifier.notify()
+    },
+    finish(why) {
+      reason = why
+      notifier.notify()
+    },
+    finished: () => reason,
+    countGranted(bytes) {
+      grantedBytes += bytes
+    },
+    takeGranted() {
+      const taken = grantedBytes
+      grantedBytes = 0
+      return taken
+    },
+  }
+}

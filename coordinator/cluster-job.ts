@@ -137,8 +137,16 @@ async function runOnce(parts: ProgramParts, reporting: Reporting, held: Held): P
     parts.observe(event)
   }
   await coordinate({
-    ...{ store, bus, fixed, live: liveOf(source), clock, pace },
-    ...{ observe, verify, notifier, signal },
+    store,
+    bus,
+    fixed,
+    live: liveOf(source),
+    clock,
+    pace,
+    observe,
+    verify,
+    notifier,
+    signal,
   })
 }
 

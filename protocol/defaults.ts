@@ -1,7 +1,9 @@
 // What a job means where it is silent. applyDefaults does what the API server does with the same schema, so that a laptop and a
 // cluster run the same job; completeSpec adds the few defaults that depend on other fields, which no static schema can say.
+
 import type { CompleteFederatedJobSpec, FederatedJobSpec } from './generated/federatedjob.ts'
 import { FEDERATED_JOB_SCHEMA } from './generated/schema.ts'
+import { isObject } from './json-object.ts'
 import { withMode } from './metric-mode.ts'
 import { fieldSchema, type StructuralSchema } from './schema.ts'
 
@@ -86,8 +88,4 @@ function withParameters<T extends { readonly type: string }>(
   const schema = field === undefined ? undefined : SPEC_SCHEMA.properties?.[section]?.properties?.[field]
   if (field === undefined || !schema || field in value) return value
   return { ...value, [field]: applyDefaults(schema, {}) }
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

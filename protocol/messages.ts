@@ -7,9 +7,8 @@ import type { JsonBounds } from './json-scan.ts'
 import { MAX_TENSORS } from './safetensors.ts'
 import { DTYPES } from './tensors.ts'
 import { TextMap } from './text-map.ts'
+import { Count, Digest } from './values.ts'
 
-const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
-const Digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))
 const Text = v.pipe(v.string(), v.maxLength(2048))
 
 /** Bytes of each part of a large upload but the last. S3 takes at least 5 MiB and at most 10,000 parts. */

@@ -10,13 +10,23 @@ import { readMarker } from './record.ts'
 
 const DIGEST = 'a'.repeat(64)
 const RECEIPT = {
-  ...{ schema: 'fedsam.receipt/1', client: 'a', round: 1, attempt: 1, incarnation: 'i', base: DIGEST },
+  schema: 'fedsam.receipt/1',
+  client: 'a',
+  round: 1,
+  attempt: 1,
+  incarnation: 'i',
+  base: DIGEST,
   update: {
-    ...{ upload: uploadName(1), size: 1, sha256: DIGEST, blocks: [DIGEST] },
-    ...{ numExamples: 1, metrics: { loss: 1 } },
+    upload: uploadName(1),
+    size: 1,
+    sha256: DIGEST,
+    blocks: [DIGEST],
+    numExamples: 1,
+    metrics: { loss: 1 },
   },
   evaluation: { loss: 1, numExamples: 1, metrics: {} },
-  ...{ notEvaluated: null, dataset: 'd' },
+  notEvaluated: null,
+  dataset: 'd',
 }
 const foreign = fc.oneof(
   fc.jsonValue(),

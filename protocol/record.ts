@@ -7,9 +7,8 @@ import { isMetricName, LARGEST_FIGURE, MOST_METRICS } from './measured.ts'
 import { MAX_NUM_EXAMPLES } from './outcomes.ts'
 import { DTYPES } from './tensors.ts'
 import { TextMap } from './text-map.ts'
+import { Count, Digest } from './values.ts'
 
-const Digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))
-const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 /** A round, an attempt or an epoch: what a key can hold (protocol/keys.ts). */
 const Ordinal = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(999_999_999))
 const Name = v.pipe(v.string(), v.regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/))

@@ -2,6 +2,7 @@
 // The bytes depend on the tensor list alone, so every program can compute where a tensor's bytes are without reading the file.
 // A hostile file ends in SafetensorsError: time and memory grow with the header's length, and the header is bounded.
 
+import { isObject } from './json-object.ts'
 import { COLON, COMMA, scanJson } from './json-scan.ts'
 import {
   DTYPE_BYTES,
@@ -143,7 +144,7 @@ function parseJson(bytes: Uint8Array): Map<string, unknown> {
   } catch (cause) {
     throw new SafetensorsError('The header is not JSON.', { cause })
   }
-  if (bytes[0] !== 0x7b || !isRecord(value)) throw new SafetensorsError('The header is not a JSON object.')
+  if (bytes[0] !== 0x7b || !isObject(value)) throw new SafetensorsError('The header is not a JSON object.')
   const entries = new Map(Object.entries(value))
   if (entries.size !== names) throw new SafetensorsError('The header names a tensor twice.')
   for (const name of entries.keys()) {
@@ -177,7 +178,7 @@ function countNames(bytes: Uint8Array): number {
 
 function placedTensor(fullName: string, entry: unknown): PlacedTensor {
   const name = shown(fullName)
-  const { dtype, shape, data_offsets: offsets } = isRecord(entry) ? entry : {}
+  const { dtype, shape, data_offsets: offsets } = isObject(entry) ? entry : {}
   if (typeof dtype !== 'string' || !Object.hasOwn(DTYPE_BYTES, dtype))
     throw new SafetensorsError(`Tensor ${name} has an unknown dtype: ${String(dtype).slice(0, 20)}.`)
   if (!isCounts(shape) || !Number.isSafeInteger(elementCount(shape)))
@@ -197,16 +198,12 @@ function shown(name: string): string {
   return shortened(name, SHOWN_NAME)
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 function isCounts(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((side) => Number.isSafeInteger(side) && side >= 0)
 }
 
 function stringMap(value: unknown): Record<string, string> {
-  if (!isRecord(value) || !Object.values(value).every((text) => typeof text === 'string'))
+  if (!isObject(value) || !Object.values(value).every((text) => typeof text === 'string'))
     throw new SafetensorsError('The __metadata__ entry is not a map of strings.')
   return Object.assign(Object.create(null), value)
 }

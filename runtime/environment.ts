@@ -112,3 +112,9 @@ export const json: Rule<unknown> = (text) => {
     throw new RangeError(' is not JSON')
   }
 }
+
+/** The variables that are set, without those that are undefined: as a new process takes them. */
+export function setVariables(env: Environment): Record<string, string> {
+  const isSet = (entry: [string, string | undefined]): entry is [string, string] => entry[1] !== undefined
+  return Object.fromEntries(Object.entries(env).filter(isSet))
+}

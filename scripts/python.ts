@@ -1,14 +1,16 @@
 // Python for the tests and benchmarks of python/: a virtual environment of pinned packages, made once by the machine's own
 // Python and pip and kept in the user's cache folder. Guarantees that the returned folder is complete; any
 // number of processes may ask at once. Nothing that a user runs needs it: a job names its own program.
+
 import { execFile } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { access, mkdir, rename, rm } from 'node:fs/promises'
+import { mkdir, rename, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { FedsamError } from '#protocol/errors.ts'
+import { exists } from '#runtime/paths.ts'
 
 const run = promisify(execFile)
 
@@ -100,11 +102,4 @@ async function versionOf(python: string): Promise<string> {
       remedy: 'install one, or name it in FEDSAM_PYTHON',
     })
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  )
 }

@@ -105,7 +105,11 @@ export async function prepareJob(file: string, options: RunJobOptions): Promise<
   const resumeFrom = await sourceAddress(spec)
   const fixed = compileFixed(job, { checkpoint: null, initialParameters, resumeFrom })
   const wanted: WantedRun = {
-    ...{ output, name, fixedSpec: fixed.spec, spec: { ...loaded.spec }, rounds: spec.rounds },
+    output,
+    name,
+    fixedSpec: fixed.spec,
+    spec: { ...loaded.spec },
+    rounds: spec.rounds,
     kind: options.processes ? 'Processes' : 'OneProcess',
   }
   await refuseSource(spec, { output, processes: options.processes })
@@ -170,8 +174,13 @@ async function sayComplete({ output, kind }: WantedRun, { json, say }: Running):
   const { rounds, evaluation, round, head, files } = manifest
   const digest = files.find(({ name }) => name === 'model.safetensors')?.sha256 ?? ''
   const event: RunEvent = {
-    ...{ event: 'RunCompleted', rounds, output: MANIFEST_KEY },
-    ...{ evaluation, round, digest, head },
+    event: 'RunCompleted',
+    rounds,
+    output: MANIFEST_KEY,
+    evaluation,
+    round,
+    digest,
+    head,
   }
   say(`output: ${output}`)
   if (json) print(jsonLine(event))

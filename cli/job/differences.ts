@@ -1,5 +1,7 @@
 // Where two job specs differ, field by field, with both values. Pure; a field that is null and one that is absent are equal.
+
 import { canonicalJson } from '#protocol/canonical.ts'
+import { isObject } from '#protocol/json-object.ts'
 
 export interface Difference {
   /** "spec.strategy.type" or "spec.partitions[2].train". */
@@ -19,10 +21,6 @@ export function differences(from: unknown, to: unknown, path: string): Differenc
     return names.flatMap((name) => differences(fieldOf(from, name), fieldOf(to, name), `${path}.${name}`))
   }
   return canonicalJson(from ?? null) === canonicalJson(to ?? null) ? [] : [{ path, from, to }]
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** Names come from a file: one such as "constructor" must not find a field of every object. */

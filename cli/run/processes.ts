@@ -15,6 +15,7 @@ import {
 import { FedsamError } from '#protocol/errors.ts'
 import type { RunEvent } from '#protocol/events.ts'
 import { subjectPrefix } from '#protocol/messages.ts'
+import { setVariables } from '#runtime/environment.ts'
 import { makeFolders } from '#runtime/folders.ts'
 import type { LocalRun } from './local-run.ts'
 import { BUCKET, processRecord } from './record-folder.ts'
@@ -74,13 +75,6 @@ function commonValues(natsUrl: string): Common {
   return { endWithParent: 'true', natsUrl, ...none }
 }
 
-function inherited(): Record<string, string> {
-  const known = Object.entries(process.env).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined,
-  )
-  return Object.fromEntries(known)
-}
-
 async function coordinatorVariables(
   { job, files }: LocalRun,
   common: Common,
@@ -93,7 +87,7 @@ async function coordinatorVariables(
   const text = JSON.stringify({ job, files, pace: PACE } satisfies CoordinatorFile)
   await writeFile(file, text, { mode: 0o600 })
   return {
-    ...inherited(),
+    ...setVariables(process.env),
     ...environmentOf(COORDINATOR_PROCESS, {
       ...common,
       jobFile: file,
@@ -116,7 +110,7 @@ async function superviseWorkers(run: LocalRun, common: Common, workerLoss: Worke
     const log = (line: string): void => run.log(name, line)
     const scratch = join(output, 'scratch', name)
     const env = {
-      ...inherited(),
+      ...setVariables(process.env),
       ...environmentOf(WORKER_PROCESS, {
         ...common,
         client: name,

@@ -56,8 +56,12 @@ async function ask(context: GrantsContext, want: Want, client = 'a'): Promise<Gr
 }
 
 const partOf = (number: number, size: number): Want => ({
-  ...{ kind: 'Part', key: KEYS.payload('a', UPLOAD), upload: 'u' },
-  ...{ number, size, sha256: SHA },
+  kind: 'Part',
+  key: KEYS.payload('a', UPLOAD),
+  upload: 'u',
+  number,
+  size,
+  sha256: SHA,
 })
 const write = (key: string, size = 10): Want => ({ kind: 'Write', key, size, sha256: SHA })
 

@@ -19,12 +19,24 @@ const payload = (client: string, number: number): string => KEYS.payload(client,
 /** A receipt of the client that names its payload of this number. */
 function receipt(client: string, number: number): Uint8Array {
   const update = {
-    ...{ upload: uploadName(number), size: 8, sha256: 'a'.repeat(64), blocks: ['a'.repeat(64)] },
-    ...{ numExamples: 1, metrics: {} },
+    upload: uploadName(number),
+    size: 8,
+    sha256: 'a'.repeat(64),
+    blocks: ['a'.repeat(64)],
+    numExamples: 1,
+    metrics: {},
   }
   const value: Receipt = {
-    ...{ schema: 'fedsam.receipt/1', client, round: 2, attempt: 1, incarnation: 'i', base: null },
-    ...{ update, evaluation: null, notEvaluated: null, dataset: '' },
+    schema: 'fedsam.receipt/1',
+    client,
+    round: 2,
+    attempt: 1,
+    incarnation: 'i',
+    base: null,
+    update,
+    evaluation: null,
+    notEvaluated: null,
+    dataset: '',
   }
   return encodeJson(value)
 }

@@ -57,8 +57,15 @@ async function openedHandler() {
 
 const bodyOf = (client: string, token: string): Uint8Array =>
   encodeJson({
-    ...{ kind: 'next', client, incarnation: 'i', token, epoch: 0, dataset: '', backend: '' },
-    ...{ have: { state: 'Idle' }, progress: null },
+    kind: 'next',
+    client,
+    incarnation: 'i',
+    token,
+    epoch: 0,
+    dataset: '',
+    backend: '',
+    have: { state: 'Idle' },
+    progress: null,
   })
 
 /** Far longer than an answer takes: only a fault reaches this timeout. */

@@ -26,57 +26,83 @@ const gone = (client: string, message = ''): ClientOutcome => ({
 })
 const started = (change: object = {}): News => ({
   event: 'RunStarted',
-  ...{ name: 'brain', epoch: 1, rounds: 3, completed: 0, roster: ['a', 'b', 'c'], head: null, best: null },
+  name: 'brain',
+  epoch: 1,
+  rounds: 3,
+  completed: 0,
+  roster: ['a', 'b', 'c'],
+  head: null,
+  best: null,
   newest: [],
   ...change,
 })
 const waiting = (available: string[], absent: ClientOutcome[], change: object = {}): News => ({
   event: 'Waiting',
-  ...{ round: 1, attempt: 1, kind: 'Train', roster: ['a', 'b', 'c'], available, absent, needed: 2 },
+  round: 1,
+  attempt: 1,
+  kind: 'Train',
+  roster: ['a', 'b', 'c'],
+  available,
+  absent,
+  needed: 2,
   missing: absent.map(({ client }) => client),
   ...change,
 })
 const opened = (round: number, change: object = {}): News => ({
   event: 'AttemptOpened',
-  ...{ round, attempt: 1, kind: 'Train', roster: ['a', 'b', 'c'], cohort: ['a', 'b'], evaluators: [] },
+  round,
+  attempt: 1,
+  kind: 'Train',
+  roster: ['a', 'b', 'c'],
+  cohort: ['a', 'b'],
+  evaluators: [],
   absent: [gone('c')],
   ...change,
 })
 const admitted = (round: number, client: string): News => ({
   event: 'UpdateAdmitted',
-  ...{ round, client, numExamples: 3, bytes: 100 },
+  round,
+  client,
+  numExamples: 3,
+  bytes: 100,
 })
 const completed = (round: number, change: object = {}): News => ({
   event: 'RoundCompleted',
-  ...{ round, attempt: 1, kind: 'Train', cohort: ['a', 'b'], accepted: ['a', 'b'], outcomes: [gone('c')] },
-  ...{
-    evaluation: null,
-    evaluations: [],
-    notEvaluated: [],
-    metrics: {},
-    seconds: 4,
-    head: SHA,
-    best: null,
-    sentBytes: 200,
-  },
+  round,
+  attempt: 1,
+  kind: 'Train',
+  cohort: ['a', 'b'],
+  accepted: ['a', 'b'],
+  outcomes: [gone('c')],
+  evaluation: null,
+  evaluations: [],
+  notEvaluated: [],
+  metrics: {},
+  seconds: 4,
+  head: SHA,
+  best: null,
+  sentBytes: 200,
   ...change,
 })
 const abandoned = (change: object = {}): News => ({
   event: 'AttemptAbandoned',
-  ...{
-    round: 1,
-    attempt: 1,
-    kind: 'Train',
-    reason: 'QuorumNotReached',
-    message: 'why',
-    outcomes: [gone('b')],
-  },
+  round: 1,
+  attempt: 1,
+  kind: 'Train',
+  reason: 'QuorumNotReached',
+  message: 'why',
+  outcomes: [gone('b')],
   pauseSeconds: 0,
   ...change,
 })
 const over: News = {
   event: 'RunCompleted',
-  ...{ rounds: 3, output: 'output/manifest.json', evaluation: null, round: 2, digest: SHA, head: SHA },
+  rounds: 3,
+  output: 'output/manifest.json',
+  evaluation: null,
+  round: 2,
+  digest: SHA,
+  head: SHA,
 }
 
 describe('state', () => {
@@ -188,7 +214,11 @@ describe('clients', () => {
 describe('rounds', () => {
   test('of the record are shown, the newest ten', () => {
     const newest = [...Array(12).keys()].map((i) => ({
-      ...{ round: i + 1, attempt: 1, cohort: 2, accepted: 2, seconds: 1 },
+      round: i + 1,
+      attempt: 1,
+      cohort: 2,
+      accepted: 2,
+      seconds: 1,
       evaluation: null,
     }))
     const status = after([started({ completed: 12, newest })])
@@ -238,7 +268,11 @@ describe('rounds', () => {
   test('that ended when no status could be written are told from the record', () => {
     const written = after([started(), opened(1), completed(1)])
     const recorded = [1, 2].map((round) => ({
-      ...{ round, attempt: 3, cohort: 3, accepted: 2, seconds: 5 },
+      round,
+      attempt: 3,
+      cohort: 3,
+      accepted: 2,
+      seconds: 5,
       evaluation: round === 1 ? null : { loss: 0.5, numExamples: 4, metrics: { dice: 0.9 } },
     }))
     const goesOn = nextStatus(written, started({ completed: 2, newest: recorded }), facts())

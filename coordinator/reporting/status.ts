@@ -1,11 +1,13 @@
 // status.training of a job, from what a run tells: pure steps from one status, one piece of news and the time to the next status.
 // Promises: it fits the bounds of the schema, and neither epoch nor round and attempt ever go back. When it is written is left to
 // status-writer.ts.
+
 import type { FailureReason, WaitingReason } from '#protocol/conditions.ts'
 import type { FinishedRound, RunEvent } from '#protocol/events.ts'
 import type { TrainingClients, TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import type { ClientOutcome } from '#protocol/record.ts'
 import { listed, shortened } from '#protocol/text.ts'
+import { timestamp } from '#protocol/timestamp.ts'
 import { boundedMetrics, bounds } from './status-bounds.ts'
 
 /** What a run cannot tell by itself, since it does not run: what is waited for, and why it can never run. */
@@ -52,11 +54,6 @@ export function nextStatus(status: TrainingStatus, news: News, facts: StatusFact
 /** Whether people and the operator should know at once. */
 export function isTransition(before: TrainingStatus, after: TrainingStatus): boolean {
   return (['state', 'reason', 'pauseUntil', 'epoch'] as const).some((field) => before[field] !== after[field])
-}
-
-/** RFC 3339 in whole seconds, as Kubernetes has them. */
-export function timestamp(milliseconds: number): string {
-  return new Date(Math.floor(milliseconds / 1000) * 1000).toISOString().replace('.000Z', 'Z')
 }
 
 /** Every kind of news that changes the status. */

@@ -1,10 +1,5 @@
 // Times as Kubernetes writes them and as people read them. All arguments are in milliseconds since 1970. Pure.
 
-/** metav1.Time, in whole seconds: 2026-11-24T08:30:00Z */
-export function timestamp(at: number): string {
-  return new Date(Math.floor(at / 1000) * 1000).toISOString().replace('.000Z', 'Z')
-}
-
 /** metav1.MicroTime: the API server refuses any other number of digits than six. 2026-11-24T08:30:00.123000Z */
 export function microTime(at: number): string {
   return new Date(at).toISOString().replace('Z', '000Z')

@@ -8,6 +8,7 @@ import { writeReport } from '#cli/report/write.ts'
 import { watchInterrupts } from '#cli/run/interrupts.ts'
 import { recordFolder } from '#cli/run/record-folder.ts'
 import { outputKey } from '#protocol/keys.ts'
+import { setVariables } from '#runtime/environment.ts'
 import { trainerEnvironment } from '#worker/trainer/inherited.ts'
 import { type Candidate, measureCandidates } from './baselines.ts'
 import { comparisonOf, comparisonRow, NAMES } from './comparison.ts'
@@ -76,7 +77,7 @@ async function compare(
     seed: `demo:${seed}`,
     scratch: join(scratch, 'baselines'),
     processes,
-    env: environment(),
+    env: setVariables(process.env),
     log: (line) => screen.note(`[baselines] ${line}`),
     progress: (doing) => screen.live(doing.join('; ')),
     measured: (name, _, seconds) => screen.say(`${name}: done in ${seconds.toFixed(1)} s`),
@@ -105,10 +106,4 @@ async function shapeRows({ spec, heldOut }: PreparedJob, names: readonly string[
       shapes.map(({ ellipse }) => ellipse),
     ),
   ]
-}
-
-function environment(): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
-  )
 }

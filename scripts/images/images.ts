@@ -2,9 +2,11 @@
 // sources build nothing, and each stored image is complete. All of it is kept in ~/.cache/fedsam/images; deleting that costs time alone.
 // FedSAM's own and an example's come from Dockerfiles (dockerfile.ts says of which files), the others are one static program each
 // (static.ts).
+
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { exists } from '#runtime/paths.ts'
 import { ensureBase } from './base.ts'
 import { BASE_REFERENCE, type Buildah, imagesFolder, openBuildah } from './buildah.ts'
 import { digestOf, inputsOf, ROOT, readDockerfile } from './dockerfile.ts'
@@ -76,7 +78,7 @@ export async function missingImages(names: readonly ImageName[]): Promise<readon
   const missing: ImageName[] = []
   for (const name of names) {
     const { key } = isTarget(name) ? await targetOf(name) : staticOf(name)
-    if (!(await isThere(archiveOf(imagesFolder(), name, key)))) missing.push(name)
+    if (!(await exists(archiveOf(imagesFolder(), name, key)))) missing.push(name)
   }
   return missing
 }
@@ -149,7 +151,7 @@ async function ensureArchive(
   const archive = archiveOf(buildah.folder, name, key)
   const folder = dirname(archive)
   const image = { name, reference, archive, values: VALUES[name] }
-  if (await isThere(archive)) return image
+  if (await exists(archive)) return image
   await mkdir(folder, { recursive: true })
   const started = Date.now()
   const seconds = (): number => Math.round((Date.now() - started) / 1000)
@@ -178,11 +180,4 @@ async function forgetOld(buildah: Buildah, name: string, folder: string): Promis
     // With the image go the layers that are its own; where it has none any more, that is as well.
     await buildah.run(['rmi', `docker.io/fedsam/${name}:${basename(file, '.tar')}`]).catch(() => undefined)
   }
-}
-
-function isThere(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  )
 }

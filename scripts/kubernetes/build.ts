@@ -1,12 +1,14 @@
 // The parts of a real Kubernetes that tests run against: its six programs, built from the Go
 // module, and etcd from Debian's package, unpacked, not installed. Kept in ~/.cache/fedsam/kubernetes-VERSION, so that only the
 // first run pays (seven minutes on two cores). Promises: what is found there is complete. Starting them: server.ts.
+
 import { spawn } from 'node:child_process'
-import { access, constants, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { FedsamError } from '#protocol/errors.ts'
+import { isExecutable } from '#runtime/paths.ts'
 
 /** 1.34 is the newest line whose kubelet runs with Debian 12's containerd. */
 export const KUBERNETES_VERSION = '1.34.4'
@@ -46,7 +48,7 @@ export function kubernetesFolder(env: NodeJS.ProcessEnv = process.env): string {
 /** Whether the next call of ensureKubernetes builds nothing. */
 export async function hasKubernetes(env: NodeJS.ProcessEnv = process.env): Promise<boolean> {
   const folder = kubernetesFolder(env)
-  const found = await Promise.all([...PROGRAMS, 'etcd'].map((program) => isThere(join(folder, program))))
+  const found = await Promise.all([...PROGRAMS, 'etcd'].map((program) => isExecutable(join(folder, program))))
   return found.every(Boolean)
 }
 
@@ -57,11 +59,11 @@ export async function ensureKubernetes(options: BuildOptions = {}): Promise<Kube
   await mkdir(folder, { recursive: true })
   const run: Run = { folder, log: options.log ?? (() => {}), env }
   const missing: string[] = []
-  for (const program of PROGRAMS) if (!(await isThere(join(folder, program)))) missing.push(program)
+  for (const program of PROGRAMS) if (!(await isExecutable(join(folder, program)))) missing.push(program)
   if (missing.length > 0)
     await guarded('Kubernetes', 'see that Go and its module proxy work', build(run, missing))
   const etcd = join(folder, 'etcd')
-  if (!(await isThere(etcd)))
+  if (!(await isExecutable(etcd)))
     await guarded(
       'etcd',
       'on Debian run apt-get update, or put an etcd into the cache folder',
@@ -92,13 +94,6 @@ async function guarded(what: string, remedy: string, work: Promise<void>): Promi
       cause,
     })
   })
-}
-
-function isThere(path: string): Promise<boolean> {
-  return access(path, constants.X_OK).then(
-    () => true,
-    () => false,
-  )
 }
 
 /** A module of its own that requires k8s.io/kubernetes, with the staging modules, which its go.mod has as folders, pinned. */

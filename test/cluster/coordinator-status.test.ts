@@ -193,8 +193,14 @@ describe('the status', () => {
       const begin = training(uid, { state: 'Complete', reason: 'Complete', ...foreign })
       const finished = new AbortController()
       const reporting = openReporting({
-        ...{ sink, begin, outputUri: '', clock: systemClock(), now: () => 0, statusSeconds: 1 },
-        ...{ log: () => {}, signal: finished.signal },
+        sink,
+        begin,
+        outputUri: '',
+        clock: systemClock(),
+        now: () => 0,
+        statusSeconds: 1,
+        log: () => {},
+        signal: finished.signal,
       })
       const running = reporting.run()
       await reporting.settled()

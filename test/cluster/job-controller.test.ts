@@ -80,7 +80,12 @@ async function endPod(pod: KubernetesObject, { exitCode, network, conditions = [
   })
   const running = { running: { startedAt: LONG_AGO } }
   const statusOf = (container: string, state: object): object => ({
-    ...{ name: container, state, ready: false, restartCount: 0, image: 'i', imageID: 'i' },
+    name: container,
+    state,
+    ready: false,
+    restartCount: 0,
+    image: 'i',
+    imageID: 'i',
   })
   const status = {
     phase: exitCode === 0 ? 'Succeeded' : 'Failed',

@@ -29,11 +29,9 @@ interface Refusal {
 }
 
 const object = (kind: string, apiVersion: string, fields: object): object => ({
-  ...{
-    kind,
-    apiVersion,
-    metadata: { name: 'team', ...('metadata' in fields ? (fields.metadata as object) : {}) },
-  },
+  kind,
+  apiVersion,
+  metadata: { name: 'team', ...('metadata' in fields ? (fields.metadata as object) : {}) },
   ...Object.fromEntries(Object.entries(fields).filter(([name]) => name !== 'metadata')),
 })
 const quota = (hard: object): object => object('ResourceQuota', 'v1', { spec: { hard } })

@@ -1,4 +1,4 @@
-// Bodies and keys for the conformance tests: any two differ, and a wrong byte shows.
+// Bodies, keys and subjects for the conformance tests: any two differ, and a wrong byte shows.
 
 /** A key that no other test uses. */
 export const freshKey = (): string => `conformance/${crypto.randomUUID()}`
@@ -23,3 +23,9 @@ export async function* inChunks(body: Uint8Array, chunkSize = 65_537): AsyncGene
 export function same(found: Uint8Array | undefined, wanted: Uint8Array): boolean {
   return found !== undefined && Buffer.compare(found, wanted) === 0
 }
+
+/** A body as text. */
+export const text = (body: Uint8Array): string => Buffer.from(body).toString()
+
+/** A subject that no other test uses. */
+export const freshSubject = (): string => `conformance.${crypto.randomUUID()}`

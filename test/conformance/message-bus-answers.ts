@@ -4,13 +4,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { until } from '#test/until.ts'
 import { LARGEST_MESSAGE } from '#transport/bus/subject.ts'
-import { bodyOf, same } from './bodies.ts'
+import { bodyOf, freshSubject, same, text } from './bodies.ts'
 import type { Opened } from './opened-bus.ts'
 
 /** Far more than any answer takes: a test that needs it fails by its own time limit. */
 const LONG = { timeoutMs: 600_000 }
-const text = (body: Uint8Array): string => Buffer.from(body).toString()
-const freshSubject = (): string => `conformance.${crypto.randomUUID()}`
 
 export function answerCases(opened: Opened): void {
   test('a request is served with its subject and body, and its answer comes back', {

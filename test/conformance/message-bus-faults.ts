@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { faultyBus, type MessageFault } from '#test/faults/faulty-bus.ts'
 import { until } from '#test/until.ts'
 import { type MessageBus, NoAnswer } from '#transport/ports.ts'
+import { freshSubject, text } from './bodies.ts'
 import type { Opened } from './opened-bus.ts'
 
 /** Far longer than a test may last: only a fault would wait for it. */
@@ -14,8 +15,6 @@ const TIMEOUT = { timeout: 120_000 }
 /** Enough for a request that has no answer. */
 const SHORT = { timeoutMs: 100 }
 const NOTHING = new Uint8Array(0)
-const text = (body: Uint8Array): string => Buffer.from(body).toString()
-const freshSubject = (): string => `conformance.${crypto.randomUUID()}`
 
 export function faultCases(opened: Opened): void {
   silence(opened)

@@ -115,7 +115,10 @@ describe('too few updates', () => {
         if (/^rounds\/1\/[12]\/decision\.json$/.test(key) && phase === 'after') stop.abort()
       })
       const federation = await openFederation({
-        ...{ clients: ['a', 'b'], rounds: 1, store, transfers: createGrantedTransfers({ memory }) },
+        clients: ['a', 'b'],
+        rounds: 1,
+        store,
+        transfers: createGrantedTransfers({ memory }),
         quadratic: (client) => ({
           before: (call) => {
             if (client === 'b' && call === 'fit') throw new Error('no memory left')

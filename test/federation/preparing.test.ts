@@ -13,16 +13,14 @@ const JOB: FederationOptions = { clients: ['a', 'b'], rounds: 1 }
 /** One `next` of a client that prepares. */
 async function prepare({ bus, fixed }: Federation, client: string, message: string) {
   const body = {
-    ...{
-      kind: 'next',
-      client,
-      incarnation: 'i',
-      token: '',
-      epoch: 0,
-      dataset: '',
-      backend: '',
-      progress: null,
-    },
+    kind: 'next',
+    client,
+    incarnation: 'i',
+    token: '',
+    epoch: 0,
+    dataset: '',
+    backend: '',
+    progress: null,
     have: { state: 'Preparing', message },
   }
   const subject = clientSubject(subjectPrefix(fixed.namespace, fixed.uid), client)
@@ -135,16 +133,15 @@ test('somebody who is not the client is refused before anyone takes note; what c
     assert.equal((await prepare(federation, 'a', ''))?.kind, 'wait')
     const subject = clientSubject(subjectPrefix('test', 'test'), 'a')
     const body = encodeJson({
-      ...{
-        kind: 'next',
-        client: 'a',
-        incarnation: 'i',
-        token: 'unknown',
-        epoch: 0,
-        dataset: '',
-        backend: '',
-      },
-      ...{ have: { state: 'Idle' }, progress: null },
+      kind: 'next',
+      client: 'a',
+      incarnation: 'i',
+      token: 'unknown',
+      epoch: 0,
+      dataset: '',
+      backend: '',
+      have: { state: 'Idle' },
+      progress: null,
     })
     await assert.rejects(federation.bus.request(subject, body, { timeoutMs: 200 }), { name: 'NoAnswer' })
     assert.equal(eventsOf(federation.events, 'ClientJoined').length, 0)

@@ -85,11 +85,15 @@ async function live(context: GrantsContext, file: string, bytes = Number.POSITIV
   const opened = (await openForeign(file, Number.MAX_SAFE_INTEGER, 'the update'))!
   const outcome = {
     update: { file: opened, path: file, numExamples: 1, metrics: {} },
-    ...{ evaluation: null, notEvaluated: null },
+    evaluation: null,
+    notEvaluated: null,
   }
   const leaving = uploadOutcome(outcome, {
     task: TASK as unknown as Task,
-    ...{ client: 'a', incarnation: crypto.randomUUID(), dataset: '', stored: new Set<string>() },
+    client: 'a',
+    incarnation: crypto.randomUUID(),
+    dataset: '',
+    stored: new Set<string>(),
     async ask(wants) {
       const request: GrantRequest = {
         kind: 'grant',

@@ -1,10 +1,12 @@
 // Checkpoints by hf://owner/name@revision: fetched once into Hugging Face's own cache, where Python finds them too.
 // Promises: pinned to one commit, verified, atomic (a snapshot's file is there whole or not at all), resumed after a kill.
 // Leaves the meaning of the files to the model. Layout: huggingface_hub, "Manage the cache" (blobs, snapshots, refs).
-import { access, copyFile, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+
+import { copyFile, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Backoff } from '#runtime/backoff.ts'
+import { exists } from '#runtime/paths.ts'
 import { describeFile, downloadFile, type HubFile, type HubSource, resolveUrl } from './http.ts'
 import type { HubRepository } from './refusals.ts'
 import { type HubEnvironment, hubSettings } from './settings.ts'
@@ -208,14 +210,6 @@ async function writeWhole(path: string, text: string): Promise<void> {
   } finally {
     await rm(partial, { force: true })
   }
-}
-
-/** Follows links, so a link whose blob is gone does not count. */
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  )
 }
 
 function missing({ owner, name, revision }: HubRepository, file: string): FedsamError {

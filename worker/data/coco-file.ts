@@ -1,6 +1,7 @@
 // Reads a COCO instances file: its images, and the outlined objects in them. Pure. Promises one rule for each thing that
 // such files get wrong (docs/data.md lists them): what has one meaning is read, what has none is left out and named, what
 // has several is refused. Drawing the objects is left to coco.ts. Format: cocodataset.org/#format-data.
+import { isObject } from '#protocol/json-object.ts'
 import { counted, listed, shortened } from '#protocol/text.ts'
 import { type CocoRegion, type Problem, unusable } from './dataset.ts'
 import { MOST_PIXELS } from './picture-header.ts'
@@ -269,10 +270,6 @@ function isSide(value: unknown): value is number {
 /** Crowds are marked by 1; some programs write true or "1". */
 function isSet(value: unknown): boolean {
   return value === 1 || value === true || value === '1'
-}
-
-function isObject(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** Polygons of fewer than three points, or with half a point, are no outline: the rule of detectron2. */

@@ -56,8 +56,17 @@ interface Step {
 }
 
 const OPTIONS = {
-  ...{ epochs: 3, batchSize: 2, loss: 'DiceCE', optimizer: 'Adam', learningRate: 1e-3, shuffle: true },
-  ...{ prompts: 'Box', boxJitterPixels: 4, names: [], seed: 'seed', report: () => {} },
+  epochs: 3,
+  batchSize: 2,
+  loss: 'DiceCE',
+  optimizer: 'Adam',
+  learningRate: 1e-3,
+  shuffle: true,
+  prompts: 'Box',
+  boxJitterPixels: 4,
+  names: [],
+  seed: 'seed',
+  report: () => {},
 } as unknown as FitOptions
 
 /** Trains the real model, and notes what each step was given and what it returned. */

@@ -2,8 +2,7 @@
 // the trainer, and that no variable of a numerical library changes the trained bytes. It leaves the variables of a job
 // (`command.env`) and of a partition to the callers. docs/trainer-seam.md lists the groups for users.
 import { FedsamError } from '#protocol/errors.ts'
-
-export type Environment = Readonly<Record<string, string | undefined>>
+import { type Environment, setVariables } from '#runtime/environment.ts'
 
 /** Variables that a trainer inherits. They find programs, libraries, caches and devices; none holds a credential. */
 const NAMES: readonly string[] = [
@@ -28,10 +27,7 @@ const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/
 
 /** The variables of `env` that every trainer on this machine has. */
 export function inheritedVariables(env: Environment): Record<string, string> {
-  const known = Object.entries(env).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined && isInherited(entry[0]),
-  )
-  return Object.fromEntries(known)
+  return Object.fromEntries(Object.entries(setVariables(env)).filter(([name]) => isInherited(name)))
 }
 
 function isInherited(name: string): boolean {

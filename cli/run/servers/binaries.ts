@@ -4,7 +4,7 @@
 // Starting and stopping them is the matter of servers.ts.
 
 import { execFile, spawn } from 'node:child_process'
-import { access, constants, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -12,6 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { SERVERS } from '#protocol/environment.ts'
 import { type ErrorCode, FedsamError } from '#protocol/errors.ts'
+import { isExecutable } from '#runtime/paths.ts'
 
 export type Binary = 'nats-server' | 'versitygw'
 
@@ -106,13 +107,6 @@ export async function ensureGoProgram(program: GoProgram, options: BinaryOptions
   } finally {
     await rm(lock, { force: true })
   }
-}
-
-async function isExecutable(path: string): Promise<boolean> {
-  return access(path, constants.X_OK).then(
-    () => true,
-    () => false,
-  )
 }
 
 /**

@@ -1,6 +1,7 @@
 // Merging a user's pod template over a rendered one by the keys of the API's lists. Some fields are not the user's to change:
 // restartPolicy, fedsam.dev labels, service account and tokens stay as they were rendered, and no container but those that were
 // rendered so gets the token or the bus's credentials.
+import { isObject } from '#protocol/json-object.ts'
 import type { Json } from '../../objects/shapes.ts'
 import { SECRET_VOLUMES } from './settings.ts'
 
@@ -19,7 +20,7 @@ const GUARDED: readonly string[] = [
 /** `over` merged into `base`: maps deeply, lists by key, everything else replaced; null removes a field. */
 export function merge(base: unknown, over: unknown): unknown {
   if (Array.isArray(base) && Array.isArray(over)) return mergeLists(base, over)
-  if (!isMap(base) || !isMap(over)) return over
+  if (!isObject(base) || !isObject(over)) return over
   const merged: Record<string, unknown> = { ...base }
   for (const [key, value] of Object.entries(over)) {
     if (value === null) delete merged[key]
@@ -29,7 +30,7 @@ export function merge(base: unknown, over: unknown): unknown {
 }
 
 function mergeLists(base: readonly unknown[], over: readonly unknown[]): unknown[] {
-  const key = LIST_KEYS.find((name) => [...base, ...over].every((item) => isMap(item) && name in item))
+  const key = LIST_KEYS.find((name) => [...base, ...over].every((item) => isObject(item) && name in item))
   if (key === undefined) return [...over]
   const keyOf = (item: unknown): unknown => (item as Json)[key]
   const changed = base.map((item) => {
@@ -76,9 +77,5 @@ function guardedMounts(rendered: readonly Json[], merged: unknown): Json[] {
 
 /** The maps of a list; what else a user wrote there, the API server refuses. */
 function namedMaps(list: unknown): Json[] {
-  return Array.isArray(list) ? list.filter(isMap) : []
-}
-
-function isMap(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return Array.isArray(list) ? list.filter(isObject) : []
 }

@@ -1,6 +1,7 @@
 // A machine inside of this one, for a node: namespaces of its own for processes, mounts and network, and one wire to here. Promises:
 // when its first process ends, the kernel ends all others, and mounts, routes and rules go with them; what remains (a folder, cgroups) is
 // removed by machine.sh, or by the next start where this was killed too. What runs inside is the matter of parts.ts.
+
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, open, readdir, readFile, stat, writeFile } from 'node:fs/promises'
@@ -10,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { FedsamError } from '#protocol/errors.ts'
+import { exists } from '#runtime/paths.ts'
 import { connectNetwork, type Network } from './network.ts'
 
 const run = promisify(execFile)
@@ -84,7 +86,7 @@ export async function stopMachine(name: string): Promise<void> {
   else if (outside !== undefined) process.kill(-outside, 'SIGKILL') // not yet begun
   // machine.sh cleans up behind its first process; where it is gone too, this does.
   while (outside !== undefined && (await runs(outside, folder))) await sleep(20)
-  if (await isThere(folder)) await run('sh', [SCRIPT, folder, name, 'clean'])
+  if (await exists(folder)) await run('sh', [SCRIPT, folder, name, 'clean'])
 }
 
 function machine(name: string, folder: string, pid: number, network: Network): Machine {
@@ -139,7 +141,7 @@ async function removeDead(): Promise<void> {
   for (const name of await readdir(machinesFolder()).catch(() => [])) {
     const folder = join(machinesFolder(), name)
     if ((await livePid(folder)) !== undefined) continue
-    const [pid, age] = await Promise.all([isThere(join(folder, 'init.pid')), ageOf(folder)])
+    const [pid, age] = await Promise.all([exists(join(folder, 'init.pid')), ageOf(folder)])
     if (pid || age > STARTING_MS) await stopMachine(name)
   }
 }
@@ -148,12 +150,5 @@ async function ageOf(path: string): Promise<number> {
   return stat(path).then(
     ({ birthtimeMs }) => Date.now() - birthtimeMs,
     () => 0,
-  )
-}
-
-function isThere(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
   )
 }

@@ -4,6 +4,7 @@
 // checkpoint.ts.
 
 import { FedsamError } from '#protocol/errors.ts'
+import { isObject } from '#protocol/json-object.ts'
 import { shortened } from '#protocol/text.ts'
 
 /** Layers, heads and masks: sam-vit-huge has 32 layers and 16 heads. The list of its tensors is as long. */
@@ -149,11 +150,8 @@ function decoderConfig(fields: Fields): DecoderConfig {
 }
 
 function fieldsOf(json: unknown, path: string): Fields {
-  requireFit(
-    typeof json === 'object' && json !== null && !Array.isArray(json),
-    `${path || 'it'} is not an object`,
-  )
-  const values = json as Record<string, unknown>
+  requireFit(isObject(json), `${path || 'it'} is not an object`)
+  const values = json as Readonly<Record<string, unknown>>
   // Hugging Face writes null for "derived": mlp_dim of most published checkpoints.
   const read = (name: string, fallback: unknown) => values[name] ?? fallback
   const number = (name: string, fallback: number, fits: (value: number) => boolean, more = '') => {

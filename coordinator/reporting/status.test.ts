@@ -3,8 +3,18 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import { FEDERATED_JOB_SCHEMA } from '#protocol/generated/schema.ts'
-import type { ClientOutcome } from '#protocol/record.ts'
 import type { StructuralSchema } from '#protocol/schema.ts'
+import {
+  abandoned,
+  admitted,
+  completed,
+  gone,
+  opened,
+  over,
+  SHA,
+  started,
+  waiting,
+} from '#test/given/run-news.ts'
 import { beginStatus, isTransition, type News, nextStatus } from './status.ts'
 
 const NOW = Date.parse('2026-11-24T08:00:00.500Z')
@@ -13,97 +23,9 @@ const facts = (seconds = 0) => ({
   outputUri: 's3://fedsam/team-a/brain/6f3a/output',
 })
 const BEGIN = beginStatus('6f3a', undefined, NOW)
-const SHA = 'a'.repeat(64)
 
 const after = (news: readonly News[], begin = BEGIN): TrainingStatus =>
   news.reduce((status, one) => nextStatus(status, one, facts()), begin)
-
-const gone = (client: string, message = ''): ClientOutcome => ({
-  client,
-  outcome: 'Unreachable',
-  reason: message === '' ? 'NotHeard' : 'Preparing',
-  message,
-})
-const started = (change: object = {}): News => ({
-  event: 'RunStarted',
-  name: 'brain',
-  epoch: 1,
-  rounds: 3,
-  completed: 0,
-  roster: ['a', 'b', 'c'],
-  head: null,
-  best: null,
-  newest: [],
-  ...change,
-})
-const waiting = (available: string[], absent: ClientOutcome[], change: object = {}): News => ({
-  event: 'Waiting',
-  round: 1,
-  attempt: 1,
-  kind: 'Train',
-  roster: ['a', 'b', 'c'],
-  available,
-  absent,
-  needed: 2,
-  missing: absent.map(({ client }) => client),
-  ...change,
-})
-const opened = (round: number, change: object = {}): News => ({
-  event: 'AttemptOpened',
-  round,
-  attempt: 1,
-  kind: 'Train',
-  roster: ['a', 'b', 'c'],
-  cohort: ['a', 'b'],
-  evaluators: [],
-  absent: [gone('c')],
-  ...change,
-})
-const admitted = (round: number, client: string): News => ({
-  event: 'UpdateAdmitted',
-  round,
-  client,
-  numExamples: 3,
-  bytes: 100,
-})
-const completed = (round: number, change: object = {}): News => ({
-  event: 'RoundCompleted',
-  round,
-  attempt: 1,
-  kind: 'Train',
-  cohort: ['a', 'b'],
-  accepted: ['a', 'b'],
-  outcomes: [gone('c')],
-  evaluation: null,
-  evaluations: [],
-  notEvaluated: [],
-  metrics: {},
-  seconds: 4,
-  head: SHA,
-  best: null,
-  sentBytes: 200,
-  ...change,
-})
-const abandoned = (change: object = {}): News => ({
-  event: 'AttemptAbandoned',
-  round: 1,
-  attempt: 1,
-  kind: 'Train',
-  reason: 'QuorumNotReached',
-  message: 'why',
-  outcomes: [gone('b')],
-  pauseSeconds: 0,
-  ...change,
-})
-const over: News = {
-  event: 'RunCompleted',
-  rounds: 3,
-  output: 'output/manifest.json',
-  evaluation: null,
-  round: 2,
-  digest: SHA,
-  head: SHA,
-}
 
 describe('state', () => {
   const rows: readonly [string, readonly News[], string, string][] = [

@@ -19,7 +19,7 @@ import type { GrantedTransfers, MessageBus, ObjectStore } from '#transport/ports
 import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
 import { openS3Store } from '#transport/store/s3/store.ts'
 import { serveRun } from '#worker/network/client.ts'
-import { trainerEnvironment } from '#worker/trainer/inherited.ts'
+import { trainerEnvironment } from '#worker/trainer/trainer-environment.ts'
 import { runInProcesses } from '../cli/run/processes.ts'
 import { inProcessTrainer } from '../test/trainers/in-process.ts'
 import { noopWork } from '../test/trainers/noop.ts'

@@ -54,7 +54,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
 
 /** The trainer's side of the seam knows neither bus nor store; the network half's end of it may read its clock. */
 const TRAINER_SIDE = /^worker\/(trainer|model|data|tensorflow)\//
-const NETWORK_END = ['worker/trainer/child.ts', 'worker/trainer/process.ts']
+const NETWORK_END = ['worker/trainer/process-trainer.ts', 'worker/trainer/process.ts']
 /** A file of transport/ that reaches no network. */
 const LAST_WORD = 'runtime/termination.ts'
 

@@ -16,7 +16,7 @@ import {
 import type { NatsOptions } from '#transport/bus/nats/bus.ts'
 import { BUS_RULES, natsOptions } from '#transport/environment.ts'
 import type { S3Options } from '#transport/store/s3/client.ts'
-import type { TrainerProgram } from './trainer/spawned.ts'
+import type { TrainerProgram } from './trainer/child-process.ts'
 
 /** Well above the time that a coordinator holds a request open. */
 const ANSWER_SECONDS = 30

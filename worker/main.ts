@@ -12,8 +12,8 @@ import { type WorkerSettings, workerSettings } from './environment.ts'
 import { fetchBase } from './network/base-checkpoint.ts'
 import { serveRun } from './network/client.ts'
 import type { WorkerOptions } from './network/options.ts'
-import { childTrainer, podTrainer } from './trainer/child.ts'
 import { wasSeamLeft } from './trainer/fifos.ts'
+import { childTrainer, podTrainer } from './trainer/process-trainer.ts'
 
 /** Seconds without a coordinator after which the worker ends and its pod restarts: longer than a coordinator's pod takes to move. */
 const SILENCE_SECONDS = 600

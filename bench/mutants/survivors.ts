@@ -153,7 +153,7 @@ export const SURVIVORS: readonly Mutant[] = [
     from: '(x * sizes.reshaped[1]) / sizes.original[1], (y * sizes.reshaped[0]) / sizes.original[0]',
     to: '(x * sizes.reshaped[0]) / sizes.original[0], (y * sizes.reshaped[1]) / sizes.original[1]',
     what: 'axes of a point are exchanged',
-    tests: ['worker/trainer/prepared.test.ts'],
+    tests: ['worker/trainer/prepared-samples.test.ts'],
   },
   {
     id: 'W8',
@@ -181,11 +181,11 @@ export const SURVIVORS: readonly Mutant[] = [
   },
   {
     id: 'W15',
-    file: 'worker/trainer/prepared.ts',
+    file: 'worker/trainer/prepared-samples.ts',
     from: 'canonicalJson([backend, gpu, configJson, processor])',
     to: 'canonicalJson([configJson, processor])',
     what: 'embeddings of one backend are used by another',
-    tests: ['worker/trainer/prepared.test.ts'],
+    tests: ['worker/trainer/prepared-samples.test.ts'],
   },
   {
     id: 'W16',
@@ -193,7 +193,7 @@ export const SURVIVORS: readonly Mutant[] = [
     from: '`evaluation:$' + '{prepared.sample.stem}`',
     to: "'evaluation'",
     what: 'every image is evaluated at the same draw',
-    tests: ['worker/trainer/prepared.test.ts'],
+    tests: ['worker/trainer/prepared-samples.test.ts'],
   },
   {
     id: 'W19',

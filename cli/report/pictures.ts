@@ -10,7 +10,7 @@ import { createSegmentAnything, type SegmentAnything } from '#worker/model/segme
 import { readProcessor } from '#worker/model/segment-anything/processor-file.ts'
 import { type BackendName, loadBackend } from '#worker/tensorflow/backend.ts'
 import { predictMask } from '#worker/trainer/evaluation.ts'
-import { type Prepared, prepareSamples } from '#worker/trainer/prepared.ts'
+import { type Prepared, prepareSamples } from '#worker/trainer/prepared-samples.ts'
 import type { HeldOutPicture, SitePictures } from './facts.ts'
 import { type Colour, imageUri, layerUri, type Mask, reportSize } from './raster.ts'
 

@@ -13,7 +13,7 @@ export interface LocalRun {
   readonly files: LocalFiles
   /** The folder that relative commands run in: the job file's. */
   readonly folder: string
-  /** What every trainer has in its environment: worker/trainer/inherited.ts. */
+  /** What every trainer has in its environment: worker/trainer/trainer-environment.ts. */
   readonly env: Readonly<Record<string, string>>
   readonly output: string
   readonly observe: Observer

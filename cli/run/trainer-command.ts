@@ -1,10 +1,10 @@
 // Which program trains a partition on this machine: the built-in trainer with its settings, or the user's own command. Both have
-// the variables that worker/trainer/inherited.ts lets through; the user's own also has the partition's and `command.env`.
+// the variables that worker/trainer/trainer-environment.ts lets through; the user's own also has the partition's and `command.env`.
 import { fileURLToPath } from 'node:url'
 import { environmentOf, TRAINER } from '#protocol/environment.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
-import type { TrainerProgram } from '#worker/trainer/spawned.ts'
+import type { TrainerProgram } from '#worker/trainer/child-process.ts'
 import type { LocalRun } from './local-run.ts'
 
 const SEGMENT_ANYTHING = fileURLToPath(new URL('../../worker/trainer/main.ts', import.meta.url))

@@ -3,8 +3,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { TrainerProgram } from '#worker/trainer/child-process.ts'
 import { readTrainerLine } from '#worker/trainer/seam.ts'
-import type { TrainerProgram } from '#worker/trainer/spawned.ts'
 import { type Finding, fine, note, wrong } from './findings.ts'
 
 /** A trainer has so long to leave; a pod ends it by force a little later. Seconds. */

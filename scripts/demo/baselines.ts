@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { FedsamError } from '#protocol/errors.ts'
 import { systemClock } from '#runtime/clock.ts'
-import { childTrainer } from '#worker/trainer/child.ts'
+import { childTrainer } from '#worker/trainer/process-trainer.ts'
 import type { Trainer } from '#worker/trainer/seam.ts'
 import type { SiteSettings } from './trainer.ts'
 

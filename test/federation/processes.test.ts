@@ -15,7 +15,7 @@ import { completeSpec } from '#protocol/defaults.ts'
 import { sha256 } from '#protocol/digest.ts'
 import type { RunEvent } from '#protocol/events.ts'
 import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
-import { trainerEnvironment } from '#worker/trainer/inherited.ts'
+import { trainerEnvironment } from '#worker/trainer/trainer-environment.ts'
 
 const TRAINER = fileURLToPath(new URL('../trainers/quadratic-main.ts', import.meta.url))
 

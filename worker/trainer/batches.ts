@@ -3,7 +3,7 @@ import type { Random } from '#worker/data/random.ts'
 import { type Box, jitterBox } from '#worker/data/samples.ts'
 import type { Prompted } from '#worker/model/segment-anything/model.ts'
 import { scaleBox } from '#worker/model/segment-anything/processor.ts'
-import type { Prepared } from './prepared.ts'
+import type { Prepared } from './prepared-samples.ts'
 
 export interface PromptRule {
   readonly prompts: 'Box' | 'Points'

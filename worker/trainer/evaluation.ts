@@ -6,7 +6,7 @@ import type { SegmentAnything } from '#worker/model/segment-anything/model.ts'
 import { postprocessMask } from '#worker/model/segment-anything/processor.ts'
 import type { TensorFlow } from '#worker/tensorflow/backend.ts'
 import { promptedBatch } from './batches.ts'
-import type { Prepared } from './prepared.ts'
+import type { Prepared } from './prepared-samples.ts'
 
 export interface EvaluationOptions {
   readonly prompts: 'Box' | 'Points'

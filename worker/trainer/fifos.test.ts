@@ -12,7 +12,7 @@ import { SEAM_FILES } from '#protocol/seam-files.ts'
 import { type Clock, systemClock } from '#runtime/clock.ts'
 import { type Container, endContainer, startContainer } from '#test/trainers/container.ts'
 import { until } from '#test/until.ts'
-import { podTrainer } from './child.ts'
+import { podTrainer } from './process-trainer.ts'
 import type { Trainer } from './seam.ts'
 
 const program = (name: string): string =>

@@ -8,7 +8,7 @@ import { createSegmentAnything, type SegmentAnything } from '#worker/model/segme
 import { loadBackend } from '#worker/tensorflow/backend.ts'
 import { evaluateSamples } from './evaluation.ts'
 import { type FitOptions, fitSamples } from './fitting.ts'
-import type { Prepared } from './prepared.ts'
+import type { Prepared } from './prepared-samples.ts'
 
 const inputs = readGolden('tiny-a', 'inputs')
 const checkpoint = await readCheckpoint(goldenFolder('tiny-a'))

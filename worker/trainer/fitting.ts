@@ -5,7 +5,7 @@ import { randomFrom, shuffle } from '#worker/data/random.ts'
 import type { SegmentAnything, Training } from '#worker/model/segment-anything/model.ts'
 import { freshOptimizerState } from '#worker/model/segment-anything/optimizer.ts'
 import { promptedBatch, truthOf } from './batches.ts'
-import type { Prepared } from './prepared.ts'
+import type { Prepared } from './prepared-samples.ts'
 import type { SegmentAnythingSettings } from './settings.ts'
 
 export interface FitOptions extends SegmentAnythingSettings {

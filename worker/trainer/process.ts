@@ -5,7 +5,7 @@
 import { type ErrorCode, FedsamError } from '#protocol/errors.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { LONGEST_LINE, LONGEST_LOG_LINE, readLines } from './lines.ts'
-import type { Ended, Link } from './link.ts'
+import type { Ended, Link } from './process-link.ts'
 import {
   type Answer,
   type Progress,

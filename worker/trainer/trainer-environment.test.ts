@@ -1,7 +1,7 @@
 // Which variables of a shell reach a trainer.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { inheritedVariables, trainerEnvironment } from './inherited.ts'
+import { inheritedVariables, trainerEnvironment } from './trainer-environment.ts'
 
 const asEnvironment = (names: readonly string[]) =>
   Object.fromEntries(names.map((name) => [name, `of ${name}`]))

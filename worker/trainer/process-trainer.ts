@@ -3,11 +3,11 @@
 // On one machine the process is our child, in a pod it is another container's: the promises are the same.
 import { FedsamError } from '#protocol/errors.ts'
 import { MAX_NUM_EXAMPLES } from '#protocol/outcomes.ts'
+import { spawnTrainer, type TrainerProgram } from './child-process.ts'
 import { openSeamFolder, type SeamFolder } from './fifos.ts'
-import type { Link } from './link.ts'
 import { type LifeOptions, launch, type Running } from './process.ts'
+import type { Link } from './process-link.ts'
 import { type Answer, dtypesField, type Progress, type Trainer, type TrainerCall } from './seam.ts'
-import { spawnTrainer, type TrainerProgram } from './spawned.ts'
 
 export type ChildTrainerOptions = TrainerProgram & LifeOptions
 

@@ -14,7 +14,7 @@ import { type Processor, processorFrom } from '#worker/model/segment-anything/pr
 import { type Backend, loadBackend } from '#worker/tensorflow/backend.ts'
 import { promptedBatch } from './batches.ts'
 import { predictMask } from './evaluation.ts'
-import { type PreparationOptions, type Prepared, prepareSamples } from './prepared.ts'
+import { type PreparationOptions, type Prepared, prepareSamples } from './prepared-samples.ts'
 
 const checkpoint = await readCheckpoint(goldenFolder('tiny-a'))
 let dir: string

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FedsamError } from '#protocol/errors.ts'
-import { openPatiently } from './patience.ts'
+import { openPatiently } from './data-wait.ts'
 
 const BAD = new FedsamError('BadData', '/data: there is no picture', { remedy: 'put one there' })
 

@@ -7,9 +7,9 @@ import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { environmentOf, TRAINER_LIFE } from '#protocol/environment.ts'
 import { shortened } from '#protocol/text.ts'
-import { type Family, followFamily } from './family.ts'
-import type { Ended, Link } from './link.ts'
-import { explainStart } from './not-started.ts'
+import { type Family, followFamily } from './process-family.ts'
+import type { Ended, Link } from './process-link.ts'
+import { explainStart } from './start-problem.ts'
 
 export interface TrainerProgram {
   /** What messages call it; its command line, shortened, unless given. */

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { systemClock } from '#runtime/clock.ts'
-import { childTrainer } from './child.ts'
-import { shortCommand } from './spawned.ts'
+import { shortCommand } from './child-process.ts'
+import { childTrainer } from './process-trainer.ts'
 
 let folder: string
 before(async () => {

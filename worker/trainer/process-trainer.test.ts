@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { type Clock, systemClock } from '#runtime/clock.ts'
 import { jumpingClock } from '#test/jumping-clock.ts'
 import { until, untilSeen } from '#test/until.ts'
-import { childTrainer } from './child.ts'
+import { childTrainer } from './process-trainer.ts'
 import type { Trainer } from './seam.ts'
 
 const AWKWARD = fileURLToPath(new URL('../../test/trainers/awkward-main.ts', import.meta.url))

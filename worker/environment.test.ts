@@ -1,4 +1,4 @@
-// The environment of the worker's programs: what it means, and all that is wrong with it at once.
+// The settings that the worker's programs read from their environment, and the one error that names all faults.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { sourceSettings, workerSettings } from './environment.ts'
@@ -13,13 +13,13 @@ const WORKER = {
 const PROGRAM = { command: ['python3', 'client.py'], env: {}, cwd: '/work' }
 
 describe('the network half', () => {
-  test('has its trainer as a child', () => {
+  test('runs its trainer as a child process', () => {
     const settings = workerSettings({ ...WORKER, FEDSAM_TRAINER: JSON.stringify(PROGRAM) })
     assert.deepEqual(settings.trainer, { kind: 'Child', program: PROGRAM })
     assert.deepEqual([settings.noProgressSeconds, settings.answerSeconds, settings.tokenFile], [60, 30, ''])
   })
 
-  test('or in a pod, with or without a base checkpoint', () => {
+  test('finds its trainer in a pod, with or without a base checkpoint', () => {
     const pod = { ...WORKER, FEDSAM_SEAM: '/seam', FEDSAM_CACHE: '/cache' }
     const place = { kind: 'Pod', seam: '/seam', cache: '/cache' }
     assert.deepEqual(workerSettings(pod).trainer, { ...place, base: false })
@@ -28,7 +28,7 @@ describe('the network half', () => {
     assert.throws(() => workerSettings(both), { code: 'InvalidJob', message: /exclude each other/ })
   })
 
-  test('names all that is missing or wrong at once', () => {
+  test('names all missing and wrong variables in one error', () => {
     const env = { FEDSAM_SEAM: '/seam', FEDSAM_BASE: 'yes', FEDSAM_NO_PROGRESS_SECONDS: 'soon' }
     assert.throws(() => workerSettings(env), {
       code: 'InvalidJob',
@@ -49,7 +49,7 @@ describe('the data source', () => {
     FEDSAM_SOURCE_FORCE_PATH_STYLE: 'false',
   }
 
-  test("lies where the job's storage does, unless its own Secret says otherwise", () => {
+  test("uses the job's endpoint and region, unless its own Secret names others", () => {
     const bucket = { bucket: 'scans', prefix: 'site-a/' }
     const storage = { endpoint: 'https://storage', region: 'r1', forcePathStyle: false }
     assert.deepEqual(sourceSettings({ ...SOURCE, ...STORAGE }).s3, { ...bucket, ...storage })
@@ -62,7 +62,7 @@ describe('the data source', () => {
     assert.deepEqual(sourceSettings(SOURCE).s3, bucket)
   })
 
-  test('may be a whole bucket, and is never another address', () => {
+  test('accepts a whole bucket, and refuses any other address', () => {
     const of = (uri: string) => sourceSettings({ ...SOURCE, FEDSAM_SOURCE_URI: uri }).s3
     assert.deepEqual(of('s3://scans'), { bucket: 'scans', prefix: '' })
     for (const uri of ['scans/site-a', 's3:///site-a', 'https://scans'])

@@ -1,5 +1,5 @@
-// What the worker's programs read of their environment, in one place: checked, with all that is wrong in one error.
-// docs/programs.md lists the variables. Credentials are never read here: files and the AWS SDK's own chain have them.
+// Reads and checks the environment variables of the worker's programs; one error names all faults. docs/programs.md lists the
+// variables. Credentials are not among them: they come from files and from the AWS SDK's own chain.
 import { BUS, CHILD_TRAINER, POD_TRAINER, SOURCE, WORKER } from '#protocol/environment.ts'
 import {
   type Environment,
@@ -18,10 +18,10 @@ import { BUS_RULES, natsOptions } from '#transport/environment.ts'
 import type { S3Options } from '#transport/store/s3/client.ts'
 import type { TrainerProgram } from './trainer/child-process.ts'
 
-/** Well above the time that a coordinator holds a request open. */
+/** Default wait for an answer, in seconds: well above the time that a coordinator holds a request open. */
 const ANSWER_SECONDS = 30
 
-/** How the network half reaches its trainer: as its child, or through the FIFOs of a folder that both containers have. */
+/** How the network half reaches its trainer: as a child process, or through the FIFOs of a folder that both containers mount. */
 export type TrainerPlace =
   | { readonly kind: 'Child'; readonly program: TrainerProgram }
   | {
@@ -40,16 +40,16 @@ export interface WorkerSettings {
   readonly trainer: TrainerPlace
   readonly noProgressSeconds: number
   readonly answerSeconds: number
-  /** '' where no coordinator asks for a token. */
+  /** Path of the token file; '' where the coordinator needs no token. */
   readonly tokenFile: string
   readonly nats: NatsOptions
 }
 
 export interface SourceSettings {
-  /** s3://bucket/prefix, for people. */
+  /** s3://bucket/prefix, for messages. */
   readonly uri: string
   readonly s3: S3Options
-  /** Where the files go. */
+  /** The folder that the files are written to. */
   readonly folder: string
 }
 
@@ -62,7 +62,7 @@ const WORKER_RULES = {
   tokenFile: optional,
 }
 
-/** Of worker/main.ts. Throws InvalidJob. */
+/** Settings of worker/main.ts. Throws InvalidJob. */
 export function workerSettings(env: Environment): WorkerSettings {
   const table = { ...WORKER, ...BUS, ...CHILD_TRAINER }
   const rules = { ...WORKER_RULES, ...BUS_RULES }
@@ -88,14 +88,14 @@ function settingsFrom(
   return { client, subjects, scratch, trainer, noProgressSeconds, answerSeconds, tokenFile, nats }
 }
 
-/** s3://bucket/prefix, taken apart. */
+/** Splits s3://bucket/prefix. */
 const address: Rule<{ uri: string; bucket: string; prefix: string }> = (text) => {
   const match = /^s3:\/\/([^/]+)(?:\/(.*))?$/.exec(required(text))
   if (match === null) throw new RangeError(`: ${text} is not s3://bucket/prefix`)
   return { uri: text, bucket: match[1]!, prefix: match[2] ?? '' }
 }
 
-/** Of worker/source/main.ts. The source's own credentials may bring an endpoint and a region of their own. Throws InvalidJob. */
+/** Settings of worker/source/main.ts. The environment of the source's own Secret may override endpoint and region. Throws InvalidJob. */
 export function sourceSettings(env: Environment): SourceSettings {
   const read = readVariables(env, SOURCE, {
     sourceUri: address,

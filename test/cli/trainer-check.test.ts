@@ -94,7 +94,7 @@ describe('a program on the seam', () => {
     assert.match(passed.stderr, /first secret undefined/)
     const absent = await startFedsam(ROOT, ['trainer', 'check', '--pass-env', 'NOT_SET', ...program])
     assert.equal(absent.code, 2)
-    assert.match(absent.stderr, /--pass-env NOT_SET: the variable is not set here/)
+    assert.match(absent.stderr, /--pass-env NOT_SET: the variable is not set in this shell/)
   })
 
   test('that cannot start says why', async () => {
@@ -103,11 +103,8 @@ describe('a program on the seam', () => {
     assert.match(stdout, /wrong the start: there is no picture\n +put one there/)
   })
 
-  test('that is not a job', async () => {
-    assert.match(
-      (await check('/nowhere/trainer')).stdout,
-      /cannot be started: \/nowhere\/trainer does not exist/,
-    )
+  test('that does not exist', async () => {
+    assert.match((await check('/nowhere/trainer')).stdout, /cannot start: \/nowhere\/trainer does not exist/)
   })
 })
 

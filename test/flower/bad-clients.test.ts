@@ -39,7 +39,7 @@ const EXPECTED: Readonly<Record<string, readonly [outcome: string, reason: strin
   'evaluates-none': ['Accepted', '', /^$/],
   'leaves-in-evaluate': ['Accepted', '', /^$/],
   'dies-in-evaluate': ['Accepted', '', /^$/],
-  hangs: ['Failed', 'TrainerFailed', /reported nothing and used no processor for 15 s/],
+  hangs: ['Failed', 'TrainerFailed', /wrote nothing and used no processor time for 15 s/],
   exits: ['Failed', 'TrainerFailed', /ended with code 3/],
   leaves: ['Failed', 'TrainerFailed', /fit left the program: sys\.exit\('enough'\)/],
   huge: ['Failed', 'TrainerFailed', /shape \(536870912,\) where it was given \(3, 2\)/],

@@ -1,4 +1,4 @@
-// The base checkpoint on a client's disk: verified, gone on with, fetched once, waited for.
+// The base checkpoint on a client's disk: it is verified, resumed, fetched once, and waited for.
 import assert from 'node:assert/strict'
 import { mkdir, mkdtemp, readFile, readlink, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -23,7 +23,7 @@ const FILES = {
 
 let cache: string
 let store: ReturnType<typeof createMemoryStore>
-let said: string[]
+let reports: string[]
 let read: string[]
 let refusals: number
 let stop: AbortController
@@ -31,14 +31,14 @@ let stop: AbortController
 beforeEach(async () => {
   cache = await mkdtemp(join(tmpdir(), 'fedsam-base-'))
   store = createMemoryStore()
-  said = []
+  reports = []
   read = []
   refusals = 0
   stop = new AbortController()
 })
 afterEach(() => rm(cache, { recursive: true, force: true }))
 
-/** Leaves run.json and the files that it names. */
+/** Writes run.json with the names of the files. */
 async function publish(files: Readonly<Record<string, Buffer>> = FILES, names = Object.keys(files)) {
   const listed = names.map((name) => ({ name, size: files[name]!.length, sha256: sha256(files[name]!) }))
   const base = { uri: 'hf://a/b@c', digest: DIGEST, files: listed }
@@ -66,12 +66,12 @@ const fetch = (): Promise<void> =>
     transfers: createGrantedTransfers({ memory: store }),
     clock: systemClock(1000),
     signal: stop.signal,
-    report: (message) => said.push(message),
+    report: (message) => reports.push(message),
   })
 
-const untilSaid = (words: string): Promise<void> =>
-  until(`a message says: ${words}`, () => said.some((message) => message.includes(words)), {
-    instead: () => said,
+const untilReported = (words: string): Promise<void> =>
+  until(`a message says: ${words}`, () => reports.some((message) => message.includes(words)), {
+    instead: () => reports,
   })
 
 const current = (name: string): string => join(cache, 'base', 'current', name)
@@ -86,7 +86,7 @@ describe('the base checkpoint', () => {
     await fetch()
     await assertHasAll()
     assert.equal(await readlink(join(cache, 'base', 'current')), DIGEST)
-    assert.match(said.at(-1)!, /^fetching the base checkpoint: 0\.3 of 0\.3 MB$/)
+    assert.match(reports.at(-1)!, /^fetching the base checkpoint: 0\.3 of 0\.3 MB$/)
   })
 
   test('is not fetched again by a second start', async () => {
@@ -110,13 +110,13 @@ describe('the base checkpoint', () => {
     await assertHasAll()
   })
 
-  test('is gone on with where a download broke off', async () => {
+  test('resumes where a download was interrupted', async () => {
     await publish()
     await upload()
     const folder = join(cache, 'base', DIGEST)
     await mkdir(folder, { recursive: true })
     const whole = FILES['model.safetensors']
-    // The beginning is not the object's: if it is kept, the file is damaged, found out, and fetched whole.
+    // The partial file has other bytes than the object: a resumed download is then damaged, and is fetched completely.
     await writeFile(join(folder, 'model.safetensors.part.partial'), Buffer.alloc(1000, 'x'))
     await fetch()
     await assertHasAll()
@@ -129,36 +129,36 @@ describe('the base checkpoint', () => {
     assert.equal(read.filter((key) => key.endsWith('model.safetensors')).length, 1)
   })
 
-  test('is waited for, and it is said why', async () => {
+  test('is waited for, and the reason is reported', async () => {
     refusals = 2
     await publish()
     await upload({ 'config.json': FILES['config.json'] })
     const fetching = fetch()
-    await untilSaid('model.safetensors')
-    assert.ok(said.includes('fetching the base checkpoint: the run is not open yet'))
+    await untilReported('model.safetensors')
+    assert.ok(reports.includes('fetching the base checkpoint: the run is not open yet'))
     await upload()
     await fetching
     await assertHasAll()
   })
 
-  test('of other bytes than run.json names is never given out', async () => {
+  test('with other bytes than run.json names is never used', async () => {
     await publish()
     await upload({ ...FILES, 'config.json': Buffer.from('[]') })
     const fetching = fetch()
-    await untilSaid('does not have the bytes')
+    await untilReported('does not have the bytes')
     stop.abort()
     await assert.rejects(fetching, { code: 'Interrupted' })
     await assert.rejects(readFile(current('config.json')), { code: 'ENOENT' })
   })
 
-  test('of a run without one is an error; a name that is a path is refused', async () => {
+  test('of a run without one is an error, and so is a file name with a path in it', async () => {
     const run = { schema: 'fedsam.run/1', name: 'job', uid: 'u', spec: {}, seed: 1, base: null }
     await store.put(RUN_KEY, encodeJson(run))
     await assert.rejects(fetch(), { code: 'BadCheckpoint' })
     await store.delete(RUN_KEY)
     await publish({ '../x': Buffer.from('x') })
     const fetching = fetch()
-    await untilSaid('is not the plain name of a file')
+    await untilReported('is not the plain name of a file')
     stop.abort()
     await assert.rejects(fetching, { code: 'Interrupted' })
   })

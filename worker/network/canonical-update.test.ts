@@ -1,4 +1,4 @@
-// A trainer's file in the one form that is uploaded.
+// Conversion of a trainer's file to the canonical form that is uploaded.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import {
@@ -60,7 +60,7 @@ const A = vector('a', 'F32', [1, 2, 3])
 const B = vector('b', 'F64', [4, 5])
 const EMPTY = vector('c', 'F32', [])
 
-test('another order, metadata and padding come to the same bytes', async () => {
+test('another order, metadata and padding result in the same bytes', async () => {
   await writeFile(file, foreign([B, EMPTY, A]))
   const update = await canonical(null)
   assert.deepEqual(update, new Uint8Array(writeSafetensors([A, B, EMPTY])))
@@ -70,7 +70,7 @@ test('another order, metadata and padding come to the same bytes', async () => {
   )
 })
 
-test('what has that form already is not written again', async () => {
+test('a canonical file is used without a copy', async () => {
   await writeFile(file, writeSafetensors([A, B]))
   const { ino } = await stat(file)
   const update = await openUpdate(file, null)
@@ -78,7 +78,7 @@ test('what has that form already is not written again', async () => {
   await update.close()
 })
 
-test('16-bit floats where the run has float32 are widened, exactly; everything else stays', async () => {
+test('16-bit floats are widened exactly where the run has float32; other tensors stay', async () => {
   const base = join(folder, 'base.safetensors')
   await writeFile(base, writeSafetensors([A, vector('b', 'F16', [1]), vector('n', 'I64', [1])]))
   const update = [
@@ -94,14 +94,14 @@ test('16-bit floats where the run has float32 are widened, exactly; everything e
     vector('n', 'I64', [2]),
   ]
   assert.deepEqual(widened, new Uint8Array(writeSafetensors(wanted)))
-  // Longer than one step of the copy.
+  // Larger than one step of the copy.
   const many = Float16Array.from({ length: 700_001 }, (_, i) => i % 2048)
   await writeFile(base, writeSafetensors([vector('a', 'F32', many)]))
   await writeFile(file, writeSafetensors([vector('a', 'F16', many)]))
   assert.deepEqual(await canonical(base), new Uint8Array(writeSafetensors([vector('a', 'F32', many)])))
 })
 
-test('no file, and no safetensors, are the fault of the trainer', async () => {
+test('a missing file and a file that is not safetensors are faults of the trainer', async () => {
   await assert.rejects(openUpdate(file, null), { code: 'TrainerFailed', message: /wrote no parameters/ })
   for (const body of ['', 'short', 'a text that is no safetensors at all, though long enough']) {
     await writeFile(file, body)
@@ -114,7 +114,7 @@ test('no file, and no safetensors, are the fault of the trainer', async () => {
 
 const elsewhere = (): string => join(folder, 'elsewhere')
 
-/** What a trainer may leave in the place of its output, and what is said of it. */
+/** Files that a trainer may put in the place of its output, and the expected message. */
 const IMPOSTORS: readonly [what: string, leave: () => unknown, says: RegExp][] = [
   ['a link to a file', () => symlink(elsewhere(), file), /is a link/],
   ['a link to nothing', () => symlink('/nowhere', file), /is a link/],
@@ -122,7 +122,7 @@ const IMPOSTORS: readonly [what: string, leave: () => unknown, says: RegExp][] =
   ['a FIFO', () => execFileSync('mkfifo', [file]), /is a FIFO/],
   ['a folder', () => mkdir(file), /is a folder/],
   ['a device', () => symlink('/dev/zero', file), /is a link/],
-  ['a hard link', () => link(elsewhere(), file), /is a hard link: 2 names/],
+  ['a hard link', () => link(elsewhere(), file), /is a hard link: the file has 2 names/],
 ]
 
 for (const [what, leave, says] of IMPOSTORS) {
@@ -132,7 +132,7 @@ for (const [what, leave, says] of IMPOSTORS) {
     await assert.rejects(openUpdate(file, null), { code: 'TrainerFailed', message: says })
   })
 
-  test(`${what} where the copy is made is no obstacle, and is not written to`, async () => {
+  test(`${what} in the place of the copy is replaced, and never written to`, async () => {
     const name = file
     const before = writeSafetensors([vector('x', 'F32', [9])])
     await writeFile(elsewhere(), before)
@@ -151,10 +151,10 @@ test('an output of more than twice the model is refused before it is read', asyn
   await writeFile(base, writeSafetensors([A]))
   await writeFile(file, writeSafetensors([A]))
   await truncate(file, 2 ** 40)
-  await assert.rejects(openUpdate(file, base), { code: 'TrainerFailed', message: /at most \d+ are accepted/ })
+  await assert.rejects(openUpdate(file, base), { code: 'TrainerFailed', message: /the limit is \d+ bytes/ })
 })
 
-test('what gets the name later is not read; what is written to the file itself is noticed', async () => {
+test('a file that gets the path later is not read; a later write to the same file is detected', async () => {
   await writeFile(file, writeSafetensors([A]))
   const update = await openUpdate(file, null)
   await rename(file, elsewhere())
@@ -163,6 +163,6 @@ test('what gets the name later is not read; what is written to the file itself i
   const bytes = await readFully(update.handle, 0, new Uint8Array(update.size))
   assert.deepEqual(bytes, new Uint8Array(writeSafetensors([A])))
   await appendFile(elsewhere(), 'more')
-  await assert.rejects(update.check(), { code: 'TrainerFailed', message: /was written to while it was read/ })
+  await assert.rejects(update.check(), { code: 'TrainerFailed', message: /changed while it was read/ })
   await update.close()
 })

@@ -1,4 +1,4 @@
-// What a client does with the answers that it gets: a coordinator played by hand.
+// How a client reacts to answers; the test plays the coordinator.
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -43,14 +43,14 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-/** Serves: answers each `next` by what the script says to it, and refuses all grants. */
+/** Plays a coordinator: answers each `next` with the result of the script, and refuses all grants. */
 async function play(script: (request: NextRequest) => NextAnswer | Promise<NextAnswer>): Promise<void> {
   await bus.serve(clientSubject('run', '*'), async (_subject, body) => {
     const request = readRequest(body)!
     if (request.kind === 'next') {
       said.push(request)
       const answer = await script(request)
-      // A coordinator holds a request open before it says that there is nothing to do.
+      // A coordinator holds a request open before it answers `wait`.
       if (answer.kind === 'wait') await sleep(5)
       return encodeJson(answer)
     }
@@ -100,7 +100,7 @@ const task = (change: Partial<Task> = {}): NextAnswer => {
 }
 
 describe('a client', () => {
-  test('that hears the end says that it leaves', async () => {
+  test('that gets `finished` reports that it leaves', async () => {
     await play(() => FINISHED)
     assert.equal(await work(), 'over')
     assert.deepEqual(
@@ -114,13 +114,13 @@ describe('a client', () => {
     await assert.rejects(work(), { code: 'Refused', message: /no such partition/ })
   })
 
-  test('that hears nobody for silenceSeconds ends with Silence', { timeout: 120_000 }, async () => {
+  test('without an answer for silenceSeconds ends with Silence', { timeout: 120_000 }, async () => {
     await assert.rejects(work(undefined, { silenceSeconds: 10 }), { code: 'Silence' })
   })
 
-  test('that prepared for longer than silenceSeconds asks on: its silence begins when it is ready', async () => {
+  test('that prepared for longer than silenceSeconds continues: its silence starts when it is ready', async () => {
     const SILENCE_SECONDS = 10
-    // A clock by hand: preparing takes ten times as long as a coordinator may be silent, and every pause is over at once.
+    // A manual clock: preparing takes ten times silenceSeconds, and every pause ends at once.
     let now = 0
     const clock: Clock = {
       now: () => now,
@@ -132,7 +132,7 @@ describe('a client', () => {
     const options = { client: 'a', incarnation: 'i', prefix: 'run', bus, clock, folder, signal: stop.signal }
     const trainer = inProcessTrainer(quadraticWork({ client: 'a', size: 10 }))
     let asked = 0
-    // Nobody hears it while it prepares, and not at its first try after that.
+    // No coordinator answers while it prepares, nor its first request after that.
     const silentAtFirst: MessageBus = {
       ...bus,
       async request() {
@@ -160,7 +160,7 @@ describe('a client', () => {
     assert.ok(asked >= 2)
   })
 
-  test('that is asked to stop ends at once, also while its request is held open', async () => {
+  test('that is asked to stop ends at once, even while its request is held open', async () => {
     await play(() => new Promise(() => {}))
     const ended = work()
     await until('the worker has asked', () => said.length > 0)
@@ -168,7 +168,7 @@ describe('a client', () => {
     await assert.rejects(ended, { code: 'Interrupted' })
   })
 
-  test('does not listen to an older coordinator, and tells it of the newer one', async () => {
+  test('ignores an older coordinator, and sends it the newer epoch', async () => {
     await play((request) => {
       if (request.have.state === 'Leaving') return FINISHED
       if (said.length === 1) return { kind: 'wait', epoch: 3, reason: '' }
@@ -182,7 +182,7 @@ describe('a client', () => {
     )
   })
 
-  test('whose work nobody wants any more keeps it for the next attempt at the same round', async () => {
+  test('whose work is not wanted keeps it for the next attempt at the same round', async () => {
     let made = 0
     await play(({ have }) => {
       if (have.state === 'Leaving') return FINISHED
@@ -198,7 +198,7 @@ describe('a client', () => {
     assert.equal(made, 1)
   })
 
-  test('that is cancelled gives its work up, whatever it is at, and takes the next', async () => {
+  test('that is cancelled gives up its work and takes the next task', async () => {
     const reached = Promise.withResolvers<void>()
     const seen: string[] = []
     await play(async ({ have }) => {
@@ -242,7 +242,7 @@ describe('a client', () => {
     })
     const calls: string[] = []
     const trainer = trainerWith((call) => void calls.push(call))
-    // The grant comes when the worker has heard that the work is cancelled.
+    // The grant comes after the worker received the cancellation.
     const cancel = (): Promise<void> => {
       cancelled.resolve()
       return trainer.cancel()
@@ -255,7 +255,7 @@ describe('a client', () => {
     )
   })
 
-  test('that fails says why until it is told something else', async () => {
+  test('that fails repeats the reason until it gets another instruction', async () => {
     await play(({ have }) => {
       if (have.state === 'Idle') return task()
       if (have.state === 'Failed' && said.filter((one) => one.have.state === 'Failed').length < 3) {
@@ -271,7 +271,7 @@ describe('a client', () => {
     assert.match(failures[0]!, /no memory left/)
   })
 
-  test('whose trainer reports nonsense stays', async () => {
+  test('whose trainer reports invalid progress continues', async () => {
     const trainer = inProcessTrainer(
       quadraticWork({ client: 'a', size: 10, before: () => new Promise(() => {}) }),
     )

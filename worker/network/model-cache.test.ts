@@ -1,4 +1,4 @@
-// The model that a worker starts from is the one that the task names, or none.
+// A worker starts only from the model that the task names.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
@@ -35,7 +35,7 @@ beforeEach(async () => {
 })
 afterEach(() => rm(folder, { recursive: true, force: true }))
 
-test('it is fetched once, and found again', async () => {
+test('a model is fetched once, and then found in the cache', async () => {
   await memory.put(KEY, BODY)
   const file = await fetchModel(BASE, options)
   assert.deepEqual(new Uint8Array(await readFile(file)), BODY)
@@ -77,7 +77,7 @@ for (const [what, leave] of IMPOSTORS) {
   })
 }
 
-test('other bytes in the store, or none, are a damaged record', async () => {
+test('other bytes in the store, or a missing object, are a damaged record', async () => {
   await assert.rejects(fetchModel(BASE, options), { code: 'RecordDamaged', message: /cannot be read/ })
   await memory.put(
     KEY,
@@ -90,12 +90,12 @@ test('other bytes in the store, or none, are a damaged record', async () => {
   assert.deepEqual(await readdir(folder), [], 'nothing of it is kept')
 })
 
-test('a refusal means that it is not wanted', async () => {
+test('a refusal by the coordinator means NotWanted', async () => {
   const ask: AskGrants = async () => [{ kind: 'Refused', reason: 'the attempt is closed' }]
   await assert.rejects(fetchModel(BASE, { ...options, ask }), NotWanted)
 })
 
-test('the models of two rounds are kept', async () => {
+test('the cache keeps the models of two rounds', async () => {
   for (const round of [1, 2, 3, 4]) {
     const body = BODY.map((byte) => byte ^ round)
     const key = `rounds/${round}/1/model.safetensors`

@@ -1,4 +1,4 @@
-// The time before the trainer is ready, as a coordinator hears it.
+// The reports of a client before its trainer is ready.
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -67,7 +67,7 @@ function work(change: Partial<WorkerOptions> = {}): Promise<string> {
 
 const words = (): string[] => said.flatMap(({ have }) => (have.state === 'Preparing' ? [have.message] : []))
 
-test('what is waited for is told: first what is prepared, then what the trainer reports', async () => {
+test('the client reports what it waits for: first the preparation, then the trainer', async () => {
   const fetched = Promise.withResolvers<void>()
   const started = Promise.withResolvers<void>()
   let progress: Progress | null = null
@@ -77,12 +77,12 @@ test('what is waited for is told: first what is prepared, then what the trainer 
     if (have.message === 'waiting for the trainer to start')
       progress = { done: 2, total: 9, message: 'preparing images' }
     if (have.message === 'preparing images: 2 of 9') started.resolve()
-    // A task that comes too early is nothing to begin with.
+    // An instruction that comes too early is ignored.
     return { kind: 'cancel', epoch: 1, round: 1, attempt: 1, reason: '' }
   })
   const ended = await work({
-    prepare: async (_ask, say) => {
-      say('fetching the base checkpoint')
+    prepare: async (_ask, report) => {
+      report('fetching the base checkpoint')
       await fetched.promise
     },
     trainer: { ...trainer, progress: () => progress, ready: () => started.promise.then(trainer.ready) },
@@ -96,13 +96,13 @@ test('what is waited for is told: first what is prepared, then what the trainer 
   )
 })
 
-test('a trainer that is ready at once is not announced', async () => {
+test('a trainer that is ready at once causes no report', async () => {
   await play(() => FINISHED)
   await work()
   assert.deepEqual(words(), [])
 })
 
-test('a trainer that cannot start: the reason is told before the worker ends, and is its exit code', async () => {
+test('a trainer that cannot start: the worker reports the reason, then ends with its exit code', async () => {
   await play(() => WAIT)
   const codes: (number | undefined)[] = []
   const broken = {
@@ -115,7 +115,7 @@ test('a trainer that cannot start: the reason is told before the worker ends, an
   assert.deepEqual(codes, [65])
 })
 
-test('who prepares hears the end, a refusal, silence, and the wish to stop', async () => {
+test('a client that prepares handles the end of the run, a refusal, silence, and a stop', async () => {
   const never = { ...trainer, ready: () => new Promise<never>(() => {}) }
   await assert.rejects(work({ trainer: never, silenceSeconds: 5 }), { code: 'Silence' })
   let answer: NextAnswer = FINISHED
@@ -131,7 +131,7 @@ test('who prepares hears the end, a refusal, silence, and the wish to stop', asy
   await assert.rejects(ended, { code: 'Interrupted' })
 })
 
-test('the token is read anew for every request', async () => {
+test('the token is read again for every request', async () => {
   let renewed = 0
   await play(({ have }) => (have.state === 'Leaving' || said.length > 2 ? FINISHED : WAIT))
   await work({ token: async () => `token-${++renewed}` })

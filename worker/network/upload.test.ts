@@ -1,4 +1,4 @@
-// Leaving an update whose file somebody still writes to: a reason, and no receipt.
+// Uploads of an update whose file still changes: they fail with a reason, and without a receipt.
 import assert from 'node:assert/strict'
 import { appendFile, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -33,8 +33,8 @@ const TASK: Task = {
   seed: '5'.repeat(64),
 }
 
-/** Leaves an update of so many floats, and resolves to whether its receipt was left. `meddle` runs when the first grants are asked for. */
-async function leave(floats: number, meddle: () => Promise<unknown>): Promise<'Left'> {
+/** Uploads an update of `floats` floats and its receipt. `meddle` runs when the worker asks for the first grants. */
+async function uploadFloats(floats: number, meddle: () => Promise<unknown>): Promise<'Uploaded'> {
   await writeFile(path, writeSafetensors([vector('w', 'F32', new Float32Array(floats))]))
   const store = createMemoryStore()
   const file = await openUpdate(path, null)
@@ -75,7 +75,7 @@ async function leave(floats: number, meddle: () => Promise<unknown>): Promise<'L
       },
     )
     assert.notEqual(await store.size(attemptKeys(0, 1).receipt('a')), undefined)
-    return 'Left'
+    return 'Uploaded'
   } catch (error) {
     assert.equal(await store.size(attemptKeys(0, 1).receipt('a')), undefined)
     throw error
@@ -84,37 +84,37 @@ async function leave(floats: number, meddle: () => Promise<unknown>): Promise<'L
   }
 }
 
-/** One that goes up in one piece, and one that goes up in parts: 36 MB. */
+/** One update that is uploaded in one piece, and one in parts (36 MB). */
 for (const floats of [1000, 9_000_000]) {
   describe(`an update of ${floats} floats`, () => {
-    test('is left', async () => assert.equal(await leave(floats, async () => {}), 'Left'))
+    test('is uploaded', async () => assert.equal(await uploadFloats(floats, async () => {}), 'Uploaded'))
 
-    test('that becomes longer meanwhile is not named by a receipt', async () => {
+    test('that grows during the upload gets no receipt', async () => {
       await assert.rejects(
-        leave(floats, () => appendFile(path, 'more')),
+        uploadFloats(floats, () => appendFile(path, 'more')),
         {
           code: 'TrainerFailed',
-          message: /was written to while it was read/,
+          message: /changed while it was read/,
         },
       )
     })
 
-    test('that becomes shorter meanwhile is not named by a receipt', async () => {
+    test('that shrinks during the upload gets no receipt', async () => {
       await assert.rejects(
-        leave(floats, () => truncate(path, 100)),
+        uploadFloats(floats, () => truncate(path, 100)),
         {
           code: 'TrainerFailed',
-          message: /became shorter while it was read|was written to while it was read/,
+          message: /became shorter while it was read|changed while it was read/,
         },
       )
     })
 
-    test('whose name another file gets meanwhile is left as it was', async () => {
+    test('whose path another file takes is uploaded unchanged', async () => {
       const swap = async (): Promise<void> => {
         await rm(path)
         await writeFile(path, 'root:x:0:0')
       }
-      assert.equal(await leave(floats, swap), 'Left')
+      assert.equal(await uploadFloats(floats, swap), 'Uploaded')
     })
   })
 }

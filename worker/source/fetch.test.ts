@@ -1,4 +1,4 @@
-// A partition's data from a real S3 server: all of it, verified, gone on with after an interruption, and what is wrong by name.
+// Fetches a partition's data from a real S3 server: complete, verified, resumed after an interruption, with named faults.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -14,7 +14,7 @@ import { openS3Store } from '#transport/store/s3/store.ts'
 import { fetchSource } from './fetch.ts'
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
-/** One object larger than any buffer on the way. */
+/** One object that is larger than every buffer of the transfer. */
 const LARGE = Buffer.alloc(3_000_000, 'large')
 const FILES: Readonly<Record<string, Buffer>> = {
   'images/001.png': Buffer.from('one'),
@@ -44,7 +44,7 @@ async function put(prefix: string, files: Readonly<Record<string, Buffer>>): Pro
   await store.close()
 }
 
-/** Counts what is fetched, and breaks before the n-th of them. */
+/** Counts the fetched objects, and fails before the n-th. */
 function counting(prefix: string, breakAt = Number.POSITIVE_INFINITY): typeof source {
   const real = openPrefix(optionsOf(prefix))
   return {
@@ -90,13 +90,13 @@ async function assertHasAll(files = FILES): Promise<void> {
 }
 
 describe('a source', () => {
-  test('is fetched whole, and the marker is there', async () => {
+  test('is fetched completely, and then the marker exists', async () => {
     await run()
     await assertHasAll()
     assert.ok(await isComplete())
   })
 
-  test('that was interrupted is gone on with: no file is fetched twice, and there is no marker before', async () => {
+  test('resumes after an interruption: it fetches no file twice, and writes the marker last', async () => {
     await assert.rejects(run('site-a', counting('site-a', 2)), /killed/)
     assert.equal(await isComplete(), false)
     await run()
@@ -104,7 +104,7 @@ describe('a source', () => {
     assert.deepEqual(fetched.sort(), Object.keys(FILES).sort())
   })
 
-  test('that changed between two starts has the changed file only fetched again, and loses what is gone', async () => {
+  test('that changed between two starts: the fetch replaces the changed file only, and removes deleted ones', async () => {
     await assert.rejects(run('site-a', counting('site-a', 3)), /killed/)
     const store = openS3Store(optionsOf('site-a'))
     await store.delete('images/001.png')
@@ -118,12 +118,12 @@ describe('a source', () => {
     assert.ok(fetched.length <= 2 && fetched.includes('masks/001.png'))
   })
 
-  test('once complete stays as it is, without a request, also after a change of the source', async () => {
+  test('that is complete stays as it is, without a request, even after the source has changed', async () => {
     await run()
     await put('site-a', { 'masks/001.png': Buffer.from('other') })
     const nobody = {
-      list: () => assert.fail('the source was asked'),
-      fetch: () => assert.fail('the source was asked'),
+      list: () => assert.fail('a request reached the source'),
+      fetch: () => assert.fail('a request reached the source'),
       close: () => {},
       description: '',
     }
@@ -131,7 +131,7 @@ describe('a source', () => {
     await assertHasAll()
   })
 
-  test('whose file was lost is fetched anew', async () => {
+  test('whose file was lost is fetched again', async () => {
     await run()
     await unlink(join(folder, 'masks/001.png'))
     fetched = []
@@ -140,7 +140,7 @@ describe('a source', () => {
     assert.deepEqual(fetched, ['masks/001.png'])
   })
 
-  test('goes on in the middle of an object', async () => {
+  test('resumes in the middle of an object', async () => {
     const [large] = (await source.list()).filter(({ key }) => key === 'images/002.png')
     const file = join(dir, 'large.png')
     const partial = `${file}.partial`
@@ -152,7 +152,7 @@ describe('a source', () => {
   })
 })
 
-describe('what is wrong with a source is named', () => {
+describe('the error names the fault of a source:', () => {
   test('an object that changed after it was listed', async () => {
     const [first] = await source.list()
     await put('site-a', { [first!.key]: Buffer.from('two') })
@@ -172,7 +172,7 @@ describe('what is wrong with a source is named', () => {
     })
   })
 
-  test('a bucket that is not there, and keys that may not read', async () => {
+  test('a bucket that does not exist, and credentials without the right to read', async () => {
     const other = openPrefix({ ...optionsOf('x'), bucket: 'nobody' })
     await assert.rejects(other.list(), {
       code: 'StorageUnreachable',
@@ -189,7 +189,7 @@ describe('what is wrong with a source is named', () => {
   })
 })
 
-test('a prefix of more than one page is listed whole', async () => {
+test('a prefix of more than one page is listed completely', async () => {
   const many = Object.fromEntries(Array.from({ length: 1100 }, (_, i) => [`${i}.txt`, Buffer.from('x')]))
   const store = openS3Store(optionsOf('many'))
   const names = Object.keys(many)
@@ -220,7 +220,7 @@ describe('the program', () => {
     AWS_SECRET_ACCESS_KEY: server.secretKey,
   })
 
-  test('fetches, stays until it is asked to stop, and ends with 143', async () => {
+  test('fetches, waits until it is asked to stop, and ends with 143', async () => {
     const { child, exit } = start(environment())
     await until('the program has fetched everything', isComplete)
     await assertHasAll()
@@ -229,7 +229,7 @@ describe('the program', () => {
     assert.equal(await exit, 143)
   })
 
-  test('that cannot fetch ends with the reason where the kubelet reads it', async () => {
+  test('that cannot fetch writes the reason to the termination message', async () => {
     const { exit } = start({ ...environment(), FEDSAM_SOURCE_URI: 's3://data/nothing' })
     assert.equal(await exit, 65)
     const { code, message } = JSON.parse(await readFile(join(dir, 'termination'), 'utf8'))

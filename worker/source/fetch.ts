@@ -1,12 +1,12 @@
-// Brings a partition's data from its source to a folder, once. Promises: the marker beside the folder is written last, so whoever
-// sees it finds all files; a start that was interrupted is gone on with; once complete, nothing changes any more.
+// Fetches a partition's data from its source to a folder, once. Guarantees: it writes the marker beside the folder last, so a reader of
+// the marker finds all files; it resumes after an interruption; once the folder is complete, it changes no file.
 import { appendFile, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { sha256 } from '#protocol/digest.ts'
 import type { Listed, PrefixReader } from '#transport/store/s3/prefix.ts'
 import { checkKeys, planFetch, readJournal, readManifest } from './plan.ts'
 
-/** Objects that are fetched at once. */
+/** Objects that are fetched at the same time. */
 const PARALLEL = 4
 
 export interface SourceOptions {
@@ -16,17 +16,17 @@ export interface SourceOptions {
   readonly log: (line: string) => void
 }
 
-/** Resolves when the folder has the source's files and the marker is there. Throws BadData, StorageUnreachable. */
+/** Resolves when the folder holds the source's files and the marker exists. Throws BadData, StorageUnreachable. */
 export async function fetchSource(options: SourceOptions): Promise<void> {
   const { uri, folder, source, log } = options
   const marker = `${folder}.complete`
   const journal = `${folder}.journal`
-  // Beside the folder: what is not whole is no data.
+  // Partial files are beside the folder, so that no reader takes them for data.
   const parts = `${folder}.parts`
   const manifest = readManifest(await textOf(marker))
-  // The trainer may be at work with it: what is complete stays as it is, whatever the source has become.
+  // The trainer may be using the data: a complete folder stays as it is, even if the source has changed.
   if (manifest?.uri === uri && (await areThere(folder, manifest.objects))) {
-    return log(`${uri}: ${manifest.objects.length} files are there already`)
+    return log(`${uri}: ${manifest.objects.length} files are already in place`)
   }
   await rm(marker, { force: true })
   const listed = await source.list()
@@ -35,7 +35,7 @@ export async function fetchSource(options: SourceOptions): Promise<void> {
   const plan = planFetch(listed, await presentOf(folder, had))
   for (const key of plan.remove) await rm(join(folder, key), { force: true })
   for (const path of [folder, parts]) await mkdir(path, { recursive: true })
-  // Only what is there now: a file that is about to be replaced must not be taken for the old one.
+  // The journal keeps only unchanged files: after a kill, no half-replaced file counts as fetched.
   await writeFile(journal, plan.keep.map(lineOf).join(''))
   const bytes = plan.fetch.reduce((sum, { size }) => sum + size, 0)
   log(`${uri}: ${listed.length} files, ${plan.fetch.length} of them to fetch (${bytes} bytes)`)
@@ -61,7 +61,7 @@ async function areThere(folder: string, objects: readonly Listed[]): Promise<boo
   return (await presentOf(folder, objects)).length === objects.length
 }
 
-/** Those whose files have the listed size. */
+/** The journal's objects whose files have the listed size. */
 async function presentOf(folder: string, objects: readonly Listed[]): Promise<Listed[]> {
   const present: Listed[] = []
   for (const object of objects) {
@@ -71,7 +71,7 @@ async function presentOf(folder: string, objects: readonly Listed[]): Promise<Li
   return present
 }
 
-/** A few at a time; after the first error no further one is begun, and those under way are waited for. */
+/** Runs a few at a time. After the first error it starts no more, and waits for those that run. */
 async function eachOf<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   let next = 0
   let failed = false

@@ -1,5 +1,5 @@
 // The data sidecar of a worker's pod as a program: fetches the partition's S3 source once, then does nothing until it is stopped.
-// What can be cured ends it with the reason, and the kubelet starts it again.
+// An error ends it with the reason, and the kubelet restarts it.
 
 import { runProgram, untilStopped } from '#runtime/process.ts'
 import { openPrefix } from '#transport/store/s3/prefix.ts'

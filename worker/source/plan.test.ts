@@ -1,11 +1,11 @@
-// What a fetch has to do, and keys that must not become files.
+// The plan of a fetch, and keys that must not become files.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { checkKeys, planFetch, readJournal, readManifest } from './plan.ts'
 
 const object = (key: string, etag = '"1"', size = 3) => ({ key, size, etag })
 
-test('what an earlier start has unchanged is kept, the rest is fetched, what is gone is removed', () => {
+test('the plan keeps unchanged files, fetches the rest, and removes files without an object', () => {
   const listed = [object('a'), object('b', '"2"'), object('c', '"1"', 4), object('d')]
   const had = [object('a'), object('b'), object('c'), object('old')]
   assert.deepEqual(planFetch(listed, had), {
@@ -20,7 +20,7 @@ test('the last entry of a key counts', () => {
   assert.deepEqual(plan.fetch, [])
 })
 
-test('keys that would leave the folder, or be no file, are refused by name', () => {
+test('a key that leaves the folder, or cannot be a file, is refused by name', () => {
   for (const key of ['../x', 'a/../../x', '/etc/x', 'a//b', './a', 'a/', 'a\0b', `a/${'x'.repeat(256)}`]) {
     assert.throws(() => checkKeys('s3://b/p', [object('good'), object(key)]), {
       code: 'BadData',
@@ -33,11 +33,11 @@ test('keys that would leave the folder, or be no file, are refused by name', () 
 
 const literally = (text: string): string => text.replaceAll(/[.\\/]/g, '\\$&')
 
-test('a source without objects says so', () => {
+test('a source without objects is an error', () => {
   assert.throws(() => checkKeys('s3://b/p', []), { code: 'BadData', message: /no object under this prefix/ })
 })
 
-test('a journal that broke off in a line, and a manifest that is none, are read as far as they are whole', () => {
+test('a journal is read up to its last complete line, and a damaged manifest counts as none', () => {
   const lines = `${JSON.stringify(object('a'))}\n{"key":"b","si`
   assert.deepEqual(readJournal(lines), [object('a')])
   assert.equal(readManifest('{"uri":"s3://b"}'), undefined)

@@ -1,5 +1,5 @@
-// What a fetch of a data source has to do, from what is listed and what an earlier start left. Pure.
-// Keys become paths below one folder, and never outside of it.
+// Plans the fetch of a data source: compares the listed objects with the files of an earlier start. Pure.
+// Guarantees that every key becomes a path below one folder, or an error.
 import * as v from 'valibot'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Listed } from '#transport/store/s3/prefix.ts'
@@ -7,7 +7,7 @@ import type { Listed } from '#transport/store/s3/prefix.ts'
 const EntrySchema = v.object({ key: v.string(), size: v.number(), etag: v.string() })
 const ManifestSchema = v.object({ uri: v.string(), objects: v.array(EntrySchema) })
 
-/** What was fetched: the file beside the data that says so is written last. */
+/** The fetched objects. The file with them, beside the data, is written last. */
 export type Manifest = v.InferOutput<typeof ManifestSchema>
 
 /** Reads a manifest; undefined for anything else. */
@@ -20,7 +20,7 @@ export function readManifest(text: string): Manifest | undefined {
   }
 }
 
-/** Reads the lines of the journal, as far as they are whole. */
+/** Reads the complete lines of the journal. */
 export function readJournal(text: string): Listed[] {
   return text.split('\n').flatMap((line) => {
     try {
@@ -33,14 +33,14 @@ export function readJournal(text: string): Listed[] {
 }
 
 export interface FetchPlan {
-  /** Objects whose files are there already, by an earlier start. */
+  /** Objects whose files an earlier start has fetched. */
   readonly keep: readonly Listed[]
   readonly fetch: readonly Listed[]
-  /** Files of an earlier start that the source does not have any more. */
+  /** Files of an earlier start whose objects the source no longer has. */
   readonly remove: readonly string[]
 }
 
-/** The last entry of a key counts: it was written when the file got its name. */
+/** The last entry of a key counts: it was written when the file was renamed into place. */
 export function planFetch(listed: readonly Listed[], had: readonly Listed[]): FetchPlan {
   const known = new Map(had.map((entry) => [entry.key, entry]))
   const wanted = new Set(listed.map(({ key }) => key))
@@ -53,7 +53,7 @@ export function planFetch(listed: readonly Listed[], had: readonly Listed[]): Fe
   }
 }
 
-/** Throws BadData for a source without objects, and for keys that cannot be files below one folder, naming them. */
+/** Throws BadData for a source without objects, and for a key that cannot be a file below one folder; the error names the key. */
 export function checkKeys(uri: string, listed: readonly Listed[]): void {
   if (listed.length === 0) {
     throw new FedsamError('BadData', `${uri}: there is no object under this prefix`, {
@@ -71,14 +71,14 @@ export function checkKeys(uri: string, listed: readonly Listed[]): void {
   }
 }
 
-/** Longest name of a file on common filesystems. Bytes. */
+/** Longest file name that common filesystems accept, in bytes. */
 const LONGEST_NAME = 255
 
 function whyNoFile(key: string): string | undefined {
   const segments = key.split('/')
   if (segments.some((name) => name === '' || name === '.' || name === '..'))
     return 'a part of it is empty, "." or ".."'
-  if (key.includes('\0')) return 'it holds a zero byte'
+  if (key.includes('\0')) return 'it contains a zero byte'
   if (segments.some((name) => Buffer.byteLength(name) > LONGEST_NAME))
     return `a part of it is longer than ${LONGEST_NAME} bytes`
   return undefined

@@ -1,4 +1,4 @@
-// From prepared samples and prompts to one batch in plain arrays.
+// Builds one batch in plain arrays from prepared samples and their prompts.
 import type { Random } from '#worker/data/random.ts'
 import { type Box, jitterBox } from '#worker/data/samples.ts'
 import type { Prompted } from '#worker/model/segment-anything/model.ts'
@@ -47,7 +47,7 @@ function promptBox({ box, sizes, sample }: Prepared, jitter: number, random: Ran
   return scaleBox(jitterBox(box, jitter, random, sample), [...sizes.original], [...sizes.reshaped])
 }
 
-/** A pixel of the object, uniformly. */
+/** A pixel of the object, drawn uniformly. */
 function objectPoint({ sample, sizes }: Prepared, random: Random): [number, number] {
   const pixels = sample.mask.reduce((count, value) => count + (value === 0 ? 0 : 1), 0)
   let left = random.below(pixels)

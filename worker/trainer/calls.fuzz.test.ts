@@ -1,4 +1,4 @@
-// What a trainer reads: lines that are calls, nearly calls, or anything else.
+// Fuzz test of a trainer's input: lines that are calls, almost calls, or anything else.
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { fuzz } from '#test/fuzz.ts'

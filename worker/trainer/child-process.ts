@@ -1,4 +1,5 @@
-// A trainer's process as a child of ours, joined by pipes: on one machine.
+// Runs a trainer as a child process behind pipes, on one machine. Guarantees that its descendants end with it, and that a failed start
+// names the file at fault.
 
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -12,7 +13,7 @@ import type { Ended, Link } from './process-link.ts'
 import { explainStart } from './start-problem.ts'
 
 export interface TrainerProgram {
-  /** What messages call it; its command line, shortened, unless given. */
+  /** The trainer's name in messages; by default its shortened command line. */
   readonly name?: string
   /** Program and arguments. */
   readonly command: readonly [string, ...string[]]
@@ -20,21 +21,21 @@ export interface TrainerProgram {
   readonly cwd: string
 }
 
-/** After its process ended, output that somebody else still holds open is waited for this long. Real milliseconds. */
+/** How long to read output after the process has ended, if another process keeps it open. Milliseconds. */
 const DRAIN_MS = 1000
 
-/** Longest command line in a message, and longest word of it. Characters. */
+/** Longest command line in a message, and the longest word in it, in characters. */
 const LONGEST_NAME = 120
 const LONGEST_WORD = 60
 
-/** Starts the process. Never throws: what cannot be started has ended, and says why. */
+/** Starts the process. Never throws: a process that cannot start is a link that has ended with the reason. */
 export function spawnTrainer(program: TrainerProgram): Link {
   const { command, env, cwd } = program
   const name = program.name ?? shortCommand(command)
   const life = randomBytes(8).toString('hex')
   let child: ChildProcessWithoutNullStreams
   try {
-    // A group of its own: ending it ends what it started, and a Ctrl-C in the terminal is for us to pass on.
+    // Its own process group: killing the group kills its descendants, and Ctrl-C in the terminal reaches only this process.
     child = spawn(command[0], command.slice(1), {
       cwd,
       env: { ...env, ...environmentOf(TRAINER_LIFE, { life }) },
@@ -44,7 +45,7 @@ export function spawnTrainer(program: TrainerProgram): Link {
   } catch (cause) {
     return neverStarted(name, notStarted(program, cause as Error))
   }
-  child.stdin.on('error', () => {}) // its end says it
+  child.stdin.on('error', () => {}) // the end of the process reports the failure
   const family: Family | undefined = child.pid === undefined ? undefined : followFamily(child.pid, life)
   return {
     name,
@@ -63,7 +64,7 @@ export function spawnTrainer(program: TrainerProgram): Link {
   }
 }
 
-/** A command line as a message shows it: what a user knows it by, and no settings as JSON. */
+/** A command line for a message: the words that a user knows it by, without settings in JSON. */
 export function shortCommand(command: readonly string[]): string {
   const words = command.map((word) => {
     if (/^[{[]/.test(word)) return `${word[0]}…${word[0] === '{' ? '}' : ']'}`
@@ -79,15 +80,15 @@ function neverStarted(name: string, ended: Promise<Ended>): Link {
 }
 
 async function notStarted(program: TrainerProgram, cause: NodeJS.ErrnoException): Promise<Ended> {
-  // Node's own refusal of an argument, with a NUL in it, is no matter of files.
+  // Node refuses an argument that contains NUL; no file is at fault then.
   const explained = cause.code?.startsWith('ERR_') ? undefined : await explainStart(program)
-  if (explained === undefined) return { how: `cannot be started: ${cause.message}` }
-  return { how: `cannot be started: ${explained.what}`, remedy: explained.remedy }
+  if (explained === undefined) return { how: `cannot start: ${cause.message}` }
+  return { how: `cannot start: ${explained.what}`, remedy: explained.remedy }
 }
 
 /**
- * Resolves with how it ended, once its output was read and `sweep` ended what it started. One that failed before it wrote a byte may
- * not have started at all: a shell or env found no program, or sh took it for a script.
+ * Resolves once the process has ended, its output was read and `sweep` has killed its descendants. A process that failed before it wrote a
+ * byte may not have started at all: a shell or env found no program, or sh ran the file as a script.
  */
 async function untilEnded(
   child: ChildProcessWithoutNullStreams,
@@ -104,7 +105,7 @@ async function untilEnded(
   const closed = once(child, 'close').catch(() => {})
   const end = await promise
   if (end instanceof Error) return notStarted(program, end)
-  // Nothing that it started outlives it: the next life needs the devices.
+  // No descendant outlives it: the next life needs the devices.
   await sweep()
   const over = new AbortController()
   await Promise.race([closed, sleep(DRAIN_MS, undefined, { signal: over.signal }).catch(() => {})])
@@ -124,6 +125,6 @@ function signalGroup(
   try {
     process.kill(-pid, signal)
   } catch {
-    // It ended by itself at this moment.
+    // It has just ended by itself.
   }
 }

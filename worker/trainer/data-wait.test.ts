@@ -1,4 +1,4 @@
-// Bad data that is put right while we wait, and bad data that is not.
+// Bad data that is corrected during the wait, and bad data that is not.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FedsamError } from '#protocol/errors.ts'
@@ -31,7 +31,7 @@ function trial(failures: readonly Error[]) {
   }
 }
 
-test('what is put right meanwhile is opened; until then it is said what is wrong', async () => {
+test('data that is corrected in time is opened; until then the problem is reported', async () => {
   const { run, said, slept } = trial([BAD, BAD])
   assert.equal(await run(1800), 'open')
   assert.equal(slept(), 60)
@@ -39,7 +39,7 @@ test('what is put right meanwhile is opened; until then it is said what is wrong
   assert.deepEqual(said[1], '0/0 /data: there is no picture; put one there (waited 5 of 1800 s)')
 })
 
-test('what stays wrong is an error once the time is over, and at once where there is no time', async () => {
+test('data that stays bad is an error after waitSeconds, and at once where they are 0', async () => {
   const { run, slept } = trial(Array.from({ length: 9 }, () => BAD))
   await assert.rejects(run(70), BAD)
   assert.equal(slept(), 70)
@@ -47,7 +47,7 @@ test('what stays wrong is an error once the time is over, and at once where ther
   assert.equal(slept(), 70)
 })
 
-test('any other error is none to wait for', async () => {
+test('any other error is thrown at once', async () => {
   const { run } = trial([new FedsamError('BadCheckpoint', 'no weights')])
   await assert.rejects(run(1800), { code: 'BadCheckpoint' })
 })

@@ -1,22 +1,22 @@
-// Data that is not there yet, or not right yet, may be put right while we wait: in a cluster a volume is filled by others.
-// Whoever watches is told what is wrong, and how long it is waited for.
+// Opens data, and retries while the data is bad: in a cluster, others may still fill the volume. Reports the problem and the remaining
+// wait as progress.
 import { setTimeout as pause } from 'node:timers/promises'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Report } from './serve.ts'
 
-/** Between two looks at the data. Seconds. */
+/** Pause before the data is checked again, in seconds. */
 const LOOK_SECONDS = 30
-/** Between two progress lines: well below any noProgressSeconds that makes sense. */
+/** Interval of progress lines, in seconds: well below any reasonable noProgressSeconds. */
 const REPORT_SECONDS = 5
 
 export interface PatienceOptions {
-  /** How long bad data is waited for; 0: not at all. Seconds. */
+  /** How long to wait for correct data, in seconds; 0: do not wait. */
   readonly waitSeconds: number
   readonly report: Report
   readonly sleep?: (seconds: number) => Promise<unknown>
 }
 
-/** Opens; BadData is reported and looked at again until waitSeconds are over, and is then thrown. Any other error at once. */
+/** Opens the data. On BadData it reports the problem and retries until waitSeconds are over; it throws any other error at once. */
 export async function openPatiently<T>(open: () => Promise<T>, options: PatienceOptions): Promise<T> {
   const { waitSeconds, report, sleep = (seconds) => pause(seconds * 1000) } = options
   let waited = 0

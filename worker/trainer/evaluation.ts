@@ -1,4 +1,4 @@
-// Evaluation on held-out images: the true box (or a seeded point of the object) as prompt, the mask at the original size.
+// Evaluates a model on held-out images. The prompt is the true box, or a seeded point of the object; the mask has the original size.
 import { dice, iou } from '#worker/data/metrics.ts'
 import { randomFrom } from '#worker/data/random.ts'
 import { type LossName, maskLoss } from '#worker/model/segment-anything/loss.ts'
@@ -40,7 +40,7 @@ export async function predictMask(
   prepared: Prepared,
   prompts: 'Box' | 'Points',
 ): Promise<{ logits: Float32Array; mask: Uint8Array }> {
-  // The prompt of an image is the same in every evaluation, so that rounds can be compared.
+  // An image has the same prompt in every evaluation, so that rounds can be compared.
   const random = randomFrom(`evaluation:${prepared.sample.stem}`)
   const request = promptedBatch([prepared], { prompts, boxJitterPixels: 0 }, random)
   const { lowResMasks } = await model.predict(request)

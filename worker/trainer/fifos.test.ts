@@ -1,5 +1,5 @@
-// The seam in a pod: a trainer under a shell beside us, real FIFOs between. The same promises as for a child, and the exit code of
-// the trainer's container.
+// The seam in a pod: a trainer under a shell in another process, with real FIFOs. It has the same guarantees as a child, and sets the exit
+// code of the trainer's container.
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
@@ -37,7 +37,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-/** What needs a process namespace of its own; under CI it must run. */
+/** For tests that need their own process namespace; under CI they must run. */
 const mayUnshare = process.platform === 'linux' && (process.getuid?.() === 0 || process.env.CI === 'true')
 const ISOLATED = { skip: !mayUnshare && 'needs Linux and root' }
 
@@ -52,7 +52,7 @@ function half(options: Options = {}): Trainer {
   return trainer
 }
 
-/** The pod's order: the FIFOs first, then the trainer's container. */
+/** Starts in the order of a pod: first the FIFOs, then the trainer's container. */
 async function start(of: Trainer, command: readonly string[], isolated = false): Promise<Container> {
   void of.ready().catch(() => {})
   await until('the network half has made its FIFOs', async () =>
@@ -70,7 +70,7 @@ const untilCalled = (): Promise<void> =>
 const fit = (of: Trainer) => of.fit('tensors', 'output', CONFIG)
 
 describe('a trainer in its own container', () => {
-  test('answers its calls; at the end its container has the exit code that it was left', async () => {
+  test('answers its calls; at the end its container has the exit code that the network half wrote', async () => {
     const of = half()
     const { exit } = await start(of, [QUADRATIC, 'a', '10'])
     assert.deepEqual(await of.ready(), { dataset: 'quadratic-a', backend: 'typed arrays' })
@@ -82,11 +82,14 @@ describe('a trainer in its own container', () => {
     assert.equal(await exit, 79)
   })
 
-  test('that is cancelled starts again in place, and the next call is answered', async () => {
+  test('that is cancelled restarts in place, and answers the next call', async () => {
     const of = half()
     await start(of, awkward('hangs-once'))
     await of.ready()
-    const fitting = assert.rejects(fit(of), { code: 'TrainerFailed', message: /was ended: it was cancelled/ })
+    const fitting = assert.rejects(fit(of), {
+      code: 'TrainerFailed',
+      message: /was ended: its call was cancelled/,
+    })
     await untilCalled()
     await of.cancel()
     await fitting
@@ -95,19 +98,19 @@ describe('a trainer in its own container', () => {
     assert.equal(container?.process.exitCode, null)
   })
 
-  test('that reports nothing is ended, and starts again', async () => {
+  test('that reports nothing is killed and restarts', async () => {
     const of = half({ noProgressSeconds: 20, clock: systemClock(20) })
     await start(of, awkward('hangs-once'))
     await of.ready()
     await assert.rejects(fit(of), {
       code: 'TrainerFailed',
-      message: /reported nothing and used no processor for 20 s/,
+      message: /wrote nothing and used no processor time for 20 s/,
     })
     assert.equal((await fit(of)).numExamples, 3)
   })
 
   for (const place of ['constructor', 'child', 'grandchild', 'orphan']) {
-    test(`that computes for longer than noProgressSeconds stays: ${place}`, ISOLATED, async () => {
+    test(`that computes for longer than noProgressSeconds keeps running: ${place}`, ISOLATED, async () => {
       const of = half({ noProgressSeconds: 20, clock: systemClock(20) })
       await start(of, awkward(`computes-in-${place}`), true)
       await of.ready()
@@ -123,7 +126,7 @@ describe('a trainer in its own container', () => {
     assert.equal(await exit, 3)
   })
 
-  test('that crashes is nothing to speak of while its pod ends: who stops us hears no failure', async () => {
+  test('that crashes while its pod ends: the network half reports no failure', async () => {
     const of = half()
     const { exit } = await start(of, awkward('crashes-once'))
     await of.ready()
@@ -138,7 +141,7 @@ describe('a trainer in its own container', () => {
     await fitting
   })
 
-  test('that an earlier life of the network half left at work is ended, and starts again', async () => {
+  test('that an earlier life of the network half left running is killed and restarts', async () => {
     const earlier = podTrainer(seam, { noProgressSeconds: 60, clock: systemClock(), log: () => {} })
     await start(earlier, awkward('hangs-once'))
     await earlier.ready()
@@ -156,10 +159,10 @@ describe('a trainer in its own container', () => {
     await sleep(200)
     await start(of, [QUADRATIC, 'a', '10'])
     // From here on it may take noProgressSeconds, which is too short for it: then it is named, not before.
-    await assert.rejects(ready, { message: /reported nothing for 1 s/ })
+    await assert.rejects(ready, { message: /wrote nothing for 1 s/ })
   })
 
-  test('whose container comes when all is over finds the end of its input, and ends as it was left', async () => {
+  test('whose container starts after the end finds the end of its input, and ends with the written exit code', async () => {
     const of = half()
     void of.ready().catch(() => {})
     await of.close(80)
@@ -167,7 +170,7 @@ describe('a trainer in its own container', () => {
     assert.equal(await container.exit, 80)
   })
 
-  test('that does not leave is ended, and what starts in its place leaves', async () => {
+  test('that does not end is killed, and its successor ends at once', async () => {
     const of = half()
     const { exit } = await start(of, awkward('hangs-once'))
     await of.ready()
@@ -180,7 +183,7 @@ describe('a trainer in its own container', () => {
 })
 
 describe('the files of the seam', () => {
-  test('are open to every user, whatever the umask', async () => {
+  test('give access to every user, independent of the umask', async () => {
     const umask = process.umask(0o077)
     try {
       const of = half()

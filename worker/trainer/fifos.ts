@@ -1,6 +1,6 @@
-// A trainer's process in a container beside us, joined by FIFOs in a shared folder (protocol/seam-files.ts names them).
-// Promises: no open blocks a thread; a trainer that ended shows as the end of `out`; a new life has FIFOs of its own, so it reads
-// no call of the life before and its answers are not taken for that one's. Leaves starting the process to the container's script.
+// Reaches a trainer's process in another container of the pod through FIFOs in a shared folder (protocol/seam-files.ts names them).
+// Guarantees: no open blocks a thread; the end of a trainer shows as the end of `out`; each life of the trainer has its own FIFOs, so no
+// call or answer reaches another life. The script of the trainer's container starts the process.
 import { execFileSync } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import {
@@ -25,14 +25,14 @@ import type { Ended, Link } from './process-link.ts'
 
 const { input, output, control, exit } = SEAM_FILES
 
-/** How often it is looked whether somebody reads `in` yet. Real milliseconds. */
+/** Interval between checks whether the trainer has opened `in`, in milliseconds. */
 const LOOK_MS = 100
-/** A process that was ended is gone after so long, even where others hold its output open. Real milliseconds. */
+/** A killed process counts as ended after this time, even if other processes keep its output open. Milliseconds. */
 const DRAIN_MS = 5000
 
 /**
- * A trainer that ended by itself ends its pod, and the next pod does its work: so much time the kubelet has to stop us before
- * we speak of a failure. Real milliseconds.
+ * A trainer that exits by itself ends its pod, and the next pod repeats its work. Wait this long for the kubelet's SIGTERM before
+ * reporting a failure. Milliseconds.
  */
 const POD_END_MS = 15_000
 
@@ -40,37 +40,37 @@ const POD_END_MS = 15_000
 export interface SeamFolder {
   /** Waits for the next life of the trainer, without blocking. */
   connect(): Link
-  /** Leaves the exit code that the container is to end with. */
+  /** Writes the exit code with which the trainer's container ends. */
   leaveExit(code: number): Promise<void>
-  /** Whoever comes now finds the end of its input. Keeps no process alive. */
+  /** Gives every later life of the trainer the end of its input at once. Keeps no process alive. */
   release(): void
 }
 
 /**
- * Makes the FIFOs, open to every user whatever the umask: the trainer's container may run as another one. A trainer that an
- * earlier life of this process left is ended, and starts anew.
+ * Creates the FIFOs with access for every user, because the trainer's container may run as another one. A trainer that an earlier life
+ * of this process used is ended and restarted.
  */
 export function openSeamFolder(folder: string, podEndMs: number = POD_END_MS): SeamFolder {
   const path = (name: string): string => join(folder, name)
   mkdirSync(folder, { recursive: true })
   const again = isFifo(path(output))
-  // `control` is the last one that appears: who finds it finds all.
+  // `control` is created last: a reader that finds it finds all FIFOs.
   renew(folder)
   makeFifo(path(control))
-  // Open for both directions: neither this nor a write waits for the reader, and what is written stays for it.
+  // Opened in both directions: neither open nor write waits for the reader, and the FIFO keeps the bytes for it.
   const toControl = openFifo(path(control), constants.O_RDWR)
-  const sayAgain = (): void => void writeSync(toControl, 'again\n')
+  const askForRestart = (): void => void writeSync(toControl, 'again\n')
   const askForProcesses = (number: number): void => {
     try {
       writeSync(toControl, `measure ${number}\n`)
     } catch {
-      // Nobody reads any more, and the FIFO is full: nothing is measured.
+      // No reader is left and the FIFO is full: skip the measurement.
     }
   }
-  if (again) sayAgain()
+  if (again) askForRestart()
   const restart = (): void => {
     renew(folder)
-    sayAgain()
+    askForRestart()
   }
   return {
     connect: () => ({
@@ -80,7 +80,7 @@ export function openSeamFolder(folder: string, podEndMs: number = POD_END_MS): S
     async leaveExit(code) {
       const draft = path(`${exit}.draft`)
       await rm(draft, { force: true, recursive: true })
-      // Exclusively: what the trainer may have put there is not written to.
+      // `wx` fails where the trainer has put a file at this path.
       await writeFile(draft, String(code), { flag: 'wx' })
       await chmod(draft, 0o644)
       await rename(draft, path(exit))
@@ -93,7 +93,7 @@ export function openSeamFolder(folder: string, podEndMs: number = POD_END_MS): S
   }
 }
 
-/** Whether the container was told how to end, by this life of the network half or an earlier one. */
+/** Whether this or an earlier life of the network half has written the exit code for the trainer's container. */
 export function wasSeamLeft(folder: string): boolean {
   return existsSync(join(folder, exit))
 }
@@ -102,7 +102,7 @@ function isFifo(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false })?.isFIFO() === true
 }
 
-/** Opens a FIFO, and nothing else that the trainer may have put in its place. Never waits. */
+/** Opens a FIFO without waiting; refuses any other file that the trainer may have put in its place. */
 function openFifo(path: string, flags: number): number {
   let opened: number
   try {
@@ -116,19 +116,19 @@ function openFifo(path: string, flags: number): number {
 }
 
 function replaced(path: string): FedsamError {
-  return new FedsamError('TrainerFailed', `${path} is no FIFO any more`, {
-    remedy: 'a trainer may write to scratch/ alone; the other files of the seam belong to FedSAM',
+  return new FedsamError('TrainerFailed', `${path} was replaced and is not a FIFO`, {
+    remedy: 'let the trainer write only below scratch/; the other files of the seam folder belong to FedSAM',
   })
 }
 
-/** Node has no call for it. What else has the name is deleted. */
+/** Creates a FIFO; Node has no call for it. Deletes any other file at this path. */
 function makeFifo(path: string): void {
   if (isFifo(path)) return
   rmSync(path, { recursive: true, force: true })
   execFileSync('mkfifo', ['-m', '0666', path])
 }
 
-/** New FIFOs under the old names. Those who have the old ones open keep each other. */
+/** Creates new FIFOs under the old names. Processes that have the old ones open stay connected to each other. */
 function renew(folder: string): void {
   const drafts = [input, output].map((name) => join(folder, `${name}.draft`))
   for (const draft of drafts) {
@@ -137,7 +137,7 @@ function renew(folder: string): void {
   }
 }
 
-/** One life: from the moment that a process opens the FIFOs to the end of its output. */
+/** One life of the trainer: from the moment that its process opens the FIFOs to the end of its output. */
 function connect(
   folder: string,
   restart: () => void,
@@ -148,7 +148,7 @@ function connect(
   const { promise: connected, resolve: connect } = Promise.withResolvers<void>()
   const { promise: ended, resolve: end } = Promise.withResolvers<Ended>()
   let to: Socket | undefined
-  let expected = false // that it ends
+  let expected = false // whether its end is expected
   let closed = false
   const look = setInterval(() => {
     const writing = openForReader(join(folder, input))
@@ -165,7 +165,7 @@ function connect(
     from.destroy()
     end({ how })
   }
-  from.on('error', () => {}) // its close says it
+  from.on('error', () => {}) // 'close' follows and is handled
   from.once('close', () => {
     closed = true
     setTimeout(over, expected ? 0 : podEndMs, 'ended').unref()
@@ -181,7 +181,7 @@ function connect(
     ended,
     write: (line) => void to?.write(line),
     kill() {
-      // Where nobody came yet there is nobody to end.
+      // Before the trainer opened the FIFOs there is no process to end.
       if (to === undefined) return over('did not start')
       if (closed) return over('ended')
       expected = true
@@ -196,10 +196,10 @@ function connect(
   }
 }
 
-/** ENXIO: nobody reads. ENOENT: the pod's folder is gone, and we are about to be. */
+/** ENXIO: no reader yet. ENOENT: the pod's folder is deleted, because the pod ends. */
 const NOBODY: readonly (string | undefined)[] = ['ENXIO', 'ENOENT']
 
-/** Opens a FIFO for writing where somebody has it open, or waits to open it, for reading. Returns an error that waiting cannot cure. */
+/** Opens a FIFO for writing where a process reads it or waits to read it. Returns an error where waiting cannot help. */
 function openForReader(path: string): number | undefined | FedsamError {
   try {
     return openFifo(path, constants.O_WRONLY)

@@ -1,4 +1,4 @@
-// Local training on a real model: the order of each epoch, the loss that is reported, and training that diverges.
+// Local training on a real model: the order of each epoch, the reported loss, and training that diverges.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { exchangedTensors } from '#protocol/segment-anything.ts'
@@ -26,7 +26,7 @@ before(async () => {
 })
 after(() => model.dispose())
 
-/** A sample with one of the two golden images, a square of its own as object, and its stem as name. */
+/** A sample with one of the two golden images, its own square as object, and its stem as name. */
 function prepared(stem: string, i: number, embeddings: Float32Array): Prepared {
   const mask = new Uint8Array(SIDE * SIDE)
   const [from, to] = [8 * i, 8 * i + 40]
@@ -69,7 +69,7 @@ const OPTIONS = {
   report: () => {},
 } as unknown as FitOptions
 
-/** Trains the real model, and notes what each step was given and what it returned. */
+/** Trains the real model, and records input and result of each step. */
 async function fit(change: Partial<FitOptions> = {}): Promise<{ steps: Step[]; train_loss: number }> {
   model.setTensors([...checkpoint.tensors.values()].filter(({ name }) => names.includes(name)))
   const steps: Step[] = []
@@ -88,7 +88,7 @@ async function fit(change: Partial<FitOptions> = {}): Promise<{ steps: Step[]; t
 }
 
 describe('epochs', () => {
-  test('have an order and prompts of their own, the same for the same seed', async () => {
+  test('have their own order and prompts, the same for the same seed', async () => {
     const { steps } = await fit()
     const epochs = [0, 3, 6].map((at) => steps.slice(at, at + 3))
     assert.equal(steps.length, 9)
@@ -130,7 +130,7 @@ test('training that diverges ends at once and names the step and the learning ra
   })
 })
 
-test('an evaluation of nothing has the weight 0', async () => {
+test('an evaluation without images has the weight 0', async () => {
   const options = { prompts: 'Box', loss: 'DiceCE', tf, report: () => {} } as const
   assert.equal((await evaluateSamples(model, [], options)).num_examples, 0)
 })

@@ -1,5 +1,5 @@
-// Local training: epochs of seeded, shuffled batches, a fresh optimizer, one prompt an image.
-// It guarantees that training which diverges ends at once, with the step and the learning rate in the error.
+// Local training: epochs of seeded, shuffled batches with a new optimizer and one prompt per image. Guarantees that diverging training
+// ends at once, with the step and the learning rate in the error.
 import { FedsamError } from '#protocol/errors.ts'
 import { randomFrom, shuffle } from '#worker/data/random.ts'
 import type { SegmentAnything, Training } from '#worker/model/segment-anything/model.ts'
@@ -10,7 +10,7 @@ import type { SegmentAnythingSettings } from './settings.ts'
 
 export interface FitOptions extends SegmentAnythingSettings {
   readonly names: readonly string[]
-  /** Shuffling and box jitter derive from it. */
+  /** The seed of the shuffling and of the box jitter. */
   readonly seed: string
   readonly report: (done: number, total: number, message?: string) => void
 }
@@ -54,7 +54,7 @@ export async function fitSamples(
 }
 
 interface Position {
-  /** Steps that ended well, and steps of the whole call. */
+  /** Completed steps, and steps of the whole call. */
   readonly done: number
   readonly steps: number
   readonly epoch: number

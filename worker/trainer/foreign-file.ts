@@ -1,6 +1,5 @@
-// Opens a file in a folder that the other side of the seam writes to, too. It guarantees that no link is followed, that nothing waits
-// (a FIFO, a device), and that what is read later is the file that was checked, whatever takes its name meanwhile. It leaves reading
-// to its users, who work on the descriptor and never on the name again.
+// Opens a file in a folder that a trainer can also write to. Guarantees: it follows no link, it never waits (on a FIFO or a device), and
+// later reads get the checked file, even if another file takes its path. Reading is left to the callers, through the open handle.
 import type { BigIntStats } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { FedsamError } from '#protocol/errors.ts'
@@ -8,16 +7,16 @@ import { kindOf, openUnlinked, UNOPENED_KIND } from '../data/regular-file.ts'
 
 export interface ForeignFile {
   readonly handle: FileHandle
-  /** Bytes when it was opened. */
+  /** Size in bytes when it was opened. */
   readonly size: number
-  /** Throws TrainerFailed where it was written to since it was opened. */
+  /** Throws TrainerFailed where the file changed after it was opened. */
   check(): Promise<void>
   close(): Promise<void>
 }
 
 /**
  * Opens a regular file of at most `most` bytes for reading; undefined where it does not exist. `what` names it in messages. Throws
- * TrainerFailed for everything else that has the name: a link, a FIFO, a device, a socket, a folder, a file with several names.
+ * TrainerFailed for anything else at this path: a link, a FIFO, a device, a socket, a folder, a file with several names.
  */
 export async function openForeign(
   path: string,
@@ -39,12 +38,12 @@ export async function openForeign(
 
 function refusalOf(found: BigIntStats, most: number): string | undefined {
   if (!found.isFile()) return `is ${kindOf(found)}`
-  if (found.nlink > 1n) return `is a hard link: ${found.nlink} names lead to the same file`
-  if (found.size > BigInt(most)) return `has ${found.size} bytes; at most ${most} are accepted`
+  if (found.nlink > 1n) return `is a hard link: the file has ${found.nlink} names`
+  if (found.size > BigInt(most)) return `has ${found.size} bytes; the limit is ${most} bytes`
   return undefined
 }
 
-/** A file that is open already, as it is now. */
+/** A handle for an open file in its present state. */
 export async function holdFile(handle: FileHandle, path: string, what: string): Promise<ForeignFile> {
   const opened = await handle.stat({ bigint: true })
   return {
@@ -53,13 +52,13 @@ export async function holdFile(handle: FileHandle, path: string, what: string): 
     async check() {
       const { size, mtimeNs } = await handle.stat({ bigint: true })
       if (size === opened.size && mtimeNs === opened.mtimeNs) return
-      throw refused(what, `${path} was written to while it was read`)
+      throw refused(what, `${path} changed while it was read`)
     },
     close: () => handle.close(),
   }
 }
 
-/** Reads such a file whole, as text; undefined where it does not exist. */
+/** Reads such a file completely as text; undefined where it does not exist. */
 export async function readForeignText(path: string, most: number, what: string): Promise<string | undefined> {
   const file = await openForeign(path, most, what)
   if (file === undefined) return undefined
@@ -82,17 +81,17 @@ async function openAsIs(path: string, what: string): Promise<FileHandle | undefi
   }
 }
 
-/** What the system says of a name that it does not open. */
+/** The reasons for error codes of open(2). */
 const REASONS: Readonly<Record<string, string>> = {
   ELOOP: 'is a link',
   EMLINK: 'is a link',
   ENXIO: `is ${UNOPENED_KIND}`,
-  EACCES: 'may not be read by this user',
+  EACCES: 'is not readable for this user',
 }
 
 function refused(what: string, why: string, cause?: unknown): FedsamError {
   return new FedsamError('TrainerFailed', `${what} cannot be used: ${why}`, {
     cause,
-    remedy: 'write a regular file to the path that the call names, whole, before the answer',
+    remedy: 'write a regular file to the path that the call names, and complete it before the answer',
   })
 }

@@ -12,7 +12,7 @@ const bytes = fc.oneof(
   fc.integer({ min: 0, max: 3000 }).map((length) => new Uint8Array(length).fill(0x61)),
 )
 
-/** The same by regular expression, over the whole. */
+/** The expected lines, by a regular expression over the whole text. */
 function linesOf(whole: Buffer): string[] {
   const lines = whole.toString('latin1').split(/\r\n|\n|\r/)
   if (lines.at(-1) === '') lines.pop()

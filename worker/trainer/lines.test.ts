@@ -1,4 +1,4 @@
-// Lines of bounded length, whatever arrives in whatever pieces.
+// Lines of bounded length, from chunks of any size.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { type LineOptions, lineSplitter } from './lines.ts'
@@ -8,7 +8,7 @@ interface Split {
   readonly tooLong: string[]
 }
 
-/** Splits the text in chunks of so many bytes. */
+/** Splits the text, in chunks of `step` bytes. */
 function split(text: string, step: number, options: Partial<LineOptions> = {}): Split {
   const found: Split = { lines: [], tooLong: [] }
   const splitter = lineSplitter({ most: 10, onLine: (line) => found.lines.push(line), ...options })
@@ -35,15 +35,15 @@ for (const step of [1, 2, 3, 1000]) {
       test(what, () => assert.deepEqual(split(text, step).lines, lines))
     }
 
-    test('letters of several bytes stay whole, and a line separator of Unicode ends no line', () => {
+    test('characters of several bytes stay complete, and the Unicode line separator does not end a line', () => {
       assert.deepEqual(split('é€𝄞\n\u2028x\n', step).lines, ['é€𝄞', '\u2028x'])
     })
 
-    test('a longer line is cut into pieces where nobody minds', () => {
+    test('a longer line is split into pieces without onTooLong', () => {
       assert.deepEqual(split('0123456789abc\nd\n', step).lines, ['0123456789', 'abc', 'd'])
     })
 
-    test('a longer line ends the reading where somebody does, once, with its beginning', () => {
+    test('a longer line ends the reading with one call of onTooLong and its beginning', () => {
       const { lines, tooLong } = bounded('ok\n0123456789abc\nnever\n', step)
       assert.deepEqual([lines, tooLong], [['ok'], ['0123456789']])
     })

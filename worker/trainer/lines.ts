@@ -1,34 +1,34 @@
-// Splits a stream of bytes into lines of bounded length. It guarantees that at most `most` bytes of an unfinished line are held,
-// whatever arrives in whatever pieces. A line ends with a line feed, a carriage return, or both; a progress bar that only
-// returns the carriage therefore makes lines, too. It leaves the meaning of a line to its user.
+// Splits a stream of bytes into lines of bounded length. Guarantees that at most `most` bytes of an unfinished line are in memory. A line
+// ends with a line feed, a carriage return, or both, so each update of a progress bar is a line too. The meaning of a line is left to
+// the caller.
 import type { Readable } from 'node:stream'
 
 /** Longest line of the seam, in bytes: a thousand metrics with long names need a tenth of it. */
 export const LONGEST_LINE = 2 ** 20
 
-/** Longest line of a log, in bytes. A longer one is passed on in pieces of this length. */
+/** Longest line of a log, in bytes. Longer lines are split into pieces of this length. */
 export const LONGEST_LOG_LINE = 8192
 
 export interface LineOptions {
   /** Longest line in bytes, without its end. */
   readonly most: number
   readonly onLine: (line: string) => void
-  /** A line is longer. Called once with its first bytes as text; nothing is read as a line after that. Without it: cut into pieces. */
+  /** Called once for a longer line, with its first bytes as text; no line follows. Without it, longer lines are split into pieces. */
   readonly onTooLong?: (beginning: string) => void
 }
 
 export interface LineSplitter {
   push(chunk: Uint8Array): void
-  /** The end of the stream: what is left is a line. */
+  /** The end of the stream: the remaining bytes are a line. */
   end(): void
 }
 
 const LINE_FEED = 0x0a
 const RETURN = 0x0d
-/** Bytes of a line that is too long which its user sees. */
+/** Bytes of a too long line that the caller gets, for its message. */
 const BEGINNING = 200
 
-/** Where the next byte is that ends a line; the chunk's length where none is. */
+/** Index of the next byte that ends a line; the chunk's length where there is none. */
 function nextEnd(chunk: Uint8Array, from: number): number {
   let at = from
   while (at < chunk.length && chunk[at] !== LINE_FEED && chunk[at] !== RETURN) at += 1
@@ -55,7 +55,7 @@ export function lineSplitter({ most, onLine, onTooLong }: LineOptions): LineSpli
     // Many chunks of one byte would take more memory than their bytes.
     if (held.length > 1024) held = [Buffer.concat(held)]
   }
-  /** Holds bytes without a line's end, in pieces where the line is too long. */
+  /** Keeps bytes of an unfinished line; splits a line that is too long. */
   const take = (bytes: Uint8Array): void => {
     let rest = bytes
     while (length + rest.length > most && !stopped) {
@@ -77,7 +77,7 @@ export function lineSplitter({ most, onLine, onTooLong }: LineOptions): LineSpli
     push(chunk) {
       let from = 0
       for (let at = nextEnd(chunk, 0); at < chunk.length && !stopped; at = nextEnd(chunk, from)) {
-        // The second half of a carriage return and a line feed, which may come in two chunks, ends no line of its own.
+        // A line feed directly after a carriage return, perhaps in the next chunk, does not end another line.
         const second = chunk[at] === LINE_FEED && afterReturn && at === from
         if (!second) take(chunk.subarray(from, at))
         if (!second && !stopped) emit()
@@ -94,7 +94,7 @@ export function lineSplitter({ most, onLine, onTooLong }: LineOptions): LineSpli
   }
 }
 
-/** Reads a stream to its end, line by line. `onBytes` hears of every piece, also of one that ends no line. */
+/** Reads a stream to its end, line by line. It calls `onBytes` for every chunk, even without the end of a line. */
 export function readLines(input: Readable, options: LineOptions & { readonly onBytes?: () => void }): void {
   const splitter = lineSplitter(options)
   input.on('data', (chunk: Buffer) => {
@@ -102,5 +102,5 @@ export function readLines(input: Readable, options: LineOptions & { readonly onB
     splitter.push(chunk)
   })
   input.on('end', () => splitter.end())
-  input.on('error', () => {}) // the process's own end reports it
+  input.on('error', () => {}) // the end of the process reports the failure
 }

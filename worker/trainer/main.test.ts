@@ -1,4 +1,4 @@
-// The built-in trainer as a program: how it ends where it cannot start, that it waits for data, and that it leaves at any time.
+// The built-in trainer as a program: how it ends where it cannot start, that it waits for data, and that it can be ended at any time.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -23,7 +23,7 @@ before(async () => {
 })
 after(() => rm(dir, { recursive: true, force: true }))
 
-/** Settings of the site's trainer, as the operator and the command line make them. */
+/** Settings of the site's trainer, as the operator and the command line write them. */
 function settings(backend: string, own: object = {}): string {
   const spec = completeSpec({
     trainer: { type: 'SegmentAnything', segmentAnything: { checkpoint: { uri: 'sam' }, backend } },
@@ -62,13 +62,13 @@ function start(argument: string) {
   return { child, exit, until, log }
 }
 
-test('settings that are none end it as a bad configuration', async () => {
+test('invalid settings end it with the exit code of a bad configuration', async () => {
   const { exit, until } = start('{}')
   assert.equal((await until('error')).code, 'InvalidJob')
   assert.equal(await exit, POD_EXITS.BadConfiguration.code)
 })
 
-test('bad data ends it with its code, told on the seam and to the kubelet', async () => {
+test('bad data ends it with its code, reported on the seam and in the termination message', async () => {
   const dataset = { ...JSON.parse(settings('CPU')).dataset, root: join(dir, 'nowhere') }
   const { exit, until } = start(settings('CPU', { dataset }))
   const { code, message, remedy } = await until('error')
@@ -77,12 +77,12 @@ test('bad data ends it with its code, told on the seam and to the kubelet', asyn
   assert.deepEqual(JSON.parse(await readFile(join(dir, 'termination'), 'utf8')), { code, message, remedy })
 })
 
-test('an accelerator that is asked for and not seen fails it, or is done without and said so', async () => {
+test('without the requested accelerator it fails, or trains without one and reports that', async () => {
   const strict = start(settings('CPU', { whenUnseen: 'Fail' }))
   assert.equal((await strict.until('error')).code, 'NoAccelerator')
   assert.equal(await strict.exit, POD_EXITS.NoAccelerator.code)
   const lenient = start(settings('CPU', { whenUnseen: 'UseCPU' }))
-  assert.equal((await lenient.until('ready')).backend, 'CPU without a GPU: none was seen')
+  assert.equal((await lenient.until('ready')).backend, 'CPU without a GPU: TensorFlow found none')
   lenient.child.stdin.end()
   assert.equal(await lenient.exit, 0)
   const local = start(settings('CPU'))
@@ -91,15 +91,15 @@ test('an accelerator that is asked for and not seen fails it, or is done without
   assert.equal(await local.exit, 0)
 })
 
-test('a line that is no call is answered with an error, and the next call is served', async () => {
+test('a line that is not a call is answered with an error, and the next call is served', async () => {
   const { child, exit, until } = start(settings('CPU'))
   await until('ready')
   child.stdin.write('{"call": "fly", "id": 7}\n')
   assert.match(
     (await until('error')).message,
-    /a line on standard input is no call: \{"call": "fly", "id": 7\}/,
+    /a line on the trainer's standard input is not a call: \{"call": "fly", "id": 7\}/,
   )
-  // A separator of Unicode is part of a text, and ends no line.
+  // The Unicode line separator is part of the text, and does not end a line.
   const output = join(dir, 'parameters\u2028.safetensors')
   child.stdin.write(`${JSON.stringify({ id: 8, call: 'get_parameters', output })}\r\n`)
   assert.equal((await until('parameters')).id, 8)
@@ -108,7 +108,7 @@ test('a line that is no call is answered with an error, and the next call is ser
   assert.equal(await exit, 0)
 })
 
-test('data that is missing is waited for, aloud; the end of its input ends it meanwhile', async () => {
+test('it waits for missing data and reports it; the end of its input ends the wait', async () => {
   await rename(join(dir, 'a'), join(dir, 'elsewhere'))
   try {
     const { child, exit, until } = start(settings('CPU', { waitSeconds: 1800 }))
@@ -120,7 +120,7 @@ test('data that is missing is waited for, aloud; the end of its input ends it me
   }
 })
 
-test('in a pod the preflight of the data is in the log: what is left out, and what the model sees', async () => {
+test('in a pod it logs the preflight of the data: images that are left out, and what the model sees', async () => {
   const said = async (own: object): Promise<string> => {
     const { child, exit, until, log } = start(settings('CPU', own))
     await until('ready')

@@ -1,4 +1,4 @@
-// The list of processes that a container's script leaves: whole ones count, everything else is no answer.
+// The list of processes that a container's script writes: complete lists count, anything else is ignored.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises'
@@ -15,7 +15,7 @@ const line = (pid: number, parent: number, own: number): string =>
 const list = (number: number, root: number, ...processes: string[]): string =>
   `answer ${number} of ${root} without 9\n${processes.map((one) => `${one}\n`).join('')}end\n`
 
-test('the first process of a namespace has all, without the reader; another one its descendants', () => {
+test('process 1 of a namespace owns every process except the reader; another process owns its descendants', () => {
   const processes = [line(1, 0, 1), line(5, 1, 2), line(6, 5, 3), line(7, 1, 4), line(9, 1, 1000)]
   const pidsOf = (root: number) => readProcessList(list(3, root, ...processes))!.family.map(({ pid }) => pid)
   assert.deepEqual(pidsOf(1), [1, 5, 6, 7])
@@ -37,7 +37,7 @@ before(async () => {
 beforeEach(() => rm(file, { recursive: true, force: true }))
 after(() => rm(folder, { recursive: true, force: true }))
 
-test('each answer counts once, and is followed by the next question', async () => {
+test('each answer counts once, and is followed by the next request', async () => {
   const asked: number[] = []
   const used = podProcessorTime(folder, (number) => asked.push(number), 7)
   assert.equal(await used(), undefined)

@@ -1,15 +1,15 @@
-// Processor time of the trainer's container in a pod. The containers share no process namespace, so the script of the trainer's
-// container (operator/reconcile/pods/trainer-script.ts) reads its /proc when it is asked to, and leaves the text in the seam's folder.
-// The answer to one look is read at the next: nobody waits for it. Without an answer nothing is measured.
+// Measures the processor time of the trainer's container in a pod. The containers share no process namespace, so the script of the
+// trainer's container (operator/reconcile/pods/trainer-script.ts) reads its /proc on request, and writes the text to the seam's folder.
+// Each measurement reads the answer to the request before: it never waits. Without an answer it measures nothing.
 import { join } from 'node:path'
 import { SEAM_FILES } from '#protocol/seam-files.ts'
 import { readForeignText } from './foreign-file.ts'
 import { familyOf, type ProcessTimes, processorAccount, readStat, TICKS_PER_SECOND } from './process-times.ts'
 
-/** Longest text, in bytes: some thousand processes. */
+/** Longest text that is read, in bytes: some thousand processes. */
 const LONGEST_TEXT = 2 ** 20
 
-/** Measures one life of a trainer; `ask` asks the script for the next text. Questions have numbers from `first` on. */
+/** Measures one life of a trainer; `ask` requests the next text from the script. Requests have numbers from `first` on. */
 export function podProcessorTime(
   folder: string,
   ask: (number: number) => void,
@@ -21,7 +21,7 @@ export function podProcessorTime(
   return async () => {
     const answer = asked === undefined ? undefined : await readAnswer(folder)
     if (answer !== undefined && answer.number === asked) used = account.add(answer.family) / TICKS_PER_SECOND
-    // A script that still writes is not asked again: it would have to begin once more.
+    // No request while the script still writes: it would have to start again.
     else if (asked !== undefined) return used
     asked = asked === undefined ? first : asked + 1
     ask(asked)
@@ -34,17 +34,17 @@ async function readAnswer(folder: string): Promise<ProcessList | undefined> {
   try {
     return readProcessList((await readForeignText(path, LONGEST_TEXT, 'the list of processes')) ?? '')
   } catch {
-    return undefined // The trainer may write here: what it leaves in the text's place is no answer.
+    return undefined // The trainer can write to this folder: any other file in this place is not an answer.
   }
 }
 
 export interface ProcessList {
-  /** Of the question. */
+  /** The number of the request. */
   readonly number: number
   readonly family: ProcessTimes[]
 }
 
-/** The processes of the container without the one that read them; undefined for a text that is not whole. */
+/** The processes of the container, without the script's own; undefined for an incomplete text. */
 export function readProcessList(text: string): ProcessList | undefined {
   const lines = text.trimEnd().split('\n')
   const head = /^answer (\d+) of (\d+) without (\d+)$/.exec(lines[0] ?? '')
@@ -55,6 +55,6 @@ export function readProcessList(text: string): ProcessList | undefined {
     .map(readStat)
     .filter((one) => one !== undefined)
     .filter(({ pid }) => pid !== reader)
-  // The first process of a namespace: all that is there is the trainer's.
+  // Process 1 of the namespace: every process of the container is the trainer's.
   return { number, family: root === 1 ? all : familyOf(all, root) }
 }

@@ -1,5 +1,5 @@
-// Prepared samples: embeddings are cached by what they depend on, prompts are at the right place of the resized picture,
-// and each image keeps a prompt of its own through all evaluations.
+// Prepared samples: the cache key of an embedding covers its inputs, prompts are at the right place of the resized picture, and each image
+// keeps its prompt through all evaluations.
 import assert from 'node:assert/strict'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -63,7 +63,7 @@ test('an embedding in the cache is used by the backend that made it, and by no o
   const exact = embeddingsOf(made!)
   const [folder] = await readdir(join(cache, 'embeddings'))
   const [file] = await readdir(join(cache, 'embeddings', folder!))
-  // Other values in the cache show who reads them.
+  // Other values in the cache show which backend reads them.
   const path = join(cache, 'embeddings', folder!, file!)
   await writeFile(path, new Uint8Array((await readFile(path)).length))
   const read = async (name: Backend['name'], gpu: boolean): Promise<number[]> => {
@@ -76,7 +76,7 @@ test('an embedding in the cache is used by the backend that made it, and by no o
   assert.equal((await readdir(join(cache, 'embeddings'))).length, 3)
 })
 
-test('another processor and another encoder have embeddings of their own', async () => {
+test('another processor and another encoder have their own embeddings', async () => {
   const cache = join(dir, 'others')
   const sample = sampleOf('a', () => true)
   await prepare([sample], { cache })
@@ -89,7 +89,7 @@ test('another processor and another encoder have embeddings of their own', async
   assert.equal((await readdir(join(cache, 'embeddings'))).length, 3)
 })
 
-test('a cached embedding of another length is made again', async () => {
+test('a cached embedding of another length is computed again', async () => {
   const cache = join(dir, 'short')
   const sample = sampleOf('a', () => true)
   const [made] = await prepare([sample], { cache })
@@ -109,7 +109,7 @@ test('prompts of a picture that is not square: each axis has its own factor', as
   assert.deepEqual([...boxes.boxes!], [100, 20, 100, 20])
 })
 
-test('in evaluation each image has a point of its own, the same one every time', async () => {
+test('in evaluation each image has its own point, the same every time', async () => {
   const everywhere = () => true
   const samples = ['a', 'b', 'c', 'd'].map((stem) => sampleOf(stem, everywhere))
   const prepared = await prepare(samples)

@@ -1,5 +1,5 @@
-// Samples as training consumes them: the image's embedding (or its pixels where the encoder trains), the true mask at the
-// decoder's resolution, the true box. Embeddings are cached on disk by what they depend on: encoder, processor, image, backend.
+// Prepares samples for training: the image's embedding (or its pixels where the encoder trains), the true mask at the decoder's
+// resolution, and the true box. Embeddings are cached on disk under a digest of encoder, processor, image and backend.
 import { createHash } from 'node:crypto'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ import { modelView, type Processor, preprocess } from '#worker/model/segment-any
 import type { Backend } from '#worker/tensorflow/backend.ts'
 import type { Report } from './serve.ts'
 
-/** A sample with a non-empty mask, ready for the model. Its picture is not kept: a large data set need not fit in memory. */
+/** A sample with a non-empty mask, ready for the model. It does not keep the picture, so a large data set fits in memory. */
 export interface Prepared {
   readonly sample: Omit<Sample, 'image'>
   readonly processor: Processor
@@ -31,19 +31,19 @@ export interface Prepared {
 export interface PreparationOptions {
   readonly model: SegmentAnything
   readonly processor: Processor
-  /** Folder of the embeddings' cache. */
+  /** The folder in which embeddings are cached. */
   readonly cache: string
-  /** 'Trains': embeddings change with every step, so pixels are kept instead. */
+  /** 'Trains': embeddings change with every step, so the samples keep the pixels instead. */
   readonly encoder:
     | 'Trains'
     | { readonly checkpoint: Checkpoint; readonly backend: Pick<Backend, 'name' | 'gpu'> }
-  /** Hears of each sample: embedding a large partition takes long. */
+  /** Called after each sample: embedding a large partition takes long. */
   readonly report?: Report
 }
 
 /**
- * Loads and prepares samples one after the other, in the order of `stems`. Those with an empty mask are left out (the
- * preflight named them).
+ * Loads and prepares samples one after the other, in the order of `stems`. Leaves out those with an empty mask (the preflight has named
+ * them).
  */
 export async function prepareSamples(
   stems: readonly string[],
@@ -104,7 +104,7 @@ async function embed(
   if (cached?.length === expected) return new Float32Array(Uint8Array.from(cached).buffer)
   const embeddings = await model.encodeImages(pixels, 1)
   await mkdir(folder, { recursive: true })
-  // Two processes may prepare the same image: each writes a file of its own and gives it the name, the bytes are the same.
+  // Two processes may prepare the same image: each writes its own file and renames it; the bytes are equal.
   const draft = `${file}.${process.pid}`
   await writeFile(draft, new Uint8Array(embeddings.buffer, embeddings.byteOffset, embeddings.byteLength))
   await rename(draft, file)

@@ -1,6 +1,6 @@
-// The processes of a trainer on this machine, found in /proc: how much processor time they used, and their end. It finds children and
-// grandchildren, also those that got another parent or a session of their own, by a word in the environment that they inherit.
-// Without /proc (macOS) it finds none: then only what a trainer writes is a sign of life.
+// Finds the processes of a trainer on this machine in /proc, measures their processor time and kills them. It also finds descendants
+// that got another parent or their own session: they inherit a marked environment variable. Without /proc (macOS) it finds none; then
+// only a trainer's output is a sign of life.
 import { readdir, readFile } from 'node:fs/promises'
 import { TRAINER_LIFE } from '#protocol/environment.ts'
 import {
@@ -13,17 +13,17 @@ import {
 } from './process-times.ts'
 
 export interface Family {
-  /** Processor seconds that the family used so far; they never decrease. undefined where this machine has no /proc. */
+  /** Processor seconds that the family has used so far; they never decrease. Undefined where this machine has no /proc. */
   used(): Promise<number | undefined>
-  /** Ends all of it by SIGKILL. */
+  /** Kills all of them (SIGKILL). */
   end(): Promise<void>
 }
 
-/** The family of the process `root`, whose environment has the mark of this life. */
+/** The family of the process `root`. The environment of its processes has the mark of this life. */
 export function followFamily(root: number, life: string): Family {
   const account = processorAccount()
   const mark = `${TRAINER_LIFE.life.name}=${life}`
-  /** Every process that is there, by whether it belongs to the family: an environment is read once. */
+  /** Whether each running process belongs to the family: its environment is read once. */
   let known = new Map<string, boolean>()
   const look = async (): Promise<ProcessTimes[] | undefined> => {
     const all = await readProcesses()
@@ -42,7 +42,7 @@ export function followFamily(root: number, life: string): Family {
       return family === undefined ? undefined : account.add(family) / TICKS_PER_SECOND
     },
     async end() {
-      // What a process starts while we look is found by the next look.
+      // A process that starts during this search is found by the next one.
       for (let tries = 0; tries < 5; tries += 1) {
         const family = (await look()) ?? []
         if (!family.map(endProcess).includes(true)) return
@@ -51,7 +51,7 @@ export function followFamily(root: number, life: string): Family {
   }
 }
 
-/** Whether it was there to be ended. */
+/** Whether the process existed and was killed. */
 function endProcess({ pid }: ProcessTimes): boolean {
   try {
     return pid > 1 && process.kill(pid, 'SIGKILL')
@@ -71,7 +71,7 @@ async function readProcesses(): Promise<ProcessTimes[] | undefined> {
   return found.length === 0 ? undefined : found
 }
 
-/** Whether its environment, as it was when its program began, has the mark. Others' environments cannot be read, and have not. */
+/** Whether the environment with which its program started has the mark. Environments of other users are unreadable, and count as unmarked. */
 async function isMarked({ pid }: ProcessTimes, mark: string): Promise<boolean> {
   const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '')
   return environment.split('\0').includes(mark)

@@ -1,35 +1,35 @@
-// What joins the network half and a trainer's process, whatever it is made of: a child with pipes (spawned.ts), or FIFOs to a
-// container beside us (fifos.ts). One link is one life of the process.
+// The connection between the network half and one life of a trainer's process: pipes of a child (child-process.ts), or FIFOs to another
+// container (fifos.ts).
 import type { Readable } from 'node:stream'
 
-/** How a process ended, as a verb without its subject, and what to do where that is known. */
+/** How a process ended, as a phrase that follows its name, and the remedy where one is known. */
 export interface Ended {
   readonly how: string
   readonly remedy?: string
 }
 
 export interface Link {
-  /** For messages: what the trainer is. */
+  /** The trainer's name in messages. */
   readonly name: string
-  /** What it writes on its standard output. */
+  /** Its standard output. */
   readonly output: Readable
-  /** What it writes besides, where we can read it. */
+  /** Its standard error, where this process can read it. */
   readonly errors?: Readable
-  /** Resolves when the process is there. */
+  /** Resolves when the process has started. */
   readonly connected: Promise<void>
-  /** Resolves with how the process ended, once its output was read. */
+  /** Resolves once the process has ended and its output was read. */
   readonly ended: Promise<Ended>
   /**
-   * Processor seconds that the process and everything that it started used so far. They never decrease. Undefined where they cannot be
-   * measured; without the function they never can.
+   * Processor seconds that the process and its descendants have used so far; they never decrease. Undefined where they cannot be measured
+   * now; without this function they can never be measured.
    */
   readonly used?: () => Promise<number | undefined>
-  /** A line for its standard input, with its line feed. What a process that ended does not read is lost. */
+  /** Writes a line, with its line feed, to its standard input. A process that has ended loses it. */
   readonly write: (line: string) => void
-  /** Asks the process to end (SIGTERM), where we can reach it. */
+  /** Asks the process to end (SIGTERM), where this process may signal it. */
   readonly terminate?: () => void
-  /** Ends the process, with everything that it started, as far as we can reach it. */
+  /** Kills the process and its descendants, where this process may signal them. */
   readonly kill: () => void
-  /** The end of its input is a trainer's sign to leave. */
+  /** Closes its input: the sign for a trainer to end. */
   readonly leave: () => void
 }

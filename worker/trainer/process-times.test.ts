@@ -59,11 +59,11 @@ test('a family is the root, its descendants, its session and group, and those se
   )
 })
 
-test('a circle of parents, which a look at moving processes may see, ends', () => {
+test('a cycle of parents, which a snapshot of changing processes can contain, ends', () => {
   assert.equal(familyOf([one(10, 11), one(11, 10)], 10).length, 2)
 })
 
-describe('an account of processor time', () => {
+describe('a sum of processor time', () => {
   test('grows by what each process used', () => {
     const account = processorAccount()
     assert.equal(account.add([one(1, 0, { own: 5 })]), 5)
@@ -71,14 +71,14 @@ describe('an account of processor time', () => {
     assert.equal(account.add([one(1, 0, { own: 7, waited: 1 }), one(2, 1, { own: 3 })]), 11)
   })
 
-  test('does not go backwards where a process ends and nobody waits for it, and hears the next work', () => {
+  test('does not decrease where a process ends and no parent waits for it, and counts later work', () => {
     const account = processorAccount()
     account.add([one(1, 0, { own: 5 }), one(2, 1, { own: 1000 })])
     assert.equal(account.add([one(1, 0, { own: 5 })]), 1005)
     assert.equal(account.add([one(1, 0, { own: 6 })]), 1006)
   })
 
-  test('takes a pid that is used again for another process', () => {
+  test('treats a reused pid as another process', () => {
     const account = processorAccount()
     account.add([one(2, 1, { own: 1000, began: 1 })])
     assert.equal(account.add([one(2, 1, { own: 4, began: 2 })]), 1004)

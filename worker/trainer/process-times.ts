@@ -1,6 +1,5 @@
-// Processor time of everything that a trainer started: which processes belong to it, and how much they used. Pure: it reads the
-// text of /proc/PID/stat and leaves finding that text to its callers. It guarantees that the sum never goes backwards, also where
-// processes end, and where their parent does not wait for them.
+// The processor time of a trainer and its descendants: which processes belong to it, and how much time they used. Pure: callers pass the
+// text of /proc/PID/stat. Guarantees that the sum never decreases, even where processes end and their parent does not wait for them.
 
 /** One process as /proc/PID/stat describes it. Times are in the system's ticks. */
 export interface ProcessTimes {
@@ -10,16 +9,16 @@ export interface ProcessTimes {
   readonly session: number
   /** Ticks after the machine's start at which it began: with the pid it names a process uniquely. */
   readonly began: number
-  /** Of its own threads, those that ended included. */
+  /** Ticks of its own threads, including those that ended. */
   readonly own: number
-  /** Of children that ended and that it waited for. */
+  /** Ticks of ended children that it waited for. */
   readonly waited: number
 }
 
-/** Ticks of a second. Linux reports a hundred to programs, whatever its kernel counts. */
+/** Ticks per second. Linux always reports 100 to programs, independent of the kernel's timer. */
 export const TICKS_PER_SECOND = 100
 
-/** Fields of the line after the process's name, which may hold spaces, brackets and line feeds. */
+/** Fields of the line after the process's name; the name may contain spaces, brackets and line feeds. */
 const FIELD = {
   parent: 1,
   group: 2,
@@ -50,12 +49,12 @@ export function readStat(text: string): ProcessTimes | undefined {
   return Object.values(found).every(Number.isSafeInteger) ? found : undefined
 }
 
-/** Names a process uniquely: pids are used again. */
+/** A unique name of a process: the system reuses pids. */
 export const keyOf = ({ pid, began }: ProcessTimes): string => `${pid}:${began}`
 
 /**
- * Those of `all` that belong to the process `root`: itself, its session and group, those that `isKnown` says (seen before, or marked),
- * and the descendants of all these. A process that left its session and lost its parent is found by having been seen before.
+ * The processes of `all` that belong to `root`: itself, its session and group, those that `isKnown` accepts (seen before, or marked), and
+ * the descendants of these. So a process that left its session and lost its parent is found because it was seen before.
  */
 export function familyOf(
   all: readonly ProcessTimes[],
@@ -75,15 +74,15 @@ export function familyOf(
   return [...family.values()]
 }
 
-/** Adds up what processes used from one look to the next. */
+/** Sums the processor time of a family over its measurements. */
 export interface ProcessorAccount {
-  /** Takes a look at the family; returns the ticks that it used so far. A process that is new counts with all of its time. */
+  /** Adds a measurement of the family; returns the ticks used so far. A new process counts with all of its time. */
   add(family: readonly ProcessTimes[]): number
 }
 
 /**
- * An account that only grows: each process adds what it used since the look before, and one that is gone takes nothing away.
- * The time of a child that ended counts once more when its parent waits for it: its end is a sign of life, too.
+ * A sum that only grows: each process adds its time since the measurement before, and an ended process subtracts nothing. The time of an
+ * ended child counts twice when its parent waits for it: its end is a sign of life too.
  */
 export function processorAccount(): ProcessorAccount {
   let before = new Map<string, ProcessTimes>()

@@ -1,4 +1,4 @@
-// The seam to a trainer's process: what it prints, how it fails, how it is ended, and that the next call starts a new one.
+// Trainers in their own processes: their output, their failures, how they are ended, and that the next call starts a new process.
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -47,8 +47,8 @@ function awkward(behaviour: string, options: Options = {}): Trainer {
   return trainer
 }
 
-/** Where there is no /proc, processor time is not measured. */
-const SILENT = /reported nothing (and used no processor )?for 20 s/
+/** Without /proc, processor time is not measured. */
+const SILENT = /wrote nothing (and used no processor time )?for 20 s/
 
 /** What is measured by /proc. */
 const ON_LINUX = { skip: process.platform !== 'linux' && 'there is no /proc' }
@@ -58,7 +58,7 @@ const lives = async (): Promise<number> =>
   (await readFile(join(folder, 'lives'), 'utf8')).trim().split('\n').length
 
 describe('a trainer in a process', () => {
-  test('says what it is, and answers its calls', async () => {
+  test('reports its data and backend, and answers its calls', async () => {
     const of = awkward('answers')
     assert.deepEqual(await of.ready(), { dataset: 'd', backend: 'b' })
     assert.deepEqual(await fit(of), { numExamples: 3, metrics: { train_loss: 0.5 } })
@@ -70,7 +70,7 @@ describe('a trainer in a process', () => {
     assert.equal(await lives(), 1)
   })
 
-  test('may print what it likes: that is its log; progress is told while the call runs', async () => {
+  test('may print any text, which goes to its log; progress is reported while the call runs', async () => {
     const of = awkward('prints')
     const fitting = fit(of)
     await until('the trainer reports progress', () => of.progress() !== null)
@@ -88,26 +88,26 @@ describe('a trainer in a process', () => {
     assert.equal(await lives(), 2)
   })
 
-  test('that says what is wrong is quoted', async () => {
+  test('that reports an error: its message is quoted', async () => {
     await assert.rejects(fit(awkward('fails')), { code: 'TrainerFailed', message: 'no memory left' })
   })
 
-  test('that cannot start says why, with its code and remedy', async () => {
+  test('that cannot start reports its code and remedy', async () => {
     const wanted = { code: 'BadData', message: 'there is no picture', remedy: 'put one there' }
     await assert.rejects(awkward('cannot-start').ready(), wanted)
   })
 
-  test('that is no program at all', async () => {
+  test('that does not exist', async () => {
     const of = awkward('', { command: ['/nowhere/trainer'] })
     await assert.rejects(of.ready(), {
       code: 'TrainerFailed',
-      message: /cannot be started: \/nowhere\/trainer does not exist$/,
-      remedy: /correct the name/,
+      message: /cannot start: \/nowhere\/trainer does not exist$/,
+      remedy: /correct the path/,
     })
     await assert.rejects(fit(of), { code: 'TrainerFailed' })
   })
 
-  test('that answers with a metric that is NaN loses that metric alone, with a word in its log', async () => {
+  test('that answers with a NaN metric loses only that metric, and its log says so', async () => {
     assert.deepEqual(await fit(awkward('not-finite')), { numExamples: 3, metrics: {} })
     assert.match(log.join('\n'), /FedSAM drops the metric "loss": "NaN" is not a finite number/)
   })
@@ -127,17 +127,17 @@ describe('a trainer in a process', () => {
     assert.ok(log.length > 100 && log.every((line) => line.length <= 8192))
   })
 
-  test('that crashes is quoted with its last words', async () => {
+  test('that crashes: its last line of output is quoted', async () => {
     await assert.rejects(fit(awkward('crashes-with-words')), {
       code: 'TrainerFailed',
-      message: /ended with code 1; its last words: ValueError: no such thing$/,
+      message: /ended with code 1; the last line of its output: ValueError: no such thing$/,
     })
   })
 
-  test('that gives the answer of another call is wrong; a late answer to an earlier call is none', async () => {
+  test('that answers another call fails; a late answer to an earlier call is ignored', async () => {
     await assert.rejects(fit(awkward('mistakes')), {
       code: 'TrainerFailed',
-      message: /parameters where fitted/,
+      message: /answered parameters to a call that needs the answer fitted/,
     })
     await trainer?.close()
     assert.equal((await fit(awkward('answers-late'))).numExamples, 3)
@@ -145,7 +145,7 @@ describe('a trainer in a process', () => {
 })
 
 describe('a trainer that reports nothing', () => {
-  test('for noProgressSeconds in a call is ended, and the next call starts a new one', async () => {
+  test('for noProgressSeconds in a call is killed, and the next call starts a new one', async () => {
     const of = awkward('hangs-once', { noProgressSeconds: 20, clock: systemClock(40) })
     await of.ready()
     await assert.rejects(fit(of), { code: 'TrainerFailed', message: SILENT })
@@ -153,13 +153,13 @@ describe('a trainer that reports nothing', () => {
     assert.equal(await lives(), 2)
   })
 
-  test('before it is ready is ended too', async () => {
+  test('before it is ready is killed too', async () => {
     const of = awkward('never-ready', { noProgressSeconds: 20, clock: systemClock(20) })
     await assert.rejects(of.ready(), { code: 'TrainerFailed', message: SILENT })
   })
 
   for (const place of ['constructor', 'itself', 'thread', 'child', 'grandchild', 'orphan']) {
-    test(`but computes for longer than noProgressSeconds stays: ${place}`, ON_LINUX, async () => {
+    test(`but computes for longer than noProgressSeconds keeps running: ${place}`, ON_LINUX, async () => {
       const of = awkward(`computes-in-${place}`, { noProgressSeconds: 20, clock: systemClock(20) })
       await of.ready()
       assert.equal((await fit(of)).numExamples, 3)
@@ -167,7 +167,7 @@ describe('a trainer that reports nothing', () => {
     })
   }
 
-  test('is not one that reports progress, however long it takes', async () => {
+  test('is not killed while it reports progress, however long it takes', async () => {
     const clock = jumpingClock()
     const of = awkward('hangs-but-reports', { noProgressSeconds: 1000, clock })
     const fitting = fit(of)
@@ -195,7 +195,7 @@ const pidIn = (name: string): Promise<string> =>
     (pid) => pid !== '',
   )
 
-/** A killed process has no memory any more, also before its parent hears of it. */
+/** A killed process has no memory, even before its parent has waited for it. */
 const untilEnded = (pid: string): Promise<void> =>
   until(`process ${pid} ends`, async () => {
     const text = await readFile(`/proc/${pid}/statm`, 'utf8').catch(() => '0')
@@ -203,7 +203,7 @@ const untilEnded = (pid: string): Promise<void> =>
   })
 
 describe('ending a trainer', () => {
-  test('ends what got another parent and a session of its own as well', ON_LINUX, async () => {
+  test('kills descendants that have another parent and their own session', ON_LINUX, async () => {
     const of = awkward('computes-in-orphan')
     await of.ready()
     const fitting = fit(of).catch(() => {})
@@ -216,7 +216,10 @@ describe('ending a trainer', () => {
   test('in the middle of a call fails the call; the next call starts a new one', async () => {
     const of = awkward('hangs-once')
     await of.ready()
-    const fitting = assert.rejects(fit(of), { code: 'TrainerFailed', message: /was ended: it was cancelled/ })
+    const fitting = assert.rejects(fit(of), {
+      code: 'TrainerFailed',
+      message: /was ended: its call was cancelled/,
+    })
     await untilCalled()
     await of.cancel()
     await fitting
@@ -224,7 +227,7 @@ describe('ending a trainer', () => {
     assert.equal(await lives(), 2)
   })
 
-  test('ends what it started as well, even where that holds its output open', ON_LINUX, async () => {
+  test('kills its descendants, even where they keep its output open', ON_LINUX, async () => {
     const of = awkward('leaves-a-child')
     await of.ready()
     const child = await pidIn('lives.child')
@@ -244,7 +247,7 @@ describe('ending a trainer', () => {
     })
   }
 
-  test('that does not run, or twice, is no error', async () => {
+  test('that does not run, or twice, causes no error', async () => {
     const of = awkward('answers')
     await of.cancel()
     await of.close()

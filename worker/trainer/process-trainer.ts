@@ -1,6 +1,6 @@
-// A trainer in a process of its own, so that it may block for minutes, crash, or be ended. The calls of the seam, one at a
-// time; the process starts with the first one, and anew after it ended. What it prints besides is passed on as its log.
-// On one machine the process is our child, in a pod it is another container's: the promises are the same.
+// Runs a trainer in its own process, so that it may block for minutes, crash, or be killed. It makes one call of the seam at a time. The
+// first call starts the process; after an end, the next call restarts it. Other output of the trainer goes to the log. On one machine
+// the process is a child, in a pod it runs in another container: the guarantees are the same.
 import { FedsamError } from '#protocol/errors.ts'
 import { MAX_NUM_EXAMPLES } from '#protocol/outcomes.ts'
 import { spawnTrainer, type TrainerProgram } from './child-process.ts'
@@ -11,16 +11,16 @@ import { type Answer, dtypesField, type Progress, type Trainer, type TrainerCall
 
 export type ChildTrainerOptions = TrainerProgram & LifeOptions
 
-/** How long a trainer that was told to leave may take before SIGTERM, and then before SIGKILL. Real milliseconds. */
+/** Time that a trainer has to end after the end of its input, and again after SIGTERM, before the next signal. Milliseconds. */
 const LEAVING_MS = 2000
 const TERMINATING_MS = 3000
 
-/** A trainer that is a child of ours; its process starts with the first call. */
+/** A trainer in a child process, which starts with the first call. */
 export function childTrainer(options: ChildTrainerOptions): Trainer {
   return trainerOver(() => spawnTrainer(options), options)
 }
 
-/** A trainer in the container beside us, joined by the FIFOs of a folder, which are made by the first call. */
+/** A trainer in another container of the pod, behind the FIFOs of a folder. The first call creates the FIFOs. */
 export function podTrainer(folder: string, options: LifeOptions & { readonly podEndMs?: number }): Trainer {
   let seam: SeamFolder | undefined
   let closed = false
@@ -31,7 +31,7 @@ export function podTrainer(folder: string, options: LifeOptions & { readonly pod
   return {
     ...trainer,
     async close(code = 0) {
-      if (closed) return // the first word counts
+      if (closed) return // the first exit code counts
       closed = true
       await seam?.leaveExit(code)
       await trainer.close()
@@ -40,7 +40,7 @@ export function podTrainer(folder: string, options: LifeOptions & { readonly pod
   }
 }
 
-/** A trainer over links: each is a life of its process, the next one begins with the first call after its end. */
+/** A trainer over links. Each link is one life of its process; the first call after its end starts the next one. */
 function trainerOver(connect: () => Link, options: LifeOptions): Trainer {
   let running: Running | null = null
   let progress: Progress | null = null
@@ -66,7 +66,7 @@ function trainerOver(connect: () => Link, options: LifeOptions): Trainer {
     if (answer.type === wanted) return answer as Extract<Answer, { type: T }>
     throw new FedsamError(
       'TrainerFailed',
-      `the trainer answered ${answer.type} where ${wanted} was asked for`,
+      `the trainer answered ${answer.type} to a call that needs the answer ${wanted}`,
     )
   }
 
@@ -90,7 +90,7 @@ function trainerOver(connect: () => Link, options: LifeOptions): Trainer {
     },
     progress: () => progress,
     async cancel() {
-      running?.kill('it was cancelled')
+      running?.kill('its call was cancelled')
       await running?.ended
     },
     async close() {
@@ -98,7 +98,7 @@ function trainerOver(connect: () => Link, options: LifeOptions): Trainer {
       if (child === null || child.hasEnded()) return
       child.leave()
       const asked = setTimeout(() => child.terminate(), LEAVING_MS)
-      const forced = setTimeout(() => child.kill('it did not leave'), LEAVING_MS + TERMINATING_MS)
+      const forced = setTimeout(() => child.kill('it did not end in time'), LEAVING_MS + TERMINATING_MS)
       await child.ended
       clearTimeout(asked)
       clearTimeout(forced)
@@ -107,7 +107,7 @@ function trainerOver(connect: () => Link, options: LifeOptions): Trainer {
 }
 
 function noCount(found: number): FedsamError {
-  return new FedsamError('TrainerFailed', `fit answered ${found} for num_examples, which is not a number`, {
-    remedy: `answer a whole number from 1 to ${MAX_NUM_EXAMPLES}`,
+  return new FedsamError('TrainerFailed', `fit answered num_examples ${found}, which is not a whole number`, {
+    remedy: `return a whole number from 1 to ${MAX_NUM_EXAMPLES}`,
   })
 }

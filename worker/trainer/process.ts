@@ -1,7 +1,7 @@
-// One life of a trainer's process: its start, one call after the other, its end. It guarantees that every call ends: with the
-// answer, with the trainer's own error, when the process ends, or when it neither wrote nor used a processor for noProgressSeconds.
-// No line of a trainer takes more than LONGEST_LINE bytes here. Whether the process is a child or runs in a container beside us is
-// the matter of its link.
+// Follows one life of a trainer's process: its start, its calls one after the other, its end. Guarantees that every call ends: with the
+// answer, with the trainer's own error, with the end of the process, or after noProgressSeconds without output and processor time.
+// A line of a trainer takes at most LONGEST_LINE bytes of memory. The link (process-link.ts) hides whether the process is a child or
+// runs in another container.
 import { type ErrorCode, FedsamError } from '#protocol/errors.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { LONGEST_LINE, LONGEST_LOG_LINE, readLines } from './lines.ts'
@@ -16,7 +16,7 @@ import {
 } from './seam.ts'
 
 export interface LifeOptions {
-  /** A trainer that writes nothing and uses no processor for this long, before it is ready or during a call, has failed. Seconds. */
+  /** A trainer without output and processor time for this long, before it is ready or during a call, is killed. Seconds. */
   readonly noProgressSeconds: number
   readonly clock: Clock
   /** Takes the trainer's own output, line by line. */
@@ -25,16 +25,16 @@ export interface LifeOptions {
 
 export interface Running {
   readonly ready: Promise<TrainerReady>
-  /** Resolves when the process and its output have ended. */
+  /** Resolves when the process has ended and its output was read. */
   readonly ended: Promise<void>
   hasEnded(): boolean
-  /** The answer to a call, which is never an error's. Throws FedsamError: the trainer's, or TrainerFailed. */
+  /** Makes a call and resolves to its answer. Throws the trainer's own error, or TrainerFailed. */
   ask(call: TrainerCall): Promise<Exclude<Answer, { type: 'error' }>>
-  /** Ends it, with everything that it started. What waits for it fails for this reason. */
+  /** Kills it and its descendants. A call that waits fails for this reason. */
   kill(reason: string): void
-  /** The end of its input is a trainer's sign to leave. */
+  /** Closes its input: the sign for a trainer to end. */
   leave(): void
-  /** SIGTERM, for one that does not leave; what cannot be reached does not hear it. */
+  /** Sends SIGTERM, where this process may signal the trainer. */
   terminate(): void
 }
 
@@ -46,27 +46,27 @@ const CODES: readonly string[] = [
   'TrainerFailed',
 ] satisfies ErrorCode[]
 
-/** Different sentences about dropped metrics that one process may cause in the log: a trainer may invent names. */
+/** Different messages about dropped metrics in the log, per process: bounds the log of a trainer that invents names. */
 const MOST_NOTES = 100
-/** A silent trainer's processor time is read this often within noProgressSeconds, and at least this often. Seconds. */
+/** How often a silent trainer's processor time is measured: this many times within noProgressSeconds, and at least every so many seconds. */
 const LOOKS = 4
 const LONGEST_LOOK = 15
-/** Characters of a trainer's last line on standard error that a message repeats: a traceback ends with its reason. */
+/** Characters of a trainer's last line on standard error that a message quotes: the last line of a traceback is its reason. */
 const LONGEST_WORDS = 300
-/** Processor time that counts as work, in seconds: more than a process that only waits uses for its timers. */
+/** Processor time that counts as progress, in seconds: more than the timers of a waiting process use. */
 const WORK_SECONDS = 0.05
 
 /** Calls count from 1. */
 const OPENING = 0
 
-/** What is waited for: that it is ready, or the answer to a call. */
+/** A wait for the trainer to be ready, or for the answer to a call. */
 interface Waiting extends PromiseWithResolvers<Exclude<TrainerLine, { type: 'progress' | 'error' }>> {
   readonly id: number
 }
 
 const waitingFor = (id: number): Waiting => {
   const waiting = { id, ...Promise.withResolvers<Exclude<TrainerLine, { type: 'progress' | 'error' }>>() }
-  waiting.promise.catch(() => {}) // whoever asked hears it
+  waiting.promise.catch(() => {}) // the caller handles the failure
   return waiting
 }
 
@@ -93,7 +93,7 @@ export function launch(link: Link, options: LifeOptions, onProgress: (line: Prog
   }
   const settle = (line: Exclude<TrainerLine, { type: 'progress' }>): void => {
     const id = line.type === 'ready' ? OPENING : (line.id ?? waiting?.id)
-    // A late answer to a call that was given up answers nothing.
+    // The answer to a cancelled call comes too late: ignore it.
     if (id !== waiting?.id) return
     if (line.type === 'error') waiting?.reject(trainerError(line))
     else waiting?.resolve(line)
@@ -115,11 +115,12 @@ export function launch(link: Link, options: LifeOptions, onProgress: (line: Prog
   const finish = ({ how, remedy: cure }: Ended): void => {
     if (over) return
     over = true
-    const words = lastWords === '' ? '' : `; its last words: ${lastWords.slice(0, LONGEST_WORDS)}`
+    const words =
+      lastWords === '' ? '' : `; the last line of its output: ${lastWords.slice(0, LONGEST_WORDS)}`
     const why = killedFor === undefined ? `${how}${words}` : `was ended: ${killedFor}`
     fail(new FedsamError('TrainerFailed', `the trainer ${link.name} ${why}`, { remedy: cure ?? remedy }))
   }
-  /** Work is progress, in any of the trainer's processes. */
+  /** Processor time of any of the trainer's processes counts as progress. */
   const look = async (): Promise<void> => {
     const used = await link.used?.()
     isMeasured = used !== undefined
@@ -136,8 +137,8 @@ export function launch(link: Link, options: LifeOptions, onProgress: (line: Prog
     while (!isOver()) {
       const silent = clock.now() - heardAt
       if (silent >= noProgressSeconds) {
-        const idle = isMeasured ? ' and used no processor' : ''
-        return kill(`it reported nothing${idle} for ${noProgressSeconds} s`)
+        const idle = isMeasured ? ' and used no processor time' : ''
+        return kill(`it wrote nothing${idle} for ${noProgressSeconds} s`)
       }
       await clock.sleep(Math.min(step, noProgressSeconds - silent), answered.signal)
       if (!isOver()) await look()
@@ -148,8 +149,8 @@ export function launch(link: Link, options: LifeOptions, onProgress: (line: Prog
     heardAt = clock.now()
   }
   const onTooLong = (beginning: string): void => {
-    remedy = 'end each line with a line feed; tensors go into files, and long output to standard error'
-    kill(`it wrote a line of more than ${LONGEST_LINE} bytes on its standard output: ${beginning}`)
+    remedy = 'end each line with a line feed; write tensors to files, and long output to standard error'
+    kill(`it wrote a line of more than ${LONGEST_LINE} bytes to standard output: ${beginning}`)
     link.output.destroy()
   }
   readLines(link.output, { most: LONGEST_LINE, onLine: take, onTooLong, onBytes })
@@ -161,7 +162,7 @@ export function launch(link: Link, options: LifeOptions, onProgress: (line: Prog
     readLines(link.errors, { most: LONGEST_LOG_LINE, onLine, onBytes })
   }
   const ended = link.ended.then(finish)
-  // A trainer whose container does not run yet is not silent.
+  // Before its container runs, a trainer cannot be silent.
   void link.connected.then(() => {
     heardAt = clock.now()
     return watch(opening)
@@ -179,7 +180,8 @@ export function launch(link: Link, options: LifeOptions, onProgress: (line: Prog
     terminate: () => link.terminate?.(),
     leave: link.leave,
     async ask(call) {
-      if (over || killedFor !== undefined) throw new FedsamError('TrainerFailed', 'the trainer has ended')
+      if (over || killedFor !== undefined)
+        throw new FedsamError('TrainerFailed', `the trainer ${link.name} has ended, so it cannot take a call`)
       const asked = waitingFor(call.id)
       waiting = asked
       heardAt = clock.now()
@@ -195,7 +197,7 @@ function unreadable(line: string): FedsamError {
     'TrainerFailed',
     `the trainer wrote a line that cannot be read: ${line.slice(0, 500)}`,
     {
-      remedy: 'docs/trainer-seam.md describes the lines',
+      remedy: 'write the lines as docs/trainer-seam.md describes them',
     },
   )
 }

@@ -1,4 +1,4 @@
-// The reader of a trainer's lines: any text, and answers with anything in the place of a number or a name.
+// Fuzz test of the reader of a trainer's lines: any text, and answers with any value in place of a number or a name.
 import fc from 'fast-check'
 import { fuzz } from '../../test/fuzz.ts'
 import { readTrainerLine } from './seam.ts'

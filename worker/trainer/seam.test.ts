@@ -24,7 +24,7 @@ describe('an answer with a number that is not finite', () => {
     })
   }
 
-  test('as a metric loses that metric alone', () => {
+  test('as a metric loses only that metric', () => {
     const { found, dropped } = read(
       '{"type": "fitted", "id": 1, "num_examples": 3, "metrics": {"a NaN": 1, "b": NaN, "c": -Infinity}}',
     )
@@ -34,7 +34,7 @@ describe('an answer with a number that is not finite', () => {
 })
 
 describe('a line of the seam', () => {
-  test('has metrics, none, or null for none', () => {
+  test('has metrics, an empty map, or null', () => {
     for (const metrics of ['', ', "metrics": null', ', "metrics": {}'])
       assert.deepEqual(read(`{"type": "fitted", "id": 1, "num_examples": 3${metrics}}`).found, {
         type: 'fitted',
@@ -55,7 +55,7 @@ describe('a line of the seam', () => {
       assert.equal(read(line).found, 'Unreadable', line)
   })
 
-  test('is not a print that looks like one', () => {
+  test('is different from printed text that looks like one', () => {
     for (const line of ['{"epoch": NaN}', '{ NaN', 'NaN', '{"type": "other"}'])
       assert.equal(read(line).found, undefined, line)
   })

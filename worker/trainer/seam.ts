@@ -1,5 +1,5 @@
-// The seam between the network half of a worker and a trainer: three calls as JSON lines, tensors in safetensors files.
-// The calls are those of Flower's NumPyClient. docs/trainer-seam.md describes it for authors in any language.
+// The seam between the network half of a worker and a trainer: three calls as JSON lines, with tensors in safetensors files.
+// The calls are those of Flower's NumPyClient. docs/trainer-seam.md describes the seam for trainers in any language.
 import * as v from 'valibot'
 import { FedsamError } from '#protocol/errors.ts'
 import { admitMetrics } from '#protocol/measured.ts'
@@ -8,7 +8,7 @@ import { DTYPES, type DType } from '#protocol/tensors.ts'
 const Id = v.pipe(v.number(), v.integer())
 const Config = v.record(v.string(), v.string())
 
-/** The element type in which round 0 got each tensor, in the order of names; absent where the file has those types. */
+/** The element type of each tensor in round 0, in the order of names; absent where the file has the same types. */
 const DTypes = v.optional(v.array(v.picklist(DTYPES)))
 
 const CallSchema = v.variant('call', [
@@ -27,7 +27,7 @@ const CallSchema = v.variant('call', [
 /** A call to a trainer, one line on its standard input. Files are absolute paths in the scratch folder. */
 export type TrainerCall = Readonly<v.InferOutput<typeof CallSchema>>
 
-/** The field `dtypes` of a call; none where the file itself shows the types. */
+/** The field `dtypes` of a call; absent where the file itself has the types of round 0. */
 export function dtypesField(dtypes: readonly DType[] | undefined): { dtypes?: DType[] } {
   return dtypes === undefined ? {} : { dtypes: [...dtypes] }
 }
@@ -38,16 +38,20 @@ export function readTrainerCall(line: string): TrainerCall {
   try {
     value = JSON.parse(line)
   } catch {
-    // Refused below, as every other line that is no call.
+    // Refused below, like every line that is not a call.
   }
   const parsed = v.safeParse(CallSchema, value)
   if (parsed.success) return parsed.output
-  throw new FedsamError('TrainerFailed', `a line on standard input is no call: ${line.slice(0, 200)}`, {
-    remedy: 'the calls are in docs/trainer-seam.md; are FedSAM and its trainer of the same version?',
-  })
+  throw new FedsamError(
+    'TrainerFailed',
+    `a line on the trainer's standard input is not a call: ${line.slice(0, 200)}`,
+    {
+      remedy: 'use the same version of FedSAM and its trainer; docs/trainer-seam.md describes the calls',
+    },
+  )
 }
 
-/** Names to values of any kind: admitMetrics drops what is no metric. Python writes None as null. */
+/** Names with values of any kind: admitMetrics drops values that are not metrics. Python writes None as null. */
 const Metrics = v.pipe(
   v.nullish(
     v.custom<Readonly<Record<string, unknown>>>(
@@ -69,13 +73,13 @@ const Figure = v.union([
 ])
 
 const LineSchema = v.variant('type', [
-  /** Once, before the first call: what is known of the data and of what computes. */
+  /** Sent once, before the first call: the digest of the data, and the name of the backend. */
   v.object({
     type: v.literal('ready'),
     dataset: v.optional(v.string(), ''),
     backend: v.optional(v.string(), ''),
   }),
-  /** Any number of times during a call. */
+  /** Sent any number of times during a call. */
   v.object({
     type: v.literal('progress'),
     done: v.number(),
@@ -91,7 +95,7 @@ const LineSchema = v.variant('type', [
     num_examples: Figure,
     metrics: Metrics,
   }),
-  /** A call failed (with its id) or the trainer cannot start (without). */
+  /** Sent when a call failed (with its id), or when the trainer cannot start (without an id). */
   v.object({
     type: v.literal('error'),
     id: v.optional(Id),
@@ -101,18 +105,18 @@ const LineSchema = v.variant('type', [
   }),
 ])
 
-/** A line that a trainer writes on its standard output. Lines that are none of these are its log. */
+/** A line that a trainer writes to its standard output. Any other line belongs to its log. */
 export type TrainerLine = v.InferOutput<typeof LineSchema>
 
-/** The lines that answer something. */
+/** The lines that answer a call. */
 export type Answer = Exclude<TrainerLine, { type: 'ready' | 'progress' }>
 
-/** The beginning of a line of the seam, as JSON writers put it, whatever follows. */
+/** The beginning of a line of the seam, as JSON encoders write it. */
 const OURS = /^\{\s*"type"\s*:\s*"(ready|parameters|fitted|evaluated|error)"/
 
 /**
- * Reads a line; undefined for what is not of the seam (a print, a warning). 'Unreadable' for a line that was meant to be an
- * answer and has another form: no better one would come. A loss may be NaN; metrics that cannot count go to `drop`, named.
+ * Reads a line; undefined for a line that is not part of the seam (a print, a warning). 'Unreadable' for a malformed answer, because no
+ * other answer would follow. A loss may be NaN. It calls `drop` with the name of each metric that cannot be used.
  */
 export function readTrainerLine(
   line: string,
@@ -128,7 +132,7 @@ export function readTrainerLine(
   return { ...found, metrics }
 }
 
-/** The line as JSON, or as Python's json.dumps writes it, with NaN and Infinity. undefined for any other text. */
+/** Parses the line as JSON, or as the output of Python's json.dumps with NaN and Infinity. Undefined for any other text. */
 function parseLine(line: string): unknown {
   try {
     return JSON.parse(line)
@@ -142,14 +146,14 @@ function parseLine(line: string): unknown {
   }
 }
 
-/** Strings, which stay as they are, and the three numbers that JSON does not have. Each part matches in linear time. */
+/** Matches strings, which stay as they are, and the three numbers that JSON lacks. Each alternative matches in linear time. */
 const STRING_OR_FIGURE = /"[^"\\]*(?:\\.?[^"\\]*)*"?|-?Infinity|NaN/gs
 
 function withNamedFigures(line: string): string {
   return line.replace(STRING_OR_FIGURE, (found) => (found.startsWith('"') ? found : `"${found}"`))
 }
 
-/** What a trainer said of itself when it was ready. */
+/** What a trainer reported when it was ready. */
 export interface TrainerReady {
   readonly dataset: string
   readonly backend: string
@@ -161,13 +165,13 @@ export interface Progress {
   readonly message: string
 }
 
-/** A trainer as the network half uses it. Calls come one at a time. Errors are FedsamError (TrainerFailed, BadData …). */
+/** A trainer as the network half uses it, one call at a time. Errors are FedsamError (TrainerFailed, BadData …). */
 export interface Trainer {
-  /** Starts it where it does not run, and waits until it is ready. */
+  /** Starts the trainer where it does not run, and waits until it is ready. */
   ready(): Promise<TrainerReady>
   /** Writes the parameters to `output`. */
   getParameters(output: string): Promise<void>
-  /** Trains from `tensors`, writes the outcome to `output`. `dtypes`: those in which round 0 got them, where the file has others. */
+  /** Trains from `tensors` and writes the result to `output`. `dtypes` are those of round 0, where the file has others. */
   fit(
     tensors: string,
     output: string,
@@ -179,10 +183,10 @@ export interface Trainer {
     config: Readonly<Record<string, string>>,
     dtypes?: readonly DType[],
   ): Promise<{ loss: number; numExamples: number; metrics: Readonly<Record<string, number>> }>
-  /** What it last reported of the call that runs. */
+  /** The last progress that it reported for the running call. */
   progress(): Progress | null
-  /** Gives up the call that runs: the process is ended, the next call starts a new one. */
+  /** Cancels the running call: kills the process. The next call starts a new one. */
   cancel(): Promise<void>
-  /** Ends it. In a pod `code` becomes the exit code of its container; 0 unless given. */
+  /** Ends the trainer. In a pod, `code` becomes the exit code of its container (default 0). */
   close(code?: number): Promise<void>
 }

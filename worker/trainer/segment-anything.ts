@@ -1,5 +1,5 @@
-// The built-in trainer: fine-tunes Segment Anything on a partition as Hugging Face's recipe does. Frozen parts come from the
-// base checkpoint, the parameters that train come with each call; everything random derives from the call's seed.
+// The built-in trainer: fine-tunes Segment Anything on a partition, as Hugging Face's recipe does. Frozen parts come from the base
+// checkpoint, and each call brings the trained parameters. Everything random derives from the call's seed.
 import { readFile, writeFile } from 'node:fs/promises'
 import { FedsamError } from '#protocol/errors.ts'
 import { readSafetensors, writeSafetensors } from '#protocol/safetensors.ts'
@@ -69,13 +69,13 @@ export async function openPartition(
   }
 }
 
-/** What computes. Where an accelerator was asked for, people want to know whether it is used. */
+/** The name of the backend. Where the job asks for an accelerator, the name says whether one is used. */
 function wordsOn({ name, gpu }: Backend, whenUnseen: TrainerSettings['whenUnseen']): string {
   if (whenUnseen === null) return name
-  return gpu ? `${name} on the GPU` : `${name} without a GPU: none was seen`
+  return gpu ? `${name} on the GPU` : `${name} without a GPU: TensorFlow found none`
 }
 
-/** The trainer's three calls on an open partition. Bad data is waited for as the settings say. */
+/** The trainer's three calls on an open partition. It waits for correct data as long as the settings say. */
 export async function openSegmentAnything(settings: TrainerSettings, report: Report): Promise<TrainerWork> {
   const { waitSeconds, whenUnseen } = settings
   const opened = await openPatiently(() => openPartition(settings, report), { waitSeconds, report })

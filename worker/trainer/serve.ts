@@ -1,5 +1,5 @@
-// The other end of the seam for trainers written in TypeScript: reads calls from standard input, one at a time, and answers.
-// The end of the input ends the process at any time, also while the trainer still opens.
+// The trainer's end of the seam for trainers in TypeScript: reads calls from standard input, one at a time, and answers them.
+// The end of the input ends the process at any time, even while the trainer still starts.
 import { PassThrough } from 'node:stream'
 import { FedsamError } from '#protocol/errors.ts'
 import { podExitCode } from '#protocol/exit-codes.ts'
@@ -7,7 +7,7 @@ import { leaveLastWord, unexpectedWord } from '#runtime/termination.ts'
 import { LONGEST_LINE, readLines } from './lines.ts'
 import { readTrainerCall, type TrainerCall, type TrainerLine } from './seam.ts'
 
-/** A trainer's own work. `report` writes a progress line. */
+/** The calls that a trainer implements. `report` writes a progress line. */
 export interface TrainerWork {
   readonly dataset: string
   readonly backend: string
@@ -22,15 +22,15 @@ export interface TrainerWork {
   ): Promise<{ loss: number; num_examples: number; metrics: Record<string, number> }>
 }
 
-/** Writes a progress line: who reports nothing for noProgressSeconds is ended. */
+/** Writes a progress line. A trainer without progress for noProgressSeconds is killed. */
 export type Report = (done: number, total: number, message?: string) => void
 
 /**
- * Serves the seam until the input ends. `open` may take long, and reports; its error is told as one line, in a pod to the
- * kubelet too, and ends the process with the error's exit code.
+ * Serves the seam until the input ends. `open` may take long, and reports progress. An error of `open` is written as one line, in a pod
+ * also as the termination message, and ends the process with the error's exit code.
  */
 export async function serveTrainer(open: (report: Report) => Promise<TrainerWork>): Promise<void> {
-  // Nobody reads the answers any more: the other half is gone.
+  // The network half has ended, so no process reads the answers.
   process.stdout.once('error', () => process.exit(podExitCode('TrainerFailed')))
   const { stdin } = process
   const leave = (): never => process.exit(0)
@@ -38,11 +38,15 @@ export async function serveTrainer(open: (report: Report) => Promise<TrainerWork
     leaveLastWord(process.env, complain(error))
     process.exit(podExitCode(error instanceof FedsamError ? error.code : undefined))
   }
-  // What escapes from a library's own callbacks, and a call that is no JSON.
+  // An error in a library's own callback, or a call that is not JSON.
   process.once('uncaughtException', end)
   const lines = new PassThrough({ objectMode: true })
   const onTooLong = (): never =>
-    end(new FedsamError('TrainerFailed', `a call has more than ${LONGEST_LINE} bytes`))
+    end(
+      new FedsamError('TrainerFailed', `a call has more than ${LONGEST_LINE} bytes`, {
+        remedy: 'use the same version of FedSAM and its trainer',
+      }),
+    )
   readLines(stdin, { most: LONGEST_LINE, onLine: (line) => lines.write(line), onTooLong })
   stdin.once('end', () => lines.end()).once('end', leave)
   const work = await Promise.try(open, report).catch(end)

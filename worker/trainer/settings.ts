@@ -1,5 +1,5 @@
-// The settings of a built-in trainer: one JSON argument, checked. They never change during a run; what changes by round comes
-// with each call.
+// The settings of the built-in trainer: one JSON argument, checked. They never change during a run; each call brings the values that
+// change from round to round.
 import * as v from 'valibot'
 import { FedsamError } from '#protocol/errors.ts'
 
@@ -36,18 +36,18 @@ const SettingsSchema = v.object({
   checkpoint: v.string(),
   /** Folder for image embeddings. */
   cache: v.string(),
-  /** What to do where an accelerator was asked for and the backend sees none; null where none was asked for. */
+  /** The remedy where the job asks for an accelerator and the backend finds none; null where the job asks for none. */
   whenUnseen: v.optional(v.nullable(v.picklist(['Fail', 'UseCPU'])), null),
-  /** Whether the preflight of the data goes to the log: in a pod no command line prints it. */
+  /** Whether the trainer logs the preflight of the data: in a pod no command line prints it. */
   logPreflight: v.optional(v.boolean(), false),
-  /** How long data that is missing or wrong is waited for. Seconds. */
+  /** How long to wait for missing or bad data, in seconds. */
   waitSeconds: v.optional(v.pipe(v.number(), v.minValue(0)), 0),
 })
 
 export type SegmentAnythingSettings = v.InferOutput<typeof SegmentAnythingSchema>
 export type TrainerSettings = v.InferOutput<typeof SettingsSchema>
 
-/** Reads the settings. Throws InvalidJob naming the field. */
+/** Reads the settings. Throws InvalidJob, which names the field. */
 export function readSettings(text: string | undefined): TrainerSettings {
   let value: unknown
   try {

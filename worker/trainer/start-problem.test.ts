@@ -1,4 +1,4 @@
-// What is said of a command that does not start, whatever is wrong with its files. The programs are really started.
+// The explanation of a command that does not start, for each fault of its files. The tests really start the programs.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
@@ -45,15 +45,15 @@ const CASES: readonly Case[] = [
   [
     'env without its program',
     '#!/usr/bin/env no-such-python\n',
-    /asks env for no-such-python, which no folder of PATH has/,
+    /asks env for no-such-python, which is in no folder of PATH/,
   ],
   ['env -S without its program', '#!/usr/bin/env -S A=1 no-such-python -u\n', /asks env for no-such-python/],
   ['no interpreter', '#!\nexit 3\n', /names no interpreter|no first line/],
   ['no first line', 'import sys\nsys.exit(3)\n', /has no first line "#!INTERPRETER", so sh runs it/],
   ['a byte order mark', '\ufeff#!/bin/sh\nexit 3\n', /begins with a byte order mark/],
-  ['no right to be executed', '#!/bin/sh\n', /may not be executed.*chmod \+x/, { mode: 0o644 }],
+  ['no right to be executed', '#!/bin/sh\n', /is not executable.*chmod \+x/, { mode: 0o644 }],
   ['nothing in it', '', /ended with code 0: .* is empty/],
-  ['a program of Windows', 'MZ\x90\x00\x03\x00', /is a program of Windows/],
+  ['a program for Windows', 'MZ\x90\x00\x03\x00', /is a program for Windows/],
   ['a program for another machine', elf(OTHER_MACHINE), /is a program for (arm64|x64)/],
   ['a program for an unknown machine', elf(999), /is a program for the machine 999/],
   [
@@ -88,7 +88,7 @@ for (const [what, body, says, { mode = 0o755, command = ['./program'] } = {}] of
   })
 }
 
-test('what is no program at all', async () => {
+test('a path that is not a program', async () => {
   await mkdir(join(folder, 'a-folder'))
   execFileSync('mkfifo', ['-m', '0755', join(folder, 'a-fifo')])
   await symlink('circle', join(folder, 'circle'))
@@ -96,25 +96,25 @@ test('what is no program at all', async () => {
   for (const [program, says] of [
     ['./missing', /missing does not exist/],
     ['./tool/x', /does not exist: a part of its path is a file/],
-    ['./a-folder', /a-folder is a folder; name the program in it/],
-    ['./a-fifo', /a-fifo is no regular file/],
-    ['./circle', /circle is a link in a circle/],
-    ['no-such-program', /no folder of PATH has a program no-such-program; install it/],
-    ['tool', /no folder of PATH has a program tool; write \.\/tool/],
+    ['./a-folder', /a-folder is a folder; write the path of the program/],
+    ['./a-fifo', /a-fifo is not a regular file/],
+    ['./circle', /circle is a link that leads back to itself/],
+    ['no-such-program', /no folder of PATH has a program named no-such-program; install it/],
+    ['tool', /no folder of PATH has a program named tool; write \.\/tool/],
   ] as const)
     assert.match(await why([program]), says)
   assert.match(await why(['sh'], join(folder, 'nowhere')), /the folder .*nowhere does not exist/)
   assert.match(await why(['sh', 'nowhere.sh']), /nowhere\.sh does not exist/)
-  assert.match(await why(['sh', 'a\0b']), /cannot be started: .*null bytes/)
-  assert.match(await why(['true', 'x'.repeat(2 ** 22)]), /cannot be started: .*E2BIG/)
+  assert.match(await why(['sh', 'a\0b']), /cannot start: .*null bytes/)
+  assert.match(await why(['true', 'x'.repeat(2 ** 22)]), /cannot start: .*E2BIG/)
 })
 
-test('a program that is in order and fails is not blamed for its file', async () => {
+test('a correct program that fails: the message does not blame its file', async () => {
   await writeFile(join(folder, 'fails'), '#!/bin/sh\nexit 3\n', { mode: 0o755 })
   assert.match(await why(['./fails']), /^the trainer \.\/fails ended with code 3; see its log$/)
 })
 
-test('a message has a command line that helps, and not its settings', () => {
+test('a message shows the useful words of a command line, without its settings', () => {
   assert.equal(
     shortCommand(['python3', '-m', 'fedsam_client', 'client:C']),
     'python3 -m fedsam_client client:C',

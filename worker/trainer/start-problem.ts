@@ -1,6 +1,6 @@
-// Why a program could not be started, or ended before it did anything: a sentence that names the file at fault and what to do. The system
-// says ENOENT of a script whose interpreter is missing, as of a script that is missing itself. It reads the first bytes of the
-// files that the command names, and guarantees to wait for none of them.
+// Finds out why a program did not start, or ended before it did anything: names the file at fault and the remedy. The system reports
+// ENOENT both for a missing script and for a missing interpreter. It reads the first bytes of the files in the command, and guarantees
+// that it waits for none of them.
 import { constants } from 'node:fs'
 import { access, open, stat } from 'node:fs/promises'
 import { basename, delimiter, isAbsolute, join, resolve } from 'node:path'
@@ -11,27 +11,30 @@ export interface Started {
   readonly cwd: string
 }
 
-/** What is wrong, to what, and what to do. */
+/** The fault with its file, and the remedy. */
 export interface Explanation {
   readonly what: string
   readonly remedy: string
 }
 
-/** Bytes of a program that say what it is. */
+/** Bytes of a program that are read to find its kind: headers and first lines are shorter. */
 const BEGINNING_BYTES = 4096
 
 const SHELLS = /^(sh|bash|dash|zsh|ksh|ash)$/
 
-/** Explains a command that did not start; undefined where nothing is wrong with its files. */
+/** Explains a command that did not start; undefined where its files have no fault. */
 export async function explainStart({ command, env, cwd }: Started): Promise<Explanation | undefined> {
   if (!(await isFolder(cwd)))
-    return { what: `the folder ${cwd} does not exist`, remedy: 'create it, or run the job where it is' }
+    return {
+      what: `the folder ${cwd} does not exist`,
+      remedy: 'create it, or run the job in the folder that has it',
+    }
   const [program, ...args] = command
   const path = await findProgram(program, { env, cwd })
   if (typeof path !== 'string') return path
   const found = await explainProgram(path, { env, cwd })
   if (found !== undefined || !SHELLS.test(basename(program))) return found
-  // A shell that runs a script of Windows reads a carriage return at the end of each line.
+  // A shell reads the carriage returns of a Windows script as part of each line.
   const script = args.find((arg) => !arg.startsWith('-'))
   return script === undefined ? undefined : explainLineEndings(resolve(cwd, script))
 }
@@ -41,7 +44,7 @@ interface Place {
   readonly cwd: string
 }
 
-/** The program's file, as the system finds it. */
+/** The program's file, found as the system finds it. */
 async function findProgram(program: string, { env, cwd }: Place): Promise<string | Explanation> {
   if (program.includes('/')) return isAbsolute(program) ? program : resolve(cwd, program)
   const folders = (env.PATH ?? '').split(delimiter).map((folder) => resolve(cwd, folder))
@@ -50,25 +53,26 @@ async function findProgram(program: string, { env, cwd }: Place): Promise<string
   }
   const isHere = await isFile(join(cwd, program))
   return {
-    what: `no folder of PATH has a program ${program}`,
+    what: `no folder of PATH has a program named ${program}`,
     remedy: isHere
-      ? `write ./${program}: there is one in ${cwd}`
-      : 'install it, or name its file with its folder',
+      ? `write ./${program}: ${cwd} has a file of this name`
+      : 'install it, or write its path in the command',
   }
 }
 
 async function explainProgram(path: string, place: Place): Promise<Explanation | undefined> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => error.code)
   if (typeof found !== 'object')
-    return { what: `${path} ${absence(found)}`, remedy: 'correct the name in the command' }
-  if (found.isDirectory()) return { what: `${path} is a folder`, remedy: 'name the program in it' }
-  if (!found.isFile()) return { what: `${path} is no regular file`, remedy: 'name a program' }
+    return { what: `${path} ${absence(found)}`, remedy: 'correct the path in the command' }
+  if (found.isDirectory())
+    return { what: `${path} is a folder`, remedy: 'write the path of the program in this folder' }
+  if (!found.isFile()) return { what: `${path} is not a regular file`, remedy: 'write the path of a program' }
   if (!(await mayRun(path))) {
     const remedy =
       (found.mode & 0o111) === 0
         ? `chmod +x ${path}`
-        : 'its disk or its folder forbids it: see mount and ls -l'
-    return { what: `${path} may not be executed`, remedy }
+        : 'allow it on this filesystem and in its folder: see mount and ls -l'
+    return { what: `${path} is not executable`, remedy }
   }
   const beginning = await readBeginning(path)
   return explainScript(path, beginning, place) ?? explainBinary(path, beginning)
@@ -77,14 +81,14 @@ async function explainProgram(path: string, place: Place): Promise<Explanation |
 const ABSENCES: Readonly<Record<string, string>> = {
   ENOENT: 'does not exist',
   ENOTDIR: 'does not exist: a part of its path is a file',
-  ELOOP: 'is a link in a circle',
+  ELOOP: 'is a link that leads back to itself',
 }
 
 const absence = (code: string | undefined): string => ABSENCES[code ?? ''] ?? `cannot be reached (${code})`
 
 const BYTE_ORDER_MARK = '\xef\xbb\xbf'
 
-/** A script's first line names its interpreter. `beginning` has a character for each byte. */
+/** Checks the interpreter in a script's first line. `beginning` has one character per byte. */
 function explainScript(
   path: string,
   beginning: string,
@@ -124,7 +128,7 @@ async function explainInterpreter(
   const program = basename(interpreter) === 'env' ? words.find((word) => !/^-|=/.test(word)) : undefined
   if (program === undefined || typeof (await findProgram(program, { env, cwd })) === 'string')
     return undefined
-  return { what: `the first line of ${path} asks env for ${program}, which no folder of PATH has`, remedy }
+  return { what: `the first line of ${path} asks env for ${program}, which is in no folder of PATH`, remedy }
 }
 
 /** The machines of ELF by Node's names: https://refspecs.linuxfoundation.org/elf (e_machine). */
@@ -143,33 +147,33 @@ async function explainBinary(path: string, beginning: string): Promise<Explanati
     remedy: `build it for ${process.platform} on ${process.arch}`,
   })
   if (bytes.length === 0) return { what: `${path} is empty`, remedy: 'write the program to it' }
-  if (beginning.startsWith('MZ')) return another('a program of Windows')
+  if (beginning.startsWith('MZ')) return another('a program for Windows')
   if (/^(\xcf\xfa\xed\xfe|\xfe\xed\xfa\xcf|\xca\xfe\xba\xbe)/.test(beginning))
-    return process.platform === 'darwin' ? undefined : another('a program of macOS')
+    return process.platform === 'darwin' ? undefined : another('a program for macOS')
   if (!beginning.startsWith('\x7fELF')) {
-    // The system runs a text without a first line of this kind by sh.
+    // Without an interpreter line, sh runs the text.
     if (/^[\t\n\r\x20-\x7e\x80-\xff]*$/.test(beginning))
       return {
         what: `${path} has no first line "#!INTERPRETER", so sh runs it`,
-        remedy: 'add the line, or put the interpreter into the command',
+        remedy: 'add this line, or write the interpreter into the command',
       }
-    return another('no program of a kind that is known')
+    return another('not a program of a known kind')
   }
-  if (process.platform !== 'linux') return another('a program of Linux')
+  if (process.platform !== 'linux') return another('a program for Linux')
   const machine = bytes.length < 20 ? undefined : bytes.readUInt16LE(18)
   if (machine !== undefined && MACHINES[machine] !== process.arch && MACHINES[machine] !== 'ia32')
     return another(`a program for ${MACHINES[machine] ?? `the machine ${machine}`}`)
   const loader = /\/[\w./-]*\/ld[\w.-]*\.so[\w.]*/.exec(beginning)?.[0]
   if (loader === undefined || (await isFile(loader))) return undefined
   return {
-    what: `${path} needs the loader ${loader}, which does not exist: it is built for another system`,
-    remedy: 'build it for this one, or install that loader (Debian: libc6-i386 for a 32-bit program)',
+    what: `${path} needs the loader ${loader}, which does not exist: the program is built for another system`,
+    remedy: 'build it for this system, or install that loader (Debian: libc6-i386 for a 32-bit program)',
   }
 }
 
 async function explainLineEndings(path: string): Promise<Explanation | undefined> {
   if (!(await isFile(path)))
-    return { what: `${path} does not exist`, remedy: 'correct the name in the command' }
+    return { what: `${path} does not exist`, remedy: 'correct the path in the command' }
   return /^[^\n]*\r\n/.test(await readBeginning(path)) ? windows(path) : undefined
 }
 

@@ -42,11 +42,11 @@ test('a trainer finds its programs, libraries, caches and devices', () => {
   assert.deepEqual(inheritedVariables(env), env)
 })
 
-test('no secret of the shell and no switch of a numerical library reaches it', () => {
+test('no secret of the shell and no switch of a numerical library reaches a trainer', () => {
   assert.deepEqual(inheritedVariables(asEnvironment([...SECRETS, ...NUMERICAL])), {})
 })
 
-test('a variable that is named is passed, whatever it is called; an empty value is a value', () => {
+test('--pass-env passes any variable; an empty value is a value', () => {
   const env = { PATH: '/bin', HF_TOKEN: 'hf', WANDB_MODE: '', OTHER: 'x' }
   assert.deepEqual(trainerEnvironment(env, ['HF_TOKEN', 'WANDB_MODE']), {
     PATH: '/bin',
@@ -56,10 +56,10 @@ test('a variable that is named is passed, whatever it is called; an empty value 
 })
 
 for (const [name, says] of [
-  ['ABSENT', /--pass-env ABSENT: the variable is not set here/],
-  ['A=b', /--pass-env A=b: this is no name/],
-  ['A,B', /is no name/],
-  ['', /is no name/],
+  ['ABSENT', /--pass-env ABSENT: the variable is not set in this shell/],
+  ['A=b', /--pass-env A=b: this is not the name/],
+  ['A,B', /is not the name/],
+  ['', /is not the name/],
 ] as const) {
   test(`--pass-env "${name}" is refused`, () => {
     assert.throws(() => trainerEnvironment({ A: '1', B: '2' }, [name]), { code: 'InvalidJob', message: says })

@@ -1,6 +1,6 @@
-// The environment of a trainer on this machine: an allowlist, as a pod has one. It guarantees that no secret of the shell reaches
-// the trainer, and that no variable of a numerical library changes the trained bytes. It leaves the variables of a job
-// (`command.env`) and of a partition to the callers. docs/trainer-seam.md lists the groups for users.
+// The environment of a trainer on this machine: an allowlist of variables. Guarantees that no secret of the shell reaches the trainer, and
+// that no variable of a numerical library changes the trained bytes. The callers add the variables of the job (`command.env`) and of the
+// partition. docs/trainer-seam.md lists the groups for users.
 import { FedsamError } from '#protocol/errors.ts'
 import { type Environment, setVariables } from '#runtime/environment.ts'
 
@@ -17,12 +17,12 @@ const NAMES: readonly string[] = [
   ...['ROCR_VISIBLE_DEVICES', 'HIP_VISIBLE_DEVICES', 'ZE_AFFINITY_MASK'],
 ]
 
-/** Beginnings of names that a trainer inherits, unless the name reads like a credential: NVIDIA_API_KEY is one. */
+/** Prefixes of names that a trainer inherits, unless the name looks like a credential: NVIDIA_API_KEY does. */
 const PREFIXES: readonly string[] = ['LC_', 'CUDA_', 'NVIDIA_', 'PYTHON']
 const CREDENTIAL =
   /(^|_)(\w*KEY|\w*TOKEN|\w*SECRET|PASS|\w*PASSWORD|\w*PASSWD|\w*PASSPHRASE|\w*CREDENTIALS?|AUTH)(_|$)/i
 
-/** What a variable may be called where a name is given by hand. */
+/** The names that --pass-env accepts. */
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/
 
 /** The variables of `env` that every trainer on this machine has. */
@@ -36,20 +36,20 @@ function isInherited(name: string): boolean {
 }
 
 /**
- * The same, and the variables that `pass` names: the values of --pass-env. Throws InvalidJob for a name that is not set, and for
- * text that is no name.
+ * The same variables, and those that `pass` names (the values of --pass-env). Throws InvalidJob for a variable that is not set, and for
+ * text that is not a name.
  */
 export function trainerEnvironment(env: Environment, pass: readonly string[] = []): Record<string, string> {
   const passed = pass.map((name) => {
     if (!NAME.test(name)) {
-      throw new FedsamError('InvalidJob', `--pass-env ${name}: this is no name of a variable`, {
-        remedy: 'give one name alone, and repeat the option for each; values belong into command.env',
+      throw new FedsamError('InvalidJob', `--pass-env ${name}: this is not the name of a variable`, {
+        remedy: 'pass one name per --pass-env; write values into spec.trainer.command.env',
       })
     }
     const value = env[name]
     if (value === undefined) {
-      throw new FedsamError('InvalidJob', `--pass-env ${name}: the variable is not set here`, {
-        remedy: `export ${name} first, or leave the option out`,
+      throw new FedsamError('InvalidJob', `--pass-env ${name}: the variable is not set in this shell`, {
+        remedy: `export ${name} first, or remove the option`,
       })
     }
     return [name, value] as const

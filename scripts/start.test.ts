@@ -22,8 +22,9 @@ const pretend = (version: string): string =>
 
 test('an old Node learns which one is needed', () => {
   for (const old of ['14.13.1', '20.20.2', '24.11.9']) {
-    const { status, stderr } = start(ROOT, [pretend(old), START, 'test.ts', '--help'])
+    const { status, stdout, stderr } = start(ROOT, [pretend(old), START, 'test.ts', '--help'])
     assert.equal(status, 1)
+    assert.equal(stdout, '')
     assert.match(stderr, /^this is Node [\d.]+ \(.*\), and Node 24\.12 or newer is needed\n {2}run npm ci,/)
     assert.equal(stderr.split('\n').length, 3)
   }

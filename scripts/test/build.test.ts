@@ -29,7 +29,8 @@ test('a part that cannot be built is named, with its remedy', async () => {
     buildParts([part('Helm', false, fails)], () => {}),
     {
       name: 'PartFailed',
-      message: 'the tests need Helm, which could not be built: Go is not there\n  install Go',
+      message:
+        /^the tests need Helm, which could not be built: Go is not there\n {2}install Go\n {2}npm test -- FOLDER /,
     },
   )
 })

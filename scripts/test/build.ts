@@ -5,6 +5,9 @@ import { spanText } from './estimates.ts'
 import type { Log, Part } from './parts.ts'
 import { watchSilence } from './progress.ts'
 
+/** What still works without a part. */
+const ELSEWHERE = '  npm test -- FOLDER runs the tests of a folder, and builds only the parts that they need'
+
 /** A part that cannot be built. The message says what to do. */
 export class PartFailed extends Error {
   override readonly name = 'PartFailed'
@@ -41,7 +44,8 @@ export async function buildParts(parts: readonly Part[], log: Log): Promise<Reco
       .catch((error: Partial<FedsamError>) => {
         const remedy = error.remedy ? `\n  ${error.remedy}` : ''
         throw new PartFailed(
-          `the tests need ${part.name}, which could not be built: ${error.message}${remedy}`,
+          `the tests need ${part.name}, which could not be built: ${error.message}${remedy}
+${ELSEWHERE}`,
         )
       })
       .finally(() => silence.end())

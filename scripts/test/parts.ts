@@ -1,6 +1,7 @@
 // The real parts that tests run against: which files show that a part is needed, about how long its first build takes, whether it is
 // cached, and how it is built. A part is built once; a build that exists is found in well under a second.
 import { type Binary, ensureBinary, hasBinary } from '#cli/run/servers/binaries.ts'
+import { FedsamError } from '#protocol/errors.ts'
 import { ensureTensorFlow, hasTensorFlow } from '#worker/tensorflow/addon/build.ts'
 import { ensureHelm, HELM_LINES, hasHelm } from '../helm.ts'
 import { ensureImages, type ImageName, missingImages, QUICKSTART_IMAGES } from '../images/images.ts'
@@ -96,5 +97,9 @@ function server(name: Binary): Part {
 
 async function buildTensorFlow(log: Log): Promise<void> {
   const { built, reason } = await ensureTensorFlow({ log })
-  if (!built) throw new Error(reason)
+  if (built) return
+  throw new FedsamError('RunFailed', reason, {
+    remedy:
+      'it needs python3 with pip, g++, and a package index that pip reaches (PIP_INDEX_URL or a proxy in HTTPS_PROXY)',
+  })
 }

@@ -159,7 +159,7 @@ async function build(program: GoProgram, folder: string, options: BinaryOptions)
     await rename(join(out, name), join(folder, name))
   } catch (cause) {
     throw new FedsamError(code, `${name} ${version} could not be built: ${(cause as Error).message}`, {
-      remedy: `see that \`go install ${module}@${version}\` works, or name an executable in ${variable}`,
+      remedy: `see that \`go install ${module}@${version}\` works (GOPROXY and HTTPS_PROXY say how Go reaches its modules), or name an executable in ${variable}`,
       cause,
     })
   } finally {

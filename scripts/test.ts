@@ -12,6 +12,7 @@ import { ensurePackages, whyNoNode } from './kubernetes/node/packages.ts'
 import { chooseFiles, readTestArguments, USAGE } from './test/arguments.ts'
 import { buildParts, PartFailed, requireWritable } from './test/build.ts'
 import { fastFiles, partsOf } from './test/choice.ts'
+import { compileCache } from './test/compiled.ts'
 import { addDurations, cacheFolder, durationsFile, readDurations } from './test/durations.ts'
 import { CONCURRENCY } from './test/estimates.ts'
 import { grouped, type PlanFacts, planLines } from './test/plan.ts'
@@ -84,6 +85,7 @@ async function prepare(facts: Facts): Promise<void> {
   if (cached.includes(false)) await requireWritable(facts.cache)
   const took = await buildParts(parts, log)
   await addDurations(durationsFile(), { parts: took, files: {} })
+  process.env.NODE_COMPILE_CACHE = await compileCache()
 }
 
 function runTests({ files, endToEnd, whyNotEndToEnd: why, leftOut }: Facts): void {

@@ -13,7 +13,7 @@ import { watchHealth } from './health.ts'
 import { remembered } from './kubernetes/client/access.ts'
 import { throttled } from './kubernetes/client/throttle.ts'
 import type { Report } from './kubernetes/controller.ts'
-import { openElector } from './kubernetes/election/elector.ts'
+import { Elector } from './kubernetes/election/elector.ts'
 import { startOperator } from './kubernetes/operator.ts'
 import { openMetrics } from './metrics.ts'
 
@@ -39,7 +39,7 @@ await runProgram(process.env, async (signal) => {
   const metrics = openMetrics(workers)
   const elector =
     election &&
-    openElector(metrics.metered(leases, 'kubernetes'), {
+    new Elector(metrics.metered(leases, 'kubernetes'), {
       ...election,
       name: OPERATOR_NAME,
       onError: (error) => report({ error }),
@@ -59,10 +59,10 @@ await runProgram(process.env, async (signal) => {
       for (const { status } of cache.jobs())
         yield String((status?.summary as { state?: string })?.state ?? '')
     },
-    isLeader: elector?.isLeader ?? (() => true),
+    isLeader: () => elector?.isLeader() ?? true,
     connections: () => client.connections() + leases.connections(),
   })
-  const health = watchHealth(queue.running)
+  const health = watchHealth(() => queue.running())
   const ready = (): string | undefined => (cache.isSynced() ? undefined : 'the first lists are not complete')
   const onError = (error: unknown): void => report({ error })
   const servers = await Promise.all([

@@ -97,7 +97,7 @@ function ofQueue(registry: Registry, workers: number): Pick<Metrics, 'meter' | '
   const observe = ({ queue, states, isLeader, connections }: Facts): void => {
     const seconds = (): number[] => queue.running().map((milliseconds) => milliseconds / 1000)
     gauge('controller_runtime_active_workers', 'Workers at work', CONTROLLER, () => queue.running().length)
-    gauge('workqueue_depth', 'Keys that wait', QUEUE, queue.depth)
+    gauge('workqueue_depth', 'Keys that wait', QUEUE, () => queue.depth())
     gauge('workqueue_unfinished_work_seconds', 'Work under way', QUEUE, () =>
       seconds().reduce((a, b) => a + b, 0),
     )

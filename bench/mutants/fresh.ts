@@ -413,7 +413,7 @@ export const FRESH: readonly Mutant[] = [
   {
     id: 'O5x',
     file: 'operator/kubernetes/pass/queue.ts',
-    from: 'if (active.has(key)) continue',
+    from: 'if (this.#active.has(key)) continue',
     to: '',
     what: 'two workers reconcile one job',
     tests: ['operator/kubernetes/pass/queue.test.ts'],

@@ -278,7 +278,7 @@ export const SURVIVORS: readonly Mutant[] = [
   {
     id: 'O20',
     file: 'operator/kubernetes/election/elector.ts',
-    from: "if (!isLeader()) return 'Lost' await",
+    from: "if (!this.isLeader()) return 'Lost' await",
     to: 'await',
     what: 'an elector that slept writes before it says Lost',
     tests: ['operator/kubernetes/election/elector.test.ts'],

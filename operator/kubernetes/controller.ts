@@ -1,33 +1,36 @@
-// The operator at work: keeps a cache of FederatedJobs and what they became, and for each that changed observes, decides, acts.
-// Knows nothing of elections: it works from `lead` on, through a client that writes only while it may.
+// Connects cache, queue and passes: an event about a FederatedJob or one of its objects adds the job to the queue,
+// and a pass reconciles it. Knows nothing of elections: the passes begin with `lead`, and their client holds back
+// writes where it must.
 import { KIND } from '#protocol/api.ts'
 import type { KubernetesClient } from '#transport/kubernetes/calls.ts'
 import type { Settings } from '../objects/settings.ts'
 import { type Cache, startCache } from './cache/cache.ts'
 import { openOwnWrites } from './pass/own-writes.ts'
 import { openPass } from './pass/pass.ts'
-import { openQueue, type QueueMeter, type WorkQueue } from './pass/queue.ts'
+import { type QueueMeter, WorkQueue } from './pass/queue.ts'
 
-/** What happened, for the log. */
+/** A failure, for the log. */
 export interface Report {
   readonly error: unknown
   /** namespace/name of a FederatedJob, and its uid where it is known. */
   readonly key?: string
   readonly uid?: string
-  /** How often in a row. */
+  /** Failed passes over this job in a row. */
   readonly attempt?: number
-  /** Path of a watch. */
+  /** Path of the watch that failed. */
   readonly watch?: string
 }
 
 export interface ControllerOptions {
   readonly settings: Settings
-  /** The namespaces that are watched; all where there are none. */
+  /** The watched namespaces; empty: all. */
   readonly namespaces: readonly string[]
+  /** How many jobs are reconciled at a time. */
   readonly workers: number
-  /** How often every job is looked at though nothing changed. */
+  /** The period after which every job is reconciled without an event. */
   readonly resyncSeconds: number
   readonly report: (report: Report) => void
+  /** Milliseconds since 1970. */
   readonly now: () => number
   readonly meter?: QueueMeter
 }
@@ -35,19 +38,22 @@ export interface ControllerOptions {
 export interface Controller {
   readonly cache: Cache
   readonly queue: Pick<WorkQueue, 'depth' | 'running'>
-  /** Begins to act; until then it only watches. */
+  /** Starts the passes. Before that the controller only watches. */
   lead(): void
-  /** Takes nothing more on, lets what goes on end within `graceMs` or aborts it; then ends the watches. */
+  /** Starts no more passes, aborts active ones after `graceMs`, and then ends the watches. */
   stop(graceMs: number): Promise<void>
 }
 
-/** A look that takes longer has failed. */
+/**
+ * Milliseconds after which a pass has failed. A pass makes tens of calls; one that takes longer waits for a server
+ * that is down.
+ */
 const DEADLINE_MS = 60_000
 
 export function startController(client: KubernetesClient, options: ControllerOptions): Controller {
   const { settings, namespaces, workers, resyncSeconds, report, now, meter } = options
   const stop = new AbortController()
-  const queue = openQueue((job, signal) => pass(job, signal), {
+  const queue = new WorkQueue((job, signal) => pass(job, signal), {
     workers,
     deadlineMs: DEADLINE_MS,
     onError: (key, error, attempt) =>
@@ -66,12 +72,13 @@ export function startController(client: KubernetesClient, options: ControllerOpt
     () => {
       for (const { metadata } of cache.jobs()) queue.add(`${metadata.namespace}/${metadata.name}`, true)
     },
+    // 10 % more or less, so that replicas and restarts do not resync together.
     resyncSeconds * 1000 * (0.9 + Math.random() / 5),
   )
   return {
     cache,
     queue,
-    lead: queue.start,
+    lead: () => queue.start(),
     async stop(graceMs) {
       clearInterval(resync)
       await queue.stop(graceMs)

@@ -1,5 +1,5 @@
-// From start to end of an operator: caches fill, then it stands for election, leads, and stops in an order that leaves no write
-// behind: no new looks, those under way done or aborted, the lease given back, the watches ended.
+// The life of an operator: its caches fill, it waits until it leads, it works, and it stops. The order of the stop
+// leaves no write behind: no new passes, active passes ended or aborted, the lease released, the watches ended.
 import { FedsamError } from '#protocol/errors.ts'
 import type { KubernetesClient } from '#transport/kubernetes/calls.ts'
 import { type Controller, type ControllerOptions, startController } from './controller.ts'
@@ -8,17 +8,20 @@ import { fenced } from './election/fence.ts'
 
 export interface Operator {
   readonly controller: Controller
-  /** Resolves when the signal was given and all is stopped. Rejects as Superseded where another leads, which ended this one. */
+  /**
+   * Resolves when the signal was given and everything has stopped. Rejects as Superseded when this operator lost its
+   * lease.
+   */
   readonly done: Promise<void>
 }
 
-/** What is under way when it is asked to stop may take so long. */
+/** Grace period of active passes at shutdown, in milliseconds: far below the pod's, far above a usual pass. */
 const GRACE_MS = 1500
 
-/** Without an elector it leads from the start. */
+/** Without an elector the operator leads from the start. */
 export function startOperator(
   client: KubernetesClient,
-  elector: Elector | undefined,
+  elector: Pick<Elector, keyof Elector> | undefined,
   options: ControllerOptions & { readonly signal: AbortSignal },
 ): Operator {
   const { signal } = options
@@ -26,7 +29,7 @@ export function startOperator(
     if (signal.aborted) resolve('Stopped')
     signal.addEventListener('abort', () => resolve('Stopped'), { once: true })
   })
-  const controller = startController(elector ? fenced(client, elector.isLeader) : client, options)
+  const controller = startController(elector ? fenced(client, () => elector.isLeader()) : client, options)
   const live = async (): Promise<void> => {
     await Promise.race([controller.cache.synced, stopped])
     const leads = !signal.aborted && (elector === undefined || (await elector.acquire()))
@@ -37,10 +40,8 @@ export function startOperator(
     if (end === 'Stopped') return
     throw new FedsamError(
       'Superseded',
-      'the lease was lost: another operator leads, or the API server is out of reach',
-      {
-        remedy: 'none is needed: it starts again and stands by',
-      },
+      'the operator lost its lease: another operator leads, or the API server did not answer in time',
+      { remedy: 'Kubernetes restarts the operator; if this happens often, check the load of the API server' },
     )
   }
   return { controller, done: live() }

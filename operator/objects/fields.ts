@@ -1,4 +1,5 @@
-// Reading of objects whose shape nobody promises: what is not there, or of another kind, is undefined or empty. Never throws.
+// Reading of objects whose shape nobody promises: what is not there, or of another kind, is undefined or empty. Never
+// throws.
 import type { Json, KubernetesObject } from './shapes.ts'
 
 export function field(value: unknown, ...names: readonly string[]): unknown {

@@ -1,5 +1,5 @@
-// Labels and owner references. All children of a FederatedJob carry both: the operator finds them by the labels, and the garbage
-// collector deletes them by the owner reference.
+// Labels and owner references. All children of a FederatedJob carry both: the operator finds them by the labels, and
+// the garbage collector deletes them by the owner reference.
 import { REFERENCE } from '#protocol/api.ts'
 import { JOB_LABEL, MANAGED_LABELS, PARTITION_LABEL, ROLE_LABEL, type Role } from '#protocol/labels.ts'
 import type { Metadata, StoredJob } from './shapes.ts'

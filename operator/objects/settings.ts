@@ -1,4 +1,5 @@
-// The settings of the operator that reconciling uses. They come from the operator's environment and are the same for all jobs.
+// The settings of the operator that reconciling uses. They come from the operator's environment and are the same for
+// all jobs.
 import type { Json } from './shapes.ts'
 
 /** What the operator is told at its start, the same for all jobs. */

@@ -1,5 +1,5 @@
-// The shapes that reconciling speaks of: a FederatedJob as stored, the little that is read of other objects, what is observed,
-// and what is wanted. Plain data; nothing here talks to a cluster.
+// The shapes that reconciling speaks of: a FederatedJob as stored, the little that is read of other objects, what is
+// observed, and what is wanted. Plain data; nothing here talks to a cluster.
 import type { FederatedJobSpec, FederatedJobStatus } from '#protocol/generated/federatedjob.ts'
 
 export type Json = Readonly<Record<string, unknown>>

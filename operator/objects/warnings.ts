@@ -1,5 +1,5 @@
-// What is read of a Kubernetes Event: which object it is about, its reason, its words cut to a bound, and when it was last said.
-// Accepts an event of any shape and never throws.
+// What is read of a Kubernetes Event: which object it is about, its reason, its words cut to a bound, and when it was
+// last said. Accepts an event of any shape and never throws.
 import { field, moment, text } from './fields.ts'
 import type { Warning } from './shapes.ts'
 

@@ -1,5 +1,5 @@
-// The complete set of children that a FederatedJob should have, rendered whole. What of it is written, and what is left alone
-// because it is there already or belongs to somebody else, is decided in writes.ts.
+// The complete set of children that a FederatedJob should have, rendered whole. What of it is written, and what is
+// left alone because it is there already or belongs to somebody else, is decided in writes.ts.
 import { GROUP, PLURAL } from '#protocol/api.ts'
 import { POD_EXITS } from '#protocol/exit-codes.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
@@ -26,7 +26,8 @@ export function renderChildren(
   settings: Settings,
   suspend: Suspension,
 ): KubernetesObject[] {
-  // Only a job that was stored before the API server refused external partitions has one: its data is not in this cluster.
+  // Only a job that was stored before the API server refused external partitions has one: its data is not in this
+  // cluster.
   const own = spec.partitions.filter(({ external }) => !external)
   const account = (name: string, role: Role, partition?: string): KubernetesObject => ({
     apiVersion: 'v1',

@@ -1,4 +1,5 @@
-// What reconcile receives and what it returns: everything observed about one FederatedJob, and everything wanted. Plain data.
+// What reconcile receives and what it returns: everything observed about one FederatedJob, and everything wanted.
+// Plain data.
 import type { Condition } from '#protocol/conditions.ts'
 import type { FederatedJobStatus } from '#protocol/generated/federatedjob.ts'
 import type { Settings } from '../objects/settings.ts'
@@ -18,7 +19,10 @@ export interface Observed {
   readonly settings: Settings
 }
 
-/** One change of a child. Created: whole, refused where the name is taken. Applied: server-side, only the fields given. */
+/**
+ * One change of a child. Created: whole, refused where the name is taken. Applied: server-side, only the fields
+ * given.
+ */
 export type ChildWrite =
   | { readonly kind: 'Create'; readonly object: KubernetesObject }
   | { readonly kind: 'Apply'; readonly object: KubernetesObject }

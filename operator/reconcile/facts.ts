@@ -1,5 +1,6 @@
-// The facts that one pass decides on: the observed Jobs and pods sorted by role, and what follows from them. `factsOf` derives all
-// of them once, at the start of reconcile; each step takes the facts that it uses. Decides nothing. Pure.
+// The facts that one pass decides on: the observed Jobs and pods sorted by role, and what follows from them.
+// `factsOf` derives all of them once, at the start of reconcile; each step takes the facts that it uses. Decides
+// nothing. Pure.
 import { POD_EXITS } from '#protocol/exit-codes.ts'
 import type { CompleteFederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import { PARTITION_LABEL, ROLE_LABEL, type Role } from '#protocol/labels.ts'

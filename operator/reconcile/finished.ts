@@ -35,7 +35,10 @@ function runningJobs({ job, children }: Observed): KubernetesObject[] {
   )
 }
 
-/** An edit changes nothing about the job. The status still gets the new observedGeneration; otherwise `kubectl wait` never returns. */
+/**
+ * An edit changes nothing about the job. The status still gets the new observedGeneration; otherwise `kubectl wait`
+ * never returns.
+ */
 function editStatus({ metadata, status }: StoredJob): Pick<Desired, 'status'> {
   const { training: _, ...stored } = status ?? {}
   const observedGeneration = metadata.generation ?? 1

@@ -1,4 +1,5 @@
-// The Jobs over time: workers suspended while too few clients are there, ended Jobs made anew, changed partitions replaced.
+// The Jobs over time: workers suspended while too few clients are there, ended Jobs made anew, changed partitions
+// replaced.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {

@@ -1,5 +1,5 @@
-// The truth table of reconciling: given what is observed, these writes, conditions and times. And its two properties: applied to
-// its own outcome it wants nothing more, and it never throws.
+// The truth table of reconciling: given what is observed, these writes, conditions and times. And its two properties:
+// applied to its own outcome it wants nothing more, and it never throws.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'

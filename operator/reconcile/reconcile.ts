@@ -1,5 +1,6 @@
-// What the operator does about a FederatedJob: one pure function from everything observed to everything wanted. It reads no clock and
-// no cluster. Applied to its own outcome, it wants nothing more. kubernetes/pass carries out its result.
+// What the operator does about a FederatedJob: one pure function from everything observed to everything wanted. It
+// reads no clock and no cluster. Applied to its own outcome, it wants nothing more. kubernetes/pass carries out its
+// result.
 import { completeSpec } from '#protocol/defaults.ts'
 import type { StoredJob } from '../objects/shapes.ts'
 import { secondsUntil } from '../objects/times.ts'
@@ -38,12 +39,18 @@ export function reconcile(observed: Observed): Desired {
   return { ...changes, status, announcements: announce(job, status) }
 }
 
-/** The moments at which time alone changes what is wanted: a deadline, a pause that begins or ends, a pod that counts as stuck. */
+/**
+ * The moments at which time alone changes what is wanted: a deadline, a pause that begins or ends, a pod that counts
+ * as stuck.
+ */
 function momentsOf({ deadline, pause, stuckMoments }: Facts): number[] {
   return [deadline?.at, pause?.begins ?? pause?.until, ...stuckMoments].filter((at) => at !== undefined)
 }
 
-/** Compares both ways, so that a stored field that is wanted no longer counts as a difference. The coordinator owns training. */
+/**
+ * Compares both ways, so that a stored field that is wanted no longer counts as a difference. The coordinator owns
+ * training.
+ */
 function isStored(job: StoredJob, status: OperatorStatus): boolean {
   const { training: _, ...stored } = job.status ?? {}
   return covers(stored, status) && covers(status, stored)

@@ -1,5 +1,5 @@
-// What a job does now. The first check of CHECKS that applies to the facts decides; where none applies, the job waits. Each check
-// reads the facts alone and relies on no check before it. Pure.
+// What a job does now. The first check of CHECKS that applies to the facts decides; where none applies, the job
+// waits. Each check reads the facts alone and relies on no check before it. Pure.
 import type { FailureReason, WaitingReason } from '#protocol/conditions.ts'
 import { unsupportedFields, unsupportedText } from '#protocol/unsupported.ts'
 import type { KubernetesObject, StoredJob } from '../objects/shapes.ts'
@@ -7,7 +7,10 @@ import type { Facts } from './facts.ts'
 import { holdingQueue } from './lifecycle/queue-hold.ts'
 import { missingSections } from './lifecycle/suspend.ts'
 
-/** A state, with its reason where it has several. An empty message means that the table of conditions has the right one. */
+/**
+ * A state, with its reason where it has several. An empty message means that the table of conditions has the right
+ * one.
+ */
 export type Verdict =
   | { readonly state: 'Training' | 'QuorumLost' | 'Suspended' | 'Complete'; readonly message: string }
   | { readonly state: 'Waiting'; readonly waitingFor: WaitingReason; readonly message: string }
@@ -51,7 +54,10 @@ const WAITS: readonly string[] = Object.keys({
   MessagingUnreachable: true,
 } satisfies Record<Exclude<WaitingReason, OwnWait>, true>)
 
-/** Ends of the run come first; then what stops the job, then what keeps it from training, then the coordinator's report. */
+/**
+ * Ends of the run come first; then what stops the job, then what keeps it from training, then the coordinator's
+ * report.
+ */
 export const CHECKS: readonly Check[] = [
   reportedComplete,
   reportedFailed,
@@ -172,7 +178,10 @@ function reportedQuorumLost({ training }: StateFacts): Verdict | undefined {
   return { state: 'QuorumLost', message: training.message ?? '' }
 }
 
-/** The job waits for what the coordinator names, else for a child that the API server rejects, else for its pods to start. */
+/**
+ * The job waits for what the coordinator names, else for a child that the API server rejects, else for its pods to
+ * start.
+ */
 function waiting({ training, refusals }: StateFacts): Verdict {
   const known = WAITS.includes(training?.reason ?? '')
   const otherwise = refusals.length > 0 ? 'ChildRefused' : 'Starting'

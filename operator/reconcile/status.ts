@@ -1,5 +1,5 @@
-// The operator's part of the status, derived from the facts in every pass: conditions, times, and the text of kubectl's columns. Keeps
-// nothing from pass to pass but the transition times that are in the stored status. Pure.
+// The operator's part of the status, derived from the facts in every pass: conditions, times, and the text of
+// kubectl's columns. Keeps nothing from pass to pass but the transition times that are in the stored status. Pure.
 
 import { type Condition, conditionsFor, withTransitionTimes } from '#protocol/conditions.ts'
 import type { StatusSummary } from '#protocol/generated/federatedjob.ts'

@@ -1,4 +1,5 @@
-// The difference between the wanted children and the observed ones: which are created, applied, replaced, deleted, or left alone.
+// The difference between the wanted children and the observed ones: which are created, applied, replaced, deleted, or
+// left alone.
 //
 //   observed under the child's name        decision
 //   ------------------------------------   ------------------------------------------------------------
@@ -10,9 +11,10 @@
 //   ours, any other                        apply where a field differs; with the uid, so that no other object of the name is written
 //   ours, and no longer wanted             delete
 //
-// An object without our owner reference is never adopted. Somebody may have put it there on purpose, and adopting it would give the
-// garbage collector the right to delete it. An object of an earlier FederatedJob with the same name is another owner's, too: the
-// owner reference holds the uid. A Job's template is immutable, so apply writes only a Job's metadata and spec.suspend. Pure.
+// An object without our owner reference is never adopted. Somebody may have put it there on purpose, and adopting it
+// would give the garbage collector the right to delete it. An object of an earlier FederatedJob with the same name is
+// another owner's, too: the owner reference holds the uid. A Job's template is immutable, so apply writes only a
+// Job's metadata and spec.suspend. Pure.
 
 import { QUEUE_LABEL } from '#protocol/labels.ts'
 import { isOwned } from '../objects/labels.ts'
@@ -29,7 +31,10 @@ interface Writes {
   readonly until: readonly number[]
 }
 
-/** The writes that turn the observed children into the wanted ones; none where they agree. `now` in milliseconds since 1970. */
+/**
+ * The writes that turn the observed children into the wanted ones; none where they agree. `now` in milliseconds since
+ * 1970.
+ */
 export function childWrites(
   job: StoredJob,
   wanted: readonly KubernetesObject[],

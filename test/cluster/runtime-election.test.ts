@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { after, before, test } from 'node:test'
 import { connectKubernetes } from '#operator/kubernetes/client/client.ts'
 import { pathOf } from '#operator/kubernetes/client/resources.ts'
-import { openElector } from '#operator/kubernetes/election/elector.ts'
+import { Elector } from '#operator/kubernetes/election/elector.ts'
 import { fenced, NotLeading } from '#operator/kubernetes/election/fence.ts'
 import { startOperator } from '#operator/kubernetes/operator.ts'
 import { POD_EXITS } from '#protocol/exit-codes.ts'
@@ -130,7 +130,7 @@ test('a leader that does not reach the API server stops being one before another
   const client = connectKubernetes({ kubeconfig: proxy.kubeconfig })
   const stop = new AbortController()
   const elect = (identity: string, through = cluster.client) =>
-    openElector(through, {
+    new Elector(through, {
       namespace: 'default',
       name: 'cut',
       identity,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ApiError, type Call, type KubernetesClient } from '#transport/kubernetes/calls.ts'
-import { openElector } from './elector.ts'
+import { Elector } from './elector.ts'
 
 /** It looks again when its lease is over for longer than the renewal may take. */
 const TIMES = { durationSeconds: 15, renewSeconds: 0.2, retrySeconds: 0.4 }
@@ -17,7 +17,7 @@ test('an elector that slept through its lease says that it is lost before it wri
     if (writes.length > 1) stop.abort()
     return { ...(body as object), metadata: { resourceVersion: '1' } } as T
   }
-  const elector = openElector({ call } as unknown as KubernetesClient, {
+  const elector = new Elector({ call } as unknown as KubernetesClient, {
     namespace: 'fedsam-system',
     name: 'fedsam-operator',
     identity: 'us',

@@ -1,5 +1,6 @@
-// Takes part in an election: waits until the lease is free, holds it, says when it is lost, gives it back. `isLeader` is what every
-// write asks last: it turns false by the clock alone, so a process that slept through its lease does not write when it wakes.
+// Takes part in the election of the operator's replicas: waits until the lease is free, takes it, renews it, reports
+// its loss, and releases it. `isLeader` turns false by the clock alone, so a process that slept through its lease
+// does not write when it wakes up. What a lease's record means is decided in lease.ts.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ApiError, type KubernetesClient } from '#transport/kubernetes/calls.ts'
 import { apiVersionOf, pathOf } from '../client/resources.ts'
@@ -17,114 +18,140 @@ import {
 export interface ElectorOptions {
   readonly namespace: string
   readonly name: string
-  /** Of this process alone. */
+  /** Unique to this process. */
   readonly identity: string
   readonly times: LeaseTimes
   readonly onError: (error: unknown) => void
-  /** Ends the waiting, or the holding; the lease is then given back by `release`. */
+  /** Ends `acquire` and `hold`; then `release` gives the lease back. */
   readonly signal: AbortSignal
 }
 
-export interface Elector {
-  isLeader(): boolean
-  /** Resolves true when this process leads, false when the signal came first. */
-  acquire(): Promise<boolean>
-  /** To be called after acquire: resolves 'Lost' when the lease is lost, 'Stopped' when the signal came first. */
-  hold(): Promise<'Lost' | 'Stopped'>
-  /** Gives the lease back; to be called when nothing writes any more. */
-  release(): Promise<void>
-}
-
-/** client-go's: one waits between one and 2.2 times as long, so that candidates do not collide. */
+/** As in client-go: a candidate waits up to 1.2 retry periods longer, so that candidates do not collide. */
 const JITTER = 1.2
+/** Milliseconds that the release of the lease may take: the process is about to end. */
+const RELEASE_MS = 1000
 
-export function openElector(client: KubernetesClient, options: ElectorOptions): Elector {
-  const { namespace, name, identity, times, onError, signal } = options
-  const path = pathOf('Lease', namespace, name)
-  let sighting: Sighting | undefined
-  let lease: Lease | undefined
-  let renewed: { readonly monotonic: number; readonly wall: number } | undefined
+export class Elector {
+  readonly #client: KubernetesClient
+  readonly #options: ElectorOptions
+  readonly #path: string
+  readonly #stopped: Promise<false>
+  /** The lease as this process last read or wrote it; undefined when a newer one may exist. */
+  #lease: Lease | undefined
+  #sighting: Sighting | undefined
+  /** When the renewal that succeeded last was begun, by both clocks in milliseconds. */
+  #renewed: { readonly monotonic: number; readonly wall: number } | undefined
 
-  const isLeader = (): boolean => {
-    if (!renewed) return false
-    // The monotonic clock may stand still while the machine sleeps, the other may be set: the one that says more counts.
-    const passed = Math.max(performance.now() - renewed.monotonic, Date.now() - renewed.wall)
-    return passed < times.renewSeconds * 1000
-  }
-  const read = async (limit: AbortSignal): Promise<Lease | undefined> =>
-    client.call<Lease>({ method: 'GET', path, signal: limit }).catch((error: unknown) => {
-      if (error instanceof ApiError && error.reason === 'NotFound') return undefined
-      throw error
+  constructor(client: KubernetesClient, options: ElectorOptions) {
+    this.#client = client
+    this.#options = options
+    this.#path = pathOf('Lease', options.namespace, options.name)
+    this.#stopped = new Promise((resolve) => {
+      options.signal.addEventListener('abort', () => resolve(false), { once: true })
     })
-  const write = async (spec: LeaseSpec, limit: AbortSignal): Promise<Lease> => {
-    const metadata = {
-      name,
-      namespace,
-      ...(lease ? { resourceVersion: lease.metadata.resourceVersion } : {}),
-    }
-    const body = { apiVersion: apiVersionOf('Lease'), kind: 'Lease', metadata, spec }
-    if (lease) return client.call<Lease>({ method: 'PUT', path, body, signal: limit })
-    return client.call<Lease>({ method: 'POST', path: pathOf('Lease', namespace), body, signal: limit })
   }
-  /** One try to take or renew. Its moment is when it began: the record is at least as new. */
-  const attempt = async (): Promise<boolean> => {
+
+  /** Whether this process leads. A write must ask at the last moment before it leaves. */
+  isLeader(): boolean {
+    if (!this.#renewed) return false
+    // The monotonic clock may stop while the machine sleeps, and the wall clock may be set back: the larger
+    // difference counts.
+    const { monotonic, wall } = this.#renewed
+    const passed = Math.max(performance.now() - monotonic, Date.now() - wall)
+    return passed < this.#options.times.renewSeconds * 1000
+  }
+
+  /** Resolves true when this process leads, false when the signal comes first. */
+  async acquire(): Promise<boolean> {
+    const { signal, times } = this.#options
+    while (!signal.aborted) {
+      if (await this.#attemptUntilStopped()) return !signal.aborted
+      await this.#pause(times.retrySeconds * (1 + Math.random() * JITTER))
+    }
+    return false
+  }
+
+  /** Renews the lease after `acquire`. Resolves 'Lost' when the lease is lost, 'Stopped' when the signal comes first. */
+  async hold(): Promise<'Lost' | 'Stopped'> {
+    const { signal, times, identity } = this.#options
+    while (!signal.aborted) {
+      await this.#pause(times.retrySeconds)
+      if (signal.aborted) break
+      // A process that slept through its lease does not take it again: another one may have led in between.
+      if (!this.isLeader()) return 'Lost'
+      await this.#attemptUntilStopped()
+      if (signal.aborted) break
+      if (!this.isLeader() || this.#sighting?.spec.holderIdentity !== identity) return 'Lost'
+    }
+    return 'Stopped'
+  }
+
+  /** Gives the lease back, so that another replica takes it at once. Call it when no write is under way any more. */
+  async release(): Promise<void> {
+    const { identity, onError } = this.#options
+    const leads = this.isLeader()
+    this.#renewed = undefined
+    if (!leads) return
+    const limit = AbortSignal.timeout(RELEASE_MS)
+    try {
+      this.#lease = await this.#read(limit)
+      const spec = this.#lease?.spec
+      if (spec?.holderIdentity === identity) await this.#write(released(spec, Date.now()), limit)
+    } catch (error) {
+      onError(error)
+    }
+  }
+
+  /** Does not wait for an API server that does not answer, once the process is asked to stop. */
+  #attemptUntilStopped(): Promise<boolean> {
+    return Promise.race([this.#attempt(), this.#stopped])
+  }
+
+  /** Tries once to take or renew the lease. The time of its begin counts: the record is at least as new. */
+  async #attempt(): Promise<boolean> {
+    const { identity, times, onError, signal } = this.#options
     const began = { monotonic: performance.now(), wall: Date.now() }
     const limit = AbortSignal.timeout(times.renewSeconds * 500)
     try {
-      // A leader that knows its record writes at once; a Conflict says that it does not.
-      if (!isLeader() || !lease) lease = await read(limit)
-      if (lease) {
-        sighting = sight(sighting, lease.spec ?? {}, performance.now())
-        if (!isFree(sighting, identity, performance.now())) return false
+      // A leader that knows its record writes at once. If the record has changed, the API server answers with a Conflict.
+      if (!this.isLeader() || !this.#lease) this.#lease = await this.#read(limit)
+      if (this.#lease) {
+        this.#sighting = sight(this.#sighting, this.#lease.spec ?? {}, performance.now())
+        if (!isFree(this.#sighting, identity, performance.now())) return false
       }
-      lease = await write(held(lease?.spec, identity, times, began.wall), limit)
-      sighting = sight(sighting, lease.spec ?? {}, performance.now())
-      renewed = began
+      this.#lease = await this.#write(held(this.#lease?.spec, identity, times, began.wall), limit)
+      this.#sighting = sight(this.#sighting, this.#lease.spec ?? {}, performance.now())
+      this.#renewed = began
       return true
     } catch (error) {
-      lease = undefined
+      this.#lease = undefined
       if (!signal.aborted) onError(error)
       return false
     }
   }
-  // Whoever is asked to stop does not wait for an API server that does not answer.
-  const stopped = new Promise<false>((resolve) => {
-    signal.addEventListener('abort', () => resolve(false), { once: true })
-  })
-  const pause = (seconds: number): Promise<unknown> =>
-    sleep(seconds * 1000, undefined, { signal }).catch(() => {})
-  return {
-    isLeader,
-    async acquire() {
-      while (!signal.aborted) {
-        if (await Promise.race([attempt(), stopped])) return !signal.aborted
-        await pause(times.retrySeconds * (1 + Math.random() * JITTER))
-      }
-      return false
-    },
-    async hold() {
-      while (!signal.aborted) {
-        await pause(times.retrySeconds)
-        if (signal.aborted) break
-        // Whoever slept through its lease does not take it again: others may have led in between.
-        if (!isLeader()) return 'Lost'
-        await Promise.race([attempt(), stopped])
-        if (signal.aborted) break
-        if (!isLeader() || sighting?.spec.holderIdentity !== identity) return 'Lost'
-      }
-      return 'Stopped'
-    },
-    async release() {
-      const leads = isLeader()
-      renewed = undefined
-      if (!leads) return
-      const limit = AbortSignal.timeout(1000)
-      try {
-        lease = await read(limit)
-        if (lease?.spec?.holderIdentity === identity) await write(released(lease.spec, Date.now()), limit)
-      } catch (error) {
-        onError(error)
-      }
-    },
+
+  async #read(signal: AbortSignal): Promise<Lease | undefined> {
+    const call = { method: 'GET', path: this.#path, signal } as const
+    return this.#client.call<Lease>(call).catch((error: unknown) => {
+      if (error instanceof ApiError && error.reason === 'NotFound') return undefined
+      throw error
+    })
+  }
+
+  async #write(spec: LeaseSpec, signal: AbortSignal): Promise<Lease> {
+    const { name, namespace } = this.#options
+    const version = this.#lease ? { resourceVersion: this.#lease.metadata.resourceVersion } : {}
+    const body = {
+      apiVersion: apiVersionOf('Lease'),
+      kind: 'Lease',
+      metadata: { name, namespace, ...version },
+      spec,
+    }
+    if (this.#lease) return this.#client.call<Lease>({ method: 'PUT', path: this.#path, body, signal })
+    return this.#client.call<Lease>({ method: 'POST', path: pathOf('Lease', namespace), body, signal })
+  }
+
+  #pause(seconds: number): Promise<unknown> {
+    return sleep(seconds * 1000, undefined, { signal: this.#options.signal }).catch(() => {})
   }
 }

@@ -1,5 +1,5 @@
-// Who leads, by a Lease and client-go's rules: pure decisions about the record in it. Whether a record is over is judged by when this
-// process saw it change, never by the times in it: clocks of other machines are not believed.
+// Who leads, by a Lease and client-go's rules: pure decisions about the record in it. Whether a record is over is
+// judged by when this process saw it change, never by the times in it: clocks of other machines are not believed.
 import type { Json, Metadata } from '../../objects/shapes.ts'
 import { microTime } from '../../objects/times.ts'
 

@@ -1,5 +1,5 @@
-// Writes what reconcile wants, in this order: children, status, events about the status, deletion of the job itself. Every write is
-// safe to repeat: a pass that is interrupted between two writes is completed by the next pass.
+// Writes what reconcile wants, in this order: children, status, events about the status, deletion of the job itself.
+// Every write is safe to repeat: a pass that is interrupted between two writes is completed by the next pass.
 
 import { APPLY_TYPE, applyQuery, GROUP, KIND, OPERATOR_NAME, REFERENCE } from '#protocol/api.ts'
 import { ApiError, type KubernetesClient } from '#transport/kubernetes/calls.ts'
@@ -44,7 +44,10 @@ function refusalOf({ object }: ChildWrite): (error: unknown) => string {
   }
 }
 
-/** Statuses that do not reject the object: no authentication (401), not found (404), a conflict (409), too many calls (429). */
+/**
+ * Statuses that do not reject the object: no authentication (401), not found (404), a conflict (409), too many calls
+ * (429).
+ */
 const NOT_A_REJECTION = [401, 404, 409, 429]
 
 /** A webhook that fails rejects its object with 500. */
@@ -56,7 +59,8 @@ async function writeChild(client: KubernetesClient, { kind, object }: ChildWrite
   const { name, namespace, uid } = object.metadata
   if (kind === 'Create') {
     const path = `${pathOf(object.kind, namespace)}?fieldManager=${OPERATOR_NAME}-create`
-    // The name is taken: by our own object of an interrupted pass, or by another owner's. The next pass decides on the object.
+    // The name is taken: by our own object of an interrupted pass, or by another owner's. The next pass decides on
+    // the object.
     await client.call({ method: 'POST', path, body: object }).catch(ignore('AlreadyExists'))
     return
   }
@@ -71,7 +75,10 @@ async function writeChild(client: KubernetesClient, { kind, object }: ChildWrite
   await client.call({ method: 'DELETE', path, body }).catch(ignore('NotFound', 'Conflict'))
 }
 
-/** With the resourceVersion, a status that was decided on an older object fails as a Conflict; the next pass decides again. */
+/**
+ * With the resourceVersion, a status that was decided on an older object fails as a Conflict; the next pass decides
+ * again.
+ */
 async function writeStatus(client: KubernetesClient, job: StoredJob, status: OperatorStatus): Promise<void> {
   const { name, namespace, resourceVersion } = job.metadata
   const body = {

@@ -1,5 +1,6 @@
-// Gathers what a decision about one FederatedJob depends on, by live reads: itself, all objects of its children's kinds in its
-// namespace, its pods and the events about them. Promises nothing about their being of one moment: each pass is repeatable.
+// Gathers what a decision about one FederatedJob depends on, by live reads: itself, all objects of its children's
+// kinds in its namespace, its pods and the events about them. Promises nothing about their being of one moment: each
+// pass is repeatable.
 
 import { KIND } from '#protocol/api.ts'
 import { JOB_LABEL } from '#protocol/labels.ts'

@@ -1,5 +1,6 @@
-// One look at one FederatedJob: from the cache once it shows what was written last, then decide, then act. The client that acts is
-// watched, so that the next look knows what it must see first, and which names are taken by somebody else.
+// One pass over one FederatedJob: observe, reconcile, act. It observes the cache once the cache shows the writes of
+// the pass before (own-writes.ts), else the API server itself. Its client records what the next pass must know
+// (recording-client.ts).
 import { KIND } from '#protocol/api.ts'
 import type { KubernetesClient } from '#transport/kubernetes/calls.ts'
 import type { Settings } from '../../objects/settings.ts'
@@ -10,9 +11,10 @@ import type { Cache } from '../cache/cache.ts'
 import { act, ChildrenRefused } from './act.ts'
 import { observe } from './observe.ts'
 import type { OwnWrites } from './own-writes.ts'
-import { readOne, type Witness, witnessed } from './recording-client.ts'
-import { openProgress, type Progress } from './status-pace.ts'
-import { openStrays, STRAY_MS, type Strays } from './unlabelled.ts'
+import type { Work } from './queue.ts'
+import { openRecordingClient, type RecordingClient, readOne } from './recording-client.ts'
+import { openStatusPace, type StatusPace } from './status-pace.ts'
+import { openUnlabelled, REREAD_MS, type UnlabelledObjects } from './unlabelled.ts'
 
 export interface PassOptions {
   readonly settings: Settings
@@ -20,38 +22,37 @@ export interface PassOptions {
   readonly now: () => number
 }
 
-/** Looks at a job; returns after how many milliseconds to look again though nothing changed. */
-export type Pass = (job: string, signal: AbortSignal) => Promise<number | undefined>
-
+/**
+ * The work of the queue. Keeps little for each job: expected writes, unlabelled objects, the pace of its status,
+ * rejected children.
+ */
 export function openPass(
   client: KubernetesClient,
   { cache, ownWrites }: { readonly cache: Cache; readonly ownWrites: OwnWrites },
   { settings, now }: PassOptions,
-): Pass {
-  const strays = openStrays()
-  const progress = openProgress()
+): Work {
+  const unlabelled = openUnlabelled()
+  const pace = openStatusPace()
   const refusals = new Map<string, readonly string[]>()
   const forget = (job: string): undefined => {
-    for (const memory of [ownWrites, strays, progress]) memory.forget(job)
+    for (const memory of [ownWrites, unlabelled, pace]) memory.forget(job)
     refusals.delete(job)
   }
   return async (job, signal) => {
     const wait = ownWrites.waitFor(job, performance.now())
     if (wait !== 'Shown' && wait > 0) return wait
-    const witness = witnessed(client, { job, signal, ownWrites, strays })
+    const recording = openRecordingClient(client, { job, signal, ownWrites, unlabelled })
+    const moment = { settings, now: now() }
     const observed =
       wait === 'Shown'
-        ? await observeCached({ cache, strays, client: witness.client, signal }, job, {
-            settings,
-            now: now(),
-          })
-        : await observeTruth(witness.client, job, { settings, now: now() })
+        ? await observeCache({ cache, unlabelled, client: recording.client, signal }, job, moment)
+        : await observeServer(recording.client, job, moment)
     if (!observed) return forget(job)
     if (wait !== 'Shown') ownWrites.forget(job)
     const facts = { ...observed, refusals: refusals.get(job) ?? [] }
     refusals.delete(job)
     try {
-      return await carryOut(witness, facts, { progress, ownWrites, now, strays, job })
+      return await carryOut(recording, facts, { pace, ownWrites, now, unlabelled, job })
     } catch (error) {
       if (error instanceof ChildrenRefused) refusals.set(job, error.refusals)
       throw error
@@ -59,27 +60,33 @@ export function openPass(
   }
 }
 
+/** Reconciles and acts. Returns after how many milliseconds the next pass is due without an event. */
 async function carryOut(
-  { client, isAgain }: Witness,
+  { client, mustRepeat }: RecordingClient,
   observed: Observed,
-  context: { progress: Progress; ownWrites: OwnWrites; now: () => number; strays: Strays; job: string },
+  context: {
+    pace: StatusPace
+    ownWrites: OwnWrites
+    now: () => number
+    unlabelled: UnlabelledObjects
+    job: string
+  },
 ): Promise<number | undefined> {
-  const { progress, ownWrites, now, strays, job } = context
-  const wanted = reconcile(observed)
-  const { desired, afterMs } = progress.hold(job, observed.job, wanted, performance.now())
+  const { pace, ownWrites, now, unlabelled, job } = context
+  const { desired, afterMs } = pace.hold(job, observed.job, reconcile(observed), performance.now())
   await act(client, observed.job, desired, new Date(now()))
-  if (desired.status) progress.written(job, performance.now())
+  if (desired.status) pace.written(job, performance.now())
   const { requeueAfterSeconds } = desired
-  // The cache will show what was written; where it does not, this look is what finds out.
+  // The event of the write starts the next pass. If it never comes, this timer does.
   const unshown = ownWrites.waitFor(job, performance.now())
-  const moments = [
-    isAgain() ? 0 : undefined,
+  const delays = [
+    mustRepeat() ? 0 : undefined,
     afterMs,
     unshown === 'Shown' ? undefined : unshown,
     requeueAfterSeconds === undefined ? undefined : requeueAfterSeconds * 1000,
-    strays.of(job).length > 0 ? STRAY_MS : undefined,
-  ].filter((moment) => moment !== undefined)
-  return moments.length === 0 ? undefined : Math.min(...moments)
+    unlabelled.of(job).length > 0 ? REREAD_MS : undefined,
+  ].filter((delay) => delay !== undefined)
+  return delays.length === 0 ? undefined : Math.min(...delays)
 }
 
 interface Moment {
@@ -89,29 +96,30 @@ interface Moment {
 
 interface Sources {
   readonly cache: Cache
-  readonly strays: Strays
+  readonly unlabelled: UnlabelledObjects
   readonly client: KubernetesClient
   readonly signal: AbortSignal
 }
 
-async function observeCached(
-  { cache, strays, client, signal }: Sources,
+/** What the cache shows, and the unlabelled objects, which it cannot show. Undefined where the job does not exist. */
+async function observeCache(
+  { cache, unlabelled, client, signal }: Sources,
   job: string,
   { settings, now }: Moment,
 ): Promise<Observed | undefined> {
   const stored = cache.get(KIND, job)
   if (!stored) return undefined
-  for (const { kind, metadata } of strays.due(job, performance.now())) {
-    strays.drop(job, kind, metadata.name)
+  for (const { kind, metadata } of unlabelled.due(job, performance.now())) {
+    unlabelled.drop(job, kind, metadata.name)
     const there = await readOne(client, { kind, ...metadata, signal })
-    if (there) strays.add(job, there, performance.now())
+    if (there) unlabelled.add(job, there, performance.now())
   }
   const [children, pods] = [cache.childrenOf(job), cache.podsOf(job)]
   const shown = new Set(children.map(({ kind, metadata }) => `${kind}/${metadata.name}`))
-  const unshown = strays.of(job).filter(({ kind, metadata }) => !shown.has(`${kind}/${metadata.name}`))
+  const others = unlabelled.of(job).filter(({ kind, metadata }) => !shown.has(`${kind}/${metadata.name}`))
   return {
     job: stored as unknown as StoredJob,
-    children: [...children, ...unshown],
+    children: [...children, ...others],
     pods,
     warnings: cache.warningsOf([...pods, ...children]),
     now,
@@ -119,7 +127,7 @@ async function observeCached(
   }
 }
 
-function observeTruth(client: KubernetesClient, job: string, moment: Moment): Promise<Observed | undefined> {
+function observeServer(client: KubernetesClient, job: string, moment: Moment): Promise<Observed | undefined> {
   const [namespace, name] = job.split('/') as [string, string]
   return observe(client, { namespace, name }, moment)
 }

@@ -1,9 +1,9 @@
-// The queue's promises: each key once, never twice at a time, urgent ones first, again after a failure, and a stop that waits; and
-// thousands of random histories against a model that is too simple to be wrong.
+// The queue's promises: each key once, never twice at a time, urgent ones first, again after a failure, and a stop
+// that waits; and thousands of random histories against a model that is too simple to be wrong.
 import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
 import fc from 'fast-check'
-import { openQueue, type QueueOptions } from './queue.ts'
+import { type QueueOptions, WorkQueue } from './queue.ts'
 
 const OPTIONS: QueueOptions = { workers: 4, deadlineMs: 60_000, onError: () => {}, random: () => 0 }
 
@@ -17,7 +17,7 @@ test('a key added many times while it is worked on is looked at once more, never
     else second.resolve()
     active--
   }
-  const queue = openQueue(work, OPTIONS)
+  const queue = new WorkQueue(work, OPTIONS)
   queue.start()
   queue.add('a')
   await Promise.resolve()
@@ -37,7 +37,7 @@ test('a failed key is tried again; what it threw is told, with how often in a ro
     if ([1, 2, 4].includes(runs)) throw new Error('not yet')
     ends[runs === 3 ? 0 : 1]?.resolve()
   }
-  const queue = openQueue(work, { ...OPTIONS, onError: (...all) => told.push(all) })
+  const queue = new WorkQueue(work, { ...OPTIONS, onError: (...all) => told.push(all) })
   queue.start()
   queue.add('a')
   await ends[0]?.promise
@@ -54,7 +54,11 @@ test('what takes longer than the deadline is told to stop, and has failed', asyn
   const failed = Promise.withResolvers<unknown>()
   const work = (_: string, signal: AbortSignal): Promise<undefined> =>
     new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
-  const queue = openQueue(work, { ...OPTIONS, deadlineMs: 5, onError: (_, error) => failed.resolve(error) })
+  const queue = new WorkQueue(work, {
+    ...OPTIONS,
+    deadlineMs: 5,
+    onError: (_, error) => failed.resolve(error),
+  })
   queue.start()
   queue.add('a')
   assert.match(String(await failed.promise), /took longer than/)
@@ -67,7 +71,7 @@ test('stop waits for what goes on, aborts it after the grace, and begins nothing
     begun.push(key)
     return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
   }
-  const queue = openQueue(work, { ...OPTIONS, workers: 1 })
+  const queue = new WorkQueue(work, { ...OPTIONS, workers: 1 })
   queue.start()
   queue.add('a')
   queue.add('b')
@@ -162,7 +166,7 @@ test('random histories: what begins, and in which order, is what the model says'
           active.set(name, Promise.withResolvers())
           return active.get(name)!.promise
         }
-        const queue = openQueue(work, { ...OPTIONS, workers: 2, deadlineMs: 1e9 })
+        const queue = new WorkQueue(work, { ...OPTIONS, workers: 2, deadlineMs: 1e9 })
         queue.start()
         for (const step of history) await take(step, { model, queue, active })
         assert.deepEqual(started, model.started)
@@ -182,7 +186,7 @@ async function take(
   step: Step,
   at: {
     model: Model
-    queue: ReturnType<typeof openQueue>
+    queue: WorkQueue
     active: Map<string, PromiseWithResolvers<undefined>>
   },
 ): Promise<void> {

@@ -1,139 +1,167 @@
-// Keys to work on: each once, never two workers on one key, a failed one again after a growing pause; what people wait for before
-// what a list brought up. Level-driven: a key says only "look again". Promises nothing about order between keys.
+// The queue of FederatedJobs that are due for a pass. It guarantees: a key waits at most once, no two workers work on
+// one key, a failed key is retried after a growing pause, and urgent keys start before relaxed ones. A key says only
+// "reconcile this job"; the pass itself finds out what changed. The queue promises no order between urgent keys.
+//
+//            add                 a worker is free                 the pass ends
+//   event ─────────► waiting ────────────────────► active ─────────────────────────► (gone)
+//                      ▲  ▲   never while it is      │
+//                      │  │   active already         │ the pass failed, or asks for another pass
+//                      │  └── added while active     ▼
+//                      └───────────────────────── later (a timer)
 import { pauseAfter } from '#runtime/backoff.ts'
 
-/** Seconds between two passes over a key that fail, as in client-go. */
+/** Seconds between two failed passes over a key, as in client-go. */
 const BACKOFF = { first: 0.005, longest: 1000 }
+/**
+ * The longest delay that setTimeout takes, in milliseconds. A key that is due later is only reconciled earlier, which
+ * is harmless.
+ */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
-/** How a look at a key ended. */
+/** How a pass ended, in the words of controller-runtime's metrics. */
 export type Outcome = 'success' | 'error' | 'requeue_after'
 
+/**
+ * One pass over a key. Returns after how many milliseconds the next pass is due without an event; undefined: not
+ * before an event.
+ */
+export type Work = (key: string, signal: AbortSignal) => Promise<number | undefined>
+
 export interface QueueOptions {
-  /** How many keys at a time. */
+  /** How many keys are worked on at a time. */
   readonly workers: number
-  /** After so long a look is told to stop, and has failed. */
+  /** A pass that takes longer is aborted, and has failed. */
   readonly deadlineMs: number
+  /** `failures` counts the failed passes in a row. */
   readonly onError: (key: string, error: unknown, failures: number) => void
   readonly meter?: QueueMeter
-  /** In [0, 1). */
+  /** A random number in [0, 1). */
   readonly random?: () => number
 }
 
-/** Who counts. */
+/** Counts what the queue does. */
 export interface QueueMeter {
   added(): void
   started(waitedSeconds: number): void
   ended(outcome: Outcome, seconds: number): void
 }
 
-export interface WorkQueue {
-  /** Look at the key; one that is being worked on is looked at again afterwards. `low`: after all that are not. */
-  add(key: string, low?: boolean): void
-  /** Look at it after so long, or earlier where that is wanted already. */
-  addAfter(key: string, milliseconds: number): void
-  /** Begins to work; until then keys are only kept. */
-  start(): void
-  /** Takes no more keys; resolves when those being worked on are done, told to stop after `graceMs`. */
-  stop(graceMs: number): Promise<void>
-  depth(): number
-  /** How many milliseconds each look that goes on has taken. */
-  running(): number[]
-}
+export class WorkQueue {
+  readonly #work: Work
+  readonly #options: QueueOptions
+  /** Keys that wait, and since when. Somebody waits for an urgent key; a list or a resync added a relaxed one. */
+  readonly #urgent = new Map<string, number>()
+  readonly #relaxed = new Map<string, number>()
+  readonly #active = new Map<string, { readonly since: number; readonly abort: AbortController }>()
+  readonly #later = new Map<string, { readonly at: number; readonly timer: NodeJS.Timeout }>()
+  /** Failed passes in a row. */
+  readonly #failures = new Map<string, number>()
+  #state: 'New' | 'Started' | 'Stopped' = 'New'
+  #onIdle: (() => void) | undefined
 
-/** Runs `work`, which returns after how many milliseconds it wants to look again, if at all. What it throws is tried again. */
-export function openQueue(
-  work: (key: string, signal: AbortSignal) => Promise<number | undefined>,
-  { workers, deadlineMs, onError, meter, random = Math.random }: QueueOptions,
-): WorkQueue {
-  const waiting = { high: new Map<string, number>(), low: new Map<string, number>() } // since when
-  const active = new Map<string, { readonly since: number; readonly abort: AbortController }>()
-  const failures = new Map<string, number>()
-  const later = new Map<string, { readonly at: number; readonly timer: NodeJS.Timeout }>()
-  let [running, stopped] = [false, false]
-  let idle: (() => void) | undefined
+  constructor(work: Work, options: QueueOptions) {
+    this.#work = work
+    this.#options = options
+  }
 
-  const pump = (): void => {
-    for (const keys of [waiting.high, waiting.low]) {
+  /** Adds a key for a pass. If the key is being worked on, another pass follows. */
+  add(key: string, relaxed = false): void {
+    if (this.#state === 'Stopped' || this.#urgent.has(key)) return
+    const since = this.#relaxed.get(key)
+    if (relaxed && since !== undefined) return
+    if (since === undefined) this.#options.meter?.added()
+    this.#relaxed.delete(key)
+    const waiting = relaxed ? this.#relaxed : this.#urgent
+    waiting.set(key, since ?? performance.now())
+    this.#startWaiting()
+  }
+
+  /** Adds the key after this time, or earlier where that was asked for before. */
+  addAfter(key: string, milliseconds: number): void {
+    if (this.#state === 'Stopped') return
+    const at = performance.now() + milliseconds
+    const known = this.#later.get(key)
+    if (known && known.at <= at) return
+    clearTimeout(known?.timer)
+    const due = (): void => {
+      this.#later.delete(key)
+      this.add(key)
+    }
+    this.#later.set(key, { at, timer: setTimeout(due, Math.min(milliseconds, LONGEST_TIMER_MS)) })
+  }
+
+  /** Starts to work. Before that the queue only collects keys. */
+  start(): void {
+    if (this.#state === 'New') this.#state = 'Started'
+    this.#startWaiting()
+  }
+
+  /** Accepts no more keys. Resolves when the active passes have ended; it aborts them after `graceMs`. */
+  async stop(graceMs: number): Promise<void> {
+    this.#state = 'Stopped'
+    for (const { timer } of this.#later.values()) clearTimeout(timer)
+    if (this.#active.size === 0) return
+    const idle = Promise.withResolvers<void>()
+    this.#onIdle = idle.resolve
+    const grace = setTimeout(() => {
+      for (const { abort } of this.#active.values()) abort.abort(new Error('the operator stops'))
+    }, graceMs)
+    await idle.promise
+    clearTimeout(grace)
+  }
+
+  /** How many keys wait. */
+  depth(): number {
+    return this.#urgent.size + this.#relaxed.size
+  }
+
+  /** How many milliseconds each active pass has taken. */
+  running(): number[] {
+    return [...this.#active.values()].map(({ since }) => performance.now() - since)
+  }
+
+  #startWaiting(): void {
+    for (const keys of [this.#urgent, this.#relaxed]) {
       for (const [key, since] of keys) {
-        if (!running || stopped || active.size >= workers) return
-        if (active.has(key)) continue
+        if (this.#state !== 'Started' || this.#active.size >= this.#options.workers) return
+        if (this.#active.has(key)) continue
         keys.delete(key)
-        meter?.started((performance.now() - since) / 1000)
-        void run(key)
+        this.#options.meter?.started((performance.now() - since) / 1000)
+        void this.#run(key)
       }
     }
   }
-  const run = async (key: string): Promise<void> => {
+
+  async #run(key: string): Promise<void> {
+    const { deadlineMs, meter } = this.#options
     const [since, abort] = [performance.now(), new AbortController()]
-    active.set(key, { since, abort })
-    const late = setTimeout(
-      () => abort.abort(new Error(`took longer than ${deadlineMs / 1000} s`)),
+    this.#active.set(key, { since, abort })
+    const deadline = setTimeout(
+      () => abort.abort(new Error(`the pass took longer than ${deadlineMs / 1000} s`)),
       deadlineMs,
     )
-    const outcome = await look(key, abort.signal)
-    clearTimeout(late)
-    active.delete(key)
+    const outcome = await this.#pass(key, abort.signal)
+    clearTimeout(deadline)
+    this.#active.delete(key)
     meter?.ended(outcome, (performance.now() - since) / 1000)
-    if (active.size === 0) idle?.()
-    pump()
+    if (this.#active.size === 0) this.#onIdle?.()
+    this.#startWaiting()
   }
-  const look = async (key: string, signal: AbortSignal): Promise<Outcome> => {
+
+  async #pass(key: string, signal: AbortSignal): Promise<Outcome> {
+    const { onError, random = Math.random } = this.#options
     try {
-      const again = await work(key, signal)
-      failures.delete(key)
-      if (again === undefined) return 'success'
-      queue.addAfter(key, again)
+      const next = await this.#work(key, signal)
+      this.#failures.delete(key)
+      if (next === undefined) return 'success'
+      this.addAfter(key, next)
       return 'requeue_after'
     } catch (error) {
-      const failed = (failures.get(key) ?? 0) + 1
-      failures.set(key, failed)
-      onError(key, error, failed)
-      queue.addAfter(key, 1000 * pauseAfter(failed, BACKOFF, random()))
+      const failures = (this.#failures.get(key) ?? 0) + 1
+      this.#failures.set(key, failures)
+      onError(key, error, failures)
+      this.addAfter(key, 1000 * pauseAfter(failures, BACKOFF, random()))
       return 'error'
     }
   }
-  const queue: WorkQueue = {
-    add(key, low = false) {
-      if (stopped || waiting.high.has(key)) return
-      const since = waiting.low.get(key)
-      if (low && since !== undefined) return
-      if (since === undefined) meter?.added()
-      waiting.low.delete(key)
-      waiting[low ? 'low' : 'high'].set(key, since ?? performance.now())
-      pump()
-    },
-    addAfter(key, milliseconds) {
-      if (stopped) return
-      const at = performance.now() + milliseconds
-      const known = later.get(key)
-      if (known && known.at <= at) return
-      clearTimeout(known?.timer)
-      const due = (): void => {
-        later.delete(key)
-        queue.add(key)
-      }
-      later.set(key, { at, timer: setTimeout(due, Math.min(milliseconds, LONGEST_TIMER_MS)) })
-    },
-    start() {
-      running = true
-      pump()
-    },
-    async stop(graceMs) {
-      stopped = true
-      for (const { timer } of later.values()) clearTimeout(timer)
-      if (active.size === 0) return
-      const done = new Promise<void>((resolve) => {
-        idle = resolve
-      })
-      const late = setTimeout(() => {
-        for (const { abort } of active.values()) abort.abort(new Error('the operator stops'))
-      }, graceMs)
-      await done
-      clearTimeout(late)
-    },
-    depth: () => waiting.high.size + waiting.low.size,
-    running: () => [...active.values()].map(({ since }) => performance.now() - since),
-  }
-  return queue
 }

@@ -1,5 +1,16 @@
-// The client of one look at one job: every write is noted, so that the next look knows what the cache must show first; a name that
-// is taken already is looked at, so that the next look knows by whom.
+// The client of one pass over one job. It passes calls on, and records what the next pass must know: each write,
+// which the cache must show first (own-writes.ts), and each name that was taken when the pass wanted to create a
+// child.
+//
+//   answer to a call            the client records
+//   -------------------------   ---------------------------------------------------------------------------------------
+//   written                     own write: the cache must reach the answer's version; the object is unlabelled no longer
+//   deleted                     own write: the cache must lose this uid
+//   create: AlreadyExists       it reads the object. Labelled and of this job: an own write of an interrupted pass or of an
+//                               earlier leader, which the cache will show. Any other: an unlabelled object (unlabelled.ts).
+//                               Either way `mustRepeat`: the pass decided without this object
+//
+// It adopts nothing: reconcile decides by the owner reference whether an object is ours (reconcile/writes.ts).
 import { MANAGED_BY_LABEL } from '#protocol/labels.ts'
 import { ApiError, type Call, type KubernetesClient } from '#transport/kubernetes/calls.ts'
 import type { KubernetesObject } from '../../objects/shapes.ts'
@@ -7,29 +18,34 @@ import { jobsOf } from '../cache/store.ts'
 import { trim } from '../cache/trim.ts'
 import { apiVersionOf, pathOf, targetOf } from '../client/resources.ts'
 import type { OwnWrites } from './own-writes.ts'
-import type { Strays } from './unlabelled.ts'
+import type { UnlabelledObjects } from './unlabelled.ts'
 
-export interface Witness {
+export interface RecordingClient {
   readonly client: KubernetesClient
-  /** Whether something was met that this look did not know of. */
-  readonly isAgain: () => boolean
+  /** Whether the pass met an object that it did not know of, so that another pass must follow at once. */
+  readonly mustRepeat: () => boolean
 }
 
-export function witnessed(
-  client: KubernetesClient,
-  context: { job: string; signal: AbortSignal; ownWrites: OwnWrites; strays: Strays },
-): Witness {
-  const { job, signal, ownWrites, strays } = context
-  let again = false
-  const taken = async (kind: string, body: KubernetesObject): Promise<void> => {
-    again = true
-    const there = await readOne(client, { kind, ...body.metadata, signal })
+interface PassContext {
+  /** The key of the FederatedJob, namespace/name. */
+  readonly job: string
+  readonly signal: AbortSignal
+  readonly ownWrites: OwnWrites
+  readonly unlabelled: UnlabelledObjects
+}
+
+export function openRecordingClient(client: KubernetesClient, context: PassContext): RecordingClient {
+  const { job, signal, ownWrites, unlabelled } = context
+  let repeat = false
+  const recordTaken = async (kind: string, wanted: KubernetesObject): Promise<void> => {
+    repeat = true
+    const there = await readOne(client, { kind, ...wanted.metadata, signal })
     if (!there) return
-    const ours = MANAGED_BY_LABEL in (there.metadata.labels ?? {}) && jobsOf(there).includes(job)
-    if (ours) ownWrites.wrote(job, kind, there)
-    else strays.add(job, there, performance.now())
+    const labelled = MANAGED_BY_LABEL in (there.metadata.labels ?? {})
+    if (labelled && jobsOf(there).includes(job)) ownWrites.wrote(job, kind, there)
+    else unlabelled.add(job, there, performance.now())
   }
-  const note = (call: Call, answer: unknown): void => {
+  const recordWrite = (call: Call, answer: unknown): void => {
     const { kind, namespace, name } = targetOf(call.path)
     if (kind === undefined || kind === 'Event') return
     if (call.method === 'DELETE') {
@@ -39,25 +55,25 @@ export function witnessed(
     }
     const object = answer as KubernetesObject
     ownWrites.wrote(job, kind, object)
-    strays.drop(job, kind, object.metadata.name)
+    unlabelled.drop(job, kind, object.metadata.name)
   }
   const call = async <T>(asked: Call): Promise<T> => {
     signal.throwIfAborted()
     try {
       const answer = await client.call<T>({ ...asked, signal })
-      if (asked.method !== 'GET') note(asked, answer)
+      if (asked.method !== 'GET') recordWrite(asked, answer)
       return answer
     } catch (error) {
       const { kind } = targetOf(asked.path)
       const isTaken = error instanceof ApiError && error.reason === 'AlreadyExists'
-      if (isTaken && kind !== undefined) await taken(kind, asked.body as KubernetesObject)
+      if (isTaken && kind !== undefined) await recordTaken(kind, asked.body as KubernetesObject)
       throw error
     }
   }
-  return { client: { ...client, call }, isAgain: () => again }
+  return { client: { ...client, call }, mustRepeat: () => repeat }
 }
 
-/** The object as it is now, or undefined where there is none. */
+/** The object as the API server has it now, or undefined where it does not exist. */
 export async function readOne(
   client: KubernetesClient,
   { kind, namespace, name, signal }: { kind: string; namespace: string; name: string; signal: AbortSignal },

@@ -1,5 +1,6 @@
-// startDeadlineSeconds and activeDeadlineSeconds: which one ends the job next, and when. Their clocks behave as the clock of a
-// Kubernetes Job's activeDeadlineSeconds: they stop while the job is suspended or its queue holds it, and restart at 0 after. Pure.
+// startDeadlineSeconds and activeDeadlineSeconds: which one ends the job next, and when. Their clocks behave as the
+// clock of a Kubernetes Job's activeDeadlineSeconds: they stop while the job is suspended or its queue holds it, and
+// restart at 0 after. Pure.
 import type { FailureReason } from '#protocol/conditions.ts'
 import type { CompleteFederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import { moment } from '../../objects/fields.ts'

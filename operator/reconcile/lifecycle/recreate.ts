@@ -1,5 +1,6 @@
-// Jobs that ended although the run continues. The operator recreates each after a pause that doubles with every attempt. The ended
-// Job itself holds both facts, its end and its attempt, so every replica of the operator decides the same. Pure.
+// Jobs that ended although the run continues. The operator recreates each after a pause that doubles with every
+// attempt. The ended Job itself holds both facts, its end and its attempt, so every replica of the operator decides
+// the same. Pure.
 import { ATTEMPT_ANNOTATION } from '#protocol/labels.ts'
 import { pauseAfter } from '#runtime/backoff.ts'
 import { field, holds, maps, moment, text } from '../../objects/fields.ts'

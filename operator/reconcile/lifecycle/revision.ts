@@ -1,6 +1,6 @@
-// What a partition's pod was rendered from, as a digest on its Job: a changed partition gets a new worker, since a Job's template
-// is immutable. Defaults do not count, nor does what only the coordinator reads, so an upgrade of the operator restarts no pod.
-
+// What a partition's pod was rendered from, as a digest on its Job: a changed partition gets a new worker, since a
+// Job's template is immutable. Defaults do not count, nor does what only the coordinator reads, so an upgrade of the
+// operator restarts no pod.
 import { canonicalJson } from '#protocol/canonical.ts'
 import { SPEC_SCHEMA } from '#protocol/defaults.ts'
 import { sha256 } from '#protocol/digest.ts'

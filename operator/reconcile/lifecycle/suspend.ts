@@ -1,5 +1,6 @@
-// spec.suspend, and pauses of the workers: which Jobs are suspended now. All of them, when the user says so or the spec lacks a
-// section. The workers alone, while too few clients are available: until the coordinator's pauseUntil others get their devices. Pure.
+// spec.suspend, and pauses of the workers: which Jobs are suspended now. All of them, when the user says so or the
+// spec lacks a section. The workers alone, while too few clients are available: until the coordinator's pauseUntil
+// others get their devices. Pure.
 import type { CompleteFederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import { moment } from '../../objects/fields.ts'
 
@@ -9,7 +10,10 @@ export interface Suspension {
   readonly workers: boolean
 }
 
-/** The longest pause, in milliseconds: a coordinator that died, or whose clock is wrong, stops the workers for no longer. */
+/**
+ * The longest pause, in milliseconds: a coordinator that died, or whose clock is wrong, stops the workers for no
+ * longer.
+ */
 const LONGEST_MS = 600_000
 
 /** A pause of the workers, in milliseconds since 1970. `begins` is set while the end is more than LONGEST_MS away. */

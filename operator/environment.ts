@@ -38,7 +38,10 @@ export interface OperatorEnvironment {
   readonly election?: { readonly namespace: string; readonly identity: string; readonly times: LeaseTimes }
 }
 
-/** A list of NetworkPolicyPeer as JSON. Only the API server knows all rules of a peer: it rejects a NetworkPolicy that breaks them. */
+/**
+ * A list of NetworkPolicyPeer as JSON. Only the API server knows all rules of a peer: it rejects a NetworkPolicy that
+ * breaks them.
+ */
 const Peers = v.array(
   v.pipe(
     v.strictObject({
@@ -75,7 +78,8 @@ const RULES = {
   probePort: port(8081),
   metricsPort: port(8080),
   workers: count(8),
-  // A thousand jobs at once need more calls a second than client-go's default; the server answers 429 where they are too many.
+  // A thousand jobs at once need more calls a second than client-go's default; the server answers 429 where they are
+  // too many.
   qps: count(500),
   burst: count(1000),
   resyncSeconds: count(36_000),

@@ -1,6 +1,5 @@
-// The operator as a program: watches, stands for election, reconciles while it leads; answers probes and metrics; logs JSON lines;
-// stops on SIGTERM when the looks under way are done. Choices and wiring only.
-
+// The operator as a program: watches, stands for election, reconciles while it leads; answers probes and metrics;
+// logs JSON lines; stops on SIGTERM when the looks under way are done. Choices and wiring only.
 import { randomUUID } from 'node:crypto'
 import pino from 'pino'
 import { OPERATOR_NAME } from '#protocol/api.ts'

@@ -1,6 +1,5 @@
-// The operator's metrics: those that every controller has, under controller-runtime's names, so that existing dashboards work, and
-// fedsam_* of our own. No label is the name of an object.
-
+// The operator's metrics: those that every controller has, under controller-runtime's names, so that existing
+// dashboards work, and fedsam_* of our own. No label is the name of an object.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { KIND, OPERATOR_NAME } from '#protocol/api.ts'
 import { ApiError, type Call, type KubernetesClient } from '#transport/kubernetes/calls.ts'

@@ -389,8 +389,8 @@ export const FRESH: readonly Mutant[] = [
   {
     id: 'O2x',
     file: 'operator/reconcile/facts.ts',
-    from: 'rejected.said ||',
-    to: '',
+    from: "lastWords === '' ? REJECTED : lastWords",
+    to: 'lastWords && REJECTED',
     what: 'what the coordinator said last is lost',
     tests: ['operator/reconcile/status.test.ts'],
   },

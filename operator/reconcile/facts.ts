@@ -86,20 +86,21 @@ export function trainingOf({ metadata, status }: StoredJob): TrainingStatus | un
   return training?.uid === metadata.uid ? training : undefined
 }
 
+/** For a coordinator that rejected the job without a termination message. */
+const REJECTED = 'The coordinator rejects the job; its log names the field and the reason.'
+
 function coordinatorFacts(
   job: KubernetesObject | undefined,
   { pods, warnings, now }: Observed,
 ): CoordinatorFacts {
   const own = pods.filter((pod) => hasRole(pod, 'coordinator'))
-  const rejected = own
+  const lastWords = own
     .map((pod) => endedWith(pod, POD_EXITS.BadConfiguration.code))
-    .find((end) => end !== undefined)
+    .find((message) => message !== undefined)
   return {
     job,
     givenUp: job && jobFailure(job),
-    rejection:
-      rejected &&
-      (rejected.said || 'The coordinator rejects the job; its log names the field and the reason.'),
+    rejection: lastWords === '' ? REJECTED : lastWords,
     problem: latestProblem(own, { warnings, job, now }),
   }
 }

@@ -38,7 +38,7 @@ const PROBLEMS: readonly (readonly [string, object, RegExp])[] = [
   [
     'out of memory',
     container({ terminated: { reason: 'OOMKilled', exitCode: 137 } }),
-    /^b: container trainer ran out of memory; raise its limit of 4Gi/,
+    /^b: container trainer ran out of memory; raise its memory limit of 4Gi/,
   ],
   [
     "our program's own words",
@@ -58,7 +58,7 @@ const PROBLEMS: readonly (readonly [string, object, RegExp])[] = [
   [
     'a sidecar that starts again and again',
     sidecar('data', { terminated: { exitCode: 75, message: '{"message":"403 from s3"}' } }, 4),
-    /^b: container data ended with exit code 75 .*: 403 from s3 \(started anew 4 times\)/,
+    /^b: container data ended with exit code 75 .*: 403 from s3 \(restarted 4 times\)/,
   ],
   [
     'evicted',

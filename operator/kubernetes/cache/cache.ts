@@ -1,7 +1,6 @@
-// What the operator knows of the cluster, kept by watches: FederatedJobs, their children, their pods, the warnings about their pods
-// and about Jobs whose pods cannot be created. The API server filters children by the label that each carries. Read by one job at
-// a time, in the size of that job.
-
+// The cache: FederatedJobs, their children, their pods, and the warnings about their pods and Jobs, kept up to date
+// by watches. The API server filters children and pods by their label, so the cache holds no objects of others. A
+// pass reads the objects of one job.
 import { KIND, OPERATOR_NAME } from '#protocol/api.ts'
 import { MANAGED_BY_LABEL, selectorOf } from '#protocol/labels.ts'
 import type { KubernetesClient } from '#transport/kubernetes/calls.ts'
@@ -12,58 +11,68 @@ import { type Follower, reflect } from './reflector.ts'
 import { jobsOf, openStore, type Store, type StoreOptions } from './store.ts'
 import { openWarnings, type Warnings } from './warnings.ts'
 
+/** Selects children and pods: each has this label (operator/objects/labels.ts). */
 const OURS = `labelSelector=${encodeURIComponent(selectorOf({ [MANAGED_BY_LABEL]: OPERATOR_NAME }))}`
-/** Which events are watched, by the kind of the object that they are about. */
+/** Field selectors of the watched events, by the kind of the object that they concern. */
 const WARNINGS: Readonly<Record<string, string>> = {
   Pod: 'type=Warning,regarding.kind=Pod',
   Job: `type=Warning,regarding.kind=Job,reason=${FAILED_CREATE}`,
 }
-/** A bookmark comes every minute. */
+/**
+ * Seconds of silence after which a watch counts as dead. The API server sends a bookmark every minute, so two were
+ * missed.
+ */
 const QUIET_SECONDS = 150
 
 export interface CacheOptions {
-  /** The namespaces that are watched; all where there are none. */
+  /** The watched namespaces; empty: all. */
   readonly namespaces: readonly string[]
-  /** Look at this FederatedJob, namespace/name, again. `listed`: nobody waits for it. */
+  /**
+   * The FederatedJob with this key, namespace/name, is due for a pass. `listed`: a list showed it, so nobody waits
+   * for it.
+   */
   readonly changed: (job: string, listed: boolean) => void
   readonly onError: (path: string, error: unknown) => void
   readonly signal: AbortSignal
 }
 
 export interface Cache {
-  /** One object; of a kind and a namespace that are watched. */
+  /**
+   * The object of a watched kind with this key, namespace/name. Throws RangeError for a namespace that is not
+   * watched.
+   */
   get(kind: string, key: string): KubernetesObject | undefined
   childrenOf(job: string): KubernetesObject[]
   podsOf(job: string): KubernetesObject[]
-  /** About these objects; empty for kinds without warnings. */
+  /** The warnings about these objects, oldest first for each. Only pods and Jobs have warnings. */
   warningsOf(objects: readonly KubernetesObject[]): Warning[]
-  /** Whether everything up to this version of this kind was told, in this namespace. */
+  /** Whether every change of this kind in this namespace up to this version was delivered. */
   hasReached(kind: string, namespace: string, version: string): boolean
   /** Every FederatedJob. */
   jobs(): IterableIterator<KubernetesObject>
   isSynced(): boolean
-  /** Resolves when every first list is whole. */
+  /** Resolves when every first list is complete. */
   readonly synced: Promise<void>
-  /** Resolves when the signal was given and all watches have ended. */
+  /** Resolves when the signal has aborted and all watches have ended. */
   readonly done: Promise<void>
 }
 
-/** Begins to watch at once. */
+/** Starts the watches at once. */
 export function startCache(client: KubernetesClient, options: CacheOptions): Cache {
   const whole = Promise.withResolvers<void>()
   const scopes = options.namespaces.length === 0 ? [undefined] : options.namespaces
   const listed = (): void => {
     if (isSynced()) whole.resolve()
   }
-  const worlds = new Map(
-    scopes.map((namespace) => [namespace, startWorld(client, namespace, { ...options, listed })]),
+  const byNamespace = new Map(
+    scopes.map((namespace) => [namespace, startScope(client, namespace, { ...options, listed })]),
   )
-  const of = (key: string): World => {
-    const world = worlds.get(undefined) ?? worlds.get(key.split('/')[0])
-    if (!world) throw new RangeError(`${key} is in no namespace that is watched`)
-    return world
+  const of = (key: string): Scope => {
+    const scope = byNamespace.get(undefined) ?? byNamespace.get(key.split('/')[0])
+    if (!scope) throw new RangeError(`the namespace of ${key} is not watched`)
+    return scope
   }
-  const all = [...worlds.values()]
+  const all = [...byNamespace.values()]
   const isSynced = (): boolean =>
     all.every(({ stores, warnings }) => [...stores.values(), ...warnings.values()].every((s) => s.isSynced()))
   return {
@@ -84,27 +93,27 @@ export function startCache(client: KubernetesClient, options: CacheOptions): Cac
   }
 }
 
-/** One namespace, or all of them. */
-interface World {
+/** The stores and watches of one namespace, or of all namespaces. */
+interface Scope {
   readonly stores: ReadonlyMap<string, Store>
   readonly warnings: ReadonlyMap<string, Warnings>
   readonly done: Promise<unknown>
 }
 
-function startWorld(
+function startScope(
   client: KubernetesClient,
   namespace: string | undefined,
   { changed, onError, signal, listed }: CacheOptions & { readonly listed: () => void },
-): World {
-  const said = (object: KubernetesObject): void => {
+): Scope {
+  const warned = (object: KubernetesObject): void => {
     for (const job of jobsOf(object)) changed(job, false)
   }
-  const warnings = new Map(Object.keys(WARNINGS).map((kind) => [kind, openWarnings(said)]))
-  const kinds = [KIND, ...Object.keys(CHILD_KINDS), 'Pod']
+  const warnings = new Map(Object.keys(WARNINGS).map((kind) => [kind, openWarnings(warned)]))
+  const kinds = ['FederatedJob', ...Object.keys(CHILD_KINDS), 'Pod']
   const stores = new Map(kinds.map((kind) => [kind, openStore(kind, optionsFor(kind, changed, warnings))]))
   const watch = (kind: string, follower: Follower, rest: { selector?: string; quietSeconds?: number }) => {
     const path = pathOf(kind, namespace)
-    const told: Follower = {
+    const notifying: Follower = {
       ...follower,
       listed(version) {
         follower.listed(version)
@@ -113,7 +122,7 @@ function startWorld(
     }
     return reflect(client, {
       path,
-      follower: told,
+      follower: notifying,
       signal,
       onError: (error) => onError(path, error),
       ...rest,
@@ -125,14 +134,14 @@ function startWorld(
       quietSeconds: QUIET_SECONDS,
     }),
   )
-  // Of events the API server keeps no watch cache, so there are no bookmarks.
+  // The API server keeps no watch cache of events, so their watches get no bookmarks.
   const ofEvents = [...warnings].map(([kind, follower]) =>
     watch('Event', follower, { selector: `fieldSelector=${encodeURIComponent(WARNINGS[kind]!)}` }),
   )
   return { stores, warnings, done: Promise.all([...watches, ...ofEvents]) }
 }
 
-/** The warnings about an object come and go with it; a pod ends those about its Job, which could not create it before. */
+/** Warnings are kept as long as their object. A new pod ends the warnings that its Job could not create one. */
 function optionsFor(
   kind: string,
   changed: CacheOptions['changed'],

@@ -1,5 +1,6 @@
-// Keeps a follower up to date with all objects of a kind: a consistent list in pages, then a watch (transport/kubernetes/watch.ts),
-// which asks for a new list only where the API server has dropped the history since the last one.
+// Keeps a follower up to date with all objects of a kind: a consistent list in pages, then a watch
+// (transport/kubernetes/watch.ts), which asks for a new list only where the API server has dropped the history since
+// the last one.
 import type { Clock } from '#runtime/clock.ts'
 import type { KubernetesClient } from '#transport/kubernetes/calls.ts'
 import { watch } from '#transport/kubernetes/watch.ts'

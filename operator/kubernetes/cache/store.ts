@@ -1,5 +1,6 @@
-// The objects of one kind, as a reflector tells of them, found by their key and by the FederatedJob that they are of; what a job has
-// is looked up, never searched. Every change names the jobs that it concerns.
+// The objects of one kind as a reflector delivers them, indexed by key and by the FederatedJob that they concern, so
+// that the objects of one job are found without a search. Every change names the jobs that it concerns.
+
 import { KIND } from '#protocol/api.ts'
 import { JOB_LABEL } from '#protocol/labels.ts'
 import type { KubernetesObject } from '../../objects/shapes.ts'
@@ -8,22 +9,23 @@ import type { Follower, RawObject } from './reflector.ts'
 import { trim } from './trim.ts'
 import { compareVersions } from './versions.ts'
 
-/** What one reflector knows. */
+/** The objects that one reflector has delivered. */
 export interface Store extends Follower {
-  /** namespace/name */
+  /** The object with this key, namespace/name. */
   get(key: string): KubernetesObject | undefined
-  /** All that are of the FederatedJob namespace/name. */
+  /** All objects that concern the FederatedJob with this key. */
   ofJob(job: string): KubernetesObject[]
   all(): IterableIterator<KubernetesObject>
-  /** Whether the first list is whole. */
+  /** Whether the first list is complete. */
   isSynced(): boolean
-  /** Whether everything up to this version was told. */
+  /** Whether every change up to this version was delivered. */
   hasReached(version: string): boolean
 }
 
 export interface StoreOptions {
-  /** Something of this job is not what it was. `listed`: a list says so, and nobody waits for it. */
+  /** An object that concerns this job has changed. `listed`: a list showed it, so nobody waits for the job. */
   readonly changed: (job: string, listed: boolean) => void
+  /** An object was added or replaced. */
   readonly put?: (object: KubernetesObject) => void
   readonly removed?: (object: KubernetesObject) => void
 }
@@ -31,7 +33,8 @@ export interface StoreOptions {
 export function openStore(kind: string, { changed, put, removed }: StoreOptions): Store {
   const apiVersion = apiVersionOf(kind)
   const objects = new Map<string, KubernetesObject>()
-  const byJob = new Map<string, Set<string>>()
+  const index = openIndex()
+  /** Keys in the pages of the list that is under way. */
   let seen = new Set<string>()
   let synced = false
   let reachedVersion = '0'
@@ -40,32 +43,20 @@ export function openStore(kind: string, { changed, put, removed }: StoreOptions)
     const object = trim(kind, apiVersion, raw)
     const key = keyOf(object)
     const before = objects.get(key)
-    if (before?.metadata.resourceVersion === object.metadata.resourceVersion && before) return
-    if (before) unlink(before, key)
+    if (before && before.metadata.resourceVersion === object.metadata.resourceVersion) return
+    if (before) index.remove(before)
     objects.set(key, object)
-    for (const job of jobsOf(object)) link(job, key)
+    index.add(object)
     put?.(object)
     for (const job of new Set([...jobsOf(object), ...(before ? jobsOf(before) : [])])) changed(job, listed)
   }
   const drop = (key: string): void => {
     const before = objects.get(key)
     if (!before) return
-    unlink(before, key)
+    index.remove(before)
     objects.delete(key)
     removed?.(before)
     for (const job of jobsOf(before)) changed(job, false)
-  }
-  const link = (job: string, key: string): void => {
-    const keys = byJob.get(job)
-    if (keys) keys.add(key)
-    else byJob.set(job, new Set([key]))
-  }
-  const unlink = (object: KubernetesObject, key: string): void => {
-    for (const job of jobsOf(object)) {
-      const keys = byJob.get(job)
-      keys?.delete(key)
-      if (keys?.size === 0) byJob.delete(job)
-    }
   }
   const reached = (version: string): void => {
     if (compareVersions(version, reachedVersion) > 0) reachedVersion = version
@@ -90,10 +81,31 @@ export function openStore(kind: string, { changed, put, removed }: StoreOptions)
     deleted: (item) => drop(keyOf(item)),
     reached,
     get: (key) => objects.get(key),
-    ofJob: (job) => [...(byJob.get(job) ?? [])].map((key) => objects.get(key)!),
+    ofJob: (job) => index.keysOf(job).map((key) => objects.get(key)!),
     all: () => objects.values(),
     isSynced: () => synced,
     hasReached: (version) => compareVersions(reachedVersion, version) >= 0,
+  }
+}
+
+/** Keys of objects by the FederatedJobs that they concern. A job without objects takes no memory. */
+function openIndex() {
+  const byJob = new Map<string, Set<string>>()
+  return {
+    add(object: KubernetesObject): void {
+      for (const job of jobsOf(object)) {
+        const keys = byJob.get(job) ?? new Set()
+        byJob.set(job, keys.add(keyOf(object)))
+      }
+    },
+    remove(object: KubernetesObject): void {
+      for (const job of jobsOf(object)) {
+        const keys = byJob.get(job)
+        keys?.delete(keyOf(object))
+        if (keys?.size === 0) byJob.delete(job)
+      }
+    },
+    keysOf: (job: string): string[] => [...(byJob.get(job) ?? [])],
   }
 }
 
@@ -102,7 +114,7 @@ export function keyOf({ metadata }: Pick<RawObject, 'metadata'> | KubernetesObje
   return `${metadata.namespace}/${metadata.name}`
 }
 
-/** The FederatedJobs that an object concerns: itself, or by its label or its owner. Usually one. */
+/** The FederatedJobs that an object concerns: itself, or those that its label and its owners name. Usually one. */
 export function jobsOf(object: KubernetesObject): string[] {
   if (object.kind === KIND) return [keyOf(object)]
   const { namespace, labels, ownerReferences = [] } = object.metadata

@@ -1,5 +1,6 @@
-// What the cache keeps of an object: the fields that reconciling reads, frozen. What it leaves out: who manages which field, what
-// kubectl applied last, and of pods and Jobs the templates, which are most of their size and never change.
+// Reduces an object to the fields that a pass reads, and freezes it, to bound the memory of the cache. It drops
+// managedFields, kubectl's last applied configuration, and the specs of pods and the templates of Jobs: most of their
+// size, and immutable.
 import type { Json, KubernetesObject } from '../../objects/shapes.ts'
 
 type Raw = Readonly<Record<string, unknown>> & { readonly metadata: object }
@@ -27,7 +28,7 @@ const POD_STATUS = [
 ] as const
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'
 
-/** The object as it is kept, frozen throughout. Items of a list carry neither kind nor apiVersion: they are put back. */
+/** The reduced object, frozen at every depth. Items of a list lack kind and apiVersion, so both are set here. */
 export function trim(kind: string, apiVersion: string, object: Raw): KubernetesObject {
   const { metadata, spec, status, ...others } = object
   return freeze({

@@ -1,25 +1,32 @@
-// The API server's warnings about our pods and Jobs: no status holds what hinders a mount, or the creation of a pod. Keeps the last
-// few of each object while the object exists, although the API server forgets an event after an hour. Keeps for a moment those of
-// objects that it has not seen yet, of which most are never ours. What a warning means is decided in operator/reconcile.
+// Warning events about our pods and Jobs: only an event says why a volume is not mounted or a pod not created. Keeps
+// the last few of each object while the object exists, although the API server deletes events after an hour. An event
+// may arrive before its object, so it also keeps those of unknown objects for a while. What a warning means is
+// decided in operator/reconcile.
 import type { KubernetesObject, Warning } from '../../objects/shapes.ts'
 import { warningOf } from '../../objects/warnings.ts'
 import type { Follower, RawObject } from './reflector.ts'
 
 export interface Warnings extends Follower {
-  /** One of our objects exists; what was said of it before counts. */
+  /** One of our objects exists; earlier warnings about it count from now on. */
   adopt(object: KubernetesObject): void
+  /** The object was deleted. */
   forget(object: KubernetesObject): void
-  /** Drops what was said of the object with this uid up to this moment, in milliseconds since 1970: it holds no longer. */
+  /**
+   * Drops the warnings about the object with this uid up to this moment, in milliseconds since 1970: their cause is
+   * gone.
+   */
   cured(uid: string, until: number): void
   /** Oldest first. */
   of(object: KubernetesObject): readonly Warning[]
   isSynced(): boolean
 }
 
+/** Warnings that are kept for each object. Repetitions of one warning count once; an object seldom has more than two. */
 const PER_OBJECT = 5
+/** Unknown objects whose warnings are kept: the newest ones. Most belong to other owners and never become known. */
 const UNKNOWN_OBJECTS = 500
 
-/** `changed` is called for one of our objects about which something new is said. */
+/** `changed` is called with one of our objects when there is a new warning about it. */
 export function openWarnings(changed: (object: KubernetesObject) => void): Warnings {
   const ours = new Map<string, { readonly object: KubernetesObject; warnings: Warning[] }>()
   const unknown = new Map<string, Warning[]>()
@@ -36,7 +43,7 @@ export function openWarnings(changed: (object: KubernetesObject) => void): Warni
     const [before] = same < 0 ? [] : warnings.splice(same, 1)
     warnings.push(warning)
     if (warnings.length > PER_OBJECT) warnings.shift()
-    // The same again is news where it comes after its cure.
+    // A repetition of a known warning is a change, too: it may come after `cured`.
     if (known && before?.at !== warning.at) changed(known.object)
     if (!known) keepUnknown(warning.uid, warnings)
   }
@@ -65,7 +72,7 @@ export function openWarnings(changed: (object: KubernetesObject) => void): Warni
       synced = true
     },
     changed: add,
-    // An event expires after an hour; what it says stays true until the object changes or goes.
+    // An event expires after an hour, but its cause may last: a warning is kept until `forget` or `cured`.
     deleted() {},
     reached() {},
   }

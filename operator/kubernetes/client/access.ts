@@ -1,10 +1,14 @@
-// The operator's own account: what its pod is given to ask the API server with. The kubelet renews token and certificate as files;
-// they are read again every few seconds, not for each of hundreds of calls.
+// Keeps the credentials of the operator's own account for a few seconds. The kubelet renews token and certificate in
+// files; hundreds of calls a second need not read these files each.
 import type { ApiAccess } from '#transport/kubernetes/api.ts'
 
+/**
+ * Milliseconds for which read credentials are used: far less than the minutes that a renewed token overlaps the old
+ * one.
+ */
 const FRESH_MS = 10_000
 
-/** The same access, read at most every ten seconds. A reading that fails is not remembered. */
+/** The same access, which reads its files at most every ten seconds. A failed read is not kept. */
 export function remembered(
   { server, secure }: ApiAccess,
   now: () => number = () => performance.now(),

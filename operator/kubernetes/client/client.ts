@@ -1,5 +1,6 @@
-// Whom the operator and the command line ask, and as whom: kubeconfig and authentication are client-node's, the requests are
-// transport/kubernetes/api.ts's (client-node's stock transport opens a connection for every call).
+// Connects to the API server that a kubeconfig or the pod's own account names. client-node reads the kubeconfig and
+// authenticates; transport/kubernetes/api.ts sends the requests, because client-node opens a connection for every
+// call.
 import { readFile } from 'node:fs/promises'
 import type { RequestOptions } from 'node:https'
 import { homedir } from 'node:os'
@@ -10,30 +11,30 @@ import { checkedProxy } from '#transport/proxy.ts'
 import { readKubeconfig } from './kubeconfig.ts'
 
 export interface ConnectOptions {
-  /** A file; where none is named the user's default (KUBECONFIG, ~/.kube/config), or the pod's own account. */
+  /** A file. Absent: the user's default (KUBECONFIG, ~/.kube/config), or else the pod's own account. */
   readonly kubeconfig?: string
-  /** One of its contexts; the current one where none is named. */
+  /** One of its contexts. Absent: the current one. */
   readonly context?: string
-  /** Connections of calls at most. */
+  /** How many calls may be under way at a time, each on its own connection. */
   readonly calls?: number
 }
 
-/** A client, and what its context says. */
+/** A client, with the facts of its context. */
 export interface Connection {
   readonly client: KubernetesClient
   /** https://host:port */
   readonly server: string
   readonly context: string
-  /** The namespace of the context; default where it has none. */
+  /** The namespace of the context; `default` if it has none. */
   readonly namespace: string
 }
 
-/** Connects as the kubeconfig says. Throws NoCluster, BrokenKubeconfig, and InvalidJob for a proxy variable without a valid address. */
+/** Throws NoCluster, BrokenKubeconfig, and InvalidJob for a proxy variable without a valid address. */
 export function connectKubernetes(options: ConnectOptions = {}): KubernetesClient {
   return connectContext(options).client
 }
 
-/** No cluster is configured; `contexts` are those that the kubeconfig has. */
+/** No cluster is configured. `contexts` are the names of the kubeconfig's contexts. */
 export class NoCluster extends Error {
   override readonly name = 'NoCluster'
   readonly contexts: readonly string[]
@@ -44,7 +45,7 @@ export class NoCluster extends Error {
   }
 }
 
-/** The same, with what the context says beside the client. */
+/** The same, with the facts of the context. */
 export function connectContext({ kubeconfig, context, calls }: ConnectOptions): Connection {
   const files = readKubeconfig(kubeconfig, process.env, homedir())
   const config = new KubeConfig()
@@ -79,13 +80,13 @@ export function connectContext({ kubeconfig, context, calls }: ConnectOptions): 
   return { client, server: cluster.server, context: current, namespace: chosen.namespace || 'default' }
 }
 
-/** Certificates and headers. The token's file is read for each call: something renews it. */
+/** Certificates and headers. Reads the token's file for each call, because another program renews it. */
 async function securedBy(
   config: KubeConfig,
   cluster: Cluster,
   tokenFile: string | undefined,
 ): Promise<RequestOptions> {
-  // client-node refuses plain HTTP, which kubectl proxy serves; kubectl takes it.
+  // kubectl accepts plain HTTP, which kubectl proxy serves. client-node rejects it unless TLS is not verified.
   const plain = cluster.server.startsWith('http:')
   if (plain) Object.assign(cluster, { skipTLSVerify: true })
   const secured: RequestOptions = {}

@@ -233,7 +233,7 @@ test('what cannot be used names its file, its context or its variable', async ()
   const broken = join(folder, 'broken')
   const cases: readonly [string, RegExp][] = [
     ['a: [1', /broken cannot be read: /],
-    ['[1]', /broken is not a kubeconfig: it holds no object$/],
+    ['[1]', /broken is not a kubeconfig: its content is not an object$/],
     ['clusters: 3', /broken is not a kubeconfig: clusters is not a list of entries with names$/],
     ['users: [{user: {}}]', /broken is not a kubeconfig: users is not a list of entries with names$/],
   ]

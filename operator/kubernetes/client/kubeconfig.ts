@@ -1,6 +1,6 @@
-// The kubeconfig of the command line, merged as kubectl merges it: --kubeconfig, or the files of KUBECONFIG, or ~/.kube/config.
-// Guarantees: the first file that has a name wins, paths are relative to their own file, and an error names its file. Users,
-// certificates and exec plugins are left to client-node, token files to client.ts.
+// Reads and merges kubeconfig files as kubectl does: --kubeconfig, or the files of KUBECONFIG, or ~/.kube/config.
+// Guarantees: for each name the first file that has it wins, paths are relative to their own file, and an error names
+// its file. client-node handles users, certificates and exec plugins; client.ts handles token files.
 import { existsSync, readFileSync } from 'node:fs'
 import { delimiter, dirname, join, resolve } from 'node:path'
 import { loadYaml } from '@kubernetes/client-node'
@@ -14,9 +14,9 @@ type Fields = Record<string, unknown>
 type Entry = Fields & { readonly name: string }
 
 export interface Kubeconfig {
-  /** The merged configuration in the words of a kubeconfig. */
+  /** The merged configuration, as the text of a kubeconfig. */
   readonly text: string
-  /** User to the file with its token. */
+  /** From the name of a user to the file with its token. */
   readonly tokenFiles: ReadonlyMap<string, string>
 }
 
@@ -51,7 +51,7 @@ export function readKubeconfig(
   return { text, tokenFiles }
 }
 
-/** A file that --kubeconfig names must exist; of those in KUBECONFIG kubectl skips the missing ones. */
+/** A file that --kubeconfig names must exist. kubectl skips missing files of KUBECONFIG. */
 function existingFiles(
   named: string | undefined,
   env: Readonly<Record<string, string | undefined>>,
@@ -80,11 +80,11 @@ function readFile(file: string): Fields {
     )
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new BrokenKubeconfig(`${file} is not a kubeconfig: it holds no object`)
+    throw new BrokenKubeconfig(`${file} is not a kubeconfig: its content is not an object`)
   return absolute(value as Fields, file)
 }
 
-/** Fields that hold a path, by the list and the object in each item. */
+/** Fields that hold a path: for each list, the object in its items and the fields of that object. */
 const PATHS = {
   clusters: ['cluster', ['certificate-authority']],
   users: ['user', ['client-certificate', 'client-key', 'tokenFile']],
@@ -99,7 +99,7 @@ function absolute(config: Fields, file: string): Fields {
       const inner = { ...(item[part] as Fields | undefined) }
       for (const field of fields) if (field in inner) inner[field] = at(inner[field])
       const exec = inner.exec as { command?: unknown } | undefined
-      // A plugin without a slash is looked up in PATH.
+      // A plugin without a slash is searched in PATH.
       if (typeof exec?.command === 'string' && exec.command.includes('/'))
         inner.exec = { ...exec, command: at(exec.command) }
       return { ...item, [part]: inner }

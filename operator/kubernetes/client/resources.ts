@@ -1,4 +1,5 @@
-// The kinds that the operator reads and writes, their paths in the API, and back: what a call is in the words of RBAC.
+// The kinds that the operator reads and writes: from a kind to its path in the API, and from a path to its kind and
+// its RBAC verb. Pure.
 import { API_VERSION, KIND, PLURAL } from '#protocol/api.ts'
 import type { Call } from '#transport/kubernetes/calls.ts'
 
@@ -7,7 +8,7 @@ interface Resource {
   readonly plural: string
 }
 
-/** What a FederatedJob becomes. */
+/** Kinds of a FederatedJob's children. */
 export const CHILD_KINDS: Readonly<Record<string, Resource>> = {
   ServiceAccount: { group: 'api/v1', plural: 'serviceaccounts' },
   Role: { group: 'apis/rbac.authorization.k8s.io/v1', plural: 'roles' },
@@ -24,25 +25,28 @@ const KINDS: Readonly<Record<string, Resource>> = {
   Lease: { group: 'apis/coordination.k8s.io/v1', plural: 'leases' },
 }
 
-/** The path of a kind in a namespace (in all where it is undefined), or of one object. Throws RangeError for an unknown kind. */
+/**
+ * The path of one object, or of a kind in a namespace, or of a kind in all namespaces. Throws RangeError for an
+ * unknown kind.
+ */
 export function pathOf(kind: string, namespace: string | undefined, name?: string): string {
   const resource = KINDS[kind]
-  if (!resource) throw new RangeError(`kind ${kind} is not one that the operator works with`)
+  if (!resource) throw new RangeError(`the operator does not use the kind ${kind}`)
   const scope = namespace === undefined ? '' : `/namespaces/${namespace}`
   const list = `/${resource.group}${scope}/${resource.plural}`
   return name === undefined ? list : `${list}/${name}`
 }
 
-/** apiVersion of a kind: batch/v1. */
+/** The apiVersion of a kind, such as batch/v1. */
 export function apiVersionOf(kind: string): string {
   return (KINDS[kind]?.group ?? '').replace(/^apis?\//, '')
 }
 
-/** What a path names. */
+/** The parts of a path. */
 export interface Target {
-  /** One of ours, or undefined. */
+  /** Undefined for a kind that the operator does not use. */
   readonly kind: string | undefined
-  /** Without version; empty for the core group. */
+  /** Without its version; empty for the core group. */
   readonly group: string
   readonly resource: string
   readonly subresource: string
@@ -51,12 +55,12 @@ export interface Target {
   readonly name: string
 }
 
-/** The reverse of pathOf, with the subresource; the query is not looked at. Throws RangeError for a path of another form. */
+/** The reverse of pathOf, with the subresource. Ignores the query. Throws RangeError for any other path. */
 export function targetOf(path: string): Target {
   const form =
     /^\/(api|apis\/(?<group>[^/?]+))\/[^/?]+(\/namespaces\/(?<namespace>[^/?]+))?\/(?<resource>[^/?]+)(\/(?<name>[^/?]+))?(\/(?<subresource>[^/?]+))?(\?|$)/
   const found = form.exec(path)?.groups
-  if (!found) throw new RangeError(`${path} is no path of a resource`)
+  if (!found) throw new RangeError(`${path} is not the path of a resource`)
   const { group = '', namespace = '', resource = '', name = '', subresource = '' } = found
   const kind = Object.keys(KINDS).find(
     (candidate) =>
@@ -65,7 +69,7 @@ export function targetOf(path: string): Target {
   return { kind, group, resource, subresource, namespace, name }
 }
 
-/** A call as RBAC judges it. */
+/** The parts of a call that RBAC decides on. */
 export interface Verb {
   readonly group: string
   readonly resource: string
@@ -73,7 +77,7 @@ export interface Verb {
   readonly verb: 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete'
 }
 
-/** What the caller must be allowed. A server-side apply that creates its object needs `create` as well as `patch`. */
+/** The right that a call needs. A server-side apply that creates its object needs `create` and `patch`. */
 export function verbOf({ method, path }: Pick<Call, 'method' | 'path'>): Verb {
   const { group, resource, subresource, name } = targetOf(path)
   return { group, resource, subresource, verb: method === 'GET' ? reading(path, name) : WRITING[method] }

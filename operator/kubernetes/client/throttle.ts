@@ -1,20 +1,21 @@
-// How fast the operator asks: a token bucket for calls, and the pause that an overloaded server asks for (429, 503 with
-// Retry-After), jittered. Watches are not throttled: a reflector pauses by itself.
+// Limits the operator's calls: a token bucket, and the pause that an overloaded API server asks for (429, 503 with
+// Retry-After), with jitter. Does not limit watches, which have pauses of their own.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ApiError, type Call, type KubernetesClient } from '#transport/kubernetes/calls.ts'
 
 export interface Rate {
-  /** Calls a second in the long run. */
+  /** Calls a second, on average. */
   readonly perSecond: number
-  /** Calls at once after a silence. */
+  /** Calls at once after a time without calls. */
   readonly burst: number
 }
 
-/** As often as client-go tries. */
+/** Tries of one call, as in client-go. */
 const TRIES = 10
+/** The longest pause that a server may ask for, in seconds: as long as a pass may take. */
 const LONGEST_PAUSE_SECONDS = 60
 
-/** The same client, held to a rate. */
+/** The same client, which keeps to the rate. */
 export function throttled(
   client: KubernetesClient,
   rate: Rate,
@@ -36,7 +37,10 @@ export function throttled(
   return { ...client, call }
 }
 
-/** Takes a token at a moment in milliseconds; returns how long to wait for it. Tokens may be owed, so order is kept. */
+/**
+ * Takes a token at a moment in milliseconds, and returns the milliseconds to wait for it. A token may be taken before it exists, so
+ * calls proceed in their order.
+ */
 export function openBucket({ perSecond, burst }: Rate): (now: number) => number {
   let [tokens, at] = [burst, 0]
   return (now) => {
@@ -46,7 +50,7 @@ export function openBucket({ perSecond, burst }: Rate): (now: number) => number 
   }
 }
 
-/** Both answers say that the request was not looked at; 503 only where it says when to come again. */
+/** With both answers the server has not processed the request. A 503 counts only with a Retry-After. */
 function retryAfter(error: unknown): number | undefined {
   if (!(error instanceof ApiError)) return undefined
   const { status, retryAfterSeconds } = error

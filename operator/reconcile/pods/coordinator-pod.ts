@@ -1,5 +1,5 @@
-// The pod of a job's coordinator: store, bus and checkpoint by their settings and Secrets, the Kubernetes API as its own account,
-// metrics and probes on one port, nothing to write to but /tmp.
+// The pod of a job's coordinator. It gets the settings and Secrets of store, bus and checkpoint, an account of its
+// own for the Kubernetes API, one port for metrics and probes, and no folder to write to but /tmp. Pure.
 import { type CLUSTER_JOB, COORDINATOR_POD, environmentOf, type Written } from '#protocol/environment.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { coordinatorAccount } from '#protocol/identity.ts'
@@ -11,7 +11,7 @@ import { overlay } from './overlay.ts'
 import { CONTAINER_SECURITY, POD_SECURITY } from './security.ts'
 import { checkpointParts, join, natsParts, s3Parts, variables } from './settings.ts'
 
-/** Beside what aggregation may use: the program itself. */
+/** Bytes of memory that the program needs beside spec.coordinator.memoryBytes, the bound of aggregation. */
 const PROGRAM_BYTES = 256 * 1024 * 1024
 
 export function coordinatorTemplate(
@@ -68,7 +68,7 @@ function clusterJob({ metadata: { namespace, name, uid } }: StoredJob): Written<
   }
 }
 
-/** Patient: a coordinator that folds a large model is slow to answer, not dead. */
+/** Long periods and time-outs: a coordinator that folds a large model answers slowly, and is not dead. */
 function probes(): Json {
   const at = (path: string): Json => ({ httpGet: { path, port: 'metrics' }, timeoutSeconds: 10 })
   return {
@@ -78,10 +78,10 @@ function probes(): Json {
   }
 }
 
-/** What the user asks for; a resource of which nothing is said is requested as aggregation will use it. */
+/** The user's resources. A resource without request and limit is requested as aggregation uses it. */
 function resourcesOf({ resources, memoryBytes }: CompleteFederatedJobSpec['coordinator']): Json {
   const usual = { cpu: '100m', memory: String(memoryBytes + PROGRAM_BYTES) }
-  const unsaid = Object.entries(usual).filter(([name]) => resources.limits?.[name] === undefined)
-  const requests = { ...Object.fromEntries(unsaid), ...resources.requests }
+  const unset = Object.entries(usual).filter(([name]) => resources.limits?.[name] === undefined)
+  const requests = { ...Object.fromEntries(unset), ...resources.requests }
   return { requests, ...(resources.limits ? { limits: resources.limits } : {}) }
 }

@@ -1,6 +1,7 @@
-// Whom a job's pods may reach and who may reach them, one policy per role: the cluster's DNS, and the ports of storage, messaging and
-// sources; the API server for the coordinator alone. Nobody reaches a pod, except the peers of metrics. The network plugin enforces it.
-// A policy sees a pod's port, not its Service's: a store behind another port than its URL's needs a policy of its own.
+// One NetworkPolicy for each role of a job. Pods may reach the cluster's DNS and the ports of storage, messaging and
+// sources; only the coordinator may reach the API server. No peer may reach a pod, except the peers of metrics. The
+// network plugin enforces the policies. A policy matches the port of a pod, not of its Service: a store whose pods
+// listen on another port than its URL needs a policy of its own. Pure.
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { JOB_LABEL, ROLE_LABEL, type Role } from '#protocol/labels.ts'
 import { coordinatorName } from '#protocol/names.ts'
@@ -8,7 +9,7 @@ import { childMetadata, podLabels } from '../../objects/labels.ts'
 import type { NetworkPeers } from '../../objects/settings.ts'
 import type { Json, KubernetesObject, StoredJob } from '../../objects/shapes.ts'
 
-/** Of URLs that name none. */
+/** Ports of URLs without a port, by protocol. */
 const DEFAULT_PORTS: Readonly<Record<string, number>> = {
   'http:': 80,
   'https:': 443,
@@ -16,10 +17,10 @@ const DEFAULT_PORTS: Readonly<Record<string, number>> = {
   'tls:': 4222,
 }
 const HTTPS = 443
-/** Of the API server, as a Service and as a process. */
+/** Ports of the API server: of its Service, and of its process. */
 const API_SERVER = [443, 6443]
 
-/** No pod reaches the metrics; names come from the cluster's DNS, under the labels that Kubernetes' own installers give it. */
+/** No pod reads the metrics. DNS has the labels that kubeadm and most distributions give it. */
 export const DEFAULT_PEERS: NetworkPeers = {
   metrics: [],
   dns: [
@@ -30,7 +31,7 @@ export const DEFAULT_PEERS: NetworkPeers = {
   ],
 }
 
-/** Any pod, and any address but the link-local ones: a cloud gives the credentials of a node under 169.254.169.254. */
+/** Any pod, and any address except the link-local ones: a cloud serves the credentials of a node at 169.254.169.254. */
 const SERVERS: readonly Json[] = [
   { namespaceSelector: {} },
   { ipBlock: { cidr: '0.0.0.0/0', except: ['169.254.0.0/16'] } },
@@ -46,12 +47,12 @@ export function networkPolicies(
   spec: CompleteFederatedJobSpec,
   { metrics, dns }: NetworkPeers = DEFAULT_PEERS,
 ): KubernetesObject[] {
-  // A rule without peers would be open to everybody.
+  // A rule without peers would admit every peer.
   const scraped = { from: metrics, ports: [{ port: 'metrics', protocol: 'TCP' }] }
   const names = { ...(dns.length === 0 ? {} : { to: dns }), ports: DNS_PORTS }
   const servers = (ports: readonly number[]): Json[] =>
     ports.length === 0 ? [] : [{ to: SERVERS, ports: distinct(ports).map(tcp) }]
-  // Not all network plugins count the API server among pods or addresses: its rule names ports alone.
+  // Some network plugins match the API server neither as a pod nor as an address, so its rule has ports only.
   const api = { ports: API_SERVER.map(tcp) }
   return [
     policy(job, 'coordinator', {
@@ -83,13 +84,13 @@ function policy(
 
 function coordinatorPorts(spec: CompleteFederatedJobSpec): number[] {
   const checkpoint = spec.trainer.segmentAnything?.checkpoint.uri ?? ''
-  // hf:// is HTTPS; an s3:// checkpoint with credentials of its own may lie at Amazon's.
+  // hf:// means HTTPS. An s3:// checkpoint with credentials of its own may be in Amazon's S3.
   const remote = checkpoint.startsWith('hf://') || checkpoint.startsWith('s3://')
   return [...storagePorts(spec), ...messagingPorts(spec), ...(remote ? [HTTPS] : [])]
 }
 
 function workerPorts(spec: CompleteFederatedJobSpec): number[] {
-  // A source's Secret may name an endpoint that the operator does not read: HTTPS is open to it.
+  // A source's Secret may name an endpoint, and the operator reads no Secret: HTTPS is open.
   const sources = spec.partitions.some(({ source }) => source?.s3)
   return [...storagePorts(spec), ...messagingPorts(spec), ...(sources ? [HTTPS] : [])]
 }
@@ -102,7 +103,7 @@ function messagingPorts({ messaging }: CompleteFederatedJobSpec): number[] {
   return messaging ? messaging.nats.url.split(',').map(portOf) : []
 }
 
-/** The port of a URL; that of HTTPS where there is no URL, or none that can be read. */
+/** The port of a URL; 443 for an empty or invalid URL. */
 export function portOf(url: string): number {
   const parsed = URL.parse(url.trim())
   if (!parsed) return HTTPS

@@ -1,23 +1,23 @@
-// Merging a user's pod template over a rendered one by the keys of the API's lists. Some fields are not the user's to change:
-// restartPolicy, fedsam.dev labels, service account and tokens stay as they were rendered, and no container but those that were
-// rendered so gets the token or the bus's credentials.
+// Merges a user's pod template into a rendered one, by the keys of the API's lists. Guarantees: restartPolicy,
+// fedsam.dev labels, service account and token stay as rendered, and no other container than the rendered ones gets
+// the token or the credentials of the bus. Pure.
 import { isObject } from '#protocol/json-object.ts'
 import type { Json } from '../../objects/shapes.ts'
 import { SECRET_VOLUMES } from './settings.ts'
 
-/** Keys by which lists of objects are merged, the first that all items have; other lists are replaced. */
+/** Keys by which lists of objects are merged: the first key that all items have. Other lists are replaced. */
 const LIST_KEYS = ['mountPath', 'name'] as const
 
-/** Fields of a pod that stay as they were rendered. */
+/** Fields of a pod that stay as rendered. */
 const FIXED = ['restartPolicy', 'serviceAccountName', 'automountServiceAccountToken']
-/** Volumes that stay as they were rendered, and with those who have them. */
+/** Volumes that stay as rendered, and that only the containers rendered with them may mount. */
 const GUARDED: readonly string[] = [
   SECRET_VOLUMES.token,
   SECRET_VOLUMES.busCredentials,
   SECRET_VOLUMES.busTls,
 ]
 
-/** `over` merged into `base`: maps deeply, lists by key, everything else replaced; null removes a field. */
+/** Merges `over` into `base`: maps field by field, lists by key. Replaces every other value; null removes a field. */
 export function merge(base: unknown, over: unknown): unknown {
   if (Array.isArray(base) && Array.isArray(over)) return mergeLists(base, over)
   if (!isObject(base) || !isObject(over)) return over
@@ -41,7 +41,7 @@ function mergeLists(base: readonly unknown[], over: readonly unknown[]): unknown
   return [...changed, ...over.filter((item) => !known.has(keyOf(item)))]
 }
 
-/** A pod template with the user's laid over it, except where it is not theirs. */
+/** The rendered template with the user's changes, except those that the file's head excludes. */
 export function overlay(template: Json, user: Json | undefined): Json {
   if (!user) return template
   const merged = merge(template, user) as { metadata?: Json; spec?: Json }
@@ -61,7 +61,7 @@ export function overlay(template: Json, user: Json | undefined): Json {
   }
 }
 
-/** The containers without mounts of guarded volumes but those that were rendered. */
+/** The merged containers. Of guarded volumes they have only the mounts that were rendered. */
 function guardedMounts(rendered: readonly Json[], merged: unknown): Json[] {
   return namedMaps(merged).map((container) => {
     const mounts = namedMaps(container.volumeMounts)
@@ -75,7 +75,7 @@ function guardedMounts(rendered: readonly Json[], merged: unknown): Json[] {
   })
 }
 
-/** The maps of a list; what else a user wrote there, the API server refuses. */
+/** The maps of a list. The API server rejects any other item that a user wrote. */
 function namedMaps(list: unknown): Json[] {
   return Array.isArray(list) ? list.filter(isObject) : []
 }

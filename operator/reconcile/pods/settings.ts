@@ -1,11 +1,12 @@
-// Where a pod finds its store, its bus and its checkpoint: environment, volumes and mounts from the spec. Secrets are mounted by
-// name, or become variables by envFrom; the operator reads none.
+// How a pod finds its store, its bus and its checkpoint: environment variables, volumes and mounts, rendered from the
+// spec. The kubelet mounts Secrets or sets them as variables; the operator reads no Secret. Pure.
 import type { BUS, CHECKPOINT, STORE, Variables, Written } from '#protocol/environment.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { runPrefix } from '#protocol/names.ts'
 import type { Json, StoredJob } from '../../objects/shapes.ts'
 
 /** What one purpose adds to a pod. */
+/** Parts of a container and of its pod that belong together. */
 export interface Parts {
   /** Variables with names that others chose. */
   readonly env: readonly Json[]
@@ -26,7 +27,7 @@ export function variables(values: Readonly<Record<string, string>>): Json[] {
   return Object.entries(values).map(([name, value]) => ({ name, value }))
 }
 
-/** Parts together, in their order. */
+/** All parts, in their order. */
 export function join(...all: readonly Parts[]): Parts {
   return {
     env: all.flatMap(({ env }) => env),
@@ -36,7 +37,7 @@ export function join(...all: readonly Parts[]): Parts {
   }
 }
 
-/** NATS for either role: the URL, a credentials file nats.creds, TLS files. */
+/** The settings of NATS for both roles: the URL, a credentials file nats.creds, TLS files. */
 export function natsParts({ messaging }: CompleteFederatedJobSpec): PartsOf<typeof BUS> {
   const { url, credentialsSecretName = '', tlsSecretName = '' } = messaging?.nats ?? {}
   const credentials = secretFolder(SECRET_VOLUMES.busCredentials, credentialsSecretName)
@@ -81,7 +82,7 @@ function secretFolder(name: string, secretName: string): SecretFolder {
   }
 }
 
-/** The authorities of the store's certificate, for whoever opens its URLs. */
+/** The authorities of the store's certificate, for every program that opens the store's URLs. */
 export function storeAuthorities({ storage }: CompleteFederatedJobSpec): Parts {
   const configMap = storage?.s3.caBundleConfigMapName
   if (!configMap) return NO_PARTS
@@ -94,7 +95,10 @@ export function storeAuthorities({ storage }: CompleteFederatedJobSpec): Parts {
   }
 }
 
-/** S3 for the coordinator: settings of the bucket; the Secret's keys are the AWS SDK's own variables. */
+/**
+ * S3 for the coordinator: the settings of the bucket, and the keys of the Secret, which are the AWS SDK's own
+ * variables.
+ */
 export function s3Parts(spec: CompleteFederatedJobSpec, job: StoredJob): PartsOf<typeof STORE> {
   const s3 = spec.storage?.s3
   const { namespace, name, uid } = job.metadata
@@ -116,7 +120,10 @@ export function secretVariables(name: string): Json[] {
   return name === '' ? [] : [{ secretRef: { name } }]
 }
 
-/** Credentials of the base checkpoint as files, where a Secret of its own is named: storage's are variables already. */
+/**
+ * Credentials of the base checkpoint, if it has a Secret of its own. They are files, because storage's credentials
+ * are the variables.
+ */
 export function checkpointParts({ trainer }: CompleteFederatedJobSpec): PartsOf<typeof CHECKPOINT> {
   const checkpoint = trainer.type === 'SegmentAnything' ? trainer.segmentAnything?.checkpoint : undefined
   const folder = secretFolder(SECRET_VOLUMES.checkpoint, checkpoint?.credentialsSecretName ?? '')

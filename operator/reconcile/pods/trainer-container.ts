@@ -1,5 +1,5 @@
-// The main container of a worker's pod: a built-in trainer, or the user's own image and program, under the trainer script. It has
-// the device, the data and the cache; no token, no bus, no bucket.
+// The main container of a worker's pod: a built-in trainer, or the user's image and program, started by the trainer
+// script. It has the device, the data and the cache. It has no token, and no credentials of bus or bucket. Pure.
 import { canonicalJson } from '#protocol/canonical.ts'
 import { environmentOf, TRAINER } from '#protocol/environment.ts'
 import { POD_FOLDERS } from '#protocol/seam-files.ts'
@@ -8,7 +8,7 @@ import { variables } from './settings.ts'
 import { trainerScript } from './trainer-script.ts'
 import { WORKER_MOUNTS, type WorkerPod, workerContainer, workersOf } from './worker-container.ts'
 
-/** The built-in trainers' program, in our own images. */
+/** The program of the built-in trainers, in our own images. */
 const BUILT_IN = ['node', '/app/worker/trainer/main.ts']
 
 export function trainerContainer(pod: WorkerPod): Json {
@@ -37,7 +37,7 @@ export function trainerContainer(pod: WorkerPod): Json {
   }
 }
 
-/** What worker/trainer/settings.ts reads. */
+/** JSON that worker/trainer/settings.ts reads. */
 function trainerSettings({ spec, partition }: WorkerPod): string {
   const { accelerator } = workersOf(spec, partition)
   return canonicalJson({
@@ -51,7 +51,7 @@ function trainerSettings({ spec, partition }: WorkerPod): string {
   })
 }
 
-/** The data where the dataset says it lies, for nobody to change. */
+/** The data, read-only, at the path that the dataset names. */
 function dataMounts({ partition: { source, dataset } }: WorkerPod): Json[] {
   const mountPath = dataset.root
   if (source?.persistentVolumeClaim) return [{ name: 'data', mountPath, readOnly: true }]

@@ -1,5 +1,5 @@
-// The trainer script under the machine's real sh, with real FIFOs: what the network half says arrives, what the program answers
-// comes back, and each end is the exit code that it should be.
+// The trainer script under the machine's real sh, with real FIFOs: what the network half says arrives, what the
+// program answers comes back, and each end is the exit code that it should be.
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'

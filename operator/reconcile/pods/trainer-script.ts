@@ -1,7 +1,8 @@
-// What runs as the first process of a trainer's container: a POSIX shell script of builtins alone, since the image is the user's and
-// need hold nothing but sh. It joins the program's standard streams to the seam's FIFOs, starts it anew when the network half says
-// so, passes SIGTERM on, and turns the program's end into the pod's exit code. It waits and never polls: it looks at the processor time
-// of the container's processes when the network half asks for it.
+// The script that runs as the first process of a trainer's container. The image is the user's, so the script is POSIX
+// sh and uses builtins only. It connects the program's standard streams to the FIFOs of the seam, restarts the
+// program when the network half asks for it, forwards SIGTERM, and turns the program's end into the pod's exit code.
+// It waits and does not poll: it reads the processor time of the container's processes only when the network half
+// asks for it. Pure.
 import { POD_EXITS } from '#protocol/exit-codes.ts'
 import { POD_FOLDERS, SEAM_FILES } from '#protocol/seam-files.ts'
 
@@ -13,17 +14,17 @@ const { input, output, control, processes, exit } = SEAM_FILES
  */
 export function trainerScript(seam: string = POD_FOLDERS.seam): string {
   return `
-# Until both children can be named, a wish to stop is only noted.
+# While the ids of both children are unknown, a signal to stop is only recorded.
 trap 'stopping=yes' TERM INT
 seam='${seam}' program= reader= stopping=
 [ -p "$seam/${control}" ] || exit ${POD_EXITS.Retriable.code}
-# Open for the life of this shell: no line is lost between two programs, and no open waits for a writer.
+# Open for the life of this shell: no line is lost between two programs, and no open blocks for want of a writer.
 exec 3<>"$seam/${control}"
-# The first process of a container ends all that the program started; elsewhere only the program is ours to end.
+# In a container this is process 1, and kills every other process. Elsewhere it kills only its own children.
 end_all() {
   if [ $$ -eq 1 ]; then kill -KILL -1; else kill -KILL "$program" "$reader" $!; fi 2>/dev/null
 }
-# A signal that reaches a child of the shell before it is itself is lost: a moment later it says that it is there.
+# A signal is lost if it reaches the child before its exec. The child reports its start in a file; wait for that.
 until_started() {
   tries=0
   until [ -s "$seam/started" ] || [ $tries -ge 500 ]; do : & wait $!; tries=$((tries + 1)); done
@@ -35,7 +36,7 @@ stop() {
   end_all
   exit ${POD_EXITS.AskedToStop.code}
 }
-# The name of a process may hold spaces, brackets and line feeds: it is left out.
+# The name of a process may contain spaces, brackets and line feeds, so it is cut off.
 measure() {
   read -r reader rest </proc/self/stat || return
   echo "answer $1 of $$ without $reader"

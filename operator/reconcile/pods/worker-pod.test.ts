@@ -1,4 +1,5 @@
-// Pods as they are rendered: who has the device, the data, the token and the bus; whose image and user; what a template may change.
+// Pods as they are rendered: who has the device, the data, the token and the bus; whose image and user; what a
+// template may change.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { jobWith, observe, SETTINGS, templateOf } from '#test/given/observed.ts'

@@ -1,5 +1,6 @@
-// The pod of one partition's worker: the trainer as main container, with device and data; the network half as native sidecar,
-// with the client's token and the bus; FIFOs and a scratch folder between them. The trainer sees no credential and no URL.
+// The pod of one partition's worker. The trainer is the main container and has device and data. The network half is a
+// native sidecar and has the client's token and the bus. FIFOs and a scratch folder connect them. The trainer gets no
+// credential and no URL. Pure.
 import type { CompleteFederatedJobSpec, CompletePartitionSpec } from '#protocol/generated/federatedjob.ts'
 import { audienceOf, workerAccount } from '#protocol/identity.ts'
 import { podLabels } from '../../objects/labels.ts'
@@ -44,7 +45,7 @@ export function workerTemplate(pod: WorkerPod): Json {
   return overlay(template, workers.template)
 }
 
-/** The client's identity: a token that only this run's coordinator accepts. */
+/** The client's identity: a token that only the coordinator of this run accepts. */
 function tokenVolume(job: StoredJob): Json {
   const audience = audienceOf(job.metadata.uid)
   const source = { serviceAccountToken: { audience, path: TOKEN_FILE, expirationSeconds: 3600 } }

@@ -1,6 +1,7 @@
-// The sidecars of a worker's pod, in the order of their start: `data` brings what lies in a bucket, with the partition's own
-// credentials; `network` speaks with the coordinator and makes the FIFOs, once what the trainer needs is there. Both are init
-// containers that go on running, so they are there before the trainer and end after it.
+// The sidecars of a worker's pod, in the order of their start. `data` downloads the partition's data from a bucket,
+// with the partition's own credentials. `network` talks to the coordinator, and creates the FIFOs when the trainer's
+// inputs are ready. Both are native sidecars (init containers that keep running): they start before the trainer and
+// end after it. Pure.
 import { environmentOf, SOURCE, WORKER_POD } from '#protocol/environment.ts'
 import { subjectPrefix } from '#protocol/messages.ts'
 import { POD_FOLDERS, SEAM_FILES } from '#protocol/seam-files.ts'
@@ -13,12 +14,12 @@ const TOKEN_FOLDER = '/var/run/fedsam'
 /** The token's file in its volume. */
 export const TOKEN_FILE = 'token'
 
-/** A folder /tmp of the sidecar's own: the trainer runs foreign code, and a sidecar has credentials. */
+/** The volume of the sidecar's own /tmp: a sidecar has credentials, and the trainer runs the user's code. */
 const tmpOf = (sidecar: 'data' | 'network'): string => `tmp-${sidecar}`
-/** Bytes of such a folder: nothing of ours writes there, what libraries leave fits. */
+/** Size of such a /tmp. Our programs write nothing there; the temporary files of libraries are small. */
 const TMP_SIZE = '64Mi'
 
-/** The volumes of the sidecars' own. */
+/** The volumes that only sidecars mount. */
 export function sidecarVolumes({ partition }: WorkerPod): Json[] {
   const sidecars = partition.source?.s3 ? (['data', 'network'] as const) : (['network'] as const)
   return sidecars.map((sidecar) => ({ name: tmpOf(sidecar), emptyDir: { sizeLimit: TMP_SIZE } }))
@@ -28,14 +29,17 @@ function sidecarMounts(sidecar: 'data' | 'network'): Json[] {
   return WORKER_MOUNTS.map((mount) => (mount.name === 'tmp' ? { ...mount, name: tmpOf(sidecar) } : mount))
 }
 
-/** No home and no files of AWS' tools: what a trainer leaves in a shared folder is never a sidecar's configuration. */
+/**
+ * No home and no configuration of AWS tools: a file that a trainer writes to a shared folder never configures a
+ * sidecar.
+ */
 const NO_FILES = {
   HOME: '/nonexistent',
   AWS_CONFIG_FILE: '/dev/null',
   AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
 } as const
 
-/** Fetches the partition's S3 source once, and says that it is complete by a file. */
+/** Downloads the partition's S3 source once. Its startup probe succeeds when the file `.complete` exists. */
 export function dataSidecar({ spec, partition, settings }: WorkerPod): Json {
   const source = partition.source!.s3!
   const { endpoint = '', region = '', forcePathStyle = true } = spec.storage?.s3 ?? {}
@@ -64,7 +68,7 @@ export function dataSidecar({ spec, partition, settings }: WorkerPod): Json {
   }
 }
 
-/** The network half: its start is over when the FIFOs are there, and then the trainer begins. */
+/** The network half. Its startup probe succeeds when the FIFOs exist; then the kubelet starts the trainer. */
 export function networkSidecar({ job, spec, partition, settings }: WorkerPod): Json {
   const { namespace, uid } = job.metadata
   const { seam, cache } = POD_FOLDERS
@@ -103,9 +107,13 @@ export function networkSidecar({ job, spec, partition, settings }: WorkerPod): J
   }
 }
 
+/** Seconds between two startup probes: a worker starts at most this much later than it could. */
 const PROBE_SECONDS = 2
 
-/** Curable faults are waited for inside for `seconds`; then the container starts again, and waits again. */
+/**
+ * The container waits up to `seconds` for faults that pass, such as an unreachable store. Then the kubelet restarts
+ * it.
+ */
 function startupProbe(command: readonly string[], seconds: number): Json {
   const failureThreshold = Math.ceil(seconds / PROBE_SECONDS)
   return { exec: { command }, periodSeconds: PROBE_SECONDS, timeoutSeconds: 5, failureThreshold }

@@ -1,9 +1,10 @@
-// What is wrong with a container, as a sentence for people: its image, what it names, its memory, its exit code by the table, and
-// what its program left in the termination message.
+// What is wrong with a container, as a sentence for people: its image, a missing object that it names, its memory, or
+// its exit code with the termination message of its program. Pure.
 import { POD_EXITS } from '#protocol/exit-codes.ts'
 import { field, maps, text } from '../../objects/fields.ts'
 import type { Json, KubernetesObject } from '../../objects/shapes.ts'
 
+/** The kubelet's reasons of a container that waits for its image. */
 const IMAGE = [
   'ErrImagePull',
   'ImagePullBackOff',
@@ -11,24 +12,28 @@ const IMAGE = [
   'ErrImageNeverPull',
   'RegistryUnavailable',
 ]
-/** A Secret, ConfigMap or key that is not there, a user that may not be, a program that is not in the image. */
+/**
+ * The kubelet's reasons of a container that it cannot create: a missing Secret, ConfigMap or key, a forbidden user, a
+ * missing program.
+ */
 const CREATE = ['CreateContainerConfigError', 'CreateContainerError', 'RunContainerError']
 
 const EXITS = Object.values(POD_EXITS)
-/** What a shell says with an exit code. */
+/** The meaning of exit codes that every shell uses. */
 const SHELL: Readonly<Record<number, string>> = {
   126: 'the program cannot be executed',
   127: 'the program is not in the image',
-  137: 'killed',
+  137: 'killed by SIGKILL',
 }
 
 interface ContainerFacts {
-  /** Of a pod that is ready, earlier ends are history. */
+  /** Earlier ends of a ready pod's containers are history, not problems. */
   readonly podReady: boolean
+  /** The container's limit, such as 4Gi; undefined without one. */
   readonly memoryLimit: string | undefined
 }
 
-/** What is wrong with a container, or undefined. */
+/** The problem of a container with this status, or undefined. */
 export function containerProblem(status: Json, facts: ContainerFacts): string | undefined {
   const name = text(status.name)
   const waiting = field(status.state, 'waiting')
@@ -40,27 +45,30 @@ export function containerProblem(status: Json, facts: ContainerFacts): string | 
   const before = endProblem(name, field(status.lastState, 'terminated'), facts)
   if (before === undefined) return undefined
   const count = typeof status.restartCount === 'number' ? status.restartCount : 1
-  return `${before} (started anew ${count === 1 ? 'once' : `${count} times`})`
+  return `${before} (restarted ${count === 1 ? 'once' : `${count} times`})`
 }
 
-/** A container's end that was none to be expected. */
+/** An end of a container that was not expected. */
 function endProblem(name: string, terminated: unknown, { memoryLimit }: ContainerFacts): string | undefined {
   if (terminated === undefined || terminated === null) return undefined
   if (field(terminated, 'reason') === 'OOMKilled') {
     const limit = memoryLimit === undefined ? '' : ` of ${memoryLimit}`
-    return `container ${name} ran out of memory; raise its limit${limit}`
+    return `container ${name} ran out of memory; raise its memory limit${limit}`
   }
   const code = field(terminated, 'exitCode')
   if (typeof code !== 'number' || code === 0) return undefined
   const exit = EXITS.find((known) => known.code === code)
-  // Asked to stop, or replaced: what comes next is on its way.
+  // It was asked to stop, or replaced: the next container starts without help.
   if (exit?.action === 'Ignore') return undefined
   const meaning = exit?.meaning ?? SHELL[code]
-  const said = lastWords(field(terminated, 'message'))
-  return `container ${name} ended with exit code ${code}${meaning ? ` (${meaning})` : ''}${said ? `: ${said}` : ''}`
+  const words = lastWords(field(terminated, 'message'))
+  return `container ${name} ended with exit code ${code}${meaning ? ` (${meaning})` : ''}${words ? `: ${words}` : ''}`
 }
 
-/** The termination message: our programs leave JSON with message and remedy, others the end of their log. */
+/**
+ * The termination message as text. Our programs write JSON with message and remedy; of other programs it is the end
+ * of the log.
+ */
 export function lastWords(message: unknown): string {
   const whole = text(message).trim()
   const lines = whole.split('\n')
@@ -81,14 +89,14 @@ function readJson(candidate: string): unknown {
   }
 }
 
-/** All containers' statuses, those of init containers first. */
+/** The statuses of all containers, init containers first. */
 export function containerStatuses(pod: KubernetesObject): Json[] {
   return ['initContainerStatuses', 'containerStatuses'].flatMap((name) => maps(field(pod.status, name)))
 }
 
-/** A container that ended with this exit code, and what it said. */
-export function endedWith(pod: KubernetesObject, code: number): { readonly said: string } | undefined {
+/** The termination message of a container that ended with this exit code; undefined where none did. */
+export function endedWith(pod: KubernetesObject, code: number): string | undefined {
   const terminated = containerStatuses(pod).map((status) => field(status.state, 'terminated'))
   const found = terminated.find((end) => field(end, 'exitCode') === code)
-  return found === undefined ? undefined : { said: lastWords(field(found, 'message')) }
+  return found === undefined ? undefined : lastWords(field(found, 'message'))
 }

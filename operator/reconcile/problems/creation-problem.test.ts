@@ -1,4 +1,5 @@
-// Pods that the API server refuses: the reason reaches the conditions, for workers and for the coordinator, and clears with the cure.
+// Pods that the API server refuses: the reason reaches the conditions, for workers and for the coordinator, and
+// clears with the cure.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { keyOf, NOW, running, training, truths, withTraining, workerPod } from '#test/given/observed.ts'

@@ -1,16 +1,16 @@
-// Why Kubernetes cannot create the pod of a Job: a quota, a LimitRange, Pod Security, an admission webhook, an account or a priority
-// class that does not exist. No status holds it, only the Job's events. An event counts until a newer pod exists, or the Job is
-// suspended, starts again or ends; so the problem clears once it is cured, and does not clear when the event expires. Pure.
+// Why Kubernetes cannot create the pod of a Job: a quota, a LimitRange, Pod Security, an admission webhook, a missing
+// account or priority class. Only the Job's events report it. An event counts until a newer pod exists, or until the
+// Job is suspended, restarts or ends. So the problem ends when its cause ends, and not when the event expires. Pure.
 import { field, moment, text } from '../../objects/fields.ts'
 import type { KubernetesObject, Warning } from '../../objects/shapes.ts'
 import { isFinished } from '../lifecycle/recreate.ts'
 
-/** The Job controller's reason for every pod that the API server refused. */
+/** The Job controller's reason for a pod that the API server rejected. */
 export const FAILED_CREATE = 'FailedCreate'
 const ENDED = ['Failed', 'Succeeded']
 const NEVER = Number.NEGATIVE_INFINITY
 
-/** The problem as a sentence, or undefined. `pods` are those of this Job, `warnings` of anything. */
+/** The problem as a sentence, or undefined. `pods` are the pods of this Job; `warnings` may be about any object. */
 export function creationProblem(
   job: KubernetesObject,
   pods: readonly KubernetesObject[],
@@ -27,7 +27,7 @@ export function creationProblem(
   return found && `its pod cannot be created: ${withoutPodName(found.message, name)}`
 }
 
-/** A pod that is being deleted may already be replaced. */
+/** A pod that is being deleted does not count: its replacement may be the pod that cannot be created. */
 function isAlive({ metadata, status }: KubernetesObject): boolean {
   return metadata.deletionTimestamp === undefined && !ENDED.includes(text(field(status, 'phase')))
 }
@@ -37,7 +37,7 @@ export function createdAt({ metadata }: KubernetesObject): number {
   return moment(metadata.creationTimestamp) ?? NEVER
 }
 
-/** Each attempt names another pod, NAME-x7k2p. Without that part the same refusal has the same words. */
+/** Every attempt names another pod, NAME-x7k2p. Without the suffix, the same rejection has the same text. */
 function withoutPodName(message: string, job: string): string {
   const words = message.replace(/^Error creating: /, '')
   const at = words.indexOf(`"${job}-`)

@@ -1,5 +1,5 @@
-// Which partitions have no running worker, and why. The reason comes from the partition's pods, from the end of its Job, or from the
-// coordinator's report. Pure.
+// Which partitions have no running worker, and why. The reason comes from the partition's pods, from the end of its
+// Job, or from the coordinator's report. Pure.
 import type {
   CompleteFederatedJobSpec,
   CompletePartitionSpec,

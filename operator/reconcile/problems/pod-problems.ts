@@ -1,19 +1,19 @@
-// What is wrong with a pod, as a sentence for people: its node, its place, its containers, its volumes; the first that applies is
-// said. Nothing here decides what is done about it.
+// What is wrong with a pod, as a sentence for people: its node, its scheduling, its containers, or its volumes; the
+// first that applies. Decides nothing. Pure.
 
 import { conditionOf, field, holds, moment, text } from '../../objects/fields.ts'
 import type { KubernetesObject, Warning } from '../../objects/shapes.ts'
 import { containerProblem, containerStatuses } from './container-problems.ts'
 
-/** Reasons of events: no status holds what hinders a mount. */
+/** Reasons of events about volumes and the network: no status reports these failures. */
 const MOUNT = ['FailedMount', 'FailedAttachVolume', 'FailedCreatePodSandBox']
-/** A claim of the pod's own that cannot be created or bound: a quota, a storage class that does not exist. */
+/** Reasons of events about a claim that cannot be created or bound: a quota, a missing storage class. */
 const CLAIM = ['FailedBinding', 'ProvisioningFailed']
 
-/** A pod that is still there so long after it should be gone is on a node that does not answer. */
+/** Milliseconds after its deletion time from which a pod counts as stuck: its node does not answer. */
 const STUCK_MS = 60_000
 
-/** What is known beside the pod itself. */
+/** The facts beside the pod itself. */
 interface PodFacts {
   /** Milliseconds since 1970; without it no pod counts as stuck. */
   readonly now?: number
@@ -21,7 +21,7 @@ interface PodFacts {
   readonly memoryLimit?: (container: string) => string | undefined
 }
 
-/** What is wrong with a pod, or undefined where nothing is known to be. */
+/** The problem of a pod, or undefined where none is known. */
 export function podProblem(
   pod: KubernetesObject,
   warnings: readonly Warning[],
@@ -30,7 +30,7 @@ export function podProblem(
   const { now = Number.NEGATIVE_INFINITY } = facts
   return (
     nodeProblem(pod, now) ??
-    placeProblem(pod, warnings) ??
+    schedulingProblem(pod, warnings) ??
     containersProblem(pod, facts) ??
     volumeProblem(pod, warnings)
   )
@@ -54,14 +54,14 @@ function nodeProblem(pod: KubernetesObject, now: number): string | undefined {
   const cause = [why, reason].filter(Boolean).join(', ')
   return (
     `node ${node} does not end the pod${cause === '' ? '' : ` (${cause})`}; ` +
-    'another begins when the node answers again or is removed from the cluster'
+    'its replacement starts when the node answers again or is removed from the cluster'
   )
 }
 
-function placeProblem(pod: KubernetesObject, warnings: readonly Warning[]): string | undefined {
+function schedulingProblem(pod: KubernetesObject, warnings: readonly Warning[]): string | undefined {
   const scheduled = conditionOf(pod, 'PodScheduled')
   if (scheduled?.status !== 'False') return undefined
-  // The scheduler says that it waits for a claim, and only an event says why the claim does not come.
+  // The scheduler reports that it waits for a claim; only an event reports why the claim is missing.
   const claim = lastWarning(pod, warnings, CLAIM)
   return `pending, ${text(scheduled.message) || text(scheduled.reason)}${claim ? `; ${claim}` : ''}`
 }

@@ -109,7 +109,7 @@ function startScope(
     for (const job of jobsOf(object)) changed(job, false)
   }
   const warnings = new Map(Object.keys(WARNINGS).map((kind) => [kind, openWarnings(warned)]))
-  const kinds = ['FederatedJob', ...Object.keys(CHILD_KINDS), 'Pod']
+  const kinds = [KIND, ...Object.keys(CHILD_KINDS), 'Pod']
   const stores = new Map(kinds.map((kind) => [kind, openStore(kind, optionsFor(kind, changed, warnings))]))
   const watch = (kind: string, follower: Follower, rest: { selector?: string; quietSeconds?: number }) => {
     const path = pathOf(kind, namespace)

@@ -20,7 +20,7 @@ seam='${seam}' program= reader= stopping=
 [ -p "$seam/${control}" ] || exit ${POD_EXITS.Retriable.code}
 # Open for the life of this shell: no line is lost between two programs, and no open blocks for want of a writer.
 exec 3<>"$seam/${control}"
-# In a container this is process 1, and kills every other process. Elsewhere it kills only its own children.
+# As process 1 of a container it kills every other one. Elsewhere it kills only its own children.
 end_all() {
   if [ $$ -eq 1 ]; then kill -KILL -1; else kill -KILL "$program" "$reader" $!; fi 2>/dev/null
 }

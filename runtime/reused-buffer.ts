@@ -1,13 +1,13 @@
-// A buffer that is used again: fresh memory costs as much as hashing what it holds, and its garbage stays for seconds.
+// A buffer that its owner uses again and again. Fresh memory costs as much as hashing what it holds, and stays garbage for seconds.
 
 /** Memory for one user at a time. */
-export interface Room {
-  /** A view of so many bytes, which is overwritten by whoever asks next. */
+export interface ReusedBuffer {
+  /** A view of `length` bytes. The next call overwrites it. */
   subarray(length: number): Uint8Array
 }
 
-/** A room that grows to the largest length that was asked for. */
-export function createRoom(): Room {
+/** A buffer that grows to the largest length that a caller asked for. */
+export function createReusedBuffer(): ReusedBuffer {
   let bytes = new Uint8Array(0)
   return {
     subarray(length) {

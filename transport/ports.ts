@@ -1,37 +1,39 @@
-// What FedSAM asks of a store, of a message bus, of a granted transfer, and of where a job comes from. Implementations: store/s3/store.ts,
-// store/filesystem/store.ts; bus/nats/bus.ts, bus/in-process/bus.ts; grants/transfers.ts; kubernetes/job.ts. Each keeps the promises below.
-// A key is a relative path of segments [A-Za-z0-9._-]+ joined by "/"; it never starts with "/" and never holds "..".
-// No key is the folder of another ("a" and "a/b"), and no two differ in case only: a folder could not hold both.
+// The ports: what FedSAM needs of an object store, a message bus, a granted transfer, and the source of a job. Each method states
+// what it guarantees, and test/conformance/ checks it for every implementation: store/s3/store.ts, store/filesystem/store.ts;
+// bus/nats/bus.ts, bus/in-process/bus.ts; grants/transfers.ts; kubernetes/job.ts.
+// A key is a relative path: segments [A-Za-z0-9._-]+ joined by "/". It never starts with "/" and never contains "..".
+// No key is the folder of another key ("a" and "a/b"), and no two keys differ in case only: a folder could not hold both.
 
 import type { CompleteFederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
-import type { Room } from '#runtime/reused-buffer.ts'
+import type { ReusedBuffer } from '#runtime/reused-buffer.ts'
 
-/** What an absent-only write found: it created the object, or another one was already there (never overwritten). */
+/** The result of a write that creates an object only where none exists: it created one, or it found one and changed nothing. */
 export type Written = 'Created' | 'Exists'
 
-/** A byte range of an object: `length` bytes from `offset`. */
+/** A range of an object: `length` bytes from `offset`, which counts from 0. */
 export interface ByteRange {
   readonly offset: number
   readonly length: number
 }
 
-/** A right to one transfer, given for a limited time to somebody without credentials. JSON-safe. */
+/** The right to one transfer, for a limited time, for a client without credentials. It survives JSON. */
 export interface Grant {
   readonly method: 'GET' | 'PUT'
-  /** https:, http:, file: or memory: */
+  /** The scheme is https:, http:, file: or memory:. */
   readonly url: string
-  /** Headers that must be sent as they are (they are signed). */
+  /** Headers that the client must send unchanged: the signature covers them. */
   readonly headers: Readonly<Record<string, string>>
 }
 
-/** What a write grant allows: exactly these bytes, once. */
+/** What a write grant allows: one write of exactly these bytes. */
 export interface WriteTerms {
+  /** Bytes of the whole body. */
   readonly size: number
   /** Lower-case hexadecimal SHA-256 of the whole body. */
   readonly sha256: string
 }
 
-/** A file that was downloaded. */
+/** A complete downloaded file. */
 export interface Downloaded {
   /** Bytes. */
   readonly size: number
@@ -39,99 +41,113 @@ export interface Downloaded {
   readonly sha256: string
 }
 
-/** One part of a multipart upload. `number` counts from 1. */
+/** One part of a multipart upload. */
 export interface UploadPart {
+  /** Counts from 1. */
   readonly number: number
+  /** Bytes. */
   readonly size: number
-  /** The store's own name of the part (opaque; S3's ETag is in it), needed to complete. */
+  /** The store's own name of the part, which completing needs. Opaque; S3's ETag is in it. */
   readonly tag: string
-  /** Lower-case hexadecimal SHA-256 of the part, where the store knows it. */
+  /** Lower-case hexadecimal SHA-256 of the part; absent where the store does not know it. */
   readonly sha256?: string
 }
 
 /** A multipart upload that is neither completed nor aborted. */
 export interface OpenedUpload {
+  /** The key of the object that completing would create. */
   readonly key: string
+  /** The store's name of the upload. */
   readonly upload: string
 }
 
 /**
- * An object store with absent-only writes. All writes are atomic: a reader sees nothing or the whole object, and an
- * object never changes once it is there. Objects are never listed: every key is computed.
- * Errors: FedsamError StorageUnreachable after bounded retries; StorageUnsuitable for a broken promise.
+ * An object store whose writes only create. Every write is atomic: a reader sees nothing or the whole object. An object never
+ * changes after its creation. The store need not list objects: FedSAM computes every key.
+ * Any method throws FedsamError StorageUnreachable after a bounded number of retries, and StorageUnsuitable where the service breaks
+ * a guarantee of this port.
  */
 export interface ObjectStore {
-  /** For people: "folder out/run", "s3://bucket/prefix". */
+  /** The store's name in messages: "folder out/run", "s3://bucket/prefix". */
   readonly description: string
   /**
-   * The object's bytes, or the range of them; undefined where there is no such object. A range beyond the end throws RangeError.
-   * `into`: memory of the range's length, which the store may fill and answer with.
+   * Reads the object or a range of it; undefined where no such object exists. Throws RangeError for a range that ends beyond the
+   * object. `into`: memory of the same length as the range. The store may fill and return it, or return memory of its own.
    */
   get(key: string, range?: ByteRange, into?: Uint8Array): Promise<Uint8Array | undefined>
-  /** The object's size in bytes; undefined where there is none. */
+  /** The object's size in bytes; undefined where no such object exists. */
   size(key: string): Promise<number | undefined>
-  /** Writes a small object, only if absent. */
+  /** Creates a small object, in one request where the store allows that. */
   put(key: string, body: Uint8Array): Promise<Written>
   /**
-   * Writes a large object of exactly `size` bytes from chunks, only if absent, in bounded memory. Chunks that end early
-   * or go on beyond `size` throw RangeError, and a source that throws is passed on; either way nothing becomes visible.
+   * Creates a large object of exactly `size` bytes from chunks, in bounded memory. Throws RangeError where the chunks are shorter or
+   * longer than `size`, and whatever the source of the chunks throws. No object exists after an error.
    */
   write(key: string, size: number, chunks: AsyncIterable<Uint8Array>): Promise<Written>
-  /** Deletes one object; deleting an absent one is no error. */
+  /** Deletes one object. Deleting an object that does not exist is not an error. */
   delete(key: string): Promise<void>
+  /** A grant to read the object, whole or by ranges, for that many seconds. */
   grantRead(key: string, seconds: number): Promise<Grant>
-  /** The store itself refuses other bytes, another length, and a second write. */
+  /** A grant to create the object. The store itself refuses other bytes, another length, and a second write. */
   grantWrite(key: string, terms: WriteTerms, seconds: number): Promise<Grant>
   /**
-   * Multipart: the owner opens and completes (absent-only), a granted worker sends the parts, each of at least 5 MiB
-   * except the last, at most 10,000. A part sent again replaces the earlier one. Completing again is 'Exists' once the
-   * object is there; where the upload is neither open nor its object there, UploadGone is thrown.
+   * Opens a multipart upload; returns its name. The owner opens and completes it, and a worker sends the parts with grants. Each
+   * part but the last has at least 5 MiB; an upload has at most 10,000 parts.
    */
   openUpload(key: string): Promise<string>
+  /** A grant to send one part. A part that is sent twice replaces the earlier one. */
   grantPart(
     key: string,
     upload: string,
     part: { number: number } & WriteTerms,
     seconds: number,
   ): Promise<Grant>
-  /** Uploads that are open for keys which begin with `prefix`, by any writer; empty where the store does not say. */
+  /** The open uploads of any writer whose keys begin with `prefix`; empty where the store cannot list them. */
   openUploads(prefix: string): Promise<readonly OpenedUpload[]>
+  /** The parts that have arrived. Throws UploadGone where the upload is not open. */
   uploadedParts(key: string, upload: string): Promise<readonly UploadPart[]>
+  /**
+   * Creates the object from these parts. A second completion returns 'Exists' while the object exists. Throws UploadGone where the
+   * upload is not open and its object does not exist.
+   */
   completeUpload(key: string, upload: string, parts: readonly UploadPart[]): Promise<Written>
+  /** Deletes the upload with its parts. Aborting an upload that is not open is not an error. */
   abortUpload(key: string, upload: string): Promise<void>
+  /** Ends the connections. */
   close(): Promise<void>
 }
 
-/** A store that is only read: nothing that a caller can do with it changes an object. */
+/** The part of a store that only reads: no method of it changes an object. */
 export type StoreReader = Pick<ObjectStore, 'description' | 'get' | 'size' | 'close'>
 
-/** How a worker uses a grant. It never sees a credential. */
+/** How a worker uses grants. A worker never holds a credential of the store. */
 export interface GrantedTransfers {
-  /** Whole body or a range. Throws GrantRefused when the grant has expired or does not fit. */
+  /** Reads the whole object or a range. Throws GrantRefused where the grant has expired or allows another transfer. */
   read(grant: Grant, range?: ByteRange): Promise<Uint8Array>
-  /** Streams the body to a local file, resuming a partial one; resolves to what the file then holds. It may pass through `room`. */
-  download(grant: Grant, file: string, room?: Room): Promise<Downloaded>
+  /** Streams the object to a local file, and resumes a partial download of it. The bytes may pass through `buffer`. */
+  download(grant: Grant, file: string, buffer?: ReusedBuffer): Promise<Downloaded>
   /**
-   * `body` must be the granted bytes. 'Exists': somebody wrote this key before (perhaps this very call, retried). `digest`: its
-   * SHA-256 where the caller has it, so that a store within this machine need not compute it again.
+   * Creates the object. `body` holds the granted bytes. 'Exists': an earlier write created the object, perhaps an earlier try of this
+   * call. `digest`: the SHA-256 of the body, where the caller knows it; a store on this machine then need not compute it.
    */
   write(grant: Grant, body: Uint8Array, digest?: string): Promise<Written>
 }
 
-/** A request that somebody serves: subject as it was sent, body, and where the answer goes. */
+/** Serves one request: receives its subject and body, and returns the body of the answer. */
 export type RequestHandler = (subject: string, body: Uint8Array) => Promise<Uint8Array>
 
 /**
- * Request and reply; nothing is stored. Messages may be lost, doubled, reordered: callers repeat, servers are idempotent.
- * Subjects are dot-separated tokens; a served pattern may end in ">" (one or more tokens) and hold "*" (one token).
+ * Requests and replies; the bus stores nothing. It may lose, duplicate and reorder messages: callers repeat a request, and servers
+ * are idempotent. A subject is tokens joined by dots. In a pattern, "*" stands for one token, and ">" at its end for one or more.
  */
 export interface MessageBus {
+  /** The bus's name in messages: the URL of its server. */
   readonly description: string
-  /** Serves every request whose subject matches, concurrently. */
+  /** Serves every request whose subject fits the pattern. Requests run concurrently. */
   serve(pattern: string, handler: RequestHandler): Promise<{ stop(): Promise<void> }>
   /**
-   * One request, one answer. `inbox` is the prefix under which the reply subject lies.
-   * Throws NoAnswer when nobody serves the subject, the time is over, or the connection is away.
+   * Sends one request and returns its first answer. `inbox`: the prefix of the reply subject. Throws NoAnswer where no server serves
+   * the subject, no answer comes within `timeoutMs`, or the connection is down.
    */
   request(
     subject: string,
@@ -141,22 +157,22 @@ export interface MessageBus {
   close(): Promise<void>
 }
 
-/** The grant is expired, or the store refused the transfer for what it is (other bytes, longer body, other key). */
+/** The grant has expired, or the store refused the transfer: other bytes, a longer body, another key. */
 export class GrantRefused extends Error {
   override readonly name = 'GrantRefused'
 }
 
-/** The multipart upload is not open (any more), and its object is not there: open another one. */
+/** The multipart upload is not open, and its object does not exist: open another upload. */
 export class UploadGone extends Error {
   override readonly name = 'UploadGone'
 }
 
-/** Nobody answered a request. Try again: messages are hints. */
+/** No answer to a request came. The caller may repeat it: messages are hints, never the truth. */
 export class NoAnswer extends Error {
   override readonly name = 'NoAnswer'
 }
 
-/** A job as a coordinator gets it: identity and spec with its defaults. */
+/** A job as a coordinator receives it: its identity, and its spec with the defaults filled in. */
 export interface CoordinatedJob {
   readonly name: string
   readonly namespace: string
@@ -165,29 +181,29 @@ export interface CoordinatedJob {
   readonly spec: CompleteFederatedJobSpec
 }
 
-/** Where a coordinator's job comes from, and how it changes while it runs. */
+/** Where a coordinator reads its job, and follows its changes during the run. */
 export interface JobSource {
-  /** The newest that was seen. */
+  /** The newest version that this process has read. */
   job(): CoordinatedJob
-  /** What a coordinator of this very job left in its status before; undefined where none did. */
+  /** The status that an earlier coordinator of this job wrote; undefined where none has. */
   training(): TrainingStatus | undefined
   /**
-   * Follows the job until the signal says stop; `changed` hears of every change of its spec. Throws FedsamError Superseded once
-   * the job is gone, or another one bears its name.
+   * Follows the job until the signal aborts, and calls `changed` at every change of its spec. Throws FedsamError Superseded once the
+   * job is deleted, or another job has its name.
    */
   follow(changed: () => void, signal: AbortSignal): Promise<void>
 }
 
-/** The status itself is refused, by the schema or for its size: writing the same again would be refused again. */
+/** The API server refuses this status, by the schema or for its size. It would refuse the same status again. */
 export class StatusRefused extends Error {
   override readonly name = 'StatusRefused'
 }
 
-/** Where a coordinator says how its run stands. */
+/** Where a coordinator reports the state of its run. */
 export interface StatusSink {
   /**
-   * Leaves it in place of what was there. Throws FedsamError Superseded where the job is gone, another one bears its name, or a
-   * newer coordinator has written, and StatusRefused where less of it may be accepted; what else it throws, another try may cure.
+   * Replaces the status. Throws FedsamError Superseded where the job is deleted, another job has its name, or a newer coordinator has
+   * written. Throws StatusRefused where a shorter status may be accepted. Another try may cure every other error.
    */
   write(training: TrainingStatus): Promise<void>
 }

@@ -14,7 +14,7 @@ import { attemptKeys, uploadName } from '#protocol/keys.ts'
 import { type GrantRequest, PART_BYTES, type Task } from '#protocol/messages.ts'
 import { type Receipt, readMarker } from '#protocol/record.ts'
 import { createNotifier } from '#runtime/notifier.ts'
-import { createRoom } from '#runtime/reused-buffer.ts'
+import { createReusedBuffer } from '#runtime/reused-buffer.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import type { Grant, ObjectStore } from '#transport/ports.ts'
 import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
@@ -105,7 +105,7 @@ async function live(context: GrantsContext, file: string, bytes = Number.POSITIV
       return ((await answerGrants(context, request)) as { granted: never[] }).granted
     },
     transfers: counting,
-    room: createRoom(),
+    buffer: createReusedBuffer(),
     signal: new AbortController().signal,
   })
   if (bytes === Number.POSITIVE_INFINITY) await leaving

@@ -1,7 +1,7 @@
 // What one kind of grant URL needs to be redeemed: transfers.ts chooses among these by the URL's scheme.
 // Implementations: store/filesystem/grants.ts (file:), http.ts (http:, https:).
 
-import type { Room } from '#runtime/reused-buffer.ts'
+import type { ReusedBuffer } from '#runtime/reused-buffer.ts'
 import type { ByteRange, Grant, Written } from '../ports.ts'
 
 /** The body of an object from some offset on. */
@@ -15,8 +15,8 @@ export interface OpenBody {
 export interface GrantScheme {
   read(grant: Grant, range?: ByteRange): Promise<Uint8Array>
   /** Bodies end early where a connection breaks: whoever reads counts. */
-  /** Chunks may lie in the room. */
-  open(grant: Grant, from: number, room: Room): Promise<OpenBody>
+  /** Chunks may lie in the buffer. */
+  open(grant: Grant, from: number, buffer: ReusedBuffer): Promise<OpenBody>
   /** `digest`: the body's SHA-256, where the caller has it. */
   write(grant: Grant, body: Uint8Array, digest?: string): Promise<Written>
 }

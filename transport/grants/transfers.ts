@@ -7,7 +7,7 @@ import { lstat, open, rename, rm } from 'node:fs/promises'
 import { FedsamError } from '#protocol/errors.ts'
 import { writeFully } from '#runtime/file-bytes.ts'
 import { hashFile } from '#runtime/file-digest.ts'
-import { createRoom, type Room } from '#runtime/reused-buffer.ts'
+import { createReusedBuffer, type ReusedBuffer } from '#runtime/reused-buffer.ts'
 import { type Downloaded, type Grant, type GrantedTransfers, GrantRefused } from '../ports.ts'
 import { fileScheme } from '../store/filesystem/grants.ts'
 import { httpScheme } from './http.ts'
@@ -37,14 +37,14 @@ export function createGrantedTransfers(options: TransferOptions = {}): GrantedTr
   return {
     read: async (grant, range) => schemeOf(grant).read(grant, range),
     write: async (grant, body, digest) => schemeOf(grant).write(grant, body, digest),
-    download: async (grant, file, room = createRoom()) =>
-      download(schemeOf(grant), grant, { file, room, attempts: options.attempts ?? 5 }),
+    download: async (grant, file, buffer = createReusedBuffer()) =>
+      download(schemeOf(grant), grant, { file, buffer, attempts: options.attempts ?? 5 }),
   }
 }
 
 interface Target {
   readonly file: string
-  readonly room: Room
+  readonly buffer: ReusedBuffer
   readonly attempts: number
 }
 
@@ -72,7 +72,7 @@ interface Partial {
 async function download(
   scheme: GrantScheme,
   grant: Grant,
-  { file, room, attempts }: Target,
+  { file, buffer, attempts }: Target,
 ): Promise<Downloaded> {
   const path = `${file}.partial`
   const size = await sizeOf(path)
@@ -81,7 +81,7 @@ async function download(
   const partial: Partial = { path, size, hash, hashed: size > 1 ? await hashFile(path, hash, size - 1) : 0 }
   for (let failures = 0; ; ) {
     const had = partial.size
-    if ((await append(scheme, grant, { partial, room })) === 'Complete') {
+    if ((await append(scheme, grant, { partial, buffer })) === 'Complete') {
       await rename(path, file)
       return { size: partial.size, sha256: partial.hash.digest('hex') }
     }
@@ -101,7 +101,7 @@ async function download(
 async function append(
   scheme: GrantScheme,
   grant: Grant,
-  { partial, room }: { readonly partial: Partial; readonly room: Room },
+  { partial, buffer }: { readonly partial: Partial; readonly buffer: ReusedBuffer },
 ): Promise<'Complete' | 'Broken'> {
   const from = Math.max(0, partial.size - 1)
   const handle = await open(partial.path, FLAGS)
@@ -113,7 +113,7 @@ async function append(
     partial.hashed = 0
   }
   try {
-    const { size, chunks } = await scheme.open(grant, from, room)
+    const { size, chunks } = await scheme.open(grant, from, buffer)
     await writeFrom(handle, from, { partial, chunks })
     if (partial.size > size) await beginAnew()
     return partial.hashed === size ? 'Complete' : 'Broken'

@@ -3,7 +3,7 @@
 import { FedsamError } from '#protocol/errors.ts'
 import { podExitCode } from '#protocol/exit-codes.ts'
 import type { Have, NextAnswer, Task } from '#protocol/messages.ts'
-import { createRoom } from '#runtime/reused-buffer.ts'
+import { createReusedBuffer } from '#runtime/reused-buffer.ts'
 import type { TrainerReady } from '../trainer/seam.ts'
 import { type Contact, type ReceiveOptions, receive } from './answers.ts'
 import { type BackgroundTask, startTask } from './background-task.ts'
@@ -54,7 +54,7 @@ async function serve(options: WorkerOptions, state: State): Promise<string> {
     return prepared.reason
   }
   const { about } = prepared
-  const unsent: Unsent = { outcome: null, room: createRoom() }
+  const unsent: Unsent = { outcome: null, buffer: createReusedBuffer() }
   const start: Start = (task) => startTask({ ...options, ask: askGrants(options), unsent }, task)
   state.answeredAt = clock.now()
   for (;;) {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
 import { digestPayload } from '#protocol/digest.ts'
-import { createRoom } from '#runtime/reused-buffer.ts'
+import { createReusedBuffer } from '#runtime/reused-buffer.ts'
 import { createMemoryStore, type MemoryStore } from '#test/given/memory-store.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import { type AskGrants, NotWanted } from './grants.ts'
@@ -31,7 +31,7 @@ beforeEach(async () => {
       wants.map(async ({ key }) => ({ kind: 'Grant' as const, grant: await memory.grantRead(key, 60) })),
     )
   }
-  options = { folder, room: createRoom(), ask, transfers: createGrantedTransfers({ memory }) }
+  options = { folder, buffer: createReusedBuffer(), ask, transfers: createGrantedTransfers({ memory }) }
 })
 afterEach(() => rm(folder, { recursive: true, force: true }))
 

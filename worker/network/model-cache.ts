@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Task } from '#protocol/messages.ts'
 import { sha256OfFile } from '#runtime/file-digest.ts'
-import type { Room } from '#runtime/reused-buffer.ts'
+import type { ReusedBuffer } from '#runtime/reused-buffer.ts'
 import { type GrantedTransfers, GrantRefused } from '#transport/ports.ts'
 import { type AskGrants, withGrant } from './grants.ts'
 
@@ -14,7 +14,7 @@ const CACHED_MODELS = 2
 
 export interface ModelOptions {
   readonly folder: string
-  readonly room: Room
+  readonly buffer: ReusedBuffer
   readonly ask: AskGrants
   readonly transfers: GrantedTransfers
 }
@@ -24,7 +24,7 @@ export interface ModelOptions {
  * other bytes, or refuses the read twice; NotWanted where the coordinator gives no grant to read it.
  */
 export async function fetchModel(base: NonNullable<Task['base']>, options: ModelOptions): Promise<string> {
-  const { folder, room, ask, transfers } = options
+  const { folder, buffer, ask, transfers } = options
   await mkdir(folder, { recursive: true })
   const file = join(folder, `${base.sha256}.safetensors`)
   if ((await sha256OfFile(file)) === base.sha256) return file
@@ -32,7 +32,7 @@ export async function fetchModel(base: NonNullable<Task['base']>, options: Model
   // The trainer can write to this folder: delete anything that it put in the place of the model or of the partial download.
   await Promise.all([file, part].map((path) => rm(path, { recursive: true, force: true })))
   const found = await withGrant(ask, { kind: 'Read', key: base.key }, (grant) =>
-    transfers.download(grant, part, room),
+    transfers.download(grant, part, buffer),
   ).catch((cause: unknown) => {
     if (!(cause instanceof GrantRefused)) throw cause
     throw new FedsamError('RecordDamaged', `${base.key} cannot be read: ${cause.message}`, { cause })

@@ -3,7 +3,7 @@
 import { sha256 } from '#protocol/digest.ts'
 import { PART_BYTES, type Want } from '#protocol/messages.ts'
 import { readFully } from '#runtime/file-bytes.ts'
-import type { Room } from '#runtime/reused-buffer.ts'
+import type { ReusedBuffer } from '#runtime/reused-buffer.ts'
 import type { GrantedTransfers, Written } from '#transport/ports.ts'
 import type { ForeignFile } from '../trainer/foreign-file.ts'
 import { type AskGrants, NotWanted, refusalReason, withGrant } from './grants.ts'
@@ -19,7 +19,7 @@ export interface PartUpload {
   readonly ask: AskGrants
   readonly transfers: GrantedTransfers
   /** Memory for the part that is sent. */
-  readonly room: Room
+  readonly buffer: ReusedBuffer
   readonly signal: AbortSignal
 }
 
@@ -74,7 +74,7 @@ async function sendPage(payload: PartUpload, wants: readonly PartWant[]): Promis
   }
 }
 
-async function partAt({ file, size, room }: PartUpload, number: number): Promise<Uint8Array> {
+async function partAt({ file, size, buffer }: PartUpload, number: number): Promise<Uint8Array> {
   const offset = (number - 1) * PART_BYTES
-  return readFully(file.handle, offset, room.subarray(Math.min(PART_BYTES, size - offset)))
+  return readFully(file.handle, offset, buffer.subarray(Math.min(PART_BYTES, size - offset)))
 }

@@ -4,7 +4,7 @@
 import { mkdir, rm, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Task } from '#protocol/messages.ts'
-import type { Room } from '#runtime/reused-buffer.ts'
+import type { ReusedBuffer } from '#runtime/reused-buffer.ts'
 import type { Trainer } from '../trainer/seam.ts'
 import { type CallParameters, type Evaluated, evaluateBase } from './base-evaluation.ts'
 import { openUpdate } from './canonical-update.ts'
@@ -17,7 +17,7 @@ import { type LocalOutcome, uploadOutcome } from './upload.ts'
 export interface Unsent {
   outcome: { readonly task: Task; readonly value: LocalOutcome; readonly stored: Set<string> } | null
   /** Memory that downloads and uploads of all tasks reuse. */
-  readonly room: Room
+  readonly buffer: ReusedBuffer
 }
 
 export type TaskOptions = Pick<
@@ -54,7 +54,7 @@ export async function doTask(options: TaskOptions): Promise<Task> {
     const task = options.task()
     try {
       const { value, stored } = unsent.outcome
-      await uploadOutcome(value, { ...options, task, room: unsent.room, stored })
+      await uploadOutcome(value, { ...options, task, buffer: unsent.buffer, stored })
       await clear(unsent)
       return task
     } catch (error) {
@@ -80,7 +80,7 @@ async function workOn(task: Task, options: TaskOptions): Promise<LocalOutcome> {
   const { trainer, scratch, folder, unsent, signal } = options
   if (task.base === null) await mkdir(scratch, { recursive: true })
   const output = join(scratch, `update-${task.round}.safetensors`)
-  const base = task.base === null ? null : await fetchModel(task.base, { ...options, room: unsent.room })
+  const base = task.base === null ? null : await fetchModel(task.base, { ...options, buffer: unsent.buffer })
   const tidying = base === null ? undefined : deleteOldModels(folder, base).catch(() => {})
   const parameters: CallParameters = { config: { ...task.config, seed: task.seed }, dtypes: task.dtypes }
   // Otherwise a file of an earlier life of this worker could pass for the answer to this call.

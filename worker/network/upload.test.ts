@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test'
 import { attemptKeys } from '#protocol/keys.ts'
 import type { Granted, Task, Want } from '#protocol/messages.ts'
 import { writeSafetensors } from '#protocol/safetensors.ts'
-import { createRoom } from '#runtime/reused-buffer.ts'
+import { createReusedBuffer } from '#runtime/reused-buffer.ts'
 import { createMemoryStore } from '#test/given/memory-store.ts'
 import { vector } from '#test/payloads.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
@@ -69,7 +69,7 @@ async function uploadFloats(floats: number, meddle: () => Promise<unknown>): Pro
           return Promise.all(wants.map(grant))
         },
         transfers: createGrantedTransfers({ memory: store }),
-        room: createRoom(),
+        buffer: createReusedBuffer(),
         stored: new Set(),
         signal: new AbortController().signal,
       },

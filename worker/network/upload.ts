@@ -9,7 +9,7 @@ import type { Granted, Task, Want } from '#protocol/messages.ts'
 import { mostUpdateBytes } from '#protocol/outcomes.ts'
 import type { Receipt } from '#protocol/record.ts'
 import { readFully } from '#runtime/file-bytes.ts'
-import type { Room } from '#runtime/reused-buffer.ts'
+import type { ReusedBuffer } from '#runtime/reused-buffer.ts'
 import type { Written } from '#transport/ports.ts'
 import type { ForeignFile } from '../trainer/foreign-file.ts'
 import { shrunk } from './canonical-update.ts'
@@ -41,7 +41,7 @@ export type UploadOptions = Pick<WorkerOptions, 'client' | 'incarnation' | 'tran
   readonly dataset: string
   readonly ask: AskGrants
   /** Memory for the bytes that are sent. */
-  readonly room: Room
+  readonly buffer: ReusedBuffer
   /** Keys of the payloads of this outcome that this life has stored. Every other payload belongs to an earlier life. */
   readonly stored: Set<string>
 }
@@ -59,11 +59,11 @@ export async function uploadOutcome(outcome: LocalOutcome, options: UploadOption
 }
 
 async function upload(outcome: LocalOutcome, options: UploadOptions): Promise<void> {
-  const { task, client, room } = options
+  const { task, client, buffer } = options
   const file = outcome.update?.file
   if (file === undefined) return uploadReceipt(options, receiptWant(outcome, options, null))
   // A small update is read once. A large one is read twice: for its digest, and part by part for the upload.
-  const bytes = await readSmall(file, room)
+  const bytes = await readSmall(file, buffer)
   const digest = bytes === undefined ? await digestFile(file) : digestPayload(bytes)
   const most = mostUpdateBytes(task.base?.size ?? null)
   if (digest.size > most)
@@ -174,6 +174,9 @@ async function digestFile({ handle, size }: ForeignFile): Promise<PayloadDigest>
 }
 
 /** The bytes of a file that is uploaded in one piece; undefined for a larger one. */
-async function readSmall({ handle, size }: ForeignFile, room: Room): Promise<Uint8Array | undefined> {
-  return size <= SINGLE_UPLOAD_BYTES ? readFully(handle, 0, room.subarray(size)) : undefined
+async function readSmall(
+  { handle, size }: ForeignFile,
+  buffer: ReusedBuffer,
+): Promise<Uint8Array | undefined> {
+  return size <= SINGLE_UPLOAD_BYTES ? readFully(handle, 0, buffer.subarray(size)) : undefined
 }

@@ -7,7 +7,7 @@ import { type FileHandle, link, readFile, unlink, writeFile } from 'node:fs/prom
 import { dirname, relative, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { makeFolders } from '#runtime/folders.ts'
-import type { Room } from '#runtime/reused-buffer.ts'
+import type { ReusedBuffer } from '#runtime/reused-buffer.ts'
 import type { GrantScheme } from '../../grants/scheme.ts'
 import { holdToTerms } from '../../grants/terms.ts'
 import { type Grant, GrantRefused, UploadGone, type WriteTerms } from '../../ports.ts'
@@ -67,12 +67,12 @@ export function fileScheme(now: () => number = Date.now): GrantScheme {
       if (!body) throw new GrantRefused(`${key}: there is no such object to read`)
       return body
     },
-    async open(grant, from, room) {
+    async open(grant, from, buffer) {
       const { folder, key } = await verify(grant, 'GET')
       const handle = await openKey(folder, key)
       const found = await handle?.stat()
       if (found?.isFile() && from <= found.size)
-        return { size: found.size, chunks: chunksOf(handle!, { from, size: found.size, room }) }
+        return { size: found.size, chunks: chunksOf(handle!, { from, size: found.size, buffer }) }
       await handle?.close()
       if (found?.isFile()) throw beyondEnd(key, { offset: from, length: 0 })
       throw new GrantRefused(`${key}: there is no such object to read`)
@@ -144,10 +144,10 @@ async function secretOf(folder: Folder): Promise<Buffer> {
 /** One buffer, used again for each chunk. A file that is shorter than it was ends early, and whoever reads counts. */
 async function* chunksOf(
   handle: FileHandle,
-  { from, size, room }: { readonly from: number; readonly size: number; readonly room: Room },
+  { from, size, buffer }: { readonly from: number; readonly size: number; readonly buffer: ReusedBuffer },
 ): AsyncGenerator<Uint8Array> {
   try {
-    const chunk = room.subarray(Math.min(CHUNK, size - from))
+    const chunk = buffer.subarray(Math.min(CHUNK, size - from))
     for (let at = from; at < size; ) {
       const { bytesRead } = await handle.read(chunk, 0, chunk.length, at)
       if (bytesRead === 0) return

@@ -179,6 +179,13 @@ function trainerOf(fields: object, others: { dataset?: object; whenUnseen?: stri
   )
 }
 
+test('the trainer refuses a reserved field of a job that was stored before its rule', () => {
+  assert.throws(() => trainerOf({ keepOptimizerState: true }), {
+    code: 'InvalidJob',
+    message: /trainer\.keepOptimizerState: .*; create the job again without it$/,
+  })
+})
+
 /** Lists whose words the code tells apart by itself, or that Kubernetes reads. A new word needs a program that serves it. */
 const TOLD_APART: Readonly<Record<string, readonly string[]>> = {
   'spec.trainer.type': ['SegmentAnything', 'Command'],

@@ -1,6 +1,6 @@
-// A coordinator in a cluster, from its first look at the job to the last status that was accepted: it follows its FederatedJob, says
-// how the run stands, waits for what somebody may cure (reporting/faults.ts) and goes on from the record. Which store, bus and API, the
-// caller chooses.
+// Runs a FederatedJob in a cluster: it follows changes of the job, writes status.training, retries after faults that a person can correct
+// (reporting/faults.ts), and resumes from the record each time. It ends when the API server has accepted the last status. The caller
+// chooses store, bus and API client.
 import { FedsamError } from '#protocol/errors.ts'
 import type { Observer } from '#protocol/events.ts'
 import { pauseAfter } from '#runtime/backoff.ts'
@@ -22,19 +22,19 @@ export interface ProgramParts {
   /** Connects to nothing yet. Throws InvalidJob where the settings are wrong. */
   readonly openStore: () => ObjectStore
   readonly connect: () => Promise<MessageBus>
-  /** What the run begins with, on this machine. */
+  /** Fetches the files that the run starts from to this machine. */
   readonly files: (store: ObjectStore) => Promise<LocalFiles>
-  /** Opens the record that the run starts from. */
+  /** Opens the record that the run resumes from. */
   readonly openRecord: OpenRecord
   readonly verify: Verify
-  /** Where the output will lie, for people. */
+  /** The address of the output, for people. */
   readonly outputUri: string
   readonly clock: Clock
   /** Milliseconds since 1970. */
   readonly now: () => number
   readonly pace: Pace
   readonly observe: Observer
-  /** Hears what the run waits for; undefined while it goes on. */
+  /** Receives what the run waits for; undefined once it runs. */
   readonly hindered: (why: string | undefined) => void
   readonly log: (line: string) => void
   readonly signal: AbortSignal
@@ -42,17 +42,20 @@ export interface ProgramParts {
 
 /** Seconds between two tries of a run. */
 const BACKOFF = { first: 1, longest: 30 }
-/** A try that lasts longer, in seconds, begins a new row of failures: twice the longest pause. */
+/** Seconds after which a try counts as a new start, so that the pauses begin at the first again: twice the longest pause. */
 const LONG_TRY_SECONDS = 60
-/** After so long another process may have other credentials. */
+/** Seconds after which an authentication fault ends the process, so that a new pod reads a corrected Secret. */
 const BOUND_SECONDS = 300
 
-/** Runs the job to its end: Complete or Failed, and said so. Throws Superseded, Interrupted, and what another process may cure. */
+/**
+ * Runs the job to its end, Complete or Failed, and reports that. Throws Superseded, Interrupted, and faults that only a new process
+ * can overcome.
+ */
 export async function coordinateJob(parts: ProgramParts): Promise<void> {
   const { source, sink, clock, now, pace, outputUri, log } = parts
   const job = source.job()
   const before = source.training()
-  // The record and the status say all that there is to say.
+  // An ended job needs no coordinator: its record and status are final.
   if (before?.state === 'Complete' || before?.state === 'Failed') return
   const over = new AbortController()
   const signal = AbortSignal.any([parts.signal, over.signal])
@@ -79,17 +82,17 @@ export async function coordinateJob(parts: ProgramParts): Promise<void> {
   if (superseded !== undefined) throw superseded
 }
 
-/** What is kept from one try to the next. */
-interface Held {
+/** Connections that stay open from one try to the next. */
+interface Connections {
   bus?: MessageBus
   store?: ObjectStore
   readonly notifier: Notifier
 }
 
-/** Tries until the run is over, waiting for what may be cured. */
+/** Tries until the run has ended, and pauses between the tries. */
 async function runToEnd(parts: ProgramParts, reporting: Reporting, notifier: Notifier): Promise<void> {
   const { clock, signal, log, hindered } = parts
-  const held: Held = { notifier }
+  const held: Connections = { notifier }
   const began = clock.now()
   try {
     for (let failures = 1; ; failures += 1) {
@@ -101,7 +104,7 @@ async function runToEnd(parts: ProgramParts, reporting: Reporting, notifier: Not
       if (fault.kind === 'Fail') return giveUp(reporting, fault)
       reporting.tell({ event: 'Hindered', reason: fault.reason, message: fault.message })
       hindered(fault.message)
-      log(`${fault.reason}: ${fault.message}; trying again`)
+      log(`${fault.reason}: ${fault.message}; the coordinator tries again`)
       if (clock.now() - tried > LONG_TRY_SECONDS) failures = 1
       await clock.sleep(pauseAfter(failures, BACKOFF), signal)
       if (signal.aborted) throw new FedsamError('Interrupted', 'the coordinator was asked to stop')
@@ -112,7 +115,7 @@ async function runToEnd(parts: ProgramParts, reporting: Reporting, notifier: Not
   }
 }
 
-/** A fault to wait for or to fail with. Throws what only another process may cure. */
+/** The fault to wait for, or to fail with. Throws errors that only a new process can overcome. */
 function judged(error: unknown, isLate: boolean): Exclude<Fault, { kind: 'End' }> {
   const fault = judgeFault(error)
   if (fault.kind === 'End' || (fault.kind === 'Wait' && fault.bound && isLate)) throw error
@@ -120,11 +123,11 @@ function judged(error: unknown, isLate: boolean): Exclude<Fault, { kind: 'End' }
 }
 
 function giveUp(reporting: Reporting, { reason, message }: Extract<Fault, { kind: 'Fail' }>): void {
-  // A run that failed in its rounds has said so itself.
+  // A run that failed in its rounds has reported that itself.
   if (reporting.status().state !== 'Failed') reporting.tell({ event: 'GivenUp', reason, message })
 }
 
-async function runOnce(parts: ProgramParts, reporting: Reporting, held: Held): Promise<void> {
+async function runOnce(parts: ProgramParts, reporting: Reporting, held: Connections): Promise<void> {
   const { source, clock, pace, verify, signal } = parts
   held.store ??= parts.openStore()
   held.bus ??= await parts.connect()
@@ -150,7 +153,7 @@ async function runOnce(parts: ProgramParts, reporting: Reporting, held: Held): P
   })
 }
 
-/** Compiled once for each generation of the job. */
+/** The live settings, derived once for each generation of the job. */
 function liveOf(source: JobSource): () => LiveSettings {
   let live = compileLive(source.job())
   return () => {

@@ -1,5 +1,5 @@
-// What the coordinator reads of its environment, in one place, all errors at once. `fedsam run --processes` names a job file; the
-// operator names a FederatedJob. Credentials are never read here, except where files of a Secret lie.
+// Reads the coordinator's environment, and reports all errors at once. `fedsam run --processes` names a job file; the operator names a
+// FederatedJob. It reads no credentials: of a Secret it reads only the folder of its files.
 import { BUS, CHECKPOINT, CLUSTER_JOB, JOB_FILE, STORE } from '#protocol/environment.ts'
 import { COORDINATOR_PORT } from '#protocol/pods.ts'
 import { type Environment, optional, port, readVariables, required } from '#runtime/environment.ts'
@@ -9,18 +9,18 @@ import type { JobIdentity } from '#transport/kubernetes/job.ts'
 import { proxyVariables } from '#transport/proxy.ts'
 import type { S3Options } from '#transport/store/s3/client.ts'
 
-/** Where the job comes from. */
+/** The source of the job. */
 export type JobOrigin =
   | { readonly kind: 'File'; readonly file: string }
   | {
       readonly kind: 'Cluster'
       readonly identity: JobIdentity
       readonly metricsPort: number
-      /** Where the token and the authority of the API server lie; the kubelet's own folder where it is absent. */
+      /** Folder of the API server's token and certificate authority; absent: the folder that the kubelet mounts. */
       readonly account?: string
     }
 
-/** Where everything else is. */
+/** The addresses of everything else. */
 export interface Places {
   readonly s3: S3Options
   readonly nats: NatsOptions
@@ -29,7 +29,7 @@ export interface Places {
   readonly hub: Environment
 }
 
-/** A coordinator that has one of these has its job in a cluster. */
+/** A coordinator that has one of these variables has its job in a cluster. */
 const IDENTITY = [CLUSTER_JOB.jobNamespace, CLUSTER_JOB.jobName, CLUSTER_JOB.jobUid]
 
 /** Throws FedsamError InvalidJob. */
@@ -53,7 +53,7 @@ export function readOrigin(env: Environment): JobOrigin {
   }
 }
 
-/** Throws FedsamError InvalidJob, naming all that is missing. */
+/** Throws FedsamError InvalidJob, which names every missing variable. */
 export function readPlaces(env: Environment, job: string): Places {
   const rules = { ...STORE_RULES, ...BUS_RULES, checkpointCredentials: optional }
   const read = readVariables(env, { ...STORE, ...BUS, ...CHECKPOINT }, rules)

@@ -1,5 +1,5 @@
-// The coordinator as a program: a job from a file, for runs in processes on one machine, or its own FederatedJob in a cluster; S3 and
-// NATS either way. Prints the run's events as JSON lines. Choices and wiring only.
+// The coordinator's program. Its job comes from a file (runs in processes on one machine) or is its FederatedJob (in a cluster). It uses
+// S3 and NATS in both cases, and prints the run's events as JSON lines. It only chooses implementations and connects them.
 import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { FedsamError } from '#protocol/errors.ts'
@@ -29,7 +29,7 @@ import { compileFixed, compileLive, type LocalFiles } from './settings/from-spec
 import { CLUSTER_PACE, DEFAULT_PACE, type Pace } from './settings/settings.ts'
 import { filesOf } from './start/checkpoint.ts'
 
-/** What the file of a job holds (JOB_FILE of protocol/environment.ts). */
+/** The contents of a job file (JOB_FILE of protocol/environment.ts). */
 export interface CoordinatorFile {
   readonly job: CoordinatedJob
   readonly files: LocalFiles
@@ -38,7 +38,7 @@ export interface CoordinatorFile {
 
 const print = (event: RunEvent): void => void process.stdout.write(`${JSON.stringify(event)}\n`)
 const log = (line: string): void => void process.stderr.write(`${line}\n`)
-/** What went wrong with single messages: anybody on the bus can send some. */
+/** The log of faults of single messages. It is limited, because any sender on the bus can cause them. */
 const logMessages = createLimitedLog(log, () => systemClock().now())
 const onError = (error: unknown, subject = ''): void =>
   logMessages(`a message on ${subject}: ${String(error)}`)
@@ -68,7 +68,7 @@ async function runFromFile(file: string, signal: AbortSignal): Promise<void> {
       signal,
     })
   } catch (error) {
-    // The record says that the run failed; a new coordinator would find the same.
+    // A failed run has been reported, and a new coordinator would fail in the same way.
     if (!(error instanceof FedsamError && error.code === 'RunFailed')) throw error
   } finally {
     await bus.close()
@@ -83,13 +83,13 @@ async function runInCluster(
   const { namespace, name, uid } = identity
   const clock = systemClock()
   const metrics = openMetrics(identity)
-  let hindrance: string | undefined = 'the coordinator starts'
+  let hindrance: string | undefined = 'the coordinator is starting'
   const probes = await serveProbes({
     port: metricsPort,
     alive: () => undefined,
     ready: () => hindrance,
     metrics,
-    onError: (error) => log(`a probe was answered with 500: ${String(error)}`),
+    onError: (error) => log(`a probe received the answer 500: ${String(error)}`),
   })
   const client = openKubernetes(podAccess(process.env, account))
   try {
@@ -102,7 +102,7 @@ async function runInCluster(
       sink,
       openStore: () => openS3Store(places().s3),
       connect: () => connectNats({ ...places().nats, onError }),
-      // The job's own credentials: a record that they may not read stays unread.
+      // With the job's own credentials, so that a job reads only records that its credentials may read.
       openRecord: async (uri) => boundedStore(openS3Store({ ...places().s3, ...recordAddress(uri) })),
       files(store) {
         const { s3, checkpointCredentials: credentials, hub } = places()

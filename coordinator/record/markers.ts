@@ -1,5 +1,14 @@
-// The run's markers in the store: claimed, left and read here alone. Every write is absent-only; "already there" is read,
-// never guessed, and then the store's bytes win. A marker of a newer coordinator ends this one (Superseded).
+// The markers of a run: only this file claims, writes and reads them. A write never overwrites. If the key exists already, the marker is
+// read back, and the store's version counts.
+//
+// Epochs. Each coordinator that starts claims the next free number, and signs its markers with it. Several coordinators may run at once,
+// for example when a node comes back after its pod was replaced. Every key has one winner, the first writer, so both build on the
+// same record. A newer coordinator accepts an older one's marker. An older one that finds a newer one's marker is superseded, and ends:
+//
+//     epoch 1   claims 1 ── plan(1) ─────────────── decision exists, epoch 2 > 1 ──► Superseded
+//     epoch 2        claims 2 ── reads plan(1) ── decision(2) ── fold ── result(2) ──► continues
+//
+// epoch-guard.ts ends the older coordinator earlier, as soon as it sees the key of the next epoch.
 import { encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
@@ -14,14 +23,14 @@ import {
 } from '#protocol/record.ts'
 import type { ObjectStore, StoreReader } from '#transport/ports.ts'
 
-/** A marker as it lies in the store. */
+/** A marker as the store has it. */
 export interface Marked<T> {
   readonly value: T
   /** SHA-256 of its bytes. */
   readonly digest: string
 }
 
-/** The record of one run, as one coordinator's epoch sees it. */
+/** The markers of one run, for the coordinator with this epoch. */
 export interface RunMarkers {
   readonly store: ObjectStore
   readonly epoch: number
@@ -32,13 +41,16 @@ export interface RunMarkers {
   writePlan(plan: Omit<Plan, 'epoch'>): Promise<Marked<Plan>>
   writeDecision(decision: Unsigned<Decision>): Promise<Marked<Decision>>
   writeResult(result: Omit<RoundResult, 'epoch'>): Promise<Marked<RoundResult>>
-  /** Throws Superseded when a newer coordinator has claimed its epoch. */
+  /** Throws Superseded where a newer coordinator has claimed its epoch. */
   assertCurrent(): Promise<void>
 }
 
+/** What a user can do about a store that loses a write. */
+const CONSISTENT = 'use a store whose reads see every earlier write'
+
 type Unsigned<T> = T extends unknown ? Omit<T, 'epoch'> : never
 
-/** Reads one marker; undefined where there is none. */
+/** Reads one marker; undefined where the key does not exist. Throws RecordDamaged where the object is not such a marker. */
 export async function readRecord<K extends keyof Records>(
   store: Pick<StoreReader, 'get'>,
   kind: K,
@@ -48,7 +60,7 @@ export async function readRecord<K extends keyof Records>(
   return bytes === undefined ? undefined : { value: readMarker(kind, key, bytes), digest: sha256(bytes) }
 }
 
-/** Claims the next epoch: the first number whose key was absent. Claims are never skipped, so counting up finds it. */
+/** Claims the next epoch: the first number whose key does not exist. Epochs have no gaps, so counting up from 1 finds it. */
 export async function claimEpoch(store: ObjectStore, incarnation: string): Promise<number> {
   for (let epoch = 1; ; epoch += 1) {
     if ((await store.size(epochKey(epoch))) !== undefined) continue
@@ -59,17 +71,18 @@ export async function claimEpoch(store: ObjectStore, incarnation: string): Promi
   }
 }
 
-/** Leaves run.json, or reads the one that is there: it must be the same run. */
+/** Writes run.json, or reads the existing one, which must describe the same run. Throws OutputInUse where it does not. */
 export async function openRun(store: ObjectStore, wanted: RunRecord): Promise<Marked<RunRecord>> {
   const bytes = encodeJson(wanted)
   await store.put(RUN_KEY, bytes)
-  const there = await readRecord(store, 'run', RUN_KEY)
-  if (there === undefined)
+  const stored = await readRecord(store, 'run', RUN_KEY)
+  if (stored === undefined)
     throw new FedsamError(
       'StorageUnsuitable',
-      `${store.description}: ${RUN_KEY} vanished after it was written`,
+      `${store.description}: ${RUN_KEY} could not be read back after it was written`,
+      { remedy: CONSISTENT },
     )
-  if (there.digest === sha256(bytes)) return there
+  if (stored.digest === sha256(bytes)) return stored
   throw new FedsamError(
     'OutputInUse',
     `${store.description} holds the record of another job, or of this job before it was changed`,
@@ -79,9 +92,9 @@ export async function openRun(store: ObjectStore, wanted: RunRecord): Promise<Ma
   )
 }
 
-/** The record for one epoch of the coordinator. */
+/** The markers for the coordinator with this epoch. */
 export function openMarkers(store: ObjectStore, epoch: number, run: Marked<RunRecord>): RunMarkers {
-  const leave = async <K extends 'plan' | 'decision' | 'result'>(
+  const write = async <K extends 'plan' | 'decision' | 'result'>(
     kind: K,
     key: string,
     value: object,
@@ -89,11 +102,15 @@ export function openMarkers(store: ObjectStore, epoch: number, run: Marked<RunRe
     const bytes = encodeJson({ ...value, epoch })
     if ((await store.put(key, bytes)) === 'Created')
       return { value: readMarker(kind, key, bytes), digest: sha256(bytes) }
-    const there = await readRecord(store, kind, key)
-    if (there === undefined)
-      throw new FedsamError('StorageUnsuitable', `${store.description}: ${key} is there and is not`)
-    if (there.value.epoch > epoch) throw superseded(epoch, there.value.epoch)
-    return there
+    const stored = await readRecord(store, kind, key)
+    if (stored === undefined)
+      throw new FedsamError(
+        'StorageUnsuitable',
+        `${store.description}: ${key} exists but could not be read back`,
+        { remedy: CONSISTENT },
+      )
+    if (stored.value.epoch > epoch) throw superseded(epoch, stored.value.epoch)
+    return stored
   }
   return {
     store,
@@ -102,10 +119,10 @@ export function openMarkers(store: ObjectStore, epoch: number, run: Marked<RunRe
     plan: (round, attempt) => readRecord(store, 'plan', attemptKeys(round, attempt).plan),
     decision: (round, attempt) => readRecord(store, 'decision', attemptKeys(round, attempt).decision),
     result: (round) => readRecord(store, 'result', resultKey(round)),
-    writePlan: (plan) => leave('plan', attemptKeys(plan.round, plan.attempt).plan, plan),
+    writePlan: (plan) => write('plan', attemptKeys(plan.round, plan.attempt).plan, plan),
     writeDecision: (decision) =>
-      leave('decision', attemptKeys(decision.round, decision.attempt).decision, decision),
-    writeResult: (result) => leave('result', resultKey(result.round), result),
+      write('decision', attemptKeys(decision.round, decision.attempt).decision, decision),
+    writeResult: (result) => write('result', resultKey(result.round), result),
     async assertCurrent() {
       if ((await store.size(epochKey(epoch + 1))) !== undefined) throw superseded(epoch, epoch + 1)
     },
@@ -114,6 +131,6 @@ export function openMarkers(store: ObjectStore, epoch: number, run: Marked<RunRe
 
 function superseded(mine: number, theirs: number): FedsamError {
   return new FedsamError('Superseded', `this coordinator has epoch ${mine}, a newer one has ${theirs}`, {
-    remedy: 'nothing: the newer coordinator goes on',
+    remedy: 'do nothing: the newer coordinator continues the run',
   })
 }

@@ -1,4 +1,5 @@
-// The model card of the output: what was trained, on whose data, from what, and how well it did, from the record alone.
+// Writes the model card of the output from the record alone: what was trained, from which checkpoint, for how many rounds, and its
+// evaluation. Names that clients chose are escaped, so that the card shows them and does not interpret them.
 import type { Evaluation, RoundResult, RunRecord } from '#protocol/record.ts'
 import type { Evaluated } from '../rounds/stopping.ts'
 import type { Marked } from './markers.ts'
@@ -13,14 +14,14 @@ export interface CardFacts {
 
 const figure = (value: number): string => value.toFixed(4)
 
-/** Letters of a metric's name that the card shows. */
+/** Characters of a metric's name that the card shows. */
 const LONGEST_NAME = 60
-/** Letters of another record's prefix that the card shows: the longest that a job may name. */
+/** Characters of another record's prefix that the card shows: the longest prefix that a job may name. */
 const LONGEST_PREFIX = 1024
 
 /**
- * A name that a client or a user chose, as Markdown that shows it and does nothing else: on one line, every character of markup
- * escaped, without control characters.
+ * A name that a client or a user chose, as Markdown that only shows it: on one line, with every character of markup escaped, and without
+ * control characters.
  */
 export function markdownText(name: string, longest = LONGEST_NAME): string {
   return name
@@ -29,7 +30,7 @@ export function markdownText(name: string, longest = LONGEST_NAME): string {
     .replace(/[!-/:-@[-`{-~]/g, (character) => (/[-._/%]/.test(character) ? character : `\\${character}`))
 }
 
-/** Where a run that started from another run's round came from. */
+/** The source of a run that started from another run's round. */
 function startText({ resumedFrom }: RunRecord): string[] {
   if (resumedFrom === undefined) return []
   const { round, name, prefix, result } = resumedFrom
@@ -50,12 +51,12 @@ export function modelCard({ run, chosen, evaluation, results, history }: CardFac
     '---',
     `# ${run.name}`,
     '',
-    `Trained by federated rounds: ${results.length - 1} rounds were run, this is the model of round ${chosen.round}.`,
+    `Trained by federated rounds: ${results.length - 1} rounds were run. This is the model of round ${chosen.round}.`,
     ...startText(run),
     'The data never left its partitions; only parameters travelled.',
     '',
-    '## What is here',
-    `\`model.safetensors\` holds ${chosen.tensors.length} tensors with ${elements} parameters, the ones that were trained.`,
+    '## Contents',
+    `\`model.safetensors\` holds ${chosen.tensors.length} trained tensors with ${elements} parameters.`,
     ...(run.base === null
       ? []
       : [
@@ -67,7 +68,7 @@ export function modelCard({ run, chosen, evaluation, results, history }: CardFac
     ...(evaluation === null
       ? ['No client evaluated this model.']
       : [
-          `On the held-out data of the partitions, mean weighted by examples (${evaluation.numExamples}):`,
+          `On the held-out data of the partitions, as a mean weighted by examples (${evaluation.numExamples}):`,
           `loss ${figure(evaluation.loss)}${metrics.map(([name, value]) => `, ${markdownText(name)} ${figure(value)}`).join('')}.`,
         ]),
     '',
@@ -81,7 +82,7 @@ export function modelCard({ run, chosen, evaluation, results, history }: CardFac
     ),
     '',
     '## Provenance',
-    '`provenance.json` names every round by the digest of its result, a hash chain over plans, decisions and models.',
+    '`provenance.json` names every round by the digest of its result. The digests form a hash chain over plans, decisions and models.',
     '',
   ].join('\n')
 }

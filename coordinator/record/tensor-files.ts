@@ -1,5 +1,5 @@
-// Safetensors files by ranges, in the store or on this machine: what is in them and where, and a canonical copy of some of it.
-// The copy has the dtypes of the run: 16-bit floats become F32. Digests of what is read are left to the caller.
+// Reads safetensors files by ranges, in the store or on this machine: it locates their tensors, and copies some of them to one canonical
+// file with the dtypes of the run, where 16-bit floats become F32. Only verifiedFile checks digests of the bytes that it reads.
 import { createReadStream } from 'node:fs'
 import { blockHasher } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
@@ -16,7 +16,7 @@ export interface TensorFile {
   read(range: ByteRange): Promise<Uint8Array>
 }
 
-/** A tensor and where its bytes are. */
+/** A tensor, and the file and range of its bytes. */
 export interface Located extends TensorSpec {
   readonly file: TensorFile
   readonly range: ByteRange
@@ -24,10 +24,10 @@ export interface Located extends TensorSpec {
   readonly narrow?: DType
 }
 
-/** Bytes read at a time while tensors are copied. */
+/** Bytes that one read asks for while tensors are copied. */
 const COPY_BYTES = 8 * 1024 * 1024
 
-/** A file in the store. `size` as its marker says. */
+/** A file in the store. `size`: as its marker states it. */
 export function storedFile(store: ObjectStore, key: string, size: number): TensorFile {
   return {
     size,
@@ -40,7 +40,7 @@ export function storedFile(store: ObjectStore, key: string, size: number): Tenso
   }
 }
 
-/** A payload; every block that is read is held against its digest. */
+/** A payload. Each block that is read is checked against its digest. */
 export function verifiedFile(store: ObjectStore, source: PayloadSource): TensorFile {
   return {
     size: source.payload.size,
@@ -103,11 +103,11 @@ export async function copyTensors(
       }
     }
   }
-  // The bytes are a function of the source alone: where the file is there already, its digests are made by reading it.
+  // The bytes depend on the source alone. If the file exists already, compute its digests by reading it.
   if ((await store.write(key, size, chunks())) === 'Created') return { key, ...hasher.finish() }
-  const there = blockHasher()
+  const stored = blockHasher()
   for (let offset = 0; offset < size; offset += COPY_BYTES) {
-    there.update((await store.get(key, { offset, length: Math.min(COPY_BYTES, size - offset) }))!)
+    stored.update((await store.get(key, { offset, length: Math.min(COPY_BYTES, size - offset) }))!)
   }
-  return { key, ...there.finish() }
+  return { key, ...stored.finish() }
 }

@@ -1,15 +1,15 @@
-// A verified copy of a payload, within the store or from another one: every block is held against its digest on the way.
+// Copies a payload, within the store or from another store, and checks each block against its digest on the way.
 import type { PayloadRef } from '#protocol/record.ts'
 import type { ObjectStore, StoreReader } from '#transport/ports.ts'
 import { type PayloadSource, readPayload } from '../aggregation/payload-reader.ts'
 import { writePayload } from '../aggregation/payload-writer.ts'
 
-/** Bytes read at a time: whole digest blocks. */
+/** Bytes that one read asks for: whole digest blocks. */
 const COPY_BYTES = 8 * 1024 * 1024
 
 /**
- * Copies to `key`, absent-only, in bounded memory; `from` is the store that holds the source. Throws RecordDamaged for other bytes
- * than recorded, here or there.
+ * Copies to `key` in bounded memory, and overwrites nothing. `from` is the store that holds the source. Throws RecordDamaged where the
+ * source or an existing copy has other bytes than the record names.
  */
 export async function copyPayload(
   store: ObjectStore,

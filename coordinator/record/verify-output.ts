@@ -1,5 +1,5 @@
-// Verifies what a record's output and its base checkpoint promise: the output's model is that of the round which the record
-// chose, its other files follow from the chain, and every byte has its digest. The manifest alone proves nothing: nobody signs it.
+// Verifies a record's output and base checkpoint. The output's model must be the model of the round that the record chose, its other
+// files must follow from the chain, and every byte must have its digest. The manifest alone proves nothing, because it is not signed.
 import { createHash } from 'node:crypto'
 import { encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
@@ -9,7 +9,7 @@ import type { StoreReader } from '#transport/ports.ts'
 import { type Marked, readRecord } from './markers.ts'
 import { metricsFile, provenanceFile } from './output.ts'
 
-/** One result of the chain with what it rests on; null for what it names and is damaged, or what it does not name. */
+/** One result of the chain with its plan and decision; null where the result names none, or where the marker is damaged. */
 export interface Link {
   readonly result: Marked<RoundResult>
   readonly plan: Plan | null
@@ -21,22 +21,23 @@ export interface Chain {
   readonly links: readonly Link[]
 }
 
-/** Where to read, and where problems go. `read` turns damage into a problem and undefined. */
+/** Where to read, and where to add problems. `read` turns damage into a problem and undefined. */
 export interface Reading {
   readonly store: StoreReader
   readonly problems: string[]
   read<T>(reading: Promise<T>): Promise<T | undefined>
 }
 
-/** Bytes read at a time. */
+/** Bytes that one read asks for. */
 const READ_BYTES = 8 * 1024 * 1024
 
-/** The base checkpoint in the record is the one that run.json pinned. */
+/** The base checkpoint in the record must be the one that run.json pins. */
 export async function verifyBase(reading: Reading, { run }: Chain): Promise<void> {
   const { store, problems } = reading
   const base = run?.value.base
   if (!base) return
-  if (sha256(encodeJson(base.files)) !== base.digest) problems.push('run.json names a base of another digest')
+  if (sha256(encodeJson(base.files)) !== base.digest)
+    problems.push('run.json names a base with another digest than its files have')
   for (const { name, size, sha256: wanted } of base.files) {
     const key = baseKey(base.digest, name)
     if ((await reading.read(digestOf(store, key, size))) !== wanted)
@@ -44,7 +45,7 @@ export async function verifyBase(reading: Reading, { run }: Chain): Promise<void
   }
 }
 
-/** The manifest, if the output is complete. Whatever does not fit the chain or its digest becomes a problem. */
+/** The manifest, if the output is complete. Every file that does not follow from the chain, or lacks its digest, becomes a problem. */
 export async function verifyOutput(reading: Reading, chain: Chain): Promise<Manifest | null> {
   const { store, problems } = reading
   const manifest = (await reading.read(readRecord(store, 'manifest', MANIFEST_KEY)))?.value
@@ -54,7 +55,7 @@ export async function verifyOutput(reading: Reading, chain: Chain): Promise<Mani
   else if (manifest.head !== digests.at(-1))
     problems.push(`${MANIFEST_KEY} names a head that is not the end of the chain`)
   if (chain.run !== undefined && manifest.name !== chain.run.value.name)
-    problems.push(`${MANIFEST_KEY} is of a run of another name`)
+    problems.push(`${MANIFEST_KEY} belongs to a run of another name`)
   const chosen = chain.links.find(({ result }) => result.digest === manifest.result)
   if (chosen === undefined) problems.push(`${MANIFEST_KEY} names a result that is not in the chain`)
   else problems.push(...chosenProblems(manifest, chain, chosen), ...derivedProblems(manifest, chain, chosen))
@@ -66,7 +67,7 @@ export async function verifyOutput(reading: Reading, chain: Chain): Promise<Mani
   return manifest
 }
 
-/** The output is the model of the best round if the record knows one, else of the last. */
+/** The output must have the model of the best round if the record has one, else of the last round. */
 function chosenProblems(manifest: Manifest, { links }: Chain, chosen: Link): string[] {
   const trained = links.filter(({ plan }) => plan?.kind !== 'Evaluate')
   const best = links.findLast(({ decision }) => decision !== null)?.decision?.best?.round
@@ -75,7 +76,7 @@ function chosenProblems(manifest: Manifest, { links }: Chain, chosen: Link): str
   return [
     ...(round === manifest.round
       ? []
-      : [`${MANIFEST_KEY} names round ${manifest.round} and a result of ${round}`]),
+      : [`${MANIFEST_KEY} names round ${manifest.round} and the result of round ${round}`]),
     ...(round === wanted ? [] : [`${MANIFEST_KEY} names round ${round}; the record chose round ${wanted}`]),
   ]
 }
@@ -101,11 +102,11 @@ function derivedProblems(manifest: Manifest, { run, links }: Chain, chosen: Link
   return wanted.flatMap(([name, digest]) => {
     const named = manifest.files.find((file) => file.name === name)
     if (named === undefined) return [`${MANIFEST_KEY} does not name ${name}`]
-    return named.sha256 === digest ? [] : [`${outputKey(name)} is not the one of round ${round}`]
+    return named.sha256 === digest ? [] : [`${outputKey(name)} is not the file of round ${round}`]
   })
 }
 
-/** SHA-256 of an object, read by parts; undefined where it is missing or of another size. */
+/** SHA-256 of an object, read in parts; undefined where it is missing or has another size. */
 async function digestOf(store: StoreReader, key: string, size: number): Promise<string | undefined> {
   if ((await store.size(key)) !== size) return undefined
   const hash = createHash('sha256')

@@ -133,7 +133,7 @@ describe('a record', () => {
   for (const name of ['model.safetensors', 'metrics.json', 'provenance.json']) {
     test(`whose ${name} was replaced, with its digest in the manifest, is not sound`, async () => {
       const { problems } = await verifyRecord(await withReplaced(name, flipped), 'Output')
-      assert.deepEqual(problems, [`output/${name} is not the one of round 2`])
+      assert.deepEqual(problems, [`output/${name} is not the file of round 2`])
     })
   }
 
@@ -162,7 +162,7 @@ describe('a record', () => {
     ['a path as a file', (m) => ({ ...m, files: [{ ...m.files[0], name: '../run.json' }] }), /plain name/],
     ['no model', (m) => ({ ...m, files: [] }), /does not name model\.safetensors/],
     ['another head', (m) => ({ ...m, head: m.result }), /head that is not the end of the chain/],
-    ['another round', (m) => ({ ...m, round: 1 }), /names round 1 and a result of 2/],
+    ['another round', (m) => ({ ...m, round: 1 }), /names round 1 and the result of round 2/],
     ['another name', (m) => ({ ...m, name: 'other' }), /another name/],
     ['an unknown result', (m) => ({ ...m, result: '0'.repeat(64) }), /result that is not in the chain/],
     [

@@ -1,6 +1,6 @@
-// Verifies a run's record from its bytes alone: every marker that a result names has the digest that it names, every result
-// the result before it, every payload that is still there the digest of its marker. What retention deleted is counted. The
-// base checkpoint and the output are the matter of verify-output.ts.
+// Verifies a run's record from its bytes alone. Each result must follow the result before it; plans, decisions, receipts and payloads must
+// have the digests that markers name. Payloads that retention deleted are listed as absent. verify-output.ts verifies the base checkpoint
+// and the output.
 import { sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { attemptKeys, RUN_KEY, resultKey } from '#protocol/keys.ts'
@@ -17,24 +17,24 @@ import { payloadOf } from './marker-facts.ts'
 import { type Marked, readRecord } from './markers.ts'
 import { type Chain, type Link, verifyBase, verifyOutput } from './verify-output.ts'
 
-/** What was found. */
+/** The result of a verification. */
 export interface Verification {
   /** Results in the chain, the evaluation of the last model included. */
   readonly results: number
-  /** Payloads that were read and fit their digests. */
+  /** Payloads that were read and that have their digests. */
   readonly payloads: number
-  /** Payloads that are not there (any more). */
+  /** Keys of payloads that the store does not have, because they were deleted or are lost. */
   readonly absent: readonly string[]
   /** The manifest of output/, if the output is complete; null if it is missing or damaged. */
   readonly manifest: Manifest | null
   readonly complete: boolean
-  /** The digest of the last result: everything follows from it. Null for an empty chain. */
+  /** The digest of the last result, which fixes every marker before it. Null for an empty chain. */
   readonly head: string | null
   /** The round of another run that the run started from; null where it started with round 0, or run.json is unreadable. */
   readonly resumedFrom: NonNullable<RunRecord['resumedFrom']> | null
   /** The digests of all results, in their order. */
   readonly chain: readonly string[]
-  /** What does not fit, one sentence each; empty for a sound record. */
+  /** One sentence for each fault; empty for a sound record. */
   readonly problems: readonly string[]
 }
 
@@ -52,12 +52,12 @@ interface Findings {
  */
 export type Scope = 'Everything' | 'Output' | 'Chain'
 
-/** Attempts of a round that are searched for a receipt: the largest round.maxFailedRounds of a job, and some more. */
+/** Attempts of a round that are searched for a receipt: above the largest round.maxFailedRounds that a job may have. */
 const MOST_ATTEMPTS = 10_000
-/** Bytes read at a time: whole digest blocks. */
+/** Bytes that one read asks for: whole digest blocks. */
 const READ_BYTES = 8 * 1024 * 1024
 
-/** Reads everything that the record names. Throws what the store throws when it is out of reach. */
+/** Reads every object that the record names. Throws what the store throws where it cannot be reached. */
 export async function verifyRecord(store: StoreReader, scope: Scope = 'Everything'): Promise<Verification> {
   const findings: Findings = { store, scope, problems: [], absent: [], payloads: 0 }
   const chain = await verifyChain(findings)
@@ -72,7 +72,7 @@ export async function verifyRecord(store: StoreReader, scope: Scope = 'Everythin
   return { ...chained, resumedFrom, payloads, absent, manifest, complete: manifest !== null, problems }
 }
 
-/** The chain up to a round, and what does not fit; no payload and no receipt is read. */
+/** The chain up to a round, and its faults. It reads no payload and no receipt. */
 export async function verifyUpTo(
   store: StoreReader,
   last: number,
@@ -81,7 +81,7 @@ export async function verifyUpTo(
   return { chain: await verifyChain(findings, last), problems: findings.problems }
 }
 
-/** A run that started from another run's round begins its chain there, with that result as the one before its first. */
+/** The chain of a run that started from another run's round begins there: the other run's result comes before its first. */
 async function verifyChain(findings: Findings, last = Number.POSITIVE_INFINITY): Promise<Chain> {
   const { store, problems } = findings
   const run = await existing(findings, readRecord(store, 'run', RUN_KEY), RUN_KEY)
@@ -93,7 +93,7 @@ async function verifyChain(findings: Findings, last = Number.POSITIVE_INFINITY):
     if (result === undefined) break
     const { value } = result
     if (value.round !== round) problems.push(`${key} names round ${value.round}`)
-    if (value.run !== run?.digest) problems.push(`${key} is of another ${RUN_KEY}`)
+    if (value.run !== run?.digest) problems.push(`${key} belongs to another ${RUN_KEY}`)
     if (value.previous !== previous) problems.push(`${key} does not follow the result before it`)
     previous = result.digest
     links.push(await verifyResult(findings, result))
@@ -101,7 +101,7 @@ async function verifyChain(findings: Findings, last = Number.POSITIVE_INFINITY):
   return { run, links }
 }
 
-/** A marker that must exist; one that does not is a problem. */
+/** Reads a marker that must exist. A missing marker becomes a problem. */
 async function existing<T>(
   findings: Findings,
   reading: Promise<Marked<T> | undefined>,
@@ -109,7 +109,7 @@ async function existing<T>(
 ): Promise<Marked<T> | undefined> {
   const before = findings.problems.length
   const found = await sound(findings, reading)
-  // Damage has been reported already.
+  // `sound` has reported damage already.
   if (found === undefined && findings.problems.length === before) findings.problems.push(`${key} is missing`)
   return found
 }
@@ -157,7 +157,7 @@ async function verifyUpdates(findings: Findings, { round, updates }: ClosedDecis
   }
 }
 
-/** An evaluation's receipt may lie in an earlier attempt at the round. */
+/** The receipt of an evaluation may belong to an earlier attempt at the round. */
 async function verifyEvaluations(
   findings: Findings,
   { round, attempt, evaluations }: ClosedDecision,
@@ -174,7 +174,7 @@ async function verifyEvaluations(
     }
     if (!found)
       findings.problems.push(
-        `round ${round}: the receipt of the evaluation by ${client} is gone or another one`,
+        `round ${round}: the receipt of the evaluation by ${client} is missing, or is another receipt`,
       )
   }
 }
@@ -198,7 +198,7 @@ async function verifyPayload(findings: Findings, payload: PayloadRef): Promise<v
   if ((await sound(findings, read())) === true) findings.payloads += 1
 }
 
-/** What a reading comes to; a damaged object becomes a problem. */
+/** Awaits a reading. A damaged object becomes a problem, and the result is undefined. */
 async function sound<T>({ problems }: Findings, reading: Promise<T>): Promise<T | undefined> {
   try {
     return await reading

@@ -1,10 +1,11 @@
-// From a job's spec (with defaults) to the coordinator's settings: the one place where spec fields get their meaning for it.
+// Derives the coordinator's settings from a job's spec with its defaults. No other file of the coordinator reads a field of the spec,
+// except for checkpoints and initial parameters (start/checkpoint.ts).
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { exchangedTensors, type TrainablePart } from '#protocol/segment-anything.ts'
 import type { CoordinatedJob } from '#transport/ports.ts'
 import type { FixedSettings, LiveSettings, OpenRecord, Origin } from './settings.ts'
 
-/** Fields that may change while a run goes on, or that do not touch what it computes: they are no part of run.json. */
+/** Fields that may change while a run continues, or that do not affect what it computes. run.json leaves them out. */
 const LIVE_FIELDS: readonly (keyof CompleteFederatedJobSpec)[] = [
   'rounds',
   'partitions',
@@ -20,7 +21,7 @@ const LIVE_FIELDS: readonly (keyof CompleteFederatedJobSpec)[] = [
   'activeDeadlineSeconds',
 ]
 
-/** Where files that the spec names lie on this machine. */
+/** Paths on this machine of the files that the spec names. */
 export interface LocalFiles {
   /** Folder of the base checkpoint; null where the trainer has none. */
   readonly checkpoint: string | null
@@ -30,7 +31,7 @@ export interface LocalFiles {
   readonly resumeFrom: string
 }
 
-/** `openRecord` opens the record of `resumeFrom`; who only compares settings needs none. */
+/** `openRecord` opens the record of `resumeFrom`. A caller that only compares settings needs none. */
 export function compileFixed(
   job: CoordinatedJob,
   files: LocalFiles,
@@ -83,7 +84,7 @@ function originOf(
   return select === null ? { kind: 'Client' } : { kind: 'Checkpoint', select }
 }
 
-/** Chooses the tensors of the built-in trainer's checkpoint that train; null for another trainer. */
+/** Selects the tensors of the built-in trainer's checkpoint that train; null for another trainer. */
 export function selectionOf({
   trainer,
 }: CompleteFederatedJobSpec): ((names: readonly string[]) => string[]) | null {
@@ -92,7 +93,7 @@ export function selectionOf({
   return (names) => exchangedTensors(parts, names)
 }
 
-/** The settings that may change; compiled again whenever the job does. */
+/** The settings that may change. They are derived again when the job changes. */
 export function compileLive(job: CoordinatedJob): LiveSettings {
   const { spec, generation } = job
   return {

@@ -1,15 +1,15 @@
-// What a coordinator consumes of a job: the spec with its defaults, compiled to plain values in one place.
+// The settings that the coordinator reads from a job, as plain values. from-spec.ts derives them from the spec with its defaults.
 import type { StoreReader } from '#transport/ports.ts'
 import type { StoppingRule } from '../rounds/stopping.ts'
 
 /** A partition as the coordinator sees it. */
 export interface Member {
   readonly name: string
-  /** false: it only evaluates. */
+  /** False: the client only evaluates. */
   readonly train: boolean
 }
 
-/** The part of a job that may change while it runs; plans record what they used. */
+/** The part of a job that may change while it runs. Each plan records the values that it used. */
 export interface LiveSettings {
   readonly generation: number
   readonly rounds: number
@@ -24,14 +24,14 @@ export interface LiveSettings {
   }
 }
 
-/** Opens the record at an address, for reading. Throws what a store out of reach throws. */
+/** Opens the record at an address for reading. Throws what a store throws that cannot be reached. */
 export type OpenRecord = (address: string) => Promise<StoreReader>
 
 /** Where the parameters of the first result come from. */
 export type Origin =
-  /** Tensors of the base checkpoint, by the trainer's rule (protocol/segment-anything.ts). */
+  /** Tensors of the base checkpoint that train, by the trainer's rule (protocol/segment-anything.ts). */
   | { readonly kind: 'Checkpoint'; readonly select: (names: readonly string[]) => string[] }
-  /** A safetensors file that the user named. `select` as above; null for a trainer that alone knows what it trains. */
+  /** A safetensors file that the user named. `select` as above; null for a Command trainer, whose tensors only it knows. */
   | {
       readonly kind: 'InitialParameters'
       readonly file: string
@@ -39,14 +39,14 @@ export type Origin =
     }
   /** One client's get_parameters(), as Flower's server does. */
   | { readonly kind: 'Client' }
-  /** A finished round of another run: the run goes on with the round after it. `select` as above. */
+  /** A finished round of another run. The run continues with the round after it. `select` as above. */
   | {
       readonly kind: 'Resumed'
-      /** As spec.resumeFrom has it. */
+      /** The address in spec.resumeFrom. */
       readonly prefix: string
       readonly round: number
       readonly select: ((names: readonly string[]) => string[]) | null
-      /** Opens that record, for reading. */
+      /** Opens that record for reading. */
       readonly open: () => Promise<StoreReader>
     }
 
@@ -61,7 +61,7 @@ export interface FixedSettings {
   readonly minAvailableClients: number
   readonly fractionFit: number
   readonly fractionEvaluate: number
-  /** Reaches fit(config) and evaluate(config). */
+  /** The config argument of fit and evaluate. */
   readonly config: Readonly<Record<string, string>>
   readonly stopping: StoppingRule
   readonly retentionRounds: number
@@ -69,28 +69,27 @@ export interface FixedSettings {
   readonly origin: Origin
   /** A local folder that holds the base checkpoint; null where the trainer brings its own parameters. */
   readonly base: { readonly uri: string; readonly folder: string } | null
-  /** For run.json: the spec with defaults, without what may change. */
+  /** For run.json: the spec with defaults, without the fields that may change. */
   readonly spec: Readonly<Record<string, unknown>>
 }
 
-/** How the coordinator behaves, not what it computes. Seconds. */
+/** Times of the coordinator, in seconds. They change when it acts, and never what it computes. */
 export interface Pace {
-  /** How long a request is held open before it is answered with `wait`. */
+  /** The longest time that a request waits for a task before the answer `wait`. */
   readonly holdSeconds: number
-  /** A client unheard for so long is away. */
+  /** A client that sends no request for this time is offline. */
   readonly silenceSeconds: number
-  /** How often the store is asked for receipts whose message was lost. */
+  /** The time between two searches of the store for receipts whose message was lost, and for a newer coordinator. */
   readonly pollSeconds: number
-  /** How long the end of the run waits for workers to hear of it. */
+  /** The longest time that the end of the run waits for workers to leave. */
   readonly farewellSeconds: number
+  /** The longest time that a grant is valid. */
   readonly grantSeconds: number
-  /** Progress is left in the job's status at most so often; changes of state at once. */
+  /** The least time between two writes of progress to the job's status. Changes of state are written at once. */
   readonly statusSeconds: number
-  /**
-   * After an attempt at which too few clients were there, none begins for so long, doubled for each such attempt in a row; 0: the
-   * next one begins at once.
-   */
+  /** The pause after an attempt with too few clients. It doubles with each such attempt in a row. 0: no pause. */
   readonly pauseSeconds: number
+  /** The bound of that pause. */
   readonly longestPauseSeconds: number
 }
 
@@ -105,5 +104,5 @@ export const DEFAULT_PACE: Pace = {
   longestPauseSeconds: 600,
 }
 
-/** In a cluster others wait for the devices that idle workers hold. */
+/** In a cluster the coordinator pauses, because other jobs wait for the devices that idle workers hold. */
 export const CLUSTER_PACE: Pace = { ...DEFAULT_PACE, pauseSeconds: 30 }

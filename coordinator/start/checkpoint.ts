@@ -1,6 +1,7 @@
-// The files that a run begins with, on this machine: its base checkpoint (hf://, s3://, a folder) and initial parameters (s3://, a
-// file); and where the record lies that it starts from (s3:// alone: a pod has no other's folder). Once the record has them nothing is fetched. What is not there, not allowed or out of reach is CheckpointUnavailable: it
-// may be one day; what is there and cannot be used is BadCheckpoint. Which S3 client, the caller chooses.
+// Fetches the files that a run starts from in a cluster: the base checkpoint (hf://, s3://, a folder) and initial parameters (s3://, a
+// file). It also checks the address of the record that a run resumes from (s3:// only: a pod cannot see another pod's folder). Files
+// that the record has already are not fetched. A file that is missing, forbidden or out of reach is CheckpointUnavailable, since that may
+// change; a file that cannot be used is BadCheckpoint. The caller chooses the S3 client.
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
@@ -17,14 +18,14 @@ export interface FileSources {
   readonly fetchHubCheckpoint: typeof fetchCheckpoint
   readonly fetchS3Checkpoint: (fetch: S3Fetch) => Promise<void>
   readonly fetchS3File: (fetch: S3Fetch) => Promise<string>
-  /** How storage is reached: an s3:// address without credentials of its own is too. */
+  /** Settings of the run's storage, also used for an s3:// address that has no credentials of its own. */
   readonly storage: Omit<S3Options, 'bucket' | 'prefix'>
   /** A folder with a file for each key of the checkpoint's own Secret; '' where it names none. */
   readonly credentials: string
   /** Token and endpoint of the Hub, and the proxies. */
   readonly hub: Environment
   readonly log: (line: string) => void
-  /** What is fetched comes below this folder; what could not be fetched whole is removed. */
+  /** The folder for fetched files. Files that were fetched in part are removed. */
   readonly temporary: string
 }
 
@@ -50,7 +51,7 @@ export async function filesOf(
   const pinned = run?.value.base != null
   try {
     return {
-      // An empty name is never looked at: the record has what was in it.
+      // An empty name is not used: the record has the checkpoint already.
       checkpoint: uri === undefined ? null : pinned ? '' : await checkpointAt(uri, sources),
       initialParameters:
         initial === undefined
@@ -63,7 +64,7 @@ export async function filesOf(
   }
 }
 
-/** Here a store out of reach is not the run's own. */
+/** In this file a store that cannot be reached is the checkpoint's, and not the run's own. */
 function asUnavailable(error: unknown): unknown {
   if (!(error instanceof FedsamError) || error.code !== 'StorageUnreachable') return error
   const { message, remedy, cause } = error
@@ -100,7 +101,7 @@ async function parametersAt(
   )
 }
 
-/** Each try has a folder of its own, which goes where it fails: a pod may try for hours. */
+/** Each try has its own folder, which is removed if the try fails: a pod may try for hours. */
 async function fetchInto(prefix: string, fetch: (folder: string) => Promise<string>): Promise<string> {
   const folder = await mkdtemp(prefix)
   try {
@@ -126,7 +127,7 @@ async function existing(
 /** Endpoint, region and keys of the checkpoint's own Secret. */
 async function ownSettings(folder: string): Promise<FileSources['storage']> {
   const optional = (name: string): Promise<string> => secretKey(folder, name).catch(() => '')
-  // In turn: of two that are missing the first is named, each time.
+  // One after the other, so that of two missing keys the error always names the first.
   const accessKeyId = await secretKey(folder, 'AWS_ACCESS_KEY_ID')
   const secretAccessKey = await secretKey(folder, 'AWS_SECRET_ACCESS_KEY')
   const sessionToken = await optional('AWS_SESSION_TOKEN')
@@ -139,13 +140,13 @@ async function ownSettings(folder: string): Promise<FileSources['storage']> {
   }
 }
 
-/** Read for every try: the kubelet brings what was corrected in the Secret. */
+/** Reads one key of the Secret. Each try reads it again, since the kubelet updates the files when the Secret is corrected. */
 async function secretKey(folder: string, name: string): Promise<string> {
   const text = await readFile(join(folder, name), 'utf8').catch(() => '')
   if (text.trim() !== '') return text.trim()
   throw new FedsamError(
     'CheckpointUnavailable',
     `the Secret of spec.trainer.segmentAnything.checkpoint.credentialsSecretName has no key ${name}`,
-    { remedy: 'add the key to the Secret; it is read again by itself' },
+    { remedy: 'add the key to the Secret; the coordinator reads it again by itself' },
   )
 }

@@ -1,5 +1,5 @@
-// The file of model.initialParameters: read, and compared with the tensors that the trainer trains, before a run has a record. The
-// command line asks it before it starts anything; a coordinator asks again, because in a cluster nobody asked before.
+// Reads the file of model.initialParameters and compares it with the tensors that the trainer trains, before a run has a record. The
+// command line checks it before it starts a run. The coordinator checks it again, because in a cluster no command line ran.
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
@@ -10,10 +10,10 @@ import { type Located, localFile, locate } from '../record/tensor-files.ts'
 
 const FIELD = 'spec.model.initialParameters'
 
-/** Chooses the tensors that train by their names. */
+/** Selects the names of the tensors that train. */
 export type Select = (names: readonly string[]) => string[]
 
-/** The tensors of the file. Throws BadCheckpoint that names the field and the file. */
+/** The tensors of the file. Throws BadCheckpoint, which names the field and the file. */
 export async function readInitialFile(path: string): Promise<Located[]> {
   const found = await stat(path).catch(() => undefined)
   if (found?.isFile() !== true) throw bad(`${FIELD}: there is no file ${path}`)
@@ -47,7 +47,7 @@ export function compareInitial(
   )
 }
 
-/** Checks the file; `base` is the checkpoint of a built-in trainer, null for a program that alone knows its tensors. */
+/** Checks the file. `base` is the checkpoint of a built-in trainer; null for a Command trainer, whose tensors only it knows. */
 export async function checkInitialFile(
   path: string,
   base: { readonly folder: string; readonly select: Select } | null,

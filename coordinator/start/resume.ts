@@ -1,5 +1,5 @@
-// A run that starts from another run's round (spec.resumeFrom): which round run.json pins, and its first result, a copy of that round's
-// model and, where the strategy is the same, of the server optimizer's state. From then on the run needs its own record alone.
+// Starts a run from another run's round (spec.resumeFrom). It pins that round in run.json, and writes the first result: a copy of the
+// round's model and, where the strategy is the same, of the server optimizer's state. After that the run needs only its own record.
 import { FedsamError } from '#protocol/errors.ts'
 import { keptTensors } from '#protocol/half.ts'
 import type { RoundResult, RunRecord } from '#protocol/record.ts'
@@ -18,7 +18,10 @@ import {
 
 type Resumed = Extract<Origin, { kind: 'Resumed' }>
 
-/** The round that the run starts from, verified and compared with the job; null where it starts with round 0. Throws RecordUnavailable, BadRecord, InvalidJob. */
+/**
+ * The round that the run starts from, verified and compared with the job; null where the run starts with round 0. Throws
+ * RecordUnavailable, BadRecord, InvalidJob.
+ */
 export async function pinSource(
   store: ObjectStore,
   { origin, base: checkpoint }: FixedSettings,
@@ -29,7 +32,7 @@ export async function pinSource(
     if (reader.description === store.description) {
       throw new FedsamError(
         'InvalidJob',
-        `spec.resumeFrom.prefix: ${reader.description} is this very run's`,
+        `spec.resumeFrom.prefix: ${reader.description} is the record of this run`,
         {
           remedy: "name another run's record",
         },
@@ -45,7 +48,7 @@ export async function pinSource(
   })
 }
 
-/** Opens the record, uses it, closes it. */
+/** Opens the record, uses it, and closes it. */
 async function withSource<T>({ open }: Resumed, use: (reader: StoreReader) => Promise<T>): Promise<T> {
   const reader = await open()
   try {
@@ -55,7 +58,7 @@ async function withSource<T>({ open }: Resumed, use: (reader: StoreReader) => Pr
   }
 }
 
-/** Leaves the run's first result. */
+/** Writes the run's first result. */
 export async function startFromSource(
   { markers, strategy }: Pick<AttemptsContext, 'markers' | 'strategy'>,
   origin: Resumed,

@@ -1,6 +1,6 @@
-// The record that a run starts from (spec.resumeFrom): a finished round of another run. Its chain is verified up to that round and
-// compared with the job before anything of the new run is written; its model is copied, so that the new record needs the other one no
-// longer. The other record is only read. How it is opened, the caller says.
+// Reads the record that a run resumes from (spec.resumeFrom): a finished round of another run. It verifies the chain up to that round,
+// and compares the round with the job before the new run writes anything. It copies the model, so that the new record no longer needs
+// the other one. It never writes to the other record. The caller opens that record.
 import { FedsamError } from '#protocol/errors.ts'
 import { narrowTensors } from '#protocol/initial-dtypes.ts'
 import { attemptKeys, MANIFEST_KEY, RUN_KEY, resultKey } from '#protocol/keys.ts'
@@ -20,20 +20,20 @@ import type { Strategy } from '../strategies/strategy.ts'
 export interface SourceRound {
   readonly run: Marked<RunRecord>
   readonly result: Marked<RoundResult>
-  /** The result of its run's first round, which says in which dtypes the parameters came. */
+  /** The result of its run's first round, which names the dtypes in which the parameters arrived. */
   readonly first: RoundResult
 }
 
-/** What becomes of the server optimizer's state: it is copied, it begins at 0, or the strategy has none. */
+/** The server optimizer's state: copied, begun at 0, or absent because the strategy has none. */
 export type CarriedState = 'Carried' | 'Fresh' | 'None'
 
 const FIELD = 'spec.resumeFrom'
-/** Rounds that a message names. */
+/** Rounds that one message names. */
 const NAMED = 10
 
 /**
- * Reads and verifies the round. Throws RecordUnavailable where it may be there later (no record, out of reach, a round that is not
- * finished yet), BadRecord where it cannot be used (damage, a model that retention deleted, a round that never comes).
+ * Reads and verifies the round. Throws RecordUnavailable where it may exist later (no record, a store out of reach, a round that is not
+ * finished yet), BadRecord where it can never be used (damage, a model that retention deleted, a run that ended before the round).
  */
 export async function readSourceRound(reader: StoreReader, round: number): Promise<SourceRound> {
   return aboutSource(verifiedRound(reader, round))
@@ -50,7 +50,7 @@ async function verifiedRound(reader: StoreReader, round: number): Promise<Source
     const more = problems.length > 1 ? `, and ${problems.length - 1} more` : ''
     throw bad(`${reader.description} is damaged: ${problems[0]}${more}`, {
       remedy:
-        'see all of it with fedsam verify; restore the record from a copy, or start from a round before the damage',
+        'list all damage with fedsam verify; restore the record from a copy, or start from a round before the damage',
     })
   }
   const { run, links } = chain
@@ -63,7 +63,7 @@ async function verifiedRound(reader: StoreReader, round: number): Promise<Source
   return { run, result: link.result, first: links[0]!.result.value }
 }
 
-/** Errors of reading the other record, as errors of the field that names it. */
+/** Turns errors of reading the other record into errors of the field that names it. */
 async function aboutSource<T>(reading: Promise<T>): Promise<T> {
   try {
     return await reading
@@ -81,7 +81,7 @@ function bad(message: string, options: { remedy: string; cause?: unknown }): Fed
   return new FedsamError('BadRecord', `${FIELD}: ${message}`, options)
 }
 
-/** A training round of the other record, and whether its model is still there. */
+/** A training round of the other record, and whether the store still has its model. */
 interface HeldRound {
   readonly round: number
   readonly isHeld: boolean
@@ -128,17 +128,17 @@ async function retired(reader: StoreReader, round: number): Promise<FedsamError>
   const remedy =
     rounds.length === 0
       ? 'restore that model from a copy, or name another record'
-      : `name a round whose model is there: ${listed(rounds.reverse(), NAMED)}; output.retention.rounds of a run says how many it keeps`
+      : `name a round whose model still exists: ${listed(rounds.reverse(), NAMED)}; output.retention.rounds of a run sets how many it keeps`
   return bad(`${reader.description} no longer holds the model of round ${round}`, { remedy })
 }
 
-/** What the job's trainer trains: the base checkpoint by digest, and the tensors; null where only a client knows them. */
+/** What the job's trainer trains: the base checkpoint by its digest, and the tensors (null where only a client knows them). */
 export interface Trained {
   readonly base: RunRecord['base']
   readonly tensors: readonly TensorSpec[] | null
 }
 
-/** Throws BadRecord unless a job that trains this can go on from the round. */
+/** Throws BadRecord unless a job that trains this can continue from the round. */
 export function compareWithJob({ run, result }: SourceRound, { base, tensors }: Trained): void {
   const theirs = run.value.base
   if (base !== null && theirs !== null && base.digest !== theirs.digest) {
@@ -146,7 +146,7 @@ export function compareWithJob({ run, result }: SourceRound, { base, tensors }: 
       `run ${run.value.name} trained another checkpoint, ${theirs.uri}; the files of ${base.uri} differ`,
       {
         remedy:
-          'name that checkpoint at the same revision; to use the parameters with another one, name them as model.initialParameters',
+          'name that checkpoint at the same revision; to use the parameters with another checkpoint, name them as model.initialParameters',
       },
     )
   }
@@ -157,7 +157,7 @@ export function compareWithJob({ run, result }: SourceRound, { base, tensors }: 
   })
 }
 
-/** What run.json says of the round. */
+/** The entry of run.json that names the round. */
 export function pinned(prefix: string, { run, result }: SourceRound): NonNullable<RunRecord['resumedFrom']> {
   return {
     prefix,
@@ -175,7 +175,7 @@ export interface CopiedRound extends Pick<RoundResult, 'model' | 'state' | 'tens
   readonly carried: CarriedState
 }
 
-/** Copies the round that run.json names. Throws BadRecord where another record has its place by now. */
+/** Copies the round that run.json names. Throws BadRecord where another record has taken its place. */
 export async function copySourceRound(
   reader: StoreReader,
   store: ObjectStore,
@@ -184,8 +184,8 @@ export async function copySourceRound(
 ): Promise<CopiedRound> {
   const source = await readSourceRound(reader, resumedFrom.round)
   if (source.result.digest !== resumedFrom.result) {
-    throw bad(`${reader.description} is another record than when this run began`, {
-      remedy: 'put that record back, or run the job with another output',
+    throw bad(`${reader.description} has changed since this run began: it is another record now`, {
+      remedy: 'restore that record, or run the job with another output',
     })
   }
   const { round, model, tensors } = source.result.value
@@ -204,7 +204,7 @@ export async function copySourceRound(
   )
 }
 
-/** What will become of the server optimizer's state. */
+/** Whether the server optimizer's state will be copied. */
 export async function carriedState(
   reader: StoreReader,
   source: SourceRound,
@@ -223,7 +223,7 @@ function outcomeOf(
   return stateLayout(tensors, serverOptimizer) === null ? 'None' : 'Fresh'
 }
 
-/** The state that the strategy can go on from: one that the same strategy left, with the same vectors and scalars. */
+/** The state that the strategy can continue from: one that the same strategy wrote, with the same vectors and scalars. */
 async function stateToCarry(
   reader: StoreReader,
   { run, result }: SourceRound,

@@ -181,7 +181,7 @@ describe('a record that cannot be used is refused by run and plan, before anythi
 
   test('whose model of that round was deleted by its retention', async () => {
     await both(
-      /half-FedAvg no longer holds the model of round 2\n {2}name a round whose model is there: 5, 4; output\.retention/,
+      /half-FedAvg no longer holds the model of round 2\n {2}name a round whose model still exists: 5, 4; output\.retention/,
       from('half-FedAvg', 2),
     )
   })

@@ -12,6 +12,7 @@ import {
   AROUND,
   codeOf,
   folderOf,
+  importCycles,
   isOurs,
   isTest,
   PRODUCT,
@@ -168,6 +169,10 @@ test('pure files, and what they import, read no clock, no randomness, no environ
     }
   }
   assert.deepEqual(wrong, [])
+})
+
+test('no file imports itself by way of others, types included', () => {
+  assert.deepEqual(importCycles(everything), [])
 })
 
 /** What people and pods start, and what they fetch or build before that. */

@@ -72,3 +72,29 @@ function resolve(file: string, specifier: string): string {
     .slice(0, specifier.startsWith('@') ? 2 : 1)
     .join('/')
 }
+
+/** Groups of files that import each other in a circle, types included; empty where there is none. Tarjan's algorithm. */
+export function importCycles(files: readonly SourceFile[]): string[][] {
+  const targets = new Map(files.map(({ file, imports }) => [file, imports.map(({ target }) => target)]))
+  const index = new Map<string, number>()
+  const lowest = new Map<string, number>()
+  const open: string[] = []
+  const cycles: string[][] = []
+  const visit = (file: string): number => {
+    const own = index.size
+    index.set(file, own)
+    lowest.set(file, own)
+    open.push(file)
+    for (const target of targets.get(file)!.filter((name) => targets.has(name))) {
+      const reached = !index.has(target) ? visit(target) : open.includes(target) ? index.get(target)! : own
+      lowest.set(file, Math.min(lowest.get(file)!, reached))
+    }
+    if (lowest.get(file) === own) {
+      const group = open.splice(open.indexOf(file))
+      if (group.length > 1) cycles.push(group.sort())
+    }
+    return lowest.get(file)!
+  }
+  for (const { file } of files) if (!index.has(file)) visit(file)
+  return cycles
+}

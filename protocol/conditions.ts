@@ -1,38 +1,11 @@
 // The conditions of a FederatedJob, kstatus-compatible: one table from state to all of them, with every reason. Pure; who writes
 // them keeps lastTransitionTime by withTransitionTimes. Reasons are for programs, messages for people; neither is ever parsed.
 
-import type { RunFailureReason } from './errors.ts'
+import type { FailureReason, WaitingReason } from './reasons.ts'
 import { shortened } from './text.ts'
 
 /** What a job does now. */
 export type JobState = 'Waiting' | 'Training' | 'QuorumLost' | 'Suspended' | 'Complete' | 'Failed'
-
-/** What a job waits for before it trains, or trains again. */
-export type WaitingReason =
-  | 'Starting'
-  | 'NotEnoughClients'
-  | 'CheckpointUnavailable'
-  | 'RecordUnavailable' // the record of spec.resumeFrom
-  | 'StorageUnreachable'
-  | 'StorageMissing'
-  | 'MessagingUnreachable'
-  | 'Queued' // a queue holds the coordinator's Job
-  | 'CoordinatorUnavailable' // its pod cannot run, or cannot be created
-  | 'ChildRefused' // the API server takes a child not as the job wants it
-  | 'ChildConflict' // an object of a child's name belongs to somebody else
-
-/** Why a job failed. */
-export type FailureReason =
-  | 'BadConfiguration'
-  | 'BadData'
-  | 'BadCheckpoint'
-  | 'BadRecord' // the record of spec.resumeFrom
-  | 'StorageUnsuitable'
-  | 'RecordDamaged'
-  | RunFailureReason
-  | 'StartDeadlineExceeded'
-  | 'DeadlineExceeded'
-  | 'CoordinatorFailed'
 
 type ConditionType =
   | 'Ready'

@@ -1,5 +1,6 @@
 // Errors that people meet: a stable code for programs, a sentence for people, and what to do about it.
 // The code decides the exit code (protocol/exit-codes.ts); nothing ever parses the message.
+import type { RunFailureReason } from './reasons.ts'
 
 /** Every code that a FedSAM program reports. */
 export type ErrorCode =
@@ -23,14 +24,6 @@ export type ErrorCode =
   | 'Silence' // no coordinator was heard for silenceSeconds
   | 'RunFailed' // the run ended without a result; the record says why
   | 'Interrupted'
-
-/** Why a run failed. */
-export type RunFailureReason =
-  | 'TooManyFailedRounds' // round.maxFailedRounds attempts at one round were abandoned
-  | 'MetricNotReported' // no client reports the metric of spec.evaluation
-  | 'TooFewUpdates' // a round closed with fewer updates than its strategy needs
-  | 'TooFewClients' // workers of a run on one machine ended, and too few are left
-  | 'ParametersOverflow' // aggregation made a value that the tensor's dtype cannot hold
 
 /**
  * An error with a stable code. `message` says what happened and to what; `remedy` says what to do, in one sentence.

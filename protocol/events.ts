@@ -1,6 +1,7 @@
 // What a run tells its observers, as data: the command line prints it (`--json`: one object a line, documented in
 // docs/events.md), the cluster makes conditions and Kubernetes events of it. Nothing depends on an event being seen.
-import type { RunFailureReason } from './errors.ts'
+import type { AbandonReason } from './outcomes.ts'
+import type { RunFailureReason } from './reasons.ts'
 import type { BestRound, ClientOutcome, Evaluation, NotEvaluated, RunRecord } from './record.ts'
 
 /** A training round of the record, as a client that missed its end receives it. */
@@ -106,7 +107,7 @@ export type RunEvent =
       readonly round: number
       readonly attempt: number
       readonly kind: 'Train' | 'Evaluate' | 'Initialise'
-      readonly reason: string
+      readonly reason: AbandonReason
       readonly message: string
       readonly outcomes: readonly ClientOutcome[]
       /** Seconds until the next attempt begins, so that others get the devices; 0: it begins at once. */

@@ -1,15 +1,31 @@
 // What may become of a client in a round, and why: closed lists, so that every program and every reader says the same.
 
 /** What became of a client of the roster in one attempt. */
-export type Outcome =
-  | 'Accepted'
-  | 'Rejected' // its update was refused: see RejectionReason
-  | 'Late' // it was at work when the attempt closed
-  | 'Failed' // its trainer or pod said so
-  | 'Unreachable' // silent when the attempt closed
-  | 'Refused' // it may not take part (identity, tensor list)
-  | 'Removed' // its partition left the job
-  | 'NotSelected'
+export const OUTCOMES = [
+  'Accepted',
+  'Rejected', // its update was rejected: see RejectionReason
+  'Late', // it was at work when the attempt closed
+  'Failed', // its trainer or pod said so
+  'Unreachable', // silent when the attempt closed
+  'Refused', // it may not take part (identity, tensor list)
+  'Removed', // its partition left the job
+  'NotSelected',
+] as const
+export type Outcome = (typeof OUTCOMES)[number]
+
+/** What a client reports itself of an evaluation that it did not make: it holds no data out, or its trainer failed. */
+export const UNMEASURED_OUTCOMES = ['Nothing', 'Failed'] as const
+
+/** What became of an evaluation that is missing. */
+export const NOT_EVALUATED_OUTCOMES = [
+  'Nothing',
+  'Rejected',
+  'Late',
+  'Failed',
+  'Unreachable',
+  'Refused',
+  'Removed',
+] as const satisfies readonly (Outcome | (typeof UNMEASURED_OUTCOMES)[number])[]
 
 /** Why an update was not admitted. */
 export type RejectionReason =
@@ -23,7 +39,15 @@ export type RejectionReason =
   | 'Unacceptable' // the strategy's own rule gave it the factor 0
 
 /** Why an attempt was given up. */
-export type AbandonReason = 'NotEnoughClients' | 'QuorumNotReached' | 'RecordDamaged'
+export const ABANDON_REASONS = [
+  'NotEnoughClients', // too few clients were there to open it
+  'QuorumNotReached', // too few updates were accepted
+  'RecordDamaged', // an accepted update cannot be read back
+] as const
+export type AbandonReason = (typeof ABANDON_REASONS)[number]
+
+/** Why no further training round follows. */
+export const STOP_REASONS = ['LastRound', 'TargetReached', 'NoImprovement'] as const
 
 /** Largest num_examples of one update: n·x stays exact in f64 for f32 values x. */
 export const MAX_NUM_EXAMPLES = 2 ** 29

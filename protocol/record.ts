@@ -4,7 +4,14 @@ import * as v from 'valibot'
 import { decodeJson } from './canonical.ts'
 import { FedsamError } from './errors.ts'
 import { isMetricName, LARGEST_FIGURE, MOST_METRICS } from './measured.ts'
-import { MAX_NUM_EXAMPLES } from './outcomes.ts'
+import {
+  ABANDON_REASONS,
+  MAX_NUM_EXAMPLES,
+  NOT_EVALUATED_OUTCOMES,
+  OUTCOMES,
+  STOP_REASONS,
+  UNMEASURED_OUTCOMES,
+} from './outcomes.ts'
 import { DTYPES } from './tensors.ts'
 import { TextMap } from './text-map.ts'
 import { Count, Digest } from './values.ts'
@@ -20,16 +27,6 @@ const ReportedMetrics = v.pipe(
   v.record(v.pipe(v.string(), v.check(isMetricName, 'a metric has a name that cannot be shown')), Measured),
   v.check((metrics) => Object.keys(metrics).length <= MOST_METRICS, `more than ${MOST_METRICS} metrics`),
 )
-const Outcome = v.picklist([
-  'Accepted',
-  'Rejected',
-  'Late',
-  'Failed',
-  'Unreachable',
-  'Refused',
-  'Removed',
-  'NotSelected',
-])
 
 const TensorRuleSpec = v.object({
   name: v.string(),
@@ -135,7 +132,7 @@ const LocalEvaluationSchema = v.object({
 
 /** Why a client that was asked to evaluate measured nothing: it holds nothing out, or its evaluation failed. */
 const UnmeasuredSchema = v.object({
-  outcome: v.picklist(['Nothing', 'Failed']),
+  outcome: v.picklist(UNMEASURED_OUTCOMES),
   /** An error code where it failed. */
   reason: v.pipe(v.string(), v.maxLength(128)),
   message: v.pipe(v.string(), v.maxLength(2048)),
@@ -168,7 +165,7 @@ const ReceiptSchema = v.object({
 
 const ClientOutcomeSchema = v.object({
   client: Name,
-  outcome: Outcome,
+  outcome: v.picklist(OUTCOMES),
   reason: v.string(),
   message: v.string(),
 })
@@ -176,7 +173,7 @@ const ClientOutcomeSchema = v.object({
 /** What became of an evaluation that is missing: the client's own word, or what became of the client. */
 const NotEvaluatedSchema = v.object({
   ...ClientOutcomeSchema.entries,
-  outcome: v.picklist(['Nothing', 'Rejected', 'Late', 'Failed', 'Unreachable', 'Refused', 'Removed']),
+  outcome: v.picklist(NOT_EVALUATED_OUTCOMES),
 })
 
 const BestSchema = v.object({ round: Ordinal, metric: v.string(), value: v.number() })
@@ -198,9 +195,7 @@ const ClosedSchema = v.object({
   evaluation: v.nullable(EvaluationSchema),
   best: v.nullable(BestSchema),
   /** Set: no further training round follows. */
-  stop: v.nullable(
-    v.object({ reason: v.picklist(['LastRound', 'TargetReached', 'NoImprovement']), message: v.string() }),
-  ),
+  stop: v.nullable(v.object({ reason: v.picklist(STOP_REASONS), message: v.string() })),
 })
 
 const AbandonedSchema = v.object({
@@ -209,7 +204,7 @@ const AbandonedSchema = v.object({
   epoch: Ordinal,
   round: Ordinal,
   attempt: Ordinal,
-  reason: v.picklist(['NotEnoughClients', 'QuorumNotReached', 'RecordDamaged']),
+  reason: v.picklist(ABANDON_REASONS),
   message: v.string(),
   outcomes: v.array(ClientOutcomeSchema),
   /**

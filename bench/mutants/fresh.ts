@@ -381,7 +381,7 @@ export const FRESH: readonly Mutant[] = [
   {
     id: 'O1x',
     file: 'operator/reconcile/state.ts',
-    from: "known ? (training.reason as FailureReason) : 'CoordinatorFailed'",
+    from: "coordinatorFailure(training.reason) ?? 'CoordinatorFailed'",
     to: "'CoordinatorFailed'",
     what: 'the reason of a failed run is lost',
     tests: ['operator/reconcile/reconcile.test.ts', 'operator/reconcile/status.test.ts'],

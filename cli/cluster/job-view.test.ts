@@ -16,7 +16,7 @@ function facts(
   training: Partial<TrainingStatus> = {},
   spec: Partial<FederatedJobSpec> = {},
 ): JobFacts {
-  const told = { generation: 2, waitingFor: 'Starting', failure: 'BadData', message: '' } as const
+  const told = { generation: 2, waitingFor: 'Starting', failure: 'BadConfiguration', message: '' } as const
   const conditions = conditionsFor(state, { ...told, available: 1, needed: 2, missing: [] })
   return {
     job: {

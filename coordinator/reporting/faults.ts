@@ -5,36 +5,48 @@
 // files that are there and no checkpoint, a store without conditional writes, damaged markers, a run that failed (which says its own
 // reason: too many failed rounds, a metric that nobody reports, values beyond their dtype). All else is
 // not ours to judge: the process ends and is started again.
-import type { FailureReason, WaitingReason } from '#protocol/conditions.ts'
 import { type ErrorCode, FedsamError } from '#protocol/errors.ts'
+import type { CoordinatorFailure, CoordinatorWait } from '#protocol/reasons.ts'
 
 export type Fault =
   | {
       readonly kind: 'Wait'
-      readonly reason: WaitingReason
+      readonly reason: CoordinatorWait
       readonly message: string
       /** Credentials are variables of the process: a corrected Secret reaches only a new one. */
       readonly bound: boolean
     }
-  | { readonly kind: 'Fail'; readonly reason: FailureReason; readonly message: string }
+  | { readonly kind: 'Fail'; readonly reason: CoordinatorFailure; readonly message: string }
   | { readonly kind: 'End' }
 
-const WAITS: { readonly [K in ErrorCode]?: WaitingReason } = {
-  MessagingUnreachable: 'MessagingUnreachable',
-  StorageUnreachable: 'StorageUnreachable',
-  CheckpointUnavailable: 'CheckpointUnavailable',
-  RecordUnavailable: 'RecordUnavailable',
-}
+type Judgement =
+  | { readonly wait: CoordinatorWait }
+  | { readonly fail: CoordinatorFailure }
+  /** Not the coordinator's to judge: another process may do better. */
+  | 'End'
 
-const FAILS: { readonly [K in ErrorCode]?: FailureReason } = {
-  InvalidJob: 'BadConfiguration',
-  OutputInUse: 'BadConfiguration',
-  BadCheckpoint: 'BadCheckpoint',
-  BadRecord: 'BadRecord',
-  StorageUnsuitable: 'StorageUnsuitable',
-  RecordDamaged: 'RecordDamaged',
-  // Where it does not say its own reason.
-  RunFailed: 'CoordinatorFailed',
+const JUDGEMENTS: Readonly<Record<ErrorCode, Judgement>> = {
+  MessagingUnreachable: { wait: 'MessagingUnreachable' },
+  StorageUnreachable: { wait: 'StorageUnreachable' },
+  CheckpointUnavailable: { wait: 'CheckpointUnavailable' },
+  RecordUnavailable: { wait: 'RecordUnavailable' },
+  InvalidJob: { fail: 'BadConfiguration' },
+  OutputInUse: { fail: 'BadConfiguration' },
+  BadCheckpoint: { fail: 'BadCheckpoint' },
+  BadRecord: { fail: 'BadRecord' },
+  StorageUnsuitable: { fail: 'StorageUnsuitable' },
+  RecordDamaged: { fail: 'RecordDamaged' },
+  // Where the run has no reason of its own.
+  RunFailed: { fail: 'CoordinatorFailed' },
+  BadData: 'End',
+  ClusterUnreachable: 'End',
+  Forbidden: 'End',
+  Superseded: 'End',
+  Refused: 'End',
+  NoAccelerator: 'End',
+  TrainerFailed: 'End',
+  Silence: 'End',
+  Interrupted: 'End',
 }
 
 /** How the S3 SDK names what its answers leave open (transport/store/s3/client.ts keeps it as the cause). */
@@ -46,16 +58,16 @@ interface Cause {
 export function judgeFault(error: unknown): Fault {
   if (!(error instanceof FedsamError)) return { kind: 'End' }
   const message = [error.message, error.remedy].filter((text) => text !== '').join('; ')
-  const failure = error.reason ?? FAILS[error.code]
-  if (failure !== undefined) return { kind: 'Fail', reason: failure, message }
-  const reason = WAITS[error.code]
-  if (reason === undefined) return { kind: 'End' }
+  if (error.reason !== undefined) return { kind: 'Fail', reason: error.reason, message }
+  const judgement = JUDGEMENTS[error.code]
+  if (judgement === 'End') return { kind: 'End' }
+  if ('fail' in judgement) return { kind: 'Fail', reason: judgement.fail, message }
   const { name, $metadata } = (error.cause ?? {}) as Cause
   const missing = error.code === 'StorageUnreachable' && name === 'NoSuchBucket'
   const refused = $metadata?.httpStatusCode === 401 || $metadata?.httpStatusCode === 403
   return {
     kind: 'Wait',
-    reason: missing ? 'StorageMissing' : reason,
+    reason: missing ? 'StorageMissing' : judgement.wait,
     message,
     bound: refused || name === 'CredentialsProviderError',
   }

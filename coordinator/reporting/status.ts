@@ -1,10 +1,10 @@
 // status.training of a job, from what a run tells: pure steps from one status, one piece of news and the time to the next status.
 // Promises: it fits the bounds of the schema, and neither epoch nor round and attempt ever go back. When it is written is left to
 // status-writer.ts.
-
-import type { FailureReason, WaitingReason } from '#protocol/conditions.ts'
 import type { FinishedRound, RunEvent } from '#protocol/events.ts'
 import type { TrainingClients, TrainingStatus } from '#protocol/generated/federatedjob.ts'
+import type { AbandonReason } from '#protocol/outcomes.ts'
+import type { CoordinatorFailure, CoordinatorWait } from '#protocol/reasons.ts'
 import type { ClientOutcome } from '#protocol/record.ts'
 import { listed, shortened } from '#protocol/text.ts'
 import { timestamp } from '#protocol/timestamp.ts'
@@ -12,8 +12,8 @@ import { boundedMetrics, bounds } from './status-bounds.ts'
 
 /** What a run cannot tell by itself, since it does not run: what is waited for, and why it can never run. */
 export type Problem =
-  | { readonly event: 'Hindered'; readonly reason: WaitingReason; readonly message: string }
-  | { readonly event: 'GivenUp'; readonly reason: FailureReason; readonly message: string }
+  | { readonly event: 'Hindered'; readonly reason: CoordinatorWait; readonly message: string }
+  | { readonly event: 'GivenUp'; readonly reason: CoordinatorFailure; readonly message: string }
 
 export type News = RunEvent | Problem
 
@@ -215,9 +215,20 @@ function waiting(status: TrainingStatus, { available, absent, needed, kind }: Of
   }
 }
 
-function said(
-  state: NonNullable<TrainingStatus['state']>,
-  reason: string,
+/** The reasons of each state, which the operator takes over; of the others it is one word for programs. */
+interface Reasons {
+  readonly Waiting: CoordinatorWait | 'Starting'
+  readonly QuorumLost: AbandonReason
+  readonly Failed: CoordinatorFailure
+  readonly Starting: 'Starting'
+  readonly Training: 'Training'
+  readonly Finishing: 'Evaluating'
+  readonly Complete: 'Complete'
+}
+
+function said<S extends NonNullable<TrainingStatus['state']>>(
+  state: S,
+  reason: Reasons[S],
   message: string,
 ): Pick<TrainingStatus, 'state' | 'reason' | 'message'> {
   return { state, reason: shortened(reason, bounds.reason), message: shortened(message, bounds.message) }

@@ -23,16 +23,8 @@ const CASES: readonly [string, Partial<ClosingInput>, ReturnType<typeof decideCl
     { kind: 'Wait', seconds: 40 },
   ],
   ['closes at the deadline with the quorum', { cohort: [A!, A!, P!], elapsed: 100 }, { kind: 'Close' }],
-  [
-    'is abandoned at the deadline below it',
-    { cohort: [A!, P!, P!], elapsed: 100 },
-    { kind: 'Abandon', reason: 'QuorumNotReached' },
-  ],
-  [
-    'is abandoned as soon as the quorum cannot be reached',
-    { cohort: [P!, S!, S!] },
-    { kind: 'Abandon', reason: 'QuorumNotReached' },
-  ],
+  ['is abandoned at the deadline below it', { cohort: [A!, P!, P!], elapsed: 100 }, { kind: 'Abandon' }],
+  ['is abandoned as soon as the quorum cannot be reached', { cohort: [P!, S!, S!] }, { kind: 'Abandon' }],
   [
     'waits the grace after the quorum',
     { cohort: [A!, A!, P!], graceSeconds: 20, sinceQuorum: 5 },

@@ -18,18 +18,17 @@ export interface ClosingInput {
 export type ClosingDecision =
   | { readonly kind: 'Wait'; readonly seconds: number }
   | { readonly kind: 'Close' }
-  | { readonly kind: 'Abandon'; readonly reason: 'QuorumNotReached' }
+  | { readonly kind: 'Abandon' }
 
 export function decideClosing(input: ClosingInput): ClosingDecision {
   const admitted = input.cohort.filter((standing) => standing === 'Admitted').length
   const pending = input.cohort.filter((standing) => standing === 'Pending').length
   // What cannot come any more is not waited for.
-  if (admitted + pending < input.quorum) return { kind: 'Abandon', reason: 'QuorumNotReached' }
+  if (admitted + pending < input.quorum) return { kind: 'Abandon' }
   if (pending === 0 && !input.evaluators.includes('Pending')) return { kind: 'Close' }
 
   const left = input.deadlineSeconds - input.elapsed
-  if (left <= 0)
-    return admitted >= input.quorum ? { kind: 'Close' } : { kind: 'Abandon', reason: 'QuorumNotReached' }
+  if (left <= 0) return admitted >= input.quorum ? { kind: 'Close' } : { kind: 'Abandon' }
   if (input.graceSeconds === null || input.sinceQuorum === null) return { kind: 'Wait', seconds: left }
   const grace = input.graceSeconds - input.sinceQuorum
   return grace <= 0 ? { kind: 'Close' } : { kind: 'Wait', seconds: Math.min(left, grace) }

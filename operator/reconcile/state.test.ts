@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { completeSpec } from '#protocol/defaults.ts'
+import { COORDINATOR_FAILURES, COORDINATOR_WAITS } from '#protocol/reasons.ts'
 import { NOW, running, SPEC, training } from '#test/given/observed.ts'
 import type { KubernetesObject } from '../objects/shapes.ts'
 import { factsOf } from './facts.ts'
@@ -24,8 +25,8 @@ const CASES: readonly (readonly [string, Partial<StateFacts>, Expected])[] = [
   ],
   [
     'reportedFailed',
-    { training: training('Failed', { reason: 'BadData', message: 'no masks' }) },
-    { state: 'Failed', failure: 'BadData', message: /^no masks$/ },
+    { training: training('Failed', { reason: 'BadCheckpoint', message: 'no weights' }) },
+    { state: 'Failed', failure: 'BadCheckpoint', message: /^no weights$/ },
   ],
   [
     'coordinatorGaveUp',
@@ -99,6 +100,34 @@ for (const [name, part, { message, ...expected }] of CASES) {
     assert.match(found, message)
   })
 }
+
+test('every reason that a coordinator may report becomes the reason of the job', () => {
+  for (const reason of COORDINATOR_WAITS) {
+    const facts = { ...NEW, training: training('Waiting', { reason }), refusals: ['no quota'] }
+    assert.deepEqual(decideState(facts), { state: 'Waiting', waitingFor: reason, message: '' })
+  }
+  for (const reason of COORDINATOR_FAILURES) {
+    const facts = { ...NEW, training: training('Failed', { reason }) }
+    assert.deepEqual(decideState(facts), { state: 'Failed', failure: reason, message: '' })
+  }
+})
+
+test('a job without messaging waits for messaging, a job without either section for storage first', () => {
+  const { messaging: _messaging, ...withoutMessaging } = SPEC
+  const { messaging: _too, ...withoutEither } = withoutStorage
+  const waitsFor = (spec: typeof withoutEither): [unknown, string] => {
+    const { message, ...verdict } = decideState({ ...NEW, spec: completeSpec(spec) })
+    return [verdict, message]
+  }
+  assert.deepEqual(waitsFor(withoutMessaging), [
+    { state: 'Waiting', waitingFor: 'MessagingMissing' },
+    'spec.messaging is missing; a job in a cluster needs it. Create the job again with it.',
+  ])
+  assert.deepEqual(waitsFor(withoutEither), [
+    { state: 'Waiting', waitingFor: 'StorageMissing' },
+    'spec.storage and spec.messaging are missing; a job in a cluster needs them. Create the job again with them.',
+  ])
+})
 
 test('of two checks that apply, the earlier one decides', () => {
   let pairs = 0

@@ -1,6 +1,11 @@
 // What a job does now. The first check of CHECKS that applies to the facts decides; where none applies, the job
 // waits. Each check reads the facts alone and relies on no check before it. Pure.
-import type { FailureReason, WaitingReason } from '#protocol/conditions.ts'
+import {
+  coordinatorFailure,
+  coordinatorWait,
+  type FailureReason,
+  type WaitingReason,
+} from '#protocol/reasons.ts'
 import { unsupportedFields, unsupportedText } from '#protocol/unsupported.ts'
 import type { KubernetesObject, StoredJob } from '../objects/shapes.ts'
 import type { Facts } from './facts.ts'
@@ -27,32 +32,6 @@ export type StateFacts = Pick<
 
 /** A verdict, or undefined where the check does not apply. */
 type Check = (facts: StateFacts) => Verdict | undefined
-
-/** Reasons that the operator finds itself; all others are the coordinator's, and none may be missing below. */
-type OwnFailure = 'StartDeadlineExceeded' | 'DeadlineExceeded' | 'CoordinatorFailed'
-type OwnWait = 'Starting' | 'Queued' | 'CoordinatorUnavailable' | 'ChildRefused' | 'ChildConflict'
-
-const FAILURES: readonly string[] = Object.keys({
-  BadConfiguration: true,
-  BadData: true,
-  BadCheckpoint: true,
-  BadRecord: true,
-  StorageUnsuitable: true,
-  RecordDamaged: true,
-  TooManyFailedRounds: true,
-  MetricNotReported: true,
-  TooFewUpdates: true,
-  ParametersOverflow: true,
-  TooFewClients: true,
-} satisfies Record<Exclude<FailureReason, OwnFailure>, true>)
-const WAITS: readonly string[] = Object.keys({
-  NotEnoughClients: true,
-  CheckpointUnavailable: true,
-  RecordUnavailable: true,
-  StorageUnreachable: true,
-  StorageMissing: true,
-  MessagingUnreachable: true,
-} satisfies Record<Exclude<WaitingReason, OwnWait>, true>)
 
 /**
  * Ends of the run come first; then what stops the job, then what keeps it from training, then the coordinator's
@@ -99,8 +78,7 @@ function reportedComplete({ training }: StateFacts): Verdict | undefined {
 /** The coordinator reports that the run failed. A reason that this version does not know counts as CoordinatorFailed. */
 function reportedFailed({ training }: StateFacts): Verdict | undefined {
   if (training?.state !== 'Failed') return undefined
-  const known = FAILURES.includes(training.reason ?? '')
-  const failure = known ? (training.reason as FailureReason) : 'CoordinatorFailed'
+  const failure = coordinatorFailure(training.reason) ?? 'CoordinatorFailed'
   return { state: 'Failed', failure, message: training.message ?? '' }
 }
 
@@ -149,7 +127,8 @@ function sectionMissing({ spec, training }: StateFacts): Verdict | undefined {
   if (missing.length === 0) return undefined
   const [are, them] = missing.length === 1 ? ['is', 'it'] : ['are', 'them']
   const message = `${missing.join(' and ')} ${are} missing; a job in a cluster needs ${them}. Create the job again with ${them}.`
-  return { state: 'Waiting', waitingFor: 'StorageMissing', message }
+  const waitingFor = spec.storage ? 'MessagingMissing' : 'StorageMissing'
+  return { state: 'Waiting', waitingFor, message }
 }
 
 /** A queue holds the coordinator's Job, before the run or in the middle of it, so nobody runs the rounds. */
@@ -183,8 +162,7 @@ function reportedQuorumLost({ training }: StateFacts): Verdict | undefined {
  * start.
  */
 function waiting({ training, refusals }: StateFacts): Verdict {
-  const known = WAITS.includes(training?.reason ?? '')
   const otherwise = refusals.length > 0 ? 'ChildRefused' : 'Starting'
-  const waitingFor = known ? (training?.reason as WaitingReason) : otherwise
+  const waitingFor = coordinatorWait(training?.reason) ?? otherwise
   return { state: 'Waiting', waitingFor, message: training?.message ?? '' }
 }

@@ -211,13 +211,17 @@ test('what the API server refuses of the children is said', () => {
 })
 
 test('without storage or messaging nothing starts, and it is said what is missing', () => {
-  const { storage: _, ...spec } = running.job.spec
-  const observed = observe({ ...jobWith(), spec })
-  const desired = reconcile(observed)
-  assert.equal(truths(desired).Ready, 'Unknown StorageMissing')
-  assert.match(desired.status?.summary?.message ?? '', /^spec\.storage is missing/)
-  const jobs = desired.writes.filter(({ object }) => object.kind === 'Job')
-  assert.ok(jobs.length === 3 && jobs.every(({ object }) => object.spec?.suspend === true))
+  for (const [section, reason] of [
+    ['storage', 'StorageMissing'],
+    ['messaging', 'MessagingMissing'],
+  ] as const) {
+    const { [section]: _, ...spec } = running.job.spec
+    const desired = reconcile(observe({ ...jobWith(), spec }))
+    assert.equal(truths(desired).Ready, `Unknown ${reason}`)
+    assert.match(desired.status?.summary?.message ?? '', new RegExp(`^spec\\.${section} is missing`))
+    const jobs = desired.writes.filter(({ object }) => object.kind === 'Job')
+    assert.ok(jobs.length === 3 && jobs.every(({ object }) => object.spec?.suspend === true))
+  }
 })
 
 const BEST: Partial<FederatedJobSpec> = { rounds: 10, evaluation: { bestBy: { metric: 'dice' } } }

@@ -1,8 +1,8 @@
 // startDeadlineSeconds and activeDeadlineSeconds: which one ends the job next, and when. Their clocks behave as the
 // clock of a Kubernetes Job's activeDeadlineSeconds: they stop while the job is suspended or its queue holds it, and
 // restart at 0 after. Pure.
-import type { FailureReason } from '#protocol/conditions.ts'
 import type { CompleteFederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
+import type { OperatorFailure } from '#protocol/reasons.ts'
 import { moment } from '../../objects/fields.ts'
 import type { KubernetesObject, StoredJob } from '../../objects/shapes.ts'
 import { activeSince } from './queue-hold.ts'
@@ -11,7 +11,7 @@ import { attemptOf, isFinished } from './recreate.ts'
 export interface Deadline {
   /** In milliseconds since 1970. */
   readonly at: number
-  readonly reason: FailureReason
+  readonly reason: OperatorFailure
   readonly message: string
 }
 

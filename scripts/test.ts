@@ -32,6 +32,8 @@ const FOLDERS = [
   'test',
 ]
 const END_TO_END = 'test/e2e/'
+/** Inputs of each fuzz test under --fast: the first of the 10,000 that the whole run reads. */
+const FAST_FUZZ_CASES = '2000'
 const isEndToEnd = (file: string): boolean => file.startsWith(END_TO_END)
 const CI = process.env.CI === 'true'
 
@@ -70,6 +72,7 @@ async function choose(args: readonly string[]): Promise<Facts | undefined> {
     endToEnd: why === undefined ? files.filter(isEndToEnd) : [],
     whyNotEndToEnd: why,
     leftOut,
+    fuzzCases: fast ? (process.env.FEDSAM_FUZZ_CASES ?? FAST_FUZZ_CASES) : undefined,
     recorded: await readDurations(durationsFile()),
     cache: cacheFolder(),
     fast: quick.length > 0 && quick.length < files.length ? quick : undefined,
@@ -88,7 +91,8 @@ async function prepare(facts: Facts): Promise<void> {
   process.env.NODE_COMPILE_CACHE = await compileCache()
 }
 
-function runTests({ files, endToEnd, whyNotEndToEnd: why, leftOut }: Facts): void {
+function runTests({ files, endToEnd, whyNotEndToEnd: why, leftOut, fuzzCases }: Facts): void {
+  if (fuzzCases !== undefined) process.env.FEDSAM_FUZZ_CASES = fuzzCases
   process.env.TF_CPP_MIN_LOG_LEVEL = '2'
   // A file that runs longer than its timeout hangs: it is killed, and the others still run.
   const layers = [
@@ -96,6 +100,7 @@ function runTests({ files, endToEnd, whyNotEndToEnd: why, leftOut }: Facts): voi
     { files: [...endToEnd], concurrency: 1, timeout: 40 * 60_000 },
   ].filter((layer) => layer.files.length > 0)
   const remarks = [
+    ...(fuzzCases === undefined ? [] : [`--fast: fuzz tests read ${fuzzCases} inputs each, not 10000`]),
     ...(leftOut.length > 0 ? [`not run (--fast): ${grouped(leftOut)}`] : []),
     ...(why === undefined ? [] : [`not run: ${END_TO_END}: ${why}`]),
   ]

@@ -58,6 +58,11 @@ test('what is left out is named', () => {
   )
 })
 
+test('fewer inputs of fuzz tests are named', () => {
+  assert.match(flat({ fuzzCases: '2000' }), /reads 2000 inputs in each fuzz test, not 10000 \(--fast\)/)
+  assert.doesNotMatch(flat({}), /fuzz/)
+})
+
 test('--fast is offered where it would leave something out', () => {
   assert.match(
     flat({ fast: ['protocol/a.test.ts'] }),

@@ -24,6 +24,8 @@ export interface PlanFacts {
   readonly whyNotEndToEnd?: string | undefined
   /** Chosen files that --fast leaves out. */
   readonly leftOut: readonly string[]
+  /** Inputs of each fuzz test; undefined for all. */
+  readonly fuzzCases?: string | undefined
   readonly parts: readonly PlannedPart[]
   readonly recorded: Durations
   /** Where parts and figures are kept. */
@@ -45,7 +47,7 @@ export function grouped(files: readonly string[]): string {
     .join(', ')
 }
 
-function fileLines({ files, endToEnd, whyNotEndToEnd, leftOut }: PlanFacts): string[] {
+function fileLines({ files, endToEnd, whyNotEndToEnd, leftOut, fuzzCases }: PlanFacts): string[] {
   const lines: string[] = []
   if (files.length > 0)
     lines.push(`runs ${counted(files.length, 'test file')}, ${CONCURRENCY} at a time: ${grouped(files)}`)
@@ -55,6 +57,7 @@ function fileLines({ files, endToEnd, whyNotEndToEnd, leftOut }: PlanFacts): str
     lines.push(
       `leaves out ${counted(leftOut.length, 'file')} whose tests need Kubernetes or images (--fast): ${grouped(leftOut)}`,
     )
+  if (fuzzCases !== undefined) lines.push(`reads ${fuzzCases} inputs in each fuzz test, not 10000 (--fast)`)
   if (whyNotEndToEnd !== undefined) lines.push(`leaves out the end-to-end layer: ${whyNotEndToEnd}`)
   return lines
 }

@@ -1,4 +1,4 @@
-// The operator's environment: defaults, lists, and all that is wrong in one error.
+// The operator's environment: defaults, lists, and one error for all problems.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { readEnvironment } from './environment.ts'
@@ -9,7 +9,7 @@ const IMAGES = {
   FEDSAM_WORKER_GPU_IMAGE: 'g:1',
 }
 
-test('outside a pod it leads without asking; in a pod it stands for election', () => {
+test('outside a pod the operator leads without an election; in a pod it takes part in one', () => {
   const alone = readEnvironment(IMAGES, 'u')
   assert.equal(alone.election, undefined)
   assert.deepEqual(
@@ -25,7 +25,7 @@ test('outside a pod it leads without asking; in a pod it stands for election', (
   assert.equal(readEnvironment({ ...pod, FEDSAM_LEADER_ELECTION: 'false' }, 'u').election, undefined)
 })
 
-test('lists are comma separated; an empty variable is one that is not set', () => {
+test('lists are separated by commas; an empty variable counts as not set', () => {
   const env = {
     ...IMAGES,
     FEDSAM_WATCH_NAMESPACES: 'a, b,,a',
@@ -36,7 +36,7 @@ test('lists are comma separated; an empty variable is one that is not set', () =
   assert.deepEqual([namespaces, settings.pullSecrets, workers], [['a', 'b'], [], 8])
 })
 
-test('the peers of network policies: no pod reaches metrics unless it is named, and names come from the DNS', () => {
+test("the peers of network policies: by default no pod for metrics, and the cluster's DNS", () => {
   const peersOf = (env: Record<string, string>) => readEnvironment({ ...IMAGES, ...env }, 'u').settings.peers
   const { metrics, dns } = peersOf({})!
   assert.deepEqual(metrics, [])
@@ -51,7 +51,7 @@ test('the peers of network policies: no pod reaches metrics unless it is named, 
     assert.throws(() => peersOf({ FEDSAM_METRICS_PEERS: wrong }), { message: /FEDSAM_METRICS_PEERS/ })
 })
 
-test('all that is wrong is said at once', () => {
+test('one error names all problems', () => {
   const env = { ...IMAGES, FEDSAM_IMAGE_PULL_POLICY: 'Sometimes', FEDSAM_QPS: 'fast', FEDSAM_WORKERS: '0' }
   assert.throws(() => readEnvironment(env, 'u'), {
     code: 'InvalidJob',

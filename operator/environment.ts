@@ -1,4 +1,5 @@
-// What the operator reads of its environment, in one place, all errors at once. The chart's Deployment sets these.
+// The operator's environment variables, read in one place. One error reports all problems. The chart's Deployment sets the
+// variables.
 import * as v from 'valibot'
 import { IMAGES, OPERATOR } from '#protocol/environment.ts'
 import {
@@ -23,18 +24,18 @@ import { DEFAULT_PEERS } from './reconcile/pods/network-policies.ts'
 
 export interface OperatorEnvironment {
   readonly settings: Settings
-  /** The namespaces that are watched; all where there are none. */
+  /** The watched namespaces; empty: all. */
   readonly namespaces: readonly string[]
-  /** A file; where it is absent the pod's own account is used. */
+  /** A file. Absent: the operator uses its pod's account. */
   readonly kubeconfig?: string
-  /** Where the pod's own account lies, where that is not the usual place. */
+  /** The folder of the pod's account; undefined: the usual one. */
   readonly accountFolder: string | undefined
   readonly probePort: number
   readonly metricsPort: number
   readonly workers: number
   readonly rate: Rate
   readonly resyncSeconds: number
-  /** Absent: this operator leads without asking. */
+  /** Absent: this operator leads without an election. */
   readonly election?: { readonly namespace: string; readonly identity: string; readonly times: LeaseTimes }
 }
 
@@ -86,7 +87,7 @@ const RULES = {
   accountFolder: optional,
 }
 
-/** Throws FedsamError InvalidJob. `unique` belongs to this process alone. */
+/** Throws FedsamError InvalidJob. `unique` is unique to this process. */
 export function readEnvironment(env: Environment, unique: string): OperatorEnvironment {
   const read = readVariables(env, { ...IMAGES, ...OPERATOR }, RULES)
   const { probePort, metricsPort, workers, resyncSeconds } = read
@@ -123,7 +124,7 @@ function settingsFrom(read: Read<typeof RULES>): Settings {
   }
 }
 
-/** client-go's proportions, 15 to 10 to 2. */
+/** The times of a lease of this duration, in client-go's proportions: 15 to 10 to 2. */
 function scaled(durationSeconds: number): LeaseTimes {
   const part = durationSeconds / LEASE_TIMES.durationSeconds
   return {

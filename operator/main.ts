@@ -1,5 +1,5 @@
-// The operator as a program: watches, stands for election, reconciles while it leads; answers probes and metrics;
-// logs JSON lines; stops on SIGTERM when the looks under way are done. Choices and wiring only.
+// The operator as a program: watches, takes part in the election, reconciles while it leads, serves probes and metrics, logs JSON
+// lines, and stops on SIGTERM. It only chooses and connects the parts.
 import { randomUUID } from 'node:crypto'
 import pino from 'pino'
 import { OPERATOR_NAME } from '#protocol/api.ts'
@@ -16,7 +16,7 @@ import { Elector } from './kubernetes/election/elector.ts'
 import { startOperator } from './kubernetes/operator.ts'
 import { openMetrics } from './metrics.ts'
 
-/** Calls at a time, beside nine watches of a namespace and the election's own: 17. */
+/** Connections for calls. With the nine watches of one namespace and the election's connection, a replica holds 17. */
 const CALLS = 7
 
 await runProgram(process.env, async (signal) => {
@@ -24,13 +24,13 @@ await runProgram(process.env, async (signal) => {
   const { accountFolder, election, kubeconfig, rate, workers } = environment
   const log = pino({ base: { program: 'operator' } })
   const report = ({ error, ...about }: Report): void => {
-    // Somebody else wrote in between: the next look decides anew.
+    // A Conflict is usual: another client wrote first, and the next pass decides on the new object.
     const usual = error instanceof ApiError && error.reason === 'Conflict'
     log[usual ? 'info' : 'warn']({ ...about, err: error }, String(error))
   }
   const connect = async (calls: number) => {
     if (!kubeconfig) return openKubernetes(remembered(podAccess(process.env, accountFolder)), { calls })
-    // Loaded where it is needed alone: it takes 90 MB.
+    // Loaded only for a kubeconfig: client-node takes 90 MB of memory.
     const { connectKubernetes } = await import('./kubernetes/client/client.ts')
     return connectKubernetes({ kubeconfig, calls })
   }

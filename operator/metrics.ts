@@ -1,88 +1,86 @@
-// The operator's metrics: those that every controller has, under controller-runtime's names, so that existing
-// dashboards work, and fedsam_* of our own. No label is the name of an object.
+// The operator's metrics. Those that every controller has are named as in controller-runtime, so that existing dashboards work;
+// our own begin with fedsam_. No label holds the name of an object, so the number of time series is bounded.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { KIND, OPERATOR_NAME } from '#protocol/api.ts'
 import { ApiError, type Call, type KubernetesClient } from '#transport/kubernetes/calls.ts'
 import { CHILD_KINDS, targetOf } from './kubernetes/client/resources.ts'
 import type { QueueMeter, WorkQueue } from './kubernetes/pass/queue.ts'
 
-/** What is counted when somebody asks. */
+/** Facts that gauges read at each scrape. */
 export interface Facts {
   readonly queue: Pick<WorkQueue, 'depth' | 'running'>
-  /** The state of every FederatedJob; empty where it has none yet. */
+  /** The state of every FederatedJob; empty for a job without a state. */
   states(): Iterable<string>
   isLeader(): boolean
   connections(): number
 }
 
 export interface Metrics {
+  /** Counts the work of the queue. */
   readonly meter: QueueMeter
-  /** The same client, counted. */
+  /** The same client; its calls are counted. `host` is the value of a label. */
   metered(client: KubernetesClient, host: string): KubernetesClient
-  /** From now on these are read at each scrape. */
+  /** Adds the gauges. Call it once. */
   observe(facts: Facts): void
+  /** All metrics in Prometheus' text format, whose content type is `type`. */
   text(): Promise<string>
   readonly type: string
 }
 
 const CONTROLLER = { controller: 'federatedjob' }
 const QUEUE = { name: 'federatedjob', controller: 'federatedjob' }
-/** controller-runtime's, thinned. */
+/** Bounds of the buckets of durations, in seconds: a selection of controller-runtime's. */
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
 
 export function openMetrics(workers: number): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
-  const { meter, observe } = ofQueue(registry, workers)
   return {
-    meter,
+    meter: queueMeter(registry),
     metered: clientMeter(registry),
-    observe,
+    observe: (facts) => openGauges(registry, workers, facts),
     text: () => registry.metrics(),
     type: registry.contentType,
   }
 }
 
-function ofQueue(registry: Registry, workers: number): Pick<Metrics, 'meter' | 'observe'> {
+/** Creates metrics with fixed sets of labels in a registry. */
+function instruments(registry: Registry) {
   const registers = [registry]
-  const histogram = (name: string, help: string, labels: object): Histogram =>
-    new Histogram({ name, help, labelNames: Object.keys(labels), buckets: SECONDS, registers })
-  const counter = (name: string, help: string, labels: readonly string[]): Counter =>
-    new Counter({ name, help, labelNames: labels, registers })
-  const gauge = (name: string, help: string, labels: object, read: () => number): Gauge =>
-    new Gauge({
-      name,
-      help,
-      labelNames: Object.keys(labels),
-      registers,
-      collect() {
-        this.set({ ...labels }, read())
-      },
-    })
+  return {
+    histogram: (name: string, help: string, labels: object): Histogram =>
+      new Histogram({ name, help, labelNames: Object.keys(labels), buckets: SECONDS, registers }),
+    counter: (name: string, help: string, labelNames: readonly string[]): Counter =>
+      new Counter({ name, help, labelNames, registers }),
+    gauge: (name: string, help: string, labels: object, read: () => number): Gauge =>
+      new Gauge({
+        name,
+        help,
+        labelNames: Object.keys(labels),
+        registers,
+        collect() {
+          this.set({ ...labels }, read())
+        },
+      }),
+  }
+}
 
-  const total = counter('controller_runtime_reconcile_total', 'Reconciliations by result', [
-    'controller',
-    'result',
-  ])
-  const errors = counter('controller_runtime_reconcile_errors_total', 'Failed reconciliations', [
-    'controller',
-  ])
-  const time = histogram(
-    'controller_runtime_reconcile_time_seconds',
-    'Duration of a reconciliation',
-    CONTROLLER,
-  )
+function queueMeter(registry: Registry): QueueMeter {
+  const { counter, histogram } = instruments(registry)
+  const controller = ['controller']
+  const total = counter('controller_runtime_reconcile_total', 'Passes by result', [...controller, 'result'])
+  const errors = counter('controller_runtime_reconcile_errors_total', 'Failed passes', controller)
+  const panics = counter('controller_runtime_reconcile_panics_total', 'Panics', controller)
+  const time = histogram('controller_runtime_reconcile_time_seconds', 'Duration of a pass', CONTROLLER)
   const adds = counter('workqueue_adds_total', 'Keys added to the queue', ['name', 'controller'])
-  const retries = counter('workqueue_retries_total', 'Keys tried again', ['name', 'controller'])
+  const retries = counter('workqueue_retries_total', 'Keys added again after a pass', ['name', 'controller'])
   const waited = histogram('workqueue_queue_duration_seconds', 'How long a key waited', QUEUE)
   const worked = histogram('workqueue_work_duration_seconds', 'How long a key was worked on', QUEUE)
+  // A counter that starts at 0 shows its first increase; one that appears with 1 does not.
   for (const result of ['success', 'error', 'requeue_after']) total.inc({ ...CONTROLLER, result }, 0)
-  for (const zero of [errors, counter('controller_runtime_reconcile_panics_total', 'Panics', ['controller'])])
-    zero.inc(CONTROLLER, 0)
+  for (const zero of [errors, panics]) zero.inc(CONTROLLER, 0)
   for (const zero of [adds, retries]) zero.inc(QUEUE, 0)
-  gauge('controller_runtime_max_concurrent_reconciles', 'Workers', CONTROLLER, () => workers)
-
-  const meter: QueueMeter = {
+  return {
     added: () => adds.inc(QUEUE),
     started: (seconds) => waited.observe(QUEUE, seconds),
     ended(result, seconds) {
@@ -93,31 +91,37 @@ function ofQueue(registry: Registry, workers: number): Pick<Metrics, 'meter' | '
       if (result !== 'success') retries.inc(QUEUE)
     },
   }
-  const observe = ({ queue, states, isLeader, connections }: Facts): void => {
-    const seconds = (): number[] => queue.running().map((milliseconds) => milliseconds / 1000)
-    gauge('controller_runtime_active_workers', 'Workers at work', CONTROLLER, () => queue.running().length)
-    gauge('workqueue_depth', 'Keys that wait', QUEUE, () => queue.depth())
-    gauge('workqueue_unfinished_work_seconds', 'Work under way', QUEUE, () =>
-      seconds().reduce((a, b) => a + b, 0),
-    )
-    gauge('workqueue_longest_running_processor_seconds', 'The longest under way', QUEUE, () =>
-      Math.max(0, ...seconds()),
-    )
-    const lease = { name: OPERATOR_NAME }
-    gauge('leader_election_master_status', '1: this process leads', lease, () => Number(isLeader()))
-    gauge('fedsam_kubernetes_connections', 'Connections to the API server', {}, connections)
-    new Gauge({
-      name: 'fedsam_jobs',
-      help: 'FederatedJobs by state',
-      labelNames: ['state'],
-      registers,
-      collect() {
-        this.reset()
-        for (const state of states()) this.inc({ state: state || 'New' })
-      },
-    })
-  }
-  return { meter, observe }
+}
+
+function openGauges(
+  registry: Registry,
+  workers: number,
+  { queue, states, isLeader, connections }: Facts,
+): void {
+  const { gauge } = instruments(registry)
+  const seconds = (): number[] => queue.running().map((milliseconds) => milliseconds / 1000)
+  gauge('controller_runtime_max_concurrent_reconciles', 'Workers', CONTROLLER, () => workers)
+  gauge('controller_runtime_active_workers', 'Workers at work', CONTROLLER, () => queue.running().length)
+  gauge('workqueue_depth', 'Keys that wait', QUEUE, () => queue.depth())
+  gauge('workqueue_unfinished_work_seconds', 'Work under way', QUEUE, () =>
+    seconds().reduce((a, b) => a + b, 0),
+  )
+  gauge('workqueue_longest_running_processor_seconds', 'The longest pass under way', QUEUE, () =>
+    Math.max(0, ...seconds()),
+  )
+  const lease = { name: OPERATOR_NAME }
+  gauge('leader_election_master_status', '1: this process leads', lease, () => Number(isLeader()))
+  gauge('fedsam_kubernetes_connections', 'Connections to the API server', {}, connections)
+  new Gauge({
+    name: 'fedsam_jobs',
+    help: 'FederatedJobs by state',
+    labelNames: ['state'],
+    registers: [registry],
+    collect() {
+      this.reset()
+      for (const state of states()) this.inc({ state: state || 'New' })
+    },
+  })
 }
 
 const CHANGES = { POST: 'Create', PATCH: 'Apply', PUT: 'Update', DELETE: 'Delete' } as const

@@ -1,7 +1,8 @@
-// Reading of objects whose shape nobody promises: what is not there, or of another kind, is undefined or empty. Never
-// throws.
+// Reads fields of objects whose shape is not checked. A field that is missing, or has another type, is undefined or empty. Never
+// throws. Pure.
 import type { Json, KubernetesObject } from './shapes.ts'
 
+/** The value of a nested field: field(object, 'spec', 'suspend'). */
 export function field(value: unknown, ...names: readonly string[]): unknown {
   return names.reduce<unknown>(
     (found, name) => (typeof found === 'object' && found !== null ? (found as Json)[name] : undefined),
@@ -9,17 +10,17 @@ export function field(value: unknown, ...names: readonly string[]): unknown {
   )
 }
 
-/** As text; empty where there is none. */
+/** The value, if it is text; else an empty text. */
 export function text(value: unknown): string {
   return typeof value === 'string' ? value : ''
 }
 
-/** The maps of a list; what is no map is left out. */
+/** The items of a list that are objects. */
 export function maps(list: unknown): Json[] {
   return Array.isArray(list) ? list.filter((item) => typeof item === 'object' && item !== null) : []
 }
 
-/** Milliseconds since 1970. */
+/** A time as milliseconds since 1970; undefined where it is not a time. */
 export function moment(time: unknown): number | undefined {
   const parsed = Date.parse(text(time))
   return Number.isNaN(parsed) ? undefined : parsed
@@ -29,7 +30,7 @@ export function conditionOf(object: KubernetesObject, type: string): Json | unde
   return maps(field(object.status, 'conditions')).find((condition) => condition.type === type)
 }
 
-/** Whether the condition is there and True. */
+/** Whether the object has the condition with status True. */
 export function holds(object: KubernetesObject, type: string): boolean {
   return conditionOf(object, type)?.status === 'True'
 }

@@ -1,5 +1,5 @@
-// Labels and owner references. All children of a FederatedJob carry both: the operator finds them by the labels, and
-// the garbage collector deletes them by the owner reference.
+// Labels and owner references. Every child of a FederatedJob has both: the operator finds it by the labels, and the garbage
+// collector deletes it by the owner reference. Pure.
 import { REFERENCE } from '#protocol/api.ts'
 import { JOB_LABEL, MANAGED_LABELS, PARTITION_LABEL, ROLE_LABEL, type Role } from '#protocol/labels.ts'
 import type { Metadata, StoredJob } from './shapes.ts'
@@ -36,7 +36,7 @@ export function childMetadata(
   }
 }
 
-/** Whether this very FederatedJob, not an earlier one of its name, controls the object. */
+/** Whether this FederatedJob controls the object. An earlier FederatedJob of the same name has another uid. */
 export function isOwned(job: StoredJob, metadata: Metadata): boolean {
   return (metadata.ownerReferences ?? []).some(
     ({ uid, controller }) => controller && uid === job.metadata.uid,

@@ -1,5 +1,4 @@
-// The shapes that reconciling speaks of: a FederatedJob as stored, the little that is read of other objects, what is
-// observed, and what is wanted. Plain data; nothing here talks to a cluster.
+// The shapes of Kubernetes objects: a FederatedJob as it is stored, and the few fields of other objects that the operator reads.
 import type { FederatedJobSpec, FederatedJobStatus } from '#protocol/generated/federatedjob.ts'
 
 export type Json = Readonly<Record<string, unknown>>
@@ -26,7 +25,7 @@ export interface Metadata {
   readonly deletionTimestamp?: string
 }
 
-/** Any object; what lies beside metadata is looked at through Json. */
+/** Any object. Its fields beside metadata have no checked shape: fields.ts reads them. */
 export interface KubernetesObject {
   readonly apiVersion: string
   readonly kind: string
@@ -43,14 +42,14 @@ export interface StoredJob {
   readonly status?: FederatedJobStatus
 }
 
-/** A warning of Kubernetes about a pod or a Job. */
+/** A warning event about a pod or a Job. */
 export interface Warning {
-  /** Pod, Job. */
+  /** Pod or Job. */
   readonly kind: string
   readonly name: string
   readonly uid: string
   readonly reason: string
   readonly message: string
-  /** When it was last said, in milliseconds since 1970. */
+  /** When it was reported last, in milliseconds since 1970. */
   readonly at: number
 }

@@ -1,6 +1,6 @@
 // Times as Kubernetes writes them and as people read them. All arguments are in milliseconds since 1970. Pure.
 
-/** metav1.MicroTime: the API server refuses any other number of digits than six. 2026-11-24T08:30:00.123000Z */
+/** metav1.MicroTime: the API server accepts exactly six digits. 2026-11-24T08:30:00.123000Z */
 export function microTime(at: number): string {
   return new Date(at).toISOString().replace('Z', '000Z')
 }

@@ -1,16 +1,16 @@
-// What is read of a Kubernetes Event: which object it is about, its reason, its words cut to a bound, and when it was
-// last said. Accepts an event of any shape and never throws.
+// Reads a Kubernetes Event: the object that it is about, its reason, its bounded message, and when it was reported last. Accepts
+// an event of any shape and never throws. Pure.
 import { field, moment, text } from './fields.ts'
 import type { Warning } from './shapes.ts'
 
-/** Characters of a message: admission webhooks write what they like. */
+/** Characters of a message: the webhook of a user may write messages of any length. */
 const LONGEST = 1024
-/** The recorder writes this before the message of an event that stands for many. */
+/** Event recorders write this before the message of an event that combines several. */
 const COMBINED = /^\(combined from similar events\): /
 
 export function warningOf(event: unknown): Warning {
   const regarding = field(event, 'regarding')
-  // A recorder of the older kind fills the deprecated field, one of the newer kind a series.
+  // Recorders of the old API fill the deprecated field; those of the new API fill a series.
   const times = [
     field(event, 'series', 'lastObservedTime'),
     field(event, 'deprecatedLastTimestamp'),
@@ -23,7 +23,7 @@ export function warningOf(event: unknown): Warning {
     uid: text(field(regarding, 'uid')),
     reason: text(field(event, 'reason')),
     message: text(field(event, 'note')).replace(COMBINED, '').slice(0, LONGEST),
-    // Without a time it counts as said just now.
+    // An event without a time counts as the newest.
     at: at ?? Number.POSITIVE_INFINITY,
   })
 }

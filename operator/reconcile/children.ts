@@ -1,5 +1,5 @@
-// The complete set of children that a FederatedJob should have, rendered whole. What of it is written, and what is
-// left alone because it is there already or belongs to somebody else, is decided in writes.ts.
+// The complete set of children that a FederatedJob should have: accounts, rights, network policies, and Jobs. Which of them are
+// written is decided in writes.ts.
 import { GROUP, PLURAL } from '#protocol/api.ts'
 import { POD_EXITS } from '#protocol/exit-codes.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
@@ -15,11 +15,11 @@ import { coordinatorTemplate } from './pods/coordinator-pod.ts'
 import { networkPolicies } from './pods/network-policies.ts'
 import { workerTemplate } from './pods/worker-pod.ts'
 
-/** Exits that another try may cure: how often one is tried, per partition and for the coordinator. */
+/** How many pods of a Job may fail with an exit that a retry may cure: of one partition, and of the coordinator. */
 const WORKER_RETRIES = 6
 const COORDINATOR_RETRIES = 1000
 
-/** All children of a running job. */
+/** All children of a job that is not over. */
 export function renderChildren(
   job: StoredJob,
   spec: CompleteFederatedJobSpec,
@@ -51,7 +51,7 @@ export function renderChildren(
           { name: worker, labels, annotations: revisionOf(partition) },
           {
             backoffLimit: WORKER_RETRIES,
-            // Two workers of one partition would contend for its device: the next begins when the last is gone.
+            // Two workers of one partition would compete for its device: a replacement starts when the last pod has ended.
             podReplacementPolicy: 'Failed',
             podFailurePolicy: podFailurePolicy(),
             suspend: suspend.workers,
@@ -63,7 +63,7 @@ export function renderChildren(
   ]
 }
 
-/** A Job's policy by the table of exit codes; an eviction is never counted. */
+/** A Job's podFailurePolicy, from the table of exit codes. An eviction never counts as a failure. */
 export function podFailurePolicy(): Json {
   const exits = Object.values(POD_EXITS)
   const codes = (action: string): number[] =>
@@ -100,7 +100,7 @@ function coordinatorJob(
     { name: coordinatorName(name), labels: podLabels(name, 'coordinator') },
     {
       backoffLimit: COORDINATOR_RETRIES,
-      // Two coordinators are safe by the record; none is not.
+      // The record makes two coordinators safe. Without one, the run stops: the replacement starts at once.
       podReplacementPolicy: 'TerminatingOrFailed',
       suspend,
       template: coordinatorTemplate(job, spec, settings),
@@ -108,7 +108,7 @@ function coordinatorJob(
   )
 }
 
-/** Its own FederatedJob, and of that the status alone to write. */
+/** The coordinator's rights: it reads its own FederatedJob, and writes only the status. */
 function coordinatorAccess(job: StoredJob, spec: CompleteFederatedJobSpec): KubernetesObject[] {
   const name = coordinatorName(job.metadata.name)
   const metadata = childMetadata(job, name, podLabels(job.metadata.name, 'coordinator'))

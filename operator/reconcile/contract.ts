@@ -5,14 +5,14 @@ import type { FederatedJobStatus } from '#protocol/generated/federatedjob.ts'
 import type { Settings } from '../objects/settings.ts'
 import type { KubernetesObject, StoredJob, Warning } from '../objects/shapes.ts'
 
-/** Everything that a decision may depend on. `children` are all objects that are ours or have the name of a child. */
+/** Everything that a decision may depend on. `children` are the objects that the job owns or that have the name of a child. */
 export interface Observed {
   readonly job: StoredJob
   readonly children: readonly KubernetesObject[]
   readonly pods: readonly KubernetesObject[]
   /** Warnings about the pods and Jobs, oldest first. */
   readonly warnings: readonly Warning[]
-  /** What the API server said no to when it was last tried, a sentence each. */
+  /** Children that the API server rejected when they were last written: a sentence each. */
   readonly refusals?: readonly string[]
   /** Milliseconds since 1970. */
   readonly now: number
@@ -20,33 +20,32 @@ export interface Observed {
 }
 
 /**
- * One change of a child. Created: whole, refused where the name is taken. Applied: server-side, only the fields
- * given.
+ * One change of a child. Create sends the whole object and fails if the name is taken. Apply is server-side, of the given fields.
  */
 export type ChildWrite =
   | { readonly kind: 'Create'; readonly object: KubernetesObject }
   | { readonly kind: 'Apply'; readonly object: KubernetesObject }
   | { readonly kind: 'Delete'; readonly object: KubernetesObject }
 
-/** The operator's part of the status: everything but training. */
+/** The operator's part of the status: everything except training. */
 export type OperatorStatus = Omit<FederatedJobStatus, 'training' | 'conditions'> & {
   readonly conditions: readonly Condition[]
 }
 
-/** An event about the FederatedJob, sent after the status that it tells of was written. */
+/** An event about the FederatedJob. It is sent after the status that it reports. */
 export interface Announcement {
   readonly type: 'Normal' | 'Warning'
   readonly reason: string
   readonly message: string
 }
 
-/** What is to be done, in this order; nothing where nothing differs. */
+/** The wanted changes, in the order in which they are carried out. */
 export interface Desired {
   readonly writes: readonly ChildWrite[]
   readonly status?: OperatorStatus
   readonly announcements: readonly Announcement[]
-  /** The time to live is over: the FederatedJob itself is deleted. */
+  /** ttlSecondsAfterFinished have passed: the FederatedJob itself is deleted. */
   readonly deleteJob: boolean
-  /** Seconds after which to look again, though nothing changed. */
+  /** Seconds after which the next pass is due without an event. */
   readonly requeueAfterSeconds?: number
 }

@@ -1,4 +1,4 @@
-// The Jobs over time: workers suspended while too few clients are there, ended Jobs made anew, changed partitions
+// The Jobs over time: workers are suspended while too few clients are available, ended Jobs recreated, Jobs of changed partitions
 // replaced.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -27,7 +27,7 @@ function paused(pauseUntil: string): Observed {
   return { ...running, job: withTraining(running.job, state) }
 }
 
-test('the coordinator pauses: the workers are suspended until then, it is said, and then they go on', () => {
+test('a pause of the coordinator suspends the workers until its end; the message says until when', () => {
   const observed = paused(at(NOW + MINUTE))
   const desired = reconcile(observed)
   assert.deepEqual(
@@ -46,7 +46,7 @@ test('the coordinator pauses: the workers are suspended until then, it is said, 
   assert.deepEqual(writesOf(reconcile(after(then))), [])
 })
 
-test('with the label of a queue a pause suspends no worker: the queue decides who gets devices', () => {
+test('with the label of a queue a pause suspends no worker', () => {
   const labels = { 'kueue.x-k8s.io/queue-name': 'gpus' }
   const created = after(observe(jobWith({}, { labels })))
   const admitted = created.children.map((child) => ({ ...child, spec: { ...child.spec, suspend: false } }))
@@ -57,7 +57,7 @@ test('with the label of a queue a pause suspends no worker: the queue decides wh
   assert.equal(desired.status?.summary?.message, 'b is missing.')
 })
 
-test('a pause further ahead than ten minutes is not believed before it is that near', () => {
+test('a pause that ends in more than ten minutes begins ten minutes before its end', () => {
   const far = paused(at(NOW + 20 * MINUTE))
   assert.deepEqual(writesOf(reconcile(far)), [])
   assert.equal(reconcile(far).requeueAfterSeconds, 600)
@@ -65,7 +65,7 @@ test('a pause further ahead than ten minutes is not believed before it is that n
   assert.equal(writesOf(reconcile(near)).length, 2)
 })
 
-test("an earlier job's pause, or nonsense, is none", () => {
+test('the pause of an earlier job, and one without a valid time, do not count', () => {
   const other = withTraining(running.job, training('Waiting', { uid: 'u0', pauseUntil: at(NOW + MINUTE) }))
   for (const observed of [{ ...running, job: other }, paused('soon')])
     assert.deepEqual(writesOf(reconcile(observed)), [])
@@ -115,14 +115,14 @@ for (const [attempt, minutes] of [
     assert.match(quorum?.message ?? '', /^a: failed, BackoffLimitExceeded: too often; retried at 08:/)
     const due = reconcile({ ...observed, now: NOW + minutes * MINUTE })
     assert.deepEqual(writesOf(due), RENEWAL)
-    const [gone, made] = due.writes
+    const [gone, created] = due.writes
     assert.equal(gone?.object.metadata.uid, 'old')
-    assert.equal(made?.object.metadata.annotations?.['fedsam.dev/attempt'], String((attempt ?? 1) + 1))
+    assert.equal(created?.object.metadata.annotations?.['fedsam.dev/attempt'], String((attempt ?? 1) + 1))
     assert.deepEqual(writesOf(reconcile(after({ ...observed, now: NOW + minutes * MINUTE }))), [])
   })
 }
 
-test('a Job that completed though the run goes on is made anew, too; when the run is over, none is', () => {
+test('a Job that completed although the run continues is recreated; after the run no Job is', () => {
   const observed = { ...ended('Complete', NOW), now: NOW + MINUTE }
   assert.deepEqual(writesOf(reconcile(observed)), RENEWAL)
   const over = after({ ...observed, job: withTraining(running.job, training('Complete')) })
@@ -134,7 +134,7 @@ function changed(a: object): Desired {
   return reconcile({ ...running, job: { ...running.job, spec: { ...SPEC, partitions } } })
 }
 
-test('a changed partition gets a new worker; what its pod does not show changes nothing', () => {
+test('a changed partition gets a new Job, unless its pod does not depend on the changed field', () => {
   assert.deepEqual(writesOf(changed({ source: { persistentVolumeClaim: { claimName: 'scans' } } })), RENEWAL)
   assert.deepEqual(writesOf(changed({ workers: { accelerator: {} } })), RENEWAL)
   assert.deepEqual(writesOf(changed({ train: false, dataset: { heldOutFraction: 0.2 } })), [])
@@ -143,7 +143,7 @@ test('a changed partition gets a new worker; what its pod does not show changes 
   assert.deepEqual(writesOf(changed({ dataset: { root: '/data', heldOutFraction: 0.2 } })), [])
 })
 
-test('a Job of an operator that left no revision is left running, and gets one', () => {
+test('a Job without a revision, of an earlier operator, keeps running and gets the annotation', () => {
   const children = running.children.map((child) => {
     const { annotations: _, ...metadata } = child.metadata
     return { ...child, metadata }
@@ -154,7 +154,7 @@ test('a Job of an operator that left no revision is left running, and gets one',
   )
 })
 
-test('a Job on its way out is waited for', () => {
+test('a Job that is being deleted is recreated only when it is gone', () => {
   const children = running.children.map((child) =>
     keyOf(child) === 'Job/brain-worker-a'
       ? { ...child, metadata: { ...child.metadata, deletionTimestamp: at(NOW) } }

@@ -1,5 +1,5 @@
-// The truth table of reconciling: given what is observed, these writes, conditions and times. And its two properties:
-// applied to its own outcome it wants nothing more, and it never throws.
+// The truth table of reconcile: for observed facts, the writes, conditions and times. And its two properties: applied to its own
+// outcome it wants nothing more, and it never throws.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
@@ -47,7 +47,7 @@ test('a new job: all children, and Waiting', () => {
   assert.equal(desired.requeueAfterSeconds, 3600)
 })
 
-test('every child is owned by this very job', () => {
+test('every child has an owner reference with the uid of the job', () => {
   for (const { object } of reconcile(observe(jobWith())).writes) {
     assert.deepEqual(
       object.metadata.ownerReferences?.map(({ uid, controller }) => [uid, controller]),
@@ -75,7 +75,7 @@ test('the policy of exit codes is that of the table', () => {
   assert.equal(job?.spec?.podReplacementPolicy, 'Failed')
 })
 
-test('suspended: the Jobs are suspended, nothing else; resumed: they go on, and the start deadline begins anew', () => {
+test('suspend changes only the Jobs; resume lets them continue and restarts the start deadline', () => {
   const suspended = { ...running, job: { ...running.job, spec: { ...SPEC, suspend: true } } }
   const desired = reconcile(suspended)
   const jobs = ['Job/brain-coordinator', 'Job/brain-worker-a', 'Job/brain-worker-b']
@@ -96,7 +96,7 @@ test('suspended: the Jobs are suspended, nothing else; resumed: they go on, and 
   assert.equal(next.status?.startTime, '2026-11-24T08:00:00Z')
 })
 
-test('a partition more is created, a partition less is pruned, others are left alone', () => {
+test('an added partition is created, a removed one is deleted, and the others do not change', () => {
   const partitions = [{ name: 'a' }, { name: 'c' }]
   const desired = reconcile({ ...running, job: { ...running.job, spec: { ...SPEC, partitions } } })
   assert.deepEqual(writesOf(desired), [
@@ -112,7 +112,7 @@ test('an external partition of a job that was stored before the rule has no pod'
   assert.ok(!JSON.stringify(writesOf(reconcile(observe(jobWith({ partitions }))))).includes('worker-b'))
 })
 
-test("somebody else's object of a child's name is a condition, and stays", () => {
+test("an object of another owner under a child's name is reported in a condition and does not change", () => {
   const foreign = running.children.map((child) =>
     keyOf(child) === 'Job/brain-worker-a'
       ? { ...child, metadata: { ...child.metadata, ownerReferences: [] } }
@@ -124,7 +124,7 @@ test("somebody else's object of a child's name is a condition, and stays", () =>
   assert.match(desired.status?.summary?.message ?? '', /Job brain-worker-a/)
 })
 
-test("an earlier job's children of the same name are foreign too", () => {
+test('children of an earlier job with the same name have another owner, too', () => {
   const job = { ...running.job, metadata: { ...running.job.metadata, uid: 'u2' } }
   const desired = reconcile({ ...running, job })
   assert.deepEqual(writesOf(desired), [])
@@ -133,9 +133,9 @@ test("an earlier job's children of the same name are foreign too", () => {
 
 for (const [given, metadata, spec] of [
   ['deleted', { deletionTimestamp: '2026-11-24T08:00:00Z' }, {}],
-  ['managed by somebody else', {}, { managedBy: 'example.com/other' }],
+  ['managed by another controller', {}, { managedBy: 'example.com/other' }],
 ] as const) {
-  test(`${given}: nothing at all`, () => {
+  test(`a job that is ${given} wants nothing`, () => {
     const desired = reconcile(observe(jobWith(spec, metadata)))
     assert.deepEqual(desired, { writes: [], announcements: [], deleteJob: false })
   })
@@ -161,7 +161,7 @@ const STATES: readonly (readonly [string, TrainingStatus, Record<string, string>
   ["another job's training", training('Complete', { uid: 'u0' }), { Ready: 'Unknown Starting' }],
 ]
 for (const [given, value, expected] of STATES) {
-  test(`${given}: its conditions`, () => {
+  test(`conditions of a job, ${given}`, () => {
     const found = truths(reconcile(observe(withTraining(jobWith(), value))))
     for (const [type, truth] of Object.entries(expected)) assert.equal(found[type], truth)
   })
@@ -175,7 +175,7 @@ const UNSERVED: readonly (readonly [string, Partial<FederatedJobSpec>, RegExp])[
   ],
 ]
 for (const [given, spec, says] of UNSERVED) {
-  test(`a job that asks for ${given}, which nothing serves yet, fails at once, and no pod is created`, () => {
+  test(`a job with ${given}, which this version does not support, fails at once, and no pod is created`, () => {
     const desired = reconcile(observe(jobWith(spec)))
     assert.equal(truths(desired).Failed, 'True BadConfiguration')
     assert.match(desired.status?.summary?.message ?? '', says)
@@ -186,7 +186,7 @@ for (const [given, spec, says] of UNSERVED) {
   })
 }
 
-test('no round within the start deadline: failed; a round that began: not', () => {
+test('a job without a round within the start deadline fails; a job with a round does not', () => {
   const late = { ...running, now: NOW + 3_600_000 }
   assert.equal(truths(reconcile(late)).Failed, 'True StartDeadlineExceeded')
   const begun = { ...late, job: withTraining(running.job, training('Training')) }
@@ -202,7 +202,7 @@ test('the active deadline ends a run that trains', () => {
   assert.equal(truths(reconcile({ ...running, job, now: NOW + 60_000 })).Failed, 'True DeadlineExceeded')
 })
 
-test('over: workers are stopped, the state stays, the time to live ends the job', () => {
+test('a complete job: its workers are stopped, its state stays, and it is deleted after its time to live', () => {
   const job = withTraining(
     { ...running.job, spec: { ...SPEC, ttlSecondsAfterFinished: 30 } },
     training('Complete'),
@@ -219,7 +219,7 @@ test('over: workers are stopped, the state stays, the time to live ends the job'
   assert.equal(reconcile({ ...complete, now: NOW + 30_000 }).deleteJob, true)
 })
 
-test("failed: the coordinator's Job is stopped too, for it would go on", () => {
+test("a failed job: the coordinator's Job is stopped, too, because its pod would retry", () => {
   const failed = after({ ...running, job: withTraining(running.job, training('Failed')) })
   const jobs = ['Job/brain-coordinator', 'Job/brain-worker-a', 'Job/brain-worker-b']
   assert.deepEqual(
@@ -228,7 +228,7 @@ test("failed: the coordinator's Job is stopped too, for it would go on", () => {
   )
 })
 
-test('a deadline that passes while the job is suspended ends nothing', () => {
+test('a deadline that passes while the job is suspended does not end it', () => {
   const spec = { ...SPEC, suspend: true, activeDeadlineSeconds: 60 }
   const suspended = after({ ...running, job: { ...running.job, spec } })
   // Also where the operator learns of both at once, after it was away.
@@ -242,7 +242,7 @@ test('a deadline that passes while the job is suspended ends nothing', () => {
   )
 })
 
-test('over, and edited: that it was seen is said, and nothing else changes', () => {
+test('an edit of a job that is over changes only observedGeneration', () => {
   const complete = after({ ...running, job: withTraining(running.job, training('Complete')) })
   const { metadata, spec } = complete.job
   const job = { ...complete.job, metadata: { ...metadata, generation: 7 }, spec: { ...spec, suspend: true } }
@@ -258,7 +258,7 @@ test('over, and edited: that it was seen is said, and nothing else changes', () 
   assert.equal(reconcile(after(edited)).status, undefined)
 })
 
-test('an account that the user names is not created; every other one is', () => {
+test('every account is created except those that the user names', () => {
   const accounts = (spec: object): string[] =>
     reconcile(observe(jobWith(spec)))
       .writes.map(({ object }) => keyOf(object))
@@ -274,7 +274,7 @@ test('an account that the user names is not created; every other one is', () => 
   ])
 })
 
-test("the coordinator's Job gave up, or its program found the job wrong: failed", () => {
+test("a job fails when the coordinator's Job fails for good, and when its program rejects the job", () => {
   const conditions = [
     { type: 'Failed', status: 'True', reason: 'BackoffLimitExceeded', message: 'too often' },
   ]
@@ -288,7 +288,7 @@ test("the coordinator's Job gave up, or its program found the job wrong: failed"
   assert.equal(truths(reconcile({ ...running, pods })).Failed, 'True BadConfiguration')
 })
 
-test("with a queue's label Jobs are born suspended, and never resumed by us", () => {
+test("with a queue's label Jobs are created suspended, and the operator never resumes them", () => {
   const labels = { 'kueue.x-k8s.io/queue-name': 'gpus' }
   const created = after(observe(jobWith({}, { labels })))
   const jobs = created.children.filter(({ kind }) => kind === 'Job')
@@ -319,7 +319,7 @@ test("with a queue's label Jobs are born suspended, and never resumed by us", ()
   assert.deepEqual(suspensions(again), [false, false, false])
 })
 
-test('the cluster in memory drops a field that its only owner applies no longer, as the API server does', () => {
+test('the cluster in memory removes a field that its only manager stops applying, as the API server does', () => {
   const job = { apiVersion: 'batch/v1', kind: 'Job', metadata: { name: 'j', namespace: 'team' } }
   const apply = (children: readonly KubernetesObject[], spec: object): KubernetesObject[] =>
     applied(children, [{ kind: 'Apply', object: { ...job, spec: { ...spec } } }])
@@ -339,7 +339,7 @@ const SPECS = fc.record({
   ttl: fc.option(fc.nat(9), { nil: null }),
 })
 
-test('from any state it comes to rest within three passes, and applied to that wants nothing', () => {
+test('three passes from any state reach one in which reconcile wants nothing', () => {
   fc.assert(
     fc.property(SPECS, ({ suspend, names, state, reason, broken, ttl }) => {
       const partitions = names.map((name) => ({ name }))
@@ -358,7 +358,7 @@ test('from any state it comes to rest within three passes, and applied to that w
   )
 })
 
-test('it never throws, whatever pods and events look like', () => {
+test('reconcile never throws for pods and events of any shape', () => {
   const thing = fc.jsonValue()
   fc.assert(
     fc.property(thing, thing, thing, (status, conditions, containers) => {

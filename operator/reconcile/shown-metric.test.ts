@@ -1,4 +1,4 @@
-// The METRIC column: what a job declares, else what its clients report.
+// The column METRIC: the metric that the job declares, else one that its clients report.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'

@@ -1,12 +1,12 @@
-// Which metric of the newest model a job's summary shows, and with it the METRIC column of kubectl. Pure.
+// The metric of the newest model that a job's summary, and so kubectl's column METRIC, shows. Pure.
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 
-/** Letters of a name in the summary: a column of a terminal has no room for more. */
+/** Characters of a metric's name in the summary: the column of a terminal is narrow. */
 const LONGEST_NAME = 40
 
 /**
- * "dice 0.912": the metric of evaluation.bestBy; else that of evaluation.stopWhen; else the first by name of those that the
- * clients report beside the loss, which has a column of its own. Undefined while no client has reported it.
+ * Such as "dice 0.912". The metric is that of evaluation.bestBy, else that of evaluation.stopWhen, else the first by name that
+ * clients report. The loss does not count: it has its own column. Undefined while no client has reported the metric.
  */
 export function shownMetric(
   evaluation: CompleteFederatedJobSpec['evaluation'],

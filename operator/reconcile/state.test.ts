@@ -1,5 +1,4 @@
-// The chain of checks that decides the state of a job: which facts each check reads, and which check decides where
-// several apply.
+// The chain of checks that decides the state of a job: which facts each check reads, and which check decides where several apply.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { completeSpec } from '#protocol/defaults.ts'

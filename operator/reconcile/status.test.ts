@@ -1,4 +1,5 @@
-// What people read of a job: the columns at each state, who is missing and why, and what of the coordinator's own pod.
+// The texts that people read about a job: the columns in each state, missing clients with reasons, and problems of the
+// coordinator's pod.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { FederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
@@ -84,7 +85,7 @@ for (const [given, status, expected] of PROBLEMS) {
   })
 }
 
-test('what stands only in an event reaches it too', () => {
+test('a problem that only an event reports reaches QuorumAvailable, too', () => {
   const about = { kind: 'Pod', name: 'brain-worker-b-x', uid: 'p1', at: NOW }
   const mount = { ...about, reason: 'FailedMount', message: 'secret "creds" not found' }
   const observed = { ...running, pods: [workerPod('b', {})], warnings: [mount] }
@@ -98,7 +99,7 @@ test('what stands only in an event reaches it too', () => {
   )
 })
 
-test('a node that does not end its pod is named, with the taint that ended it, once it should be gone', () => {
+test('a node that does not end its pod is named with the taint, once the pod counts as stuck', () => {
   const message = 'Taint manager: deleting due to NoExecute taint'
   const conditions = [{ type: 'DisruptionTarget', status: 'True', reason: 'DeletionByTaintManager', message }]
   const pod = onNode(workerPod('b', { phase: 'Running', conditions }))
@@ -112,7 +113,7 @@ test('a node that does not end its pod is named, with the taint that ended it, o
   )
 })
 
-test('the newest pod tells, with how often there was a failure; a pod that is ready tells nothing', () => {
+test('the newest pod has the reason, with the number of failures; a ready pod has none', () => {
   const made = (name: string, creationTimestamp: string, status: object): KubernetesObject => {
     const pod = workerPod('b', status)
     return { ...pod, metadata: { ...pod.metadata, name, creationTimestamp } }
@@ -126,7 +127,7 @@ test('the newest pod tells, with how often there was a failure; a pod that is re
   assert.doesNotMatch(quorumOf({ ...running, pods: [...pods, ready] }), /exit code/)
 })
 
-test('a worker that the coordinator refuses: its words, and how its Job goes on', () => {
+test('a worker that the coordinator rejects: the reason of the coordinator, and how its pod ended', () => {
   const absent = [
     { name: 'b', outcome: 'Refused', reason: 'BadToken', message: 'the token has expired' },
   ] as const
@@ -165,7 +166,7 @@ test("a failed Job of another owner, under a worker's name, does not explain why
   assert.equal(quorumOf(withJob({ ownerReferences: [] })), '0 of 2 needed clients are there.')
 })
 
-test('stopped pods and replaced ones are no failure', () => {
+test('stopped and replaced pods do not count as failures', () => {
   for (const exitCode of [0, 79, 143])
     assert.doesNotMatch(
       quorumOf({ ...running, pods: [workerPod('b', container({ terminated: { exitCode } }))] }),
@@ -179,7 +180,7 @@ function coordinatorPod(status: object): KubernetesObject {
   return { ...pod, metadata: { ...pod.metadata, name: 'brain-coordinator-x', labels } }
 }
 
-test("the coordinator's own problem: nobody knows how the rounds stand, and why", () => {
+test("a problem of the coordinator's pod makes Ready unknown and is its message", () => {
   const job = withTraining(running.job, training('Training'))
   const pods = [coordinatorPod(scheduled('0/1 nodes: Insufficient memory.'))]
   const desired = reconcile({ ...running, job, pods })
@@ -189,7 +190,7 @@ test("the coordinator's own problem: nobody knows how the rounds stand, and why"
   assert.equal(truths(reconcile({ ...running, job, pods: starting })).Ready, 'True Training')
 })
 
-test('a job that the coordinator found wrong fails with its words', () => {
+test('a job that the coordinator rejects fails with its message', () => {
   const message = JSON.stringify({
     code: 'InvalidJob',
     message: 'the job names no program',
@@ -201,7 +202,7 @@ test('a job that the coordinator found wrong fails with its words', () => {
   assert.match(desired.status?.summary?.message ?? '', /the job names no program; name one/)
 })
 
-test('what the API server refuses of the children is said', () => {
+test('the rejection of a child by the API server is the message of Ready', () => {
   const refusals = ['Job brain-worker-a: tolerations[0].key is invalid.']
   const desired = reconcile({ ...running, refusals })
   assert.equal(truths(desired).Ready, 'Unknown ChildRefused')
@@ -210,7 +211,7 @@ test('what the API server refuses of the children is said', () => {
   assert.equal(truths(reconcile({ ...running, job, refusals })).Ready, 'True Training')
 })
 
-test('without storage or messaging nothing starts, and it is said what is missing', () => {
+test('without storage or messaging no pod starts, and the message names the missing section', () => {
   for (const [section, reason] of [
     ['storage', 'StorageMissing'],
     ['messaging', 'MessagingMissing'],
@@ -255,7 +256,7 @@ const COLUMNS: readonly (readonly [string, TrainingStatus | undefined, Partial<F
       'Training | 10/10 | 2/2 | dice 0.912 | 0.213 | Rounds are running. | -',
     ],
     [
-      'quorum lost',
+      'below its quorum',
       training('QuorumLost', { ...SEEN, clients: { available: 1 }, message: 'b was late.' }),
       {},
       'QuorumLost | 7/10 | 1/2 | dice 0.912 | 0.213 | b was late. | -',
@@ -280,7 +281,7 @@ const COLUMNS: readonly (readonly [string, TrainingStatus | undefined, Partial<F
     ],
   ]
 for (const [given, value, more, expected] of COLUMNS) {
-  test(`columns: ${given}`, () => {
+  test(`columns of a job that is ${given}`, () => {
     const bare = jobWith({ ...BEST, ...more })
     const job = value ? withTraining(bare, value) : bare
     const { summary = {} } = reconcile({ ...observe(job), children: running.children }).status ?? {}
@@ -290,17 +291,17 @@ for (const [given, value, more, expected] of COLUMNS) {
   })
 }
 
-test('one event per change of what the job does, none for a change of words', () => {
-  const told = (observed: Observed): string[] =>
+test('one event for each change of the state or its reason, none for a change of the message', () => {
+  const events = (observed: Observed): string[] =>
     reconcile(observed).announcements.map(({ type, reason }) => `${type} ${reason}`)
-  assert.deepEqual(told(observe(jobWith())), ['Normal Starting'])
+  assert.deepEqual(events(observe(jobWith())), ['Normal Starting'])
   const begun = { ...running, job: withTraining(running.job, training('Training')) }
-  assert.deepEqual(told(begun), ['Normal Training'])
-  assert.deepEqual(told({ ...running, pods: [workerPod('b', scheduled('no room'))] }), [])
+  assert.deepEqual(events(begun), ['Normal Training'])
+  assert.deepEqual(events({ ...running, pods: [workerPod('b', scheduled('no room'))] }), [])
   const lost = { ...running, job: withTraining(running.job, training('QuorumLost')) }
-  assert.deepEqual(told(lost), ['Warning QuorumLost'])
+  assert.deepEqual(events(lost), ['Warning QuorumLost'])
   const failed = { ...running, job: withTraining(running.job, training('Failed')) }
-  assert.deepEqual(told(failed), ['Warning CoordinatorFailed'])
+  assert.deepEqual(events(failed), ['Warning CoordinatorFailed'])
   const suspended = { ...running, job: { ...running.job, spec: { ...running.job.spec, suspend: true } } }
-  assert.deepEqual(told(suspended), ['Normal Suspended'])
+  assert.deepEqual(events(suspended), ['Normal Suspended'])
 })

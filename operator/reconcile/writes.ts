@@ -8,7 +8,7 @@
 //   ours, being deleted                    wait: the replacement is created when the old one is gone
 //   ours, a Job of an older revision       replace: delete by uid, then create
 //   ours, a Job that ended                 replace after a pause, as the next attempt
-//   ours, any other                        apply where a field differs; with the uid, so that no other object of the name is written
+//   ours, any other                        apply where a field differs; the uid protects another object of the name
 //   ours, and no longer wanted             delete
 //
 // An object without our owner reference is never adopted. Somebody may have put it there on purpose, and adopting it

@@ -1,4 +1,4 @@
-// What a store knows after lists and changes, whose it is, and what is kept of an object.
+// The objects of a store after lists and changes, the jobs that they concern, and the warnings about them.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { RawObject } from './reflector.ts'
@@ -19,7 +19,7 @@ function open(kind = 'Job') {
   return { store, told: () => changed.splice(0) }
 }
 
-test('a list replaces what is known; a second one tells only what differs', () => {
+test('a list replaces the objects; a second list reports only differences', () => {
   const { store, told } = open()
   store.listing()
   store.page([raw('a', '1', of('x')), raw('b', '2', of('x'))])
@@ -36,7 +36,7 @@ test('a list replaces what is known; a second one tells only what differs', () =
   assert.deepEqual(told(), ['team/z listed', 'team/y listed', 'team/x', 'team/z'])
 })
 
-test('objects are found by label and by owner; one that changes hands is found with its new job alone', () => {
+test('objects are found by label and by owner; an object with a new owner is found only with its new job', () => {
   const { store, told } = open()
   const owner = {
     ownerReferences: [{ apiVersion: 'fedsam.dev/v1alpha1', kind: 'FederatedJob', name: 'x', uid: '1' }],
@@ -55,7 +55,7 @@ test('objects are found by label and by owner; one that changes hands is found w
   assert.deepEqual([store.ofJob('team/y'), told()], [[], ['team/y']])
 })
 
-test('what is kept is frozen, and no more than is read', () => {
+test('a stored object is frozen, and holds only the fields that are read', () => {
   const job = trim('Job', 'batch/v1', {
     metadata: {
       name: 'a',
@@ -82,7 +82,7 @@ test('what is kept is frozen, and no more than is read', () => {
   assert.deepEqual([pod.spec, pod.status, pod.metadata.name], [{ nodeName: 'n' }, { phase: 'Running' }, 'p'])
 })
 
-test('warnings wait for their pod, are few, and go with it', () => {
+test('warnings may arrive before their pod, are bounded, and are dropped with it', () => {
   const changed: string[] = []
   const events = openWarnings(({ metadata }) => changed.push(metadata.name))
   const say = (name: string, note: string): void =>
@@ -102,7 +102,7 @@ test('warnings wait for their pod, are few, and go with it', () => {
   assert.deepEqual(events.of(pod), [])
 })
 
-test('a warning ends with its cure, not with its event, and is news where it comes after the cure', () => {
+test('a warning ends when it is cured, not when its event expires; a repetition after that is a change', () => {
   const changed: string[] = []
   const warnings = openWarnings(({ metadata }) => changed.push(metadata.name))
   const event = (second: number): RawObject => ({

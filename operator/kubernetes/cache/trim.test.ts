@@ -1,4 +1,4 @@
-// What the cache keeps of objects: what reconciling reads, and nothing of what is most of their size.
+// What the cache keeps of objects: the fields that a pass reads, without the large ones.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { trim } from './trim.ts'
@@ -19,7 +19,7 @@ const KEPT = {
   annotations: { 'fedsam.dev/attempt': '2' },
 }
 
-test('of a pod: its node, and what its status says of its containers', () => {
+test('of a pod: its node, and the statuses of its containers', () => {
   const pod = trim('Pod', 'v1', {
     metadata,
     spec: { nodeName: 'n1', containers: [{ name: 'trainer' }], volumes: [] },
@@ -34,7 +34,7 @@ test('of a pod: its node, and what its status says of its containers', () => {
   })
 })
 
-test('of a Job: all but its template; of other kinds the whole spec; and nothing can be changed', () => {
+test('of a Job: everything except its template; of other kinds the whole spec; all of it frozen', () => {
   const job = trim('Job', 'batch/v1', { metadata, spec: { suspend: true, template: { spec: {} } } })
   assert.deepEqual(job.spec, { suspend: true })
   const own = trim('FederatedJob', 'fedsam.dev/v1alpha1', { metadata, spec: { rounds: 3 } })

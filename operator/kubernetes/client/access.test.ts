@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { remembered } from './access.ts'
 
-test('read once in ten seconds; then what the files hold by then', async () => {
+test('the files are read once in ten seconds', async () => {
   let [now, reads] = [0, 0]
   const secure = async () => ({ headers: { authorization: `Bearer ${++reads}` } })
   const access = remembered({ server: 'https://127.0.0.1', secure }, () => now)
@@ -14,7 +14,7 @@ test('read once in ten seconds; then what the files hold by then', async () => {
   assert.deepEqual(await access.secure(), { headers: { authorization: 'Bearer 2' } })
 })
 
-test('a reading that fails is tried again at the next call', async () => {
+test('a failed read is retried at the next call', async () => {
   let fails = true
   const secure = async () => {
     if (fails) throw new Error('half written')

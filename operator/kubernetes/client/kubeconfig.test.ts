@@ -1,4 +1,4 @@
-// kubeconfigs in the forms that kubectl takes, against real servers of this test: with TLS, plain, and behind a proxy.
+// kubeconfigs in the forms that kubectl accepts, against real servers of this test: with TLS, without, and behind a proxy.
 import assert from 'node:assert/strict'
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
@@ -126,7 +126,7 @@ test('certificates in files are relative to their kubeconfig; inline ones count 
   assert.doesNotMatch(asked[0]!, /nobody/)
 })
 
-test('a token: written, in a file that is renewed, or from a plugin beside the kubeconfig', async () => {
+test('a token: in the kubeconfig, in a file that is renewed, or from a plugin beside the kubeconfig', async () => {
   await ask({ kubeconfig: await kubeconfig('token', { cluster: CA, user: { token: 'written' } }) })
   const renewed = await kubeconfig('token-file', { cluster: CA, user: { tokenFile: 'token.txt' } })
   const { client } = connectContext({ kubeconfig: renewed })
@@ -155,7 +155,7 @@ test('a token: written, in a file that is renewed, or from a plugin beside the k
   )
 })
 
-test('TLS: an unknown authority is refused, unless it is skipped; the name to check can be another', async () => {
+test('TLS: an unknown authority is rejected unless the check is skipped; the checked name can be configured', async () => {
   await assert.rejects(ask({ kubeconfig: await kubeconfig('unknown', {}) }))
   await ask({ kubeconfig: await kubeconfig('skipped', { cluster: { 'insecure-skip-tls-verify': true } }) })
   await assert.rejects(
@@ -229,7 +229,7 @@ test('several files in KUBECONFIG: the first one that has a name wins, and missi
   assert.deepEqual(asked, ['/version Bearer first', '/version Bearer of v'])
 })
 
-test('what cannot be used names its file, its context or its variable', async () => {
+test('an error names the file, the context or the variable that cannot be used', async () => {
   const broken = join(folder, 'broken')
   const cases: readonly [string, RegExp][] = [
     ['a: [1', /broken cannot be read: /],

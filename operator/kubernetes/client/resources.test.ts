@@ -1,9 +1,9 @@
-// Paths and what they mean to RBAC.
+// Paths of kinds and objects, and the RBAC verbs of calls.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { pathOf, targetOf, verbOf } from './resources.ts'
 
-test('a path names its kind, group, namespace and object again', () => {
+test('a path gives back its kind, group, namespace and object', () => {
   const table: readonly [string, string, string][] = [
     ['Job', 'batch', 'jobs'],
     ['Pod', '', 'pods'],

@@ -1,10 +1,10 @@
-// The rate of calls, and what a busy server's answer does.
+// The rate of calls, and retries after the answers of a busy server.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ApiError, type KubernetesClient } from '#transport/kubernetes/calls.ts'
 import { openBucket, throttled } from './throttle.ts'
 
-test('a burst is free, then each waits its turn, and silence fills the bucket again', () => {
+test('a burst does not wait, later calls wait in order, and time without calls fills the bucket', () => {
   const wait = openBucket({ perSecond: 10, burst: 2 })
   assert.deepEqual([wait(0), wait(0), wait(0), wait(0)], [0, 0, 100, 200])
   assert.equal(wait(10_000), 0)
@@ -26,13 +26,13 @@ function busy(errors: readonly Error[]): { client: KubernetesClient; calls: () =
 const RATE = { perSecond: 1e6, burst: 1e6 }
 const GET = { method: 'GET', path: '/x' } as const
 
-test('429, and 503 with Retry-After, are asked again', async () => {
+test('calls with the answer 429, or 503 with Retry-After, are retried', async () => {
   const { client, calls } = busy([new ApiError(429, 'TooManyRequests', '', 0), new ApiError(503, '', '', 0)])
   assert.equal(await throttled(client, RATE).call(GET), 'done')
   assert.equal(calls(), 3)
 })
 
-test('other refusals are not, nor an endless 429', async () => {
+test('calls with other answers are not retried, and a 429 is not retried without end', async () => {
   for (const error of [
     new ApiError(503, '', ''),
     new ApiError(500, '', '', 0),

@@ -1,11 +1,11 @@
-// The last gate before a write: every method that writes is refused while this process does not lead.
+// The fence: it holds back every method that writes while this process does not lead.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Call, KubernetesClient } from '#transport/kubernetes/calls.ts'
 import { fenced, NotLeading } from './fence.ts'
 
 for (const method of ['POST', 'PUT', 'PATCH', 'DELETE'] as const) {
-  test(`${method} passes while this process leads, and is refused once it does not`, async () => {
+  test(`the fence passes ${method} while this process leads, and holds it back afterwards`, async () => {
     const asked: string[] = []
     const call = async <T>(request: Call): Promise<T> => asked.push(request.method) as T
     let leads = true

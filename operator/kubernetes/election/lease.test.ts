@@ -1,4 +1,4 @@
-// Who may take a lease, by the clock of who looks.
+// Who may take a lease, by the clock of the process that reads it.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { held, isFree, LEASE_TIMES, released, sight } from './lease.ts'
@@ -6,7 +6,7 @@ import { held, isFree, LEASE_TIMES, released, sight } from './lease.ts'
 const NOW = Date.parse('2026-11-24T08:00:00Z')
 const theirs = held(undefined, 'them', LEASE_TIMES, NOW)
 
-test('a lease is free to its holder, to all when released, to others when it did not change for its duration', () => {
+test('its holder may take a lease, everyone when it was released, and others when it has not changed for its duration', () => {
   const seen = sight(undefined, theirs, 1000)
   assert.equal(isFree(seen, 'them', 1000), true)
   assert.equal(isFree(seen, 'us', 16_000), false)
@@ -14,7 +14,7 @@ test('a lease is free to its holder, to all when released, to others when it did
   assert.equal(isFree(sight(undefined, released(theirs, NOW), 0), 'us', 0), true)
 })
 
-test('the times in the record are not believed: only when it was seen to change', () => {
+test('a lease expires by the time at which it was seen to change, not by the times in it', () => {
   const ancient = held(undefined, 'them', LEASE_TIMES, 0)
   assert.equal(isFree(sight(undefined, ancient, 1000), 'us', 1000), false)
   const again = sight(sight(undefined, theirs, 1000), { ...theirs }, 9000)
@@ -23,7 +23,7 @@ test('the times in the record are not believed: only when it was seen to change'
   assert.equal(renewed.seenAt, 9000)
 })
 
-test('a renewal keeps when it was taken; a takeover counts', () => {
+test('a renewal keeps acquireTime; a takeover increases leaseTransitions', () => {
   const renewed = held(theirs, 'them', LEASE_TIMES, NOW + 2000)
   assert.deepEqual([renewed.acquireTime, renewed.leaseTransitions], [theirs.acquireTime, 0])
   const ours = held(renewed, 'us', LEASE_TIMES, NOW + 20_000)

@@ -1,5 +1,5 @@
-// Who leads, by a Lease and client-go's rules: pure decisions about the record in it. Whether a record is over is
-// judged by when this process saw it change, never by the times in it: clocks of other machines are not believed.
+// Decisions about the record in a Lease, by client-go's rules: who leads, and who may take over. A record expires some time after
+// this process saw it change. The times in the record do not count, because clocks of other machines may be wrong. Pure.
 import type { Json, Metadata } from '../../objects/shapes.ts'
 import { microTime } from '../../objects/times.ts'
 
@@ -8,7 +8,7 @@ export interface LeaseTimes {
   readonly durationSeconds: number
   /** How long a leader tries to renew before it gives up; below the duration. */
   readonly renewSeconds: number
-  /** How often it renews, and others look. */
+  /** The period after which a leader renews, and the others read the lease. */
   readonly retrySeconds: number
 }
 
@@ -28,25 +28,25 @@ export interface Lease {
   readonly spec?: LeaseSpec
 }
 
-/** A record and when this process first saw it so, in milliseconds of its own monotonic clock. */
+/** A record, and when this process first saw it in this state, in milliseconds of its own monotonic clock. */
 export interface Sighting {
   readonly spec: LeaseSpec
   readonly seenAt: number
 }
 
-/** The sighting that a read makes: an unchanged record keeps its moment. */
+/** The sighting after a read. An unchanged record keeps its time. */
 export function sight(before: Sighting | undefined, spec: LeaseSpec, now: number): Sighting {
   return before && JSON.stringify(before.spec) === JSON.stringify(spec) ? before : { spec, seenAt: now }
 }
 
-/** Whether `identity` may write itself into the record. */
+/** Whether `identity` may take the lease. */
 export function isFree({ spec, seenAt }: Sighting, identity: string, now: number): boolean {
   const holder = spec.holderIdentity ?? ''
   if (holder === '' || holder === identity) return true
   return seenAt + (spec.leaseDurationSeconds ?? 0) * 1000 < now
 }
 
-/** The record with which `identity` holds the lease at a moment (milliseconds since 1970). */
+/** The record by which `identity` holds the lease from `now`, in milliseconds since 1970. */
 export function held(
   before: LeaseSpec | undefined,
   identity: string,
@@ -64,7 +64,7 @@ export function held(
   }
 }
 
-/** The record of a lease that was given back: anybody may take it at once. */
+/** The record of a released lease: any candidate may take it at once. */
 export function released(before: LeaseSpec, now: number): LeaseSpec {
   const time = microTime(now)
   return { ...before, holderIdentity: '', leaseDurationSeconds: 1, acquireTime: time, renewTime: time }

@@ -1,6 +1,5 @@
-// Gathers what a decision about one FederatedJob depends on, by live reads: itself, all objects of its children's
-// kinds in its namespace, its pods and the events about them. Promises nothing about their being of one moment: each
-// pass is repeatable.
+// Observes one FederatedJob by reading from the API server, without the cache: the job, all objects of its children's kinds in its
+// namespace, its pods, and the warnings. The reads are not of one moment; a pass on mixed facts is corrected by the next.
 
 import { KIND } from '#protocol/api.ts'
 import { JOB_LABEL } from '#protocol/labels.ts'
@@ -15,7 +14,7 @@ interface List {
   readonly items: readonly Omit<KubernetesObject, 'kind' | 'apiVersion'>[]
 }
 
-/** What is observed now, or undefined where the job is gone. */
+/** Undefined where the job does not exist. */
 export async function observe(
   client: KubernetesClient,
   { namespace, name }: { readonly namespace: string; readonly name: string },
@@ -36,7 +35,7 @@ export async function observe(
   return { job, children, pods, warnings: events.map(warningOf), now, settings }
 }
 
-/** Items of a list carry neither kind nor apiVersion: they are put back. */
+/** Items of a list lack kind and apiVersion, so both are set here. */
 async function listOf(
   client: KubernetesClient,
   kind: string,
@@ -49,7 +48,7 @@ async function listOf(
   return items.map((item) => ({ ...item, kind, apiVersion }) as KubernetesObject)
 }
 
-/** Ours by its owner, or somebody's under a name that could be a child's. */
+/** Whether the job owns the object, or its name may be that of a child. */
 function concerns({ metadata }: KubernetesObject, { metadata: job }: StoredJob): boolean {
   const owned = (metadata.ownerReferences ?? []).some(({ uid }) => uid === job.uid)
   return owned || metadata.name.startsWith(`${job.name}-`)

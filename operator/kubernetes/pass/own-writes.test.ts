@@ -1,4 +1,4 @@
-// Which look has to wait, for what, and for how long.
+// Which pass must wait for the cache, for which writes, and for how long.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { KubernetesObject } from '../../objects/shapes.ts'
@@ -21,7 +21,7 @@ const job = (metadata: object): KubernetesObject => ({
   metadata: { name: 'x', namespace: 'team', ...metadata },
 })
 
-test('a written version is waited for, ten seconds at most', () => {
+test('a pass waits for a written version, for at most ten seconds', () => {
   const { state, writes } = world()
   assert.equal(writes.waitFor('team/brain', 0), 'Shown')
   writes.wrote('team/brain', 'Job', job({ resourceVersion: '11' }))
@@ -32,7 +32,7 @@ test('a written version is waited for, ten seconds at most', () => {
   assert.equal(writes.waitFor('team/brain', 4000), 'Shown')
 })
 
-test('of two writes to one object the later counts; of two objects both', () => {
+test('of two writes to one object the later counts; of writes to two objects both count', () => {
   const { state, writes } = world()
   writes.wrote('k', 'Job', job({ resourceVersion: '99' }))
   writes.wrote('k', 'Job', job({ resourceVersion: '100' }))
@@ -43,10 +43,10 @@ test('of two writes to one object the later counts; of two objects both', () => 
   assert.notEqual(writes.waitFor('k', 0), 'Shown')
 })
 
-test('a deleted object is waited for until it is gone, going, or another', () => {
+test('a pass waits for a deleted object until it is gone, being deleted, or replaced', () => {
   const table: readonly [string, object | undefined, boolean][] = [
-    ['still as it was', { uid: '1' }, false],
-    ['on its way out', { uid: '1', deletionTimestamp: '2026-11-24T08:00:00Z' }, true],
+    ['unchanged', { uid: '1' }, false],
+    ['being deleted', { uid: '1', deletionTimestamp: '2026-11-24T08:00:00Z' }, true],
     ['another of its name', { uid: '2' }, true],
     ['gone', undefined, true],
   ]

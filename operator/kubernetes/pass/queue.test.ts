@@ -1,5 +1,5 @@
-// The queue's promises: each key once, never twice at a time, urgent ones first, again after a failure, and a stop
-// that waits; and thousands of random histories against a model that is too simple to be wrong.
+// The queue's guarantees: a key waits once, is never worked on twice at a time, urgent keys start first, failed keys are retried,
+// and stop waits. And random histories, against a model that is too simple to be wrong.
 import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
 import fc from 'fast-check'
@@ -7,7 +7,7 @@ import { type QueueOptions, WorkQueue } from './queue.ts'
 
 const OPTIONS: QueueOptions = { workers: 4, deadlineMs: 60_000, onError: () => {}, random: () => 0 }
 
-test('a key added many times while it is worked on is looked at once more, never at the same time', async () => {
+test('a key that is added many times while it is worked on gets one more pass, afterwards', async () => {
   let [active, most, runs] = [0, 0, 0]
   const gate = Promise.withResolvers<void>()
   const second = Promise.withResolvers<void>()
@@ -28,8 +28,8 @@ test('a key added many times while it is worked on is looked at once more, never
   assert.deepEqual([runs, most], [2, 1])
 })
 
-test('a failed key is tried again; what it threw is told, with how often in a row', async () => {
-  const told: unknown[] = []
+test('a failed key is retried; its error is reported with the number of failures in a row', async () => {
+  const reported: unknown[] = []
   const ends = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
   let runs = 0
   const work = async (): Promise<undefined> => {
@@ -37,7 +37,7 @@ test('a failed key is tried again; what it threw is told, with how often in a ro
     if ([1, 2, 4].includes(runs)) throw new Error('not yet')
     ends[runs === 3 ? 0 : 1]?.resolve()
   }
-  const queue = new WorkQueue(work, { ...OPTIONS, onError: (...all) => told.push(all) })
+  const queue = new WorkQueue(work, { ...OPTIONS, onError: (...all) => reported.push(all) })
   queue.start()
   queue.add('a')
   await ends[0]?.promise
@@ -45,12 +45,12 @@ test('a failed key is tried again; what it threw is told, with how often in a ro
   await ends[1]?.promise
   await queue.stop(0)
   assert.deepEqual(
-    told,
+    reported,
     [1, 2, 1].map((count) => ['a', new Error('not yet'), count]),
   )
 })
 
-test('what takes longer than the deadline is told to stop, and has failed', async () => {
+test('a pass that takes longer than the deadline is aborted, and has failed', async () => {
   const failed = Promise.withResolvers<unknown>()
   const work = (_: string, signal: AbortSignal): Promise<undefined> =>
     new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
@@ -65,7 +65,7 @@ test('what takes longer than the deadline is told to stop, and has failed', asyn
   await queue.stop(0)
 })
 
-test('stop waits for what goes on, aborts it after the grace, and begins nothing', async () => {
+test('stop waits for active passes, aborts them after the grace period, and starts none', async () => {
   const begun: string[] = []
   const work = (key: string, signal: AbortSignal): Promise<undefined> => {
     begun.push(key)
@@ -80,7 +80,7 @@ test('stop waits for what goes on, aborts it after the grace, and begins nothing
   assert.deepEqual([begun, queue.running()], [['a'], []])
 })
 
-/** The queue as one would explain it: two lists, a set of active keys, moments of keys that come later. */
+/** The queue as one would explain it: two lists, a set of active keys, and times of keys that are due later. */
 class Model {
   high: string[] = []
   low: string[] = []
@@ -111,7 +111,7 @@ class Model {
   addAfter(key: string, milliseconds: number): void {
     const at = this.now + milliseconds
     if ((this.later.get(key) ?? Number.POSITIVE_INFINITY) <= at) return
-    this.later.delete(key) // keys of one moment come in the order in which they were wanted
+    this.later.delete(key) // keys of one time are added in the order of the calls
     this.later.set(key, at)
   }
 
@@ -150,7 +150,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   { maxLength: 60 },
 )
 
-test('random histories: what begins, and in which order, is what the model says', async () => {
+test('random histories: the same keys start in the same order as in the model', async () => {
   mock.timers.enable({ apis: ['setTimeout'] })
   const clock = mock.method(performance, 'now', () => 0)
   try {

@@ -1,4 +1,4 @@
-// Deadlines and queues: no clock runs while a queue holds a Job, and each starts again at 0 when the Job goes on.
+// Deadlines and queues: no clock runs while a queue holds a Job, and each restarts at 0 when the Job is admitted again.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { after, jobWith, NOW, observe, training, truths, withTraining } from '#test/given/observed.ts'
@@ -32,7 +32,7 @@ function admitted(observed: Observed, names: RegExp, time?: number): Observed {
 const messageOf = (observed: Observed, condition: string): string =>
   reconcile(observed).status?.conditions.find(({ type }) => type === condition)?.message ?? ''
 
-test('while the queue holds the Jobs no deadline passes, and it is said who waits for what', () => {
+test('while the queue holds the Jobs no deadline passes, and the messages name the queue', () => {
   const late = { ...queued, now: NOW + 9 * DAY }
   const desired = reconcile(late)
   assert.equal(truths(desired).Ready, 'Unknown Queued')
@@ -48,7 +48,7 @@ test('while the queue holds the Jobs no deadline passes, and it is said who wait
   )
 })
 
-test('the start deadline begins when the queue has admitted every Job, the active one with the coordinator', () => {
+test('the start deadline begins when the queue has admitted every Job, the active deadline when it has admitted the coordinator', () => {
   const now = NOW + DAY
   const coordinator = admitted({ ...queued, now }, /coordinator/, now)
   assert.equal(reconcile(coordinator).requeueAfterSeconds, 7200, 'the workers are held: no start deadline')
@@ -61,12 +61,12 @@ test('the start deadline begins when the queue has admitted every Job, the activ
   assert.equal(truths(reconcile({ ...begun, now: now + 2 * HOUR })).Failed, 'True DeadlineExceeded')
 })
 
-test('a Job that the queue has just admitted is new, although its controller still shows an earlier start', () => {
+test('a Job that the queue has just admitted starts now, although its status still shows an earlier start', () => {
   const now = NOW + DAY
   assert.equal(reconcile(admitted({ ...queued, now }, /./)).requeueAfterSeconds, 3600)
 })
 
-test('a coordinator that the queue takes back in the middle of a run: Queued, and its clock starts again', () => {
+test('a coordinator that the queue suspends in the middle of a run: Queued, and its clock restarts', () => {
   const now = NOW + HOUR
   const begun = { ...queued, now, job: withTraining(queued.job, training('Training')) }
   assert.equal(truths(reconcile(begun)).Ready, 'Unknown Queued')
@@ -75,7 +75,7 @@ test('a coordinator that the queue takes back in the middle of a run: Queued, an
   assert.equal(reconcile(again).requeueAfterSeconds, 7200)
 })
 
-test('a worker that was renewed does not move the start deadline', () => {
+test('a recreated worker does not move the start deadline', () => {
   const all = admitted({ ...queued, now: NOW + 1000 }, /./, NOW)
   const children = all.children.map((child) =>
     child.metadata.name === 'brain-worker-a'

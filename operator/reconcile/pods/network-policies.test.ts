@@ -49,7 +49,7 @@ const PLACES = {
 }
 const FOLDER = { segmentAnything: { checkpoint: { uri: '/models/sam' } } }
 
-test('the coordinator alone reaches the API server', () => {
+test('only the coordinator may reach the API server', () => {
   const spec = { ...PLACES, trainer: FOLDER }
   assert.deepEqual(egressOf('brain-coordinator', spec), [4222, 4223, 9000])
   assert.deepEqual(egressOf('brain-workers', spec), [4222, 4223, 9000])
@@ -58,7 +58,7 @@ test('the coordinator alone reaches the API server', () => {
   assert.deepEqual(everywhere('brain-workers'), [])
 })
 
-test("names come from the cluster's DNS, and no server has a link-local address", () => {
+test("pods may reach the cluster's DNS, and no link-local address", () => {
   for (const name of ['brain-coordinator', 'brain-workers']) {
     const [dns, ...others] = policyOf(name, PLACES).egress
     assert.deepEqual(dns?.to, DEFAULT_PEERS.dns)
@@ -70,12 +70,12 @@ test("names come from the cluster's DNS, and no server has a link-local address"
   }
 })
 
-test('a source in a bucket may lie elsewhere', () => {
+test('with a source in a bucket, workers may reach HTTPS', () => {
   const partitions = [{ name: 'a', source: { s3: { uri: 's3://site-a/x' } } }, { name: 'b' }]
   assert.deepEqual(egressOf('brain-workers', { ...PLACES, partitions }), [443, 4222, 4223, 9000])
 })
 
-test('no pod reaches one of a job, but the named peers the metrics of the coordinator', () => {
+test('no peer may reach a pod of a job, except the named peers for the metrics of the coordinator', () => {
   const prometheus = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } }
   const named = { metrics: [prometheus], dns: [] }
   const scraped = { from: [prometheus], ports: [{ port: 'metrics', protocol: 'TCP' }] }
@@ -84,7 +84,7 @@ test('no pod reaches one of a job, but the named peers the metrics of the coordi
   for (const peers of [undefined, named]) assert.deepEqual(policyOf('brain-workers', {}, peers).ingress, [])
 })
 
-test('a policy of an earlier version, open to everybody, is closed; one that is as it should be stays', () => {
+test('a policy of an earlier version that admits every peer is corrected; a right one does not change', () => {
   const open = running.children.map((child) =>
     keyOf(child) === 'NetworkPolicy/brain-coordinator'
       ? { ...child, spec: { ...child.spec, ingress: [{ ports: [{ port: 'metrics', protocol: 'TCP' }] }] } }

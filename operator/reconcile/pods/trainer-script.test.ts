@@ -78,7 +78,7 @@ function openSeam({ folder }: Pod): Seam {
 
 const leave = ({ folder }: Pod, code: string): Promise<void> => writeFile(join(folder, SEAM_FILES.exit), code)
 
-test('calls and answers pass; the end of the calls is the exit code that the network half left', async () => {
+test('calls and answers pass; at the end of the calls the exit code is the one that the network half wrote', async () => {
   const pod = await startPod(['sh', '-c', ECHO])
   const seam = openSeam(pod)
   for (const word of ['one', 'two words', '{"id": 3}'])
@@ -107,7 +107,7 @@ for (const [given, program, code] of [
   ['fails', 'exit 3', 3],
   ['is killed', 'kill -KILL $$', 137],
 ] as const) {
-  test(`a program that ${given}: its own code, whatever was left`, async () => {
+  test(`a program that ${given}: its own exit code, not the written one`, async () => {
     const pod = await startPod(['sh', '-c', program])
     await leave(pod, '0')
     openSeam(pod)
@@ -115,13 +115,13 @@ for (const [given, program, code] of [
   })
 }
 
-test('a program that is not there: the shell says so', async () => {
+test('a program that does not exist: the exit code of the shell', async () => {
   const pod = await startPod(['no-such-program-anywhere'])
   openSeam(pod)
   assert.deepEqual(await pod.ended, [127, null])
 })
 
-test('"again" kills the program and starts it anew on FIFOs opened anew', async () => {
+test('"again" kills the program and restarts it on newly opened FIFOs', async () => {
   const pod = await startPod(['sh', '-c', ECHO])
   const control = createWriteStream(join(pod.folder, SEAM_FILES.control))
   const pids = new Set<string>()
@@ -142,7 +142,7 @@ test('"again" kills the program and starts it anew on FIFOs opened anew', async 
   for (const pid of pids) assert.throws(() => process.kill(Number(pid), 0), `process ${pid}`)
 })
 
-test('SIGTERM reaches the program, which may clear up; the code is 143 whatever it says', async () => {
+test('SIGTERM reaches the program, which may clean up; the exit code is 143 in any case', async () => {
   const pod = await startPod(['sh', '-c', `${CLEARS_UP}; echo ready; ${READS}`])
   const { lines } = openSeam(pod)
   await once(lines, 'line')
@@ -152,7 +152,7 @@ test('SIGTERM reaches the program, which may clear up; the code is 143 whatever 
   assert.deepEqual(await pod.ended, [143, null])
 })
 
-test('SIGTERM before anybody opened the FIFOs', async () => {
+test('SIGTERM before the FIFOs are open', async () => {
   const pod = await startPod(['sh', '-c', ECHO])
   // Both children are there: the program's, waiting for its input, and the reader.
   await until('both children run', async () => (await children(pod.shell.pid!)).length === 2)
@@ -160,7 +160,7 @@ test('SIGTERM before anybody opened the FIFOs', async () => {
   assert.deepEqual(await pod.ended, [143, null])
 })
 
-test('SIGTERM while the script starts the program: it may clear up all the same', async () => {
+test('SIGTERM while the script starts the program: the program may still clean up', async () => {
   // On one processor the program runs, and strikes, before the shell that started it goes on.
   const as = process.platform === 'linux' ? ['taskset', '--cpu-list', await firstProcessor()] : []
   const program = `${CLEARS_UP}; kill -TERM $PPID; ${READS}`
@@ -172,7 +172,7 @@ test('SIGTERM while the script starts the program: it may clear up all the same'
   }
 })
 
-test('it waits, it does not poll: the kernel never switches to it while calls pass, and nothing is left unreaped', async () => {
+test('the script does not poll: the kernel never switches to it while calls pass, and every child is reaped', async () => {
   const pod = await startPod(['sh', '-c', ECHO])
   const seam = openSeam(pod)
   await seam.ask('there')
@@ -189,7 +189,7 @@ test('it waits, it does not poll: the kernel never switches to it while calls pa
   await pod.ended
 })
 
-test('it lists the processes of its container when it is asked to, without their names', async () => {
+test('the script lists the processes of its container on request, without their names', async () => {
   const pod = await startPod(['sh', '-c', `echo "$$ there"; ${ECHO}`])
   const control = createWriteStream(join(pod.folder, SEAM_FILES.control))
   const { lines } = openSeam(pod)
@@ -211,7 +211,7 @@ test('it lists the processes of its container when it is asked to, without their
   await pod.ended
 })
 
-test('a FIFO in the place of its list stops nothing', async () => {
+test('a FIFO in the place of the list does not block the script', async () => {
   const pod = await startPod(['sh', '-c', ECHO])
   execFileSync('mkfifo', [join(pod.folder, SEAM_FILES.processes)])
   const control = createWriteStream(join(pod.folder, SEAM_FILES.control))
@@ -228,7 +228,7 @@ test('a FIFO in the place of its list stops nothing', async () => {
   assert.deepEqual(await pod.ended, [143, null])
 })
 
-test('as the first process of a namespace it ends what the program started, too', {
+test('as the first process of a namespace the script also ends the children of the program', {
   skip: cannotUnshare(),
 }, async () => {
   const program = ['sh', '-c', `sleep 1000 & ${ECHO}`]

@@ -1,11 +1,10 @@
-// Pods as they are rendered: who has the device, the data, the token and the bus; whose image and user; what a
-// template may change.
+// Rendered pods: which container has the device, the data, the token and the bus; image and user; what a template may change.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { jobWith, observe, SETTINGS, templateOf } from '#test/given/observed.ts'
 import { reconcile } from '../reconcile.ts'
 
-test('device and data are with the trainer alone, the token and the bus with the network half alone', () => {
+test('only the trainer has device and data, only the network half has token and bus', () => {
   const source = { persistentVolumeClaim: { claimName: 'scans' } }
   const accelerator = { resource: 'nvidia.com/gpu', count: 2 }
   const spec = { workers: { accelerator }, partitions: [{ name: 'a', source }, { name: 'b' }] }
@@ -27,7 +26,7 @@ test('device and data are with the trainer alone, the token and the bus with the
   assert.ok(!JSON.stringify(trainer.env).includes('NATS'))
 })
 
-test("a user's template is merged last, but not over what is not the user's", () => {
+test("a user's template is merged last, and does not change the fixed fields", () => {
   const template = {
     metadata: { labels: { team: 'x', 'fedsam.dev/role': 'coordinator' } },
     spec: {
@@ -67,7 +66,7 @@ const variablesOf = ({ env }: Loose): Record<string, string> =>
 const STORE = { bucket: 'b', endpoint: 'https://s3:9000', region: 'r', caBundleConfigMapName: 'ca' }
 const SITE_A = { name: 'a', source: { s3: { uri: 's3://site-a/x', credentialsSecretName: 'site-keys' } } }
 
-test('a source in a bucket: fetched first, by a sidecar with its own Secret, seen by the trainer as its data', () => {
+test('a source in a bucket: a sidecar with its own Secret downloads it first, and the trainer mounts it as its data', () => {
   const { pod, by } = podOf({ storage: { s3: STORE }, partitions: [SITE_A, { name: 'b' }] })
   assert.deepEqual(
     pod.initContainers.map(({ name }: Loose) => name),
@@ -87,7 +86,7 @@ test('a source in a bucket: fetched first, by a sidecar with its own Secret, see
   )
 })
 
-test('the network half has the token, and waits for as long as the job may take to start', () => {
+test('the network half has the token, and its startup probe lasts until the start deadline', () => {
   const { pod, by } = podOf({ startDeadlineSeconds: 99 })
   const env = variablesOf(by.network)
   assert.deepEqual(
@@ -146,7 +145,7 @@ test('a sidecar shares no folder for temporary files with the trainer, and reads
   }
 })
 
-test("a user's program: its image, its words under the script, its variables; no base is fetched for it", () => {
+test("a user's program: its image, its arguments under the script, its variables; no base checkpoint is downloaded for it", () => {
   const command = {
     image: 'u:1',
     command: ['python', 'x.py'],
@@ -165,7 +164,7 @@ test("a user's program: its image, its words under the script, its variables; no
   assert.equal(variablesOf(by.network).FEDSAM_BASE, 'false')
 })
 
-test("one user for all containers, so that volumes are writable by each; the partition's own comes first", () => {
+test("all containers have one user, so that each can write to volumes; the partition's securityContext wins", () => {
   const restricted = { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } }
   assert.deepEqual(podOf({}).pod.securityContext, {
     ...restricted,
@@ -205,7 +204,7 @@ test('the coordinator: store, bus and checkpoint by their Secrets; requests that
   assert.deepEqual(named, ['tmp', 'nats-credentials', 'nats-tls', 'store-ca', 'checkpoint-credentials'])
 })
 
-test("the trainer's container gets no mount of a credential, not by a template either", () => {
+test("the trainer's container gets no mount of a credential, even by a template", () => {
   const volumeMounts = [
     { name: 'token', mountPath: '/stolen' },
     { name: 'nats-credentials', mountPath: '/x' },
@@ -229,7 +228,7 @@ test("the trainer's container gets no mount of a credential, not by a template e
   )
 })
 
-test("a claim's data is mounted where the dataset is, for nobody to change", () => {
+test('a claim is mounted read-only at the root of the dataset', () => {
   const source = { persistentVolumeClaim: { claimName: 'scans' } }
   const { by, pod } = podOf({
     partitions: [{ name: 'a', source, dataset: { root: '/scans' } }, { name: 'b' }],

@@ -1,5 +1,4 @@
-// Pods that the API server refuses: the reason reaches the conditions, for workers and for the coordinator, and
-// clears with the cure.
+// Pods that the API server rejects: the reason reaches the conditions, for workers and for the coordinator, and ends with its cause.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { keyOf, NOW, running, training, truths, withTraining, workerPod } from '#test/given/observed.ts'
@@ -63,7 +62,7 @@ const CASES: readonly (readonly [string, KubernetesObject, KubernetesObject[], W
   ['a pod that failed later', jobOf(WORKER), [pod(NOW + 1000)], [refusal(WORKER)], false],
   ['a pod of the same second', jobOf(WORKER), [pod(NOW)], [refusal(WORKER)], false],
   [
-    'a replacement that is refused while the pod before it ends',
+    'a replacement that is rejected while the pod before it ends',
     jobOf(WORKER),
     [pod(NOW - 1000, 'Running', { deletionTimestamp: at(NOW) })],
     [refusal(WORKER)],
@@ -92,7 +91,7 @@ for (const [given, job, pods, warnings, expected] of CASES) {
   })
 }
 
-test('the latest refusal is shown, without the random part of the name of the pod', () => {
+test('the latest rejection is shown, without the random suffix of the name of the pod', () => {
   const again = refusal(
     WORKER,
     `pods "${WORKER}-aaaaa" is forbidden: no PriorityClass with name high`,
@@ -116,7 +115,7 @@ test('the latest refusal is shown, without the random part of the name of the po
   assert.equal(said(refusal(WORKER, 'denied by a webhook')), 'its pod cannot be created: denied by a webhook')
 })
 
-test('a message is cut to a bound, and an event of any shape is read', () => {
+test('a message is cut at a bound, and an event of any shape is read', () => {
   assert.equal(warningOf({ note: 'x'.repeat(5000) }).message.length, 1024)
   const nothing = { kind: '', name: '', uid: '', reason: '', message: '', at: Number.POSITIVE_INFINITY }
   for (const event of [undefined, null, 3, [], { regarding: 3, note: {}, series: [] }])
@@ -128,7 +127,7 @@ function messageOf(observed: Observed, condition: string): string {
   return status?.conditions.find(({ type }) => type === condition)?.message ?? ''
 }
 
-test("QuorumAvailable and the column show a worker's refusal, Ready the coordinator's", () => {
+test("QuorumAvailable and the column show the rejection of a worker's pod, Ready that of the coordinator's", () => {
   const children = running.children.map((child) =>
     child.kind === 'Job' ? jobOf(child.metadata.name) : child,
   )

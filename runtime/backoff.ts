@@ -1,5 +1,5 @@
-// How long to wait before another try: the pause doubles with each failure in a row, up to a bound, and jitter may shorten it. Pure.
-// retry.ts is the loop that waits.
+// How long to wait before another try: the pause doubles with each failure in a row, up to a bound, and jitter may shorten it.
+// Pure. retry.ts is the loop that waits.
 
 /** The pauses of a row of failures. */
 export interface Backoff {

@@ -1,7 +1,7 @@
-// Streams of bytes whose length was promised: counted, gathered, or regrouped into blocks of equal size.
-// Promises: a stream that ends early or goes on too long throws RangeError before its consumer believes it complete.
+// Streams of bytes of an announced length: counted, collected, or regrouped into blocks of equal size.
+// Guarantees: a stream that is shorter or longer than announced throws RangeError before its consumer takes it for complete.
 
-/** Passes the chunks on; throws RangeError when they are not `size` bytes in all. */
+/** Yields the chunks. Throws RangeError where they are not `size` bytes in total. */
 export async function* exactly(
   key: string,
   size: number,
@@ -16,7 +16,7 @@ export async function* exactly(
   if (seen < size) throw new RangeError(`the body of ${key} ended after ${seen} of ${size} bytes`)
 }
 
-/** All of it in one buffer of its own. */
+/** Collects the chunks in one new buffer. Throws RangeError where they are not `size` bytes in total. */
 export async function gather(
   key: string,
   size: number,
@@ -31,7 +31,7 @@ export async function gather(
   return body
 }
 
-/** Regroups into fresh buffers of `blockSize` bytes, the last one shorter. */
+/** Regroups the chunks into new buffers of `blockSize` bytes; the last one may be shorter. */
 export async function* blocks(
   chunks: AsyncIterable<Uint8Array>,
   blockSize: number,

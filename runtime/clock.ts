@@ -1,14 +1,14 @@
-// The monotonic clock as a port. Durations are seconds; nothing here is a date. Tests pass a clock that runs faster.
+// The monotonic clock as a port, so that a test can pass a faster one. Durations are in seconds; no value here is a date.
 
 /** A monotonic clock. */
 export interface Clock {
-  /** Seconds since some fixed moment of this process. */
+  /** Seconds since a fixed moment of this process. */
   now(): number
-  /** Resolves after that many seconds, or at once when the signal is aborted (it never rejects). */
+  /** Resolves after that many seconds, or as soon as the signal aborts. It never rejects. */
   sleep(seconds: number, signal?: AbortSignal): Promise<void>
 }
 
-/** This machine's monotonic clock; `speed` 100 makes a second last ten milliseconds. */
+/** This machine's monotonic clock. At `speed` 100 a second lasts ten milliseconds. */
 export function systemClock(speed = 1): Clock {
   return {
     now: () => (performance.now() / 1000) * speed,
@@ -23,7 +23,7 @@ export function systemClock(speed = 1): Clock {
           signal?.removeEventListener('abort', finish)
           resolve()
         }
-        // setTimeout holds 31 bits of milliseconds; whoever waits longer asks again.
+        // setTimeout takes 31 bits of milliseconds. A longer sleep ends early, after 25 days.
         const timer = setTimeout(finish, Math.min((seconds / speed) * 1000, 2 ** 31 - 1))
         signal?.addEventListener('abort', finish)
       }),

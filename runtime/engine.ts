@@ -1,15 +1,16 @@
-// How V8 runs our programs, whose JavaScript heaps are small and whose payloads are buffers outside of them.
-// The figures are of `npm run bench -- round` and of `node bench/flower.ts 1`.
+// V8's flags for our programs: their JavaScript heaps are small, and their payloads are buffers outside the heap.
+// `npm run bench -- round` and `node bench/flower.ts 1` measured the figures.
 import { setFlagsFromString } from 'node:v8'
 
-/** To be called once, at the start of a program. */
+/** Sets the flags. Call it once, at the start of a program. */
 export function tuneEngine(): void {
-  // Each buffer counts as growth, so V8 starts an incremental marking of the whole heap several times a round. Marking in one go
-  // takes a few milliseconds of a heap of 15 to 30 MB: a round of 1 MB and two clients took 41 ms before and 21 ms after.
+  // Each buffer counts as growth, so V8 starts an incremental marking of the whole heap several times a round. Marking a heap of
+  // 15 to 30 MB in one step takes a few milliseconds: a round of 1 MB and two clients took 41 ms before, and takes 21 ms now.
   setFlagsFromString('--no-incremental-marking')
-  // The young heap stays at the size that it has: doubled to its default limit it holds 15 MB more of garbage, and its collections
-  // are as long in all.
+  // The young heap keeps its initial size. At its default limit it would hold 15 MB more garbage, and its collections would take
+  // as long in total.
   setFlagsFromString('--semi-space-growth-factor=1')
-  // The middle compiler inlines the loops over parameters into closures that the last one then leaves alone: half of their speed.
+  // The mid-tier compiler inlines the loops over parameters into closures, which the optimising compiler then leaves at half
+  // speed.
   setFlagsFromString('--no-maglev-inlining')
 }

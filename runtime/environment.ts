@@ -38,7 +38,7 @@ export function readVariables<T extends Variables, const R extends Rules<T>>(
   return Object.fromEntries(values) as Read<R>
 }
 
-/** As it is, '' where it is not set. */
+/** The text unchanged; '' where the variable is not set. */
 export const optional: Rule<string> = (text) => text
 
 export const required: Rule<string> = (text) => {
@@ -113,7 +113,7 @@ export const json: Rule<unknown> = (text) => {
   }
 }
 
-/** The variables that are set, without those that are undefined: as a new process takes them. */
+/** The variables that are set, as a new process takes them: without those that are undefined. */
 export function setVariables(env: Environment): Record<string, string> {
   const isSet = (entry: [string, string | undefined]): entry is [string, string] => entry[1] !== undefined
   return Object.fromEntries(Object.entries(env).filter(isSet))

@@ -1,12 +1,12 @@
 // Reads and writes whole blocks of an open file: retries short reads and writes until every byte is transferred.
 import type { FileHandle } from 'node:fs/promises'
 
-/** The system moves at most so many at a time. */
+/** Bytes of one read or write: below Linux's limit of 2 GiB per call. */
 const STEP_BYTES = 2 ** 30
 
 /**
- * Writes all of the chunk, at a position or where the file stands. FileHandle.writeFile does the same in steps of 512 KiB: three
- * times as slow.
+ * Writes the whole chunk, at a position or at the file's current one. FileHandle.writeFile does so in steps of 512 KiB, and takes
+ * three times as long.
  */
 export async function writeFully(handle: FileHandle, chunk: Uint8Array, position?: number): Promise<void> {
   for (let at = 0; at < chunk.byteLength; ) {
@@ -16,7 +16,7 @@ export async function writeFully(handle: FileHandle, chunk: Uint8Array, position
   }
 }
 
-/** Reads from the offset on until the body is full, and returns it. Throws RangeError where the file ends before. */
+/** Fills the body from the offset on, and returns it. Throws RangeError where the file ends too early. */
 export async function readFully(handle: FileHandle, offset: number, body: Uint8Array): Promise<Uint8Array> {
   const { length } = body
   for (let at = 0; at < length; ) {

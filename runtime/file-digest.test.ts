@@ -1,4 +1,4 @@
-// Digests of files and of their beginnings, across the steps in which a file is read.
+// Digests of files and of their first bytes, across the steps of reading.
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'

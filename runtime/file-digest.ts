@@ -3,13 +3,13 @@ import { createHash, type Hash } from 'node:crypto'
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 
-/** Somebody else may write to the folder: no link is followed, and nothing waits for the writer of a FIFO. */
+/** Another program may write to the folder: opening follows no link, and does not wait for the writer of a FIFO. */
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
-/** Bytes read at a time, into one buffer. */
+/** Bytes of one read, into one buffer. */
 const STEP_BYTES = 256 * 1024
 
-/** Adds a file's first bytes, at most so many, to a hash; resolves to their number, 0 where there is no regular file. */
+/** Adds at most the first `most` bytes of a file to a hash. Resolves to their number; 0 where no regular file exists. */
 export async function hashFile(file: string, hash: Hash, most = Number.POSITIVE_INFINITY): Promise<number> {
   const handle = await open(file, FLAGS).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' || error.code === 'ELOOP' || error.code === 'ENXIO') return undefined
@@ -30,7 +30,7 @@ export async function hashFile(file: string, hash: Hash, most = Number.POSITIVE_
   }
 }
 
-/** Lower-case hexadecimal SHA-256; that of no bytes where there is no regular file. */
+/** Lower-case hexadecimal SHA-256 of a file; that of no bytes where no regular file exists. */
 export async function sha256OfFile(file: string): Promise<string> {
   const hash = createHash('sha256')
   await hashFile(file, hash)

@@ -1,5 +1,5 @@
-// Answers the kubelet and Prometheus over HTTP: /livez, /readyz and /metrics, each where the program gives it. Guarantees: whatever a
-// client sends or holds back, it costs bounded memory and time; an answer that fails is a 500 and never ends the program.
+// Answers the kubelet and Prometheus over HTTP: /livez, /readyz and /metrics, each where the program provides it. Guarantees:
+// every client costs bounded memory and time, also one that sends too much or too slowly; an answer that fails is a 500.
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'

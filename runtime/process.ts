@@ -1,5 +1,5 @@
-// What every long-running program does the same way: it stops on SIGTERM and SIGINT, ends with its parent where it was told
-// to, says why it ended on one line (in a pod also where the kubelet reads it), and turns the reason into its exit code.
+// The life of every long-running program. It stops on SIGTERM and SIGINT, and with its parent where the environment says so. It
+// reports why it ended on one line, in a pod also where the kubelet reads it, and exits with the code of that reason.
 import { ENDING } from '#protocol/environment.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { POD_EXITS, podExitCode } from '#protocol/exit-codes.ts'
@@ -8,8 +8,8 @@ import type { Environment } from './environment.ts'
 import { leaveLastWord, unexpectedWord } from './termination.ts'
 
 /**
- * Runs a program's body with a signal that says "stop". With `endWithParent` the end of standard input is such a signal
- * too: a parent that was killed leaves nothing behind. Exits the process.
+ * Runs a program's body with a signal that asks it to stop, then exits the process. With `endWithParent` the end of standard input
+ * aborts the signal too, so that a killed parent leaves no process behind.
  */
 export async function runProgram(
   env: Environment,
@@ -19,7 +19,7 @@ export async function runProgram(
   const stop = new AbortController()
   process.on('SIGTERM', () => stop.abort())
   process.on('SIGINT', () => stop.abort())
-  // An error that no caller waits for: the program says it like every other one, and ends with a code of ours.
+  // An error that no caller awaits: the program reports it like every other error, and exits with a code of ours.
   process.on('uncaughtException', (error) => process.exit(reportFailure(env, error)))
   if (env[ENDING.endWithParent.name] === 'true') {
     process.stdin.on('end', () => stop.abort())
@@ -34,7 +34,7 @@ export async function runProgram(
   }
 }
 
-/** Says why the program ends: on standard error, and where the kubelet reads it. Returns the exit code for it. */
+/** Reports why the program ends, on standard error and where the kubelet reads it. Returns the exit code. */
 export function reportFailure(env: Environment, error: unknown): number {
   const known = error instanceof FedsamError ? error : undefined
   const { code, message, remedy } = known ?? unexpectedWord(error)
@@ -43,7 +43,7 @@ export function reportFailure(env: Environment, error: unknown): number {
   return podExitCode(known?.code)
 }
 
-/** Resolves when the program was asked to stop. Keeps the process alive until then, and does nothing else. */
+/** Resolves when the signal aborts. Keeps the process alive until then. */
 export async function untilStopped(signal: AbortSignal): Promise<void> {
   const alive = setInterval(() => {}, 2 ** 30)
   await new Promise<void>((resolve) => {

@@ -1,4 +1,5 @@
-// A buffer that its owner uses again and again. Fresh memory costs as much as hashing what it holds, and stays garbage for seconds.
+// A buffer that its owner uses again and again. Fresh memory costs as much as hashing what it holds, and stays garbage for
+// seconds.
 
 /** Memory for one user at a time. */
 export interface ReusedBuffer {

@@ -1,4 +1,4 @@
-// The last word of a program in a pod: JSON that fits what the kubelet keeps, and never a second error.
+// A program's last message in a pod: JSON that fits the kubelet's limit, and never a second error.
 import assert from 'node:assert/strict'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -12,14 +12,14 @@ before(async () => {
 })
 after(() => rm(folder, { recursive: true, force: true }))
 
-test('code, message and remedy are JSON in the file that the environment names', async () => {
+test('writes code, message and remedy as JSON to the file that the environment names', async () => {
   const file = join(folder, 'log')
   const word = { code: 'BadData', message: 'there is no picture', remedy: 'put one there' }
   leaveLastWord({ FEDSAM_TERMINATION_LOG: file }, word)
   assert.deepEqual(JSON.parse(await readFile(file, 'utf8')), word)
 })
 
-test('a long message is cut, and what is left is JSON of at most 4096 bytes', async () => {
+test('cuts a long message, so that the JSON has at most 4096 bytes', async () => {
   const file = join(folder, 'long')
   const message = 'ä'.repeat(9000)
   leaveLastWord({ FEDSAM_TERMINATION_LOG: file }, { code: 'BadData', message, remedy: 'r' })
@@ -28,7 +28,7 @@ test('a long message is cut, and what is left is JSON of at most 4096 bytes', as
   assert.ok(message.startsWith(JSON.parse(text.toString()).message))
 })
 
-test('a file that cannot be written is nobody’s error', () => {
+test('ignores a file that it cannot write', () => {
   const word = { code: 'BadData', message: '', remedy: '' }
   leaveLastWord({ FEDSAM_TERMINATION_LOG: join(folder, 'nowhere', 'log') }, word)
 })

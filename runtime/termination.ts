@@ -1,5 +1,6 @@
-// The last word of a program: why it ended. In a pod as JSON where the kubelet reads it, so that the operator can quote it. An error
-// that nobody foresaw becomes one line and a file with its details. Reaches nothing but those files, and never throws.
+// A program's last message: why it ended. In a pod it is JSON in the file that the kubelet reads, so that the operator can quote
+// it. An unexpected error becomes one line, and a file with its details. This module writes those two files only, and never
+// throws.
 import { existsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,10 +14,10 @@ export interface LastWord {
 }
 
 const DEFAULT_FILE = '/dev/termination-log'
-/** The kubelet keeps so many bytes. */
+/** Bytes of the message that the kubelet keeps. */
 const MOST_BYTES = 4096
 
-/** Writes to the file that `terminationLog` names, else to the kubelet's own where it exists. */
+/** Writes to the file that `terminationLog` names; without it, to the kubelet's default file where that exists. */
 export function leaveLastWord(env: Readonly<Record<string, string | undefined>>, word: LastWord): void {
   const named = env[TERMINATION.terminationLog.name]
   const file = named || (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined)
@@ -24,11 +25,11 @@ export function leaveLastWord(env: Readonly<Record<string, string | undefined>>,
   try {
     writeFileSync(file, shorten(word))
   } catch {
-    // Nobody will read it.
+    // The program is ending for another reason, which its exit code still reports.
   }
 }
 
-/** As JSON; a message that is too long loses its end. */
+/** The JSON of the message, which loses its end where it is too long. */
 function shorten({ code, message, remedy }: LastWord): string {
   for (let length = Math.min(message.length, MOST_BYTES); ; length = Math.floor(length * 0.9)) {
     const text = JSON.stringify({ code, message: message.slice(0, length), remedy: remedy.slice(0, 500) })
@@ -36,12 +37,12 @@ function shorten({ code, message, remedy }: LastWord): string {
   }
 }
 
-/** Letters of an unexpected error's own message that are repeated. */
+/** Characters of an unexpected error's message that the line repeats. */
 const LONGEST_MESSAGE = 300
 
 /**
- * What a program says of an error that nobody foresaw: its first line, and the file that has the rest. The details may hold
- * anything that the program held, so only the user may read the file.
+ * The report of an unexpected error: its first line, and the name of a file with the rest. The details may contain anything that
+ * the program held in memory, so only its user may read the file.
  */
 export function unexpectedWord(error: unknown, folder: string = tmpdir()): LastWord {
   const [line = ''] = String(error).split('\n')

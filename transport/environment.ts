@@ -1,5 +1,5 @@
-// Where a program finds its store and its bus: the rules of these variables, and the options that they give. Credentials are never
-// read here: the AWS SDK's own chain (AWS_*) and the files that NATS settings name have them.
+// Where a program finds its store and its bus: the rules of these variables, and the options that follow. It reads no credential:
+// the AWS SDK finds those of the store (AWS_*), and files that the NATS settings name hold those of the bus.
 import { existsSync } from 'node:fs'
 import { flag, optional, type Read, required } from '#runtime/environment.ts'
 import type { NatsOptions } from './bus/nats/bus.ts'

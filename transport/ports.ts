@@ -63,9 +63,8 @@ export interface OpenedUpload {
 
 /**
  * An object store whose writes only create. Every write is atomic: a reader sees nothing or the whole object. An object never
- * changes after its creation. The store need not list objects: FedSAM computes every key.
- * Any method throws FedsamError StorageUnreachable after a bounded number of retries, and StorageUnsuitable where the service breaks
- * a guarantee of this port.
+ * changes after its creation. The store need not list objects: FedSAM computes every key. Any method throws FedsamError
+ * StorageUnreachable after a bounded number of retries, and StorageUnsuitable where the service breaks a guarantee of this port.
  */
 export interface ObjectStore {
   /** The store's name in messages: "folder out/run", "s3://bucket/prefix". */
@@ -80,8 +79,8 @@ export interface ObjectStore {
   /** Creates a small object, in one request where the store allows that. */
   put(key: string, body: Uint8Array): Promise<Written>
   /**
-   * Creates a large object of exactly `size` bytes from chunks, in bounded memory. Throws RangeError where the chunks are shorter or
-   * longer than `size`, and whatever the source of the chunks throws. No object exists after an error.
+   * Creates a large object of exactly `size` bytes from chunks, in bounded memory. Throws RangeError where the chunks are shorter
+   * or longer than `size`, and whatever the source of the chunks throws. No object exists after an error.
    */
   write(key: string, size: number, chunks: AsyncIterable<Uint8Array>): Promise<Written>
   /** Deletes one object. Deleting an object that does not exist is not an error. */
@@ -127,8 +126,8 @@ export interface GrantedTransfers {
   /** Streams the object to a local file, and resumes a partial download of it. The bytes may pass through `buffer`. */
   download(grant: Grant, file: string, buffer?: ReusedBuffer): Promise<Downloaded>
   /**
-   * Creates the object. `body` holds the granted bytes. 'Exists': an earlier write created the object, perhaps an earlier try of this
-   * call. `digest`: the SHA-256 of the body, where the caller knows it; a store on this machine then need not compute it.
+   * Creates the object. `body` holds the granted bytes. 'Exists': an earlier write created the object, perhaps an earlier try of
+   * this call. `digest`: the SHA-256 of the body, where the caller knows it; a store on this machine then need not compute it.
    */
   write(grant: Grant, body: Uint8Array, digest?: string): Promise<Written>
 }
@@ -146,8 +145,8 @@ export interface MessageBus {
   /** Serves every request whose subject fits the pattern. Requests run concurrently. */
   serve(pattern: string, handler: RequestHandler): Promise<{ stop(): Promise<void> }>
   /**
-   * Sends one request and returns its first answer. `inbox`: the prefix of the reply subject. Throws NoAnswer where no server serves
-   * the subject, no answer comes within `timeoutMs`, or the connection is down.
+   * Sends one request and returns its first answer. `inbox`: the prefix of the reply subject. Throws NoAnswer where no server
+   * serves the subject, no answer comes within `timeoutMs`, or the connection is down.
    */
   request(
     subject: string,
@@ -188,8 +187,8 @@ export interface JobSource {
   /** The status that an earlier coordinator of this job wrote; undefined where none has. */
   training(): TrainingStatus | undefined
   /**
-   * Follows the job until the signal aborts, and calls `changed` at every change of its spec. Throws FedsamError Superseded once the
-   * job is deleted, or another job has its name.
+   * Follows the job until the signal aborts, and calls `changed` at every change of its spec. Throws FedsamError Superseded once
+   * the job is deleted, or another job has its name.
    */
   follow(changed: () => void, signal: AbortSignal): Promise<void>
 }
@@ -202,8 +201,8 @@ export class StatusRefused extends Error {
 /** Where a coordinator reports the state of its run. */
 export interface StatusSink {
   /**
-   * Replaces the status. Throws FedsamError Superseded where the job is deleted, another job has its name, or a newer coordinator has
-   * written. Throws StatusRefused where a shorter status may be accepted. Another try may cure every other error.
+   * Replaces the status. Throws FedsamError Superseded where the job is deleted, another job has its name, or a newer coordinator
+   * has written. Throws StatusRefused where a shorter status may be accepted. Another try may cure every other error.
    */
   write(training: TrainingStatus): Promise<void>
 }

@@ -8,7 +8,7 @@ import { proxyFor } from './proxy.ts'
 const PROXY = 'http://proxy.example:3128/'
 const proxyOf = (url: string, env: Environment) => proxyFor(new URL(url), env)
 
-test('each scheme has its variable, in upper or lower case, and ALL_PROXY is the default of both', () => {
+test('each scheme has its variable, in upper or lower case, and ALL_PROXY is the default for both', () => {
   for (const name of ['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy'])
     assert.equal(proxyOf('https://hub.example', { [name]: PROXY }), PROXY, name)
   for (const name of ['HTTP_PROXY', 'http_proxy', 'ALL_PROXY', 'all_proxy'])

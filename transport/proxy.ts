@@ -20,7 +20,7 @@ export function proxyFor(target: URL, env: Environment): string | undefined {
   return checkedProxy(found.value, found.name)
 }
 
-/** The variables of proxies alone. */
+/** The proxy variables, and no others. */
 export function proxyVariables(env: Environment): Environment {
   const names = ['http_proxy', 'https_proxy', 'all_proxy', 'no_proxy'].flatMap((name) => [
     name,
@@ -51,7 +51,7 @@ export function agentFor(
   return target.protocol === 'https:' ? new HttpsAgent(all) : new HttpAgent(all)
 }
 
-/** The first of the two spellings that has a value. The lower case comes first, as in curl. */
+/** The first spelling that has a value: lower case before upper case, as in curl. */
 function variable(name: string, env: Environment): { name: string; value: string } | undefined {
   const spelling = [name, name.toUpperCase()].find((candidate) => (env[candidate] ?? '').trim() !== '')
   return spelling === undefined ? undefined : { name: spelling, value: env[spelling]!.trim() }

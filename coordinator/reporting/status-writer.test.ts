@@ -142,7 +142,7 @@ describe('the status', () => {
 
   test('that is no longer ours ends it', async () => {
     const { running } = open(() => {
-      throw new FedsamError('Superseded', 'another job bears its name')
+      throw new FedsamError('Superseded', 'another job has its name')
     })
     await assert.rejects(running, { code: 'Superseded' })
   })

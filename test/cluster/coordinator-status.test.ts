@@ -111,7 +111,7 @@ describe('the job', () => {
     await createJob(cluster, 'another', 'brain', SPEC)
     await assert.rejects(open('another', crypto.randomUUID()), {
       code: 'Superseded',
-      message: /another job bears its name/,
+      message: /another job has its name/,
     })
   })
 })

@@ -1,4 +1,4 @@
-// Cases of a bus in good order: who is asked, what arrives, many at once.
+// Cases of a working bus: which server receives a request, the bytes that arrive, many requests at once.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -42,7 +42,7 @@ export function answerCases(opened: Opened): void {
     assert.ok(opened().errors[before] instanceof RangeError)
   })
 
-  test('patterns cover what they say', async () => {
+  test('patterns cover the subjects that they describe', async () => {
     const [server, client] = await Promise.all([opened().connect(), opened().connect()])
     const base = freshSubject()
     const patterns = ['one', 'star.*', 'mid.*.end', 'rest.>', '*.both.>']
@@ -69,7 +69,7 @@ export function answerCases(opened: Opened): void {
       assert.equal(await served(subject), wanted, subject)
   })
 
-  test('what is no subject or pattern is refused', async () => {
+  test('invalid subjects and patterns are refused', async () => {
     const bus = await opened().connect()
     for (const wrong of ['', '.', 'a.', '.a', 'a..b', 'a b', 'a.*', '>', 'a.>', 'a\n']) {
       await assert.rejects(bus.request(wrong, new Uint8Array(0), LONG), TypeError, wrong)
@@ -113,7 +113,7 @@ export function answerCases(opened: Opened): void {
     assert.equal(text(await waiting), 'done')
   })
 
-  test('of two servers of a subject both hear the request, and the first answer counts', async () => {
+  test('both servers of a subject receive the request, and the first answer counts', async () => {
     const [one, two, client] = await Promise.all([opened().connect(), opened().connect(), opened().connect()])
     const subject = freshSubject()
     const heard = Promise.withResolvers<void>()
@@ -140,7 +140,7 @@ export function answerCases(opened: Opened): void {
     assert.deepEqual(answers.map(text), ['a1', 'b1', 'a2', 'b2'])
   })
 
-  test('what a handler does to its request does not reach the sender', async () => {
+  test('a handler that changes its request does not change the sender’s', async () => {
     const bus = await opened().connect()
     const subject = freshSubject()
     const kept = Buffer.from('kept')

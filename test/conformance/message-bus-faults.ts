@@ -1,4 +1,4 @@
-// Cases of a bus in disorder: nobody there, too late, thrown, lost, doubled, overtaken, closed.
+// Cases of a bus with faults: no server, late answers, handlers that throw, lost, duplicated and reordered messages, a closed bus.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -23,12 +23,12 @@ export function faultCases(opened: Opened): void {
 }
 
 function silence(opened: Opened): void {
-  test('where nobody serves, NoAnswer comes at once', TIMEOUT, async () => {
+  test('a subject without a server is NoAnswer at once', TIMEOUT, async () => {
     const bus = await opened().connect()
     await assert.rejects(bus.request(freshSubject(), NOTHING, LONG), NoAnswer)
   })
 
-  test('a server that comes late is heard from then on, and not after it stopped', TIMEOUT, async () => {
+  test('a server answers from its start to its stop', TIMEOUT, async () => {
     const [server, client] = await Promise.all([opened().connect(), opened().connect()])
     const subject = freshSubject()
     await assert.rejects(client.request(subject, NOTHING, LONG), NoAnswer)
@@ -40,7 +40,7 @@ function silence(opened: Opened): void {
     assert.equal(text(await client.request(subject, NOTHING, LONG)), 'again')
   })
 
-  test('a handler that throws answers nothing, its error is reported, and it still serves', async () => {
+  test('a handler that throws sends no answer, its error is reported, and it still serves', async () => {
     const [server, client] = await Promise.all([opened().connect(), opened().connect()])
     const subject = freshSubject()
     const before = opened().errors.length
@@ -54,7 +54,7 @@ function silence(opened: Opened): void {
     assert.equal(text(await client.request(subject, Buffer.from('x'), LONG)), 'x')
   })
 
-  test('of two servers one throws, and the answer of the other counts', async () => {
+  test('where one of two servers throws, the answer of the other counts', async () => {
     const [one, other, client] = await Promise.all(Array.from({ length: 3 }, () => opened().connect()))
     const subject = freshSubject()
     const thrown = opened().errors.length
@@ -69,7 +69,7 @@ function silence(opened: Opened): void {
     assert.equal(text(await client!.request(subject, NOTHING, LONG)), 'here')
   })
 
-  test('an answer that comes too late is nobody else’s', async () => {
+  test('a late answer reaches no other request', async () => {
     const [server, client] = await Promise.all([opened().connect(), opened().connect()])
     const subject = freshSubject()
     const released = Promise.withResolvers<void>()
@@ -147,7 +147,7 @@ function disorder(opened: Opened): void {
 
 /** Last of all: participants may share one bus. */
 function closing(opened: Opened): void {
-  test('closing ends the requests that wait, and those that come', TIMEOUT, async () => {
+  test('closing ends waiting requests, and later ones', TIMEOUT, async () => {
     const server = await opened().connect()
     const subject = freshSubject()
     const heard = Promise.withResolvers<void>()

@@ -1,4 +1,4 @@
-// The promises of MessageBus, as tests that every implementation runs.
+// The guarantees of MessageBus, as tests that every implementation runs.
 // An implementation's own test file opens it and calls messageBusConformance; the message-bus-*.ts files hold the cases.
 
 import { after, before, describe } from 'node:test'

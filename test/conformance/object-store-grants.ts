@@ -1,4 +1,4 @@
-// Cases of grants: a worker without credentials may do what was granted, once, and nothing else.
+// Cases of grants: a worker without credentials may do the granted transfer, and no other.
 
 import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
@@ -19,7 +19,7 @@ export function grantCases(opened: Opened): void {
 }
 
 function writeGrants(opened: Opened): void {
-  test('a granted body is written once; the next time it is found', async () => {
+  test('a granted body is written once, and a second write finds it', async () => {
     const { store, transfers } = opened()
     const key = freshKey()
     const body = bodyOf(10_000)
@@ -37,7 +37,7 @@ function writeGrants(opened: Opened): void {
     assert.equal(await store.size(key), 0)
   })
 
-  test('a granted URL does not overwrite what is there', async () => {
+  test('a granted URL does not overwrite an object', async () => {
     const { store, transfers } = opened()
     const key = freshKey()
     const body = bodyOf(100, 2)
@@ -53,7 +53,7 @@ function writeGrants(opened: Opened): void {
     }
   })
 
-  test('other, longer and shorter bodies than granted are refused, and nothing is there', async () => {
+  test('other, longer and shorter bodies than granted are refused, and no object exists', async () => {
     const { store, transfers } = opened()
     const key = freshKey()
     const body = bodyOf(1000)
@@ -111,7 +111,7 @@ function writeGrants(opened: Opened): void {
     assert.equal(await store.get(absent), undefined)
   })
 
-  test('of twenty granted writers of one key exactly one creates it', async () => {
+  test('exactly one of twenty granted writers of a key creates it', async () => {
     const { store, transfers } = opened()
     const key = freshKey()
     const outcomes = await Promise.all(
@@ -154,7 +154,7 @@ function readGrants(opened: Opened): void {
     await assert.rejects(transfers.read(grant, { offset: 2_000_000, length: 1 }), RangeError)
   })
 
-  test('a grant to read what is not there is refused when it is used', async () => {
+  test('a grant to read an absent object is refused when it is used', async () => {
     const { store, transfers } = opened()
     await assert.rejects(transfers.read(await store.grantRead(freshKey(), 60)), GrantRefused)
   })
@@ -176,7 +176,7 @@ function downloads(opened: Opened): void {
     }
   })
 
-  test('a download goes on from the bytes that are there', async () => {
+  test('a download resumes after the bytes of a partial file', async () => {
     const body = bodyOf(1_000_000)
     for (const had of [1, 400_000, 1_000_000]) {
       const { grant, file } = await prepare(body)
@@ -191,7 +191,7 @@ function downloads(opened: Opened): void {
     }
   })
 
-  test('a partial file that is longer than the object is begun again', async () => {
+  test('a partial file that is longer than the object is downloaded again', async () => {
     const body = bodyOf(1000)
     const { grant, file } = await prepare(body)
     await writeFile(`${file}.partial`, bodyOf(2000, 2))
@@ -199,7 +199,7 @@ function downloads(opened: Opened): void {
     assert.ok(same(await readFile(file), body))
   })
 
-  test('a download of what is not there is refused, and no file has the name', async () => {
+  test('a download of an absent object is refused, and creates no file of that name', async () => {
     const { store, transfers, scratch } = opened()
     const file = join(scratch, crypto.randomUUID())
     await assert.rejects(transfers.download(await store.grantRead(freshKey(), 60), file), GrantRefused)

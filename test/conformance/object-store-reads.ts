@@ -1,4 +1,4 @@
-// Cases of reading: what is there, what is not, and ranges.
+// Cases of reading: existing objects, absent objects, and ranges.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -6,7 +6,7 @@ import { bodyOf, freshKey, same } from './bodies.ts'
 import type { Opened } from './opened-store.ts'
 
 export function readCases(opened: Opened): void {
-  test('what was written is there for another client, with its size', async () => {
+  test('another client reads a written object and its size', async () => {
     const { store, another } = opened()
     const key = freshKey()
     await store.put(key, bodyOf(12_345))
@@ -43,7 +43,7 @@ export function readCases(opened: Opened): void {
     }
   })
 
-  test('memory that is offered may be used where it has the right length', async () => {
+  test('the store may use the given memory where its length fits', async () => {
     const { store } = opened()
     const key = freshKey()
     const body = bodyOf(5000)
@@ -73,7 +73,7 @@ export function readCases(opened: Opened): void {
     }
   })
 
-  test('what is read begins its own buffer, so that numbers can be viewed in it', async () => {
+  test('the bytes begin at the start of their buffer, so that a typed array can view them', async () => {
     const { store } = opened()
     const key = freshKey()
     await store.put(key, bodyOf(4096))

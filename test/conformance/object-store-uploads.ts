@@ -32,7 +32,7 @@ type Send = (key: string, upload: string, number: number, body: Uint8Array) => P
 type OpenWith = (key: string, body: Uint8Array) => Promise<[string, readonly UploadPart[]]>
 
 function wholeUploads(opened: Opened, send: Send): void {
-  test('parts sent in any order become one object, which shows only when it is complete', async () => {
+  test('parts in any order become one object, which exists only when it is complete', async () => {
     const { store } = opened()
     const key = freshKey()
     const body = bodyOf(2 * PART + 100)
@@ -55,7 +55,7 @@ function wholeUploads(opened: Opened, send: Send): void {
     assert.ok(same(await store.get(key), body))
   })
 
-  test('open uploads are found by another owner, those of other keys are not, and neither are ended ones', async () => {
+  test('another owner finds the open uploads of a prefix, without those of other keys and without ended ones', async () => {
     const { store, another } = opened()
     const folder = `conformance/${crypto.randomUUID()}`
     const keys = ['a/1', 'a/2', 'b/1', 'a/3', 'a/4'].map((name) => `${folder}/${name}`)
@@ -100,7 +100,7 @@ function wholeUploads(opened: Opened, send: Send): void {
     assert.ok(same(await store.get(key), bodyOf(PART, 1)))
   })
 
-  test('another owner goes on from the parts that are there', async () => {
+  test('another owner resumes from the parts that have arrived', async () => {
     const { store, another } = opened()
     const key = freshKey()
     const body = bodyOf(PART + 100)
@@ -153,7 +153,7 @@ function competition(opened: Opened, openWith: OpenWith): void {
     assert.ok(same(await store.get(key), bodyOf(10, 2)))
   })
 
-  test('of several uploads of one key exactly one is completed', async () => {
+  test('exactly one of several uploads of a key is completed', async () => {
     const { store } = opened()
     const key = freshKey()
     const open = await Promise.all([1, 2, 3, 4].map((seed) => openWith(key, bodyOf(1000, seed))))
@@ -179,7 +179,7 @@ function refusals(opened: Opened, openWith: OpenWith): void {
     await store.abortUpload(key, upload)
   })
 
-  test('an aborted upload takes no part, has none, and does not complete', async () => {
+  test('an aborted upload takes no part, lists none, and does not complete', async () => {
     const { store, transfers } = opened()
     const key = freshKey()
     const [upload, parts] = await openWith(key, bodyOf(1000))
@@ -193,7 +193,7 @@ function refusals(opened: Opened, openWith: OpenWith): void {
     assert.equal(await store.get(key), undefined)
   })
 
-  test('an upload is not completed with a part that is not the one named', async () => {
+  test('an upload does not complete with another part than the named one', async () => {
     const { store } = opened()
     const key = freshKey()
     const [upload, parts] = await openWith(key, bodyOf(1000, 1))

@@ -1,4 +1,4 @@
-// Cases of writing: absent-only under any race, whole or not at all, and strings that are not keys.
+// Cases of writing: creates under any race only where no object exists, complete or not at all; strings that are not keys.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -20,7 +20,7 @@ export function writeCases(opened: Opened): void {
     assert.ok(same(await store.get(key), bodyOf(1000, 1)))
   })
 
-  test('of twenty writers racing for one key exactly one creates it, with its own bytes', async () => {
+  test('exactly one of twenty racing writers of a key creates it, with its own bytes', async () => {
     const key = freshKey()
     const clients = await Promise.all([1, 2, 3, 4].map(() => opened().another()))
     const racing = Array.from({ length: 20 }, (_, at) => clients[at % 4]?.put(key, bodyOf(50_000 + at, at)))
@@ -34,7 +34,7 @@ export function writeCases(opened: Opened): void {
     await Promise.all(clients.map((client) => client.close()))
   })
 
-  test('of writers in parts racing for one key exactly one creates it', async () => {
+  test('exactly one of several racing writers in parts creates the key', async () => {
     const { store } = opened()
     const key = freshKey()
     const write = (seed: number) => store.write(key, IN_PARTS, inChunks(bodyOf(IN_PARTS, seed), 1 << 20))
@@ -44,7 +44,7 @@ export function writeCases(opened: Opened): void {
     assert.ok(same(await store.get(key), bodyOf(winner === 4 ? 10 : IN_PARTS, winner)))
   })
 
-  test('a body streamed in chunks of any size arrives as it was', async () => {
+  test('a body in chunks of any size arrives unchanged', async () => {
     const { store } = opened()
     for (const [size, chunk] of [
       [1, 1],
@@ -70,7 +70,7 @@ export function writeCases(opened: Opened): void {
     }
   })
 
-  test('a source that ends early, goes on too long or throws leaves nothing behind', async () => {
+  test('a source that is too short, too long or throws leaves no object', async () => {
     const { store } = opened()
     for (const size of [1000, IN_PARTS]) {
       const key = freshKey()
@@ -84,7 +84,7 @@ export function writeCases(opened: Opened): void {
     }
   })
 
-  test('during a write a reader sees nothing', async () => {
+  test('a reader sees no object during a write', async () => {
     const { store, another } = opened()
     const reader = await another()
     for (const size of [200_000, IN_PARTS]) {
@@ -106,7 +106,7 @@ export function writeCases(opened: Opened): void {
     await reader.close()
   })
 
-  test('readers that poll see nothing or the whole', async () => {
+  test('polling readers see no object or the complete one', async () => {
     const { store, another } = opened()
     const reader = await another()
     const key = freshKey()
@@ -127,7 +127,7 @@ export function writeCases(opened: Opened): void {
     await reader.close()
   })
 
-  test('what is changed after writing or after reading does not change the object', async () => {
+  test('changing a buffer after writing or after reading does not change the object', async () => {
     const { store, transfers } = opened()
     for (const granted of [false, true]) {
       const key = freshKey()
@@ -152,7 +152,7 @@ export function writeCases(opened: Opened): void {
     assert.ok(same(await store.get(key), bodyOf(10, 2)))
   })
 
-  test('neighbouring prefixes do not touch each other', async () => {
+  test('neighbouring prefixes are independent', async () => {
     const { store } = opened()
     const base = freshKey()
     const keys = [
@@ -182,7 +182,7 @@ export function writeCases(opened: Opened): void {
       assert.equal(Buffer.from((await store.get(`${base}/${key}`)) ?? []).toString(), key)
   })
 
-  test('what is no key is refused by every method', async () => {
+  test('every method refuses a string that is not a key', async () => {
     const { store } = opened()
     const terms = { size: 1, sha256: '0'.repeat(64) }
     const wrong = [

@@ -1,4 +1,4 @@
-// The promises of ObjectStore and of the grants it gives, as tests that every implementation runs.
+// The guarantees of ObjectStore and of its grants, as tests that every implementation runs.
 // An implementation's own test file opens it and calls objectStoreConformance; the object-store-*.ts files hold the cases.
 
 import { after, before, describe } from 'node:test'

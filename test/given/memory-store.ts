@@ -140,7 +140,10 @@ function multipart(contents: Contents) {
       const bodies = parts.map(({ number, tag }) => {
         const body = found.get(number)
         if (body && sha256(body) === tag) return body
-        throw new FedsamError('RecordDamaged', `part ${number} of ${key} is not the one that was named`)
+        throw new FedsamError(
+          'RecordDamaged',
+          `part ${number} of ${key} is not the part that the completion names`,
+        )
       })
       contents.uploads.delete(upload)
       return create(contents, key, new Uint8Array(Buffer.concat(bodies)))
@@ -164,7 +167,7 @@ function schemeOf(contents: Contents): GrantScheme {
   const find = (grant: Grant): Uint8Array => {
     const { key, method } = redeem(grant)
     const body = method === 'GET' ? contents.objects.get(key) : undefined
-    if (!body) throw new GrantRefused(`${key}: there is no such object to read`)
+    if (!body) throw new GrantRefused(`${key}: no such object exists`)
     return body
   }
   return {

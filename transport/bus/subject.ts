@@ -1,15 +1,15 @@
-// Subjects and patterns of messages, and how large one may be: the same rules for every bus, which are those of NATS.
+// Subjects and patterns of messages, and the size of a message. Every bus has the rules of NATS.
 
-/** nats-server's default limit of one message, in bytes. */
+/** Bytes of one message at most: nats-server's default limit. */
 export const LARGEST_MESSAGE = 1024 * 1024
 
-/** Returns a subject without wildcards, or throws TypeError: it is a mistake of the program. */
+/** Returns the subject where it has no wildcards. Else throws TypeError: the program has a defect. */
 export function checkSubject(subject: string): string {
   if (/^[^\s.*>]+(\.[^\s.*>]+)*$/.test(subject)) return subject
   throw new TypeError(`not a subject: ${JSON.stringify(subject.slice(0, 200))}`)
 }
 
-/** Returns a pattern ("*" is one token, ">" at the end one or more), or throws TypeError. */
+/** Returns the pattern ("*" is one token, ">" at the end one or more). Throws TypeError for any other text. */
 export function checkPattern(pattern: string): string {
   const tokens = pattern.split('.')
   const fits = tokens.every((token, at) => {
@@ -19,7 +19,7 @@ export function checkPattern(pattern: string): string {
   throw new TypeError(`not a pattern of subjects: ${JSON.stringify(pattern.slice(0, 200))}`)
 }
 
-/** Does the pattern cover the subject? */
+/** Whether the pattern covers the subject. */
 export function covers(pattern: string, subject: string): boolean {
   const wanted = pattern.split('.')
   const tokens = subject.split('.')
@@ -28,7 +28,7 @@ export function covers(pattern: string, subject: string): boolean {
   return wanted.every((token, at) => token === '*' || token === '>' || token === tokens[at])
 }
 
-/** Returns the body, or throws RangeError: larger ones travel through the store. */
+/** Returns the body. Throws RangeError where it is too large: larger payloads travel through the store. */
 export function checkBody(subject: string, body: Uint8Array): Uint8Array {
   if (body.byteLength <= LARGEST_MESSAGE) return body
   throw new RangeError(`${subject}: a message of ${body.byteLength} bytes is above ${LARGEST_MESSAGE}`)

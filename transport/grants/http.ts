@@ -1,6 +1,6 @@
-// Redeems grants that are presigned URLs, over HTTP with connections kept open.
-// Promises: what the service refuses is GrantRefused; what may pass is tried again, then FedsamError StorageUnreachable.
-// Whether the bytes that came are the right ones is for the caller, who knows their digest.
+// Redeems grants that are presigned URLs, over HTTP on connections that stay open. Guarantees: a refusal of the service is
+// GrantRefused; a failure that may pass is retried, then FedsamError StorageUnreachable. The caller knows the digest and checks
+// the bytes.
 
 import { type Agent, type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
@@ -16,19 +16,19 @@ import { beyondEnd, checkRange } from '../store/key.ts'
 import type { GrantScheme } from './scheme.ts'
 
 export interface HttpOptions {
-  /** How often a transfer is tried. */
+  /** Tries of a transfer. */
   readonly attempts?: number
-  /** For the proxies; this process's where it is absent. */
+  /** For the proxy variables; the environment of this process where it is absent. */
   readonly env?: Environment
 }
 
 /** Seconds between two tries of a transfer. */
 const BACKOFF = { first: 0.1, longest: 10 }
-/** Bytes of a body above which it goes in pieces: what a socket takes at once needs none. */
+/** Bytes above which a body is sent in pieces: a socket takes a smaller one at once. */
 const LARGE_BODY = 2 * 1024 * 1024
-/** Bytes of a body that are written at a time: few enough for one system call. */
+/** Bytes of a piece: few enough for one system call. */
 const PIECE_BYTES = 256 * 1024
-/** How long a connection may carry nothing. */
+/** Seconds that a connection may carry nothing: a service may be slow to store a large body. */
 const SILENCE_SECONDS = 300
 
 export function httpScheme(options: HttpOptions = {}): GrantScheme {
@@ -59,10 +59,12 @@ export function httpScheme(options: HttpOptions = {}): GrantScheme {
   }
 }
 
-/** What may pass by itself: a broken connection, a service that is busy or restarting. */
+/** A failure that may pass by itself: a broken connection, a service that is busy or restarting. */
 class Passing extends Error {}
 
-/** Throws what is no Passing at once, and FedsamError StorageUnreachable after that many attempts. */
+/**
+ * Retries a transfer while its failures are Passing. Throws every other failure, and StorageUnreachable after the last attempt.
+ */
 function retryPassing<T>(grant: Grant, attempts: number, transfer: () => Promise<T>): Promise<T> {
   const onFailure = (cause: unknown, failures: number): undefined => {
     if (!(cause instanceof Passing)) throw cause
@@ -73,7 +75,7 @@ function retryPassing<T>(grant: Grant, attempts: number, transfer: () => Promise
   return retry(transfer, { backoff: BACKOFF, onFailure })
 }
 
-/** URL without its query: a signature is nothing for logs. */
+/** The URL without its query: logs must hold no signature. */
 function placeOf(grant: Grant): string {
   const { origin, pathname } = new URL(grant.url)
   return origin + pathname
@@ -88,8 +90,8 @@ interface Sent {
 type Send = (grant: Grant, sent: Sent) => Promise<IncomingMessage>
 
 /**
- * Sends requests over connections of its own, kept open. Node's plain client and not fetch, which copies each body that it
- * sends and passes what comes through streams of its own.
+ * Sends requests over open connections of its own. It uses Node's plain client and not fetch: fetch copies each body that it
+ * sends, and passes each answer through further streams.
  */
 function sender(env: Environment): Send {
   const agents = new Map<string, Agent>()
@@ -111,12 +113,12 @@ function sender(env: Environment): Send {
         agent: connections(url),
       }
       const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, options)
-      request.once('timeout', () => request.destroy(new Error(`nothing came for ${SILENCE_SECONDS} s`)))
+      request.once('timeout', () => request.destroy(new Error(`no data for ${SILENCE_SECONDS} s`)))
       request.on('error', (cause) => reject(new Passing(cause.message, { cause })))
       request.once('response', (answer) => {
-        // Who reads the body learns of it; it must not end the process where nobody does.
+        // The reader of the body gets the error. Without this listener it would end the process where no reader exists.
         answer.on('error', () => undefined)
-        // An answer that came before all of the body was sent is a refusal: nobody reads the rest.
+        // An answer that comes before the whole body was sent is a refusal: the service reads no more of it.
         answer.once('end', () => {
           if (!request.writableFinished) request.destroy()
         })
@@ -127,8 +129,9 @@ function sender(env: Environment): Send {
 }
 
 /**
- * Ends a request with its body. A large body goes in pieces, with a turn of the event loop after each: a service may refuse a request
- * by its head, answer, and reset the connection while the body is on its way. Written in one go, the reset would hide the answer.
+ * Ends a request with its body. A large body goes in pieces, with a turn of the event loop after each. A service may refuse a
+ * request by its headers, answer, and reset the connection during the body; if the body went in one piece, the reset would hide
+ * the answer.
  */
 async function sendBody(request: ClientRequest, body: Uint8Array | undefined): Promise<void> {
   if (body === undefined || body.byteLength <= LARGE_BODY) {
@@ -147,7 +150,7 @@ async function sendBody(request: ClientRequest, body: Uint8Array | undefined): P
   request.end()
 }
 
-/** An answer that holds what was asked for, or that it exists; its body is not read yet. */
+/** The answer of a request that succeeded, or that found the object in place (412). Its body is not read yet. */
 async function answerTo(grant: Grant, send: Send, sent: Sent): Promise<IncomingMessage> {
   const { method } = sent
   if (grant.method !== method) throw new GrantRefused(`${placeOf(grant)}: the grant is for ${grant.method}`)
@@ -160,12 +163,12 @@ async function answerTo(grant: Grant, send: Send, sent: Sent): Promise<IncomingM
   throw new GrantRefused(said)
 }
 
-/** All of a short body, so that its connection serves again; '' where it broke. */
+/** The whole of a short body, so that the connection can serve again; '' where the connection broke. */
 async function saidIn(answer: IncomingMessage): Promise<string> {
   return text(answer).catch(() => '')
 }
 
-/** S3's own name of the error, from its XML. */
+/** S3's name of the error, from the XML of the answer. */
 function codeOf(xml: string): string {
   return /<Code>(\w+)<\/Code>/.exec(xml)?.[1] ?? ''
 }

@@ -1,22 +1,24 @@
-// What one kind of grant URL needs to be redeemed: transfers.ts chooses among these by the URL's scheme.
+// Redeems grants of one URL scheme; transfers.ts chooses the scheme by the URL of a grant.
 // Implementations: store/filesystem/grants.ts (file:), http.ts (http:, https:).
 
 import type { ReusedBuffer } from '#runtime/reused-buffer.ts'
 import type { ByteRange, Grant, Written } from '../ports.ts'
 
-/** The body of an object from some offset on. */
+/** The body of an object from an offset on. */
 export interface OpenBody {
-  /** The size of the whole object in bytes, whatever the offset. */
+  /** Bytes of the whole object. */
   readonly size: number
-  /** Each lasts until the next one is asked for. */
+  /** Each chunk is valid until the reader asks for the next one. */
   readonly chunks: AsyncIterable<Uint8Array>
 }
 
 export interface GrantScheme {
   read(grant: Grant, range?: ByteRange): Promise<Uint8Array>
-  /** Bodies end early where a connection breaks: whoever reads counts. */
-  /** Chunks may lie in the buffer. */
+  /**
+   * Reads from an offset on. The chunks may be views of the buffer. A body ends early where a connection breaks: the reader
+   * counts.
+   */
   open(grant: Grant, from: number, buffer: ReusedBuffer): Promise<OpenBody>
-  /** `digest`: the body's SHA-256, where the caller has it. */
+  /** `digest`: the SHA-256 of the body, where the caller knows it. */
   write(grant: Grant, body: Uint8Array, digest?: string): Promise<Written>
 }

@@ -1,4 +1,4 @@
-// The terms of a write grant, held against the body by those schemes where no server does it.
+// Checks a body against the terms of its write grant, for the schemes without a server that does so.
 
 import { sha256 } from '#protocol/digest.ts'
 import { GrantRefused, type WriteTerms } from '../ports.ts'

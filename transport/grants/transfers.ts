@@ -1,5 +1,5 @@
-// How a worker uses a grant: the URL's scheme decides who redeems it; downloads are resumed, whichever it is.
-// Promises: no credential is needed or kept; a downloaded file has its name only when it is complete.
+// How a worker uses grants: the scheme of a grant's URL decides which code redeems it, and downloads of every scheme resume.
+// Guarantees: it needs and keeps no credential; a downloaded file gets its name only when it is complete.
 
 import { createHash, type Hash } from 'node:crypto'
 import { constants } from 'node:fs'
@@ -14,9 +14,9 @@ import { httpScheme } from './http.ts'
 import type { GrantScheme } from './scheme.ts'
 
 export interface TransferOptions {
-  /** The memory store of this process, for grants of its own. */
+  /** The memory store of this process, for its own grants. */
   readonly memory?: { readonly scheme: GrantScheme }
-  /** How often a transfer over HTTP is tried. */
+  /** Tries of a transfer, and of a download without progress. */
   readonly attempts?: number
 }
 
@@ -31,7 +31,7 @@ export function createGrantedTransfers(options: TransferOptions = {}): GrantedTr
   const schemeOf = (grant: Grant): GrantScheme => {
     const { protocol } = new URL(grant.url)
     const scheme = schemes[protocol]
-    if (!scheme) throw new GrantRefused(`nobody here redeems grants of ${protocol}`)
+    if (!scheme) throw new GrantRefused(`this process cannot redeem grants of ${protocol}`)
     return scheme
   }
   return {
@@ -48,7 +48,7 @@ interface Target {
   readonly attempts: number
 }
 
-/** Bytes of a regular file; 0 where it does not exist. Anything else under the name is deleted. */
+/** Bytes of a regular file; 0 where it does not exist. Deletes anything else of that name. */
 async function sizeOf(file: string): Promise<number> {
   const found = await lstat(file).catch(() => undefined)
   if (found === undefined || found.isFile()) return found?.size ?? 0
@@ -56,11 +56,11 @@ async function sizeOf(file: string): Promise<number> {
   return 0
 }
 
-/** Somebody else may write to the folder: no link is followed, and nothing waits for the reader of a FIFO. */
+/** Another program may write to the folder: opening follows no link, and does not wait for the reader of a FIFO. */
 const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants
 const FLAGS = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK
 
-/** FILE.partial: where it lies, the bytes that it has, and how many of them `hash` has seen. */
+/** FILE.partial: its path, its size in bytes, and how many of them are in the hash. */
 interface Partial {
   readonly path: string
   size: number
@@ -68,7 +68,7 @@ interface Partial {
   hashed: number
 }
 
-/** Into FILE.partial, where an earlier call may have left its beginning, then renamed. */
+/** Downloads into FILE.partial, which may hold the beginning from an earlier call, then renames it. */
 async function download(
   scheme: GrantScheme,
   grant: Grant,
@@ -77,7 +77,7 @@ async function download(
   const path = `${file}.partial`
   const size = await sizeOf(path)
   const hash = createHash('sha256')
-  // Its last byte is asked for again.
+  // The next request reads the last byte again.
   const partial: Partial = { path, size, hash, hashed: size > 1 ? await hashFile(path, hash, size - 1) : 0 }
   for (let failures = 0; ; ) {
     const had = partial.size
@@ -88,15 +88,15 @@ async function download(
     failures = partial.size > had ? 0 : failures + 1
     if (failures < attempts) continue
     const remedy = 'check that the storage endpoint can be reached from here'
-    throw new FedsamError('StorageUnreachable', `${file}: its download breaks off at ${had} bytes`, {
+    throw new FedsamError('StorageUnreachable', `${file}: the download breaks off at ${had} bytes`, {
       remedy,
     })
   }
 }
 
 /**
- * Goes on from the last byte that is there, which is asked for once more: so there is always something to ask for, and
- * a file that is longer than the object shows.
+ * Resumes at the last byte of the partial file, and reads that byte again. So every request has a byte to ask for, and a file that
+ * is longer than the object is found out.
  */
 async function append(
   scheme: GrantScheme,
@@ -106,7 +106,7 @@ async function append(
   const from = Math.max(0, partial.size - 1)
   const handle = await open(partial.path, FLAGS)
   if (partial.size === 0) await handle.truncate(0)
-  const beginAnew = async (): Promise<void> => {
+  const restart = async (): Promise<void> => {
     await handle.truncate(0)
     partial.hash = createHash('sha256')
     partial.size = 0
@@ -115,11 +115,11 @@ async function append(
   try {
     const { size, chunks } = await scheme.open(grant, from, buffer)
     await writeFrom(handle, from, { partial, chunks })
-    if (partial.size > size) await beginAnew()
+    if (partial.size > size) await restart()
     return partial.hashed === size ? 'Complete' : 'Broken'
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
-    await beginAnew() // not the beginning of this object
+    await restart() // the file is not the beginning of this object
     return 'Broken'
   } finally {
     await handle.close()
@@ -134,12 +134,12 @@ async function writeFrom(
   const source = chunks[Symbol.asyncIterator]()
   try {
     for (let at = from; ; ) {
-      const next = await source.next().catch(() => undefined) // a broken connection: what came is kept
+      const next = await source.next().catch(() => undefined) // a broken connection: the received bytes stay
       if (next === undefined || next.done) return
       at += next.value.byteLength
       const added = at - partial.hashed
       if (added <= 0) continue
-      // What is hashed is what is written, and nothing else.
+      // The hash gets the written bytes, and no others.
       const fresh = next.value.subarray(next.value.byteLength - added)
       await writeFully(handle, fresh, partial.hashed)
       partial.hash.update(fresh)

@@ -1,4 +1,4 @@
-// Fetching a checkpoint from a Hub that runs in the test: what is fetched, verified, resumed, kept and refused.
+// Fetching a checkpoint from a Hub that runs in the test: which files it fetches, verifies, resumes, keeps and refuses.
 import assert from 'node:assert/strict'
 import { mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
@@ -26,7 +26,7 @@ async function home(t: TestContext): Promise<string> {
 
 const fast = { attempts: 3, backoff: { first: 0, longest: 0 } }
 
-test('a checkpoint lands in the layout of huggingface_hub, under the commit', async (t) => {
+test('a checkpoint is stored in the layout of huggingface_hub, under the commit', async (t) => {
   const { endpoint, requests } = await hub(t)
   const HF_HOME = await home(t)
   const env = { HF_ENDPOINT: `${endpoint}/`, HF_HOME }
@@ -43,7 +43,7 @@ test('a checkpoint lands in the layout of huggingface_hub, under the commit', as
   assert.equal(requests('GET').length, 3, 'nothing is downloaded twice')
   const asked = requests('HEAD').length
   assert.equal(await fetchCheckpoint(`hf://facebook/sam@${COMMIT}`, { env, ...fast }), folder)
-  assert.equal(requests('HEAD').length, asked, 'a commit in the cache asks nobody')
+  assert.equal(requests('HEAD').length, asked, 'a commit in the cache needs no request')
 })
 
 test('a revision with slashes; shards by their index; the newer processor file', async (t) => {
@@ -84,7 +84,7 @@ test('an index that leads out of the folder is refused', async (t) => {
   )
 })
 
-test('a download that breaks off in mid-file goes on where it was', async (t) => {
+test('a download that breaks off within a file resumes there', async (t) => {
   let breaks = 2
   const { endpoint, seen } = await hub(t, {
     content(request, response, body) {
@@ -106,7 +106,7 @@ test('a download that breaks off in mid-file goes on where it was', async (t) =>
   for (const range of ranges.slice(1)) assert.match(range!, /^bytes=[1-9]\d*-$/)
 })
 
-test('what a killed process left is gone on from, and never taken for the whole', async (t) => {
+test('the partial file of a killed process is resumed, and never taken for the complete file', async (t) => {
   const { endpoint, seen } = await hub(t)
   const cache = await home(t)
   const blobs = join(cache, 'models--facebook--sam', 'blobs')
@@ -121,7 +121,7 @@ test('what a killed process left is gone on from, and never taken for the whole'
   assert.equal(seen.findLast((r) => r.method === 'GET')!.range, 'bytes=1000-')
 })
 
-test('a damaged part is found by its checksum and fetched anew; ranges may be unknown to the server', async (t) => {
+test('a damaged file is found by its checksum and fetched again, also from a server without ranges', async (t) => {
   for (const knowsRanges of [true, false]) {
     const { endpoint } = await hub(t, {
       content(_request, response, body) {
@@ -143,7 +143,7 @@ test('a damaged part is found by its checksum and fetched anew; ranges may be un
   }
 })
 
-test('a download that never gets further is given up, and says how to go on', async (t) => {
+test('a download without progress ends with an error that says how to resume it', async (t) => {
   const { endpoint, requests } = await hub(t, {
     content(_request, response, body) {
       response.writeHead(200, { 'content-length': body.length })
@@ -165,7 +165,7 @@ test('a download that never gets further is given up, and says how to go on', as
   assert.equal(requests('GET').filter((path) => path === 'model.safetensors').length, 4)
 })
 
-test('content of another checksum is refused and not kept', async (t) => {
+test('content with another checksum is refused and deleted', async (t) => {
   const { endpoint, requests } = await hub(t, { etag: 'b'.repeat(64) })
   const cache = await home(t)
   await assert.rejects(
@@ -183,7 +183,7 @@ test('content of another checksum is refused and not kept', async (t) => {
   )
 })
 
-test('the token goes to the endpoint and to nobody that it redirects to', async (t) => {
+test('the token goes to the endpoint, and to no host that it redirects to', async (t) => {
   const elsewhere: (string | undefined)[] = []
   const cdn = await serve(t, (request, response) => {
     elsewhere.push(request.headers.authorization)
@@ -225,7 +225,7 @@ test('a redirect that describes the file is not followed to learn what it is', a
   })
 })
 
-test('what the Hub refuses says what to do', async (t) => {
+test('every refusal of the Hub names its remedy', async (t) => {
   const { 'config.json': config } = FILES
   const gated = (response: ServerResponse): boolean => {
     response.writeHead(403, { 'x-error-code': 'GatedRepo' }).end()
@@ -268,7 +268,7 @@ test('what the Hub refuses says what to do', async (t) => {
   for (const [behaviour, uri, message, remedy] of cases) {
     const { endpoint } = await hub(t, behaviour)
     const fetched = fetchCheckpoint(uri, { env: { HF_ENDPOINT: endpoint }, cache: await home(t), ...fast })
-    // What is not there or not allowed may be one day; a repository without the files is no checkpoint.
+    // A missing or forbidden repository may become available; a repository without the files is not a checkpoint.
     const code = /has no (config|preprocessor|model)/.test(String(message))
       ? 'BadCheckpoint'
       : 'CheckpointUnavailable'
@@ -276,7 +276,7 @@ test('what the Hub refuses says what to do', async (t) => {
   }
 })
 
-test('a Hub that is busy is asked again; one that is away is an error unless the cache is full', async (t) => {
+test('a busy Hub is asked again; an unreachable Hub is an error unless the cache is complete', async (t) => {
   let busy = 2
   const { endpoint } = await hub(t, {
     head(response) {
@@ -305,7 +305,7 @@ test('a Hub that is busy is asked again; one that is away is an error unless the
   await assert.rejects(fetchCheckpoint('hf://facebook/sam', { ...away, cache: await home(t) }), failed)
 })
 
-test('addresses: what is one and what is not', async () => {
+test('valid and invalid addresses', async () => {
   assert.deepEqual(parseHubUri('hf://a/b'), { owner: 'a', name: 'b', revision: 'main' })
   assert.deepEqual(parseHubUri('hf://a/b.c@refs/pr/1'), { owner: 'a', name: 'b.c', revision: 'refs/pr/1' })
   for (const uri of [

@@ -1,6 +1,6 @@
-// Checkpoints by hf://owner/name@revision: fetched once into Hugging Face's own cache, where Python finds them too.
-// Promises: pinned to one commit, verified, atomic (a snapshot's file is there whole or not at all), resumed after a kill.
-// Leaves the meaning of the files to the model. Layout: huggingface_hub, "Manage the cache" (blobs, snapshots, refs).
+// Checkpoints by hf://owner/name@revision: fetches them once into Hugging Face's own cache, where Python finds them too.
+// Guarantees: the files are of one commit and verified; each exists completely or not at all; a fetch resumes after a kill.
+// The model reads the files. Layout: huggingface_hub, "Manage the cache" (blobs, snapshots, refs).
 
 import { copyFile, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
@@ -20,13 +20,13 @@ export interface FetchOptions {
   readonly cache?: string
   /** One line for people at each large file. */
   readonly log?: (line: string) => void
-  /** How often a request, or a download without progress, is tried. */
+  /** Tries of a request, and of a download without progress. */
   readonly attempts?: number
   /** The pauses between two tries. */
   readonly backoff?: Backoff
 }
 
-/** Owner, name and revision (main where none is given). Throws FedsamError InvalidJob. */
+/** Owner, name and revision; main without one. Throws FedsamError InvalidJob. */
 export function parseHubUri(uri: string): { owner: string; name: string; revision: string } {
   const match = /^hf:\/\/([\w.-]+)\/([\w.-]+)(?:@([\w./-]+))?$/.exec(uri)
   const [, owner = '', name = '', revision = 'main'] = match ?? []
@@ -39,10 +39,10 @@ export function parseHubUri(uri: string): { owner: string; name: string; revisio
 }
 
 /**
- * Makes a checkpoint available on this machine: config.json, preprocessor_config.json (or the processor_config.json that
- * newer checkpoints have) and model.safetensors (or its index and shards). Answers the folder that holds them.
- * With a commit for a revision and a full cache nothing is asked; without network a full cache is used as it is.
- * Throws FedsamError InvalidJob, BadCheckpoint (what is there is none), CheckpointUnavailable, or StorageUnreachable.
+ * Fetches a checkpoint: config.json, preprocessor_config.json (or the processor_config.json of newer checkpoints) and
+ * model.safetensors (or its index and shards). Returns the folder that contains them.
+ * Sends no request where the revision is a commit and the cache is complete. Without network it uses a complete cache as it is.
+ * Throws FedsamError InvalidJob, BadCheckpoint (no checkpoint), CheckpointUnavailable, or StorageUnreachable.
  */
 export async function fetchCheckpoint(uri: string, options: FetchOptions): Promise<string> {
   const session = await sessionOf(uri, options)
@@ -122,7 +122,7 @@ async function fetchFiles(session: Session): Promise<string> {
   return snapshot
 }
 
-/** Fetches the first of these files that the repository has; answers its name. */
+/** Fetches the first of these files that the repository has; returns its name. */
 async function fetchAny(session: Session, files: readonly string[]): Promise<string> {
   for (const file of files) {
     if (await exists(join(session.folder, 'snapshots', session.repository.revision, file))) return file
@@ -156,7 +156,7 @@ async function fetchFile(session: Session, file: string, description: HubFile): 
   await linkBlob(blob, link)
 }
 
-/** A relative link, as huggingface_hub makes it; a copy where links are not allowed. */
+/** Creates a relative link, as huggingface_hub does, or a copy where the system allows no links. */
 async function linkBlob(blob: string, link: string): Promise<void> {
   try {
     await symlink(relative(dirname(link), blob), link)
@@ -184,7 +184,7 @@ async function shardsOf(index: string): Promise<string[]> {
   return safe as string[]
 }
 
-/** The snapshot that a revision last stood for, where it is complete. */
+/** The snapshot of a revision's last known commit; undefined where it is not complete. */
 async function cachedSnapshot(folder: string, revision: string): Promise<string | undefined> {
   const commit = await readFile(join(folder, 'refs', revision), 'utf8').catch(() => revision)
   return completeSnapshot(folder, commit.trim())

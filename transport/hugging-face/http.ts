@@ -1,5 +1,5 @@
-// Requests to a Hugging Face Hub, or a mirror of it: what a file is, and its bytes, resumed where they broke off.
-// Promises: the token goes to the endpoint's own origin only; a file is whole and verified before it is given its name.
+// Requests to a Hugging Face Hub or a mirror: the description of a file, and its bytes, which resume where a download broke off.
+// Guarantees: the token goes to the endpoint's own origin only; a file gets its name only when it is complete and verified.
 // Headers and hashes: huggingface_hub file_download.py (X-Repo-Commit, X-Linked-Etag, X-Linked-Size).
 import { createHash } from 'node:crypto'
 import { constants, createReadStream } from 'node:fs'
@@ -16,35 +16,36 @@ import {
 } from './refusals.ts'
 import { type HubAnswer, type HubRequest, requestHub } from './request.ts'
 
-/** What the Hub says about one file. */
+/** The Hub's description of one file. */
 export interface HubFile {
-  /** The commit that the revision stands for. */
+  /** The commit of the revision. */
   readonly commit: string
-  /** Names the content: SHA-256 (64 digits, large files), the git blob's SHA-1 (40 digits), or a mirror's own word. */
+  /** Names the content: SHA-256 (64 digits, large files), SHA-1 of the git blob (40 digits), or a mirror's own name. */
   readonly etag: string
-  /** Bytes; undefined where the server does not say. */
+  /** Bytes; undefined where the server names no size. */
   readonly size: number | undefined
 }
 
-/** A repository and the way in. */
+/** A repository, and how to ask for it. */
 export interface HubSource {
   readonly repository: HubRepository
   readonly access: HubAccess
 }
 
-/** Longest wait for an answer to a request for headers. */
+/** Milliseconds without data before the answer to a request for headers has failed. */
 const HEADERS_MS = 30_000
-/** Longest silence within a body. */
+/** Milliseconds without data before a body has failed. */
 const BODY_MS = 300_000
+/** Redirects that a request follows. */
 const REDIRECTS = 10
 
-/** Where the file lies on the Hub. */
+/** The URL of a file on the Hub. */
 export function resolveUrl({ endpoint, owner, name }: HubRepository, revision: string, file: string): string {
   return `${endpoint}/${owner}/${name}/resolve/${encodeURIComponent(revision)}/${file}`
 }
 
 /**
- * Asks what a file is. Undefined where the repository has no such file.
+ * Asks for the description of a file; undefined where the repository has no such file.
  * Throws FedsamError CheckpointUnavailable (no such repository or revision, no access) or StorageUnreachable.
  */
 export async function describeFile(source: HubSource, file: string): Promise<HubFile | undefined> {
@@ -69,8 +70,8 @@ export async function describeFile(source: HubSource, file: string): Promise<Hub
 }
 
 /**
- * Downloads a file to `partial`, going on from what is there, and verifies it. Two processes may do so at once: they
- * write the same bytes to the same places. A file that does not verify is deleted and fetched anew, once.
+ * Downloads a file to `partial`, resumes a partial download, and verifies the file. Two processes may do so at the same time: they
+ * write the same bytes to the same places. Deletes a file that does not verify, and fetches it once more.
  * Throws FedsamError BadCheckpoint (wrong content) or StorageUnreachable.
  */
 export async function downloadFile(
@@ -99,7 +100,7 @@ async function fetchRest(url: string, partial: string, file: HubFile, source: Hu
     const answer = await askFrom(url, have, source)
     if (answer.status === 416) {
       await target.truncate()
-      throw new Passing(`cannot go on from byte ${have}`)
+      throw new Passing(`cannot resume at byte ${have}`)
     }
     const range = /^bytes (\d+)-/.exec(answer.headers.get('content-range') ?? '')
     const from = answer.status === 206 ? Number(range?.[1] ?? have) : 0
@@ -112,7 +113,7 @@ async function fetchRest(url: string, partial: string, file: HubFile, source: Hu
   }
 }
 
-/** The answer that holds the bytes from `have` on, all of them where the server knows no ranges, or 416. */
+/** The answer with the bytes from `have` on, or with all bytes where the server supports no ranges, or 416. */
 async function askFrom(url: string, have: number, source: HubSource): Promise<HubAnswer> {
   const range = have > 0 ? `bytes=${have}-` : undefined
   const answer = await ask(url, source, { method: 'GET', range })
@@ -120,7 +121,7 @@ async function askFrom(url: string, have: number, source: HubSource): Promise<Hu
   answer.drop()
   const { origin, host } = answer.url
   if (origin === originOf(source.repository)) throw refusal(source.repository, answer.status, answer.headers)
-  // Signed addresses on other hosts expire: asking the Hub again gives a fresh one.
+  // Signed addresses on other hosts expire. The next request to the Hub gets a new one.
   throw new Passing(`was refused by ${host} (${answer.status})`)
 }
 
@@ -128,7 +129,7 @@ function originOf(repository: HubRepository): string {
   return new URL(repository.endpoint).origin
 }
 
-/** Writes the body from a position on; answers the size reached, also where the connection breaks. */
+/** Writes the body from a position on. Returns the size of the file, also where the connection breaks. */
 async function writeBody(target: FileHandle, { body }: HubAnswer, from: number): Promise<number> {
   let at = from
   const chunks = body[Symbol.asyncIterator]()
@@ -142,7 +143,7 @@ async function writeBody(target: FileHandle, { body }: HubAnswer, from: number):
   }
 }
 
-/** A request that follows redirects by itself, so that the token never reaches another origin. */
+/** Sends a request and follows its redirects here, so that the token never reaches another origin. */
 async function ask(
   url: string,
   { repository, access }: HubSource,
@@ -167,7 +168,7 @@ async function ask(
 function redirected(location: string, from: URL): URL {
   const target = URL.canParse(location, from.href) ? new URL(location, from) : undefined
   if (target && /^https?:$/.test(target.protocol)) return target
-  throw new Passing('redirects to what is not a web address')
+  throw new Passing('redirects to a location that is not a web address')
 }
 
 async function send(target: URL, request: Omit<HubRequest, 'silenceMs'>): Promise<HubAnswer> {
@@ -183,7 +184,7 @@ async function send(target: URL, request: Omit<HubRequest, 'silenceMs'>): Promis
   throw new Passing(`answered ${answer.status}`)
 }
 
-/** The name that the content has in the scheme of `etag`; a scheme that we do not know is taken at its word. */
+/** The name of the content in the scheme of `etag`. Trusts the etag where its scheme is unknown. */
 async function contentName(path: string, etag: string): Promise<string> {
   const isSha256 = /^[0-9a-f]{64}$/.test(etag)
   if (!isSha256 && !/^[0-9a-f]{40}$/.test(etag)) return etag

@@ -1,5 +1,5 @@
-// What can go wrong with a Hugging Face Hub: what may pass and is tried again, and what is refused for good, with what to
-// do about it. Codes: the Hub's X-Error-Code (RepoNotFound, RevisionNotFound, EntryNotFound, GatedRepo).
+// The failures of a Hugging Face Hub: those that may pass, which are retried, and final refusals, each with its remedy.
+// Codes: the Hub's X-Error-Code (RepoNotFound, RevisionNotFound, EntryNotFound, GatedRepo).
 import { FedsamError } from '#protocol/errors.ts'
 import type { Backoff } from '#runtime/backoff.ts'
 import type { Environment } from '#runtime/environment.ts'
@@ -7,24 +7,24 @@ import { retry } from '#runtime/retry.ts'
 
 /** A repository on a Hub, at a revision (branch, tag or commit). */
 export interface HubRepository {
-  /** Without a slash at the end, for example https://huggingface.co. */
+  /** Without a slash at its end, for example https://huggingface.co. */
   readonly endpoint: string
   readonly owner: string
   readonly name: string
   readonly revision: string
 }
 
-/** How the Hub is asked. */
+/** How to ask a Hub. */
 export interface HubAccess {
   readonly token: string | undefined
-  /** How often a request, or a download without progress, is tried. */
+  /** Tries of a request, and of a download without progress. */
   readonly attempts: number
   readonly backoff: Backoff
-  /** For the proxy. */
+  /** For the proxy variables. */
   readonly env: Environment
 }
 
-/** A failure that may pass by itself. `progress`: something was gained before it. */
+/** A failure that may pass by itself. `progress`: bytes arrived before it. */
 export class Passing extends Error {
   readonly progress: boolean
 
@@ -52,12 +52,12 @@ export function retryPassing<T>(url: string, access: HubAccess, work: () => Prom
   return retry(work, { backoff: access.backoff, onFailure })
 }
 
-/** Whether a 404 means the file and not the repository: the Hub says so, a mirror may say nothing. */
+/** Whether a 404 means a missing file and not a missing repository. The Hub names the case; a mirror may name none. */
 export function isMissingFile(headers: Headers): boolean {
   return ['EntryNotFound', null].includes(headers.get('x-error-code'))
 }
 
-/** What a status of 400 and more means, and what to do about it. */
+/** The error for a status of 400 and more, with its remedy. */
 export function refusal(repository: HubRepository, status: number, headers: Headers): FedsamError {
   const { owner, name, revision, endpoint } = repository
   const where = `${owner}/${name} at ${endpoint}`

@@ -17,7 +17,7 @@ await writeFile(join(home, '.cache/huggingface/token'), 'hf_login\n')
 
 const settings = (env: HubEnvironment) => hubSettings(env, home)
 
-test('a token: the variables, then the file, as they are named', async () => {
+test('a token comes from the first variable that is set, then from the file', async () => {
   const cases: readonly [HubEnvironment, string | undefined][] = [
     [{ HF_TOKEN: 'hf_a', HUGGING_FACE_HUB_TOKEN: 'hf_b' }, 'hf_a'],
     [{ HF_TOKEN: ' hf_a\n' }, 'hf_a'],
@@ -32,7 +32,7 @@ test('a token: the variables, then the file, as they are named', async () => {
   for (const [env, token] of cases) assert.equal((await settings(env)).token, token, JSON.stringify(env))
 })
 
-test('the cache: each variable before the next', async () => {
+test('the cache folder comes from the first variable that is set', async () => {
   const all = {
     HF_HUB_CACHE: '/one',
     HUGGINGFACE_HUB_CACHE: '/two',
@@ -48,7 +48,7 @@ test('the cache: each variable before the next', async () => {
   assert.equal((await settings({ HF_HOME: '~/models' })).cache, join(home, 'models/hub'))
 })
 
-test('what cannot be used names its variable or file, and shows no secret', async () => {
+test('an error names the variable or file, and shows no secret', async () => {
   const cases: readonly [HubEnvironment, RegExp][] = [
     [{ HF_ENDPOINT: 'huggingface.co' }, /^HF_ENDPOINT is not a web address$/],
     [{ HF_ENDPOINT: 'https://user:secret@hub' }, /^HF_ENDPOINT has a user or a password in its address$/],
@@ -63,7 +63,7 @@ test('what cannot be used names its variable or file, and shows no secret', asyn
   }
 })
 
-test('offline: the cache is used as it is, nothing is asked, and what is missing is named', async (t) => {
+test('offline: the cache is used without a request, and an error names a missing checkpoint', async (t) => {
   const { endpoint, requests } = await hub(t)
   const env = { HF_ENDPOINT: endpoint, HF_HUB_CACHE: join(home, 'offline') }
   for (const name of ['HF_HUB_OFFLINE', 'TRANSFORMERS_OFFLINE']) {

@@ -10,7 +10,7 @@ import type { Environment } from '#runtime/environment.ts'
 export type HubEnvironment = Environment
 
 export interface HubSettings {
-  /** Without a slash at the end. */
+  /** Without a slash at its end. */
   readonly endpoint: string
   readonly token: string | undefined
   /** The cache folder. */
@@ -62,7 +62,7 @@ async function tokenOf(env: HubEnvironment, file: string): Promise<string | unde
   return cleaned(text) === '' ? undefined : checked(cleaned(text), file)
 }
 
-/** A token travels in a header, which takes visible ASCII. */
+/** The token. It goes into a header, which takes visible ASCII only. */
 function checked(token: string, where: string): string {
   if (/^[\x21-\x7e]+$/.test(token)) return token
   throw new FedsamError('InvalidJob', `${where} holds a token with spaces or other characters in it`, {
@@ -78,7 +78,7 @@ function isTrue(value: string | undefined): boolean {
   return ['1', 'ON', 'YES', 'TRUE'].includes((value ?? '').toUpperCase())
 }
 
-/** As a shell does for a leading ~. */
+/** Replaces a leading ~, as a shell does. */
 function expand(path: string, home: string): string {
   return path === '~' || path.startsWith('~/') ? join(home, path.slice(1)) : path
 }

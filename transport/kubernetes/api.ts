@@ -1,5 +1,5 @@
-// The one REST client of the Kubernetes API, for the operator and for a job's coordinator: one pool of connections, JSON in, JSON
-// out, no types that drop fields. Whose API server and as whom, the caller says; watching and retrying are left to others.
+// The one REST client of the Kubernetes API, for operator, coordinator and command line: one pool of connections, and JSON without
+// types that drop fields. The caller chooses the API server and the account. watch.ts watches; callers retry.
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http'
@@ -10,31 +10,31 @@ import type { Environment } from '#runtime/environment.ts'
 import { agentFor, proxyFor } from '../proxy.ts'
 import { ApiError, type Call, type KubernetesClient } from './calls.ts'
 
-/** Connections of calls at most: what a thousand jobs need at once is queued. A watch has one of its own while it lasts. */
+/** Connections for calls at most. Further calls wait for one. Each watch has a connection of its own. */
 const CALL_CONNECTIONS = 6
-/** A call that gets no byte for so long has failed. */
+/** Milliseconds without a byte after which a call has failed. */
 const TIMEOUT_MS = 30_000
 
-/** Where the API server is, and who asks. */
+/** The API server, and the account that asks it. */
 export interface ApiAccess {
   /** https://host:port */
   readonly server: string
-  /** Asked for every call: certificates, and headers with a token; both are files that are renewed. */
+  /** The certificates and the headers with a token. Every call asks for them, since the kubelet renews both. */
   secure(): Promise<RequestOptions>
-  /** The HTTP proxy of this server; where it is absent, the one of the environment. */
+  /** The HTTP proxy of this server; absent: the proxy of the environment. */
   readonly proxy?: string
-  /** Whether the agent that `secure` gives is used, which reaches the server in a way that this client does not know. */
+  /** True: connections use the agent that `secure` returns, for example a SOCKS proxy's. */
   readonly ownAgent?: boolean
 }
 
 export interface ClientOptions {
-  /** Connections of calls at most. */
+  /** Connections for calls at most. */
   readonly calls?: number | undefined
-  /** For the proxies; this process's where it is absent. */
+  /** For the proxy variables; the environment of this process where it is absent. */
   readonly env?: Environment
 }
 
-/** A client over one pool of kept connections, beside those of its watches. Throws InvalidJob for a proxy variable without a valid address. */
+/** Opens a client with one pool of connections for calls, and one for watches. Throws InvalidJob for an invalid proxy variable. */
 export function openKubernetes(access: ApiAccess, options: ClientOptions = {}): KubernetesClient {
   const { calls = CALL_CONNECTIONS, env = process.env } = options
   const url = new URL(access.server)
@@ -46,7 +46,8 @@ export function openKubernetes(access: ApiAccess, options: ClientOptions = {}): 
   const watches = agentFor(url, proxy, { keepAlive: true, maxFreeSockets: 1 })
   const target = async (method: string, path: string, agent = pool): Promise<RequestOptions> => {
     const secured = await access.secure()
-    // Some answers have a media type of their own (application/jwk-set+json), and are refused to who asks for JSON alone.
+    // Some answers have another media type (application/jwk-set+json). The API server refuses them to a client that takes JSON
+    // only.
     const accept = 'application/json, */*'
     const headers = { ...(secured.headers as Record<string, string>), accept }
     const by = access.ownAgent ? secured.agent : agent
@@ -113,9 +114,9 @@ async function* stream(options: RequestOptions, quietSeconds: number): AsyncGene
   outgoing.setTimeout(quietSeconds * 1000, () => outgoing.destroy(new Error(`quiet for ${quietSeconds} s`)))
   outgoing.end()
   const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage]
-  outgoing.on('error', () => {}) // from here on the answer itself tells of it
+  outgoing.on('error', () => {}) // from here on the reader of the answer gets the error
   const status = incoming.statusCode ?? 0
-  const given = status >= 200 && status < 300 // 204: a log of no lines
+  const given = status >= 200 && status < 300 // 204: a log without lines
   let rest = ''
   try {
     incoming.setEncoding('utf8')
@@ -125,7 +126,7 @@ async function* stream(options: RequestOptions, quietSeconds: number): AsyncGene
       yield* lines
     }
     if (!given) throw refusal(status, rest, incoming.headers['retry-after'])
-    // A watch that is cut ends within a line that nobody can read; a log's last line may lack its end.
+    // A broken watch may end within a line, which is no JSON. A complete log may lack the last line break.
     if (rest !== '' && incoming.complete) yield rest
   } finally {
     outgoing.destroy()
@@ -142,7 +143,7 @@ function refusal(status: number, text: string, retryAfter?: string): ApiError {
   }
 }
 
-/** Where a pod finds its account: the kubelet renews the token in it. */
+/** The folder of a pod's account. The kubelet renews the token in it. */
 const ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
 
 /** The access of a pod's own service account. Throws FedsamError InvalidJob outside a pod. */

@@ -5,7 +5,7 @@
 export class ApiError extends Error {
   readonly status: number
   readonly reason: string
-  /** After how many seconds the server wants to be asked again, where it says so. */
+  /** Seconds after which the server allows another try; absent where it names none. */
   readonly retryAfterSeconds?: number
 
   constructor(status: number, reason: string, message: string, retryAfterSeconds = Number.NaN) {
@@ -22,19 +22,22 @@ export interface Call {
   /** Path and query: /apis/batch/v1/namespaces/team/jobs?limit=500 */
   readonly path: string
   readonly body?: unknown
-  /** Of the body; application/json where absent. */
+  /** The media type of the body; application/json where absent. */
   readonly contentType?: string
   readonly signal?: AbortSignal
 }
 
 export interface KubernetesClient {
-  /** The answer's JSON. Throws ApiError for a refusal, and what the network throws. */
+  /** The JSON of the answer. Throws ApiError for a refusal, and the errors of the network. */
   call<T>(call: Call): Promise<T>
-  /** The lines of a watch, each a JSON value, until the server ends it, nothing comes for `quietSeconds`, or the signal says stop. */
+  /**
+   * The lines of a watch, each a JSON value, until the server ends it. Throws after `quietSeconds` without a line, and when the
+   * signal aborts.
+   */
   lines<T>(call: Pick<Call, 'path' | 'signal'>, quietSeconds: number): AsyncGenerator<T>
-  /** The same of a log: its lines as text. */
+  /** The lines of a log as text, in the same way. */
   text(call: Pick<Call, 'path' | 'signal'>, quietSeconds: number): AsyncGenerator<string>
-  /** Connections that are open. */
+  /** Open connections. */
   connections(): number
   close(): void
 }

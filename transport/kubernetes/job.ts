@@ -1,6 +1,6 @@
-// A coordinator's job in a cluster: its own FederatedJob, followed by a watch, and status.training of it, server-side applied.
-// Promises: only the object whose uid was asked for is ever read or written (each write names the resourceVersion of an object
-// whose uid was checked); what the network or the server refuses for a while is asked again. RBAC: get, watch; patch of status.
+// A coordinator's job in a cluster: follows its FederatedJob with a watch, and writes status.training by server-side apply.
+// Guarantees: it reads and writes no object but the one with the coordinator's uid. Each write names the resourceVersion of an
+// object whose uid it checked. It retries failures that may pass. RBAC: get, watch; patch of status.
 
 import { APPLY_TYPE, applyQuery, COORDINATOR_NAME, jobsPath, REFERENCE } from '#protocol/api.ts'
 import { completeSpec } from '#protocol/defaults.ts'
@@ -46,10 +46,12 @@ interface StoredJob {
 const QUIET_SECONDS = 150
 /** Seconds between two tries of the first read. */
 const BACKOFF = { first: 1, longest: 30 }
-/** A write that others overtake is tried so often in a row. */
+/** Tries in a row of a write that meets newer writes of others. */
 const CONFLICTS = 8
 
-/** Reads the job, again until it could be read. Throws Superseded where it is gone or another one, Interrupted. */
+/**
+ * Reads the job, and retries until it succeeds. Throws Superseded where the job is gone or another job has its name; Interrupted.
+ */
 export async function openKubernetesJob(
   options: KubernetesJobOptions,
 ): Promise<{ source: JobSource; sink: StatusSink }> {
@@ -63,12 +65,12 @@ export async function openKubernetesJob(
   return { source: sourceOf(options, reader), sink: sinkOf(options, reader) }
 }
 
-/** The newest of the job that was seen, whoever brought it. */
+/** The newest version of the job, from a read, the watch, or the answer to a write. */
 interface Reader {
   seen(): StoredJob
-  /** Takes an object that a server sent. Throws Superseded where it is not our job. */
+  /** Keeps an object that the server sent, if it is newer. Throws Superseded where it is another job. */
   take(stored: StoredJob): void
-  /** Reads it. Throws Superseded, and what the network and the server throw. */
+  /** Reads the job. Throws Superseded, and the errors of the network and the server. */
   refresh(): Promise<void>
 }
 
@@ -79,13 +81,13 @@ function pathOf(identity: JobIdentity, subresource = ''): string {
 function readerOf({ client, identity }: KubernetesJobOptions): Reader {
   let seen: StoredJob | undefined
   const checked = (stored: StoredJob): StoredJob => {
-    if (stored.metadata.uid !== identity.uid) throw gone(identity, 'another job bears its name')
+    if (stored.metadata.uid !== identity.uid) throw gone(identity, 'another job has its name')
     return stored
   }
   return {
     seen: () => seen!,
     take(stored) {
-      // A watch may bring what a write's answer has overtaken.
+      // A watch may deliver a version that is older than the answer to a write.
       if (seen === undefined || versionOf(checked(stored)) >= versionOf(seen)) seen = checked(stored)
     },
     async refresh() {
@@ -184,14 +186,14 @@ function sinkOf({ client, identity }: KubernetesJobOptions, reader: Reader): Sta
     throw new FedsamError(
       'Superseded',
       `the status has epoch ${stored.epoch}, this coordinator has ${epoch}`,
-      { remedy: 'nothing: the newer coordinator goes on' },
+      { remedy: 'nothing: the newer coordinator continues the run' },
     )
   }
-  /** Whether the write may be tried again at once: somebody else wrote, or it is another job. Throws what it cannot cure. */
+  /** Reads the job again after a refused write. Returns whether the write may be retried at once; throws where it may not. */
   const recover = async (error: unknown, training: TrainingStatus): Promise<boolean> => {
     if (!(error instanceof ApiError)) throw error
     if (error.status === 404) throw gone(identity, 'it was deleted')
-    // 422: a rule of the schema, which an older coordinator meets too. 400 and 413: not to be read, too large.
+    // 422: a rule of the schema, which an older coordinator meets too. 400: unreadable. 413: too large.
     if (![400, 409, 413, 422].includes(error.status)) throw error
     await reader.refresh()
     refuseOlder(training)

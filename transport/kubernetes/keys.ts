@@ -1,5 +1,5 @@
-// The keys that sign a cluster's service-account tokens (JWKS), as its API server publishes them: asked for once, and again when a
-// token names a key that is not among them, since keys are rotated. Every account may read them (system:service-account-issuer-discovery).
+// The keys that sign a cluster's service-account tokens (JWKS), from its API server: read once, and again when a token names an
+// unknown key, since clusters rotate keys. Every account may read them (system:service-account-issuer-discovery).
 import type { Clock } from '#runtime/clock.ts'
 import type { KubernetesClient } from './calls.ts'
 
@@ -9,14 +9,14 @@ export interface KeySet {
 }
 
 export interface ClusterKeys {
-  /** Those known. Throws what the network and the server throw. */
+  /** The known keys; reads them the first time. Throws the errors of the network and the server. */
   known(): Promise<KeySet>
-  /** Asked for anew, at most once in RENEWAL_SECONDS: else those known. */
+  /** The keys after a new read; the known keys where the last read is less than RENEWAL_SECONDS ago. */
   renewed(): Promise<KeySet>
 }
 
 const PATH = '/openid/v1/jwks'
-/** Anybody may send a token that names any key: that costs no request. */
+/** Seconds between two reads: tokens with invented keys, which any client may send, must not cause more requests. */
 const RENEWAL_SECONDS = 60
 
 export function openClusterKeys(client: Pick<KubernetesClient, 'call'>, clock: Clock): ClusterKeys {

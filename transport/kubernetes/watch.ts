@@ -1,7 +1,7 @@
 // Follows objects of the Kubernetes API: reads them once, then watches from the version that was read. Each watch resumes at the
 // version that the last one reached; bookmarks advance it while nothing changes. Guarantees: a version that the server has dropped
-// (410) leads to a new read; every other failure leads to a pause and the same watch; no server is asked in a tight loop. The caller
-// reads the objects and keeps them.
+// (410) leads to a new read; every other failure leads to a pause and the same watch; no server is asked in a tight loop. The
+// caller reads the objects and keeps them.
 import { pauseAfter } from '#runtime/backoff.ts'
 import { type Clock, systemClock } from '#runtime/clock.ts'
 import { ApiError, type KubernetesClient } from './calls.ts'

@@ -1,12 +1,12 @@
-// A store whose whole reads are bounded: a record may come from anybody, and a marker of many gigabytes must not fill the memory.
-// Payloads are read by ranges, whose length the reader chooses.
+// A store with a bound on reads of whole objects. A record may come from a stranger, and a marker of many gigabytes must not fill
+// the memory. Readers of payloads use ranges, and choose their length.
 import { FedsamError } from '#protocol/errors.ts'
 import type { StoreReader } from '../ports.ts'
 
-/** Bytes of an object that is read whole: those of the largest marker that protocol/canonical.ts accepts. */
+/** Bytes of an object that a caller may read whole: as many as the largest marker of protocol/canonical.ts has. */
 const MOST_BYTES = 32 * 2 ** 20
 
-/** The same store; a whole read of a longer object throws RecordDamaged that names the object. */
+/** The same store. Reading a longer object whole throws RecordDamaged, which names the object. */
 export function boundedStore<Store extends StoreReader>(store: Store): Store {
   return {
     ...store,

@@ -1,15 +1,16 @@
-// The shape of keys and of byte ranges, checked alike by every store: what one refuses, all refuse.
-// A key that is not of this shape is a mistake of the program, or somebody's attempt to leave the prefix: TypeError.
+// The form of keys and of byte ranges. Every store uses these checks, so every store refuses the same keys.
+// A key of another form is a defect of the program, or an attempt to leave the prefix: TypeError.
 
 import type { ByteRange } from '../ports.ts'
 
 const KEY = /^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/
 
-/** S3's limit is 1,024 bytes for prefix and key; a file's name may have 255. */
+/** Characters of a key: S3 takes 1,024 bytes of prefix and key together. */
 const LONGEST_KEY = 900
+/** Characters of a segment: a file name takes 255 bytes, and a temporary suffix needs some of them. */
 const LONGEST_SEGMENT = 240
 
-/** Returns the key, or throws TypeError: no absolute path, no "..", no ".", no empty segment, no odd character. */
+/** Returns the key. Throws TypeError for an absolute path, "..", ".", an empty segment, or any other character. */
 export function checkKey(key: string): string {
   const segments = key.split('/')
   const fits =
@@ -21,7 +22,7 @@ export function checkKey(key: string): string {
   return key
 }
 
-/** The range to read of an object of `size` bytes, the whole of it where none is given; RangeError beyond the end. */
+/** The range to read from an object of `size` bytes: the whole object without a range. Throws RangeError beyond its end. */
 export function rangeWithin(key: string, size: number, range?: ByteRange): ByteRange {
   if (range === undefined) return { offset: 0, length: size }
   checkRange(key, range)
@@ -29,7 +30,7 @@ export function rangeWithin(key: string, size: number, range?: ByteRange): ByteR
   return range
 }
 
-/** RangeError for a range that fits no object at all. */
+/** Throws RangeError for a range that no object can contain. */
 export function checkRange(key: string, range: ByteRange): void {
   const whole = Number.isSafeInteger(range.offset) && Number.isSafeInteger(range.length)
   if (!whole || range.offset < 0 || range.length < 0) throw beyondEnd(key, range)

@@ -1,4 +1,4 @@
-// The probe accepts each store, leaves nothing, and refuses services that do not keep the promises.
+// The probe accepts each of our stores, leaves no object, and refuses services without the guarantees.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -31,7 +31,7 @@ async function withFaultyS3(
   }
 }
 
-test('a good store passes, any number of times, and nothing is left', async () => {
+test('a suitable store passes the probe repeatedly, and no object remains', async () => {
   const left = await withFaultyS3(undefined, async (store) => {
     await Promise.all([probeStore(store), probeStore(store), probeStore(store)])
   })
@@ -51,19 +51,19 @@ test('a service that ignores ranges is refused', async () => {
   })
 })
 
-test('a service that does not know conditional writes is refused', async () => {
+test('a service without conditional writes is refused', async () => {
   await withFaultyS3({ kind: 'Answer', status: 501, code: 'NotImplemented' }, async (store) => {
     await assert.rejects(probeStore(store), { code: 'StorageUnsuitable' })
   })
 })
 
-test('a service that is away is unreachable, not unsuitable', async () => {
+test('a service that does not answer is unreachable, not unsuitable', async () => {
   await withFaultyS3({ kind: 'HangUp' }, async (store) => {
     await assert.rejects(probeStore(store), { code: 'StorageUnreachable' })
   })
 })
 
-test('a store that answers Exists and overwrites all the same is refused', async () => {
+test('a store that answers Exists but overwrites is refused', async () => {
   const memory = createMemoryStore()
   const lying: ObjectStore = {
     ...memory,

@@ -1,12 +1,12 @@
-// Does a store keep the promises that the record of a run rests on? Asked once, before a coordinator trusts it.
-// Promises: a store that overwrites, or ignores ranges, is refused with StorageUnsuitable; the probe leaves nothing.
+// Checks once, before a coordinator trusts a store, whether the store gives the guarantees that the record of a run needs.
+// Guarantees: a store that overwrites objects, or ignores ranges, is StorageUnsuitable; the probe leaves no object.
 
 import { FedsamError } from '#protocol/errors.ts'
 import type { ObjectStore } from '../ports.ts'
 
-/** Five small requests. Throws FedsamError StorageUnsuitable, or StorageUnreachable as any request may. */
+/** Sends five small requests. Throws FedsamError StorageUnsuitable, or StorageUnreachable as every request may. */
 export async function probeStore(store: ObjectStore): Promise<void> {
-  // A key of its own for every probe: two probes of one key would each see the other's object.
+  // Every probe has its own key: two probes of one key would each see the object of the other.
   const key = `probe/${crypto.randomUUID()}`
   const first = new TextEncoder().encode('fedsam probe, first writer')
   const second = new TextEncoder().encode('fedsam probe, second writer')
@@ -15,7 +15,7 @@ export async function probeStore(store: ObjectStore): Promise<void> {
     if ((await store.put(key, second)) !== 'Exists')
       refuse(store, 'overwrites objects (it ignores If-None-Match)')
     const [range, size] = await Promise.all([store.get(key, { offset: 7, length: 5 }), store.size(key)])
-    if (size !== first.byteLength) refuse(store, 'changed an object that was there')
+    if (size !== first.byteLength) refuse(store, 'changed an object that existed')
     if (new TextDecoder().decode(range) !== 'probe') refuse(store, 'does not read ranges of objects')
   } finally {
     await store.delete(key).catch(() => {})

@@ -1,11 +1,11 @@
-// A message bus within one process, for tests and for local runs that need no processes of their own.
-// Promises: all of ports.ts; like NATS, every server of a subject hears a request and the first answer counts.
+// A message bus within one process, for tests and for local runs in one process.
+// Guarantees those of ports.ts. As with NATS, every server of a subject receives a request, and the first answer counts.
 
 import { type MessageBus, NoAnswer, type RequestHandler } from '../../ports.ts'
 import { checkBody, checkPattern, checkSubject, covers } from '../subject.ts'
 
 export interface InProcessOptions {
-  /** Hears what a handler threw; its request stays without an answer. */
+  /** Receives the error that a handler threw. That server does not answer the request. */
   readonly onError?: (error: unknown, subject: string) => void
 }
 
@@ -14,7 +14,7 @@ interface Server {
   readonly handler: RequestHandler
 }
 
-/** One bus: whoever is to talk to each other shares it. */
+/** One bus. Its clients and servers are the holders of this object. */
 export function createInProcessBus(options: InProcessOptions = {}): MessageBus {
   const servers = new Set<Server>()
   const closing = new AbortController()
@@ -44,7 +44,7 @@ export function createInProcessBus(options: InProcessOptions = {}): MessageBus {
     async request(subject, body, { timeoutMs }) {
       checkBody(checkSubject(subject), body)
       const hearing = [...servers].filter(({ pattern }) => covers(pattern, subject))
-      if (closing.signal.aborted || hearing.length === 0) throw new NoAnswer(`nobody serves ${subject}`)
+      if (closing.signal.aborted || hearing.length === 0) throw new NoAnswer(`no server serves ${subject}`)
       return new Promise((resolve, reject) => {
         const end = () => {
           clearTimeout(timer)
@@ -58,7 +58,7 @@ export function createInProcessBus(options: InProcessOptions = {}): MessageBus {
         const timer = setTimeout(fail, timeoutMs, `no answer within ${timeoutMs} ms`)
         closing.signal.addEventListener('abort', closed)
         const settle = (found: Uint8Array | undefined) => {
-          if (!found) return // it threw: another server may still answer
+          if (!found) return // the handler threw: another server may still answer
           end()
           resolve(found)
         }

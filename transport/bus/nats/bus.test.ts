@@ -1,4 +1,4 @@
-// What only a NATS server does: it goes away and comes back, and holds each client to its own subjects and inbox.
+// The behaviour of a NATS server alone: it stops and comes back, and restricts each client to its own subjects and inbox.
 
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -11,7 +11,7 @@ import { untilSeen } from '#test/until.ts'
 import { type MessageBus, NoAnswer } from '../../ports.ts'
 import { connectNats, type NatsOptions } from './bus.ts'
 
-/** How long the server stays away; a real minute where nobody waits for it. */
+/** How long the server is down; a real minute where no developer waits for it. */
 const AWAY_MS = process.env.CI ? 60_000 : 2_000
 
 const LONG = { timeoutMs: 600_000 }
@@ -38,7 +38,7 @@ async function withFolder(check: (place: Place) => Promise<void>): Promise<void>
   })
 }
 
-test('a server that is away for a minute is waited for, and everything goes on', async () => {
+test('requests wait for a server that is down for a minute, and are answered afterwards', async () => {
   await withFolder(async ({ folder, connect }) => {
     const first = await startNats({ folder })
     const [server, client] = await Promise.all([connect({ url: first.url }), connect({ url: first.url })])
@@ -59,7 +59,7 @@ test('a server that is away for a minute is waited for, and everything goes on',
     await sleep(AWAY_MS)
 
     const second = await startNats({ folder, port: first.port })
-    // The client may be back before the server is: then nobody serves yet, and it asks again.
+    // The client may be back before the server is: then no server serves yet, and it asks again.
     const answer = await patient.catch(() => untilAnswered(client, 'echo.b', 'b'))
     assert.equal(text(answer), 'b')
     await late
@@ -76,7 +76,7 @@ async function untilAnswered(client: MessageBus, subject: string, body: string):
   )
 }
 
-test('a server restarted many times loses nobody', async () => {
+test('every client and server is back after many restarts of the NATS server', async () => {
   await withFolder(async ({ folder, connect }) => {
     let nats = await startNats({ folder })
     const [server, client] = await Promise.all([connect({ url: nats.url }), connect({ url: nats.url })])
@@ -90,7 +90,7 @@ test('a server restarted many times loses nobody', async () => {
   })
 })
 
-test('permissions hold every client to its own subjects and inbox', async () => {
+test('permissions restrict every client to its own subjects and inbox', async () => {
   const config = `authorization { users = [
     { user: coordinator, password: c, permissions: { subscribe: ["job.>", "_INBOX.coordinator.>"], publish: ["_INBOX.>"] } }
     { user: a, password: a, permissions: { publish: ["job.a.>"], subscribe: ["_INBOX.a.>"] } }

@@ -1,6 +1,6 @@
-// The message bus over a NATS server (core NATS: nothing is stored there).
-// Promises: all of ports.ts; it reconnects for ever. While the line is down a request is not queued by the library, which
-// would send it to nobody's use later: it waits for the line until its own time is over.
+// The message bus over a NATS server (core NATS: the server stores nothing). Guarantees those of ports.ts, and reconnects without
+// end. While the connection is down, a request waits for it until its own time is over. The library would queue the request and
+// send it when its caller waits no longer.
 
 import { readFileSync } from 'node:fs'
 import {
@@ -17,18 +17,18 @@ import { checkBody, checkPattern, checkSubject } from '../subject.ts'
 import { type Requests, requestsOver } from './requests.ts'
 
 export interface NatsOptions {
-  /** "nats://host:4222"; several, separated by commas, are tried in turn. One tls:// demands TLS of all of them. */
+  /** "nats://host:4222", or several separated by commas, which are tried in turn. One tls:// demands TLS of all of them. */
   readonly url: string
-  /** Who we are, for the server's logs. */
+  /** Names this connection in the server's logs. */
   readonly name?: string
   readonly credentials?:
     | { readonly credsFile: string }
     | { readonly user: string; readonly password: string }
     | { readonly token: string }
   readonly tls?: { readonly caFile?: string; readonly certFile?: string; readonly keyFile?: string }
-  /** For the first connection; afterwards it never gives up. */
+  /** Milliseconds of one try to connect. Only the first connection gives up. */
   readonly connectTimeoutMs?: number
-  /** Hears what a handler threw (with the subject), and what the server refuses. */
+  /** Receives the error that a handler threw, with its subject, and every refusal of the server. */
   readonly onError?: (error: unknown, subject?: string) => void
 }
 
@@ -49,13 +49,13 @@ export async function connectNats(options: NatsOptions): Promise<MessageBus> {
     async request(subject, body, { timeoutMs, inbox = '_INBOX.fedsam' }) {
       checkBody(checkSubject(subject), body)
       const started = performance.now()
-      if (!(await line.isUp(timeoutMs))) throw new NoAnswer(`${subject}: the connection is away`)
+      if (!(await line.isUp(timeoutMs))) throw new NoAnswer(`${subject}: the connection is down`)
       const left = Math.max(1, timeoutMs - (performance.now() - started))
       return requests.send(subject, body, { timeoutMs: left, inbox })
     },
     async close() {
       requests.fail('the bus was closed')
-      // Draining sends what was answered a moment ago; on a line that is down it would wait for ever.
+      // Draining sends the last answers. On a connection that is down it would never end.
       const drained = line.up() ? connection.drain().catch(() => {}) : Promise.resolve()
       await within(2000, drained)
       await connection.close()
@@ -80,30 +80,30 @@ function connectionOptions(options: NatsOptions): ConnectionOptions {
     maxReconnectAttempts: -1,
     reconnectTimeWait: 250,
     reconnectJitter: 250,
-    ignoreAuthErrorAbort: true, // credentials may be rotated while we are away
-    pingInterval: 10_000, // a line that died silently is noticed within half a minute
+    ignoreAuthErrorAbort: true, // credentials may be rotated while the connection is down
+    pingInterval: 10_000, // detects a silently dead connection within half a minute
     ...(tls ? { tls } : {}),
     ...(credentials ? authentication(credentials) : {}),
   }
 }
 
 function authentication(credentials: NonNullable<NatsOptions['credentials']>): ConnectionOptions {
-  // Read anew at each connection: the file may have been replaced.
+  // Each connection reads the file again: it may have been replaced.
   if ('credsFile' in credentials)
     return { authenticator: credsAuthenticator(() => new Uint8Array(readFileSync(credentials.credsFile))) }
   if ('token' in credentials) return { token: credentials.token }
   return { user: credentials.user, pass: credentials.password }
 }
 
-/** Is the connection there? */
+/** The state of the connection. */
 interface Line {
   up(): boolean
-  /** Waits for it to come back, `timeoutMs` at most. */
+  /** Whether it is up; waits at most `timeoutMs` for it to come back. */
   isUp(timeoutMs: number): Promise<boolean>
 }
 
 function watch(connection: NatsConnection, requests: Requests, onError: (error: unknown) => void): Line {
-  let back: PromiseWithResolvers<void> | undefined // set while the line is down
+  let back: PromiseWithResolvers<void> | undefined // set while the connection is down
   const hear = (event: Status) => {
     if (event.type === 'disconnect') {
       back ??= Promise.withResolvers()
@@ -132,7 +132,7 @@ function watch(connection: NatsConnection, requests: Requests, onError: (error: 
   }
 }
 
-/** Resolves with the promise, or when the time is over. */
+/** Resolves with the promise, or after `timeoutMs`. */
 async function within(timeoutMs: number, promise: Promise<unknown>): Promise<void> {
   const over = Promise.withResolvers<void>()
   const timer = setTimeout(over.resolve, timeoutMs)
@@ -160,7 +160,7 @@ async function serve(connection: NatsConnection, pattern: string, { handler, onE
     else void answer(message)
   }
   const subscription = connection.subscribe(pattern, { callback })
-  // The server has the subscription when it has answered this ping: requests from elsewhere find us from now on.
+  // The server has the subscription once it has answered this ping: from now on, requests of any client arrive.
   if (line.up())
     await within(
       5000,

@@ -1,4 +1,4 @@
-// How a client proves who it is to a NATS server: certificates of both sides, and a credentials file that may be replaced.
+// How a client authenticates to a NATS server: certificates of both sides, and a credentials file that may be replaced.
 
 import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'

@@ -1,6 +1,6 @@
-// Requests over one NATS connection, each with a reply subject under the inbox prefix that its caller names: so that
-// NATS permissions can hold every client to its own inbox (the library's own request has one prefix a connection).
-// Promises: every request ends: with the first answer, or NoAnswer when nobody serves, time is over, or the line broke.
+// Requests over one NATS connection, each with a reply subject under the prefix that its caller names, so that NATS permissions
+// can restrict a client to its own inbox. (The library's own request has one prefix per connection.) Guarantees: every request
+// ends, with its first answer or with NoAnswer: no server, no answer in time, or a broken connection.
 
 import { type Msg, type NatsConnection, nuid } from 'nats'
 import { NoAnswer } from '../../ports.ts'
@@ -12,13 +12,13 @@ interface Waiting {
 }
 
 export interface Requests {
-  /** Sends one request and waits for its first answer, `timeoutMs` at most. */
+  /** Sends one request and waits at most `timeoutMs` for its first answer. */
   send(subject: string, body: Uint8Array, options: { timeoutMs: number; inbox: string }): Promise<Uint8Array>
-  /** Ends those that wait; only of one subject where it is named. */
+  /** Ends the waiting requests, or those of one subject, with NoAnswer. */
   fail(why: string, subject?: string): void
 }
 
-/** nats-server answers so, with an empty body, where nobody has subscribed to the subject. */
+/** The code of nats-server's answer where no client has subscribed to the subject. */
 const NO_RESPONDERS = 503
 
 export function requestsOver(connection: NatsConnection): Requests {
@@ -28,15 +28,15 @@ export function requestsOver(connection: NatsConnection): Requests {
   const hear = (error: Error | null, message: Msg) => {
     if (error) return failAll(`its inbox was refused: ${error.message}`)
     const token = message.subject.slice(message.subject.lastIndexOf('.') + 1)
-    const one = waiting.get(token) // unknown: the answer came late, or it is the second one
-    if (message.headers?.code === NO_RESPONDERS) one?.fail('nobody serves it')
-    else one?.answer(new Uint8Array(message.data)) // the library's is a part of what it received
+    const one = waiting.get(token) // undefined: the answer is late, or the second one
+    if (message.headers?.code === NO_RESPONDERS) one?.fail('no server serves it')
+    else one?.answer(new Uint8Array(message.data)) // a copy: the library's array is a view of its input
   }
   const failAll = (why: string, subject?: string) => {
     for (const one of [...waiting.values()])
       if (subject === undefined || one.subject === subject) one.fail(why)
   }
-  /** One subscription per prefix, kept: it is renewed by the library after every reconnect. */
+  /** One subscription per prefix, which stays. The library renews it after every reconnect. */
   const inboxUnder = (prefix: string): string => {
     const known = inboxes.get(prefix)
     if (known) return known

@@ -1,8 +1,8 @@
-// The files under a filesystem store: how one is written whole or not at all, and how a range of one is read.
-// Promises: an object appears by link(2) from a complete temporary file, which fails where the name is taken; with
-// `durable`, data and directory entry are on the disk before a write is reported. A crash leaves temporary files, and perhaps the
-// folder of a key, empty. What one write asks of the system it asks in as few turns as it can: on fast disks the turns are its time.
-// They lie in ".store~" below the root: "~" is in no key.
+// The files of a filesystem store: creates a complete file or none, and reads ranges. Guarantees: an object appears by link(2)
+// from a complete temporary file, and link(2) fails where the name exists. With `durable`, data and directory entry are on the
+// disk before the write returns. A crash may leave temporary files, and an empty folder of a key. A write needs few turns of the
+// event loop, since they take most of its time on a fast disk. Temporary files are in ".store~" below the root: no key contains
+// "~".
 
 import { constants } from 'node:fs'
 import { type FileHandle, link, lstat, open, realpath, unlink } from 'node:fs/promises'
@@ -17,7 +17,7 @@ export interface Folder {
   /** Absolute path. */
   readonly root: string
   readonly durable: boolean
-  /** True: every folder of a key must be a real one. A link in the record could name any file of this machine. */
+  /** True: no folder of a key may be a link. A link in a record could name any file of this machine. */
   readonly strict?: boolean
 }
 
@@ -25,7 +25,7 @@ export const pathOf = (folder: Folder, key: string): string => join(folder.root,
 export const internalPath = (folder: Folder, ...names: string[]): string =>
   join(folder.root, '.store~', ...names)
 
-/** Undefined where the system answers with one of these codes ("ENOENT"). */
+/** The result; undefined where it fails with one of these codes ("ENOENT"). */
 export async function unless<Result>(
   codes: readonly string[],
   doing: Promise<Result>,
@@ -38,13 +38,13 @@ export async function unless<Result>(
   }
 }
 
-/** What reading says of a key that holds nothing: no such file, or a file where the key wants a folder. */
+/** Codes of reading a key without an object: no such file, or a file in the place of the key's folder. */
 export const ABSENT = ['ENOENT', 'ENOTDIR'] as const
 
-/** What link(2) says where the file system has no hard links. */
+/** Codes of link(2) on a file system without hard links. */
 const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EXDEV']
 
-/** Runs something on the folder's files; what the system refuses becomes a FedsamError. */
+/** The result of an operation on the folder's files. A refusal of the system becomes a FedsamError. */
 export async function guarded<Result>(folder: Folder, doing: Promise<Result>): Promise<Result> {
   try {
     return await doing
@@ -60,7 +60,7 @@ export async function guarded<Result>(folder: Folder, doing: Promise<Result>): P
   }
 }
 
-/** Writes the chunks into a new file outside of the keys' space and returns its path; nothing is left when it throws. */
+/** Writes the chunks to a new file that no key names, and returns its path. Leaves no file when it throws. */
 export async function writeTemporary(
   folder: Folder,
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
@@ -71,7 +71,7 @@ export async function writeTemporary(
     for await (const chunk of chunks) await guarded(folder, writeFully(handle, chunk))
     if (folder.durable) {
       await guarded(folder, handle.datasync())
-      closeSoon(handle) // all is on the disk: closing has nothing left to say
+      closeSoon(handle) // all bytes are on the disk, so closing cannot fail in a way that matters
     } else await handle.close()
     return path
   } catch (error) {
@@ -81,7 +81,7 @@ export async function writeTemporary(
   }
 }
 
-/** Closes it beside what comes next, for a handle whose closing can bring no news. */
+/** Closes the handle without waiting, where a failure to close means nothing. */
 function closeSoon(handle: FileHandle): void {
   handle.close().catch(() => {})
 }
@@ -93,9 +93,9 @@ async function openNew(path: string): Promise<FileHandle> {
   return open(path, 'wx')
 }
 
-/** Writes a body that is at hand under its key, unless the key is taken. */
+/** Creates the object of a key from a body in memory, unless the object exists. */
 export async function writeBody(folder: Folder, key: string, body: Uint8Array): Promise<Written> {
-  // Beside the writing. Where there is no folder in the end, for whatever reason, the link says so or makes it.
+  // The folder is created during the write. Where it is still missing afterwards, linkInto creates it or reports why not.
   const making = makeFolder(folder, dirname(pathOf(folder, key))).then(
     () => undefined,
     (error: NodeJS.ErrnoException) =>
@@ -113,7 +113,7 @@ async function makeFolder(folder: Folder, path: string): Promise<void> {
   if (first && folder.durable) await syncNewFolders(first, path)
 }
 
-/** Gives a complete temporary file its key, unless the key is taken. The temporary file is gone afterwards. */
+/** Gives a complete temporary file the name of its key, unless the object exists. Deletes the temporary file. */
 export async function publish(folder: Folder, temporary: string, key: string): Promise<Written> {
   const path = pathOf(folder, key)
   const forget = (): Promise<void> => unlink(temporary).catch(() => {})
@@ -125,7 +125,7 @@ export async function publish(folder: Folder, temporary: string, key: string): P
   return created ? 'Created' : 'Exists'
 }
 
-/** The key's folder is made when it is missing; a deletion beside us may take it away again in between. */
+/** Creates the key's folder where it is missing. A concurrent deletion may remove it again before the link, so this retries. */
 async function linkInto(folder: Folder, temporary: string, path: string): Promise<true> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -149,10 +149,12 @@ async function syncFolder(path: string): Promise<void> {
   await handle.sync().finally(() => closeSoon(handle))
 }
 
-/** What open(2) says of a link that it may not follow. */
+/** Codes of open(2) for a link that it must not follow. */
 const LINK = ['ELOOP', 'EMLINK'] as const
 
-/** Opens a key's file for reading; undefined if no file has that name. Throws RecordDamaged for a link. Never waits for a pipe. */
+/**
+ * Opens the file of a key for reading; undefined where it does not exist. Throws RecordDamaged for a link. Never waits for a FIFO.
+ */
 export async function openKey(folder: Folder, key: string): Promise<FileHandle | undefined> {
   const path = pathOf(folder, key)
   if (folder.strict) await refuseLinkedFolder(folder, key)
@@ -173,7 +175,7 @@ async function refuseLinkedFolder(folder: Folder, key: string): Promise<void> {
   if (found !== dirname(join(root, key))) throw linked(folder, key)
 }
 
-/** Bytes of a key's file; undefined if no file has that name. Throws RecordDamaged for a link. */
+/** Bytes of the file of a key; undefined where it does not exist. Throws RecordDamaged for a link. */
 export async function sizeOf(folder: Folder, key: string): Promise<number | undefined> {
   if (folder.strict) await refuseLinkedFolder(folder, key)
   const found = await guarded(folder, unless(ABSENT, lstat(pathOf(folder, key))))
@@ -182,12 +184,12 @@ export async function sizeOf(folder: Folder, key: string): Promise<number | unde
 }
 
 function linked(folder: Folder, key: string): FedsamError {
-  return new FedsamError('RecordDamaged', `${pathOf(folder, key)} is a link, or a folder of it is`, {
-    remedy: 'put the file itself there',
+  return new FedsamError('RecordDamaged', `${pathOf(folder, key)} is a link, or in a folder that is a link`, {
+    remedy: 'replace the link by the file or folder that it names',
   })
 }
 
-/** The file's bytes, or the range of them, in `into` where that is as long; undefined where there is no such file. */
+/** The file or a range of it, in `into` where the lengths are equal; undefined where the file does not exist. */
 export async function readWithin(folder: Folder, key: string, range?: ByteRange, into?: Uint8Array) {
   const handle = await openKey(folder, key)
   if (!handle) return undefined

@@ -1,6 +1,6 @@
-// Grants of a filesystem store: file: URLs that carry their terms, signed by a secret of the store.
-// Among programs of one user this is a convention, not a protection: whoever can redeem such a grant can also write the
-// file. It still holds each program to what it was granted, so that a mistake shows here and not first on S3.
+// Grants of a filesystem store: file: URLs that contain their terms, signed with a secret of the store. They protect nothing,
+// since a program that can redeem such a grant can also write the file. But they restrict each program to its grants, so that a
+// defect shows on a laptop already, and not first on S3.
 
 import { createHmac, createSecretKey, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto'
 import { type FileHandle, link, readFile, unlink, writeFile } from 'node:fs/promises'
@@ -15,7 +15,7 @@ import { beyondEnd, checkKey } from '../key.ts'
 import { type Folder, internalPath, openKey, pathOf, readWithin, writeBody } from './files.ts'
 import { addPart } from './uploads.ts'
 
-/** Bytes of a body that are read at a time. */
+/** Bytes of one read of a body. */
 const CHUNK = 4 * 1024 * 1024
 
 export function grantsOf(folder: Folder, now: () => number) {
@@ -64,7 +64,7 @@ export function fileScheme(now: () => number = Date.now): GrantScheme {
     async read(grant, range) {
       const { folder, key } = await verify(grant, 'GET')
       const body = await readWithin(folder, key, range)
-      if (!body) throw new GrantRefused(`${key}: there is no such object to read`)
+      if (!body) throw new GrantRefused(`${key}: no such object exists`)
       return body
     },
     async open(grant, from, buffer) {
@@ -75,7 +75,7 @@ export function fileScheme(now: () => number = Date.now): GrantScheme {
         return { size: found.size, chunks: chunksOf(handle!, { from, size: found.size, buffer }) }
       await handle?.close()
       if (found?.isFile()) throw beyondEnd(key, { offset: from, length: 0 })
-      throw new GrantRefused(`${key}: there is no such object to read`)
+      throw new GrantRefused(`${key}: no such object exists`)
     },
     async write(grant, body, digest) {
       const { folder, key, query } = await verify(grant, 'PUT')
@@ -98,7 +98,7 @@ function refuse(error: unknown): never {
 
 interface Verifying {
   readonly now: () => number
-  /** Of the folders that grants were redeemed of. */
+  /** The secrets of folders, by their paths. */
   readonly secrets: Map<string, KeyObject>
 }
 
@@ -114,7 +114,7 @@ async function verifyGrant(grant: Grant, method: Grant['method'], { now, secrets
   }
   const known = secrets.get(folder.root)
   if (known === undefined || !fits(known)) {
-    // A folder that was removed and made again has another.
+    // A folder that was deleted and created again has another secret.
     const bytes = await readFile(internalPath(folder, 'secret')).catch(() => randomBytes(32))
     const secret = createSecretKey(bytes)
     if (!fits(secret)) throw new GrantRefused(`${url.pathname}: the signature does not fit`)
@@ -128,7 +128,7 @@ function sign(secret: KeyObject, method: string, url: URL): string {
   return createHmac('sha256', secret).update(`${method} ${url.href}`).digest('hex')
 }
 
-/** Made at the first grant, the same for every process that uses the folder. */
+/** The secret of the folder, created at the first grant and shared by every process that uses the folder. */
 async function secretOf(folder: Folder): Promise<Buffer> {
   const path = internalPath(folder, 'secret')
   const known = await readFile(path).catch(() => undefined)
@@ -136,12 +136,12 @@ async function secretOf(folder: Folder): Promise<Buffer> {
   await makeFolders(dirname(path))
   const draft = `${path}-${crypto.randomUUID()}`
   await writeFile(draft, randomBytes(32), { mode: 0o600 })
-  await link(draft, path).catch(() => {}) // somebody was faster: theirs is the secret
+  await link(draft, path).catch(() => {}) // another process was faster: its secret counts
   await unlink(draft)
   return readFile(path)
 }
 
-/** One buffer, used again for each chunk. A file that is shorter than it was ends early, and whoever reads counts. */
+/** The chunks of a file, each in the same buffer. A file that became shorter ends early: the reader counts the bytes. */
 async function* chunksOf(
   handle: FileHandle,
   { from, size, buffer }: { readonly from: number; readonly size: number; readonly buffer: ReusedBuffer },

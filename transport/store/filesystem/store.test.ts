@@ -1,4 +1,4 @@
-// What only a folder does: crashes of writers, what is swept, and folders that may only be read.
+// The behaviour of a folder alone: crashed writers, the cleaning of what they left, and read-only folders.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -18,7 +18,7 @@ async function withFolder(check: (folder: string) => Promise<void>): Promise<voi
 const files = (folder: string): Promise<string[]> => readdir(folder, { recursive: true })
 const DAY_S = 24 * 60 * 60
 
-test('an object is a file under its key, and nothing else stays after a write', async () => {
+test('an object is a file under its key, and a write leaves no other file', async () => {
   await withFolder(async (folder) => {
     for (const durable of [true, false]) {
       const store = await openFilesystemStore({ folder, durable })
@@ -31,7 +31,7 @@ test('an object is a file under its key, and nothing else stays after a write', 
   })
 })
 
-test('opening and reading create nothing', async () => {
+test('opening and reading create no file', async () => {
   await withFolder(async (folder) => {
     const store = await openFilesystemStore({ folder: join(folder, 'absent') })
     assert.equal(await store.get('a'), undefined)
@@ -45,12 +45,18 @@ test('a writer that is killed leaves a temporary file only', async () => {
     const program = `
       import { openFilesystemStore } from './store.ts'
       const store = await openFilesystemStore({ folder: ${JSON.stringify(folder)} })
-      async function* endless() { for (;;) { yield new Uint8Array(1000); process.stdout.write('.'); await new Promise((r) => setTimeout(r, 5)) } }
+      async function* endless() {
+        for (;;) {
+          yield new Uint8Array(1000)
+          process.stdout.write('.')
+          await new Promise((resolve) => setTimeout(resolve, 5))
+        }
+      }
       await store.write('a/b', 1e12, endless())`
     const args = ['--input-type=module-typescript', '-e', program]
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'inherit'],
-      cwd: join(import.meta.dirname, '..'),
+      cwd: import.meta.dirname,
     })
     await once(child.stdout, 'data')
     child.kill('SIGKILL')
@@ -63,7 +69,7 @@ test('a writer that is killed leaves a temporary file only', async () => {
   })
 })
 
-test('what crashed writers left is swept when it is old, and not before', async () => {
+test('temporary files of crashed writers are deleted when they are old, and not before', async () => {
   await withFolder(async (folder) => {
     const temporary = join(folder, '.store~', 'temporary')
     const first = await openFilesystemStore({ folder })
@@ -79,7 +85,7 @@ test('what crashed writers left is swept when it is old, and not before', async 
   })
 })
 
-test('with its last object a folder goes, and writers beside that are not disturbed', async () => {
+test('a folder is deleted with its last object, without disturbing concurrent writers', async () => {
   await withFolder(async (folder) => {
     const store = await openFilesystemStore({ folder, durable: false })
     for (let round = 0; round < 20; round++) {
@@ -92,7 +98,7 @@ test('with its last object a folder goes, and writers beside that are not distur
   })
 })
 
-test('a file where a key wants a folder is an error that names it', async () => {
+test('a file in the place of a key’s folder is an error that names it', async () => {
   await withFolder(async (folder) => {
     await writeFile(join(folder, 'a'), '')
     const store = await openFilesystemStore({ folder })
@@ -105,7 +111,7 @@ test('a file where a key wants a folder is an error that names it', async () => 
   })
 })
 
-test('grants of one process are redeemed by another, by the secret of the folder', async () => {
+test('another process redeems a grant, with the secret of the folder', async () => {
   await withFolder(async (folder) => {
     const [one, two] = await Promise.all([openFilesystemStore({ folder }), openFilesystemStore({ folder })])
     await one.put('a', Buffer.from('x'))
@@ -116,7 +122,7 @@ test('grants of one process are redeemed by another, by the secret of the folder
   })
 })
 
-test('a link in the place of an object is refused, and so is a linked folder where the store is strict', async () => {
+test('a store refuses a link in the place of an object, and a strict store a linked folder', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'fedsam-links-'))
   try {
     const store = await openFilesystemStore({ folder })

@@ -1,6 +1,6 @@
-// An object store in a folder: an object is a file, its key the path. Any number of processes may use one folder.
-// Promises: all of ports.ts, the absent-only write by link(2); `durable` (the default) syncs each object and its folder.
-// Nothing is created before the first write, so a folder that may only be read can be opened.
+// An object store in a folder: an object is a file, and its key is the path. Several processes may use one folder. Guarantees
+// those of ports.ts. link(2) creates an object only where none exists; `durable` (the default) syncs each object and its folder.
+// Opening creates no file, so it also works in a folder without the right to write.
 
 import { readdir, rm, rmdir, stat, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
@@ -27,15 +27,15 @@ const DAY_MS = 24 * 60 * 60 * 1000
 
 export interface FilesystemOptions {
   readonly folder: string
-  /** False: a crash of the machine (not of a process) may lose the last objects. Saves about a millisecond a write. */
+  /** False: a crash of the machine (not of a process) may lose the last objects. Saves about a millisecond per write. */
   readonly durable?: boolean
-  /** True: links in the folder are refused; the folder itself may be one. For records that somebody else may have written. */
+  /** True: refuses links within the folder; the folder itself may be one. For records that another user may have written. */
   readonly strict?: boolean
-  /** Milliseconds; decides whether a grant has expired. */
+  /** Milliseconds since 1970, for the expiry of grants. */
   readonly now?: () => number
 }
 
-/** Opens the store and sweeps what crashed writers left: temporary files of a day, open uploads of a week. */
+/** Opens the store, and deletes what crashed writers left: temporary files after a day, open uploads after a week. */
 export async function openFilesystemStore(options: FilesystemOptions): Promise<ObjectStore> {
   const { durable = true, strict = false } = options
   const folder: Folder = { root: resolve(options.folder), durable, strict }
@@ -82,12 +82,12 @@ function objectsOf(folder: Folder) {
   }
 }
 
-/** A store has no folders: one that holds nothing any more goes with its last object. */
+/** Deletes the empty folders above a deleted object: a store has no folders of its own. */
 async function removeEmptyFolders(folder: Folder, from: string): Promise<void> {
   for (let at = from; at.length > folder.root.length; at = dirname(at)) {
     const removed = await rmdir(at).then(
       () => true,
-      () => false, // not empty, or gone already
+      () => false, // not empty, or deleted already
     )
     if (!removed) return
   }

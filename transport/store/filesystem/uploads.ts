@@ -1,5 +1,5 @@
-// Multipart uploads of a filesystem store: a folder per upload, a file per part, joined into one object at the end.
-// Promises: a part is there whole or not at all; a part sent again replaces the earlier one; an upload survives a crash.
+// Multipart uploads of a filesystem store: a folder per upload, a file per part, joined into one object at the end. Guarantees: a
+// part exists completely or not at all; a part that is sent twice replaces the earlier one; an upload survives a crash.
 
 import { createReadStream } from 'node:fs'
 import { readdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises'
@@ -10,7 +10,7 @@ import { UploadGone, type UploadPart, type WriteTerms } from '../../ports.ts'
 import { checkKey } from '../key.ts'
 import { type Folder, guarded, internalPath, pathOf, publish, writeTemporary } from './files.ts'
 
-/** A part's file is named by what it holds, so that listing needs no reading. */
+/** The name of a part's file contains number, size and digest, so that listing parts reads no file. */
 const PART = /^part-(\d+)-(\d+)-([0-9a-f]{64})$/
 const partName = (part: UploadPart): string => `part-${part.number}-${part.size}-${part.tag}`
 
@@ -43,14 +43,14 @@ export function uploadsOf(folder: Folder) {
         if (lost)
           throw new FedsamError(
             'RecordDamaged',
-            `part ${lost.number} of ${key} is not the one that was named`,
+            `part ${lost.number} of ${key} is not the part that the completion names`,
           )
         const files = parts.map((part) => join(path, partName(part)))
         const written = await publish(folder, await writeTemporary(folder, joined(files)), key)
         await rm(path, { recursive: true, force: true })
         return written
       } catch (error) {
-        if (error instanceof UploadGone && (await isThere(folder, key))) return 'Exists' as const
+        if (error instanceof UploadGone && (await isFile(folder, key))) return 'Exists' as const
         throw error
       }
     },
@@ -62,7 +62,7 @@ export function uploadsOf(folder: Folder) {
 
 function uploadPath(folder: Folder, upload: string): string {
   if (!/^[0-9a-f-]{36}$/.test(upload))
-    throw new TypeError(`not an upload of a folder: ${upload.slice(0, 100)}`)
+    throw new TypeError(`not the name of an upload: ${upload.slice(0, 100)}`)
   return internalPath(folder, 'uploads', upload)
 }
 
@@ -76,7 +76,7 @@ async function findUpload(folder: Folder, key: string, upload: string): Promise<
   return path
 }
 
-async function isThere(folder: Folder, key: string): Promise<boolean> {
+async function isFile(folder: Folder, key: string): Promise<boolean> {
   return stat(pathOf(folder, key)).then(
     (found) => found.isFile(),
     () => false,
@@ -95,7 +95,7 @@ async function* joined(files: readonly string[]): AsyncGenerator<Uint8Array> {
   for (const file of files) yield* createReadStream(file, { highWaterMark: 1 << 20 })
 }
 
-/** Puts a part, whose terms were held against it, into its upload. Throws UploadGone. */
+/** Adds a part, which the caller has checked against its terms, to its upload. Throws UploadGone. */
 export async function addPart(
   folder: Folder,
   at: { readonly key: string; readonly upload: string; readonly number: number },

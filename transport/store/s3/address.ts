@@ -1,4 +1,4 @@
-// An s3:// address, taken apart. Pure.
+// Bucket and prefix of an s3:// address. Pure.
 import { FedsamError } from '#protocol/errors.ts'
 
 export interface S3Address {

@@ -1,5 +1,5 @@
-// A base checkpoint, or one file, from s3://bucket/prefix into a local folder. Promises: bounded memory; nothing is left of a fetch
-// that failed. Whose endpoint and credentials, the caller says.
+// Fetches a base checkpoint, or one file, from s3://bucket/prefix into a local folder. Guarantees: bounded memory; a failed fetch
+// leaves no partial file. The caller chooses endpoint and credentials.
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
@@ -12,7 +12,7 @@ export interface S3Fetch {
   /** s3://bucket/prefix, or s3://bucket/key */
   readonly uri: string
   readonly settings: Omit<S3Options, 'bucket' | 'prefix'>
-  /** An existing folder. */
+  /** A folder that exists. */
   readonly folder: string
   readonly log: (line: string) => void
 }
@@ -22,9 +22,9 @@ const FILES = ['config.json', 'preprocessor_config.json', 'processor_config.json
 const RANGE_BYTES = 16 * 1024 * 1024
 
 /**
- * Fetches config.json, the processor's, and model.safetensors or its index and shards.
- * Throws FedsamError InvalidJob for what is no s3 address, CheckpointUnavailable where a file is missing, BadCheckpoint for an index
- * that is none, StorageUnreachable.
+ * Fetches config.json, the processor's configuration, and model.safetensors or its index and shards. Throws FedsamError InvalidJob
+ * for an address that is not s3://, CheckpointUnavailable for a missing file, BadCheckpoint for an invalid index,
+ * StorageUnreachable.
  */
 export async function fetchS3Checkpoint({ uri, settings, folder, log }: S3Fetch): Promise<void> {
   const store = openS3Store({ ...settings, ...s3Address(uri) })
@@ -39,7 +39,7 @@ export async function fetchS3Checkpoint({ uri, settings, folder, log }: S3Fetch)
   }
 }
 
-/** Fetches one object; answers the file. Throws InvalidJob, CheckpointUnavailable, StorageUnreachable. */
+/** Fetches one object; returns the path of the file. Throws InvalidJob, CheckpointUnavailable, StorageUnreachable. */
 export async function fetchS3File({ uri, settings, folder, log }: S3Fetch): Promise<string> {
   const { bucket, prefix: key } = s3Address(uri)
   const name = key.split('/').at(-1) ?? ''
@@ -55,17 +55,17 @@ export async function fetchS3File({ uri, settings, folder, log }: S3Fetch): Prom
 
 function missing(what: string): FedsamError {
   return new FedsamError('CheckpointUnavailable', `${what} is missing`, {
-    remedy: 'see what lies under the prefix',
+    remedy: 'check which objects the prefix has',
   })
 }
 
-/** Reading it says more than asking for its size: the bucket may be what is missing. */
+/** The error for a missing file. Reading it first reports a missing bucket as such, which asking for the size does not. */
 async function missingFrom(store: ObjectStore, name: string): Promise<FedsamError> {
   await store.get(name)
   return missing(`${store.description}/${name}`)
 }
 
-/** False where there is no such object. */
+/** Copies an object to the folder; false where it does not exist. */
 async function copy(
   store: ObjectStore,
   name: string,

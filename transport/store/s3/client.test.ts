@@ -1,4 +1,4 @@
-// How a bucket is addressed, by the settings that the AWS tools read, against a server that records what it is asked.
+// How a bucket is addressed, by the settings that the AWS tools read, against a server that records its requests.
 import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
@@ -62,7 +62,7 @@ async function profile(name: string, text: string): Promise<void> {
   Object.assign(process.env, { AWS_CONFIG_FILE: file, AWS_PROFILE: 'lab' })
 }
 
-test('an endpoint in a variable is asked by path, in us-east-1 where nothing names a region', async () => {
+test('an endpoint in a variable gets the bucket in the path, in us-east-1 where no setting names a region', async () => {
   process.env.AWS_ENDPOINT_URL = address
   assert.deepEqual(await head(), ['/bkt/p/a us-east-1'])
   process.env.AWS_ENDPOINT_URL = 'http://127.0.0.1:1'
@@ -71,7 +71,7 @@ test('an endpoint in a variable is asked by path, in us-east-1 where nothing nam
   assert.deepEqual((await head()).at(-1), '/bkt/p/a eu-central-1')
 })
 
-test('an endpoint and a region in a profile, or in its services, are asked by path', async () => {
+test('an endpoint in a profile, or in its services, gets the bucket in the path', async () => {
   await profile('endpoint', `[profile lab]\n${KEYS}region = eu-west-1\nendpoint_url = ${address}\n`)
   assert.deepEqual(await head(), ['/bkt/p/a eu-west-1'])
   await profile(

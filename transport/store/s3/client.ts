@@ -1,6 +1,6 @@
-// One bucket and prefix of an S3 service: the SDK's client, configured for any S3, and its errors in our terms.
-// Promises: every call ends, after bounded retries; what fails then is a FedsamError that says what to do.
-// Checksums are those of SigV4 (the SDK's newer default headers are refused by some services).
+// One bucket and prefix of an S3 service: the SDK's client, configured for any S3 service, and its errors as FedsamErrors.
+// Guarantees: every call ends, after a bounded number of retries, and its error says what to do.
+// Checksums are those of SigV4: some services refuse the SDK's newer default headers.
 
 import { HeadObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { FedsamError } from '#protocol/errors.ts'
@@ -10,22 +10,22 @@ import { agentFor, proxyFor } from '../../proxy.ts'
 
 export interface S3Options {
   readonly bucket: string
-  /** Every key lies below it; '' is the whole bucket. */
+  /** The beginning of every key; '' for the whole bucket. */
   readonly prefix: string
-  /** Of a service other than AWS, with or without a port: "http://127.0.0.1:7070". */
+  /** The URL of a service other than AWS: "http://127.0.0.1:7070". */
   readonly endpoint?: string
   readonly region?: string
-  /** Address the bucket in the path and not in the host name; the default for every endpoint that is not AWS's. */
+  /** True: the bucket is in the path of a URL, not in the host name. The default for every endpoint that is not AWS's. */
   readonly forcePathStyle?: boolean
-  /** Without them the SDK's default chain: environment, files, web identity, instance roles. */
+  /** Without them the SDK searches: environment, files, web identity, instance roles. */
   readonly credentials?: {
     readonly accessKeyId: string
     readonly secretAccessKey: string
     readonly sessionToken?: string
   }
-  /** For the proxies; this process's where it is absent. */
+  /** For the proxy variables; the environment of this process where it is absent. */
   readonly env?: Environment
-  /** How often a request is sent before StorageUnreachable; the waits between double. */
+  /** Tries of a request before StorageUnreachable. */
   readonly attempts?: number
 }
 
@@ -34,13 +34,13 @@ export interface Bucket {
   readonly name: string
   readonly description: string
   readonly attempts: number
-  /** The key inside of the bucket. */
+  /** The key within the bucket. */
   at(key: string): { readonly Bucket: string; readonly Key: string }
 }
 
 /**
- * Connects to nothing yet. What the options leave out the SDK reads as the AWS tools do: variables, profiles in
- * AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE, endpoint_url and services there, SSO, credential_process, roles.
+ * Opens no connection yet. The SDK finds missing options as the AWS tools do: in variables, and in the profiles of AWS_CONFIG_FILE
+ * and AWS_SHARED_CREDENTIALS_FILE (endpoint_url, services, SSO, credential_process, roles).
  */
 export function openBucket(options: S3Options): Bucket {
   const prefix = options.prefix.split('/').filter(Boolean).join('/')
@@ -54,7 +54,7 @@ export function openBucket(options: S3Options): Bucket {
     ...(options.forcePathStyle === undefined ? {} : { forcePathStyle: options.forcePathStyle }),
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
-    // One round trip less for bodies of a few megabytes; a refused one costs its bytes.
+    // Saves a round trip for bodies of a few megabytes. A refused body costs its bytes.
     expectContinueHeader: 64 * 1024 * 1024,
     maxAttempts: attempts,
     cacheMiddleware: true,
@@ -72,8 +72,8 @@ export function openBucket(options: S3Options): Bucket {
 }
 
 /**
- * The bucket goes into the path of every endpoint that is not AWS's own, wherever the endpoint is named: few other services
- * answer to bucket.host.
+ * Puts the bucket into the path for every endpoint that is not AWS's own, also for one that a profile names. Few other services
+ * answer at bucket.host.
  */
 function addressByPath(client: S3Client): void {
   const { config } = client
@@ -85,7 +85,7 @@ function addressByPath(client: S3Client): void {
   }
 }
 
-/** As the AWS command line: what the environment and the profile say, and us-east-1 where nothing names a region. */
+/** The region of the environment or the profile, as for the AWS command line; us-east-1 where neither names one. */
 function configuredRegion(): () => Promise<string> {
   const configured = new S3Client({}).config.region
   return () =>
@@ -95,7 +95,7 @@ function configuredRegion(): () => Promise<string> {
     })
 }
 
-/** The SDK reads no proxy variables. A request that takes a proxy gets a handler whose connections go through it. */
+/** Sends requests through their proxies: the SDK reads no proxy variables. */
 function throughProxies(client: S3Client, env: Environment): void {
   const direct = client.config.requestHandler
   const handlers = new Map<string, typeof direct>()
@@ -141,12 +141,15 @@ interface S3Failure extends Error {
   readonly $metadata?: { readonly httpStatusCode?: number }
 }
 
-/** The HTTP status of an answer that the SDK threw; undefined where no answer came. */
+/** The HTTP status in an error of the SDK; undefined where no answer came. */
 export function statusOf(error: unknown): number | undefined {
   return (error as S3Failure | undefined)?.$metadata?.httpStatusCode
 }
 
-/** The answer, or what `answers` makes of the error of this name or status; all others become FedsamErrors. */
+/**
+ * The answer. For an error whose name or status is in `answers`, that function's result. Throws every other error as a
+ * FedsamError.
+ */
 export async function ask<Result, Other = never>(
   bucket: Bucket,
   asking: Promise<Result>,

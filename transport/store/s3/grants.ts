@@ -1,7 +1,6 @@
-// Grants of an S3 store: presigned URLs.
-// Promises: If-None-Match, the length and the body's SHA-256 are signed as headers, so that the service itself refuses a
-// second write, a longer body and other bytes. Left to itself the SDK's presigner would move the checksum into the query,
-// where no service holds it against the body.
+// Grants of an S3 store: presigned URLs. Guarantees: the signature covers If-None-Match, the length and the body's SHA-256 as
+// headers, so that the service itself refuses a second write, a longer body and other bytes. By default the SDK's presigner would
+// move the checksum into the query, where no service checks the body against it.
 
 import { GetObjectCommand, PutObjectCommand, UploadPartCommand } from '@aws-sdk/client-s3'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
@@ -9,10 +8,10 @@ import type { Grant, WriteTerms } from '../../ports.ts'
 import { checkKey } from '../key.ts'
 import { ask, type Bucket } from './client.ts'
 
-/** A presigned URL is valid for a week at most. */
+/** Seconds that a presigned URL may be valid: one week, S3's limit. */
 const LONGEST_SECONDS = 7 * 24 * 60 * 60
 
-/** The presigner's own type of a command does not know exactOptionalPropertyTypes. */
+/** The commands that the presigner takes. Its own type does not fit exactOptionalPropertyTypes. */
 type Signable = GetObjectCommand | PutObjectCommand | UploadPartCommand
 
 export function grantsOf(bucket: Bucket) {

@@ -1,6 +1,6 @@
-// What lies under a prefix of an S3 bucket, for those who only read: listed page by page, each object streamed to a file.
-// Promises: bounded memory; a file has its name only when it has the object's bytes, as they were when it was listed; a download that
-// broke off goes on. Errors name bucket and prefix, what is missing, and what to do.
+// The objects under a prefix of an S3 bucket, for a program that only reads: lists them page by page, and streams each to a file.
+// Guarantees: bounded memory; a file gets its name only when it has the bytes of the listed object; a broken download resumes.
+// Errors name bucket and prefix, the missing object, and what to do.
 
 import { createWriteStream } from 'node:fs'
 import { rename, rm, stat } from 'node:fs/promises'
@@ -15,32 +15,32 @@ import { ask, type Bucket, openBucket, type S3Options, statusOf } from './client
 /** Seconds between two requests of a download that break off without progress. */
 const BACKOFF = { first: 0.2, longest: 30 }
 
-/** An object, as it was listed. */
+/** An object of the list. */
 export interface Listed {
-  /** Below the prefix. */
+  /** The key without the prefix. */
   readonly key: string
   readonly size: number
-  /** The service's name of these bytes. */
+  /** The service's name of the object's content. */
   readonly etag: string
 }
 
 export interface Target {
   readonly file: string
-  /** Where the object lies until it is whole: on the same volume, and of this object with this etag alone. */
+  /** Holds the object until it is complete: a file on the same volume, for this object with this etag only. */
   readonly partial: string
 }
 
 export interface PrefixReader {
   /** "s3://bucket/prefix" */
   readonly description: string
-  /** All objects, in the order of their keys; keys that only stand for a folder are left out. */
+  /** All objects in the order of their keys, without keys that only represent a folder. */
   list(): Promise<readonly Listed[]>
-  /** Streams the object to the file. Throws BadData where it is not the listed one any more. */
+  /** Streams the object to the file. Throws BadData where the object changed after it was listed. */
   fetch(object: Listed, target: Target): Promise<void>
   close(): void
 }
 
-/** Connects to nothing yet. */
+/** Opens no connection yet. */
 export function openPrefix(options: S3Options): PrefixReader {
   const bucket = openBucket(options)
   return {
@@ -95,11 +95,11 @@ function brokenOff(
   { has, broke }: { readonly has: number; readonly broke: Error | undefined },
 ): FedsamError {
   const said = `${description}: ${key} breaks off after ${has} of ${size} bytes`
-  const remedy = 'check the service; what was fetched is kept, and it goes on from there'
+  const remedy = 'check the service; the fetched bytes stay, and the next start resumes there'
   return new FedsamError('StorageUnreachable', broke ? `${said}: ${broke.message}` : said, { remedy })
 }
 
-/** Goes on where the file ends; resolves to why it broke off. */
+/** Resumes where the file ends; resolves to the error that ended the download. */
 async function append(
   bucket: Bucket,
   object: Listed,
@@ -132,7 +132,7 @@ async function sizeOf(file: string): Promise<number> {
   )
 }
 
-/** An answer, or the error of somebody who only wants to read. */
+/** The answer, or an error with the remedy for a program that only reads. */
 async function reading<T>(bucket: Bucket, asking: Promise<T>, object?: Listed): Promise<T> {
   const { description } = bucket
   const fail = (code: 'StorageUnreachable' | 'BadData', said: string, remedy: string) => () => {
@@ -142,7 +142,7 @@ async function reading<T>(bucket: Bucket, asking: Promise<T>, object?: Listed): 
   const changed = fail(
     'BadData',
     `${what} was changed or deleted while it was fetched`,
-    'leave the data alone while a job fetches it; it starts again by itself',
+    'do not change the data while a job fetches it; the fetch restarts by itself',
   )
   const forbidden = (name: string) =>
     fail(
@@ -157,7 +157,7 @@ async function reading<T>(bucket: Bucket, asking: Promise<T>, object?: Listed): 
   return ask(bucket, asking.catch(status), {
     NoSuchBucket: fail(
       'StorageUnreachable',
-      `${description}: NoSuchBucket: there is no bucket ${bucket.name}`,
+      `${description}: NoSuchBucket: the bucket ${bucket.name} does not exist`,
       "create it, or correct the bucket in the partition's source.s3.uri",
     ),
     NoSuchKey: changed,

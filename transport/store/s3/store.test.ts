@@ -1,4 +1,4 @@
-// What the S3 store and granted transfers do where the service misbehaves: tried again, bounded, and said clearly.
+// The S3 store and granted transfers with a faulty service: retries, their bound, and clear errors.
 
 import assert from 'node:assert/strict'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
@@ -36,27 +36,27 @@ async function against(
   })
 }
 
-test('a busy service and broken connections are tried again', async () => {
+test('requests to a busy service, and on broken connections, are retried', async () => {
   await against([busy, { kind: 'HangUp' }], async (store, service) => {
     assert.equal(await store.put('a', BODY), 'Created')
     assert.deepEqual(service.asked, Array(3).fill('PUT /bucket/p/a'))
   })
 })
 
-test('another conditional write under way is waited for', async () => {
+test('a write waits for another conditional write of its key', async () => {
   await against([conflict, conflict, conflict, conflict], async (store) => {
     assert.equal(await store.put('a', BODY), 'Created')
   })
 })
 
-test('a write whose answer was lost is found by its repetition', async () => {
+test('the retry of a write whose answer was lost finds its object', async () => {
   await against([{ kind: 'ForgetAnswer' }], async (store) => {
     assert.equal(await store.put('a', BODY), 'Exists')
     assert.deepEqual(await store.get('a'), BODY)
   })
 })
 
-test('a write that the service refuses by a reset finds the object, if there is one', async () => {
+test('a write that ends in a reset connection reports the object, if one exists', async () => {
   const reset: S3Fault = { kind: 'ResetUnread' }
   await against([undefined, reset, reset, reset], async (store, service) => {
     assert.equal(await store.put('a', BODY), 'Created')
@@ -70,7 +70,7 @@ test('a write that the service refuses by a reset finds the object, if there is 
   })
 })
 
-test('a body that breaks off is asked for again, and never taken for the object', async () => {
+test('a body that breaks off is requested again, and never taken for the object', async () => {
   await against([undefined, { kind: 'BreakBody' }, { kind: 'BreakBody' }], async (store) => {
     await store.put('a', BODY)
     assert.deepEqual(await store.get('a'), BODY)
@@ -99,7 +99,7 @@ test('attempts are bounded, and the error says what to do', async () => {
   })
 })
 
-test('an endpoint where nobody listens is unreachable', async () => {
+test('an endpoint without a listener is unreachable', async () => {
   const credentials = { accessKeyId: 'a', secretAccessKey: 'b' }
   const store = openS3Store({
     bucket: 'b',
@@ -112,7 +112,7 @@ test('an endpoint where nobody listens is unreachable', async () => {
   await store.close()
 })
 
-test('granted transfers are tried again as well', async () => {
+test('granted transfers are retried too', async () => {
   const transfers = createGrantedTransfers({ attempts: 3 })
   await against([busy, { kind: 'HangUp' }, undefined, { kind: 'BreakBody' }, busy], async (store) => {
     assert.equal(await transfers.write(await store.grantWrite('a', TERMS, 60), BODY), 'Created')
@@ -125,7 +125,7 @@ test('granted transfers are tried again as well', async () => {
   })
 })
 
-test('a download that breaks off goes on where it was', async () => {
+test('a download that breaks off resumes there', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'fedsam-download-'))
   const file = join(folder, 'body')
   await against([undefined, { kind: 'BreakBody' }], async (store, service) => {

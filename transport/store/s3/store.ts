@@ -1,6 +1,5 @@
-// An object store in an S3 bucket: AWS, versitygw, or any service that honours If-None-Match.
-// Promises: all of ports.ts; one request for a small object; large ones in parts, a few in flight, in bounded memory.
-// Whether the service keeps its promises is the matter of store/probe.ts.
+// An object store in an S3 bucket: AWS, versitygw, or any service that honours If-None-Match. Guarantees those of ports.ts: one
+// request creates a small object, and a large one goes in parts, in bounded memory. store/probe.ts checks the service itself.
 
 import type { Readable } from 'node:stream'
 import {
@@ -17,10 +16,10 @@ import { ask, type Bucket, openBucket, type S3Options, sizeOf, statusOf, untilDe
 import { grantsOf } from './grants.ts'
 import { uploadsOf, writeInParts } from './uploads.ts'
 
-/** Up to here an object is written by one request, from memory: no more of it than the parts of a larger one that are on their way. */
+/** Bytes up to which one request writes an object from memory: as many as the parts in flight of a larger object have. */
 const LARGE = 32 * 1024 * 1024
 
-/** Opens the store without asking the service anything; probeStore says whether it will do. */
+/** Opens the store without a request; probeStore checks whether the service is suitable. */
 export function openS3Store(options: S3Options): ObjectStore {
   const bucket = openBucket(options)
   return {
@@ -41,7 +40,7 @@ function objectsOf(bucket: Bucket) {
     async get(key: string, range?: ByteRange, into?: Uint8Array) {
       if (range) checkRange(checkKey(key), range)
       if (range?.length !== 0) return getObject(bucket, checkKey(key), range, into)
-      const whole = await size(key) // S3 cannot say "no bytes"
+      const whole = await size(key) // S3 has no range of 0 bytes
       if (whole !== undefined) rangeWithin(key, whole, range)
       return whole === undefined ? undefined : new Uint8Array(0)
     },
@@ -61,8 +60,8 @@ function objectsOf(bucket: Bucket) {
 }
 
 /**
- * Creates the object unless it exists. A service that refuses a large body answers 412 and closes the connection while the
- * body is on its way: the answer may be lost (ECONNRESET). So after a write without an answer the store is asked.
+ * Creates the object unless it exists. A service that refuses a large body may answer 412 and close the connection during the
+ * body, so that the answer is lost (ECONNRESET). After a write without an answer, this asks the store whether the object exists.
  */
 async function putObject(bucket: Bucket, key: string, body: Uint8Array): Promise<Written> {
   const put = () =>
@@ -76,7 +75,7 @@ async function putObject(bucket: Bucket, key: string, body: Uint8Array): Promise
   return (await ask(bucket, written, { 412: exists })) === 'Exists' ? 'Exists' : 'Created'
 }
 
-/** A connection that breaks within a body is not the SDK's to retry: the object is asked for again. */
+/** Requests the object again where the connection breaks within the body: the SDK retries requests, not bodies. */
 async function getObject(
   bucket: Bucket,
   key: string,
@@ -108,7 +107,7 @@ interface Answer {
   readonly range: ByteRange | undefined
 }
 
-/** The length of the body to come; an answer that is not what was asked for is dropped before it is read. */
+/** The length of the body. Drops an answer of another range before it reads the body. */
 function expectedLength(bucket: Bucket, key: string, { found, stream, range }: Answer): number {
   const length = found.ContentLength
   const drop = (error: Error): never => {
@@ -124,7 +123,7 @@ function expectedLength(bucket: Bucket, key: string, { found, stream, range }: A
   return length
 }
 
-/** Copies what arrives into one buffer: half the memory of collecting chunks and joining them. */
+/** Copies the chunks into one buffer: half the memory of collecting chunks and joining them. */
 function receive(stream: Readable, body: Uint8Array): Promise<Uint8Array> {
   const { length } = body
   return new Promise((resolve, reject) => {

@@ -1,5 +1,6 @@
-// Multipart uploads of an S3 store: opened and completed here, the parts sent by others with grants or by `write`.
-// Promises: the completion is absent-only (If-None-Match); an upload that fails is aborted, so nothing is left to pay for.
+// Multipart uploads of an S3 store. The owner opens and completes them here; workers with grants, or `write`, send the parts.
+// Guarantees: completing creates an object only where none exists (If-None-Match). A failed `write` aborts its upload, so that no
+// parts remain to be paid for.
 
 import {
   AbortMultipartUploadCommand,
@@ -17,8 +18,11 @@ import { checkKey } from '../key.ts'
 import { ask, type Bucket, sizeOf, untilDecided } from './client.ts'
 
 const MIB = 1024 * 1024
+/** Bytes of a part at least: above S3's limit of 5 MiB, so that a request is worth its round trip. */
 const SMALLEST_PART = 8 * MIB
+/** Parts of one upload at most: S3's limit. */
 const MOST_PARTS = 10_000
+/** Parts that are sent at the same time: they bound the memory of a write. */
 const PARTS_IN_FLIGHT = 4
 
 export function uploadsOf(bucket: Bucket) {
@@ -58,7 +62,7 @@ function partOf({ PartNumber = 0, Size = 0, ETag = '', ChecksumSHA256 = '' }: Pa
   return { ...part, sha256: Buffer.from(ChecksumSHA256, 'base64').toString('hex') }
 }
 
-/** Credentials may lack the right to list uploads, and a service the call: then none is known. */
+/** The open uploads; none where the credentials lack the right to list them, or the service has no such call. */
 async function listUploads(bucket: Bucket, prefix: string): Promise<OpenedUpload[]> {
   const { Bucket, Key } = bucket.at(prefix)
   const below = Key.length - prefix.length
@@ -82,7 +86,7 @@ function gone(key: string, upload: string): never {
   throw new UploadGone(`${key} has no open upload ${upload}`)
 }
 
-/** With `hashed`, every part must come with its SHA-256 (a granted one does), and the completion names them. */
+/** With `hashed`, every part must have its SHA-256, as granted parts do, and the completion names the digests. */
 async function open(bucket: Bucket, key: string, hashed: boolean): Promise<string> {
   const command = new CreateMultipartUploadCommand({
     ...bucket.at(key),
@@ -122,7 +126,7 @@ async function complete(bucket: Bucket, { key, upload, parts }: Completion): Pro
     412: () => 'Exists' as const,
     NoSuchUpload: () => 'Gone' as const,
     InvalidPart: () => {
-      throw new FedsamError('RecordDamaged', `a part of ${key} is not the one that was named`)
+      throw new FedsamError('RecordDamaged', `a part of ${key} is not the part that the completion names`)
     },
   })
   if (answer === 'Exists') await abort(bucket, key, upload)
@@ -130,14 +134,14 @@ async function complete(bucket: Bucket, { key, upload, parts }: Completion): Pro
   return answer === 'Exists' || answer === 'Gone' ? 'Exists' : 'Created'
 }
 
-/** What `write` was given. */
+/** The arguments of `write`. */
 interface LargeBody {
   readonly key: string
   readonly size: number
   readonly chunks: AsyncIterable<Uint8Array>
 }
 
-/** Sends a body of known size in parts, a few at a time: memory is bounded by them. */
+/** Sends a body of known size in parts. The parts in flight bound its memory. */
 export async function writeInParts(bucket: Bucket, body: LargeBody): Promise<Written> {
   const upload = await open(bucket, body.key, false)
   try {
@@ -181,7 +185,7 @@ async function sendParts(
       if (flying.size >= PARTS_IN_FLIGHT) await Promise.race(flying)
     }
   } finally {
-    await Promise.all(flying) // an abort beside a part on its way would leave the part behind
+    await Promise.all(flying) // aborting while a part is in flight would leave the part behind
   }
   if (failure) throw failure.error
   return parts

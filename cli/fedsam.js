@@ -1,7 +1,6 @@
 #!/usr/bin/env node
-// The executable, in JavaScript that Node 12 and later can read, so that an old Node says which one is needed. What Node compiled
-// of the command's files is kept in the user's cache folder, so that a later start needs neither its TypeScript stripper nor its
-// memory. Programs that the command starts inherit that folder.
+// The executable, in JavaScript that Node 12 and later can parse, so that an old Node reports which version is needed. It keeps Node's
+// compiled code in the user's cache folder: later starts are faster and take less memory. Child programs inherit that folder.
 
 const NEEDED = [24, 12]
 
@@ -25,7 +24,7 @@ async function begin() {
       env.NODE_COMPILE_CACHE || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'fedsam', 'compiled')
     enableCompileCache(env.NODE_COMPILE_CACHE)
   } catch {
-    // A user without a home: nothing is kept.
+    // A user without a home folder has no cache.
   }
   const { start } = await import('./main.ts')
   await start()

@@ -1,5 +1,5 @@
-// The command `fedsam`: finds the command, runs it, turns its end into an exit code. 0 complete, 1 failed, 2 invalid job or
-// usage, 130 interrupted. Each command is a file of commands/; `kubectl fedsam` is the same program.
+// The program `fedsam`: finds the command, runs it, and converts its result to an exit code: 0 complete, 1 failed, 2 invalid job or
+// usage, 130 interrupted. Each command has a file in commands/; `kubectl fedsam` is the same program.
 import { basename } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import { CLI_EXITS, cliExitCode } from '#protocol/exit-codes.ts'
@@ -9,7 +9,7 @@ import { type Command, UsageError } from './commands/command.ts'
 import { COMMANDS, commandHelp, helpText } from './commands/table.ts'
 import { print, printError } from './render/screen.ts'
 
-/** How people started us: kubectl runs a program of this name as its plugin. */
+/** The program's name as the user typed it: kubectl runs a program with this file name as its plugin. */
 const PROGRAM = /^kubectl-fedsam(\.|$)/.test(basename(process.argv[1] ?? '')) ? 'kubectl fedsam' : 'fedsam'
 
 /** Runs a command line; resolves to the exit code. */
@@ -21,7 +21,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const command = COMMANDS.find((candidate) => candidate.name === name)
   if (command === undefined) {
-    printError(`fedsam: there is no command ${name}\n  see ${PROGRAM} --help`)
+    printError(`fedsam: there is no command ${name}\n  list the commands: ${PROGRAM} --help`)
     return CLI_EXITS.Invalid
   }
   if (rest.includes('--help') || rest.includes('-h')) {
@@ -35,7 +35,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** Errors that people can act on are sentences. Anything else is a defect: one line, and a file with the details. */
+/** Prints an error. A known error has a message and a remedy; anything else is a defect: one line, and a file with the details. */
 function explain(error: unknown, command: Command | undefined): number {
   if (error instanceof UsageError) {
     printError(`fedsam: ${error.message}\nusage: ${PROGRAM} ${command?.usage}`)
@@ -47,15 +47,15 @@ function explain(error: unknown, command: Command | undefined): number {
   return cliExitCode(known?.code)
 }
 
-/** Runs the process's command line; its end is the process's exit code. */
+/** Runs the process's command line, and sets the process's exit code. */
 export async function start(): Promise<void> {
   tuneEngine()
-  // Who reads along may leave early, as head does: what a shell says of SIGPIPE.
+  // The reader of a pipe may end first, as head does: exit as a shell does after SIGPIPE.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(141)
     throw error
   })
-  // An error that no caller waits for.
+  // An error outside of every awaited call.
   process.on('uncaughtException', (error) => process.exit(explain(error, undefined)))
   process.exitCode = await main(process.argv.slice(2))
 }

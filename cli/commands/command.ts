@@ -1,4 +1,4 @@
-// What a command of `fedsam` is, and how its arguments are read: node's own parser, with errors that name the argument.
+// The shape of a command of `fedsam`, and the parser of its arguments: Node's own, with errors that name the argument.
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
 
 export interface Command {
@@ -14,12 +14,12 @@ export interface Command {
 /** Resolves to the exit code; throws UsageError and FedsamError. */
 export type RunCommand = (args: readonly string[]) => Promise<number>
 
-/** The command line itself is wrong. */
+/** An error in the command line itself. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
-/** Options and exactly the positional arguments that are named, then those that may be left out. Throws UsageError. */
+/** Parses the options, the required positional arguments and the optional ones. Throws UsageError. */
 export function readArguments<T extends ParseArgsOptionsConfig>(
   args: readonly string[],
   options: T,
@@ -33,8 +33,8 @@ export function readArguments<T extends ParseArgsOptionsConfig>(
     throw new UsageError(error instanceof Error ? error.message : String(error))
   }
   const missing = positionals[parsed.positionals.length]
-  if (missing !== undefined) throw new UsageError(`${missing} is missing`)
+  if (missing !== undefined) throw new UsageError(`the argument ${missing} is missing`)
   const extra = parsed.positionals[positionals.length + optional.length]
-  if (extra !== undefined) throw new UsageError(`${extra} is one argument too many`)
+  if (extra !== undefined) throw new UsageError(`${extra} is one argument too many: remove it`)
   return { values: parsed.values, positionals: parsed.positionals }
 }

@@ -1,4 +1,5 @@
-// `fedsam doctor`: whether a cluster has what FederatedJobs need, and a job what it names; a line each, with what to do.
+// `fedsam doctor`: checks whether a cluster has what FederatedJobs need, and what one job names. Prints one line per finding, with a
+// remedy.
 import type { StoredJob } from '#operator/objects/shapes.ts'
 import { completeSpec } from '#protocol/defaults.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
@@ -22,7 +23,7 @@ import { print } from '../render/screen.ts'
 import { type RunCommand, readArguments, UsageError } from './command.ts'
 import { paintTerminal } from './status.ts'
 
-/** 0: nothing is wrong, as far as can be seen; 1: a problem. */
+/** Resolves to 0 without a problem, to 1 with one. */
 export const doctor: RunCommand = async (args) => {
   const options = {
     ...SOURCE_OPTIONS,
@@ -30,13 +31,13 @@ export const doctor: RunCommand = async (args) => {
     nats: { type: 'string' },
     json: { type: 'boolean' },
   } as const
-  // NAME may be left out: then there is nothing after the options.
+  // NAME is optional: without it no argument follows the options.
   const { values, positionals } = readArguments(args, options, [], ['NAME'])
   const name = positionals[0]
   if (name !== undefined && values.file !== undefined)
-    throw new UsageError('NAME and --file name two jobs; leave one out')
+    throw new UsageError('NAME and --file name two jobs: remove one of them')
   const loaded = values.file === undefined ? undefined : await loadJob(values.file)
-  // A file that names no namespace goes where kubectl would put it: into the context's.
+  // Like kubectl, use the context's namespace for a file that names none.
   const inFile = loaded?.namespace === 'default' ? undefined : loaded?.namespace
   return withCluster({ ...values, namespace: values.namespace ?? inFile }, async (cluster) => {
     const job = loaded && newJob(loaded, cluster.namespace)
@@ -48,7 +49,7 @@ export const doctor: RunCommand = async (args) => {
   })
 }
 
-/** A job that is not there yet; its uid only names the place of the probe. */
+/** A job that does not exist yet; its uid only names the place of the probe. */
 function newJob(
   { name, spec }: { name: string; spec: CompleteFederatedJobSpec },
   namespace: string,
@@ -58,7 +59,7 @@ function newJob(
 
 interface Examined extends SourceOptions {
   readonly job?: StoredJob | undefined
-  /** The job where it is in the cluster, with pods. */
+  /** The job, where it exists in the cluster and may have pods. */
   readonly stored?: StoredJob | undefined
   readonly nats?: string | undefined
 }

@@ -1,6 +1,6 @@
-// `fedsam export`: a run's model as a complete checkpoint that Hugging Face opens: the base with the trained tensors in place. Where
-// the trainer brought the whole model itself, that model with its card. Trained tensors are float32, as the run kept them, unless
-// the caller asks for the dtype that they came in.
+// `fedsam export`: writes a run's model as a complete checkpoint for Hugging Face: the base with the trained tensors in place, or the
+// whole model where the trainer provided it. Trained tensors are float32, as in the record, unless the caller asks for their original
+// dtype.
 import { readdir, writeFile } from 'node:fs/promises'
 import { join, resolve, sep } from 'node:path'
 import { readRecord } from '#coordinator/record/markers.ts'
@@ -31,7 +31,7 @@ export const exportRun: RunCommand = async (args) => {
     { ...SOURCE_OPTIONS, ...EXPECT_OPTIONS, to: { type: 'string' }, dtype: { type: 'string' } } as const,
     ['SOURCE'],
   )
-  if (values.to === undefined) throw new UsageError('--to FOLDER is missing')
+  if (values.to === undefined) throw new UsageError('--to FOLDER is missing: name a new or empty folder')
   const dtype = readDType(values.dtype)
   const expected = expectedHead(values['expect-head'])
   const target = resolve(values.to)
@@ -52,29 +52,29 @@ export const exportRun: RunCommand = async (args) => {
   })
 }
 
-/** Problems that are named one by one. */
+/** Problems that are listed; more are counted. */
 const MANY = 20
 
-/** A damaged record is not exported: a line for each problem. */
+/** Refuses to export a damaged record: prints one line per problem. */
 function refuse(problems: readonly string[]): number {
   const more = problems.length - MANY
   printError(
     [
-      'fedsam: the record is damaged, so nothing is exported',
+      'fedsam: the record is damaged, so nothing was exported',
       ...problems.slice(0, MANY).map((problem) => `  ${problem}`),
-      ...(more > 0 ? [`  and ${more} more: fedsam verify`] : []),
+      ...(more > 0 ? [`  and ${more} more, see: fedsam verify`] : []),
       '  restore the record from a copy, or run the job with another output',
     ].join('\n'),
   )
   return 1
 }
 
-/** float32: as the run kept them. original: rounded once, to the dtype in which the run was given them. */
+/** float32: as in the record. original: rounded once, to the dtype in which the run received the tensors. */
 type ExportDType = 'float32' | 'original'
 
 function readDType(text = 'float32'): ExportDType {
   if (text === 'float32' || text === 'original') return text
-  throw new UsageError(`--dtype is ${text}; write float32 or original`)
+  throw new UsageError(`--dtype ${text} is not supported: write float32 or original`)
 }
 
 function narrowText(dtype: ExportDType, narrow: readonly DType[]): string {
@@ -84,7 +84,7 @@ function narrowText(dtype: ExportDType, narrow: readonly DType[]): string {
     : `${came} and are float32 here, as the run kept them; --dtype original rounds them back`
 }
 
-/** The target must be absent or an empty folder, outside of the record that it is made from. Throws OutputInUse. */
+/** The target must be absent or an empty folder, outside of the exported record. Throws OutputInUse. */
 async function refuseUsed(target: string, source: string): Promise<void> {
   const names = await readdir(target).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return []
@@ -101,20 +101,20 @@ function unusable(message: string): FedsamError {
   return new FedsamError('OutputInUse', message, { remedy: 'name a new or empty folder with --to' })
 }
 
-/** What was written. */
+/** The written checkpoint. */
 interface Exported {
   readonly replaced: number
   readonly round: number
   readonly base: string | null
-  /** The dtypes of the trained tensors that the run was given as 16-bit floats. */
+  /** The dtypes of the trained tensors that the run received as 16-bit floats. */
   readonly narrow: readonly DType[]
   /** The round of another run that the run started from. */
   readonly resumedFrom: RunRecord['resumedFrom']
 }
 
 /**
- * Writes the complete checkpoint of a record that was verified; `base` is null where the trainer brought it. Every byte is compared
- * with its digest once more as it is read. Throws InvalidJob where the run is not complete, RecordDamaged.
+ * Writes the complete checkpoint of a verified record; `base` is null where the trainer provided the whole model. Compares each file with
+ * its digest again. Throws InvalidJob where the run is not complete, RecordDamaged.
  */
 async function exportModel(
   store: ObjectStore,
@@ -125,7 +125,7 @@ async function exportModel(
   if (run === undefined || manifest === null) {
     throw new FedsamError('InvalidJob', `${store.description} holds no complete run`, {
       remedy:
-        'name the output folder of a run that is complete, its s3://bucket/prefix, or fj/NAME of a cluster',
+        'wait until the run is complete, or name the output folder, s3://bucket/prefix or fj/NAME of one that is',
     })
   }
   const { base } = run.value
@@ -185,9 +185,9 @@ async function fileOf(
   if (bytes !== undefined && sha256(bytes) === file?.sha256) return bytes
   throw new FedsamError(
     'RecordDamaged',
-    `${store.description}: ${key} is missing, or not what the record names`,
+    `${store.description}: ${key} is missing, or its bytes do not have the digest in the record`,
     {
-      remedy: 'see what else does not fit: fedsam verify',
+      remedy: 'list all faults of the record: fedsam verify',
     },
   )
 }

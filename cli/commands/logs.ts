@@ -1,5 +1,5 @@
-// `fedsam logs`: what the coordinator and the clients of a job say, each line with whose it is. A client has its trainer's log and
-// its network half's.
+// `fedsam logs`: prints the logs of a job's coordinator and clients; each line begins with its source. A client has two logs: its
+// trainer's and its network half's.
 
 import type { KubernetesObject } from '#operator/objects/shapes.ts'
 import { FedsamError } from '#protocol/errors.ts'
@@ -11,10 +11,10 @@ import { PODS } from '../cluster/questions.ts'
 import { print, printError } from '../render/screen.ts'
 import { type RunCommand, readArguments } from './command.ts'
 
-/** Logs that are followed at once: each holds a connection, and more would scroll by unread. */
+/** Logs that can be followed at the same time: each takes a connection, and more lines would be unreadable. */
 const FOLLOWED = 10
 
-/** 0: at least one line; 1: nothing yet. */
+/** Resolves to 0 with at least one line, to 1 without any. */
 export const logs: RunCommand = async (args) => {
   const options = {
     ...CLUSTER_OPTIONS,
@@ -27,9 +27,13 @@ export const logs: RunCommand = async (args) => {
   return withCluster(values, async (cluster) => {
     const sources = await chooseSources(cluster, positionals[0]!, client)
     if (follow && sources.length > FOLLOWED) {
-      throw new FedsamError('InvalidJob', `${sources.length} logs cannot be followed at once`, {
-        remedy: 'name one client with --client',
-      })
+      throw new FedsamError(
+        'InvalidJob',
+        `${sources.length} logs cannot be followed at once; the limit is ${FOLLOWED}`,
+        {
+          remedy: 'choose one client with --client',
+        },
+      )
     }
     const lines = await printLogs(cluster, sources, { follow, previous })
     return lines > 0 ? 0 : 1
@@ -41,7 +45,7 @@ async function chooseSources(cluster: Cluster, text: string, client?: string): P
   const { name, namespace } = metadata
   const names = ['coordinator', ...spec.partitions.map((partition) => partition.name)]
   if (client !== undefined && !names.includes(client)) {
-    throw new FedsamError('InvalidJob', `${name} has no client ${client}`, {
+    throw new FedsamError('InvalidJob', `FederatedJob ${name} has no client ${client}`, {
       remedy: `name one of: ${names.join(', ')}`,
     })
   }
@@ -50,11 +54,11 @@ async function chooseSources(cluster: Cluster, text: string, client?: string): P
   const sources = logSources(items, client)
   if (sources.length > 0) return sources
   throw new FedsamError('RunFailed', `${client ?? name} has no pod, so there is no log`, {
-    remedy: `see what it waits for: fedsam status ${name} -n ${namespace}`,
+    remedy: `find out why: fedsam status ${name} -n ${namespace}`,
   })
 }
 
-/** One log after the other, or all at once where they are followed; resolves to the number of lines. */
+/** Prints one log after the other, or all at the same time with --follow; resolves to the number of lines. */
 async function printLogs(
   cluster: Cluster,
   sources: readonly LogSource[],

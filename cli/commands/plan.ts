@@ -1,4 +1,4 @@
-// `fedsam plan`: what a job would exchange, compute and need, without starting it. Everything that `run` would refuse, it refuses.
+// `fedsam plan`: prints what a job will exchange, compute and need, without starting it. Refuses every job that `run` refuses.
 import { memoryOf, sliceBytes } from '#coordinator/aggregation/budget.ts'
 import { tensorList } from '#coordinator/aggregation/tensor-rules.ts'
 import { strategyFrom } from '#coordinator/strategies/presets.ts'
@@ -46,7 +46,7 @@ export const plan: RunCommand = async (args) => {
 interface Made<Plan> {
   readonly plan: Plan
   readonly preflight: readonly PartitionReport[]
-  /** Folder of the built-in trainer's; null where the trainer brings its own parameters. */
+  /** The folder of the built-in trainer's checkpoint; null where the trainer provides its own parameters. */
   readonly checkpoint: string | null
 }
 
@@ -84,7 +84,7 @@ async function makePlan(spec: CompleteFederatedJobSpec, say: (line: string) => v
   }
 }
 
-/** What a job of the user's program says about its rounds before the program runs: who takes part, not what it exchanges. */
+/** The plan of a job with the user's program, before the program runs: its clients are known, its tensors are not. */
 function planCommand(spec: CompleteFederatedJobSpec): Made<OpenPlan> {
   const strategy = strategyFrom({ ...spec.strategy })
   const { command } = spec.trainer

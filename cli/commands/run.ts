@@ -1,5 +1,5 @@
-// `fedsam run`: a whole job on this machine, from its file to its output and its report. On the same output it resumes. One run at
-// a time owns an output; a job that does not fit it is refused before anything starts.
+// `fedsam run`: runs a whole job on this machine, from its file to its output and its report. With the same output folder it resumes. One
+// run at a time owns an output folder; it refuses a job that does not fit the folder before anything starts.
 import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -61,7 +61,7 @@ export const run: RunCommand = async (args) => {
   try {
     await job.run()
   } catch (error) {
-    // A folder that turned out to be another run's is left as it is.
+    // Write nothing to a folder that belongs to another run.
     if (error instanceof FedsamError && error.code !== 'OutputInUse') await report(error)
     throw error
   }
@@ -71,7 +71,7 @@ export const run: RunCommand = async (args) => {
 
 export interface RunJobOptions {
   readonly sets: readonly string[]
-  /** What every trainer has in its environment. */
+  /** The environment variables of every trainer. */
   readonly env: LocalRun['env']
   readonly output?: string
   readonly processes: boolean
@@ -80,15 +80,15 @@ export interface RunJobOptions {
   readonly screen: Screen
 }
 
-/** A job that was checked and may run. */
+/** A job that has passed all checks. */
 export interface PreparedJob extends Omit<ReportOptions, 'failure' | 'comparison'> {
-  /** Output and report are complete already: to run it starts nothing. */
+  /** Whether output and report are complete: then `run` starts nothing. */
   readonly settled: boolean
   /** Runs it to its end, or resumes it. Throws FedsamError. */
   run(): Promise<void>
 }
 
-/** Checks a job file and everything that it names; nothing is written yet. Throws FedsamError. */
+/** Checks a job file and everything that it names, without writing anything. Throws FedsamError. */
 export async function prepareJob(file: string, options: RunJobOptions): Promise<PreparedJob> {
   const { screen } = options
   const say = (line: string): void => {
@@ -127,7 +127,7 @@ export async function prepareJob(file: string, options: RunJobOptions): Promise<
     await checkSource(spec, checkpoint)
   }
   const files = { checkpoint, initialParameters, resumeFrom }
-  // Refuses what a trainer's command cannot have here before a byte is written.
+  // Throws for a trainer command that cannot run on this machine, before anything is written.
   trainerCommand({ spec, folder, files, env: options.env }, spec.partitions[0]!.name, output)
   const prepared = { job, spec, files, folder, env: options.env, output }
   const run = () => runLocked(wanted, prepared, { ...options, say })
@@ -144,7 +144,7 @@ async function isFile(path: string): Promise<boolean> {
 type Running = RunJobOptions & { readonly say: (line: string) => void }
 type Prepared = Pick<LocalRun, 'job' | 'spec' | 'files' | 'folder' | 'env' | 'output'>
 
-/** Runs it as the owner of its output. What another run did to the output meanwhile counts. */
+/** Runs the job as the owner of its output folder. Reads the folder again: another run may have changed it before the lock. */
 async function runLocked(wanted: WantedRun, prepared: Prepared, options: Running): Promise<void> {
   const { output } = wanted
   const lock = await lockOutput(output)
@@ -163,10 +163,10 @@ async function runLocked(wanted: WantedRun, prepared: Prepared, options: Running
 function sayContinued(state: OutputState, { rounds }: WantedRun, say: Running['say']): void {
   if (state.kind !== 'Continue') return
   say(`the output was complete after round ${state.from}; the run continues to round ${rounds}`)
-  say('the earlier output moves to replaced/ in the record')
+  say('the earlier output moves to the folder replaced/ in the record')
 }
 
-/** The end of a run that is complete, as the run itself said it. Starts nothing. */
+/** Prints the end of a complete run, as the run itself printed it. Starts nothing. */
 async function sayComplete({ output, kind }: WantedRun, { json, say }: Running): Promise<void> {
   const store = await openRecordFolder(recordOf(output, kind))
   const manifest = await readManifest(store)
@@ -185,7 +185,7 @@ async function sayComplete({ output, kind }: WantedRun, { json, say }: Running):
   say(`output: ${output}`)
   if (json) print(jsonLine(event))
   else say(`${createEventLines(rounds)(event).said}`)
-  say('the job is the same and its output is complete, so nothing was run')
+  say('the job has not changed and its output is complete, so nothing was run')
 }
 
 async function runPrepared(prepared: Prepared, { processes, json, screen, say }: Running): Promise<void> {
@@ -214,11 +214,11 @@ async function runPrepared(prepared: Prepared, { processes, json, screen, say }:
   }
 }
 
-// What only some runs need, or need only at their end, is loaded then: a run of small models is little else than its code.
+// Code that only some runs need is loaded on demand: for small models, loading it takes most of the run's memory.
 const inThisProcess = async () => (await import('../run/local.ts')).runLocally
 const inProcesses = async () => (await import('../run/processes.ts')).runInProcesses
 
-/** The built-in trainer's checkpoint and data; the data of a trainer of the user's is its own matter. */
+/** Inspects checkpoint and data of the built-in trainer. The user's own trainer checks its own data. */
 async function inspectInputs(
   spec: CompleteFederatedJobSpec,
   say: (line: string) => void,
@@ -230,7 +230,7 @@ async function inspectInputs(
   return { checkpoint: folder, heldOut }
 }
 
-/** A report that cannot be written gets a line on stderr, and changes nothing about the run. */
+/** Writes the report. A failure prints one line on stderr and does not fail the run. */
 async function tryReport(job: PreparedJob, screen: Screen, error?: FedsamError): Promise<string | undefined> {
   const failure = error === undefined || error.code === 'Interrupted' ? {} : { failure: error.message }
   try {

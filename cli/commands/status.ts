@@ -1,4 +1,4 @@
-// `fedsam status`: what a job in a cluster does now, who takes part, and what is waited for.
+// `fedsam status`: prints the state of a job in a cluster, its clients, and what it waits for.
 import { styleText } from 'node:util'
 import { CLUSTER_OPTIONS, withCluster } from '../cluster/connect.ts'
 import { findJob } from '../cluster/find-job.ts'
@@ -9,7 +9,7 @@ import { print } from '../render/screen.ts'
 import { type Paint, statusLines } from '../render/status.ts'
 import { type RunCommand, readArguments } from './command.ts'
 
-/** 0: the job is there, whatever its state. */
+/** Resolves to 0 for any state of an existing job. */
 export const status: RunCommand = async (args) => {
   const options = { ...CLUSTER_OPTIONS, json: { type: 'boolean' } } as const
   const { values, positionals } = readArguments(args, options, ['NAME'])
@@ -23,5 +23,5 @@ export const status: RunCommand = async (args) => {
 
 const COLOURS = { good: 'green', bad: 'red', waiting: 'yellow' } as const
 
-/** Colours where standard output is a terminal that wants them (NO_COLOR is heard). */
+/** Colours where standard output is a terminal and NO_COLOR is not set. */
 export const paintTerminal: Paint = (tone, text) => styleText(COLOURS[tone], text, { stream: process.stdout })

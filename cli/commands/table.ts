@@ -1,21 +1,21 @@
-// The commands of `fedsam`: what each is for and takes. A command's code is loaded when it runs: help and mistakes need no model,
-// codec or client.
+// The commands of `fedsam` with their help. A command's code is loaded when it runs: help and usage errors load no model, codec or
+// client.
 import { TRAINER } from '#protocol/environment.ts'
 import type { Command } from './command.ts'
 
-const CLUSTER = `  -n, --namespace NS    the job's namespace; else the context's
-  --context CONTEXT     a context of the kubeconfig; else the current one
-  --kubeconfig FILE     else KUBECONFIG, ~/.kube/config, or the pod's own account`
+const CLUSTER = `  -n, --namespace NS    the job's namespace (default: the context's)
+  --context CONTEXT     a context of the kubeconfig (default: the current one)
+  --kubeconfig FILE     the kubeconfig (default: KUBECONFIG, ~/.kube/config, or the pod's account)`
 
-const SOURCE = `SOURCE is the output folder of a run, s3://BUCKET/PREFIX of one, or fj/NAME of a cluster.
-A bucket is read with your own AWS credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,
-AWS_PROFILE, a role. FedSAM never takes the job's credentials by itself.
+const SOURCE = `SOURCE is a run: its output folder, its s3://BUCKET/PREFIX, or fj/NAME in a cluster.
+FedSAM reads a bucket with your own AWS credentials: AWS_ACCESS_KEY_ID and
+AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role. It never uses the job's credentials unasked.
 
-  --endpoint URL        of the S3 service, in place of the job's (or AWS_ENDPOINT_URL_S3): one that
-                        only pods reach is reached through kubectl port-forward
+  --endpoint URL        the S3 service (default: the job's, or AWS_ENDPOINT_URL_S3); use kubectl
+                        port-forward to reach one inside the cluster
   --credentials-from-secret
-                        fj/NAME: use the Secret that the job names; you must be allowed to read it
-A certificate of your own authority: name its file in NODE_EXTRA_CA_CERTS.
+                        with fj/NAME: use the Secret that the job names; you need the right to read it
+For certificates of your own authority, name the authority's file in NODE_EXTRA_CA_CERTS.
 
 ${CLUSTER}`
 
@@ -24,21 +24,21 @@ export const COMMANDS: readonly Command[] = [
   {
     name: 'run',
     usage: 'run JOB.yaml [--output DIR] [--set path=value]... [--pass-env NAME]... [--processes] [--json]',
-    summary: 'runs the whole job on this machine; on the same output it resumes or adds rounds',
-    details: `  --output DIR          where the record, the model and the report go; else fedsam-run/NAME
-  --set PATH=VALUE      changes a field of spec: --set rounds=2
-  --pass-env NAME       gives this variable to the trainers, too: their environment is an allowlist
-                        (docs/trainer-seam.md)
-  --processes           coordinator and workers as programs over a real NATS and S3 server
-  --json                events as JSON lines`,
+    summary: 'runs the whole job on this machine; with the same output folder it resumes or adds rounds',
+    details: `  --output DIR          folder for the record, the model and the report (default: fedsam-run/NAME)
+  --set PATH=VALUE      changes a field of spec, for example --set rounds=2
+  --pass-env NAME       passes this variable to the trainers; without it they get only the variables
+                        that docs/trainer-seam.md lists
+  --processes           runs coordinator and workers as processes with a real NATS and S3 server
+  --json                prints events as JSON lines`,
     load: async () => (await import('./run.ts')).run,
   },
   {
     name: 'plan',
     usage: 'plan JOB.yaml [--set path=value]... [--json]',
-    summary: 'what the job would exchange, compute and need, without starting it',
-    details: `  --set PATH=VALUE      changes a field of spec: --set rounds=2
-  --json                the plan as JSON`,
+    summary: 'shows what the job will exchange, compute and need, without starting it',
+    details: `  --set PATH=VALUE      changes a field of spec, for example --set rounds=2
+  --json                prints the plan as JSON`,
     load: async () => (await import('./plan.ts')).plan,
   },
   {
@@ -47,9 +47,9 @@ export const COMMANDS: readonly Command[] = [
       'export SOURCE --to FOLDER [--dtype float32|original] [--endpoint URL] [--credentials-from-secret] [-n NS]',
     summary: "verifies a run's output and writes its model as a complete checkpoint that Hugging Face opens",
     details: `  --to FOLDER           a new or empty folder
-  --expect-head DIGEST  sha256:… of the last result: a record with another one is not exported
-  --dtype DTYPE         of the trained tensors: float32 as the run kept them (the default), or original: rounded once to what
-                        the checkpoint, or the client, had them in
+  --expect-head DIGEST  sha256:… of the last result; a record with another one is not exported
+  --dtype DTYPE         dtype of the trained tensors: float32 as in the record (default), or original:
+                        rounded once to the dtype of the checkpoint or of the client
 
 ${SOURCE}`,
     load: async () => (await import('./export.ts')).exportRun,
@@ -57,8 +57,8 @@ ${SOURCE}`,
   {
     name: 'verify',
     usage: 'verify SOURCE [--expect-head DIGEST] [--endpoint URL] [--credentials-from-secret] [-n NS]',
-    summary: "holds everything that a run's record names against its digests",
-    details: `  --expect-head DIGEST  sha256:… of the last result, kept from elsewhere: the status of a job, a log
+    summary: "checks every file that a run's record names against its digest",
+    details: `  --expect-head DIGEST  sha256:… of the last result, from another source: a job's status, or a log
 
 ${SOURCE}`,
     load: async () => (await import('./verify.ts')).verify,
@@ -66,63 +66,64 @@ ${SOURCE}`,
   {
     name: 'trainer',
     usage: 'trainer check [--dataset FOLDER] [--config name=value]... -- PROGRAM [ARGUMENT]...',
-    summary: 'exercises a program on the trainer seam as a run would, and says what is wrong with it',
-    details: `  --dataset FOLDER      what ${TRAINER.dataset.name} names; or the whole of it as JSON
-  --client NAME         what ${TRAINER.client.name} says
-  --config name=value   reaches fit and evaluate, beside server_round and seed
-  --parameters FILE     start from a safetensors file, not from get_parameters
-  --pass-env NAME       gives it this variable, too: its environment is an allowlist
+    summary: 'makes the calls of a run to a trainer program, and reports its faults',
+    details: `  --dataset FOLDER      the data set for ${TRAINER.dataset.name}: a folder, or a dataset as JSON
+  --client NAME         the value of ${TRAINER.client.name}
+  --config name=value   passed to fit and evaluate, in addition to server_round and seed
+  --parameters FILE     starts from this safetensors file instead of get_parameters
+  --pass-env NAME       passes this variable to the program; without it the program gets only the
+                        variables that docs/trainer-seam.md lists
   --no-progress-seconds N
-                        a program that writes nothing and uses no processor for N seconds
-                        has failed; else 600`,
+                        a program without output and processor time for N seconds is killed
+                        (default: 600)`,
     load: async () => (await import('./trainer.ts')).trainer,
   },
   {
     name: 'status',
     usage: 'status NAME [-n NS] [--json]',
-    summary: 'what a job in a cluster does, who takes part, and what it waits for',
-    details: `  --json                the same as one JSON object
+    summary: 'shows the state of a job in a cluster, its clients, and what it waits for',
+    details: `  --json                prints one JSON object
 ${CLUSTER}`,
     load: async () => (await import('./status.ts')).status,
   },
   {
     name: 'watch',
     usage: 'watch NAME [-n NS] [--json]',
-    summary: 'the status, followed until the job is over: 0 complete, 1 failed',
-    details: `  --json                a JSON object per change
+    summary: 'follows the status until the job ends; exit code 0 complete, 1 failed',
+    details: `  --json                prints one JSON object per change
 ${CLUSTER}`,
     load: async () => (await import('./watch.ts')).watch,
   },
   {
     name: 'logs',
     usage: 'logs NAME [--client SITE] [--follow] [--previous] [-n NS]',
-    summary: "what coordinator and clients of a job say; a client's trainer and its network half",
-    details: `  --client SITE         a partition's name, or coordinator; else all of them
-  -f, --follow          go on as they say more; at most ten logs at once
-  --previous            of the containers' run before this one
+    summary: "prints the logs of a job's coordinator and clients (trainer and network half)",
+    details: `  --client SITE         a partition's name, or coordinator (default: all)
+  -f, --follow          prints new lines as they come, of at most ten logs
+  --previous            prints the logs of the previous containers
 ${CLUSTER}`,
     load: async () => (await import('./logs.ts')).logs,
   },
   {
     name: 'doctor',
     usage: 'doctor [NAME] [-f JOB.yaml] [-n NS] [--endpoint URL] [--nats URL] [--json]',
-    summary: 'whether a cluster, and a job in it, has what it needs; what to do where not',
-    details: `  NAME                  a job of the cluster: its store, bus, Secrets, claims and images too
-  -f, --file JOB.yaml   the same of a job that is not there yet
-  --endpoint URL        of the S3 service as it is reached from here (kubectl port-forward)
-  --nats URL            of the NATS server as it is reached from here
-  --json                findings as a JSON array
+    summary: 'checks whether a cluster, and a job in it, has what it needs, and says what to do',
+    details: `  NAME                  a job in the cluster: checks its store, bus, Secrets, claims and images too
+  -f, --file JOB.yaml   the same for a job that does not exist yet
+  --endpoint URL        the S3 service, as this machine reaches it (kubectl port-forward)
+  --nats URL            the NATS server, as this machine reaches it
+  --json                prints the findings as a JSON array
   --credentials-from-secret
-                        probe the store with the Secret that the job names, not with your own
-                        AWS credentials; you must be allowed to read it
+                        checks the store with the Secret that the job names instead of your own
+                        AWS credentials; you need the right to read it
 ${CLUSTER}`,
     load: async () => (await import('./doctor.ts')).doctor,
   },
 ]
 
-/** All commands, and what an exit code says. `program` is how it was started: fedsam, or kubectl fedsam. */
+/** The list of commands and exit codes. `program` is the name that the user typed: fedsam, or kubectl fedsam. */
 export function helpText(program: string): string {
-  return `fedsam: federated fine-tuning, where the data lies
+  return `fedsam: federated fine-tuning; the data stays where it is
 
 ${COMMANDS.map(({ usage, summary }) => `  ${program} ${usage}\n      ${summary}`).join('\n')}
 
@@ -131,7 +132,7 @@ Exit codes: 0 complete, 1 failed, 2 invalid job or usage, 130 interrupted.
 `
 }
 
-/** One command's. */
+/** The help of one command. */
 export function commandHelp(program: string, { usage, summary, details }: Command): string {
   return `usage: ${program} ${usage}\n\n${summary}\n\n${details}\n`
 }

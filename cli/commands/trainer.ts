@@ -1,4 +1,4 @@
-// `fedsam trainer check -- CMD…`: exercises a program on the trainer seam and says what is wrong with it. Needs no job.
+// `fedsam trainer check -- CMD…`: makes the calls of a run to a trainer program and reports its faults. Needs no job.
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -18,18 +18,19 @@ const OPTIONS = {
   'pass-env': { type: 'string', multiple: true },
 } as const
 
-/** As a run gives it: 64 hexadecimal digits. */
+/** A seed as a run sends it: 64 hexadecimal digits. */
 const SEED = '5eed'.repeat(16)
 
 const MARKS = { Fine: '  ok   ', Note: '  note ', Wrong: '! wrong' } as const
 
-/** 0: it may train; 1: something is wrong, a line each. */
+/** Resolves to 0 where the program can train, to 1 with one line per fault. */
 export const trainer: RunCommand = async (args) => {
   const at = args.indexOf('--')
   const [program, ...rest] = at < 0 ? [] : args.slice(at + 1)
-  if (program === undefined) throw new UsageError('the program is missing: write it behind --')
+  if (program === undefined) throw new UsageError('the program is missing: write it after --')
   const { values, positionals } = readArguments(args.slice(0, at), OPTIONS, ['check'])
-  if (positionals[0] !== 'check') throw new UsageError(`there is no command trainer ${positionals[0]}`)
+  if (positionals[0] !== 'check')
+    throw new UsageError(`there is no command trainer ${positionals[0]}: write trainer check`)
   const noProgressSeconds = Number(values['no-progress-seconds'] ?? 600)
   if (!(noProgressSeconds > 0)) throw new UsageError('--no-progress-seconds takes a number above 0')
   const folder = await mkdtemp(join(tmpdir(), 'fedsam-trainer-'))
@@ -52,7 +53,11 @@ export const trainer: RunCommand = async (args) => {
       log: (line) => printError(`[trainer] ${line}`),
       say,
     })
-    print(sound ? 'the trainer may take part' : 'the trainer cannot take part like this')
+    print(
+      sound
+        ? 'the trainer can take part in a run'
+        : 'the trainer cannot take part in a run: correct what is marked wrong',
+    )
     return sound ? 0 : 1
   } finally {
     await rm(folder, { recursive: true, force: true })
@@ -63,13 +68,13 @@ function say({ level, text, remedy = '' }: Finding): void {
   print(`${MARKS[level]} ${text}${remedy === '' ? '' : `\n         ${remedy}`}`)
 }
 
-/** A dataset as JSON, or just its folder. */
+/** `dataset` is JSON, or only a folder. */
 function partitionVariables(client: string, dataset: string): Record<string, string> {
   const json = dataset.startsWith('{') ? dataset : JSON.stringify({ root: resolve(dataset) })
   return environmentOf(TRAINER, { client, dataset: json })
 }
 
-/** As in a job: no name twice, and none that FedSAM itself sends. */
+/** Checks names as in a job: no name twice, and no name that FedSAM itself sends. */
 function configOf(pairs: readonly string[]): Record<string, string> {
   const config = new Map<string, string>()
   for (const pair of pairs) {

@@ -1,5 +1,5 @@
-// `fedsam watch`: a job's status, followed until it is over. A terminal sees the whole status anew, a pipe a line per change and
-// the whole at the end.
+// `fedsam watch`: follows a job's status until the job ends. A terminal shows the whole status after each change; a pipe gets one line
+// per change, and the whole status at the end.
 import { FedsamError } from '#protocol/errors.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { retry } from '#runtime/retry.ts'
@@ -15,14 +15,14 @@ import { statusLines, summaryLine } from '../render/status.ts'
 import { type RunCommand, readArguments } from './command.ts'
 import { paintTerminal } from './status.ts'
 
-/** Seconds after which the pods are read again although the job did not change. */
+/** Seconds after which the pods are read again, even if the job did not change. */
 const LOOK_AGAIN = 5
-/** Requests in a row that may fail. */
+/** Failed requests in a row before the command gives up. */
 const PATIENCE = 6
 /** Seconds between them. */
 const BACKOFF = { first: 0.5, longest: 30 }
 
-/** 0: it is complete; 1: it failed. */
+/** Resolves to 0 when the job is complete, to 1 when it failed. */
 export const watch: RunCommand = async (args) => {
   const options = { ...CLUSTER_OPTIONS, json: { type: 'boolean' } } as const
   const { values, positionals } = readArguments(args, options, ['NAME'])
@@ -39,7 +39,7 @@ export const watch: RunCommand = async (args) => {
   })
 }
 
-/** The facts now, after each change of the job, and every few seconds. Ends by an error: the job was deleted, or the cluster stays unreachable. */
+/** The facts now, after each change of the job, and every few seconds. Throws when the job is deleted, or the cluster stays unreachable. */
 async function* follow(cluster: Cluster, first: JobFacts['job']): AsyncGenerator<JobFacts> {
   const { name, namespace, uid } = first.metadata
   const clock = systemClock()
@@ -57,7 +57,9 @@ async function* follow(cluster: Cluster, first: JobFacts['job']): AsyncGenerator
       waited.abort()
       const now = await patiently(find)
       if (now?.metadata.uid !== uid)
-        throw new FedsamError('RunFailed', `FederatedJob ${name} in namespace ${namespace} was deleted`)
+        throw new FedsamError('RunFailed', `FederatedJob ${name} in namespace ${namespace} was deleted`, {
+          remedy: 'create it again to follow it',
+        })
       job = now
     }
   } finally {
@@ -70,7 +72,7 @@ function patiently<T>(request: () => Promise<T>): Promise<T> {
   const onFailure = (error: unknown, failures: number): undefined => {
     const isFinal = error instanceof FedsamError && error.code !== 'ClusterUnreachable'
     if (isFinal || failures > PATIENCE) throw error
-    printError(`fedsam: ${(error as Error).message}; trying again`)
+    printError(`fedsam: ${(error as Error).message}; retrying`)
   }
   return retry(request, { backoff: BACKOFF, onFailure })
 }
@@ -81,7 +83,7 @@ interface Following {
   readonly signal: AbortSignal
 }
 
-/** Calls `changed` at each change of the job. A watch that fails says nothing: the regular requests meet the same failure and report it. */
+/** Calls `changed` at each change of the job. Ignores a failed watch: the regular requests fail for the same reason and report it. */
 function watchJob(
   cluster: Cluster,
   { metadata: { name, namespace, resourceVersion } }: JobFacts['job'],

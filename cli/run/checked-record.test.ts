@@ -37,7 +37,7 @@ describe('a record', () => {
   test('with another head, model or length than the status names is not', async () => {
     assert.match(
       (await check({ head: `sha256:${OTHER}` })).join(),
-      /status names the head sha256:0+, and the record has/,
+      /status names the head sha256:0+, but the record has/,
     )
     assert.match(
       (await check({ head: `sha256:${chain[0]}`, complete: true })).join(),

@@ -1,5 +1,5 @@
-// A record as a command may trust it: verified from its bytes, and held against what others say of it, the job's status in a
-// cluster or the head that the user expects. Leaves to the commands what to do about a problem.
+// Verifies a record before a command uses it: its bytes, the job's status in a cluster, and the head that the user expects. The commands
+// decide what to do about a problem.
 import { type Scope, type Verification, verifyRecord } from '#coordinator/record/verify.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { RUN_KEY } from '#protocol/keys.ts'
@@ -14,7 +14,10 @@ export const EXPECT_OPTIONS = { 'expect-head': { type: 'string' } } as const
 export function expectedHead(text: string | undefined): string | undefined {
   if (text === undefined) return undefined
   const [, digest] = /^(?:sha256:)?([0-9a-f]{64})$/.exec(text) ?? []
-  if (digest === undefined) throw new UsageError('--expect-head takes sha256: and 64 hexadecimal digits')
+  if (digest === undefined)
+    throw new UsageError(
+      '--expect-head needs sha256: and 64 hexadecimal digits, as fedsam status and fedsam verify print them',
+    )
   return digest
 }
 
@@ -40,7 +43,7 @@ function contradictions(
 ): string[] {
   const model = manifest?.files.find(({ name }) => name === 'model.safetensors')?.sha256
   const reported = witness.head?.replace(/^sha256:/, '')
-  // A run that goes on may be ahead of its status.
+  // A running job may be ahead of its status.
   const seen = witness.complete !== true && chain.includes(reported ?? '') ? reported : head
   return [
     ...differs(`--expect-head names the head sha256:${expected}`, head, expected),
@@ -51,5 +54,5 @@ function contradictions(
 
 function differs(what: string, there: string | null | undefined, wanted: string | undefined): string[] {
   if (wanted === undefined || there === wanted.replace(/^sha256:/, '')) return []
-  return [`${what}, and the record has ${there == null ? 'none' : `sha256:${there}`}`]
+  return [`${what}, but the record has ${there == null ? 'none' : `sha256:${there}`}`]
 }

@@ -1,18 +1,18 @@
-// Ctrl-C and SIGTERM as an abort signal: the first asks everything to stop cleanly, a second one ends the process at once. So does
-// time: what does not answer the first ends with the process.
+// Ctrl-C and SIGTERM as an abort signal: the first one stops the run cleanly, a second one ends the process at once. The process also ends
+// if the clean stop takes too long.
 import { CLI_EXITS } from '#protocol/exit-codes.ts'
 import { printError } from '../render/screen.ts'
 
-/** Milliseconds that a clean stop may take: a trainer has ten seconds for its own, and the rest follows it. */
+/** Longest clean stop, in milliseconds: a trainer has ten seconds to end, and the other parts follow it. */
 const STOPPING_MS = 30_000
 
-/** Watches until stopped. */
+/** Handles both signals until `stop` is called. */
 export function watchInterrupts(): { readonly signal: AbortSignal; stop(): void } {
   const controller = new AbortController()
   let late: NodeJS.Timeout | undefined
   const interrupt = (): void => {
     if (controller.signal.aborted) process.exit(CLI_EXITS.Interrupted)
-    printError('stopping; again to stop at once')
+    printError('stopping; press Ctrl-C again to stop at once')
     late = setTimeout(() => process.exit(CLI_EXITS.Interrupted), STOPPING_MS).unref()
     controller.abort()
   }

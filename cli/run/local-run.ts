@@ -6,14 +6,14 @@ import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.
 import type { CoordinatedJob } from '#transport/ports.ts'
 
 export interface LocalRun {
-  /** The job as it was written: what the record keeps. */
+  /** The job as the user wrote it; the record keeps it. */
   readonly job: CoordinatedJob
-  /** Its spec with folders of this machine. */
+  /** Its spec with absolute folders of this machine. */
   readonly spec: CompleteFederatedJobSpec
   readonly files: LocalFiles
-  /** The folder that relative commands run in: the job file's. */
+  /** The folder of the job file, in which commands run. */
   readonly folder: string
-  /** What every trainer has in its environment: worker/trainer/trainer-environment.ts. */
+  /** The environment variables of every trainer (worker/trainer/trainer-environment.ts). */
   readonly env: Readonly<Record<string, string>>
   readonly output: string
   readonly observe: Observer

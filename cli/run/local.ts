@@ -1,5 +1,5 @@
-// A whole job in one process and its trainers' child processes: a folder in place of S3, an in-process bus in place of NATS.
-// The same coordinator and the same worker as in a cluster.
+// Runs a whole job in this process and the child processes of its trainers, with a folder in place of S3 and an in-process bus in place of
+// NATS. Coordinator and worker are the same code as in a cluster.
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { coordinate, type RunOutcome } from '#coordinator/run/run.ts'
@@ -18,10 +18,10 @@ import { openSourceRecord } from './source-record.ts'
 import { trainerCommand } from './trainer-command.ts'
 import { watchWorkerLoss } from './worker-loss.ts'
 
-/** Seconds; a laptop wants to see progress, and nothing is far away. */
+/** Shorter times than in a cluster, in seconds: progress shows sooner, and all parts are on one machine. */
 const LOCAL_PACE = { ...DEFAULT_PACE, holdSeconds: 1, farewellSeconds: 10 }
 
-/** Runs the job to its end, or on from where its output stands. */
+/** Runs the job to its end; resumes from the record in its output folder. */
 export async function runLocally(run: LocalRun): Promise<RunOutcome> {
   const { job, output, log, signal } = run
   const clock = systemClock()
@@ -55,7 +55,7 @@ export async function runLocally(run: LocalRun): Promise<RunOutcome> {
       signal: stop,
     })
   })
-  // A worker that fails is what the rounds are made for; its reason is shown, the coordinator decides while enough are left.
+  // Rounds tolerate a failed worker: log its reason. The watch ends the run only where too few workers are left.
   const workerLoss = watchWorkerLoss(run)
   const settled = workers.map((worker, i) =>
     worker.catch((error: unknown) => {

@@ -1,5 +1,5 @@
-// One run at a time on one output folder. The lock is one of the kernel, taken through SQLite on a file in the folder, so it ends
-// with its process, however that ends. Readers (export, verify) need no lock. Leaves to others what the folder holds.
+// Allows one run at a time on one output folder. The lock is a kernel lock, taken through SQLite on a file in the folder, so it always ends
+// with its process. Readers (export, verify) need no lock.
 
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -8,10 +8,10 @@ import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import { makeFolders } from '#runtime/folders.ts'
 
-/** The folder of the lock below the output. Its name also says that a run of ours began here. */
+/** The folder of the lock below the output. It also shows that a FedSAM run started here. */
 export const LOCK_FOLDER = '.lock~'
 
-/** SQLite's codes for a lock that another process holds, and for a file system without locks. */
+/** SQLite's codes for a lock of another process, and for a file system without locks. */
 const BUSY = 5
 const NO_LOCKS = 10
 
@@ -20,7 +20,7 @@ export interface OutputLock {
   release(): Promise<void>
 }
 
-/** Takes the lock at once, or throws OutputInUse that names the process which holds it. Creates the folder. */
+/** Takes the lock at once, or throws OutputInUse with the process that holds it. Creates the folder. */
 export async function lockOutput(output: string): Promise<OutputLock> {
   const folder = join(output, LOCK_FOLDER)
   const owner = join(folder, 'owner.json')
@@ -28,7 +28,7 @@ export async function lockOutput(output: string): Promise<OutputLock> {
     await makeFolders(folder)
     const database = openDatabase(join(folder, 'lock'))
     try {
-      // Nothing is ever written into the file: the transaction is the lock.
+      // The open transaction is the lock; nothing is written to the file.
       database.exec('PRAGMA journal_mode=MEMORY')
       database.exec('BEGIN IMMEDIATE')
       await writeFile(owner, JSON.stringify({ pid: process.pid, host: hostname() }))
@@ -62,12 +62,12 @@ async function refusal(output: string, owner: string, error: SystemError): Promi
     })
   }
   if (error.code === undefined) return error
-  const why = kind === NO_LOCKS ? 'its file system keeps no locks' : (error.code ?? error.message)
+  const why = kind === NO_LOCKS ? 'its file system has no file locks' : (error.code ?? error.message)
   return new FedsamError('OutputInUse', `${output} cannot be written (${why})`, {
     remedy:
       error.code === 'ENOSPC'
         ? 'free some space on the disk'
-        : 'name a folder that you may write with --output',
+        : 'name a folder that you can write to with --output',
     cause: error,
   })
 }
@@ -88,7 +88,7 @@ interface Database {
   close(): void
 }
 
-/** Early versions of Node 24 announce SQLite as experimental on standard error. Users cannot act on that. */
+/** Early versions of Node 24 print a warning that SQLite is experimental. Users cannot act on it, so it is hidden. */
 function openDatabase(file: string): Database {
   const { emitWarning } = process
   process.emitWarning = () => {}

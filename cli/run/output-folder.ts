@@ -1,5 +1,5 @@
-// The output folder of a local run: whether it can be written, what it holds of a run, and how a finished output
-// moves aside for more rounds. Checking leaves no file behind. output-state.ts decides what a run then does.
+// The output folder of a local run: checks whether it is writable, reads the record of an earlier run, and moves a finished output aside for
+// more rounds. A check leaves no file. output-state.ts decides what a run does with the folder.
 import { access, constants, mkdtemp, readdir, rename, rmdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { readRecord } from '#coordinator/record/markers.ts'
@@ -13,17 +13,17 @@ import { LOCK_FOLDER } from './lock.ts'
 import type { OutputState, RecordFacts, RunKind } from './output-state.ts'
 import { openRecordFolder, processRecord } from './record-folder.ts'
 
-/** Where the record of a run of this kind lies. */
+/** The folder of the record, by the kind of the run. */
 export function recordOf(output: string, kind: RunKind): string {
   return kind === 'Processes' ? processRecord(output) : output
 }
 
-/** Throws OutputInUse unless the folder can be written, or created. Nothing of the attempt stays. */
+/** Throws OutputInUse unless the folder can be written or created. Leaves no file. */
 export async function checkWritable(output: string): Promise<void> {
   const nearest = await nearestFolder(output)
   try {
     await access(nearest, constants.W_OK)
-    // Some file systems grant the right and refuse the file: read-only mounts, full disks, /proc and /sys.
+    // Permissions are not enough: a read-only mount, a full disk, /proc and /sys refuse the file itself.
     await rmdir(await mkdtemp(join(nearest, '.fedsam-')))
   } catch (error) {
     throw unwritable(output, error as NodeJS.ErrnoException)
@@ -45,11 +45,11 @@ function unwritable(output: string, error: { code?: string | undefined }): Fedsa
     remedy:
       error.code === 'ENOSPC'
         ? 'free some space on the disk'
-        : 'name a folder that you may write with --output',
+        : 'name a folder that you can write to with --output',
   })
 }
 
-/** What the folder holds of a run; null for one that is absent or empty. Throws OutputInUse for a folder of something else. */
+/** The facts of the run in the folder; null for an absent or empty folder. Throws OutputInUse for a folder with other contents. */
 export async function readOutput(output: string): Promise<RecordFacts | null> {
   const names: readonly string[] = await readdir(output).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return []
@@ -63,7 +63,7 @@ export async function readOutput(output: string): Promise<RecordFacts | null> {
     const { name, spec } = run.value
     return { kind, name, spec, lastSpec: await lastSpecOf(output), ...facts }
   }
-  // A run of ours that ended before it had a record left its lock.
+  // A run that ended before it had a record leaves only its lock.
   if (names.length === 0 || names.includes(LOCK_FOLDER)) return null
   throw new FedsamError('OutputInUse', `${output} is not empty and holds no run`, {
     remedy: 'name another folder with --output',
@@ -102,7 +102,7 @@ async function purposeOf(store: ObjectStore, round: number, attempt: number): Pr
   return plan?.value.kind ?? null
 }
 
-/** Why training ended with this round, if not because it was the last. */
+/** Why training ended early with this round; undefined after the last round. */
 async function stopOf(store: ObjectStore, round: number): Promise<string | null> {
   const result = await readRecord(store, 'result', resultKey(round))
   if (result === undefined || result.value.decision === null) return null
@@ -117,8 +117,8 @@ export async function readManifest(store: ObjectStore): Promise<Manifest | undef
 }
 
 /**
- * Moves the finished output and the attempt that has another purpose now to replaced/<n>/. Each step is one rename, and after
- * each the folder is one that a run resumes or continues, so a kill in between costs nothing.
+ * Moves the finished output, and the attempt whose purpose has changed, to replaced/<n>/. Each step is one rename, and after each step a run
+ * can resume or continue, so a kill in between loses nothing.
  */
 export async function moveAside(record: string, state: OutputState): Promise<void> {
   const aside = state.kind === 'Resume' || state.kind === 'Continue' ? state.aside : null

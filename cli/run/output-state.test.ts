@@ -72,7 +72,7 @@ describe('an output', () => {
 
   const refused: readonly [what: string, Partial<WantedRun>, Partial<RecordFacts>, RegExp, RegExp][] = [
     ['of several processes', {}, { kind: 'Processes' }, /run in several processes/, /add --processes/],
-    ['of one process', { kind: 'Processes' }, {}, /run in one process/, /leave --processes out/],
+    ['of one process', { kind: 'Processes' }, {}, /run in one process/, /remove --processes/],
     [
       'of another job',
       { name: 'other', fixedSpec: { seed: 7, strategy: { type: 'FedAvg', eta: 1 } } },
@@ -80,12 +80,18 @@ describe('an output', () => {
       /metadata.name is "other" and was "toy", spec.seed is 7 and was 0, spec.strategy.eta is 1 and was not set$/,
       /--output/,
     ],
-    ['with fewer rounds', rounds(2), {}, /its rounds stay: spec.rounds is 2 and was 3/, /as many rounds/],
+    [
+      'with fewer rounds',
+      rounds(2),
+      {},
+      /its number of rounds can only grow: spec.rounds is 2 and was 3/,
+      /as many rounds/,
+    ],
     [
       'that stopped early, with more rounds',
       rounds(9),
       { rounds: 2, stopped: 'dice reached 0.9' },
-      /training ended after round 2 \(dice reached 0\.9\), and spec\.rounds does not/,
+      /training ended after round 2 \(dice reached 0\.9\), so a larger spec\.rounds has no effect/,
       /start over/,
     ],
     [
@@ -93,13 +99,13 @@ describe('an output', () => {
       { spec: { ...SPEC, rounds: 3, round: { deadlineSeconds: 5 } } },
       { lastSpec: { ...SPEC, rounds: 3, round: { deadlineSeconds: 6 } } },
       /nothing was run, but the job changed: spec.round.deadlineSeconds is 5 and was 6$/,
-      /started with/,
+      /earlier values/,
     ],
     [
       'with many differences',
       { fixedSpec: { a: 1, b: 1, c: 1, d: 1, e: 1, f: 1, g: 1 } },
       { spec: {} },
-      /spec\.e is 1 and was not set, 2 more differ$/,
+      /spec\.e is 1 and was not set, 2 more fields differ$/,
       /./,
     ],
   ]

@@ -1,5 +1,5 @@
-// What a local run does with its output folder: begin, resume, continue a finished run with more rounds, or nothing because all is
-// done. Facts in, decision out: no file is read here. A job that does not fit the folder is refused with what differs.
+// Decides what a local run does with its output folder: begin, resume, continue a finished run with more rounds, or nothing. Reads no
+// file. Refuses a job that does not fit the folder, and names the differences.
 import { FedsamError } from '#protocol/errors.ts'
 import { type Difference, differences } from '../job/differences.ts'
 import { show } from '../job/problem.ts'
@@ -7,13 +7,13 @@ import { show } from '../job/problem.ts'
 /** In one process with the record in the output folder, or in several with the record in the S3 server's bucket. */
 export type RunKind = 'OneProcess' | 'Processes'
 
-/** What the folder holds of a run. */
+/** The facts of a run in the folder. */
 export interface RecordFacts {
   readonly kind: RunKind
   readonly name: string
   /** The part of the spec that never changes. */
   readonly spec: Readonly<Record<string, unknown>>
-  /** The spec that the run last started with; null if it is not known. */
+  /** The spec of the run's last start; null if it is unknown. */
   readonly lastSpec: Readonly<Record<string, unknown>> | null
   /** Training rounds with a result. */
   readonly rounds: number
@@ -21,7 +21,7 @@ export interface RecordFacts {
   readonly complete: boolean
   /** Why training ended before the last round; null if it did not. */
   readonly stopped: string | null
-  /** What the attempt after the last of these rounds does; null if nobody planned one. */
+  /** The kind of the attempt after the last of these rounds; null if there is none. */
   readonly next: 'Train' | 'Evaluate' | 'Initialise' | null
 }
 
@@ -32,25 +32,25 @@ export interface WantedRun {
   readonly name: string
   /** The part of the spec that never changes. */
   readonly fixedSpec: Readonly<Record<string, unknown>>
-  /** All of it. */
+  /** The whole spec. */
   readonly spec: Readonly<Record<string, unknown>>
   readonly rounds: number
 }
 
 export type OutputState =
   | { readonly kind: 'Begin' }
-  /** `aside`: the round whose attempt has another purpose now, and moves out of the way before the run starts. */
+  /** `aside`: the round whose attempt has changed its purpose, and moves to replaced/ before the run starts. */
   | { readonly kind: 'Resume'; readonly aside: number | null }
-  /** The output is complete, and more rounds are wanted. */
+  /** The output is complete, and the job asks for more rounds. */
   | { readonly kind: 'Continue'; readonly from: number; readonly aside: number | null }
   | { readonly kind: 'Complete' }
 
 const FLAG: Readonly<Record<RunKind, string>> = {
-  OneProcess: 'leave --processes out',
+  OneProcess: 'remove --processes',
   Processes: 'add --processes',
 }
 
-/** Decides. `record` is null for a folder without a run. Throws OutputInUse. */
+/** The decision for a job. `record` is null for a folder without a run. Throws OutputInUse. */
 export function decideOutput(wanted: WantedRun, record: RecordFacts | null): OutputState {
   if (record === null) return { kind: 'Begin' }
   const { output } = wanted
@@ -65,7 +65,7 @@ export function decideOutput(wanted: WantedRun, record: RecordFacts | null): Out
   if (foreign.length > 0) {
     throw inUse(
       `${output} holds the run of another job: ${sentence(foreign)}`,
-      'run the job that it was started with',
+      'run the job with its earlier values',
     )
   }
   const aside = record.next === purposeOf(wanted, record) ? null : asideOf(record)
@@ -73,7 +73,7 @@ export function decideOutput(wanted: WantedRun, record: RecordFacts | null): Out
   return decideComplete(wanted, record, aside)
 }
 
-/** What the attempt after the rounds that are done is for. */
+/** The purpose of the attempt after the finished rounds. */
 function purposeOf({ rounds }: WantedRun, record: RecordFacts): RecordFacts['next'] {
   return rounds > record.rounds && record.stopped === null ? 'Train' : 'Evaluate'
 }
@@ -92,24 +92,27 @@ function decideComplete(
     const last = record.lastSpec?.rounds
     if (last === undefined || last === rounds) return unchanged(output, record, spec)
     throw inUse(
-      `${output} is complete: training ended after round ${record.rounds} (${record.stopped}), and spec.rounds does not change that`,
+      `${output} is complete: training ended after round ${record.rounds} (${record.stopped}), so a larger spec.rounds has no effect`,
       'start over',
     )
   }
   if (rounds > record.rounds) return { kind: 'Continue', from: record.rounds, aside }
   if (rounds < record.rounds) {
-    throw inUse(`${output} is complete, and its rounds stay: ${sentence([asked])}`, 'ask for as many rounds')
+    throw inUse(
+      `${output} is complete, and its number of rounds can only grow: ${sentence([asked])}`,
+      'ask for as many rounds',
+    )
   }
   return unchanged(output, record, spec)
 }
 
-/** Complete, if the job is the one that ran. A field that changed would have no effect, and the user must know. */
+/** Complete, if the job has not changed. Throws for a changed field, which would have no effect. */
 function unchanged(output: string, { lastSpec }: RecordFacts, spec: WantedRun['spec']): OutputState {
   const changed = lastSpec === null ? [] : differences(lastSpec, spec, 'spec')
   if (changed.length === 0) return { kind: 'Complete' }
   throw inUse(
     `${output} is complete, so nothing was run, but the job changed: ${sentence(changed)}`,
-    'run the job that it was started with',
+    'run the job with its earlier values',
   )
 }
 
@@ -121,7 +124,7 @@ function sentence(found: readonly Difference[]): string {
     .slice(0, MANY)
     .map(({ path, from, to }) => `${path} is ${shown(to)} and was ${shown(from)}`)
   const more = found.length - MANY
-  return [...named, ...(more > 0 ? [`${more} more differ`] : [])].join(', ')
+  return [...named, ...(more > 0 ? [`${more} more fields differ`] : [])].join(', ')
 }
 
 function shown(value: unknown): string {

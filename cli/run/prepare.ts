@@ -1,19 +1,19 @@
-// What is checked of every job before a local run writes a byte: whether this version can run it. All that is wrong is reported at
-// once. The output folder is the matter of output-folder.ts.
+// Checks of every job before a local run writes anything: can this version run it? One error names all faults. output-folder.ts checks
+// the output folder.
 import { selectionOf } from '#coordinator/settings/from-spec.ts'
 import { checkInitialFile } from '#coordinator/start/initial-file.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { unsupportedFields, unsupportedText } from '#protocol/unsupported.ts'
 
-/** Features of the resource that a run on this machine does not have. Throws InvalidJob naming all of them. */
+/** Throws InvalidJob, which names all fields that a run on this machine does not support. */
 export function refuseUnsupported(spec: CompleteFederatedJobSpec): void {
-  const suspended = { says: 'spec.suspend: the job is suspended', remedy: 'set it to false to run it' }
+  const suspended = { says: 'spec.suspend: the job is suspended', remedy: 'set it to false to run the job' }
   const all = [...unsupportedFields(spec), ...(spec.suspend ? [suspended] : [])]
   if (all.length > 0) throw new FedsamError('InvalidJob', unsupportedText(all))
 }
 
-/** Without an image that is held out nobody evaluates. `heldOut`: how many each partition holds out. Throws InvalidJob. */
+/** A job with an evaluation needs held-out images. `heldOut`: their number per partition. Throws InvalidJob. */
 export function refuseNothingHeldOut(
   { evaluation }: CompleteFederatedJobSpec,
   heldOut: readonly { readonly name: string; readonly count: number }[],
@@ -22,12 +22,12 @@ export function refuseNothingHeldOut(
   const names = heldOut.map(({ name }) => name).join(', ')
   throw new FedsamError(
     'InvalidJob',
-    `spec.evaluation: is set, but none of the partitions ${names} holds an image out`,
-    { remedy: 'raise dataset.heldOutFraction, or remove evaluation' },
+    `spec.evaluation is set, but the partitions ${names} hold out no image`,
+    { remedy: 'raise dataset.heldOutFraction of a partition, or remove spec.evaluation' },
   )
 }
 
-/** model.initialParameters can be read and, for the built-in trainer, has the tensors that train. Throws BadCheckpoint. */
+/** Checks that model.initialParameters is readable and, for the built-in trainer, has the trained tensors. Throws BadCheckpoint. */
 export async function checkInitialParameters(
   spec: CompleteFederatedJobSpec,
   checkpoint: string | null,

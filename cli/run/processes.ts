@@ -1,5 +1,5 @@
-// A whole job in processes of their own: the coordinator and every worker as programs, over a real nats-server and a real S3
-// server on this machine. What ends is started again, as a cluster would. The output bundle is copied out at the end.
+// Runs a whole job in separate processes: the coordinator and every worker as programs, with a real nats-server and a real S3 server on this
+// machine. It restarts a program that ends, as a cluster does, and copies the output bundle to the output folder at the end.
 import { copyFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -26,9 +26,9 @@ import { type WorkerLossWatch, watchWorkerLoss } from './worker-loss.ts'
 
 const COORDINATOR = fileURLToPath(new URL('../../coordinator/main.ts', import.meta.url))
 const WORKER = fileURLToPath(new URL('../../worker/main.ts', import.meta.url))
-/** Seconds; on one machine people want to see progress, and nothing is far away. */
+/** Shorter times than in a cluster, in seconds: progress shows sooner, and all parts are on one machine. */
 const PACE = { holdSeconds: 1, farewellSeconds: 10 }
-/** A request to a coordinator that was killed is asked again after so long. */
+/** Longest wait for an answer, in seconds: a request to a killed coordinator is repeated after it. */
 const ANSWER_SECONDS = 4
 
 type Common = Written<typeof ENDING & typeof BUS>
@@ -69,7 +69,7 @@ export async function runInProcesses(run: LocalRun): Promise<void> {
   }
 }
 
-/** Both programs end with this one, and reach the same server without credentials. */
+/** Variables of both programs: they end with this process, and reach the same server without credentials. */
 function commonValues(natsUrl: string): Common {
   const none = { natsCreds: undefined, natsCa: undefined, natsCert: undefined, natsKey: undefined }
   return { endWithParent: 'true', natsUrl, ...none }
@@ -82,7 +82,7 @@ async function coordinatorVariables(
   s3: S3Server,
 ): Promise<Record<string, string>> {
   const file = join(servers, 'coordinator.json')
-  // Trainers may have secrets in their environment. A file of an earlier run keeps its mode, so it goes first.
+  // A spec may contain secrets for trainers. Writing keeps the mode of an existing file, so delete it first.
   await rm(file, { force: true })
   const text = JSON.stringify({ job, files, pace: PACE } satisfies CoordinatorFile)
   await writeFile(file, text, { mode: 0o600 })
@@ -103,7 +103,7 @@ async function coordinatorVariables(
   }
 }
 
-/** Resolves when all workers ended. One that cannot go on is what the rounds are made for: its reason is shown. */
+/** Resolves when all workers have ended. Rounds tolerate a worker that cannot continue: its reason is logged. */
 async function superviseWorkers(run: LocalRun, common: Common, workerLoss: WorkerLossWatch): Promise<void> {
   const { job, output, signal } = run
   const supervised = job.spec.partitions.map(async ({ name }) => {
@@ -156,7 +156,7 @@ async function coordinateInProcess(run: LocalRun, env: Readonly<Record<string, s
   if (failure !== undefined) throw new FedsamError('RunFailed', failure)
   if (completed || !signal.aborted) return
   throw new FedsamError('Interrupted', 'the run was asked to stop', {
-    remedy: 'start it again: it goes on from its record',
+    remedy: 'start it again: it resumes from its record',
   })
 }
 

@@ -1,5 +1,5 @@
-// Where the record of a run lies below its output folder: right there, or in the S3 server's bucket of a run in processes. Opens it
-// for readers who trust nothing in it: no link is followed, and no marker of any length is read into memory.
+// Finds and opens the record of a run below its output folder: in the folder itself, or in the S3 server's bucket of a run in processes.
+// Readers need not trust it: they follow no link, and the length of a marker in memory is bounded.
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RUN_KEY } from '#protocol/keys.ts'
@@ -7,22 +7,22 @@ import type { ObjectStore } from '#transport/ports.ts'
 import { boundedStore } from '#transport/store/bounded.ts'
 import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
 
-/** Of a run in processes. */
+/** The bucket of a run in processes. */
 export const BUCKET = 'fedsam'
 
-/** Where the record of a run in processes lies. */
+/** The folder of the record of a run in processes. */
 export function processRecord(output: string): string {
   return join(output, 'servers', 's3', 'buckets', BUCKET)
 }
 
-/** The folder that holds run.json; the output itself where there is none. */
+/** The folder with run.json; the output folder itself where there is none. */
 export async function recordFolder(output: string): Promise<string> {
   const inProcesses = processRecord(output)
   const found = await stat(join(inProcesses, RUN_KEY)).catch(() => undefined)
   return found === undefined ? output : inProcesses
 }
 
-/** The record in this folder, for reading. */
+/** Opens the record in this folder for reading. */
 export async function openRecordFolder(folder: string): Promise<ObjectStore> {
   return boundedStore(await openFilesystemStore({ folder, strict: true }))
 }

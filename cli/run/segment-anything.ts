@@ -1,5 +1,5 @@
-// The preflight of the built-in trainer: its checkpoint and every partition's data. Reports everything that is wrong at once.
-// Its codecs are heavy: a job of another trainer does not load this file.
+// The preflight of the built-in trainer: checks its checkpoint and every partition's data, and reports all faults at once. It loads large
+// codecs, so a job with another trainer does not load this file.
 import { stat } from 'node:fs/promises'
 import { FedsamError } from '#protocol/errors.ts'
 import type {
@@ -20,7 +20,7 @@ export interface PartitionReport {
   readonly report: DatasetReport
 }
 
-/** What the preflight found: the checkpoint as a local folder, what it holds, and every partition's data. */
+/** The result of the preflight: the checkpoint as a local folder, its contents, and a report on every partition's data. */
 export interface Preflight {
   readonly folder: string
   readonly checkpoint: Checkpoint
@@ -28,9 +28,8 @@ export interface Preflight {
 }
 
 /**
- * Checks the checkpoint and every partition's data, and reports the findings: the same lines for every command.
- * Throws BadCheckpoint, CheckpointUnavailable, BadData with everything fatal, by partition and file, and InvalidJob where the
- * job needs an evaluation that nobody can make.
+ * Checks the checkpoint and every partition's data, and reports the findings in the same lines for every command. Throws BadCheckpoint,
+ * CheckpointUnavailable, BadData with all fatal problems by partition and file, and InvalidJob for an evaluation without held-out images.
  */
 export async function preflight(
   spec: CompleteFederatedJobSpec,
@@ -64,7 +63,7 @@ async function resolveCheckpoint(
   if ((await stat(folder).catch(() => undefined))?.isDirectory() !== true) {
     throw new FedsamError(
       'BadCheckpoint',
-      `spec.trainer.segmentAnything.checkpoint.uri: there is no folder ${uri}`,
+      `spec.trainer.segmentAnything.checkpoint.uri: the folder ${uri} does not exist`,
       {
         remedy:
           'name a folder with config.json and model.safetensors, hf://owner/name@revision, or s3://bucket/prefix',

@@ -1,4 +1,4 @@
-// Keeps one program running until it ends well: what a cluster does for a pod, on a laptop. Restarts with a growing pause.
+// Keeps one program running until it succeeds, as a cluster does for a pod: restarts it after failures, with growing pauses.
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { FedsamError } from '#protocol/errors.ts'
@@ -10,28 +10,29 @@ export interface SuperviseOptions {
   readonly name: string
   readonly command: readonly [string, ...string[]]
   readonly env: Readonly<Record<string, string>>
-  /** Takes the program's standard output. */
+  /** Receives the lines of the program's standard output. */
   readonly onLine: (line: string) => void
-  /** Takes its standard error, and what the supervision has to say. */
+  /** Receives the lines of its standard error, and reports of restarts. */
   readonly log: (line: string) => void
   readonly signal: AbortSignal
   /** The pauses before restarts. */
   readonly backoff?: Backoff
 }
 
-/** Failures in a row before the supervision gives up; a program that ran well for a while begins a new row. */
+/** Failures in a row before the supervision gives up. */
 const MOST_FAILURES = 10
+/** Seconds that a program must run so that its failure counts as the first one again. */
 const WELL_SECONDS = 60
-/** Exit codes that a restart cannot cure. */
+/** Exit codes after which a restart cannot help. */
 const FINAL = Object.values(POD_EXITS).flatMap(({ code, action }) => (action === 'FailJob' ? [code] : []))
 /** Seconds before a restart. */
 const BACKOFF = { first: 0.1, longest: 5 }
-/** How long a program that was asked to stop may take. */
+/** Time that a program has to end after SIGTERM, in milliseconds. */
 const STOPPING_MS = 10_000
 
 /**
- * Resolves when the program ended with 0 or was asked to stop. Throws RunFailed, with the last words of its standard error,
- * for an exit code that a restart cannot cure and for too many failures in a row.
+ * Resolves when the program ended with 0 or was asked to stop. Throws RunFailed with the last line of its standard error, for an exit code
+ * after which a restart cannot help, and for too many failures in a row.
  */
 export async function supervise(options: SuperviseOptions): Promise<void> {
   const { name, log, signal, backoff = BACKOFF } = options
@@ -44,10 +45,10 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
     if ((code !== null && FINAL.includes(code)) || failures >= MOST_FAILURES) {
       const often = failures > 1 ? `, ${failures} times in a row` : ''
       throw new FedsamError('RunFailed', `${name} ended (${ended}${often}): ${lastWords}`, {
-        remedy: 'see its log',
+        remedy: `read the lines [${name}] above, correct the cause, and start the job again`,
       })
     }
-    log(`ended (${ended}); starting again`)
+    log(`ended (${ended}); restarting`)
     await clock.sleep(pauseAfter(failures, backoff), signal)
   }
 }
@@ -60,8 +61,8 @@ interface Ended {
 
 function runOnce({ command, env, onLine, log, signal }: SuperviseOptions): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    // Its standard input stays open as long as this process lives: that is how it learns that nobody wants it any more. A group
-    // of its own: a Ctrl-C in the terminal is for us, and we ask it to stop.
+    // The program ends when its standard input closes, which happens when this process ends. It has its own process group, so Ctrl-C in
+    // the terminal reaches only this process, which then stops it.
     const child = spawn(command[0], command.slice(1), {
       env: { ...env },
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -90,7 +91,7 @@ function runOnce({ command, env, onLine, log, signal }: SuperviseOptions): Promi
   })
 }
 
-/** Programs end with their reason as one JSON line (runtime/process.ts); people read its message. */
+/** A program writes its reason as one JSON line (runtime/process.ts); this is its message. */
 function messageOf(line: string): string {
   if (!line.startsWith('{"code":')) return line
   try {

@@ -38,7 +38,7 @@ test('a variable that a pod reads from a Secret is one that is passed here, and 
   assert.equal(commandOf(secret, { KEY: 'passed' }).env.KEY, 'passed')
   assert.throws(() => commandOf(secret, {}), {
     code: 'InvalidJob',
-    message: /spec\.trainer\.command\.env\[KEY\]: valueFrom reads from a cluster/,
+    message: /spec\.trainer\.command\.env\[KEY\]: valueFrom needs a cluster/,
     remedy: 'export KEY and add --pass-env KEY',
   })
 })

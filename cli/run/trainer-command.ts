@@ -1,5 +1,5 @@
-// Which program trains a partition on this machine: the built-in trainer with its settings, or the user's own command. Both have
-// the variables that worker/trainer/trainer-environment.ts lets through; the user's own also has the partition's and `command.env`.
+// The program that trains a partition on this machine: the built-in trainer with its settings, or the user's own command. Both get the
+// variables of worker/trainer/trainer-environment.ts; the user's command also gets those of the partition and of `command.env`.
 import { fileURLToPath } from 'node:url'
 import { environmentOf, TRAINER } from '#protocol/environment.ts'
 import { FedsamError } from '#protocol/errors.ts'
@@ -31,9 +31,9 @@ export function trainerCommand(
   if (trainer.type !== 'Command' || program === undefined) {
     throw new FedsamError(
       'InvalidJob',
-      `spec.trainer: ${trainer.type} has no program to run on this machine`,
+      `spec.trainer.type: ${trainer.type} has no program that this machine can run`,
       {
-        remedy: 'use SegmentAnything, or name a program in spec.trainer.command.command',
+        remedy: 'set it to SegmentAnything, or write a program into spec.trainer.command.command',
       },
     )
   }
@@ -44,20 +44,16 @@ export function trainerCommand(
 
 type Variables = NonNullable<CompleteFederatedJobSpec['trainer']['command']>['env']
 
-/** `command.env`. Where a pod reads a Secret or another object, a run on this machine takes the variable that --pass-env names. */
+/** The variables of `command.env`. In place of a Secret or another object, a run on this machine uses the variable of --pass-env. */
 function ownVariables(variables: Variables, env: Readonly<Record<string, string>>): Record<string, string> {
   const own = variables.map(({ name, value, valueFrom }) => {
     if (valueFrom == null) return [name, value ?? ''] as const
     const passed = env[name]
     if (passed !== undefined) return [name, passed] as const
     const where = `spec.trainer.command.env[${name}]`
-    throw new FedsamError(
-      'InvalidJob',
-      `${where}: valueFrom reads from a cluster, and this machine has none`,
-      {
-        remedy: `export ${name} and add --pass-env ${name}`,
-      },
-    )
+    throw new FedsamError('InvalidJob', `${where}: valueFrom needs a cluster, and this run has none`, {
+      remedy: `export ${name} and add --pass-env ${name}`,
+    })
   })
   return Object.fromEntries(own)
 }

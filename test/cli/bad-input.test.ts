@@ -87,7 +87,7 @@ const CASES: readonly Case[] = [
       for (const site of ['a', 'b'])
         await edit(`root: ${site}}`, `root: ${site}, groupPattern: '^(s)', heldOutFraction: 0.1}`)(dir)
     },
-    says: 'fedsam: spec.evaluation: is set, but none of the partitions a, b holds an image out\n  raise dataset.heldOutFraction, or remove evaluation\n',
+    says: 'fedsam: spec.evaluation is set, but the partitions a, b hold out no image\n  raise dataset.heldOutFraction of a partition, or remove spec.evaluation\n',
   },
   {
     name: 'missing folder',
@@ -140,7 +140,7 @@ const CASES: readonly Case[] = [
   {
     name: 'missing checkpoint',
     spoil: edit('uri: sam', 'uri: nowhere'),
-    says: 'fedsam: spec.trainer.segmentAnything.checkpoint.uri: there is no folder DIR/nowhere\n  name a folder with config.json and model.safetensors, hf://owner/name@revision, or s3://bucket/prefix\n',
+    says: 'fedsam: spec.trainer.segmentAnything.checkpoint.uri: the folder DIR/nowhere does not exist\n  name a folder with config.json and model.safetensors, hf://owner/name@revision, or s3://bucket/prefix\n',
   },
   {
     name: 'checkpoint with a missing tensor',
@@ -168,7 +168,7 @@ const CASES: readonly Case[] = [
     name: 'unwritable output',
     spoil: (dir) => writeFile(join(dir, 'file'), ''),
     args: ['--output', 'DIR/file/output'],
-    says: 'fedsam: DIR/file/output cannot be written (ENOTDIR)\n  name a folder that you may write with --output\n',
+    says: 'fedsam: DIR/file/output cannot be written (ENOTDIR)\n  name a folder that you can write to with --output\n',
   },
   {
     name: 'output that is not a run',
@@ -194,7 +194,7 @@ const CASES: readonly Case[] = [
       await writeFile(join(dir, 'used', 'run.json'), JSON.stringify(run))
     },
     args: ['--output', 'DIR/used'],
-    says: 'fedsam: DIR/used holds the run of another job: spec.model is an object and was not set, spec.output is an object and was not set, spec.seed is 0 and was 5, spec.strategy is an object and was not set, spec.trainer is an object and was not set\n  name another folder with --output, or run the job that it was started with\n',
+    says: 'fedsam: DIR/used holds the run of another job: spec.model is an object and was not set, spec.output is an object and was not set, spec.seed is 0 and was 5, spec.strategy is an object and was not set, spec.trainer is an object and was not set\n  name another folder with --output, or run the job with its earlier values\n',
   },
 ]
 

@@ -133,6 +133,6 @@ test('packages that are missing are named, with what to do', async () => {
 test('an unknown command is two lines', async () => {
   const { code, stderr } = await startFedsam(dir, ['fly\u001b[2J'])
   assert.equal(code, 2)
-  assert.equal(stderr, 'fedsam: there is no command fly[2J\n  see fedsam --help\n')
+  assert.equal(stderr, 'fedsam: there is no command fly[2J\n  list the commands: fedsam --help\n')
   assert.ok((await readdir(dir)).length > 0)
 })

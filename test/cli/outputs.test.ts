@@ -47,7 +47,7 @@ describe('a finished run', () => {
     assert.equal(code, 0)
     assert.match(
       stdout,
-      /^complete after 4 rounds.*\nthe job is the same and its output is complete, so nothing was run$/m,
+      /^complete after 4 rounds.*\nthe job has not changed and its output is complete, so nothing was run$/m,
     )
     assert.doesNotMatch(stdout, /joined|starting/)
   })
@@ -199,7 +199,7 @@ describe('an export', () => {
     await writeFile(card, 'another card')
     const changed = await exported('raised', '--to', 'stolen')
     assert.equal(changed.code, 1)
-    assert.match(changed.stderr, /nothing is exported\n {2}output\/README\.md is not what/)
+    assert.match(changed.stderr, /nothing was exported\n {2}output\/README\.md is not what/)
     await assert.rejects(stat(join(dir, 'stolen')))
   })
 })

@@ -35,7 +35,7 @@ describe('a program on the seam', () => {
       /the program reports a call that fails/,
       /leaves at the end of its input/,
       /leaves on SIGTERM/,
-      /may take part/,
+      /can take part in a run/,
     ])
       assert.match(stdout, says)
   })
@@ -60,7 +60,7 @@ describe('a program on the seam', () => {
     test(`that ${flaw}`, async () => {
       const { code, stdout } = await check('node', FLAWED, flaw)
       assert.match(stdout, says)
-      assert.match(stdout, /cannot take part like this/)
+      assert.match(stdout, /cannot take part in a run/)
       assert.equal(code, 1)
     })
   }
@@ -110,7 +110,7 @@ describe('a program on the seam', () => {
 
 test('the command names what is missing', async () => {
   for (const [args, says] of [
-    [['trainer', 'check'], /the program is missing: write it behind --/],
+    [['trainer', 'check'], /the program is missing: write it after --/],
     [['trainer', 'fix', '--', 'true'], /no command trainer fix/],
     [['trainer', 'check', '--config', 'x', '--', 'true'], /--config x: write name=value/],
     [['trainer', 'check', '--config', 'seed=1', '--', 'true'], /FedSAM sends seed with every call/],

@@ -94,7 +94,11 @@ test('another namespace than the job is in', async () => {
 
 test('a client that the job does not have', async () => {
   const ended = await fedsamIn(cluster, ['logs', 'cells', '--client', 'site-d', '-n', 'team-a'])
-  fails(ended, 2, 'fedsam: cells has no client site-d\n  name one of: coordinator, site-a, site-b, site-c\n')
+  fails(
+    ended,
+    2,
+    'fedsam: FederatedJob cells has no client site-d\n  name one of: coordinator, site-a, site-b, site-c\n',
+  )
 })
 
 test('a job without pods has no logs', async () => {

@@ -102,6 +102,9 @@ test('a job that is deleted while it is watched ends the watch', async () => {
   })
   assert.deepEqual(
     { code, stderr },
-    { code: 1, stderr: 'fedsam: FederatedJob run in namespace doomed was deleted\n' },
+    {
+      code: 1,
+      stderr: 'fedsam: FederatedJob run in namespace doomed was deleted\n  create it again to follow it\n',
+    },
   )
 })

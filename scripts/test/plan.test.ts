@@ -45,7 +45,7 @@ the tests take about 11 min; with the builds before them about 26 min (4 files b
 test('where nothing is recorded the committed averages count, and the plan says so', () => {
   assert.match(
     flat({ recorded: NO_DURATIONS }),
-    /4 files by averages of two idle cores \(scripts\/test\/estimates\.ts\)/,
+    /4 files by committed averages \(scripts\/test\/estimates\.ts\)/,
   )
 })
 

@@ -90,9 +90,7 @@ function timeLines({ files, endToEnd, parts, recorded }: PlanFacts): string[] {
   const others = all.length - known
   const sources = [
     ...(known > 0 ? [`${counted(known, 'file')} by the last run on this machine`] : []),
-    ...(others > 0
-      ? [`${counted(others, 'file')} by averages of two idle cores (scripts/test/estimates.ts)`]
-      : []),
+    ...(others > 0 ? [`${counted(others, 'file')} by committed averages (scripts/test/estimates.ts)`] : []),
   ]
   return [`the tests take about ${spanText(tests)}${cold} (${sources.join(', ')})`]
 }

@@ -28,19 +28,10 @@ export function applyDefaults(schema: StructuralSchema, value: unknown): unknown
   return completed
 }
 
-/** The parameter object of each strategy and trainer, by type; one that is absent has all its defaults. */
-const PARAMETERS = {
-  strategy: {
-    FedAvgM: 'fedAvgM',
-    FedAdam: 'fedAdam',
-    FedYogi: 'fedYogi',
-    FedAdagrad: 'fedAdagrad',
-    FedTrimmedAvg: 'fedTrimmedAvg',
-    Krum: 'krum',
-    MultiKrum: 'multiKrum',
-  },
-  trainer: { SegmentAnything: 'segmentAnything' },
-} as const
+/** The field of spec.strategy, or of spec.trainer, that holds a type's own parameters: FedAdam → fedAdam. */
+export function parametersField<T extends string>(type: T): Uncapitalize<T> {
+  return (type.charAt(0).toLowerCase() + type.slice(1)) as Uncapitalize<T>
+}
 
 /**
  * The spec as the programs consume it: defaults of the schema, then the parameter object of the chosen strategy and trainer, then
@@ -53,10 +44,12 @@ export function completeSpec(spec: FederatedJobSpec): CompleteFederatedJobSpec {
   const completed = applyDefaults(SPEC_SCHEMA, spec) as CompleteFederatedJobSpec
   const { minFitClients, minAvailableClients } = completed.strategy
   const strategy = {
-    ...withParameters('strategy', completed.strategy, PARAMETERS.strategy),
+    ...withParameters('strategy', completed.strategy),
     minAvailableClients: Math.max(minAvailableClients, minFitClients),
   }
-  const trainer = withParameters('trainer', completed.trainer, PARAMETERS.trainer)
+  // A Command has no defaults to run with: the schema requires its field.
+  const { type } = completed.trainer
+  const trainer = type === 'Command' ? completed.trainer : withParameters('trainer', completed.trainer)
   const round = { ...completed.round, quorum: completed.round.quorum ?? minFitClients }
   const partitions = completed.partitions.map((partition) => {
     const heldOutFraction = partition.dataset.heldOutFraction ?? (partition.train ? 0.2 : 1)
@@ -79,13 +72,17 @@ function withModes(evaluation: FederatedJobSpec['evaluation']): Pick<CompleteFed
 /** The schema of `spec`. */
 export const SPEC_SCHEMA: StructuralSchema = FEDERATED_JOB_SCHEMA.properties?.spec ?? {}
 
-function withParameters<T extends { readonly type: string }>(
-  section: string,
-  value: T,
-  parameters: Readonly<Record<string, string>>,
-): T {
-  const field = parameters[value.type]
-  const schema = field === undefined ? undefined : SPEC_SCHEMA.properties?.[section]?.properties?.[field]
-  if (field === undefined || !schema || field in value) return value
-  return { ...value, [field]: applyDefaults(schema, {}) }
+/** With the parameter object of its type; one that is absent gets all its defaults. */
+function withParameters<T extends { readonly type: string }>(section: 'strategy' | 'trainer', value: T): T {
+  const field = parametersField(value.type)
+  const schema = parametersSchema(section, value.type)
+  return schema === undefined || field in value ? value : { ...value, [field]: applyDefaults(schema, {}) }
+}
+
+/** The schema of a type's own parameters; undefined for a type without any. */
+export function parametersSchema(
+  section: 'strategy' | 'trainer',
+  type: string,
+): StructuralSchema | undefined {
+  return fieldSchema(fieldSchema(SPEC_SCHEMA, section) ?? {}, parametersField(type))
 }

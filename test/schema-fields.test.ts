@@ -7,8 +7,8 @@ import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { findProblems } from '#cli/job/load.ts'
 import { pathText } from '#cli/job/problem.ts'
-import { parametersField, STRATEGIES, strategyFrom } from '#coordinator/strategies/presets.ts'
-import { completeSpec } from '#protocol/defaults.ts'
+import { STRATEGIES, strategyFrom } from '#coordinator/strategies/presets.ts'
+import { completeSpec, parametersField } from '#protocol/defaults.ts'
 import { unsupportedFields } from '#protocol/unsupported.ts'
 import { type DescribedSchema, readCrd } from '#scripts/generate/crd.ts'
 import { SAME_AS, TYPE_NAMES } from '#scripts/generate/names.ts'
@@ -101,19 +101,15 @@ after(() => uses.close())
 for (const [from, to] of SENT) uses.addFlow(from, to)
 for (const type of READ_BY_KUBERNETES) uses.addReader(type)
 
-/** strategyFrom finds parameters by the type's name, so no type shows which it reads. */
-function isParameter({ parent, name }: Field): boolean {
-  return Object.entries(STRATEGIES).some(([type, { parameters }]) => {
-    const field = parametersField(type)
-    if (parent === 'spec.strategy') return name === field
-    return parent === `spec.strategy.${field}` && Object.hasOwn(parameters, name)
-  })
+/** strategyFrom finds the parameters of a type by its name, so no type shows that it reads this field. */
+function isParameters({ parent, name }: Field): boolean {
+  return parent === 'spec.strategy' && Object.keys(STRATEGIES).some((type) => parametersField(type) === name)
 }
 
 function isRead(field: Field): boolean {
   const type = typeOf(field.parent)
   const forms = [generated(type), generated(`Complete${type}`)]
-  return forms.some((form) => uses.isRead(form, field.name)) || isParameter(field)
+  return forms.some((form) => uses.isRead(form, field.name)) || isParameters(field)
 }
 
 test('a program reads every field of the spec, except those that are refused', () => {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { SPEC_SCHEMA } from '#protocol/defaults.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { loadJob } from './load.ts'
 import { resolveLocalPaths } from './paths.ts'
@@ -36,7 +37,7 @@ interface Refusal {
   readonly says: string
 }
 
-const STRATEGIES = 'FedAvg, FedAvgM, FedAdam, FedYogi, FedAdagrad, FedMedian, FedTrimmedAvg, Krum, MultiKrum'
+const STRATEGIES = SPEC_SCHEMA.properties?.strategy?.properties?.type?.enum?.join(', ')
 const START = 'write a job: apiVersion, kind, metadata and spec'
 
 const REFUSALS: readonly Refusal[] = [

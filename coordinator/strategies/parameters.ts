@@ -1,71 +1,56 @@
-// A strategy's own parameters: what each may be, and its default. Every one is a number.
-// Promises: what a preset receives is complete and within its range; anything else ends in InvalidJob naming the field.
-
+// A strategy's own parameters: names, ranges and defaults are those of the schema (crds/), and nowhere else. Every one is a
+// number. Guarantees: what a strategy receives is complete and within its range; anything else ends in InvalidJob naming the
+// field. A stored job may be older than the schema's bounds, so the coordinator checks them too.
+import { applyDefaults, parametersField, parametersSchema } from '#protocol/defaults.ts'
 import { FedsamError } from '#protocol/errors.ts'
-
-/** A number's default and range. `text` says the range to people. */
-export interface Parameter {
-  readonly default: number
-  readonly text: string
-  allows(value: number): boolean
-}
-
-export function positive(fallback: number): Parameter {
-  return {
-    default: fallback,
-    text: 'a number above 0',
-    allows: (value) => value > 0 && value < Number.POSITIVE_INFINITY,
-  }
-}
-
-/** A number of [0, end). */
-export function below(end: number, fallback: number): Parameter {
-  return {
-    default: fallback,
-    text: `a number from 0 to below ${end}`,
-    allows: (value) => value >= 0 && value < end,
-  }
-}
-
-export function count(least: number, fallback: number): Parameter {
-  return {
-    default: fallback,
-    text: `a whole number from ${least}`,
-    allows: (value) => Number.isSafeInteger(value) && value >= least,
-  }
-}
-
-export type Parameters = Readonly<Record<string, Parameter>>
-export type ValuesOf<P extends Parameters> = { readonly [name in keyof P]: number }
+import type { StructuralSchema } from '#protocol/schema.ts'
 
 /**
- * The values of all parameters, defaults filled in.
- * `field` is where `given` stands in the job ("spec.strategy.fedAdam"). Throws FedsamError InvalidJob.
+ * The values of all parameters of the strategy `type`, with defaults. `given` is the field of spec.strategy that has its name.
+ * Throws FedsamError InvalidJob.
  */
-export function readParameters<P extends Parameters>(
-  parameters: P,
-  given: unknown,
-  field: string,
-): ValuesOf<P> {
+export function readParameters(type: string, given: unknown): Readonly<Record<string, unknown>> {
+  const field = `spec.strategy.${parametersField(type)}`
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     throw new FedsamError('InvalidJob', `${field} is not a map`, {
       remedy: 'write its parameters as name: number',
     })
   }
-  const names = Object.keys(parameters)
-  for (const name of Object.keys(given)) {
-    if (Object.hasOwn(parameters, name)) continue
-    const remedy =
-      names.length === 0 ? 'remove it: this strategy has no parameters' : `known are ${names.join(', ')}`
-    throw new FedsamError('InvalidJob', `${field}.${name} is no parameter of this strategy`, { remedy })
+  const schema = parametersSchema('strategy', type) ?? {}
+  const properties = schema.properties ?? {}
+  checkNames(field, Object.keys(given), Object.keys(properties))
+  const values = applyDefaults(schema, given) as Readonly<Record<string, unknown>>
+  for (const [name, property] of Object.entries(properties)) {
+    if (allows(property, values[name])) continue
+    throw new FedsamError(
+      'InvalidJob',
+      `${field}.${name} is ${JSON.stringify(values[name])}, not ${rangeOf(property)}`,
+      { remedy: `the default is ${property.default}` },
+    )
   }
-  const values = names.map((name) => {
-    const { default: fallback, text, allows } = parameters[name]!
-    const value: unknown = (given as Record<string, unknown>)[name] ?? fallback
-    if (typeof value === 'number' && allows(value)) return [name, value]
-    throw new FedsamError('InvalidJob', `${field}.${name} is ${JSON.stringify(value)}, not ${text}`, {
-      remedy: `the default is ${fallback}`,
-    })
-  })
-  return Object.fromEntries(values) as ValuesOf<P>
+  return values
+}
+
+function checkNames(field: string, given: readonly string[], names: readonly string[]): void {
+  const unknown = given.find((name) => !names.includes(name))
+  if (unknown === undefined) return
+  const remedy =
+    names.length === 0 ? 'remove it: this strategy has no parameters' : `known are ${names.join(', ')}`
+  throw new FedsamError('InvalidJob', `${field}.${unknown} is no parameter of this strategy`, { remedy })
+}
+
+function allows(schema: StructuralSchema, value: unknown): boolean {
+  if (typeof value !== 'number' || !Number.isFinite(value)) return false
+  if (schema.type === 'integer' && !Number.isSafeInteger(value)) return false
+  const { minimum = -Infinity, maximum = Infinity, exclusiveMinimum, exclusiveMaximum } = schema
+  const isAbove = exclusiveMinimum ? value > minimum : value >= minimum
+  const isBelow = exclusiveMaximum ? value < maximum : value <= maximum
+  return isAbove && isBelow
+}
+
+/** "a number above 0 and up to 1000": every parameter of a strategy has both bounds. */
+function rangeOf({ type, minimum, maximum, exclusiveMinimum, exclusiveMaximum }: StructuralSchema): string {
+  const kind = type === 'integer' ? 'a whole number' : 'a number'
+  const from = exclusiveMinimum ? `above ${minimum}` : `from ${minimum}`
+  return `${kind} ${from} and ${exclusiveMaximum ? 'below' : 'up to'} ${maximum}`
 }

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
+import { parametersSchema, SPEC_SCHEMA } from '#protocol/defaults.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { weighByKrum } from './krum.ts'
 import { addDelta, divide } from './mean.ts'
-import { STRATEGIES, strategyFrom } from './presets.ts'
+import { readParameters } from './parameters.ts'
+import { strategyFrom } from './presets.ts'
 import type { Strategy } from './strategy.ts'
 
 interface Given {
@@ -164,7 +167,9 @@ test('the fewest updates that a strategy can combine', () => {
 })
 
 test('every strategy leaves the model where it is when no update moves it', () => {
-  for (const type of Object.keys(STRATEGIES)) {
+  const types = SPEC_SCHEMA.properties?.strategy?.properties?.type?.enum ?? []
+  assert.ok(types.length >= 9)
+  for (const type of types) {
     const still: Given = {
       base: [1, -2, 3],
       updates: Array.from({ length: 5 }, (_, i) => [[1, -2, 3], i + 1]),
@@ -173,18 +178,58 @@ test('every strategy leaves the model where it is when no update moves it', () =
   }
 })
 
+test('without parameters a strategy has the defaults of the schema, each in its range', () => {
+  const { properties = {} } = SPEC_SCHEMA.properties?.strategy ?? {}
+  let parameters = 0
+  for (const type of properties.type?.enum ?? []) {
+    const own = Object.entries(parametersSchema('strategy', type)?.properties ?? {})
+    const defaults = Object.fromEntries(own.map(([name, schema]) => [name, schema.default]))
+    parameters += own.length
+    assert.deepEqual(readParameters(type, {}), defaults, type)
+    assert.equal(strategyFrom({ type }).name, type)
+    for (const [name, { minimum, maximum }] of own) {
+      for (const value of [minimum! - 1, maximum! + 1])
+        assert.throws(
+          () => readParameters(type, { [name]: value }),
+          { code: 'InvalidJob' },
+          `${type}.${name}`,
+        )
+    }
+  }
+  assert.ok(parameters >= 15)
+})
+
+test('docs/strategies.md has a row for every strategy, with its parameters and their defaults', async () => {
+  const page = await readFile('docs/strategies.md', 'utf8')
+  const rows = new Map([...page.matchAll(/^\| (\w+) \| ([^|]*) \|/gm)].map(([, type, own]) => [type, own!]))
+  const { properties = {} } = SPEC_SCHEMA.properties?.strategy ?? {}
+  for (const type of properties.type?.enum ?? []) {
+    const row = rows.get(type) ?? assert.fail(`${type} has no row`)
+    const said = [...row.matchAll(/(\w+)[^(,]* \(([^)]*)\)/g)].map(([, name, value]) => [name, Number(value)])
+    const own = Object.entries(parametersSchema('strategy', type)?.properties ?? {})
+    assert.deepEqual(
+      said,
+      own.map(([name, schema]) => [name, schema.default]),
+      type,
+    )
+  }
+})
+
 test('a strategy that cannot be is refused with its field', () => {
   const cases: [Parameters<typeof strategyFrom>[0], string][] = [
     [{ type: 'FedSGD' }, 'spec.strategy.type is "FedSGD", which is no strategy'],
     [{ type: 'toString' }, 'spec.strategy.type is "toString", which is no strategy'],
-    [{ type: 'FedAdam', fedAdam: { eta: 0 } }, 'spec.strategy.fedAdam.eta is 0, not a number above 0'],
+    [
+      { type: 'FedAdam', fedAdam: { eta: 0 } },
+      'spec.strategy.fedAdam.eta is 0, not a number above 0 and up to 1000',
+    ],
     [
       { type: 'FedAdam', fedAdam: { beta1: 1 } },
-      'spec.strategy.fedAdam.beta1 is 1, not a number from 0 to below 1',
+      'spec.strategy.fedAdam.beta1 is 1, not a number from 0 and below 1',
     ],
     [
       { type: 'FedAdam', fedAdam: { eta: '1e-3' } },
-      'spec.strategy.fedAdam.eta is "1e-3", not a number above 0',
+      'spec.strategy.fedAdam.eta is "1e-3", not a number above 0 and up to 1000',
     ],
     [
       { type: 'FedAdam', fedAdam: { momentum: 1 } },
@@ -196,11 +241,15 @@ test('a strategy that cannot be is refused with its field', () => {
     ],
     [
       { type: 'FedTrimmedAvg', fedTrimmedAvg: { beta: 0.5 } },
-      'spec.strategy.fedTrimmedAvg.beta is 0.5, not a number from 0 to below 0.5',
+      'spec.strategy.fedTrimmedAvg.beta is 0.5, not below 0.5',
     ],
     [
       { type: 'Krum', krum: { numMaliciousNodes: 0.5 } },
-      'spec.strategy.krum.numMaliciousNodes is 0.5, not a whole number from 0',
+      'spec.strategy.krum.numMaliciousNodes is 0.5, not a whole number from 0 and up to 1000',
+    ],
+    [
+      { type: 'FedYogi', fedYogi: { tau: 1001 } },
+      'spec.strategy.fedYogi.tau is 1001, not a number above 0 and up to 1000',
     ],
     [{ type: 'FedAdam', fedAdam: 3 }, 'spec.strategy.fedAdam is not a map'],
   ]

@@ -1,29 +1,24 @@
-// The strategies by their type in spec.strategy: parameters with Flower's defaults, and what they make.
-// A new one is a function of its parameters, a line in STRATEGIES and a test; docs/strategies.md lists them.
-
+// The strategies by their type in spec.strategy. Their parameters, with ranges and Flower's defaults, are in the schema (crds/).
+// A new one is a type and parameters there, a function of them in STRATEGIES, which does not compile without it, and a test;
+// docs/strategies.md lists them.
+import { parametersField } from '#protocol/defaults.ts'
 import { FedsamError } from '#protocol/errors.ts'
+import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { fewestForKrum, weighByKrum } from './krum.ts'
 import { weighByExamples, weighEqually } from './mean.ts'
 import { adagrad, adam, sgd, sgdWithMomentum, yogi } from './optimizers.ts'
-import { below, count, type Parameters, positive, readParameters, type ValuesOf } from './parameters.ts'
+import { readParameters } from './parameters.ts'
 import { fewestToTrim, median, trimmedMean } from './robust.ts'
 import type { Strategy } from './strategy.ts'
 
 type Rules = Omit<Strategy, 'name'>
+type Specs = CompleteFederatedJobSpec['strategy']
+type StrategyType = Specs['type']
+/** The parameters of a type, as the schema has them. */
+type ParametersOf<T extends StrategyType> =
+  Uncapitalize<T> extends keyof Specs ? NonNullable<Specs[Uncapitalize<T>]> : Readonly<Record<string, never>>
 
-interface Preset {
-  readonly parameters: Parameters
-  make(values: Readonly<Record<string, number>>): Rules
-}
-
-function preset<const P extends Parameters>(
-  parameters: P,
-  make: (values: ValuesOf<P>) => Partial<Rules>,
-): Preset {
-  return { parameters, make: (values) => ({ ...weightedMean, ...make(values as ValuesOf<P>) }) }
-}
-
-/** FedAvg; every other strategy says what it does otherwise. */
+/** FedAvg, and the start of every other strategy. */
 const weightedMean: Rules = {
   minimum: 1,
   measure: 'None',
@@ -32,50 +27,33 @@ const weightedMean: Rules = {
   serverOptimizer: sgd(1),
 }
 
-/** Strategy type → what it is. */
-export const STRATEGIES: Readonly<Record<string, Preset>> = {
-  FedAvg: preset({}, () => ({})),
-  FedAvgM: preset(
-    { serverLearningRate: positive(1), serverMomentum: below(1, 0) },
-    ({ serverLearningRate: rate, serverMomentum: momentum }) => ({
-      serverOptimizer: momentum === 0 ? sgd(rate) : sgdWithMomentum(rate, momentum),
-    }),
-  ),
-  FedAdam: preset(
-    { eta: positive(0.1), beta1: below(1, 0.9), beta2: below(1, 0.99), tau: positive(1e-3) },
-    (values) => ({ serverOptimizer: adam(values) }),
-  ),
-  FedYogi: preset(
-    { eta: positive(0.01), beta1: below(1, 0.9), beta2: below(1, 0.99), tau: positive(1e-3) },
-    (values) => ({ serverOptimizer: yogi(values) }),
-  ),
-  FedAdagrad: preset({ eta: positive(0.1), tau: positive(1e-3) }, (values) => ({
-    serverOptimizer: adagrad(values),
-  })),
-  FedMedian: preset({}, () => ({ weigh: weighEqually, combine: median() })),
-  FedTrimmedAvg: preset({ beta: below(0.5, 0.2) }, ({ beta }) => ({
+/** Strategy type → what it does otherwise than FedAvg. */
+export const STRATEGIES: {
+  readonly [T in StrategyType]: (parameters: ParametersOf<T>) => Partial<Rules>
+} = {
+  FedAvg: () => ({}),
+  FedAvgM: ({ serverLearningRate: rate, serverMomentum: momentum }) => ({
+    serverOptimizer: momentum === 0 ? sgd(rate) : sgdWithMomentum(rate, momentum),
+  }),
+  FedAdam: ({ eta, beta1, beta2, tau }) => ({ serverOptimizer: adam({ eta, beta1, beta2, tau }) }),
+  FedYogi: ({ eta, beta1, beta2, tau }) => ({ serverOptimizer: yogi({ eta, beta1, beta2, tau }) }),
+  FedAdagrad: ({ eta, tau }) => ({ serverOptimizer: adagrad({ eta, tau }) }),
+  FedMedian: () => ({ weigh: weighEqually, combine: median() }),
+  FedTrimmedAvg: ({ beta }) => ({
     minimum: fewestToTrim(beta),
     weigh: weighEqually,
     combine: trimmedMean(beta),
-  })),
-  Krum: preset({ numMaliciousNodes: count(0, 0) }, ({ numMaliciousNodes: malicious }) => ({
+  }),
+  Krum: ({ numMaliciousNodes: malicious }) => ({
     minimum: fewestForKrum(malicious),
     measure: 'Gram',
     weigh: (updates, measured) => weighByKrum(updates, measured, { malicious, keep: 1 }),
-  })),
-  MultiKrum: preset(
-    { numMaliciousNodes: count(0, 0), numNodesToSelect: count(1, 1) },
-    ({ numMaliciousNodes: malicious, numNodesToSelect: keep }) => ({
-      minimum: Math.max(fewestForKrum(malicious), keep),
-      measure: 'Gram',
-      weigh: (updates, measured) => weighByKrum(updates, measured, { malicious, keep }),
-    }),
-  ),
-}
-
-/** The field of spec.strategy that holds a type's own parameters: FedAdam → fedAdam. */
-export function parametersField(type: string): string {
-  return type.charAt(0).toLowerCase() + type.slice(1)
+  }),
+  MultiKrum: ({ numMaliciousNodes: malicious, numNodesToSelect: keep }) => ({
+    minimum: Math.max(fewestForKrum(malicious), keep),
+    measure: 'Gram',
+    weigh: (updates, measured) => weighByKrum(updates, measured, { malicious, keep }),
+  }),
 }
 
 /**
@@ -83,17 +61,22 @@ export function parametersField(type: string): string {
  * Throws FedsamError InvalidJob for an unknown type or parameter and for values out of range.
  */
 export function strategyFrom(spec: { readonly type: string } & Readonly<Record<string, unknown>>): Strategy {
-  const found = Object.hasOwn(STRATEGIES, spec.type) ? STRATEGIES[spec.type]! : undefined
-  if (found === undefined) {
+  const { type } = spec
+  if (!isStrategy(type)) {
     throw new FedsamError(
       'InvalidJob',
-      `spec.strategy.type is ${JSON.stringify(spec.type)}, which is no strategy`,
+      `spec.strategy.type is ${JSON.stringify(type)}, which is no strategy`,
       {
         remedy: `choose one of ${Object.keys(STRATEGIES).join(', ')}`,
       },
     )
   }
-  const field = parametersField(spec.type)
-  const values = readParameters(found.parameters, spec[field] ?? {}, `spec.strategy.${field}`)
-  return { name: spec.type, ...found.make(values) }
+  // readParameters returns what the schema says, and the function of each type takes that.
+  const make = STRATEGIES[type] as (parameters: unknown) => Partial<Rules>
+  const parameters = readParameters(type, spec[parametersField(type)] ?? {})
+  return { name: type, ...weightedMean, ...make(parameters) }
+}
+
+function isStrategy(type: string): type is StrategyType {
+  return Object.hasOwn(STRATEGIES, type)
 }

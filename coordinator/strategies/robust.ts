@@ -1,6 +1,7 @@
 // Coordinate-wise robust rules: per element, the updates' deltas are sorted and some of them used.
 // Unweighted: num_examples is the client's own claim. Yin et al. 2018, arXiv 1803.01498.
 
+import { FedsamError } from '#protocol/errors.ts'
 import type { Combine } from './strategy.ts'
 
 /** The median of each coordinate; of an even number, the mean of the middle two. */
@@ -11,8 +12,13 @@ export function median(): Combine {
   })
 }
 
-/** The plain mean of each coordinate without its `cutCount(n)` smallest and as many largest values. */
+/** The plain mean of each coordinate without its `cutCount(n)` smallest and as many largest values. Throws InvalidJob for a beta from 0.5. */
 export function trimmedMean(beta: number): Combine {
+  if (beta >= 0.5) {
+    throw new FedsamError('InvalidJob', `spec.strategy.fedTrimmedAvg.beta is ${beta}, not below 0.5`, {
+      remedy: 'lower it: half of the updates or more would be cut from each end, and none be left',
+    })
+  }
   return perCoordinate((sorted) => {
     const cut = cutCount(beta, sorted.length)
     let sum = 0

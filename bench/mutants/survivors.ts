@@ -270,8 +270,8 @@ export const SURVIVORS: readonly Mutant[] = [
   {
     id: 'O19',
     file: 'operator/kubernetes/election/fence.ts',
-    from: "asked.method !== 'GET' && !isLeader()",
-    to: "asked.method === 'POST' && !isLeader()",
+    from: "if (asked.method === 'GET') return",
+    to: "if (asked.method !== 'POST') return",
     what: 'an operator that does not lead edits and deletes',
     tests: ['operator/kubernetes/election/fence.test.ts'],
   },

@@ -77,7 +77,7 @@ function request(options: RequestOptions, answer?: (incoming: IncomingMessage) =
   return (options.protocol === 'http:' ? requestHttp : requestHttps)(options, answer)
 }
 
-function send<T>(options: RequestOptions, { body, contentType, signal }: Call): Promise<T> {
+function send<T>(options: RequestOptions, { body, contentType, signal, beforeSend }: Call): Promise<T> {
   const payload = body === undefined ? undefined : JSON.stringify(body)
   const headers = {
     ...options.headers,
@@ -105,6 +105,14 @@ function send<T>(options: RequestOptions, { body, contentType, signal }: Call): 
       outgoing.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)),
     )
     outgoing.once('error', reject)
+    // Node writes the request after this event: a call may have waited for its connection for a while.
+    outgoing.once('socket', () => {
+      try {
+        beforeSend?.()
+      } catch (error) {
+        outgoing.destroy(error as Error)
+      }
+    })
     outgoing.end(payload)
   })
 }

@@ -25,6 +25,8 @@ export interface Call {
   /** The media type of the body; application/json where absent. */
   readonly contentType?: string
   readonly signal?: AbortSignal
+  /** Called when the call has a connection, just before its bytes leave. What it throws fails the call, and nothing is sent. */
+  readonly beforeSend?: () => void
 }
 
 export interface KubernetesClient {

@@ -21,8 +21,8 @@ export function emitValues(values: string, banner: string): string {
   const intro = [
     '# The chart fedsam',
     '',
-    'Installs the operator of FederatedJobs: `helm install fedsam charts/fedsam`. With `--set quickstart.enabled=true` it brings all that',
-    'a first job needs, and its notes hold one to paste. Step by step: `docs/how-to-install.md`.',
+    'Installs the operator of FederatedJobs: `helm install fedsam charts/fedsam`. With `--set quickstart.enabled=true` it also installs',
+    'the servers that a first job needs, and its notes contain a job to paste. Step by step: `docs/how-to-install.md`.',
     '',
   ]
   return `${banner}${[...intro, '| value | default | meaning |', '| --- | --- | --- |', ...lines].join('\n')}\n`

@@ -1,6 +1,6 @@
-// `helm test`, as a program in the operator's image and with its account: the API server serves FederatedJobs to the operator, and an
-// operator leads. Each may take SECONDS, because roles and pods of a new release need a moment. A resource that does not exist fails
-// at once.
+// The program of `helm test`, in the operator's image and with its account. It checks that the API server serves FederatedJobs, and that
+// an operator leads. Each check may take SECONDS, because roles and pods of a new release need a moment. A resource that does not exist
+// fails at once.
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -18,7 +18,7 @@ async function ask(path) {
   const server = `https://${host.includes(':') ? `[${host}]` : host}:${port}`
   const answer = await fetch(`${server}/apis/${path}`, { headers: { authorization } })
   const text = await answer.text()
-  // Of a path that it does not know the API server says so in plain words.
+  // For an unknown path the API server answers with plain text, not with JSON.
   const body = text.startsWith('{') ? JSON.parse(text) : { message: text.trim() }
   return { status: answer.status, body }
 }

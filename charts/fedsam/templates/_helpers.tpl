@@ -52,7 +52,7 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{/* What the restricted Pod Security level asks of a container. */}}
+{{/* The security context that the Pod Security level restricted demands of a container. */}}
 {{- define "fedsam.containerSecurity" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
@@ -66,12 +66,12 @@ runAsGroup: 65532
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
-{{/* What the operator does with FederatedJobs and their children, no more and no less: test/cluster/rbac.test.ts compares. */}}
+{{/* The operator's rights: exactly those that it uses. test/cluster/rbac.test.ts compares them with its calls. */}}
 {{- define "fedsam.rules" -}}
-# Some of it is had to be handed on: a coordinator reads its own job and writes its status.
+# The operator grants some of these rights to coordinators, and so must have them: a coordinator reads its job and writes its status.
 - {apiGroups: [fedsam.dev], resources: [federatedjobs], verbs: [get, list, watch, delete]}
 - {apiGroups: [fedsam.dev], resources: [federatedjobs/status], verbs: [patch]}
-# Asked of whoever owns children by blockOwnerDeletion, where the API server enforces owner references, as OpenShift's does.
+# For owner references with blockOwnerDeletion, where the API server enforces this right, as OpenShift does.
 - {apiGroups: [fedsam.dev], resources: [federatedjobs/finalizers], verbs: [update]}
 - {apiGroups: [batch], resources: [jobs], verbs: [get, list, watch, create, patch, delete]}
 - {apiGroups: [""], resources: [serviceaccounts], verbs: [get, list, watch, create, patch, delete]}
@@ -81,7 +81,7 @@ seccompProfile: {type: RuntimeDefault}
 - {apiGroups: [events.k8s.io], resources: [events], verbs: [list, watch, create]}
 {{- end }}
 
-{{/* Where the release's own pods may run. */}}
+{{/* Node selector and tolerations of the release's own pods. */}}
 {{- define "fedsam.placement" -}}
 {{- with .Values.operator.nodeSelector }}
 nodeSelector: {{- toYaml . | nindent 2 }}

@@ -1,21 +1,20 @@
-// How large a slice may be within the memory that the fold was given. Pure.
-// It counts what is alive at once. V8 lets up to 120 MB of used buffers lie before it collects them (docs/benchmarks.md),
-// whatever the slices: that much of the process is not in the count.
+// Computes the largest slice that fits into the fold's memory. Pure. It counts buffers that are in use at once. V8 may hold up to 120 MB
+// of unused buffers before it collects them (docs/benchmarks.md); these are not counted.
 
 import { BLOCK_BYTES } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { DTYPE_BYTES, type TensorList } from '#protocol/tensors.ts'
 
-/** Reads that are under way while one is folded. */
+/** Reads that run ahead while one slice is folded. */
 export const READS_AHEAD = 3
-/** Larger slices save no time (docs/benchmarks.md), and their garbage is larger. */
+/** Bytes of the largest slice. Larger ones save no time (docs/benchmarks.md), and leave more garbage. */
 export const LARGEST_SLICE = BLOCK_BYTES
-/** Smaller ones would read each digest block too many times. */
+/** Bytes of the smallest slice. Smaller ones would read each digest block more than 64 times. */
 const SMALLEST_SLICE = BLOCK_BYTES / 64
 
 export interface FoldDemand {
   readonly list: TensorList
-  /** Columns of f64 that a slice needs: 1 for sums, the number of updates where all are seen at once. */
+  /** Columns of f64 that a slice needs: 1 for a sum, one per update where the strategy sees all updates at once. */
   readonly columns: number
   /** State vectors of the server optimizer. */
   readonly vectors: number
@@ -29,15 +28,15 @@ export function memoryOf({ list, columns, vectors }: FoldDemand, slice: number):
   )
   const f64 = (slice / narrowest) * 8
   const read = Math.max(slice, BLOCK_BYTES)
-  // Base, the update at hand and those ahead; a slice that is being made and one that is being stored.
+  // Base, the present update, and the updates read ahead; one slice that is being computed, and one that is being stored.
   const asBytes = (2 + READS_AHEAD) * read + 2 * slice
-  // State comes in, goes out and is being stored.
+  // Each state vector three times: the old one, the new one, and the one that is being stored.
   return asBytes + f64 * (columns + 3 * vectors)
 }
 
 /**
  * Bytes per slice: whole digest blocks where possible.
- * Throws FedsamError InvalidJob where even the smallest slice does not fit into `memoryBytes`.
+ * Throws FedsamError InvalidJob where the smallest slice does not fit into `memoryBytes`.
  */
 export function sliceBytes(demand: FoldDemand, memoryBytes: number): number {
   const fits = (slice: number): boolean => memoryOf(demand, slice) <= memoryBytes

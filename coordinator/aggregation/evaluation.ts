@@ -1,10 +1,10 @@
-// The mean of what clients measured of one model. Pure.
+// The mean of the clients' evaluations of one model. Pure.
 
 import type { Evaluation } from '#protocol/record.ts'
 
 /**
- * Loss and metrics, each weighted by the examples behind it, as Flower's weighted_loss_avg; a metric counts only where
- * all evaluations report it. numExamples is their sum. null where nobody evaluated a single example.
+ * Loss and metrics as means weighted by examples, as Flower's weighted_loss_avg. A metric counts only where all evaluations report it.
+ * numExamples is the sum. null where no client evaluated an example.
  */
 export function meanEvaluation(evaluations: readonly Evaluation[]): Evaluation | null {
   const counted = evaluations.filter(({ numExamples }) => numExamples > 0)

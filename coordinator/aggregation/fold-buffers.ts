@@ -1,26 +1,26 @@
-// What a fold leaves to the next: its columns, and a small model, which is the next fold's base. Fresh memory costs as much as
-// hashing what it holds; the model need not be read and verified where it was computed.
+// Buffers that one fold leaves to the next: its columns, and its model where it is small, which is the next fold's base. Fresh memory
+// costs as much time as hashing its contents. A model that was computed here need not be read and verified.
 
 import type { PayloadRef } from '#protocol/record.ts'
 import { TILE } from './slice-fold.ts'
 
-/** Columns and models above this share of coordinator.memoryBytes are not kept between rounds; of models there are two. */
+/** Columns, and each of two models, are kept between rounds up to this share of coordinator.memoryBytes. */
 const KEPT_SHARE = 1 / 16
 
 export interface FoldBuffers {
-  /** Columns of so many elements, with whatever was in them. */
+  /** `count` columns of `elements` elements. They still hold old values. */
   columns(count: number, elements: number): Float64Array[]
-  /** Room for one step of the server optimizer. */
+  /** Space for one step of the server optimizer. */
   readonly tile: Float64Array
-  /** The bytes of a model that the last fold made here; undefined where it was not, or was too large. */
+  /** The bytes of a model that the last fold computed here; undefined for another model, and for one that was too large. */
   base(payload: PayloadRef): Uint8Array | undefined
-  /** Where a model of so many bytes may be made; undefined where it is too large. */
+  /** Space for a model of `size` bytes; undefined where it is too large. */
   draft(size: number): Uint8Array | undefined
-  /** The draft is this model now. */
+  /** Records that the draft holds this model now. */
   keep(model: PayloadRef): void
 }
 
-/** Of one coordinator: one fold at a time, within `memoryBytes`. */
+/** The buffers of one coordinator, which runs one fold at a time within `memoryBytes`. */
 export function createFoldBuffers(memoryBytes: number): FoldBuffers {
   const most = memoryBytes * KEPT_SHARE
   let columns: Float64Array[] = []
@@ -44,7 +44,7 @@ export function createFoldBuffers(memoryBytes: number): FoldBuffers {
     },
     keep({ sha256, size }) {
       if (draft.length !== size) return
-      // The base before it is free for the model after it.
+      // The old base's memory is free for the next model.
       const free = base.bytes
       base = { sha256, bytes: draft }
       draft = free

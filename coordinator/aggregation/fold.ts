@@ -1,6 +1,6 @@
-// The fold: from the updates that count to the new global model, slice by slice over the parameters.
-// Promises: the result is a function of base, updates, strategy and state, to the byte, whatever the memory, the order in
-// which updates are given, or whether their bytes were kept; memory is bounded by `memoryBytes`, not by model or clients.
+// Folds the accepted updates into the new global model, slice by slice over the parameters. The result's bytes depend only on base,
+// updates, strategy and state. They do not depend on the memory, on the order of the updates, or on whether their bytes were kept.
+// Memory is bounded by `memoryBytes`, not by the model or the number of clients.
 
 import { FedsamError } from '#protocol/errors.ts'
 import { attemptKeys } from '#protocol/keys.ts'
@@ -34,12 +34,12 @@ export interface FoldRequest {
   readonly strategy: Strategy
   /** The server optimizer's state after the last round; null before the first, and where it has none. */
   readonly state: PayloadRef | null
-  /** Where model and state go: rounds/<round>/<attempt>/. */
+  /** Model and state are written to rounds/<round>/<attempt>/. */
   readonly round: number
   readonly attempt: number
-  /** Bytes that the fold may hold; kept updates are not counted. */
+  /** Bytes that the fold may use. Kept updates are not counted. */
   readonly memoryBytes: number
-  /** What the fold before left. */
+  /** Buffers of the fold before. */
   readonly buffers?: FoldBuffers | undefined
   readonly signal?: AbortSignal | undefined
 }
@@ -51,44 +51,47 @@ export interface FoldResult {
   readonly rejected: readonly string[]
 }
 
-interface Job extends FoldRequest {
+/** A request with what follows from it. */
+interface Prepared extends FoldRequest {
   readonly buffers: FoldBuffers
-  /** The base: its bytes where the buffers have them. */
+  /** The base, with its bytes where the buffers have them. */
   readonly from: PayloadSource
-
   readonly layout: PayloadLayout
   readonly stateLayout: StateLayout | null
   readonly slices: readonly Slice[]
 }
 
 /**
- * Folds the updates into a new model and, where the server optimizer has one, a new state, both written absent-only.
- * FedsamError: RecordDamaged for bytes that do not fit their digests, or another object under a result's key; InvalidJob
- * for too little memory; RunFailed for fewer updates than the strategy's minimum and for results beyond their dtype.
+ * Folds the updates into a new model and, where the server optimizer has one, a new state. It overwrites neither.
+ * FedsamError: RecordDamaged for bytes without their digest, or for another object under a result's key; InvalidJob for too little
+ * memory; RunFailed for fewer updates than the strategy's minimum, and for results that their dtype cannot hold.
  */
 export async function fold(request: FoldRequest): Promise<FoldResult> {
-  const job = prepare(request)
-  const weights = job.strategy.weigh(job.updates, await measure(job))
-  const kept = job.updates.filter((_, i) => weights[i]! !== 0)
-  const scalars = await nextScalars(job)
+  const prepared = prepare(request)
+  const weights = prepared.strategy.weigh(prepared.updates, await measure(prepared))
+  const kept = prepared.updates.filter((_, i) => weights[i]! !== 0)
+  const scalars = await nextScalars(prepared)
   const context: SliceContext = {
-    strategy: job.strategy,
+    strategy: prepared.strategy,
     scalars,
     weights: weights.filter((weight) => weight !== 0),
-    columns: columnsFor(job, job.strategy.combine.kind === 'Columns' ? kept.length : 1),
-    tile: job.buffers.tile,
+    columns: columnsFor(prepared, prepared.strategy.combine.kind === 'Columns' ? kept.length : 1),
+    tile: prepared.buffers.tile,
   }
-  const written = await writeAll(job, context, kept)
-  return { ...written, rejected: job.updates.filter((_, i) => weights[i] === 0).map(({ client }) => client) }
+  const written = await writeAll(prepared, context, kept)
+  return {
+    ...written,
+    rejected: prepared.updates.filter((_, i) => weights[i] === 0).map(({ client }) => client),
+  }
 }
 
-function prepare(request: FoldRequest): Job {
+function prepare(request: FoldRequest): Prepared {
   const { list, strategy, memoryBytes } = request
   const updates = [...request.updates].sort((a, b) => (a.client < b.client ? -1 : 1))
   if (updates.length < Math.max(1, strategy.minimum)) {
     throw new FedsamError(
       'RunFailed',
-      `${strategy.name} needs ${strategy.minimum} updates, there are ${updates.length}`,
+      `${strategy.name} needs at least ${strategy.minimum} updates; this round has ${updates.length}`,
       {
         reason: 'TooFewUpdates',
         remedy: 'raise minFitClients or round.quorum',
@@ -100,7 +103,7 @@ function prepare(request: FoldRequest): Job {
     if (size === layout.size) continue
     throw new FedsamError(
       'RecordDamaged',
-      `${key} has ${size} bytes where the run's parameters take ${layout.size}`,
+      `${key} has ${size} bytes; the run's parameters have ${layout.size}`,
     )
   }
   const together = strategy.combine.kind === 'Columns' || strategy.measure !== 'None'
@@ -118,25 +121,27 @@ function prepare(request: FoldRequest): Job {
   }
 }
 
-/** Columns for the largest slice, used again for each. */
-function columnsFor({ slices, buffers }: Job, count: number): Float64Array[] {
+/** Columns for the largest slice. Each slice uses them again. */
+function columnsFor({ slices, buffers }: Prepared, count: number): Float64Array[] {
   const elements = slices.reduce((most, slice) => Math.max(most, combinedElements(slice)), 0)
   return buffers.columns(count, elements)
 }
 
-async function measure(job: Job): Promise<Measurements> {
-  const { updates, from, strategy } = job
+async function measure(prepared: Prepared): Promise<Measurements> {
+  const { updates, from, strategy } = prepared
   if (strategy.measure === 'None') return { gram: new Float64Array(0) }
-  const gram = measureGram(columnsFor(job, updates.length))
+  const gram = measureGram(columnsFor(prepared, updates.length))
   const sources = [from, ...updates]
-  const slices = job.slices.filter(({ pieces }) => pieces.some(({ tensor }) => tensor.rule === 'Optimise'))
+  const slices = prepared.slices.filter(({ pieces }) =>
+    pieces.some(({ tensor }) => tensor.rule === 'Optimise'),
+  )
   const reads = prefetch(
-    readsOf(job, slices, () => sources),
+    readsOf(prepared, slices, () => sources),
     READS_AHEAD,
   )
   try {
     for (const slice of slices) {
-      job.signal?.throwIfAborted()
+      prepared.signal?.throwIfAborted()
       const open = gram.open(slice, await next(reads))
       for (let i = 0; i < updates.length; i++) open.add(await next(reads))
       open.close()
@@ -152,7 +157,7 @@ async function nextScalars({
   state,
   stateLayout,
   strategy,
-}: Job): Promise<Readonly<Record<string, number>>> {
+}: Prepared): Promise<Readonly<Record<string, number>>> {
   const { scalars, nextScalars } = strategy.serverOptimizer
   if (stateLayout === null || state === null) return nextScalars(scalars)
   const range = [0, stateLayout.header.length + stateLayout.scalars.length * 8] as const
@@ -165,12 +170,12 @@ async function nextScalars({
 }
 
 async function writeAll(
-  job: Job,
+  prepared: Prepared,
   context: SliceContext,
   kept: readonly FoldUpdate[],
 ): Promise<Pick<FoldResult, 'model' | 'state'>> {
-  const { store, layout, stateLayout, buffers } = job
-  const keys = attemptKeys(job.round, job.attempt)
+  const { store, layout, stateLayout, buffers } = prepared
+  const keys = attemptKeys(prepared.round, prepared.attempt)
   const model = writePayload(store, keys.model, layout.size)
   const state = stateLayout && writePayload(store, keys.state, stateLayout.size)
   try {
@@ -178,7 +183,7 @@ async function writeAll(
     if (stateLayout !== null) await state!.push(stateOpening(stateLayout, context.scalars))
     const draft = buffers.draft(layout.size)
     draft?.set(layout.header)
-    await foldSlices(job, context, kept, { model, state, draft })
+    await foldSlices(prepared, context, kept, { model, state, draft })
     const written = { model: await model.finish(), state: state && (await state.finish()) }
     if (draft !== undefined) buffers.keep(written.model)
     return written
@@ -188,27 +193,28 @@ async function writeAll(
   }
 }
 
-interface Making {
+/** Where the fold writes. */
+interface Target {
   readonly model: PayloadWriter
   readonly state: PayloadWriter | null
-  /** Where the model is made; without it each slice is made where its base was read. */
+  /** Space for the whole model. Without it, each slice is computed in the memory of its base. */
   readonly draft: Uint8Array | undefined
 }
 
 async function foldSlices(
-  job: Job,
+  prepared: Prepared,
   context: SliceContext,
   kept: readonly FoldUpdate[],
-  { model, state, draft }: Making,
+  { model, state, draft }: Target,
 ): Promise<void> {
-  const sourcesFor = (slice: Slice): PayloadSource[] => [job.from, ...(needsUpdates(slice) ? kept : [])]
-  const reads = prefetch(readsOf(job, job.slices, sourcesFor), READS_AHEAD)
+  const sourcesFor = (slice: Slice): PayloadSource[] => [prepared.from, ...(needsUpdates(slice) ? kept : [])]
+  const reads = prefetch(readsOf(prepared, prepared.slices, sourcesFor), READS_AHEAD)
   try {
-    for (const slice of job.slices) {
-      job.signal?.throwIfAborted()
+    for (const slice of prepared.slices) {
+      prepared.signal?.throwIfAborted()
       const base = await next(reads)
       const made = draft?.subarray(slice.begin, slice.end) ?? base
-      const open = openSlice(context, slice, { base, model: made, state: await oldState(job, slice) })
+      const open = openSlice(context, slice, { base, model: made, state: await oldState(prepared, slice) })
       for (let left = sourcesFor(slice).length - 1; left > 0; left--) open.add(await next(reads))
       const newState = open.finish()
       await Promise.all([model.push(made), newState.length > 0 && state?.push(newState)])
@@ -218,14 +224,14 @@ async function foldSlices(
   }
 }
 
-function oldState({ store, state, stateLayout }: Job, slice: Slice): Promise<Uint8Array> | undefined {
+function oldState({ store, state, stateLayout }: Prepared, slice: Slice): Promise<Uint8Array> | undefined {
   if (state === null || stateLayout === null) return undefined
   return readPayload(store, { payload: state }, stateLayout.rangeOf(slice))
 }
 
-/** One read per slice and source, in the order in which they are used. */
+/** One read for each slice and source, in the order of use. */
 function* readsOf(
-  { store }: Job,
+  { store }: Prepared,
   slices: readonly Slice[],
   sourcesFor: (slice: Slice) => readonly PayloadSource[],
 ): Generator<() => Promise<Uint8Array>> {
@@ -236,6 +242,6 @@ function* readsOf(
 
 async function next(reads: AsyncGenerator<Uint8Array, void>): Promise<Uint8Array> {
   const { value } = await reads.next()
-  if (value === undefined) throw new RangeError('a slice was read less often than it was used')
+  if (value === undefined) throw new RangeError('the fold used a slice more often than it was read')
   return value
 }

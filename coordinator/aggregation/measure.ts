@@ -1,12 +1,12 @@
-// The first pass of a strategy that must know its updates before it weighs them: inner products of all pairs of deltas.
-// Sums run within fixed blocks of elements of each tensor, then over the blocks, so that slices do not change a bit.
+// The first pass of a strategy that must compare its updates before it weighs them: inner products of all pairs of deltas. It sums within
+// fixed blocks of elements of each tensor, then over the blocks, so that the size of slices does not change a bit of the result.
 
 import { elementCount } from '#protocol/tensors.ts'
 import { addDelta } from '../strategies/mean.ts'
 import { numbersOf } from './numbers.ts'
 import type { Piece, Slice } from './slices.ts'
 
-/** Elements per block of a reduction. */
+/** Elements of one block of a sum. */
 export const REDUCTION_BLOCK = 65_536
 
 export interface GramMeasure {
@@ -16,7 +16,7 @@ export interface GramMeasure {
   result(): Float64Array
 }
 
-/** `columns`: one array per update, with room for the largest slice. */
+/** `columns`: one array per update, long enough for the largest slice. */
 export function measureGram(columns: readonly Float64Array[]): GramMeasure {
   const n = columns.length
   const total = new Float64Array(n * n)
@@ -62,7 +62,7 @@ export function measureGram(columns: readonly Float64Array[]): GramMeasure {
   }
 }
 
-/** The Optimise pieces of a slice: their bytes in it, the base's numbers, and where their deltas begin in a column. */
+/** The Optimise pieces of a slice: their bytes in it, the base's numbers, and the index in a column where their deltas begin. */
 function partsOf({ begin, pieces }: Slice, base: Uint8Array) {
   let at = 0
   return pieces
@@ -75,7 +75,7 @@ function partsOf({ begin, pieces }: Slice, base: Uint8Array) {
     })
 }
 
-/** Upper triangle: each sum goes on from what it was, one element after the other, whatever the cut. */
+/** Adds to the upper triangle. Each sum continues element by element, so that cuts do not change the order of additions. */
 function addProducts(sums: Float64Array, columns: readonly Float64Array[]): void {
   const n = columns.length
   for (let i = 0; i < n; i++) {

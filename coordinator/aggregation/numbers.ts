@@ -1,16 +1,16 @@
-// Tensor bytes as numbers and back. Reading is exact (I64 beyond 2^53 excepted); writing rounds an f64 once, to nearest
-// even, straight to the dtype. A value that does not fit its dtype is reported, not hidden.
+// Converts tensor bytes to numbers and back. Reading is exact, except for I64 beyond 2^53. Writing rounds an f64 once, to nearest even,
+// directly to the dtype. A value that its dtype cannot hold is reported, and never wrapped or clipped.
 
 import { DTYPE_BYTES, type DType } from '#protocol/tensors.ts'
 import type { NumberArray } from '../strategies/strategy.ts'
 
-/** The bytes of elements of one dtype as numbers: a view where the alignment allows it. */
+/** The elements of one dtype as numbers: a view where the alignment allows it, else a copy. */
 export function numbersOf(dtype: DType, bytes: Uint8Array): NumberArray {
   if (dtype === 'I64') return Float64Array.from(exactNumbersOf('I64', bytes) as BigInt64Array, Number)
   return exactNumbersOf(dtype, bytes) as NumberArray
 }
 
-/** As numbersOf, but I64 stays exact. Only comparisons may be made on it. */
+/** As numbersOf, but I64 stays exact. Use the result only for comparisons. */
 export function exactNumbersOf(dtype: DType, bytes: Uint8Array): NumberArray | BigInt64Array {
   const { buffer, byteOffset, length } = aligned(bytes, DTYPE_BYTES[dtype])
   const count = length / DTYPE_BYTES[dtype]
@@ -47,7 +47,7 @@ function widened(bits: Uint16Array): Float32Array {
   return new Float32Array(wide.buffer)
 }
 
-/** Least and most of an integer dtype; of I64, what an f64 can hold of them. */
+/** Least and greatest value of an integer dtype; for I64, the greatest that an f64 holds exactly below the limit. */
 const INTEGERS: Partial<Record<DType, readonly [number, number]>> = {
   I64: [-(2 ** 63), 2 ** 63 - 1024],
   I32: [-(2 ** 31), 2 ** 31 - 1],
@@ -57,7 +57,7 @@ const INTEGERS: Partial<Record<DType, readonly [number, number]>> = {
   BOOL: [0, 1],
 }
 
-/** The bytes as numbers that round what is stored into them once; undefined where JavaScript has no such array, or not there. */
+/** A typed array over the bytes that rounds each stored value once; undefined where JavaScript has none, or the alignment forbids it. */
 export function placeOf(dtype: DType, bytes: Uint8Array): NumberArray | undefined {
   const isNative = dtype === 'F64' || dtype === 'F32' || dtype === 'F16'
   if (!isNative || bytes.byteOffset % DTYPE_BYTES[dtype] !== 0) return undefined
@@ -65,8 +65,8 @@ export function placeOf(dtype: DType, bytes: Uint8Array): NumberArray | undefine
 }
 
 /**
- * Writes the values into their place, each rounded once to the dtype (integers: to the nearest, halves up). Returns the index of
- * the first that does not fit, not finite or beyond the dtype's range; -1 where all do.
+ * Writes the values, each rounded once to the dtype (integers: to the nearest, halves up). Returns the index of the first value that
+ * is not finite or exceeds the dtype's range, and writes nothing then; -1 where all values fit.
  */
 export function writeNumbers(dtype: DType, values: Float64Array, into: Uint8Array): number {
   const rounded = round(dtype, values)
@@ -82,7 +82,7 @@ export function writeNumbers(dtype: DType, values: Float64Array, into: Uint8Arra
   return -1
 }
 
-/** Values that the dtype can hold exactly, unless they are out of its range. BF16 as the f32 of the same value. */
+/** Rounds to values that the dtype holds exactly, unless they exceed its range. BF16 becomes the f32 of the same value. */
 function round(dtype: DType, values: Float64Array): NumberArray {
   switch (dtype) {
     case 'F64':
@@ -113,8 +113,8 @@ function firstMisfit(dtype: DType, rounded: NumberArray): number {
 }
 
 /**
- * f64 → BF16 in one rounding. First to f32 "to odd" (towards zero, the last bit set where something was lost), which
- * keeps what the second step needs to know; then to the upper 16 bits, nearest even. Lower bits of the result are 0.
+ * f64 → BF16 in one rounding. First it rounds to f32 "to odd": towards zero, with the last bit set where bits were lost. That bit keeps
+ * the fact that the second step needs. Then it rounds to the upper 16 bits, to nearest even. The lower bits of the result are 0.
  */
 function roundToBF16(values: Float64Array): Float32Array {
   const floats = new Float32Array(values)
@@ -130,7 +130,7 @@ function roundToBF16(values: Float64Array): Float32Array {
   return floats
 }
 
-/** Bits of a float dtype that are all set in infinities and NaNs only, and where in each element's words they stand. */
+/** Bits of a float dtype that are all set only in infinities and NaNs, and which of an element's words holds them. */
 const EXPONENTS: Partial<
   Record<DType, { mask: number; words: 'Uint32' | 'Uint16'; step: number; first: number }>
 > = {
@@ -140,7 +140,7 @@ const EXPONENTS: Partial<
   BF16: { mask: 0x7f80, words: 'Uint16', step: 1, first: 0 },
 }
 
-/** Index of the first element that is a NaN or an infinity; -1 where all are finite, and for dtypes that have neither. */
+/** Index of the first NaN or infinity; -1 where all elements are finite, and for dtypes that have neither. */
 export function firstNotFinite(dtype: DType, bytes: Uint8Array): number {
   const exponent = EXPONENTS[dtype]
   if (exponent === undefined) return -1
@@ -158,8 +158,8 @@ function firstMasked16(words: Uint16Array, mask: number): number {
   return -1
 }
 
-/** Words looked at between two decisions: one a word would be most of the work. */
-const LOOK = 4096
+/** Words that one test covers. A test of every word would take most of the time. */
+const STRIDE = 4096
 
 function firstMasked32(
   words: Int32Array,
@@ -167,9 +167,9 @@ function firstMasked32(
   { step, first }: { step: number; first: number },
 ): number {
   const lowest = mask & -mask
-  for (let from = first; from < words.length; from += LOOK) {
-    const to = Math.min(from + LOOK, words.length)
-    // A field of ones, and of nothing else, carries into the sign.
+  for (let from = first; from < words.length; from += STRIDE) {
+    const to = Math.min(from + STRIDE, words.length)
+    // If all bits of the exponent are set, and only then, adding its lowest bit carries into the sign.
     let carry = 0
     for (let i = from; i < to; i += step) carry |= (words[i]! & mask) + lowest
     if (carry >= 0) continue

@@ -26,9 +26,9 @@ test('a store that sees that the object is there reads nothing: the writer does 
   assert.deepEqual(await push(lazy), { key: 'k', ...digestPayload(BYTES) })
   await assert.rejects(push(lazy, BYTES.toReversed()), {
     code: 'RecordDamaged',
-    message: /k holds 3000 bytes/,
+    message: /k has 3000 bytes/,
   })
-  await assert.rejects(push(lazy, BYTES.subarray(1)), { code: 'RecordDamaged', message: /where 2999/ })
+  await assert.rejects(push(lazy, BYTES.subarray(1)), { code: 'RecordDamaged', message: /give 2999 bytes/ })
 })
 
 test('a failing store is reported, early or late', async () => {

@@ -1,12 +1,12 @@
-// A payload that is written while it is computed: chunks go to the store and into its digests at once.
-// Promises: bounded memory (a push waits until the store took the chunk before it), and that the object under the key is
-// what was computed: one that was there already is read back and compared.
+// Writes a payload while it is computed: each chunk goes to the store and into the digests. Memory is bounded, since a push waits until the
+// store has taken the chunk before. The object under the key is what was computed: an object that existed before is read back and compared.
 
 import { blockHasher, type PayloadDigest } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { PayloadRef } from '#protocol/record.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 
+/** Bytes that one read of an existing object asks for. */
 const READ_BYTES = 8 * 1024 * 1024
 
 export interface PayloadWriter {
@@ -14,7 +14,7 @@ export interface PayloadWriter {
   push(chunk: Uint8Array): Promise<void>
   /** After the last push. Throws FedsamError RecordDamaged where the key holds other bytes. */
   finish(): Promise<PayloadRef>
-  /** Gives the write up; nothing is left under the key by it. */
+  /** Aborts the write. It leaves no object under the key. */
   abort(cause: unknown): Promise<void>
 }
 
@@ -24,9 +24,9 @@ export function writePayload(store: ObjectStore, key: string, size: number): Pay
   const writer = writable.getWriter()
   const hasher = blockHasher()
   const written = store.write(key, size, readable)
-  written.catch(() => {}) // reported by whoever awaits it next
+  written.catch(() => {}) // the next await of it reports the error
   writer.closed.catch(() => {})
-  // A store that is done before the last chunk (it was there already, or it failed) takes no more: never wait for it then.
+  // A store that ends before the last chunk, because the object exists or the write failed, takes no more chunks: do not wait for it.
   const taken = (step: Promise<void>): Promise<unknown> => Promise.race([step.catch(() => written), written])
   return {
     async push(chunk) {
@@ -58,7 +58,7 @@ async function compare(store: ObjectStore, key: string, computed: PayloadDigest)
   if (sha256 === computed.sha256) return
   throw new FedsamError(
     'RecordDamaged',
-    `${store.description}: ${key} holds ${size} bytes, SHA-256 ${sha256}, where ${computed.size}, ${computed.sha256}, follow from the updates`,
-    { remedy: 'find out who wrote it; without it the run goes on and writes it again' },
+    `${store.description}: ${key} has ${size} bytes, SHA-256 ${sha256}; the updates give ${computed.size} bytes, SHA-256 ${computed.sha256}`,
+    { remedy: 'find out what wrote the object; if you delete it, the run continues and writes it again' },
   )
 }

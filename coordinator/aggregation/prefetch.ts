@@ -1,6 +1,6 @@
-// Starts the next few tasks while the results of the earlier ones are being used.
+// Starts the next tasks while the caller uses the results of earlier ones. It keeps the order of the tasks.
 
-/** Results in the order of the tasks; up to `ahead` of them are under way or done while one is in use. */
+/** Results in the order of the tasks. Up to `ahead` later tasks run, or have ended, while one result is in use. */
 export async function* prefetch<T>(
   tasks: Iterable<() => Promise<T>>,
   ahead: number,
@@ -9,7 +9,7 @@ export async function* prefetch<T>(
   try {
     for (const start of tasks) {
       const task = start()
-      task.catch(() => {}) // reported when its turn comes
+      task.catch(() => {}) // the error is reported at the task's turn
       running.push(task)
       if (running.length > ahead) yield await running.shift()!
     }

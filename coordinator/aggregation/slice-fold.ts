@@ -1,6 +1,6 @@
-// One slice of the parameters on its way from the updates to the new model: bytes in, bytes out, no store.
-// Optimise: the strategy combines the deltas, its server optimizer steps. Average: combined likewise, added to the base.
-// Largest: element-wise. Keep: the base's bytes. Every element is computed by itself, so cuts cannot change a result.
+// Folds one slice of the parameters: bytes of the updates in, bytes of the new model out, no store. By the rule of the tensor:
+// Optimise: the strategy combines the deltas, and its server optimizer steps. Average: the combined delta is added to the base.
+// Largest: the largest value of each element. Keep: the base's bytes. Each element is computed alone, so cuts do not change the result.
 
 import { FedsamError } from '#protocol/errors.ts'
 import { DTYPE_BYTES } from '#protocol/tensors.ts'
@@ -10,7 +10,7 @@ import type { NumberArray, ServerOptimizer, Strategy } from '../strategies/strat
 import { exactNumbersOf, firstNotFinite, numbersOf, placeOf, writeNumbers } from './numbers.ts'
 import type { Piece, Slice } from './slices.ts'
 
-/** Elements at a time: what one step works on stays in the processor's cache. */
+/** Elements that one step works on: few enough for the processor's cache. */
 export const TILE = 16_384
 
 /** What all slices of a round have in common. */
@@ -18,9 +18,9 @@ export interface SliceContext {
   readonly strategy: Pick<Strategy, 'combine' | 'serverOptimizer'>
   /** The optimizer's scalars of this round. */
   readonly scalars: Readonly<Record<string, number>>
-  /** The weights that count, in fold order, all above 0. */
+  /** The weights above 0, in fold order. */
   readonly weights: Float64Array
-  /** Space for the largest slice, used again for each: one array where updates are summed, else one per update. */
+  /** Arrays for the largest slice, used again for each slice: one where updates are summed, else one per update. */
   readonly columns: readonly Float64Array[]
   /** Space for TILE elements. */
   readonly tile: Float64Array
@@ -29,7 +29,7 @@ export interface SliceContext {
 export interface SliceFold {
   /** The next update's bytes of the slice, in fold order. */
   add(update: Uint8Array): void
-  /** After the last update: completes the model; the new state's bytes. */
+  /** After the last update: completes the model, and returns the new state's bytes. */
   finish(): Uint8Array
 }
 
@@ -37,13 +37,13 @@ export interface SliceFold {
 export interface SliceBytes {
   /** Of the base model. */
   readonly base: Uint8Array
-  /** Where the new model's go; may be the same memory as the base. */
+  /** The memory of the new model's bytes; may be the memory of the base. */
   readonly model: Uint8Array
-  /** Of the old state; without it, it starts at 0. */
+  /** Of the old state. Absent: the state starts at 0. */
   readonly state?: Uint8Array | undefined
 }
 
-/** What becomes of one piece. `update` and `model` are its bytes in an update and in the new model. */
+/** The fold of one piece. `update` and `model` are its bytes in an update and in the new model. */
 interface Part {
   add(update: Uint8Array, position: number): void
   finish(model: Uint8Array): void
@@ -89,7 +89,7 @@ export function combinedElements(slice: Slice): number {
   return elementsOf(slice, 'Optimise') + elementsOf(slice, 'Average')
 }
 
-/** Whether the slice needs the updates at all. */
+/** Whether the fold of the slice reads the updates. */
 export function needsUpdates(slice: Slice): boolean {
   return slice.pieces.some(({ tensor }) => tensor.rule !== 'Keep')
 }
@@ -142,7 +142,7 @@ function combinedPart(context: SliceContext, piece: Piece, baseBytes: Uint8Array
       const width = DTYPE_BYTES[dtype]
       for (let from = 0; from < piece.elements; from += TILE) {
         const to = Math.min(from + TILE, piece.elements)
-        // The model's bytes are the base's so far: where they can be reckoned with as they are, they are.
+        // The model's bytes are still the base's. Compute in place where the dtype has a typed array.
         const values = place?.subarray(from, to) ?? context.tile.subarray(0, to - from)
         if (place === undefined) values.set(base.subarray(from, to))
         step(
@@ -161,7 +161,7 @@ function combinedPart(context: SliceContext, piece: Piece, baseBytes: Uint8Array
   }
 }
 
-/** One step on a tile. `state` starts with the tile's, interleaved element by element, and is replaced by the new one. */
+/** One step on a tile. `state` begins with the tile's state, interleaved element by element. The new state replaces it. */
 function step(
   optimizer: ServerOptimizer,
   tile: { values: NumberArray; delta: Float64Array; scalars: SliceContext['scalars'] },
@@ -182,14 +182,14 @@ function step(
 
 /** `at`: the element's index in the piece. */
 function misfitOf({ tensor: { name, dtype }, first }: Piece, at: number, value: number): FedsamError {
-  const message = `aggregation made ${value} of ${name}[${first + at}], which ${dtype} cannot hold`
+  const message = `the aggregated value of ${name}[${first + at}] is ${value}, which ${dtype} cannot hold`
   return new FedsamError('RunFailed', message, {
     reason: 'ParametersOverflow',
-    remedy: 'lower the server learning rate or the local one; a wider dtype may help',
+    remedy: 'lower the server learning rate or the local learning rate, or use a wider dtype',
   })
 }
 
-/** The largest of the updates' values, without going through f64: integers stay exact. */
+/** The largest of the updates' values. It does not convert to f64, so integers stay exact. */
 function largestPart({ tensor: { dtype } }: Piece): Part {
   let best: ReturnType<typeof exactNumbersOf>
   return {

@@ -1,11 +1,11 @@
-// Where the parameters lie in a payload, and how they are cut into slices. Pure.
-// A payload is canonicalHeader(list) and then each tensor's bytes, so everything follows from the list. A slice is a range
-// of bytes that never cuts an element; its pieces are its parts of single tensors.
+// The positions of the parameters in a payload, and their division into slices. Pure. A payload is canonicalHeader(list), then each
+// tensor's bytes, so all positions follow from the list. A slice is a range of bytes that cuts no element. Its pieces are its parts of
+// single tensors.
 
 import { canonicalHeader, layout } from '#protocol/safetensors.ts'
 import { DTYPE_BYTES, type TensorList, type TensorSpec } from '#protocol/tensors.ts'
 
-/** A tensor list as it lies in a file: offsets count from the file's first byte. */
+/** The layout of a tensor list in a file. Offsets count from the file's first byte. */
 export interface PayloadLayout {
   readonly header: Uint8Array
   readonly tensors: readonly {

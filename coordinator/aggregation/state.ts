@@ -1,15 +1,15 @@
-// The server optimizer's state as a payload: its scalars, then per Optimise tensor its vectors, interleaved element by
-// element (shape [...tensor, vectors]) so that a slice of the parameters needs one range of the file. F64 throughout.
+// The server optimizer's state as a payload: its scalars, then the vectors of each Optimise tensor. The vectors are interleaved element by
+// element (shape [...tensor, vectors]), so that a slice of the parameters needs one range of the file. All values are F64.
 
 import type { TensorList } from '#protocol/tensors.ts'
 import type { ServerOptimizer } from '../strategies/strategy.ts'
 import { type PayloadLayout, payloadLayout, type Slice } from './slices.ts'
 
-/** Where everything lies in a state payload. */
+/** The layout of a state payload. */
 export interface StateLayout extends PayloadLayout {
   /** Names of the scalars, in the order of their bytes. */
   readonly scalars: readonly string[]
-  /** Bytes [begin, end) of the file for a slice of the parameters; slices in order ask for adjoining ranges. */
+  /** Bytes [begin, end) of the file for a slice of the parameters. Consecutive slices have adjoining ranges. */
   rangeOf(slice: Slice): readonly [number, number]
 }
 
@@ -49,7 +49,7 @@ export function stateOpening(layout: StateLayout, scalars: Readonly<Record<strin
   return opening
 }
 
-/** The scalars from such bytes; undefined where the header is another one's. */
+/** The scalars from such bytes; undefined where they have the header of another layout. */
 export function readStateOpening(
   layout: StateLayout,
   opening: Uint8Array,

@@ -1,14 +1,14 @@
-// In which tensors two lists differ, in words that fit into a status message. Pure.
+// Describes in which tensors two lists differ, in a text that fits into a status message. Pure.
 
 import type { TensorSpec } from '#protocol/tensors.ts'
 import { listed, shortened } from '#protocol/text.ts'
 
-/** Tensors named per kind of difference; the rest are counted. */
+/** Tensors that the text names for each kind of difference. It counts the rest. */
 const NAMED = 5
-/** A name in a client's file may be as long as it likes. */
+/** Characters of a tensor's name that the text shows. A name in a client's file may have any length. */
 const LONGEST_NAME = 120
 
-/** '' where names, shapes and dtypes are the same, in whatever order. */
+/** '' where names, shapes and dtypes are the same, in any order. */
 export function tensorDifference(wanted: readonly TensorSpec[], found: readonly TensorSpec[]): string {
   const byName = new Map(found.map((tensor) => [tensor.name, tensor]))
   const known = new Set(wanted.map(({ name }) => name))

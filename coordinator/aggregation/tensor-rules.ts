@@ -1,14 +1,14 @@
-// The tensor list of a run: the rule by which each tensor is aggregated, from its name, its dtype and its neighbours. Pure.
-// Running statistics of a normalisation must not go through a server optimizer: a step can make a variance negative. Where names
-// do not show them, the advice says so before the first step.
+// The tensor list of a run: it chooses the aggregation rule of each tensor from its name, dtype and neighbours. Pure. A server optimizer
+// must not step on running statistics of a normalisation layer, because a step can make a variance negative. If tensors have no names,
+// adviceOn explains the doubt before the first step.
 
 import type { DType, TensorList, TensorSpec } from '#protocol/tensors.ts'
 import { listed } from '#protocol/text.ts'
 import type { ServerOptimizer, Strategy } from '../strategies/strategy.ts'
 
 /**
- * The tensor list that these tensors fix, in their order. Floats are optimised, running statistics of normalisation averaged;
- * counters keep the largest; flags and bytes stay.
+ * The tensor list of these tensors, in their order. Floats are optimised, and running statistics of normalisation layers are averaged.
+ * Counters take the largest value. Flags and bytes keep their values.
  */
 export function tensorList(tensors: readonly TensorSpec[]): TensorList {
   const recognised = new Set(statisticsByPlace(tensors))
@@ -32,13 +32,13 @@ function ruleFor(name: string, dtype: DType): TensorList[number]['rule'] {
 const isFloat = (dtype: DType): boolean => ['F64', 'F32', 'F16', 'BF16'].includes(dtype)
 const isCounter = (dtype: DType): boolean => dtype === 'I64' || dtype === 'I32'
 
-/** The names that fedsam_client gives to arrays without names: their places. */
+/** fedsam_client names arrays without names by their positions. */
 const areNumbered = (tensors: readonly TensorSpec[]): boolean =>
   tensors.every(({ name }) => /^\d{4,}$/.test(name))
 
 /**
- * Names of the tensors without names that are statistics by their place: PyTorch's norms hold a mean and a variance of one shape
- * before a counter of batches, a single integer.
+ * Numbered tensors that are statistics by their position: a PyTorch normalisation layer has a mean and a variance of one shape, then a
+ * counter of batches, which is a single integer.
  */
 function statisticsByPlace(tensors: readonly TensorSpec[]): string[] {
   if (!areNumbered(tensors)) return []
@@ -55,7 +55,7 @@ function areTwins(one: TensorSpec, other: TensorSpec): boolean {
   return areVectors && isFloat(one.dtype) && isFloat(other.dtype)
 }
 
-/** What the user should know of a run's tensors before its first step; undefined where nothing is in doubt. */
+/** Advice to the user before the first step; undefined where the rule of no tensor is in doubt. */
 export function adviceOn(list: TensorList, strategy: Strategy): string | undefined {
   if (!areNumbered(list) || isPlainMean(strategy.serverOptimizer)) return undefined
   const remedy = 'give the class parameter_names(), such as: return list(self.model.state_dict())'
@@ -75,14 +75,14 @@ export function adviceOn(list: TensorList, strategy: Strategy): string | undefin
   return inDoubt ? `${doubt}; if the model has batch normalisation, ${remedy}` : undefined
 }
 
-/** Names in one sentence, at most. */
+/** Tensors that the advice names. It counts the rest. */
 const NAMED = 6
 
 function shown(names: readonly string[]): string {
   return `tensors ${listed(names, NAMED)}`
 }
 
-/** Whether the optimizer only adds the combined delta, so that means stay means. Two steps show momentum too. */
+/** Whether the optimizer only adds the combined delta, so that it averages statistics too. Two steps also show momentum. */
 function isPlainMean(optimizer: ServerOptimizer): boolean {
   const values = Float64Array.of(1)
   const delta = Float64Array.of(0.5)

@@ -87,15 +87,15 @@ const REJECTIONS: readonly (readonly [what: string, change: Change, reason: stri
     'a truncated body',
     { stored: good.subarray(0, -1) },
     'WrongSize',
-    new RegExp(`has ${good.length - 1} bytes, the receipt says ${good.length}`),
+    new RegExp(`has ${good.length - 1} bytes, the receipt states ${good.length}`),
   ],
-  ['a longer body', { stored: new Uint8Array(good.length + 1) }, 'WrongSize', /receipt says/],
-  ['another body', { stored: flipped }, 'WrongDigest', /block 0 does not fit its digest/],
+  ['a longer body', { stored: new Uint8Array(good.length + 1) }, 'WrongSize', /receipt states/],
+  ['another body', { stored: flipped }, 'WrongDigest', /block 0 does not match its digest/],
   [
     'a wrong whole digest',
     { claim: { sha256: sha256('x') } },
     'WrongDigest',
-    /SHA-256 is .* the receipt says/,
+    /SHA-256 is .* the receipt states/,
   ],
   ['a wrong block digest', { claim: { blocks: [sha256('x')] } }, 'WrongDigest', /block 0/],
   ['no block digests', { claim: { blocks: [] } }, 'BadReceipt', /0 block digests/],
@@ -128,7 +128,7 @@ const REJECTIONS: readonly (readonly [what: string, change: Change, reason: stri
     'metadata',
     { bytes: writeSafetensors(TENSORS, { format: 'pt' }) },
     'WrongTensors',
-    /not sorted by name without metadata/,
+    /not sorted by name, or has metadata/,
   ],
   ['another order', { bytes: writeSafetensors(TENSORS.toReversed()) }, 'WrongTensors', /not sorted/],
   ['no safetensors', { bytes: new Uint8Array(100).fill(7) }, 'WrongTensors', /cannot be read/],
@@ -138,7 +138,7 @@ const REJECTIONS: readonly (readonly [what: string, change: Change, reason: stri
     'a NaN',
     { bytes: replaced(0, vector('bias', 'F32', [0, Number.NaN])) },
     'NotFinite',
-    /^bias\[1\] is not a finite number: if training diverged, lower the learning rate$/,
+    /^bias\[1\] is not a finite number; if training diverged, lower the learning rate$/,
   ],
   [
     'an infinity',
@@ -167,7 +167,7 @@ test("a header that is much longer than the run's is rejected by its length, unr
   const many = Array.from({ length: 900 }, (_, i) => vector(`extra-${i}-${'x'.repeat(100)}`, 'U8', [1]))
   const admission = await admitted({ bytes: writeSafetensors(many) })
   assert.ok(admission.kind === 'Rejected' && admission.reason === 'WrongTensors')
-  assert.match(admission.message, /^the update's header has \d+ bytes, the run's own has \d+$/)
+  assert.match(admission.message, /^the update's header has \d+ bytes, the run's header has \d+$/)
 })
 
 test('a header of a megabyte of backslashes is rejected', async () => {
@@ -230,6 +230,6 @@ test('a large update is checked to its last block, in pieces', async () => {
   assert.deepEqual(admission, {
     kind: 'Rejected',
     reason: 'NotFinite',
-    message: `w[${2 * BLOCK_BYTES - 1}] is not a finite number: if training diverged, lower the learning rate`,
+    message: `w[${2 * BLOCK_BYTES - 1}] is not a finite number; if training diverged, lower the learning rate`,
   })
 })

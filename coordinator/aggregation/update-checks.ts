@@ -1,6 +1,6 @@
-// Admission of an update: every byte is checked against its receipt, the run's tensor list and the plan's base, before it
-// may touch a model. The order of the checks is fixed, so that a fault has one reason. Memory is bounded whatever size is
-// claimed, and a check never holds the event loop for longer than one block takes. The strategy's own rule runs in the fold.
+// Admits an update: checks every byte against its receipt, the run's tensor list and the plan's base, before a model may use it. The order
+// of the checks is fixed, so that a fault always has the same reason. Memory is bounded for any claimed size, and a check never blocks the
+// event loop for longer than one block takes. The strategy weighs updates later, in the fold.
 
 import { createHash } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -17,17 +17,18 @@ import { prefetch } from './prefetch.ts'
 import { type PayloadLayout, payloadLayout, type Slice, slicesOf } from './slices.ts'
 import { tensorDifference } from './tensor-difference.ts'
 
+/** Bytes that are checked at a time. */
 const SLICE_BYTES = 4 * BLOCK_BYTES
 /**
- * A header of the update's own is parsed only to say what differs. Above twice the run's header, and above this many bytes, its
- * length alone is the reason: parsing would cost time that grows with what a client chose.
+ * Bytes of a header that is always parsed. A header that differs from the run's is parsed only to describe the difference. A longer
+ * header, above twice the run's, is rejected by its length: parsing it would take time that a client chooses.
  */
 const SMALL_HEADER = 64 * 1024
 
 export type Admission =
   | {
       readonly kind: 'Admitted'
-      /** The update's, where they are kept for a fold that need not read them again. */
+      /** The update's bytes, where they are kept so that the fold need not read them. */
       readonly bytes?: Uint8Array
     }
   | { readonly kind: 'Rejected'; readonly reason: RejectionReason; readonly message: string }
@@ -44,7 +45,7 @@ export interface AdmissionRequest {
 interface Subject {
   readonly store: ObjectStore
   readonly payload: PayloadRef
-  /** All of it, verified, where it has one block. */
+  /** The verified payload, where it has a single block. */
   readonly bytes: Uint8Array | undefined
   readonly list: TensorList
   readonly layout: PayloadLayout
@@ -52,7 +53,7 @@ interface Subject {
 
 /**
  * Admits or rejects an update. Checks, in this order: num_examples, base, size, tensor list, digests, finite values.
- * Throws what the store throws (StorageUnreachable): that is no fault of the client's.
+ * Throws what the store throws (StorageUnreachable): the client is not at fault for that.
  */
 export async function admit(store: ObjectStore, request: AdmissionRequest): Promise<Admission> {
   const { receipt, payload, base, list } = request
@@ -64,7 +65,7 @@ export async function admit(store: ObjectStore, request: AdmissionRequest): Prom
   return checked(async () => {
     const wrong = await wrongSize({ store, payload })
     if (wrong !== undefined) return wrong
-    // A payload of one block is read and hashed once; a larger one by slices, its header before them.
+    // A payload of one block is read and hashed once. A larger one is read by slices, after its header.
     const bytes =
       payload.blocks.length === 1 ? await readPayload(store, { payload }, [0, payload.size]) : undefined
     const subject = { store, payload, bytes, list, layout }
@@ -72,7 +73,7 @@ export async function admit(store: ObjectStore, request: AdmissionRequest): Prom
   })
 }
 
-/** Bytes that do not fit the receipt are the client's fault here, not the record's. */
+/** Bytes that differ from the receipt are the client's fault here, not damage of the record. */
 async function checked(check: () => Promise<Admission>): Promise<Admission> {
   try {
     return await check()
@@ -108,10 +109,10 @@ async function wrongSize({
   const stored = await store.size(key)
   if (stored === undefined) return rejected('WrongSize', `${key} is not in the store`)
   if (stored === size) return undefined
-  return rejected('WrongSize', `${key} has ${stored} bytes, the receipt says ${size}`)
+  return rejected('WrongSize', `${key} has ${stored} bytes, the receipt states ${size}`)
 }
 
-/** Compares the header by its bytes; only where they differ it is read, to say what differs. */
+/** Compares the header by its bytes. Where they differ, it parses the header to describe the difference. */
 async function wrongLayout({ store, payload, bytes, layout, list }: Subject): Promise<Admission | undefined> {
   if (payload.size === layout.size) {
     const header = await readPayload(store, { payload, bytes }, [0, layout.header.length])
@@ -121,11 +122,11 @@ async function wrongLayout({ store, payload, bytes, layout, list }: Subject): Pr
   const difference = typeof found === 'string' ? found : tensorDifference(list, found)
   return rejected(
     'WrongTensors',
-    difference || 'the tensors are right, but not sorted by name without metadata',
+    difference || 'the tensors are right, but the header is not sorted by name, or has metadata',
   )
 }
 
-/** What the payload's own header lists, or why it cannot be read. `expected`: length of the run's header, in bytes. */
+/** The tensors in the payload's own header, or why it cannot be read. `expected`: bytes of the run's header. */
 async function readTensors(
   store: ObjectStore,
   payload: PayloadRef,
@@ -134,7 +135,7 @@ async function readTensors(
   try {
     const length = 8 + headerLength(await readPayload(store, { payload }, [0, Math.min(8, payload.size)]))
     if (length > Math.max(2 * expected, SMALL_HEADER))
-      return `the update's header has ${length} bytes, the run's own has ${expected}`
+      return `the update's header has ${length} bytes, the run's header has ${expected}`
     return parseHeader(
       await readPayload(store, { payload }, [0, Math.min(length, payload.size)]),
       payload.size,
@@ -145,7 +146,7 @@ async function readTensors(
   }
 }
 
-/** Every byte: digests of blocks and whole, finite values. */
+/** Checks every byte: the digest of each block, the digest of the whole, and finite values. */
 async function checkBytes({ store, payload, bytes: all, layout }: Subject): Promise<Admission> {
   const slices = slicesOf(layout, SLICE_BYTES)
   const whole = all === undefined ? createHash('sha256').update(layout.header) : undefined
@@ -168,7 +169,7 @@ async function checkBytes({ store, payload, bytes: all, layout }: Subject): Prom
   }
   const digest = whole?.digest('hex') ?? payload.blocks[0]
   if (digest !== payload.sha256)
-    return rejected('WrongDigest', `SHA-256 is ${digest}, the receipt says ${payload.sha256}`)
+    return rejected('WrongDigest', `SHA-256 is ${digest}, the receipt states ${payload.sha256}`)
   if (notFinite !== '') return rejected('NotFinite', notFinite)
   return { kind: 'Admitted' }
 }
@@ -177,7 +178,7 @@ function findNotFinite(slice: Slice, bytes: Uint8Array): string {
   for (const { tensor, begin, end, first } of slice.pieces) {
     const at = firstNotFinite(tensor.dtype, bytes.subarray(begin - slice.begin, end - slice.begin))
     if (at >= 0)
-      return `${tensor.name}[${first + at}] is not a finite number: if training diverged, lower the learning rate`
+      return `${tensor.name}[${first + at}] is not a finite number; if training diverged, lower the learning rate`
   }
   return ''
 }

@@ -248,7 +248,7 @@ test('a model whose bytes changed is refused while it is copied, and the run sta
     assert.equal(code, 2, stderr)
     assert.match(
       stderr,
-      /resumeFrom: folder \S+: rounds\/5\/1\/model\.safetensors: block 0 does not fit its digest\n {2}restore/,
+      /resumeFrom: folder \S+: rounds\/5\/1\/model\.safetensors: block 0 does not match its digest\n {2}restore/,
     )
   } finally {
     await writeFile(path, bytes)

@@ -1,20 +1,20 @@
-// When an attempt may open: enough clients, then a little patience for the rest, so that start-up luck does not choose the
-// cohort. Pure: elapsed seconds come in as an argument.
+// Decides when an attempt may open: once enough clients are ready, and a settle time later, so that chance at the start does not choose
+// the cohort. Pure: elapsed seconds are an argument.
 
-/** What is known while an attempt waits for its clients. */
+/** The facts while an attempt waits for its clients. */
 export interface AvailabilityInput {
-  /** Clients of whom enough must be there. */
+  /** Clients of whom `minAvailableClients` must be ready. */
   readonly counted: readonly string[]
-  /** Clients that the attempt waits for once enough are there: the counted ones, and those that only evaluate. */
+  /** Clients that the attempt waits for once enough are ready: the counted clients, and clients that only evaluate. */
   readonly awaited: readonly string[]
-  /** Clients that are there. */
+  /** Clients that are ready. */
   readonly present: readonly string[]
   readonly minAvailableClients: number
   readonly availabilitySeconds: number
   readonly settleSeconds: number
-  /** Clients that were lost in the attempt before: nobody waits for them beyond the minimum. */
+  /** Clients that the attempt before lost. Beyond the minimum, the attempt does not wait for them. */
   readonly lost: readonly string[]
-  /** Seconds since the attempt began to wait, and since enough were there (null: not yet). */
+  /** Seconds since the attempt began to wait, and since enough clients were ready (null: not yet). */
   readonly waited: number
   readonly settled: number | null
 }
@@ -24,7 +24,7 @@ export type AvailabilityDecision =
   | { readonly kind: 'Wait'; readonly seconds: number; readonly missing: readonly string[] }
   | { readonly kind: 'Abandon'; readonly missing: readonly string[] }
 
-/** Since when enough are there, after `before` (null: not so far): a client that leaves too few begins the time again. */
+/** Since when enough clients are ready; `before`: the last answer. The time begins again after there were too few. */
 export function enoughSince(before: number | null, isEnough: boolean, now: number): number | null {
   return isEnough ? (before ?? now) : null
 }

@@ -23,7 +23,7 @@ export type ClosingDecision =
 export function decideClosing(input: ClosingInput): ClosingDecision {
   const admitted = input.cohort.filter((standing) => standing === 'Admitted').length
   const pending = input.cohort.filter((standing) => standing === 'Pending').length
-  // What cannot come any more is not waited for.
+  // Do not wait for a quorum that can no longer be reached.
   if (admitted + pending < input.quorum) return { kind: 'Abandon' }
   if (pending === 0 && !input.evaluators.includes('Pending')) return { kind: 'Close' }
 

@@ -1,12 +1,12 @@
-// Who takes part: Flower's counting rules on the seeded ranking. Pure.
+// Chooses the clients of an attempt: Flower's counting rules, applied to a seeded ranking. Pure.
 import { rankClients } from '#protocol/seeds.ts'
 
-/** How many clients are asked: Flower's max(floor(available × fraction), minimum), never more than there are. */
+/** The number of clients to ask: Flower's max(floor(available × fraction), minimum), and at most all available clients. */
 export function cohortSize(available: number, fraction: number, minimum: number): number {
   return Math.min(available, Math.max(Math.floor(available * fraction), minimum))
 }
 
-/** What a choice depends on. `available` need not be sorted. */
+/** What the choice depends on. The order of the clients does not matter. */
 export interface CohortInput {
   readonly seed: number
   readonly round: number
@@ -20,8 +20,8 @@ export interface CohortInput {
 }
 
 /**
- * The cohort is the first k of the trainers in the seeded ranking; the evaluators are the first of everyone who is
- * available, in the same ranking (the cohort evaluates the base where it is loaded anyway). Both sorted by name.
+ * The cohort is the first k trainers of the seeded ranking. The evaluators are the first of all available clients in the same ranking, so
+ * that the cohort evaluates the base that it loads anyway. Both lists are sorted by name.
  */
 export function chooseCohort(input: CohortInput): { cohort: string[]; evaluators: string[] } {
   const { seed, round, attempt, trainers, onlookers } = input

@@ -1,5 +1,5 @@
-// Whether an evaluation has the metrics that the job ranks and stops by. A metric counts only where every client reports it. Pure;
-// what follows from it, the caller decides.
+// Finds the metrics that the job ranks or stops by and that an evaluation lacks. A metric counts only if every client reports it. Pure. The
+// caller decides what follows.
 import type { Evaluation } from '#protocol/record.ts'
 import { type Evaluated, metricOf, type StoppingRule } from './stopping.ts'
 
@@ -8,11 +8,11 @@ export interface MissingMetric {
   readonly metric: string
   /** The fields of spec.evaluation that name it. */
   readonly fields: readonly ('bestBy' | 'stopWhen')[]
-  /** Clients that evaluated the model and did not report it; all who were asked where nobody evaluated. */
+  /** Clients that evaluated the model and did not report the metric; all evaluators where no client evaluated. */
   readonly without: readonly string[]
   /** Metrics that at least one client reported. */
   readonly reported: readonly string[]
-  /** Nobody reports it, although somebody evaluated, and no earlier evaluation had it: no later one will. */
+  /** Clients evaluated, none reported the metric, and no earlier evaluation has it: so no later one will. */
   readonly isHopeless: boolean
 }
 

@@ -1,18 +1,18 @@
-// Which abandoned attempts at a round count against round.maxFailedRounds. The count is in the record, so that a coordinator that
-// ends again and again between attempts does not begin at 0 each time. Pure.
+// Counts the abandoned attempts at a round against round.maxFailedRounds. The record holds the count, so that a coordinator that restarts
+// between attempts does not begin at 0. Pure.
 import type { AbandonedDecision } from '#protocol/record.ts'
 
 export type Failures = NonNullable<AbandonedDecision['failures']>
 
-/** The job as it is now: `settings` is the digest of what may change of it. */
+/** The job's present values. `settings` is the digest of the settings that may change. */
 export interface FailuresNow {
   readonly settings: string
   readonly maxFailedRounds: number
 }
 
 /**
- * The count with one more abandoned attempt; `before` is that of the attempt before, null where there was none. It begins again
- * where the run failed before, since somebody has started it again, and where the job's settings changed since.
+ * The count with one more abandoned attempt. `before`: the count of the attempt before; null: none. It begins again after a failed run,
+ * because a person has started the run again, and after a change of the job's settings.
  */
 export function countFailure(before: Failures | null, { settings, maxFailedRounds }: FailuresNow): Failures {
   const continues = before !== null && !isTooMany(before) && before.settings === settings

@@ -1,4 +1,4 @@
-// Best round and early stop, from the evaluations of the rounds so far. Pure.
+// Finds the best round and decides an early stop, from the evaluations of the rounds so far. Pure.
 import type { BestRound, ClosedDecision, Evaluation } from '#protocol/record.ts'
 
 /** `evaluation` of the spec: a metric to rank rounds by, and when to stop. */
@@ -12,19 +12,19 @@ export interface StoppingRule {
   } | null
 }
 
-/** One evaluated model: the round that made it, and its value of a metric. */
+/** One evaluated model: the round that it comes from, and its evaluation. */
 export interface Evaluated {
   readonly round: number
   readonly evaluation: Evaluation
 }
 
-/** The value of a metric by the name that spec.evaluation uses; undefined where the evaluation does not have it. */
+/** The value of a metric, by its name in spec.evaluation; undefined where the evaluation lacks it. */
 export function metricOf(evaluation: Evaluation, metric: string): number | undefined {
   if (metric === 'loss') return evaluation.loss
   return Object.hasOwn(evaluation.metrics, metric) ? evaluation.metrics[metric] : undefined
 }
 
-/** The best of the evaluated rounds by the declared metric; the earliest of equals. null without a rule or a value. */
+/** The best evaluated round by the declared metric, and the earliest of equals. null without a rule or a value. */
 export function bestRound(rule: StoppingRule, history: readonly Evaluated[]): BestRound | null {
   if (rule.bestBy === null) return null
   const { metric, mode } = rule.bestBy

@@ -1,17 +1,17 @@
-// Krum and Multi-Krum: updates whose nearest neighbours are near are kept, the others get weight 0.
-// Blanchard et al. 2017, arXiv 1703.02757. Distances come from the deltas' Gram matrix in f64: on whole weights in f32,
-// as the identity is often used, they would be rounding noise.
+// Krum and Multi-Krum: they keep the updates whose nearest neighbours are closest, and give the others the weight 0.
+// Blanchard et al. 2017, arXiv 1703.02757. Distances come from the deltas' Gram matrix in f64. Computed from
+// whole weights in f32, as is common, they would be rounding noise.
 
 import type { Measurements, UpdateSummary } from './strategy.ts'
 
-/** Fewest updates with which Krum withstands `malicious` of them. */
+/** The least number of updates with which Krum tolerates `malicious` malicious ones. */
 export function fewestForKrum(malicious: number): number {
   return 2 * malicious + 3
 }
 
 /**
- * Weights that keep the `keep` updates of the lowest Krum score: by num_examples, so that one kept update is returned as
- * it is and several are averaged as FedAvg does (Flower's Multi-Krum). Equal scores: the first by fold order.
+ * Weights that keep the `keep` updates with the lowest Krum scores. Each kept update weighs its num_examples: one kept update is the
+ * result, and several are averaged as FedAvg does (Flower's Multi-Krum). Of equal scores, the first in fold order is kept.
  */
 export function weighByKrum(
   updates: readonly UpdateSummary[],
@@ -25,7 +25,7 @@ export function weighByKrum(
   return Float64Array.from(updates, ({ numExamples }, i) => (kept.has(i) ? numExamples : 0))
 }
 
-/** Sum of the squared distances from update i to its `neighbours` nearest others. */
+/** Sum of the squared distances from update i to its `neighbours` nearest other updates. */
 function score(gram: Float64Array, n: number, i: number, neighbours: number): number {
   const distances = new Float64Array(n)
   for (let j = 0; j < n; j++) {

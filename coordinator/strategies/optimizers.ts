@@ -1,7 +1,7 @@
-// Server optimizers: from the combined delta D of a round (the negative pseudo-gradient) to the new parameters w.
+// Server optimizers: they compute the new parameters w from the combined delta D of a round (the negative pseudo-gradient).
 // As Flower 1.42 computes them: all state starts at 0, eta_l is not used. Reddi et al. 2021, arXiv 2003.00295;
-// FedAvgM: Hsu et al. 2019, arXiv 1909.06335. Loops read a length once: until V8 knows a loop well, the length of a typed array is a
-// call.
+// FedAvgM: Hsu et al. 2019, arXiv 1909.06335. Loops read a length once: until V8 has optimised a loop, reading
+// the length of a typed array is a function call.
 
 import type { ServerOptimizer } from './strategy.ts'
 
@@ -47,12 +47,12 @@ export interface AdaptiveParameters {
 
 /**
  * m ← β1 m + (1-β1) D; v ← β2 v + (1-β2) D²; w ← w + η' m / (√v + τ), η' = η √(1-β2^(r+1)) / (1-β1^(r+1)).
- * r counts from 1: the first round has exponent 2, as in Flower; the paper has no such correction.
+ * r counts from 1, so the first round has the exponent 2, as in Flower. The paper has no such correction.
  */
 export function adam({ eta, beta1, beta2, tau }: AdaptiveParameters): ServerOptimizer {
   return {
     vectors: ['m', 'v'],
-    // Powers by repeated multiplication, kept in the state: Math.pow may differ between machines.
+    // The state keeps powers by repeated multiplication, since Math.pow may differ between machines.
     scalars: { beta1Power: beta1, beta2Power: beta2 },
     nextScalars: ({ beta1Power, beta2Power }) => ({
       beta1Power: beta1Power! * beta1,

@@ -1,6 +1,6 @@
-// A strategy's own parameters: names, ranges and defaults are those of the schema (crds/), and nowhere else. Every one is a
-// number. Guarantees: what a strategy receives is complete and within its range; anything else ends in InvalidJob naming the
-// field. A stored job may be older than the schema's bounds, so the coordinator checks them too.
+// Reads a strategy's own parameters. Only the schema (crds/) has their names, ranges and defaults. Every parameter is a number. A strategy
+// receives all of its parameters, each within its range; other values end in InvalidJob, which names the field. A stored job may be older
+// than the schema's bounds, so the coordinator checks them too.
 import { applyDefaults, parametersField, parametersSchema } from '#protocol/defaults.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { StructuralSchema } from '#protocol/schema.ts'
@@ -36,7 +36,7 @@ function checkNames(field: string, given: readonly string[], names: readonly str
   if (unknown === undefined) return
   const remedy =
     names.length === 0 ? 'remove it: this strategy has no parameters' : `known are ${names.join(', ')}`
-  throw new FedsamError('InvalidJob', `${field}.${unknown} is no parameter of this strategy`, { remedy })
+  throw new FedsamError('InvalidJob', `${field}.${unknown} is not a parameter of this strategy`, { remedy })
 }
 
 function allows(schema: StructuralSchema, value: unknown): boolean {

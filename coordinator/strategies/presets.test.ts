@@ -233,11 +233,11 @@ test('a strategy that cannot be is refused with its field', () => {
     ],
     [
       { type: 'FedAdam', fedAdam: { momentum: 1 } },
-      'spec.strategy.fedAdam.momentum is no parameter of this strategy',
+      'spec.strategy.fedAdam.momentum is not a parameter of this strategy',
     ],
     [
       { type: 'FedMedian', fedMedian: { beta: 1 } },
-      'spec.strategy.fedMedian.beta is no parameter of this strategy',
+      'spec.strategy.fedMedian.beta is not a parameter of this strategy',
     ],
     [
       { type: 'FedTrimmedAvg', fedTrimmedAvg: { beta: 0.5 } },

@@ -1,6 +1,6 @@
-// The strategies by their type in spec.strategy. Their parameters, with ranges and Flower's defaults, are in the schema (crds/).
-// A new one is a type and parameters there, a function of them in STRATEGIES, which does not compile without it, and a test;
-// docs/strategies.md lists them.
+// The table of strategies by their type in spec.strategy. The schema (crds/) has their parameters, with ranges and Flower's defaults. A new
+// strategy is a type with parameters there, a function of them in STRATEGIES, which does not compile without it, and a test.
+// docs/strategies.md lists the strategies.
 import { parametersField } from '#protocol/defaults.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'

@@ -1,10 +1,10 @@
-// Coordinate-wise robust rules: per element, the updates' deltas are sorted and some of them used.
-// Unweighted: num_examples is the client's own claim. Yin et al. 2018, arXiv 1803.01498.
+// Coordinate-wise robust rules: for each element they sort the updates' deltas and use some of them. They are
+// unweighted, because a client may claim any num_examples. Yin et al. 2018, arXiv 1803.01498.
 
 import { FedsamError } from '#protocol/errors.ts'
 import type { Combine } from './strategy.ts'
 
-/** The median of each coordinate; of an even number, the mean of the middle two. */
+/** The median of each coordinate. For an even number of updates: the mean of the middle two. */
 export function median(): Combine {
   return perCoordinate((sorted) => {
     const middle = sorted.length >> 1
@@ -12,11 +12,15 @@ export function median(): Combine {
   })
 }
 
-/** The plain mean of each coordinate without its `cutCount(n)` smallest and as many largest values. Throws InvalidJob for a beta from 0.5. */
+/**
+ * The unweighted mean of each coordinate, without its `cutCount(n)` smallest and `cutCount(n)` largest values. Throws InvalidJob for a
+ * beta of 0.5 or more.
+ */
 export function trimmedMean(beta: number): Combine {
   if (beta >= 0.5) {
     throw new FedsamError('InvalidJob', `spec.strategy.fedTrimmedAvg.beta is ${beta}, not below 0.5`, {
-      remedy: 'lower it: half of the updates or more would be cut from each end, and none be left',
+      remedy:
+        'lower it: half of the updates or more would be cut from each tail, and no update would be left',
     })
   }
   return perCoordinate((sorted) => {
@@ -32,10 +36,10 @@ export function cutCount(beta: number, n: number): number {
   return Math.floor(beta * n)
 }
 
-/** Fewest updates of which at least one is cut from each tail; below it a trimmed mean would silently be the mean. */
+/** The least number of updates with which at least one is cut from each tail. With fewer, a trimmed mean would be the plain mean. */
 export function fewestToTrim(beta: number): number {
   if (beta === 0) return 1
-  // 1 / beta is rounded: the product decides.
+  // 1 / beta is rounded, so check the product.
   let n = Math.ceil(1 / beta)
   while (cutCount(beta, n) < 1) n += 1
   while (cutCount(beta, n - 1) >= 1) n -= 1
@@ -56,7 +60,7 @@ function perCoordinate(pick: (sorted: Float64Array) => number): Combine {
   }
 }
 
-/** Insertion sort where that is faster than the engine's own. Values are finite: admission saw to it. */
+/** Insertion sort where it is faster than the engine's sort. Values are finite, since admission checked them. */
 function sortAscending(values: Float64Array): void {
   if (values.length > 40) {
     values.sort()

@@ -5,7 +5,7 @@ import { FedsamError } from '#protocol/errors.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** A variable's value from its text, '' where it is not set. Throws RangeError with what is wrong: "is missing". */
+/** A variable's value from its text, '' where it is not set. Throws RangeError with the fault as its message: "is missing". */
 export type Rule<T> = (text: string) => T
 
 /** A rule for each variable of the table. */

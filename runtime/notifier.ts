@@ -1,5 +1,5 @@
-// Wakes every waiter when something changed. No notification is lost between reading the facts and waiting for the next change,
-// provided that the waiter takes the promise first, then reads the facts, then awaits the promise. What changed is not part of it.
+// Wakes every waiter when something changed; a notification does not say what. A waiter takes the promise first, then reads the
+// facts, then awaits the promise. In this order it misses no notification.
 import type { Clock } from './clock.ts'
 
 export interface Notifier {

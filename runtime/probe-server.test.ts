@@ -65,7 +65,7 @@ describe('a program answers', () => {
     }
   })
 
-  test('500 where an answer fails, and goes on serving', async (t) => {
+  test('500 where an answer fails, and still answers afterwards', async (t) => {
     const errors: unknown[] = []
     const failure = new Error('a gauge failed')
     let broken = true

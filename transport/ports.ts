@@ -80,7 +80,7 @@ export interface ObjectStore {
   put(key: string, body: Uint8Array): Promise<Written>
   /**
    * Creates a large object of exactly `size` bytes from chunks, in bounded memory. Throws RangeError where the chunks are shorter
-   * or longer than `size`, and whatever the source of the chunks throws. No object exists after an error.
+   * or longer than `size`, and any error of the source of the chunks. No object exists after an error.
    */
   write(key: string, size: number, chunks: AsyncIterable<Uint8Array>): Promise<Written>
   /** Deletes one object. Deleting an object that does not exist is not an error. */
@@ -137,7 +137,7 @@ export type RequestHandler = (subject: string, body: Uint8Array) => Promise<Uint
 
 /**
  * Requests and replies; the bus stores nothing. It may lose, duplicate and reorder messages: callers repeat a request, and servers
- * are idempotent. A subject is tokens joined by dots. In a pattern, "*" stands for one token, and ">" at its end for one or more.
+ * are idempotent. A subject is tokens joined by dots. In a pattern, "*" is one token, and ">" at its end is one or more.
  */
 export interface MessageBus {
   /** The bus's name in messages: the URL of its server. */

@@ -1,7 +1,7 @@
-// A body above what S3 takes in one request (5 GiB) and above 32 bits, written from a stream and read by ranges, in
-// bounded memory. Each block is stamped with its offset. A store moves or loses whole parts, and no part is shorter than 5 MiB except
-// the last, so one stamp in every 5 MiB shows each of them. Whole ranges are read where numbers and parts end; reading all of the body
-// would double the cost of the dearest test and show nothing more.
+// A body above S3's limit of one request (5 GiB) and above 32 bits: written from a stream and read by ranges, in bounded memory.
+// Each block has a stamp with its offset. A store can only move or lose whole parts, and no part but the last is shorter than
+// 5 MiB. So one stamp in every 5 MiB shows every fault. The test reads whole ranges where numbers and parts end. Reading the whole
+// body would double the cost of the most expensive test and show no other fault.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -53,7 +53,7 @@ export function httpScheme(options: HttpOptions = {}): GrantScheme {
     },
     async write(grant, body) {
       const answer = await ask(grant, { method: 'PUT', body })
-      await saidIn(answer)
+      await bodyText(answer)
       return answer.statusCode === 412 ? 'Exists' : 'Created'
     },
   }
@@ -157,14 +157,14 @@ async function answerTo(grant: Grant, send: Send, sent: Sent): Promise<IncomingM
   const answer = await send(grant, sent)
   const status = answer.statusCode ?? 0
   if ((status >= 200 && status < 300) || (status === 412 && method === 'PUT')) return answer
-  const said = `${placeOf(grant)}: ${status} ${codeOf(await saidIn(answer))}`
-  if (status === 416) throw new RangeError(said)
-  if (status >= 500 || status === 408 || status === 409 || status === 429) throw new Passing(said)
-  throw new GrantRefused(said)
+  const message = `${placeOf(grant)}: ${status} ${codeOf(await bodyText(answer))}`
+  if (status === 416) throw new RangeError(message)
+  if (status >= 500 || status === 408 || status === 409 || status === 429) throw new Passing(message)
+  throw new GrantRefused(message)
 }
 
 /** The whole of a short body, so that the connection can serve again; '' where the connection broke. */
-async function saidIn(answer: IncomingMessage): Promise<string> {
+async function bodyText(answer: IncomingMessage): Promise<string> {
   return text(answer).catch(() => '')
 }
 

@@ -40,7 +40,7 @@ const failed = (code: number, reason: string) => ({
 })
 const GONE = failed(410, 'Expired')
 
-/** Watches a server that gives these answers in turn, then the last one, until so many pauses were made. */
+/** Watches a server that gives these answers in turn, then the last one again. Stops after `pauses` pauses. */
 async function watched(t: TestContext, answers: readonly Answer[], pauses: number): Promise<Watched> {
   const stop = new AbortController()
   const seen: Watched = { versions: [], seconds: [], pauses: [], received: [], errors: [], reads: 0 }

@@ -57,7 +57,7 @@ interface Status {
 const BACKOFF = { first: 0.8, longest: 30 }
 /** Seconds after which a try counts as a success, however it ended. */
 const LONG_TRY_SECONDS = 10
-/** The server ends a watch after 1 to 2 times so many seconds, so that watches that began together do not end together. */
+/** Seconds of a watch at least. The server ends it after up to twice as many, so that watches that began together end apart. */
 const WATCH_SECONDS = 300
 /** Seconds that a server may take longer to end a watch. */
 const LATE_SECONDS = 30

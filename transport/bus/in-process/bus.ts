@@ -43,8 +43,8 @@ export function createInProcessBus(options: InProcessOptions = {}): MessageBus {
     },
     async request(subject, body, { timeoutMs }) {
       checkBody(checkSubject(subject), body)
-      const hearing = [...servers].filter(({ pattern }) => covers(pattern, subject))
-      if (closing.signal.aborted || hearing.length === 0) throw new NoAnswer(`no server serves ${subject}`)
+      const serving = [...servers].filter(({ pattern }) => covers(pattern, subject))
+      if (closing.signal.aborted || serving.length === 0) throw new NoAnswer(`no server serves ${subject}`)
       return new Promise((resolve, reject) => {
         const end = () => {
           clearTimeout(timer)
@@ -62,7 +62,7 @@ export function createInProcessBus(options: InProcessOptions = {}): MessageBus {
           end()
           resolve(found)
         }
-        for (const server of hearing) void answer(server, subject, body).then(settle)
+        for (const server of serving) void answer(server, subject, body).then(settle)
       })
     },
     async close() {

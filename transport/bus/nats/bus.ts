@@ -42,21 +42,21 @@ export async function connectNats(options: NatsOptions): Promise<MessageBus> {
   })
   const onError = options.onError ?? (() => {})
   const requests = requestsOver(connection)
-  const line = watch(connection, requests, onError)
+  const link = linkOf(connection, requests, onError)
   return {
     description: options.url,
-    serve: async (pattern, handler) => serve(connection, checkPattern(pattern), { handler, onError, line }),
+    serve: async (pattern, handler) => serve(connection, checkPattern(pattern), { handler, onError, link }),
     async request(subject, body, { timeoutMs, inbox = '_INBOX.fedsam' }) {
       checkBody(checkSubject(subject), body)
       const started = performance.now()
-      if (!(await line.isUp(timeoutMs))) throw new NoAnswer(`${subject}: the connection is down`)
+      if (!(await link.isUp(timeoutMs))) throw new NoAnswer(`${subject}: the connection is down`)
       const left = Math.max(1, timeoutMs - (performance.now() - started))
       return requests.send(subject, body, { timeoutMs: left, inbox })
     },
     async close() {
       requests.fail('the bus was closed')
       // Draining sends the last answers. On a connection that is down it would never end.
-      const drained = line.up() ? connection.drain().catch(() => {}) : Promise.resolve()
+      const drained = link.up() ? connection.drain().catch(() => {}) : Promise.resolve()
       await within(2000, drained)
       await connection.close()
     },
@@ -96,15 +96,19 @@ function authentication(credentials: NonNullable<NatsOptions['credentials']>): C
 }
 
 /** The state of the connection. */
-interface Line {
+interface LinkState {
   up(): boolean
   /** Whether it is up; waits at most `timeoutMs` for it to come back. */
   isUp(timeoutMs: number): Promise<boolean>
 }
 
-function watch(connection: NatsConnection, requests: Requests, onError: (error: unknown) => void): Line {
+function linkOf(
+  connection: NatsConnection,
+  requests: Requests,
+  onError: (error: unknown) => void,
+): LinkState {
   let back: PromiseWithResolvers<void> | undefined // set while the connection is down
-  const hear = (event: Status) => {
+  const receive = (event: Status) => {
     if (event.type === 'disconnect') {
       back ??= Promise.withResolvers()
       requests.fail('the connection broke')
@@ -120,7 +124,7 @@ function watch(connection: NatsConnection, requests: Requests, onError: (error: 
     }
   }
   const follow = async () => {
-    for await (const event of connection.status()) hear(event)
+    for await (const event of connection.status()) receive(event)
   }
   void follow()
   return {
@@ -142,10 +146,10 @@ async function within(timeoutMs: number, promise: Promise<unknown>): Promise<voi
 interface Serving {
   readonly handler: RequestHandler
   readonly onError: (error: unknown, subject?: string) => void
-  readonly line: Line
+  readonly link: LinkState
 }
 
-async function serve(connection: NatsConnection, pattern: string, { handler, onError, line }: Serving) {
+async function serve(connection: NatsConnection, pattern: string, { handler, onError, link }: Serving) {
   let refused: Error | undefined
   const answer = async (message: Msg) => {
     try {
@@ -161,7 +165,7 @@ async function serve(connection: NatsConnection, pattern: string, { handler, onE
   }
   const subscription = connection.subscribe(pattern, { callback })
   // The server has the subscription once it has answered this ping: from now on, requests of any client arrive.
-  if (line.up())
+  if (link.up())
     await within(
       5000,
       connection.flush().catch(() => {}),

@@ -1,5 +1,5 @@
-// Requests over one NATS connection, each with a reply subject under the prefix that its caller names, so that NATS permissions
-// can restrict a client to its own inbox. (The library's own request has one prefix per connection.) Guarantees: every request
+// Requests over one NATS connection. Each has a reply subject under the prefix that its caller names, so that NATS permissions can
+// restrict a client to its own inbox. (The library's own requests share one prefix per connection.) Guarantees: every request
 // ends, with its first answer or with NoAnswer: no server, no answer in time, or a broken connection.
 
 import { type Msg, type NatsConnection, nuid } from 'nats'
@@ -25,7 +25,7 @@ export function requestsOver(connection: NatsConnection): Requests {
   const waiting = new Map<string, Waiting>()
   const inboxes = new Map<string, string>()
 
-  const hear = (error: Error | null, message: Msg) => {
+  const receive = (error: Error | null, message: Msg) => {
     if (error) return failAll(`its inbox was refused: ${error.message}`)
     const token = message.subject.slice(message.subject.lastIndexOf('.') + 1)
     const one = waiting.get(token) // undefined: the answer is late, or the second one
@@ -42,7 +42,7 @@ export function requestsOver(connection: NatsConnection): Requests {
     if (known) return known
     const inbox = `${prefix}.${nuid.next()}`
     inboxes.set(prefix, inbox)
-    connection.subscribe(`${inbox}.*`, { callback: hear })
+    connection.subscribe(`${inbox}.*`, { callback: receive })
     return inbox
   }
   return {

@@ -51,12 +51,15 @@ export async function guarded<Result>(folder: Folder, doing: Promise<Result>): P
   } catch (cause) {
     const { code, syscall, message } = cause as NodeJS.ErrnoException
     if (!code || !syscall) throw cause
-    const said = `folder ${folder.root}: ${message}`
+    const text = `folder ${folder.root}: ${message}`
     if (syscall === 'link' && NO_LINKS.includes(code)) {
-      throw new FedsamError('StorageUnsuitable', said, { cause, remedy: 'use a file system with hard links' })
+      throw new FedsamError('StorageUnsuitable', text, {
+        cause,
+        remedy: 'use a file system with hard links',
+      })
     }
     const remedy = code === 'ENOSPC' ? 'free some space on the disk' : 'check that the folder can be written'
-    throw new FedsamError('StorageUnreachable', said, { cause, remedy })
+    throw new FedsamError('StorageUnreachable', text, { cause, remedy })
   }
 }
 

@@ -14,7 +14,7 @@ export function s3Address(uri: string): S3Address {
   return { bucket: match[1]!, prefix: match[2]!.replace(/\/$/, '') }
 }
 
-/** The address of a run's record. A job's status shows its output, which lies below the record. */
+/** The address of a run's record. A job's status shows its output, which is below the record. */
 export function recordAddress(uri: string): S3Address {
   const { bucket, prefix } = s3Address(uri)
   return { bucket, prefix: prefix.replace(/(^|\/)output$/, '') }

@@ -196,12 +196,12 @@ function failureOf(bucket: Bucket, error: unknown): Error {
   const why = nameless
     ? `HTTP status ${status}`
     : `${name}${message && message !== name ? `: ${message}` : ''}`
-  const said = `${bucket.description}: ${why}`
+  const text = `${bucket.description}: ${why}`
   if (status === 501) {
     const remedy = 'use a service that supports conditional writes (If-None-Match)'
-    return new FedsamError('StorageUnsuitable', said, { cause: error, remedy })
+    return new FedsamError('StorageUnsuitable', text, { cause: error, remedy })
   }
-  return new FedsamError('StorageUnreachable', said, { cause: error, remedy: remedyFor(name, status) })
+  return new FedsamError('StorageUnreachable', text, { cause: error, remedy: remedyFor(name, status) })
 }
 
 function remedyFor(name: string, status: number | undefined): string {

@@ -1,6 +1,6 @@
 // Grants of an S3 store: presigned URLs. Guarantees: the signature covers If-None-Match, the length and the body's SHA-256 as
-// headers, so that the service itself refuses a second write, a longer body and other bytes. By default the SDK's presigner would
-// move the checksum into the query, where no service checks the body against it.
+// headers. So the service itself refuses a second write, a longer body and other bytes. By default the SDK's presigner would move
+// the checksum into the query, where no service checks the body against it.
 
 import { GetObjectCommand, PutObjectCommand, UploadPartCommand } from '@aws-sdk/client-s3'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'

@@ -94,9 +94,9 @@ function brokenOff(
   { key, size }: Listed,
   { has, broke }: { readonly has: number; readonly broke: Error | undefined },
 ): FedsamError {
-  const said = `${description}: ${key} breaks off after ${has} of ${size} bytes`
+  const message = `${description}: ${key} breaks off after ${has} of ${size} bytes`
   const remedy = 'check the service; the fetched bytes stay, and the next start resumes there'
-  return new FedsamError('StorageUnreachable', broke ? `${said}: ${broke.message}` : said, { remedy })
+  return new FedsamError('StorageUnreachable', broke ? `${message}: ${broke.message}` : message, { remedy })
 }
 
 /** Resumes where the file ends; resolves to the error that ended the download. */
@@ -135,8 +135,8 @@ async function sizeOf(file: string): Promise<number> {
 /** The answer, or an error with the remedy for a program that only reads. */
 async function reading<T>(bucket: Bucket, asking: Promise<T>, object?: Listed): Promise<T> {
   const { description } = bucket
-  const fail = (code: 'StorageUnreachable' | 'BadData', said: string, remedy: string) => () => {
-    throw new FedsamError(code, said, { remedy })
+  const fail = (code: 'StorageUnreachable' | 'BadData', message: string, remedy: string) => () => {
+    throw new FedsamError(code, message, { remedy })
   }
   const what = object === undefined ? description : `${description}: ${object.key}`
   const changed = fail(

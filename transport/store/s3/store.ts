@@ -115,9 +115,9 @@ function expectedLength(bucket: Bucket, key: string, { found, stream, range }: A
     throw error
   }
   if (length === undefined || (range && !found.ContentRange)) {
-    const said = `${bucket.description}: reading ${key} was answered without ${range ? 'its range' : 'a length'}`
+    const message = `${bucket.description}: reading ${key} was answered without ${range ? 'its range' : 'a length'}`
     const remedy = 'use a service that supports ranged reads'
-    return drop(new FedsamError('StorageUnsuitable', said, { remedy }))
+    return drop(new FedsamError('StorageUnsuitable', message, { remedy }))
   }
   if (range && length !== range.length) return drop(beyondEnd(key, range))
   return length

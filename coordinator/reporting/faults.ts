@@ -1,9 +1,10 @@
 // What becomes of a run that cannot go on: waited for, failed, or the process ends. One table, decided per error code; pure.
 // Waited for, since somebody may cure it meanwhile: the bus cannot be reached or refuses us; the store cannot be reached, refuses
 // us, or has no such bucket; a checkpoint is not there (repository, revision, object, folder, a key of its Secret), not allowed, or
-// out of reach; the same of the record to start from. Failed, since the job or what lies in the store would have to be another: the job itself, a record of another job,
-// files that are there and no checkpoint, a store without conditional writes, damaged markers, a run that failed (which says its own
-// reason: too many failed rounds, a metric that nobody reports, values beyond their dtype). All else is
+// out of reach; the record of resumeFrom is not there, not allowed, out of reach, or has not finished the round yet. Failed, since the
+// job or what lies in the store would have to be another: the job itself, a record of another job, files that are there and no
+// checkpoint, a record of resumeFrom that cannot be used, a store without conditional writes, damaged markers, a run that failed
+// (which says its own reason: too many failed rounds, a metric that nobody reports, values beyond their dtype). All else is
 // not ours to judge: the process ends and is started again.
 import { type ErrorCode, FedsamError } from '#protocol/errors.ts'
 import type { CoordinatorFailure, CoordinatorWait } from '#protocol/reasons.ts'

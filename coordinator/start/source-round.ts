@@ -230,7 +230,7 @@ async function stateToCarry(
   { name, serverOptimizer }: Strategy,
 ): Promise<PayloadRef | null> {
   const { state, tensors } = result.value
-  const { type } = run.value.spec.strategy as { readonly type?: unknown }
+  const { type } = (run.value.spec.strategy ?? {}) as { readonly type?: unknown }
   const layout = stateLayout(tensors, serverOptimizer)
   if (state === null || layout === null || type !== name || state.size !== layout.size) return null
   const header = await readPayload(reader, { payload: state }, [0, layout.header.length])

@@ -231,11 +231,9 @@ describe('a record that cannot be used is refused by run and plan, before anythi
       ended,
       /--processes has a store of its own and cannot read s3:\/\/bucket\/run\n/,
     )
-    await both(
-      /spec\.rounds: 5 is not above resumeFrom\.round; rounds is the number of the last round/,
-      'rounds=5',
-      from('half-FedAvg', HALF),
-    )
+    const { code, stderr } = await run('refused', 'rounds=5', from('half-FedAvg', HALF))
+    assert.equal(code, 2)
+    assert.match(stderr, /spec\.rounds: 5 is not above resumeFrom\.round; rounds is the number of the last/)
   })
 })
 

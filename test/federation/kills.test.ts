@@ -10,16 +10,31 @@ import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type NatsServer, startNats } from '#cli/run/servers/servers.ts'
 import { verifyRecord } from '#coordinator/record/verify.ts'
+import { resultKey } from '#protocol/keys.ts'
 import { connectNats } from '#transport/bus/nats/bus.ts'
 import type { MessageBus, ObjectStore } from '#transport/ports.ts'
 import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
 import { openFederation, runFederation } from './federation.ts'
-import { ANSWER_SECONDS, CLIENTS, fixedSettings, type Orders, PACE, ROUNDS, SIZE } from './kills/job.ts'
+import {
+  ANSWER_SECONDS,
+  CLIENTS,
+  fixedSettings,
+  type Orders,
+  PACE,
+  ROUNDS,
+  SIZE,
+  SOURCE_ROUNDS,
+  settingsOf,
+  sourceSettings,
+} from './kills/job.ts'
 
 /** Runs at the same time: each has a folder and subjects of its own. */
 const AT_ONCE = 3
 const COORDINATOR = fileURLToPath(new URL('./kills/coordinator.ts', import.meta.url))
 const WORKER = fileURLToPath(new URL('./kills/worker.ts', import.meta.url))
+
+/** The job, for coordinator and workers in this process. */
+const JOB = { clients: CLIENTS, rounds: ROUNDS, size: SIZE, round: { quorum: 3 } } as const
 
 /** Who is killed where. `victim` is the coordinator or a client. */
 interface Kill {
@@ -27,25 +42,28 @@ interface Kill {
   readonly kill: Orders['kill']
 }
 
+/** What a run must come to, whatever is killed. */
+interface Expected {
+  /** Folder of the record that it starts from; '' for none. */
+  readonly source: string
+  readonly model: string
+  readonly metrics: string
+  /** Results of its chain. */
+  readonly results: number
+}
+
 let folder: string
 let nats: NatsServer
 let bus: MessageBus
-let reference: { readonly model: string; readonly metrics: string }
+let reference: Expected
 let runs = 0
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'fedsam-kills-'))
   nats = await startNats({ folder: join(folder, 'nats') })
   bus = await connectNats({ url: nats.url })
-  const fixed = { minFitClients: 3, minAvailableClients: 3 }
-  const { model, store } = await runFederation({
-    clients: CLIENTS,
-    rounds: ROUNDS,
-    size: SIZE,
-    fixed,
-    round: { quorum: 3 },
-  })
-  reference = { model, metrics: await metricsOf(store) }
+  const { model, store } = await runFederation({ ...JOB, fixed: fixedSettings('whole') })
+  reference = { source: '', model, metrics: await metricsOf(store), results: ROUNDS + 2 }
 })
 
 after(async () => {
@@ -77,7 +95,7 @@ async function supervised(program: string, orders: Orders): Promise<number> {
 }
 
 /** One whole run with a kill in it; resolves to the writes that the victim was about to make. */
-async function runWith({ victim, kill }: Kill): Promise<string[]> {
+async function runWith({ victim, kill }: Kill, expected = reference): Promise<string[]> {
   const own = join(folder, `run-${runs}`)
   const uid = `kill-${runs}`
   runs += 1
@@ -91,16 +109,14 @@ async function runWith({ victim, kill }: Kill): Promise<string[]> {
     record,
     client: victim,
     scratch: join(own, 'scratch'),
+    source: expected.source,
   }
   const federation = await openFederation({
-    clients: CLIENTS,
-    rounds: ROUNDS,
-    size: SIZE,
+    ...JOB,
     store,
     // The bus is shared: closing one federation must leave it open.
     bus: { ...bus, close: async () => {} },
-    fixed: fixedSettings(uid),
-    round: { quorum: 3 },
+    fixed: settingsOf(uid, expected.source),
     pace: PACE,
     answerSeconds: ANSWER_SECONDS,
   })
@@ -111,11 +127,11 @@ async function runWith({ victim, kill }: Kill): Promise<string[]> {
     await Promise.all([killed, coordinated])
     assert.equal(await killed, kill === null ? 0 : 1, `${victim} was killed as ordered`)
     for (const end of await Promise.all(workers)) assert.equal(end, 'the run is complete')
-    assert.equal(await federation.model(), reference.model, 'the same model bytes')
-    assert.equal(await metricsOf(store), reference.metrics, 'the same evaluations')
+    assert.equal(await federation.model(), expected.model, 'the same model bytes')
+    assert.equal(await metricsOf(store), expected.metrics, 'the same evaluations')
     const { problems, complete, results } = await verifyRecord(store)
     assert.deepEqual(problems, [])
-    assert.deepEqual({ complete, results }, { complete: true, results: ROUNDS + 2 })
+    assert.deepEqual({ complete, results }, { complete: true, results: expected.results })
   } finally {
     await federation.close()
     await rm(own, { recursive: true, force: true })
@@ -157,4 +173,28 @@ describe('SIGKILL at every write', () => {
       t.diagnostic(`${kills.length} kills, one in each run`)
     })
   }
+
+  test('of a coordinator that starts from another record, at each write up to its first result', async () => {
+    const source = join(folder, 'source')
+    const store = await openFilesystemStore({ folder: source, durable: false })
+    await runFederation({ ...JOB, rounds: SOURCE_ROUNDS, store, fixed: sourceSettings('source') })
+    const { model } = await runFederation({ ...JOB, fixed: sourceSettings('whole') })
+    const resumed = await runFederation({ ...JOB, fixed: settingsOf('resumed', source) })
+    assert.equal(resumed.model, model, 'the model of a run of all rounds')
+    const metrics = await metricsOf(resumed.store)
+    const expected = { source, model, metrics, results: ROUNDS - SOURCE_ROUNDS + 2 }
+    const writes = await runWith({ victim: 'coordinator', kill: null }, expected)
+    const first = writes.indexOf(`put ${resultKey(SOURCE_ROUNDS)}`)
+    for (const part of ['run.json', 'coordinators/1.json', 'model.safetensors', 'state.safetensors'])
+      assert.ok(
+        writes.slice(0, first).some((write) => write.endsWith(part)),
+        `${part} in ${writes}`,
+      )
+    const kills = writes
+      .slice(0, first + 1)
+      .flatMap((write, index) => (['before', 'after'] as const).map((phase) => ({ write, index, phase })))
+    await inParallel(kills, ({ write, index, phase }) =>
+      named(`${phase} ${write}`, runWith({ victim: 'coordinator', kill: { index, phase } }, expected)),
+    )
+  })
 })

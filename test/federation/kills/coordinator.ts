@@ -4,7 +4,7 @@ import { systemClock } from '#runtime/clock.ts'
 import { connectNats } from '#transport/bus/nats/bus.ts'
 import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
 import { recordingStore } from '../../faults/recording-store.ts'
-import { fixedSettings, liveSettings, type Orders, obey, PACE } from './job.ts'
+import { liveSettings, type Orders, obey, PACE, settingsOf } from './job.ts'
 
 const orders = JSON.parse(process.argv[2]!) as Orders
 const store = await openFilesystemStore({ folder: orders.folder, durable: false })
@@ -13,7 +13,7 @@ const live = liveSettings()
 await coordinate({
   store: recordingStore(store, obey(orders)),
   bus,
-  fixed: fixedSettings(orders.uid),
+  fixed: settingsOf(orders.uid, orders.source),
   live: () => live,
   clock: systemClock(),
   pace: PACE,

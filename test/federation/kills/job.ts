@@ -2,11 +2,14 @@
 import { appendFileSync } from 'node:fs'
 import type { FixedSettings, LiveSettings, Pace } from '#coordinator/settings/settings.ts'
 import { DEFAULT_PACE } from '#coordinator/settings/settings.ts'
+import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
 import type { OnWrite } from '../../faults/recording-store.ts'
 import { QUADRATIC, ROUND } from '../federation.ts'
 
 export const CLIENTS = ['a', 'b', 'c']
 export const ROUNDS = 2
+/** Rounds of the record that a run starts from. */
+export const SOURCE_ROUNDS = 1
 export const SIZE = 200
 
 /** Seconds: short, so that a request to a process that was killed is soon asked again. */
@@ -26,10 +29,29 @@ export interface Orders {
   /** Of a worker. */
   readonly client?: string
   readonly scratch?: string
+  /** Folder of the record that the run starts from; '' for a run that starts with round 0. */
+  readonly source: string
 }
+
+/** A run from another record has a server optimizer with a state, so that model and state are copied. */
+const FED_ADAM = { strategy: { type: 'FedAdam' }, spec: { strategy: { type: 'FedAdam' } } } as const
 
 export function fixedSettings(uid: string): FixedSettings {
   return { ...QUADRATIC, uid, minFitClients: 3, minAvailableClients: 3 }
+}
+
+/** The settings of the record that a run starts from. */
+export function sourceSettings(uid: string): FixedSettings {
+  return { ...fixedSettings(uid), ...FED_ADAM }
+}
+
+export function settingsOf(uid: string, source: string): FixedSettings {
+  if (source === '') return fixedSettings(uid)
+  const open = () => openFilesystemStore({ folder: source, strict: true })
+  return {
+    ...sourceSettings(uid),
+    origin: { kind: 'Resumed', prefix: 'source', round: SOURCE_ROUNDS, select: null, open },
+  }
 }
 
 export function liveSettings(): LiveSettings {

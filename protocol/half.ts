@@ -82,6 +82,14 @@ export function keptBytes(dtype: DType, data: Uint8Array): Uint8Array {
   return fromFloat32(toFloat32({ name: '', shape: [data.length / DTYPE_BYTES[dtype]], dtype, data }), 'F32')
 }
 
+/** Bytes of whole F32 elements in the given dtype, each rounded once. */
+export function roundedBytes(dtype: FloatDType, data: Uint8Array): Uint8Array {
+  return fromFloat32(
+    toFloat32({ name: '', shape: [data.length / DTYPE_BYTES.F32], dtype: 'F32', data }),
+    dtype,
+  )
+}
+
 /** Little-endian bytes of 32-bit floats in the given dtype. F32 is a view of the same memory, not a copy. */
 export function fromFloat32(values: Float32Array, dtype: FloatDType): Uint8Array {
   const typed = { F32: (x: Float32Array) => x, F16: narrowF16, BF16: narrowBF16 }[dtype](values)

@@ -51,11 +51,20 @@ const Key = v.pipe(
     'is not a key of a record',
   ),
 )
-/** A file of the base checkpoint or of the output: a plain name, no path. */
+/** A file of the base checkpoint: a plain name, no path. */
 const FileName = v.pipe(
   v.string(),
   v.maxLength(128),
   v.regex(/^(?!.*\.\.)[A-Za-z0-9_-][A-Za-z0-9._-]*$/, 'is not the plain name of a file'),
+)
+/** A file of the output: a plain name, or one in a folder of its own. */
+const OutputName = v.pipe(
+  v.string(),
+  v.maxLength(128),
+  v.regex(
+    /^(?!.*\.\.)[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)?$/,
+    'is not the name of a file of the output',
+  ),
 )
 const NamedFile = v.object({ name: FileName, size: Count, sha256: Digest })
 
@@ -259,7 +268,7 @@ const ManifestSchema = v.object({
   result: Digest,
   head: Digest,
   evaluation: v.nullable(EvaluationSchema),
-  files: v.array(NamedFile),
+  files: v.array(v.object({ ...NamedFile.entries, name: OutputName })),
 })
 
 export type RunRecord = v.InferOutput<typeof RunSchema>

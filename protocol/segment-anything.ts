@@ -1,6 +1,10 @@
 // Which tensors of a SAM checkpoint travel, by what `segmentAnything.train` names. The coordinator cuts the initial
 // parameters out of the base with this rule; the trainer sends back exactly the same list.
 
+/** The two names in files of the positional encoding's random matrix: both mean the same tensor. */
+export const POSITIONAL = 'shared_image_embedding.positional_embedding'
+export const POSITIONAL_ALIAS = 'prompt_encoder.shared_embedding.positional_embedding'
+
 /** Parts of SAM that may train. */
 export type TrainablePart = 'MaskDecoder' | 'PromptEncoder' | 'VisionEncoder'
 

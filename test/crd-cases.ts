@@ -38,6 +38,7 @@ const TEN = Array.from({ length: 10 }, (_, i) => ({ name: `p${i}` }))
 const S3 = { s3: { bucket: 'one' } }
 const NATS = { nats: {} }
 const BEST = { bestBy: { metric: 'dice' } }
+const COMMAND = { type: 'Command', command: { command: ['./client'] } }
 const RESUME = { prefix: 's3://bucket/run', round: 3 }
 const TEXT_COCO = { layout: 'COCO', annotationsFile: 'instances.json' }
 
@@ -227,6 +228,15 @@ export const RULE_CASES: readonly RuleCases[] = [
       { spec: { model: { initialParameters: 'start.safetensors' }, resumeFrom: null } },
     ],
     rejects: [{ spec: { model: { initialParameters: 'start.safetensors' }, resumeFrom: RESUME } }],
+  },
+  {
+    at: 'spec.output.fullCheckpoint',
+    says: 'has no base checkpoint',
+    accepts: [
+      { spec: { output: { fullCheckpoint: true } } },
+      { spec: { output: { fullCheckpoint: false }, trainer: COMMAND } },
+    ],
+    rejects: [{ spec: { output: { fullCheckpoint: true }, trainer: COMMAND } }],
   },
   {
     at: 'spec.rounds',

@@ -9,7 +9,6 @@ import { findProblems } from '#cli/job/load.ts'
 import { pathText } from '#cli/job/problem.ts'
 import { STRATEGIES, strategyFrom } from '#coordinator/strategies/presets.ts'
 import { completeSpec, parametersField } from '#protocol/defaults.ts'
-import { unsupportedFields } from '#protocol/unsupported.ts'
 import { type DescribedSchema, readCrd } from '#scripts/generate/crd.ts'
 import { SAME_AS, TYPE_NAMES } from '#scripts/generate/names.ts'
 import { readSettings } from '#worker/trainer/settings.ts'
@@ -19,7 +18,7 @@ import { jobOf } from './crd-cases.ts'
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const PROGRAMS =
   /^(protocol|runtime|transport|coordinator|worker|operator)\/(?!generated\/).*(?<!\.test)\.ts$/
-const NO_READERS = ['protocol/defaults.ts', 'protocol/unsupported.ts']
+const NO_READERS = ['protocol/defaults.ts']
 
 const generated = (type: string): TypePlace => ({ file: 'protocol/generated/federatedjob.ts', type })
 const settings = (type: string): TypePlace => ({ file: 'worker/trainer/settings.ts', type })
@@ -52,11 +51,7 @@ const RESERVED_VALUES: readonly (readonly [field: string, spec: Asked])[] = [
   ['spec.partitions[0].external', { partitions: [{ name: 'a', external: {} }, { name: 'b' }] }],
 ]
 const RESERVED_WORDS = ['LoRA', 'WebGPU']
-/** Fields that no program reads, and that protocol/unsupported.ts refuses instead of a rule. */
-const REFUSED_BY_CODE: readonly (readonly [field: string, spec: Asked])[] = [
-  ['spec.output.fullCheckpoint', { output: { fullCheckpoint: true } }],
-]
-const UNREAD = [...RESERVED_FIELDS, ...REFUSED_BY_CODE].map(([field]) => field)
+const UNREAD = RESERVED_FIELDS.map(([field]) => field)
 
 function sam(fields: object): Asked {
   return { trainer: { segmentAnything: fields } }
@@ -133,16 +128,6 @@ for (const [field, asked] of [...RESERVED_FIELDS, ...RESERVED_VALUES]) {
     const problems = findProblems(jobOf({ spec: asked }))
     assert.deepEqual(
       problems.map(({ path }) => pathText(path)),
-      [field],
-    )
-  })
-}
-
-for (const [field, asked] of REFUSED_BY_CODE) {
-  test(`${field}: the programs refuse what they do not serve yet`, () => {
-    const found = unsupportedFields(completeSpec({ partitions: [{ name: 'a' }, { name: 'b' }], ...asked }))
-    assert.deepEqual(
-      found.map(({ says }) => says.split(':')[0]),
       [field],
     )
   })

@@ -11,7 +11,7 @@ import { checkOperator } from '../cluster/checks/operator.ts'
 import { checkPermissions } from '../cluster/checks/permissions.ts'
 import { judgeImages, judgePods } from '../cluster/checks/pods.ts'
 import { checkBus, checkStore } from '../cluster/checks/servers.ts'
-import { judgeFields } from '../cluster/checks/unsupported.ts'
+import { checkSourceRecord } from '../cluster/checks/source-record.ts'
 import { type Cluster, withCluster } from '../cluster/connect.ts'
 import { findJob } from '../cluster/find-job.ts'
 import { gatherFacts } from '../cluster/job-facts.ts'
@@ -75,10 +75,16 @@ async function examine(cluster: Cluster, examined: Examined): Promise<Finding[]>
   ]
   if (job && spec) {
     found.push(
-      judgeFields(spec),
       await checked('named objects', () => checkNamedObjects(cluster, job.metadata.namespace, spec)),
       await checked('store', async () => checkStore(await jobBucket(cluster, job, examined))),
       await checked('bus', () => checkBus(spec, nats)),
+      ...(spec.resumeFrom == null
+        ? []
+        : [
+            await checked('resumeFrom', async () =>
+              checkSourceRecord(await jobBucket(cluster, job, examined), spec.resumeFrom!),
+            ),
+          ]),
       judgeImages(spec),
     )
   }

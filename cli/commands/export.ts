@@ -1,20 +1,32 @@
 // `fedsam export`: writes a run's model as a complete checkpoint for Hugging Face: the base with the trained tensors in place, or the
 // whole model where the trainer provided it. Trained tensors are float32, as in the record, unless the caller asks for their original
 // dtype.
-import { readdir, writeFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { readdir, rm, writeFile } from 'node:fs/promises'
 import { join, resolve, sep } from 'node:path'
+import { pipeline } from 'node:stream/promises'
 import { readRecord } from '#coordinator/record/markers.ts'
+import {
+  type Located,
+  localFile,
+  locate,
+  storedFile,
+  streamTensors,
+  type TensorFile,
+  type TensorStream,
+  verifiedFile,
+} from '#coordinator/record/tensor-files.ts'
+import { configFiles, mergeTensors, weightFiles } from '#coordinator/record/whole-checkpoint.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
-import { type FloatDType, fromFloat32, toFloat32 } from '#protocol/half.ts'
+import type { FloatDType } from '#protocol/half.ts'
 import { narrowTensors } from '#protocol/initial-dtypes.ts'
 import { baseKey, outputKey, RUN_KEY, resultKey } from '#protocol/keys.ts'
 import { firstRound, type Manifest, type RunRecord } from '#protocol/record.ts'
-import { readSafetensors, writeSafetensors } from '#protocol/safetensors.ts'
-import type { DType, Tensor } from '#protocol/tensors.ts'
+import type { DType } from '#protocol/tensors.ts'
 import { makeFolders } from '#runtime/folders.ts'
 import type { ObjectStore } from '#transport/ports.ts'
-import { readCheckpoint, writeCheckpoint } from '#worker/model/segment-anything/checkpoint.ts'
 import { isJobReference } from '../cluster/find-job.ts'
 import { SOURCE_OPTIONS, withRecord } from '../cluster/source.ts'
 import { sourceText } from '../render/lines.ts'
@@ -51,6 +63,12 @@ export const exportRun: RunCommand = async (args) => {
     return 0
   })
 }
+
+type Base = NonNullable<RunRecord['base']>
+
+const WEIGHTS = 'model.safetensors'
+/** Bytes of the base that are copied at a time. */
+const PART_BYTES = 8 * 1024 * 1024
 
 /** Problems that are listed; more are counted. */
 const MANY = 20
@@ -113,8 +131,8 @@ interface Exported {
 }
 
 /**
- * Writes the complete checkpoint of a verified record; `base` is null where the trainer provided the whole model. Compares each file with
- * its digest again. Throws InvalidJob where the run is not complete, RecordDamaged.
+ * Writes the complete checkpoint of a verified record; `base` is null where the trainer provided the whole model. Compares every byte with
+ * its digest again, in memory that does not grow with the model. Throws InvalidJob where the run is not complete, RecordDamaged.
  */
 async function exportModel(
   store: ObjectStore,
@@ -128,52 +146,81 @@ async function exportModel(
         'wait until the run is complete, or name the output folder, s3://bucket/prefix or fj/NAME of one that is',
     })
   }
-  const { base } = run.value
-  const outputFile = (name: string): Promise<Uint8Array> =>
-    fileOf(
-      store,
-      outputKey(name),
-      manifest.files.find((file) => file.name === name),
-    )
-  const model = readSafetensors(await outputFile('model.safetensors'))
-  const card = await outputFile('README.md')
+  const { base, resumedFrom } = run.value
   const initial = await readRecord(store, 'result', resultKey(firstRound(run.value)))
   const cameAs = narrowTensors(initial?.value ?? { origin: null })
+  const model = await modelOf(store, manifest)
   const trained =
     dtype === 'original' ? model.map((tensor) => inDType(tensor, cameAs.get(tensor.name))) : model
+  const card = manifest.files.find(({ name }) => name === 'README.md')
   await makeFolders(target).catch((error: NodeJS.ErrnoException) => {
     throw unusable(`${target} cannot be written (${error.code})`)
   })
-  if (base === null) await writeFile(join(target, 'model.safetensors'), writeSafetensors(trained))
+  if (base === null) await writeStreamed(target, streamTensors(trained))
   else await writeInto(store, target, base, trained)
-  await writeFile(join(target, 'README.md'), card)
-  const { round } = manifest
-  const { resumedFrom } = run.value
+  await writeFile(join(target, 'README.md'), await fileOf(store, outputKey('README.md'), card))
   return {
     replaced: trained.length,
-    round,
+    round: manifest.round,
     base: base?.uri ?? null,
     narrow: [...cameAs.values()],
     resumedFrom,
   }
 }
 
-/** The base's files, with the trained tensors in place. */
+/** The tensors of the output's model in the order of their bytes; each block is compared with the digest in the round's result. */
+async function modelOf(store: ObjectStore, { round, result }: Manifest): Promise<Located[]> {
+  const chosen = await readRecord(store, 'result', resultKey(round))
+  if (chosen?.digest !== result) throw damaged(store, resultKey(round))
+  const payload = { ...chosen.value.model, key: outputKey(WEIGHTS) }
+  const tensors = await locate([verifiedFile(store, { payload })])
+  return tensors.sort((a, b) => a.range.offset - b.range.offset)
+}
+
+/** The base's configuration, and its weights with the trained tensors in place. The weights lie in the target while they are merged. */
 async function writeInto(
   store: ObjectStore,
   target: string,
-  base: NonNullable<RunRecord['base']>,
-  trained: readonly Tensor[],
+  base: Base,
+  trained: readonly Located[],
 ): Promise<void> {
-  for (const file of base.files)
+  for (const file of configFiles(base))
     await writeFile(join(target, file.name), await fileOf(store, baseKey(base.digest, file.name), file))
-  const checkpoint = await readCheckpoint(target)
-  const tensors = new Map(checkpoint.tensors)
-  for (const tensor of trained) tensors.set(tensor.name, tensor)
-  await writeCheckpoint(target, { configJson: checkpoint.configJson, tensors })
+  const drafts: string[] = []
+  try {
+    const files: TensorFile[] = []
+    for (const { name, size, sha256: wanted } of await weightFiles(store, base)) {
+      const draft = join(target, `${name}.base`)
+      drafts.push(draft)
+      const key = baseKey(base.digest, name)
+      if ((await download(storedFile(store, key, size), draft)) !== wanted) throw damaged(store, key)
+      files.push(localFile(draft, size))
+    }
+    await writeStreamed(target, mergeTensors(await locate(files), trained))
+  } finally {
+    for (const draft of drafts) await rm(draft, { force: true })
+  }
 }
 
-/** The bytes of a file of the record. Throws RecordDamaged for other bytes than the record names. */
+/** Copies a file of the record to this machine; resolves to its SHA-256. */
+async function download(file: TensorFile, path: string): Promise<string> {
+  const hash = createHash('sha256')
+  async function* parts(): AsyncGenerator<Uint8Array> {
+    for (let offset = 0; offset < file.size; offset += PART_BYTES) {
+      const part = await file.read({ offset, length: Math.min(PART_BYTES, file.size - offset) })
+      hash.update(part)
+      yield part
+    }
+  }
+  await pipeline(parts, createWriteStream(path))
+  return hash.digest('hex')
+}
+
+async function writeStreamed(target: string, { chunks }: TensorStream): Promise<void> {
+  await pipeline(chunks, createWriteStream(join(target, WEIGHTS)))
+}
+
+/** The bytes of a small file of the record. Throws RecordDamaged for other bytes than the record names. */
 async function fileOf(
   store: ObjectStore,
   key: string,
@@ -183,16 +230,20 @@ async function fileOf(
   const bytes =
     file !== undefined && size === file.size ? await store.get(key, { offset: 0, length: size }) : undefined
   if (bytes !== undefined && sha256(bytes) === file?.sha256) return bytes
-  throw new FedsamError(
+  throw damaged(store, key)
+}
+
+function damaged({ description }: ObjectStore, key: string): FedsamError {
+  return new FedsamError(
     'RecordDamaged',
-    `${store.description}: ${key} is missing, or its bytes do not have the digest in the record`,
+    `${description}: ${key} is missing, or its bytes do not have the digest in the record`,
     {
       remedy: 'list all faults of the record: fedsam verify',
     },
   )
 }
 
-function inDType(tensor: Tensor, dtype: FloatDType | undefined): Tensor {
-  if (dtype === undefined) return tensor
-  return { ...tensor, dtype, data: fromFloat32(toFloat32(tensor), dtype) }
+/** The tensor in the dtype that it came in; undefined: the run kept that dtype. */
+function inDType(tensor: Located, rounded: FloatDType | undefined): Located {
+  return rounded === undefined ? tensor : { ...tensor, dtype: rounded, rounded }
 }

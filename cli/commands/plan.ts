@@ -12,7 +12,7 @@ import { type ClientDemand, estimateRound, roundMembers } from '../plan/estimate
 import { localRemarks } from '../plan/remarks.ts'
 import { jsonLine } from '../render/plain.ts'
 import { print } from '../render/screen.ts'
-import { checkInitialParameters, refuseUnsupported } from '../run/prepare.ts'
+import { checkInitialParameters, refuseSuspended } from '../run/prepare.ts'
 import { type PartitionReport, preflight } from '../run/segment-anything.ts'
 import { checkSource } from '../run/source-record.ts'
 import { type RunCommand, readArguments } from './command.ts'
@@ -26,7 +26,7 @@ export const plan: RunCommand = async (args) => {
   )
   const loaded = await loadJob(positionals[0]!, values.set ?? [])
   const spec = resolveLocalPaths(loaded)
-  refuseUnsupported(spec)
+  refuseSuspended(spec)
   const said: string[] = []
   const { checkpoint, ...made } = await (spec.trainer.type === 'Command'
     ? planCommand(spec)

@@ -23,7 +23,7 @@ import type { LocalRun } from '../run/local-run.ts'
 import { lockOutput } from '../run/lock.ts'
 import { checkWritable, moveAside, readManifest, readOutput, recordOf } from '../run/output-folder.ts'
 import { decideOutput, type OutputState, type WantedRun } from '../run/output-state.ts'
-import { checkInitialParameters, refuseUnsupported } from '../run/prepare.ts'
+import { checkInitialParameters, refuseSuspended } from '../run/prepare.ts'
 import { openRecordFolder } from '../run/record-folder.ts'
 import { checkSource, refuseSource, sourceAddress } from '../run/source-record.ts'
 import { trainerCommand } from '../run/trainer-command.ts'
@@ -96,7 +96,7 @@ export async function prepareJob(file: string, options: RunJobOptions): Promise<
   }
   const loaded = await loadJob(file, options.sets)
   const spec = resolveLocalPaths(loaded)
-  refuseUnsupported(spec)
+  refuseSuspended(spec)
   for (const line of localRemarks(spec)) say(line)
   const output = resolve(options.output ?? `fedsam-run/${loaded.name}`)
   const { name, namespace, folder } = loaded

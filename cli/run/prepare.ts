@@ -4,13 +4,13 @@ import { selectionOf } from '#coordinator/settings/from-spec.ts'
 import { checkInitialFile } from '#coordinator/start/initial-file.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
-import { unsupportedFields, unsupportedText } from '#protocol/unsupported.ts'
 
-/** Throws InvalidJob, which names all fields that a run on this machine does not support. */
-export function refuseUnsupported(spec: CompleteFederatedJobSpec): void {
-  const suspended = { says: 'spec.suspend: the job is suspended', remedy: 'set it to false to run the job' }
-  const all = [...unsupportedFields(spec), ...(spec.suspend ? [suspended] : [])]
-  if (all.length > 0) throw new FedsamError('InvalidJob', unsupportedText(all))
+/** Throws InvalidJob for a job that is suspended: nobody resumes it on this machine. */
+export function refuseSuspended(spec: CompleteFederatedJobSpec): void {
+  if (!spec.suspend) return
+  throw new FedsamError('InvalidJob', 'spec.suspend: the job is suspended', {
+    remedy: 'set it to false to run the job',
+  })
 }
 
 /** A job with an evaluation needs held-out images. `heldOut`: their number per partition. Throws InvalidJob. */

@@ -1,6 +1,6 @@
 // Runs a whole job in separate processes: the coordinator and every worker as programs, with a real nats-server and a real S3 server on this
 // machine. It restarts a program that ends, as a cluster does, and copies the output bundle to the output folder at the end.
-import { copyFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { cp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { CoordinatorFile } from '#coordinator/main.ts'
@@ -171,6 +171,5 @@ function readEvent(line: string): RunEvent | undefined {
 
 async function copyOutput(output: string): Promise<void> {
   const from = join(processRecord(output), 'output')
-  await makeFolders(join(output, 'output'))
-  for (const name of await readdir(from)) await copyFile(join(from, name), join(output, 'output', name))
+  await cp(from, join(output, 'output'), { recursive: true })
 }

@@ -3,6 +3,7 @@
 import type { Evaluation, RoundResult, RunRecord } from '#protocol/record.ts'
 import type { Evaluated } from '../rounds/stopping.ts'
 import type { Marked } from './markers.ts'
+import { wholeBase } from './whole-checkpoint.ts'
 
 export interface CardFacts {
   readonly run: RunRecord
@@ -61,7 +62,9 @@ export function modelCard({ run, chosen, evaluation, results, history }: CardFac
       ? []
       : [
           `They replace the tensors of the same names in \`${run.base.uri}\` (pinned as sha256 ${run.base.digest}).`,
-          '`fedsam export` writes the complete checkpoint.',
+          wholeBase(run) === null
+            ? '`fedsam export` writes the complete checkpoint.'
+            : '`checkpoint/` holds the complete checkpoint, which Hugging Face opens.',
         ]),
     '',
     '## Evaluation',

@@ -8,7 +8,9 @@ import { bestRound, type Evaluated, type StoppingRule } from '../rounds/stopping
 import type { Marked, RunMarkers } from './markers.ts'
 import { modelCard } from './model-card.ts'
 import type { Progress } from './progress.ts'
+import { writeStream } from './tensor-files.ts'
 import { copyPayload } from './verified-copy.ts'
+import { CHECKPOINT_FOLDER, configFiles, wholeBase, wholeCheckpoint } from './whole-checkpoint.ts'
 
 /** A file of the bundle. */
 type OutputFile = Manifest['files'][number]
@@ -42,9 +44,19 @@ export async function writeOutput(
   const { model } = chosen.value
   await copyPayload(store, { payload: model }, outputKey('model.safetensors'))
   files.push({ name: 'model.safetensors', size: model.size, sha256: model.sha256 })
-  for (const { name } of run.value.base?.files.filter((file) => file.name.endsWith('config.json')) ?? []) {
-    const bytes = await store.get(baseKey(run.value.base!.digest, name))
+  const { base } = run.value
+  const configs = base === null ? [] : configFiles(base)
+  for (const { name } of configs) {
+    const bytes = await store.get(baseKey(base!.digest, name))
     if (bytes !== undefined) await write(name, bytes)
+  }
+  const whole = wholeBase(run.value)
+  if (whole !== null) {
+    for (const { name } of configs)
+      await write(`${CHECKPOINT_FOLDER}/${name}`, (await store.get(baseKey(whole.digest, name)))!)
+    const name = `${CHECKPOINT_FOLDER}/model.safetensors`
+    const written = await writeStream(store, outputKey(name), await wholeCheckpoint(store, whole, model))
+    files.push({ name, size: written.size, sha256: written.sha256 })
   }
   const chain = evaluated === null ? results : [...results, evaluated]
   await write('metrics.json', metricsFile(results, history))

@@ -3,11 +3,11 @@
 import { createReadStream } from 'node:fs'
 import { blockHasher } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
-import { keptBytes } from '#protocol/half.ts'
+import { type FloatDType, keptBytes, roundedBytes } from '#protocol/half.ts'
 import type { PayloadRef } from '#protocol/record.ts'
 import { canonicalHeader, headerLength, parseHeader } from '#protocol/safetensors.ts'
 import { type DType, type TensorSpec, tensorBytes } from '#protocol/tensors.ts'
-import type { ByteRange, ObjectStore } from '#transport/ports.ts'
+import type { ByteRange, ObjectStore, StoreReader } from '#transport/ports.ts'
 import { type PayloadSource, readPayload } from '../aggregation/payload-reader.ts'
 
 /** Reads ranges of one safetensors file. */
@@ -22,26 +22,31 @@ export interface Located extends TensorSpec {
   readonly range: ByteRange
   /** The dtype of those bytes, where the run keeps the tensor in a wider one. */
   readonly narrow?: DType
+  /** The dtype of the copy, where the bytes are F32 and a copy in 16 bits is wanted. */
+  readonly rounded?: FloatDType | undefined
 }
 
 /** Bytes that one read asks for while tensors are copied. */
 const COPY_BYTES = 8 * 1024 * 1024
 
 /** A file in the store. `size`: as its marker states it. */
-export function storedFile(store: ObjectStore, key: string, size: number): TensorFile {
+export function storedFile(store: StoreReader, key: string, size: number): TensorFile {
+  const damaged = (what: string) => new FedsamError('RecordDamaged', `${store.description}: ${what}`)
   return {
     size,
     async read(range) {
-      const bytes = await store.get(key, range)
-      if (bytes === undefined)
-        throw new FedsamError('RecordDamaged', `${store.description}: ${key} is missing`)
+      const bytes = await store.get(key, range).catch((error: unknown) => {
+        if (!(error instanceof RangeError)) throw error
+        throw damaged(`${key} is shorter than its marker says`)
+      })
+      if (bytes === undefined) throw damaged(`${key} is missing`)
       return bytes
     },
   }
 }
 
 /** A payload. Each block that is read is checked against its digest. */
-export function verifiedFile(store: ObjectStore, source: PayloadSource): TensorFile {
+export function verifiedFile(store: StoreReader, source: PayloadSource): TensorFile {
   return {
     size: source.payload.size,
     read: ({ offset, length }) => readPayload(store, source, [offset, offset + length]),
@@ -81,30 +86,63 @@ async function readEntries(file: TensorFile): Promise<Located[]> {
   }))
 }
 
-/** Writes the tensors as one canonical safetensors file, streaming. A `narrow` tensor is widened on the way. */
-export async function copyTensors(
+/** A safetensors file that is made while it is read. */
+export interface TensorStream {
+  readonly size: number
+  chunks(): AsyncGenerator<Uint8Array>
+}
+
+/** The tensors as one file, in their order. A `narrow` tensor is widened on the way, a `rounded` one rounded. */
+export function streamTensors(
+  tensors: readonly Located[],
+  metadata?: Readonly<Record<string, string>>,
+): TensorStream {
+  const header = canonicalHeader(tensors, metadata)
+  return {
+    size: header.length + tensors.reduce((sum, tensor) => sum + tensorBytes(tensor), 0),
+    async *chunks() {
+      yield header
+      for (const tensor of tensors) {
+        const { file, range } = tensor
+        for (let at = 0; at < range.length; at += COPY_BYTES) {
+          const length = Math.min(COPY_BYTES, range.length - at)
+          yield converted(tensor, await file.read({ offset: range.offset + at, length }))
+        }
+      }
+    },
+  }
+}
+
+/** Whole elements in the dtype that the tensor has in the copy. */
+function converted({ narrow, rounded }: Located, bytes: Uint8Array): Uint8Array {
+  if (rounded !== undefined) return roundedBytes(rounded, bytes)
+  return narrow === undefined ? bytes : keptBytes(narrow, bytes)
+}
+
+/** Writes the tensors as one canonical safetensors file, streaming. */
+export function copyTensors(
   store: ObjectStore,
   key: string,
   tensors: readonly Located[],
 ): Promise<PayloadRef> {
-  const header = canonicalHeader(tensors)
-  const size = header.length + tensors.reduce((sum, tensor) => sum + tensorBytes(tensor), 0)
+  return writeStream(store, key, streamTensors(tensors))
+}
+
+/** Writes the file, absent-only. Its bytes are a function of its sources: where it exists already, its digests are made by reading it. */
+export async function writeStream(
+  store: ObjectStore,
+  key: string,
+  { size, chunks }: TensorStream,
+): Promise<PayloadRef> {
   const hasher = blockHasher()
-  async function* chunks(): AsyncGenerator<Uint8Array> {
-    hasher.update(header)
-    yield header
-    for (const { file, range, narrow } of tensors) {
-      for (let at = 0; at < range.length; at += COPY_BYTES) {
-        const length = Math.min(COPY_BYTES, range.length - at)
-        const read = await file.read({ offset: range.offset + at, length })
-        const bytes = narrow === undefined ? read : keptBytes(narrow, read)
-        hasher.update(bytes)
-        yield bytes
-      }
+  async function* hashed(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of chunks()) {
+      hasher.update(chunk)
+      yield chunk
     }
   }
   // The bytes depend on the source alone. If the file exists already, compute its digests by reading it.
-  if ((await store.write(key, size, chunks())) === 'Created') return { key, ...hasher.finish() }
+  if ((await store.write(key, size, hashed())) === 'Created') return { key, ...hasher.finish() }
   const stored = blockHasher()
   for (let offset = 0; offset < size; offset += COPY_BYTES) {
     stored.update((await store.get(key, { offset, length: Math.min(COPY_BYTES, size - offset) }))!)

@@ -4,10 +4,11 @@ import { createHash } from 'node:crypto'
 import { encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { baseKey, MANIFEST_KEY, outputKey } from '#protocol/keys.ts'
-import type { ClosedDecision, Manifest, Plan, RoundResult, RunRecord } from '#protocol/record.ts'
+import type { ClosedDecision, Manifest, PayloadRef, Plan, RoundResult, RunRecord } from '#protocol/record.ts'
 import type { StoreReader } from '#transport/ports.ts'
 import { type Marked, readRecord } from './markers.ts'
 import { metricsFile, provenanceFile } from './output.ts'
+import { CHECKPOINT_FOLDER, configFiles, wholeBase, wholeCheckpoint } from './whole-checkpoint.ts'
 
 /** One result of the chain with its plan and decision; null where the result names none, or where the marker is damaged. */
 export interface Link {
@@ -58,7 +59,10 @@ export async function verifyOutput(reading: Reading, chain: Chain): Promise<Mani
     problems.push(`${MANIFEST_KEY} belongs to a run of another name`)
   const chosen = chain.links.find(({ result }) => result.digest === manifest.result)
   if (chosen === undefined) problems.push(`${MANIFEST_KEY} names a result that is not in the chain`)
-  else problems.push(...chosenProblems(manifest, chain, chosen), ...derivedProblems(manifest, chain, chosen))
+  else {
+    problems.push(...chosenProblems(manifest, chain, chosen), ...derivedProblems(manifest, chain, chosen))
+    problems.push(...(await checkpointProblems(reading, manifest, chain, chosen)))
+  }
   for (const { name, size, sha256: wanted } of manifest.files) {
     const key = outputKey(name)
     if ((await reading.read(digestOf(store, key, size))) !== wanted)
@@ -91,19 +95,60 @@ function derivedProblems(manifest: Manifest, { run, links }: Chain, chosen: Link
       : [{ round: decision.round - 1, evaluation: decision.evaluation }],
   )
   const all = links.map(({ result }) => result)
-  const wanted: readonly (readonly [name: string, digest: string | undefined])[] = [
+  const wanted: Wanted = [
     ['model.safetensors', model.sha256],
     ['metrics.json', sha256(metricsFile(trained, history))],
     ['provenance.json', run && sha256(provenanceFile(run, round, all))],
-    ...(run?.value.base?.files ?? [])
-      .filter(({ name }) => name.endsWith('config.json'))
-      .map(({ name, sha256: digest }) => [name, digest] as const),
+    ...(run?.value.base ? configFiles(run.value.base) : []).map(
+      ({ name, sha256: digest }) => [name, digest] as const,
+    ),
   ]
+  return namedProblems(manifest, wanted, round)
+}
+
+type Wanted = readonly (readonly [name: string, digest: string | undefined])[]
+
+function namedProblems({ files }: Manifest, wanted: Wanted, round: number): string[] {
   return wanted.flatMap(([name, digest]) => {
-    const named = manifest.files.find((file) => file.name === name)
+    const named = files.find((file) => file.name === name)
     if (named === undefined) return [`${MANIFEST_KEY} does not name ${name}`]
     return named.sha256 === digest ? [] : [`${outputKey(name)} is not the file of round ${round}`]
   })
+}
+
+/** The whole checkpoint follows from base and model: it is made once more, and its digest compared. */
+async function checkpointProblems(
+  { store, read }: Reading,
+  manifest: Manifest,
+  { run }: Chain,
+  { result }: Link,
+): Promise<string[]> {
+  const base = run === undefined ? null : wholeBase(run.value)
+  if (base === null) return []
+  const { round, model } = result.value
+  // Retention may have deleted the round's own; the output has its bytes.
+  const own = { ...model, key: outputKey('model.safetensors') }
+  const digest = await read(streamDigest(store, base, own))
+  const wanted: Wanted = [
+    ['model.safetensors', digest],
+    ...configFiles(base).map(({ name, sha256: config }) => [name, config] as const),
+  ]
+  return namedProblems(
+    manifest,
+    wanted.map(([name, wantedDigest]) => [`${CHECKPOINT_FOLDER}/${name}`, wantedDigest]),
+    round,
+  )
+}
+
+async function streamDigest(
+  store: StoreReader,
+  base: NonNullable<RunRecord['base']>,
+  model: PayloadRef,
+): Promise<string> {
+  const hash = createHash('sha256')
+  const { chunks } = await wholeCheckpoint(store, base, model)
+  for await (const chunk of chunks()) hash.update(chunk)
+  return hash.digest('hex')
 }
 
 /** SHA-256 of an object, read in parts; undefined where it is missing or has another size. */

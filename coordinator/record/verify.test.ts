@@ -159,7 +159,11 @@ describe('a record', () => {
 
   const manifests: readonly [what: string, change: (manifest: Manifest) => object, says: RegExp][] = [
     ['no field', () => ({}), /manifest\.json: \S+: /],
-    ['a path as a file', (m) => ({ ...m, files: [{ ...m.files[0], name: '../run.json' }] }), /plain name/],
+    [
+      'a path as a file',
+      (m) => ({ ...m, files: [{ ...m.files[0], name: '../run.json' }] }),
+      /is not the name of a file of the output/,
+    ],
     ['no model', (m) => ({ ...m, files: [] }), /does not name model\.safetensors/],
     ['another head', (m) => ({ ...m, head: m.result }), /head that is not the end of the chain/],
     ['another round', (m) => ({ ...m, round: 1 }), /names round 1 and the result of round 2/],

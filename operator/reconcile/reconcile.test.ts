@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { FederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
+import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import {
   after,
   applied,
@@ -164,25 +164,6 @@ for (const [given, value, expected] of STATES) {
   test(`conditions of a job, ${given}`, () => {
     const found = truths(reconcile(observe(withTraining(jobWith(), value))))
     for (const [type, truth] of Object.entries(expected)) assert.equal(found[type], truth)
-  })
-}
-
-const UNSERVED: readonly (readonly [string, Partial<FederatedJobSpec>, RegExp])[] = [
-  [
-    'a full checkpoint',
-    { output: { fullCheckpoint: true } },
-    /fullCheckpoint: not available yet; use fedsam/,
-  ],
-]
-for (const [given, spec, says] of UNSERVED) {
-  test(`a job with ${given}, which this version does not support, fails at once, and no pod is created`, () => {
-    const desired = reconcile(observe(jobWith(spec)))
-    assert.equal(truths(desired).Failed, 'True BadConfiguration')
-    assert.match(desired.status?.summary?.message ?? '', says)
-    assert.deepEqual(writesOf(desired), [])
-    // A run that an earlier version took goes on.
-    const begun = withTraining(jobWith(spec), training('Training'))
-    assert.equal(truths(reconcile(observe(begun))).Ready, 'True Training')
   })
 }
 

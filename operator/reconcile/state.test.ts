@@ -39,11 +39,6 @@ const CASES: readonly (readonly [string, Partial<StateFacts>, Expected])[] = [
   ],
   ['suspended', { spec: completeSpec({ ...SPEC, suspend: true }) }, { state: 'Suspended', message: /^$/ }],
   [
-    'unsupportedField',
-    { spec: completeSpec({ ...SPEC, output: { fullCheckpoint: true } }) },
-    { state: 'Failed', failure: 'BadConfiguration', message: /^spec\.output\.fullCheckpoint/ },
-  ],
-  [
     'deadlinePassed',
     { deadline: { at: NOW, reason: 'DeadlineExceeded', message: 'too long' } },
     { state: 'Failed', failure: 'DeadlineExceeded', message: /^too long$/ },

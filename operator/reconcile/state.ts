@@ -6,7 +6,6 @@ import {
   type FailureReason,
   type WaitingReason,
 } from '#protocol/reasons.ts'
-import { unsupportedFields, unsupportedText } from '#protocol/unsupported.ts'
 import type { KubernetesObject, StoredJob } from '../objects/shapes.ts'
 import type { Facts } from './facts.ts'
 import { holdingQueue } from './lifecycle/queue-hold.ts'
@@ -43,7 +42,6 @@ export const CHECKS: readonly Check[] = [
   coordinatorGaveUp,
   coordinatorRejectedJob,
   suspended,
-  unsupportedField,
   deadlinePassed,
   nameConflict,
   sectionMissing,
@@ -97,13 +95,6 @@ function coordinatorRejectedJob({ coordinator: { rejection } }: StateFacts): Ver
 /** The user suspended the job. */
 function suspended({ spec }: StateFacts): Verdict | undefined {
   return spec.suspend ? { state: 'Suspended', message: '' } : undefined
-}
-
-/** The spec uses a field that this version does not support; a run that has begun continues without it. */
-function unsupportedField({ spec, training }: StateFacts): Verdict | undefined {
-  const fields = training ? [] : unsupportedFields(spec)
-  if (fields.length === 0) return undefined
-  return { state: 'Failed', failure: 'BadConfiguration', message: unsupportedText(fields) }
 }
 
 /** A deadline of the spec has passed. */

@@ -698,7 +698,7 @@ export interface CompleteStopWhenSpec {
 
 /** What is left when the run is over. */
 export interface OutputSpec {
-  /** true writes a whole checkpoint that Hugging Face opens, false the exchanged tensors (fedsam export makes the whole one later). Default false. */
+  /** true also writes the whole checkpoint that Hugging Face opens, into checkpoint/ of the output: the base with the trained tensors in place. false leaves that to fedsam export. Default false. */
   readonly fullCheckpoint?: boolean
   /** Which payloads are kept; markers always are, and so are the last, previous and best model. */
   readonly retention?: {

@@ -76,6 +76,12 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
      "message": "is set together with resumeFrom, which brings its own parameters; remove one of the two"
     },
     {
+     "rule": "!self.output.fullCheckpoint || self.trainer.type == 'SegmentAnything'",
+     "fieldPath": ".output.fullCheckpoint",
+     "reason": "FieldValueInvalid",
+     "message": "is true, but a Command trainer has no base checkpoint; the model in its output is whole, so remove the field"
+    },
+    {
      "rule": "!has(self.resumeFrom) || self.rounds > self.resumeFrom.round",
      "fieldPath": ".rounds",
      "reason": "FieldValueInvalid",

@@ -3,22 +3,17 @@
 // of them is read; files are read tensor by tensor, so their size is no limit. Only regular files are opened. Leaves
 // fetching a checkpoint, and image preprocessing, to others.
 
-import { mkdir, realpath, writeFile } from 'node:fs/promises'
+import { realpath } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import { isFloat32Readable } from '#protocol/half.ts'
-import {
-  headerLength,
-  type PlacedTensor,
-  parseHeader,
-  SafetensorsError,
-  writeSafetensors,
-} from '#protocol/safetensors.ts'
+import { headerLength, type PlacedTensor, parseHeader, SafetensorsError } from '#protocol/safetensors.ts'
+import { POSITIONAL, POSITIONAL_ALIAS } from '#protocol/segment-anything.ts'
 import type { Tensor, TensorSpec } from '#protocol/tensors.ts'
 import { listed } from '#protocol/text.ts'
 import { type RegularFile, readBytes, withRegularFile } from '#worker/data/regular-file.ts'
 import { parseSamConfig, type SamConfig } from './config.ts'
-import { POSITIONAL, POSITIONAL_ALIAS, tensorShapes } from './tensor-names.ts'
+import { tensorShapes } from './tensor-names.ts'
 
 /** A checkpoint in memory. Tensors keep the file's dtype and go by their names, the tied one by its shared name. */
 export interface Checkpoint {
@@ -65,17 +60,6 @@ export async function readCheckpoint(folder: string): Promise<Checkpoint> {
 /** A tensor and where its bytes are: `begin` to `end` in its file. */
 interface Stored extends PlacedTensor {
   readonly file: string
-}
-
-/** Writes a folder that readCheckpoint, and Hugging Face's SamModel, open. Tensors are sorted by name, as theirs are. */
-export async function writeCheckpoint(
-  folder: string,
-  { configJson, tensors }: Pick<Checkpoint, 'configJson' | 'tensors'>,
-): Promise<void> {
-  await mkdir(folder, { recursive: true })
-  const sorted = [...tensors.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
-  await writeFile(join(folder, 'config.json'), configJson)
-  await writeFile(join(folder, WEIGHTS), writeSafetensors(sorted, { format: 'pt' }))
 }
 
 /** What is wrong with a tensor list for this configuration, a sentence part each; nothing wrong: []. */

@@ -2,9 +2,9 @@
 // Face's SamPromptEncoder. Coordinates are pixels of the model's square input. Positions are computed here in 64-bit
 // floats from plain numbers; only learned embeddings are tensors, so that they can train.
 import type { Tensor1D, Tensor2D } from '@tensorflow/tfjs-core'
+import { POSITIONAL } from '#protocol/segment-anything.ts'
 import { affine, gelu, layerNorm } from './layers.ts'
 import type { Network } from './network.ts'
-import { POSITIONAL } from './tensor-names.ts'
 
 /** What is asked of each image: the same number of prompts, points and boxes for every image of a batch. */
 export interface Prompts {

@@ -1,10 +1,7 @@
 // Every tensor of a SAM checkpoint by its Hugging Face name, with its shape, computed from the configuration.
 // Promises: the list is complete, so a checkpoint can be judged (missing, extra, misshapen) before anything is computed.
+import { POSITIONAL } from '#protocol/segment-anything.ts'
 import type { SamConfig } from './config.ts'
-
-/** Where the positional encoding's random matrix stands in files; both names mean the same tensor. */
-export const POSITIONAL = 'shared_image_embedding.positional_embedding'
-export const POSITIONAL_ALIAS = 'prompt_encoder.shared_embedding.positional_embedding'
 
 /** Names and shapes, in the network's order. The positional embedding appears under its shared name only. */
 export function tensorShapes(config: SamConfig): ReadonlyMap<string, readonly number[]> {

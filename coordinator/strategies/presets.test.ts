@@ -201,7 +201,7 @@ test('without parameters a strategy has the defaults of the schema, each in its 
 
 test('docs/strategies.md has a row for every strategy, with its parameters and their defaults', async () => {
   const page = await readFile('docs/strategies.md', 'utf8')
-  const rows = new Map([...page.matchAll(/^\| (\w+) \| ([^|]*) \|/gm)].map(([, type, own]) => [type, own!]))
+  const rows = new Map([...page.matchAll(/^\| (\w+) \|([^|]*)\|/gm)].map(([, type, own]) => [type, own!]))
   const { properties = {} } = SPEC_SCHEMA.properties?.strategy ?? {}
   for (const type of properties.type?.enum ?? []) {
     const row = rows.get(type) ?? assert.fail(`${type} has no row`)

@@ -21,13 +21,23 @@ export const SEAM_FILES = {
   exit: 'exit',
 } as const
 
-/** Where the volumes lie in both containers. */
+/** Below the cache: the folder of base checkpoints, and in it the link to the one that is complete and verified. */
+export const BASE_CHECKPOINTS = { folder: 'base', current: 'current' } as const
+
+const CACHE = '/cache'
+
+/** Where the volumes are mounted in both containers, and folders in them. */
 export const POD_FOLDERS = {
   seam: '/seam',
-  cache: '/cache',
-  /** The base checkpoint, complete and verified, once the FIFOs are there. */
-  checkpoint: '/cache/base/current',
-  embeddings: '/cache/embeddings',
-  /** What was fetched of a partition's S3 source. */
-  data: '/cache/data',
+  cache: CACHE,
+  /** The base checkpoint, complete and verified, once the FIFOs exist. */
+  checkpoint: `${CACHE}/${BASE_CHECKPOINTS.folder}/${BASE_CHECKPOINTS.current}`,
+  embeddings: `${CACHE}/embeddings`,
+  /** The files of a partition's S3 source. */
+  data: `${CACHE}/data`,
 } as const
+
+/** The file that the data sidecar writes last, beside the folder with the files of the source. */
+export function completeMarker(folder: string): string {
+  return `${folder}.complete`
+}

@@ -1,10 +1,12 @@
 // Answers the kubelet and Prometheus over HTTP: /livez, /readyz and /metrics, each where the program provides it. Guarantees:
 // every client costs bounded memory and time, also one that sends too much or too slowly; an answer that fails is a 500.
+
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { OPERATOR } from '#protocol/environment.ts'
 import { FedsamError } from '#protocol/errors.ts'
+import { PROBE_PATHS } from '#protocol/pods.ts'
 
 export interface ProbeOptions {
   /** 0: any free port. */
@@ -88,10 +90,14 @@ async function listen(server: Server, port: number): Promise<void> {
 
 function answersOf({ alive, ready, metrics }: ProbeOptions): Answers {
   const answers = new Map<string, () => Answer | Promise<Answer>>()
-  if (alive) answers.set('/livez', () => verdict(alive()))
-  if (ready) answers.set('/readyz', () => verdict(ready()))
+  if (alive) answers.set(PROBE_PATHS.alive, () => verdict(alive()))
+  if (ready) answers.set(PROBE_PATHS.ready, () => verdict(ready()))
   if (metrics)
-    answers.set('/metrics', async () => ({ status: 200, text: await metrics.text(), type: metrics.type }))
+    answers.set(PROBE_PATHS.metrics, async () => ({
+      status: 200,
+      text: await metrics.text(),
+      type: metrics.type,
+    }))
   return answers
 }
 

@@ -202,6 +202,7 @@ const CONTRACTS: readonly (readonly [RegExp, string])[] = [
   [/\bfedsam\.dev['"`/]|v1alpha1|apply-patch|fedsam-(operator|coordinator)/, 'protocol/api.ts'],
   [/app\.kubernetes\.io|queue-name/, 'protocol/labels.ts'],
   [/system:serviceaccount/, 'protocol/identity.ts'],
+  [/\/(livez|readyz)\b/, 'protocol/pods.ts'],
 ]
 
 test('what two programs agree on is written once', () => {

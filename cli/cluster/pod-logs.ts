@@ -2,6 +2,7 @@
 
 import type { KubernetesObject } from '#operator/objects/shapes.ts'
 import { PARTITION_LABEL, ROLE_LABEL } from '#protocol/labels.ts'
+import { CONTAINERS } from '#protocol/pods.ts'
 import { ApiError } from '#transport/kubernetes/calls.ts'
 import type { Cluster } from './connect.ts'
 import { PODS, pathFor } from './questions.ts'
@@ -36,7 +37,7 @@ export function logSources(pods: readonly KubernetesObject[], client?: string): 
         pod: pod.metadata.name,
         namespace: pod.metadata.namespace,
         container,
-        label: container === 'trainer' || container === who ? who! : `${who} ${container}`,
+        label: container === CONTAINERS.trainer || container === who ? who! : `${who} ${container}`,
       })),
     )
 }

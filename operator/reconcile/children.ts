@@ -1,11 +1,13 @@
 // The complete set of children that a FederatedJob should have: accounts, rights, network policies, and Jobs. Which of them are
 // written is decided in writes.ts.
+
 import { GROUP, PLURAL } from '#protocol/api.ts'
 import { POD_EXITS } from '#protocol/exit-codes.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { coordinatorAccount } from '#protocol/identity.ts'
 import { QUEUE_LABEL, type Role } from '#protocol/labels.ts'
 import { coordinatorName, workerName } from '#protocol/names.ts'
+import { CONTAINERS } from '#protocol/pods.ts'
 import { childMetadata, podLabels } from '../objects/labels.ts'
 import type { Settings } from '../objects/settings.ts'
 import type { Json, KubernetesObject, Metadata, StoredJob } from '../objects/shapes.ts'
@@ -70,7 +72,11 @@ export function podFailurePolicy(): Json {
     exits.filter((exit) => exit.action === action).map(({ code }) => code)
   const rule = (action: 'Ignore' | 'FailJob'): Json => ({
     action,
-    onExitCodes: { containerName: 'trainer', operator: 'In', values: codes(action).sort((a, b) => a - b) },
+    onExitCodes: {
+      containerName: CONTAINERS.trainer,
+      operator: 'In',
+      values: codes(action).sort((a, b) => a - b),
+    },
   })
   const disrupted = { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] }
   return { rules: [disrupted, rule('Ignore'), rule('FailJob')] }

@@ -1,11 +1,13 @@
 // Fetches the base checkpoint of a run to this client's disk, through granted URLs, into a folder named by its digest. Guarantees: a
 // file gets its name only after verification; `current` names a complete folder; a restart fetches no file again, and resumes an
 // interrupted download.
+
 import { mkdir, rename, rm, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import { baseKey, parseKey, RUN_KEY } from '#protocol/keys.ts'
 import { type RunRecord, readMarker } from '#protocol/record.ts'
+import { BASE_CHECKPOINTS } from '#protocol/seam-files.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { sha256OfFile } from '#runtime/file-digest.ts'
 import { type GrantedTransfers, GrantRefused } from '#transport/ports.ts'
@@ -60,7 +62,7 @@ async function tryBase(options: BaseOptions): Promise<void> {
       remedy: 'delete the job and create it again with spec.trainer.segmentAnything.checkpoint',
     })
   }
-  const folder = join(cache, 'base', base.digest)
+  const folder = join(cache, BASE_CHECKPOINTS.folder, base.digest)
   await mkdir(folder, { recursive: true })
   const size = base.files.reduce((sum, file) => sum + file.size, 0)
   let done = 0
@@ -69,7 +71,7 @@ async function tryBase(options: BaseOptions): Promise<void> {
     done += file.size
     options.report(`fetching the base checkpoint: ${megabytes(done)} of ${megabytes(size)} MB`)
   }
-  await pointTo(join(cache, 'base'), base.digest)
+  await pointTo(join(cache, BASE_CHECKPOINTS.folder), base.digest)
 }
 
 const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)
@@ -117,5 +119,5 @@ async function pointTo(folder: string, digest: string): Promise<void> {
   const draft = join(folder, 'current.draft')
   await rm(draft, { force: true })
   await symlink(digest, draft)
-  await rename(draft, join(folder, 'current'))
+  await rename(draft, join(folder, BASE_CHECKPOINTS.current))
 }

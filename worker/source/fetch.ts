@@ -1,8 +1,10 @@
 // Fetches a partition's data from its source to a folder, once. Guarantees: it writes the marker beside the folder last, so a reader of
 // the marker finds all files; it resumes after an interruption; once the folder is complete, it changes no file.
+
 import { appendFile, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { sha256 } from '#protocol/digest.ts'
+import { completeMarker } from '#protocol/seam-files.ts'
 import type { Listed, PrefixReader } from '#transport/store/s3/prefix.ts'
 import { checkKeys, planFetch, readJournal, readManifest } from './plan.ts'
 
@@ -19,7 +21,7 @@ export interface SourceOptions {
 /** Resolves when the folder holds the source's files and the marker exists. Throws BadData, StorageUnreachable. */
 export async function fetchSource(options: SourceOptions): Promise<void> {
   const { uri, folder, source, log } = options
-  const marker = `${folder}.complete`
+  const marker = completeMarker(folder)
   const journal = `${folder}.journal`
   // Partial files are beside the folder, so that no reader takes them for data.
   const parts = `${folder}.parts`

@@ -3,7 +3,7 @@
 import { type CLUSTER_JOB, COORDINATOR_POD, environmentOf, type Written } from '#protocol/environment.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { coordinatorAccount } from '#protocol/identity.ts'
-import { COORDINATOR_PORT } from '#protocol/pods.ts'
+import { CONTAINERS, COORDINATOR_PORT, PROBE_PATHS } from '#protocol/pods.ts'
 import { podLabels } from '../../objects/labels.ts'
 import type { Settings } from '../../objects/settings.ts'
 import type { Json, StoredJob } from '../../objects/shapes.ts'
@@ -38,7 +38,7 @@ export function coordinatorTemplate(
       tolerations: coordinator.tolerations,
       containers: [
         {
-          name: 'coordinator',
+          name: CONTAINERS.coordinator,
           image: settings.images.coordinator,
           imagePullPolicy: settings.pullPolicy,
           env: [...variables(environmentOf(COORDINATOR_POD, values)), ...parts.env],
@@ -72,9 +72,9 @@ function clusterJob({ metadata: { namespace, name, uid } }: StoredJob): Written<
 function probes(): Json {
   const at = (path: string): Json => ({ httpGet: { path, port: 'metrics' }, timeoutSeconds: 10 })
   return {
-    startupProbe: { ...at('/livez'), periodSeconds: 2, failureThreshold: 60 },
-    livenessProbe: { ...at('/livez'), periodSeconds: 30, failureThreshold: 10 },
-    readinessProbe: { ...at('/readyz'), periodSeconds: 5 },
+    startupProbe: { ...at(PROBE_PATHS.alive), periodSeconds: 2, failureThreshold: 60 },
+    livenessProbe: { ...at(PROBE_PATHS.alive), periodSeconds: 30, failureThreshold: 10 },
+    readinessProbe: { ...at(PROBE_PATHS.ready), periodSeconds: 5 },
   }
 }
 

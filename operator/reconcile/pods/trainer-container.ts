@@ -1,7 +1,9 @@
 // The main container of a worker's pod: a built-in trainer, or the user's image and program, started by the trainer
 // script. It has the device, the data and the cache. It has no token, and no credentials of bus or bucket. Pure.
+
 import { canonicalJson } from '#protocol/canonical.ts'
 import { environmentOf, TRAINER } from '#protocol/environment.ts'
+import { CONTAINERS } from '#protocol/pods.ts'
 import { POD_FOLDERS } from '#protocol/seam-files.ts'
 import type { Json } from '../../objects/shapes.ts'
 import { variables } from './settings.ts'
@@ -19,7 +21,7 @@ export function trainerContainer(pod: WorkerPod): Json {
   const image = command ? command.image || worker : accelerator ? workerGpu : worker
   const device = accelerator ? { [accelerator.resource]: String(accelerator.count) } : {}
   return {
-    ...workerContainer('trainer', image, settings),
+    ...workerContainer(CONTAINERS.trainer, image, settings),
     command: ['sh', '-c', trainerScript(), 'sh'],
     args: command ? [...command.command, ...command.args] : [...BUILT_IN, trainerSettings(pod)],
     env: [

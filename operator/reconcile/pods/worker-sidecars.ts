@@ -2,9 +2,11 @@
 // with the partition's own credentials. `network` talks to the coordinator, and creates the FIFOs when the trainer's
 // inputs are ready. Both are native sidecars (init containers that keep running): they start before the trainer and
 // end after it. Pure.
+
 import { environmentOf, SOURCE, WORKER_POD } from '#protocol/environment.ts'
 import { subjectPrefix } from '#protocol/messages.ts'
-import { POD_FOLDERS, SEAM_FILES } from '#protocol/seam-files.ts'
+import { CONTAINERS } from '#protocol/pods.ts'
+import { completeMarker, POD_FOLDERS, SEAM_FILES } from '#protocol/seam-files.ts'
 import type { Json } from '../../objects/shapes.ts'
 import { join, natsParts, SECRET_VOLUMES, secretVariables, storeAuthorities, variables } from './settings.ts'
 import { WORKER_MOUNTS, type WorkerPod, workerContainer } from './worker-container.ts'
@@ -45,7 +47,7 @@ export function dataSidecar({ spec, partition, settings }: WorkerPod): Json {
   const { endpoint = '', region = '', forcePathStyle = true } = spec.storage?.s3 ?? {}
   const authorities = storeAuthorities(spec)
   return {
-    ...workerContainer('data', settings.images.worker, settings),
+    ...workerContainer(CONTAINERS.data, settings.images.worker, settings),
     restartPolicy: 'Always',
     command: ['node', 'worker/source/main.ts'],
     env: [
@@ -62,7 +64,7 @@ export function dataSidecar({ spec, partition, settings }: WorkerPod): Json {
       ...authorities.env,
     ],
     envFrom: secretVariables(source.credentialsSecretName),
-    startupProbe: startupProbe(['test', '-f', `${POD_FOLDERS.data}.complete`], spec.startDeadlineSeconds),
+    startupProbe: startupProbe(['test', '-f', completeMarker(POD_FOLDERS.data)], spec.startDeadlineSeconds),
     resources: { requests: { cpu: '50m', memory: '128Mi' } },
     volumeMounts: [...sidecarMounts('data').filter(({ name }) => name !== 'seam'), ...authorities.mounts],
   }
@@ -77,7 +79,7 @@ export function networkSidecar({ job, spec, partition, settings }: WorkerPod): J
   const fifos = [SEAM_FILES.input, SEAM_FILES.output, SEAM_FILES.control]
   const allThere = fifos.map((name) => `test -p ${seam}/${name}`).join(' && ')
   return {
-    ...workerContainer('network', settings.images.worker, settings),
+    ...workerContainer(CONTAINERS.network, settings.images.worker, settings),
     restartPolicy: 'Always',
     env: [
       ...variables({

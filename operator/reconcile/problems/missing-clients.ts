@@ -1,10 +1,12 @@
 // Which partitions have no running worker, and why. The reason comes from the partition's pods, from the end of its
 // Job, or from the coordinator's report. Pure.
+
 import type {
   CompleteFederatedJobSpec,
   CompletePartitionSpec,
   TrainingStatus,
 } from '#protocol/generated/federatedjob.ts'
+import { CONTAINERS } from '#protocol/pods.ts'
 import { text } from '../../objects/fields.ts'
 import type { KubernetesObject, Warning } from '../../objects/shapes.ts'
 import { clockTime } from '../../objects/times.ts'
@@ -82,7 +84,7 @@ function memoryLimit(
   partition: CompletePartitionSpec,
   container: string,
 ): string | undefined {
-  if (container !== 'trainer') return undefined
+  if (container !== CONTAINERS.trainer) return undefined
   const limit = workersOf(spec, partition).resources.limits?.memory
   return limit === undefined ? undefined : text(String(limit))
 }

@@ -1,6 +1,7 @@
 // The environment variables of every program, each once. A writer (the operator, `fedsam run`) names every variable of a table; a
 // reader gives a rule for every variable of it: a forgotten or misspelt one does not compile. The texts are those of
 // docs/programs.md, which `npm run generate` writes. Variables that are not ours (AWS_*, HF_*, KUBECONFIG, POD_*) stay with their readers.
+import { COORDINATOR_PORT, PROBE_PATHS } from './pods.ts'
 
 /** A variable: its name, and what it says. */
 export interface Variable {
@@ -15,6 +16,7 @@ export type Variables = Readonly<Record<string, Variable>>
 export type Written<T extends Variables> = { readonly [K in keyof T]: string | undefined }
 
 const variable = (name: string, says: string): Variable => ({ name, says })
+const code = (text: string): string => `\`${text}\``
 
 /** Two programs read each of these. */
 const CLIENT = variable('FEDSAM_CLIENT', "the partition's name")
@@ -89,7 +91,10 @@ export const CLUSTER_JOB = {
     'FEDSAM_SERVICE_ACCOUNT',
     "the folder with `token` and `ca.crt` of the pod's account; default: the kubelet's",
   ),
-  metricsPort: variable(METRICS_PORT, '`/metrics`, `/livez` and `/readyz`; default: 8080'),
+  metricsPort: variable(
+    METRICS_PORT,
+    `${code(PROBE_PATHS.metrics)}, ${code(PROBE_PATHS.alive)} and ${code(PROBE_PATHS.ready)}; default: ${COORDINATOR_PORT}`,
+  ),
 } as const
 
 /** Of the coordinator: credentials of the base checkpoint alone. */
@@ -215,7 +220,7 @@ export const OPERATOR = {
   ),
   probePort: variable(
     'FEDSAM_PROBE_PORT',
-    '`/livez`: its event loop keeps up and no pass hangs; `/readyz`: its caches are filled; default: 8081',
+    `${code(PROBE_PATHS.alive)}: its event loop keeps up and no pass hangs; ${code(PROBE_PATHS.ready)}: its caches are filled; default: 8081`,
   ),
   metricsPort: variable(
     METRICS_PORT,

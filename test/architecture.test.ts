@@ -106,6 +106,35 @@ test("the coordinator's folders import one way", () => {
   assert.deepEqual(wrong, [])
 })
 
+/** The operator's folders: a file may import its own folder and folders before it. Each has a row in ARCHITECTURE.md. */
+const OPERATOR_ORDER = [
+  'operator/objects',
+  'operator/reconcile/lifecycle',
+  'operator/reconcile/pods',
+  'operator/reconcile/problems',
+  'operator/reconcile',
+  'operator/kubernetes/client',
+  'operator/kubernetes/cache',
+  'operator/kubernetes/election',
+  'operator/kubernetes/pass',
+  'operator/kubernetes',
+  'operator',
+]
+
+test("the operator's folders import one way", () => {
+  const placeOf = (path: string): number => OPERATOR_ORDER.indexOf(dirname(path))
+  const own = production.filter(({ file }) => folderOf(file) === 'operator')
+  assert.deepEqual(
+    own.filter(({ file }) => placeOf(file) < 0),
+    [],
+    'a folder without a place in the order',
+  )
+  const wrong = own.filter(
+    ({ file, target }) => folderOf(target) === 'operator' && placeOf(target) > placeOf(file),
+  )
+  assert.deepEqual(wrong, [])
+})
+
 test("the trainer's side of the seam reaches no network", () => {
   const wrong = production.filter(({ file, target }) => {
     if (!TRAINER_SIDE.test(file) || NETWORK_END.includes(file) || !isOurs(target)) return false

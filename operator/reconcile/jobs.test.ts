@@ -138,7 +138,7 @@ test('a changed partition gets a new Job, unless its pod does not depend on the 
   assert.deepEqual(writesOf(changed({ source: { persistentVolumeClaim: { claimName: 'scans' } } })), RENEWAL)
   assert.deepEqual(writesOf(changed({ workers: { accelerator: {} } })), RENEWAL)
   assert.deepEqual(writesOf(changed({ train: false, dataset: { heldOutFraction: 0.2 } })), [])
-  // Without a share of its own, a data set that only evaluates holds out all of its images.
+  // Without heldOutFraction, a partition that only evaluates holds out all of its images.
   assert.deepEqual(writesOf(changed({ train: false })), RENEWAL)
   assert.deepEqual(writesOf(changed({ dataset: { root: '/data', heldOutFraction: 0.2 } })), [])
 })

@@ -190,7 +190,7 @@ test('a complete job: its workers are stopped, its state stays, and it is delete
   )
   const complete = after({ ...running, job })
   assert.equal(complete.job.status?.completionTime, '2026-11-24T08:00:00Z')
-  // The coordinator is gone, its status too: what was complete stays complete.
+  // Without the coordinator's report, a complete job stays complete.
   const { training: _, ...status } = complete.job.status ?? {}
   const stale = { ...complete, job: { ...complete.job, status }, now: NOW + 10_000 }
   const desired = reconcile({ ...complete, now: NOW + 10_000 })
@@ -212,7 +212,7 @@ test("a failed job: the coordinator's Job is stopped, too, because its pod would
 test('a deadline that passes while the job is suspended does not end it', () => {
   const spec = { ...SPEC, suspend: true, activeDeadlineSeconds: 60 }
   const suspended = after({ ...running, job: { ...running.job, spec } })
-  // Also where the operator learns of both at once, after it was away.
+  // Also if the operator was down, and finds both at once.
   const unseen = { ...running, job: { ...running.job, spec }, now: NOW + 9e6 }
   assert.equal(truths(reconcile(unseen)).Suspended, 'True Suspended')
   const late = after({ ...suspended, now: NOW + 9e6 })
@@ -278,14 +278,14 @@ test("with a queue's label Jobs are created suspended, and the operator never re
   const admitted = created.children.map((child) => ({ ...child, spec: { ...child.spec, suspend: false } }))
   const there = { ...created, children: admitted }
   assert.deepEqual(writesOf(reconcile(there)), [])
-  // The user suspends: that is set, and stays set until the queue lifts it.
+  // The user suspends the job: `suspend` is set, and stays set until the queue lifts it.
   const suspended = after({ ...there, job: { ...there.job, spec: { ...SPEC, suspend: true } } })
   const resumed = reconcile({ ...suspended, job: there.job })
   assert.deepEqual(writesOf(resumed), [])
   const suspensions = ({ children }: Observed): unknown[] =>
     children.filter(({ kind }) => kind === 'Job').map(({ spec }) => spec?.suspend)
   assert.deepEqual(suspensions(suspended), [true, true, true])
-  // A label that somebody changed is repaired, and that resumes nothing.
+  // A changed label is restored, and that resumes no Job.
   const labelled = (children: readonly KubernetesObject[]): KubernetesObject[] =>
     children.map((child) => ({
       ...child,

@@ -153,7 +153,7 @@ test('an external partition of a job that was stored before the rule is named, w
 })
 
 test("a failed Job of another owner, under a worker's name, does not explain why the client is missing", () => {
-  const conditions = [{ type: 'Failed', status: 'True', reason: 'Other', message: 'of somebody else' }]
+  const conditions = [{ type: 'Failed', status: 'True', reason: 'Other', message: 'of another owner' }]
   const withJob = (ownerReferences: object): Observed => ({
     ...running,
     children: running.children.map((child) =>
@@ -162,7 +162,7 @@ test("a failed Job of another owner, under a worker's name, does not explain why
         : child,
     ),
   })
-  assert.match(quorumOf(withJob({})), /^b: failed, Other: of somebody else/)
+  assert.match(quorumOf(withJob({})), /^b: failed, Other: of another owner/)
   assert.equal(quorumOf(withJob({ ownerReferences: [] })), '0 of 2 needed clients are there.')
 })
 
@@ -233,7 +233,7 @@ const SEEN: Partial<TrainingStatus> = {
   message: '',
 }
 const OUTPUT = { output: { uri: 's3://fedsam/team/brain/u1/output' } }
-/** State, Round, Clients, Metric; Loss, Message, Output. */
+/** The columns state, round, clients, metric, loss, message and output. */
 const COLUMNS: readonly (readonly [string, TrainingStatus | undefined, Partial<FederatedJobSpec>, string])[] =
   [
     ['starting', undefined, {}, 'Waiting | 0/10 | 0/2 | - | - | 0 of 2 needed clients are there. | -'],

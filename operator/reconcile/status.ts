@@ -74,7 +74,7 @@ function summaryFor(
   const uri = training?.output?.uri
   return {
     state: verdict.state,
-    // The attempt after the last round evaluates only; it is no round of its own.
+    // The attempt after the last round only evaluates; it does not count as a round.
     round: `${Math.min(training?.round ?? 0, spec.rounds)}/${spec.rounds}`,
     clients: `${available}/${spec.partitions.length}`,
     ...(metric === undefined ? {} : { metric }),

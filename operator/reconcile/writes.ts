@@ -11,7 +11,7 @@
 //   ours, any other                        apply where a field differs; the uid protects another object of the name
 //   ours, and no longer wanted             delete
 //
-// An object without our owner reference is never adopted. Somebody may have put it there on purpose, and adopting it
+// An object without our owner reference is never adopted. A user may have created it on purpose, and adopting it
 // would give the garbage collector the right to delete it. An object of an earlier FederatedJob with the same name is
 // another owner's, too: the owner reference holds the uid. A Job's template is immutable, so apply writes only a
 // Job's metadata and spec.suspend. Pure.

@@ -16,43 +16,43 @@ function open(kind = 'Job') {
   const store = openStore(kind, {
     changed: (job, listed) => changed.push(`${job}${listed ? ' listed' : ''}`),
   })
-  return { store, told: () => changed.splice(0) }
+  return { store, changes: () => changed.splice(0) }
 }
 
 test('a list replaces the objects; a second list reports only differences', () => {
-  const { store, told } = open()
+  const { store, changes } = open()
   store.listing()
   store.page([raw('a', '1', of('x')), raw('b', '2', of('x'))])
   assert.equal(store.isSynced(), false)
   store.listed('5')
   assert.deepEqual([store.isSynced(), store.hasReached('5'), store.hasReached('6')], [true, true, false])
-  assert.deepEqual(told(), ['team/x listed', 'team/x listed'])
+  assert.deepEqual(changes(), ['team/x listed', 'team/x listed'])
   store.listing()
   store.page([raw('never', '7', of('z'))])
   store.listing() // the first attempt did not end
   store.page([raw('b', '2', of('x')), raw('c', '8', of('y'))])
   store.listed('9')
   assert.deepEqual([...store.all()].map(({ metadata }) => metadata.name).sort(), ['b', 'c'])
-  assert.deepEqual(told(), ['team/z listed', 'team/y listed', 'team/x', 'team/z'])
+  assert.deepEqual(changes(), ['team/z listed', 'team/y listed', 'team/x', 'team/z'])
 })
 
 test('objects are found by label and by owner; an object with a new owner is found only with its new job', () => {
-  const { store, told } = open()
+  const { store, changes } = open()
   const owner = {
     ownerReferences: [{ apiVersion: 'fedsam.dev/v1alpha1', kind: 'FederatedJob', name: 'x', uid: '1' }],
   }
   store.changed(raw('a', '1', owner))
   store.changed(raw('b', '2', of('x')))
   assert.equal(store.ofJob('team/x').length, 2)
-  told()
+  changes()
   store.changed(raw('b', '3', of('y')))
-  assert.deepEqual(told().sort(), ['team/x', 'team/y'])
+  assert.deepEqual(changes().sort(), ['team/x', 'team/y'])
   assert.deepEqual(
     ['team/x', 'team/y'].map((job) => store.ofJob(job).map(({ metadata }) => metadata.name)),
     [['a'], ['b']],
   )
   store.deleted(raw('b', '4', of('y')))
-  assert.deepEqual([store.ofJob('team/y'), told()], [[], ['team/y']])
+  assert.deepEqual([store.ofJob('team/y'), changes()], [[], ['team/y']])
 })
 
 test('a stored object is frozen, and holds only the fields that are read', () => {
@@ -85,18 +85,18 @@ test('a stored object is frozen, and holds only the fields that are read', () =>
 test('warnings may arrive before their pod, are bounded, and are dropped with it', () => {
   const changed: string[] = []
   const events = openWarnings(({ metadata }) => changed.push(metadata.name))
-  const say = (name: string, note: string): void =>
+  const warn = (name: string, note: string): void =>
     events.changed({ ...raw('e', '1'), regarding: { uid: `uid-${name}`, name }, reason: 'FailedMount', note })
   const pod = trim('Pod', 'v1', raw('p', '1'))
-  say('p', 'early')
+  warn('p', 'early')
   events.adopt(pod)
-  for (const note of ['1', '2', '3', '4', '5', '5']) say('p', note)
+  for (const note of ['1', '2', '3', '4', '5', '5']) warn('p', note)
   assert.deepEqual(
     events.of(pod).map(({ message }) => message),
     ['1', '2', '3', '4', '5'],
   )
-  assert.equal(changed.length, 5) // the same again says nothing new
-  for (let i = 0; i < 600; i++) say(`other-${i}`, 'x')
+  assert.equal(changed.length, 5) // a repetition with the same time is no change
+  for (let i = 0; i < 600; i++) warn(`other-${i}`, 'x')
   assert.deepEqual(events.of(trim('Pod', 'v1', raw('other-0', '1'))), [])
   events.forget(pod)
   assert.deepEqual(events.of(pod), [])
@@ -119,13 +119,13 @@ test('a warning ends when it is cured, not when its event expires; a repetition 
   warnings.deleted(event(1))
   assert.deepEqual(times(), [1])
   warnings.cured('uid-j', Date.parse('2026-11-24T08:00:00Z'))
-  assert.deepEqual(times(), [1], 'a pod that is older than the warning is no cure')
+  assert.deepEqual(times(), [1], 'a pod that is older than the warning does not end it')
   warnings.cured('uid-j', Date.parse('2026-11-24T08:00:01Z'))
   assert.deepEqual(times(), [])
   warnings.changed(event(3))
   warnings.changed(event(3))
   assert.deepEqual([times(), changed], [[3], ['j', 'j']])
-  // Said again later: it may be true again, of a Job that was resumed.
+  // A later repetition is a change: the Job may have been resumed, and the problem be back.
   warnings.changed(event(4))
   assert.deepEqual([times(), changed.length], [[4], 3])
 })

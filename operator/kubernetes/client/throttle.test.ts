@@ -12,7 +12,7 @@ test('a burst does not wait, later calls wait in order, and time without calls f
   assert.equal(wait(10_000), 100)
 })
 
-/** Answers with these errors, one after the other, then well. */
+/** Fails with these errors, one after the other, and then succeeds. */
 function busy(errors: readonly Error[]): { client: KubernetesClient; calls: () => number } {
   let calls = 0
   const call = async <T>(): Promise<T> => {

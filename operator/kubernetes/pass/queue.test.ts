@@ -198,7 +198,7 @@ async function take(
     model.addAfter(step.key, step.milliseconds)
     queue.addAfter(step.key, step.milliseconds)
   } else if (step.do === 'tick') {
-    // One millisecond at a time, as time goes.
+    // One millisecond at a time, so that keys become due in their order.
     for (let i = 0; i < step.milliseconds; i++) {
       model.tick(1)
       mock.timers.tick(1)

@@ -49,7 +49,7 @@ export interface QueueMeter {
 export class WorkQueue {
   readonly #work: Work
   readonly #options: QueueOptions
-  /** Keys that wait, and since when. Somebody waits for an urgent key; a list or a resync added a relaxed one. */
+  /** Keys that wait, and since when. An event added an urgent key; a list or a resync added a relaxed one. */
   readonly #urgent = new Map<string, number>()
   readonly #relaxed = new Map<string, number>()
   readonly #active = new Map<string, { readonly since: number; readonly abort: AbortController }>()

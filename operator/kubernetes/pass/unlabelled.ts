@@ -1,5 +1,5 @@
 // Unlabelled objects: they have the name of a child, and no watch shows them, because the watches select by our
-// label. Such an object belongs to another owner, or is our own and somebody removed its label.
+// label. Such an object belongs to another owner, or is our own and a user removed its label.
 //
 //   create Job x ──► API server: AlreadyExists ──► read Job x ──► labelled and ours? ── yes ──► own-writes: the cache will show it
 //                                                                        │ no

@@ -14,7 +14,7 @@ const at = (milliseconds: number): string => new Date(milliseconds).toISOString(
 /** A job whose Jobs wait in a queue. */
 const queued = after(observe(jobWith({ activeDeadlineSeconds: 7200 }, { labels })))
 
-/** The queue admits the Jobs of these names; their controller has noted it at `time`, or not yet. */
+/** The queue admits the Jobs of these names. The Job controller wrote the new start at `time`, or has not written it yet. */
 function admitted(observed: Observed, names: RegExp, time?: number): Observed {
   const status =
     time === undefined

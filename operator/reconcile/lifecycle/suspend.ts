@@ -1,4 +1,4 @@
-// spec.suspend, and pauses of the workers: which Jobs are suspended now. All of them, when the user says so or the
+// spec.suspend, and pauses of the workers: which Jobs are suspended now. All of them, when the user suspends the job or the
 // spec lacks a section. The workers alone, while too few clients are available: until the coordinator's pauseUntil
 // others get their devices. Pure.
 import type { CompleteFederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
@@ -22,7 +22,7 @@ export interface Pause {
   readonly begins?: number
 }
 
-/** The pause that holds now or will, or undefined. With a queue there is no pause: the queue decides who gets devices. */
+/** The pause that holds now or will, or undefined. With a queue the workers are not paused: the queue decides who gets devices. */
 export function pauseOf(
   training: TrainingStatus | undefined,
   queue: string | undefined,

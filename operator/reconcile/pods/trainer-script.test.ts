@@ -1,5 +1,5 @@
-// The trainer script under the machine's real sh, with real FIFOs: what the network half says arrives, what the
-// program answers comes back, and each end is the exit code that it should be.
+// The trainer script under the machine's real sh, with real FIFOs: calls reach the program, its answers come back, and
+// each end has the right exit code.
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -23,10 +23,10 @@ after(async () => {
 /** Answers each line with its own process id and the line. */
 const ECHO = 'while read -r line; do echo "$$ $line"; done'
 
-/** What makes a program say a last word when it is asked to stop. */
-const CLEARS_UP = `trap 'echo bye; exit 0' TERM`
+/** The start of a program that writes a last line after SIGTERM. */
+const CLEANS_UP = `trap 'echo bye; exit 0' TERM`
 
-/** Goes on reading until then. */
+/** The rest of that program: it reads until the signal. */
 const READS = 'while :; do read -r line; done'
 
 interface Pod {
@@ -35,7 +35,7 @@ interface Pod {
   readonly ended: Promise<[number | null, string | null]>
 }
 
-/** The script as the network half finds it: FIFOs are there. `as` starts the shell in another way. */
+/** Starts the script in a folder with FIFOs. `as` is a command that starts the shell in another way. */
 async function startPod(program: readonly string[], as: readonly string[] = []): Promise<Pod> {
   const folder = await mkdtemp(join(tmpdir(), 'fedsam-seam-'))
   folders.push(folder)
@@ -47,7 +47,7 @@ async function startPod(program: readonly string[], as: readonly string[] = []):
   return { folder, shell, ended: once(shell, 'exit') as Pod['ended'] }
 }
 
-/** New FIFOs under the old names, as the network half makes them for each life of the program. */
+/** New FIFOs under the old names, as the network half creates them for each life of the program. */
 function renew(folder: string): void {
   for (const name of [SEAM_FILES.input, SEAM_FILES.output]) {
     execFileSync('mkfifo', [join(folder, `${name}.draft`)])
@@ -143,7 +143,7 @@ test('"again" kills the program and restarts it on newly opened FIFOs', async ()
 })
 
 test('SIGTERM reaches the program, which may clean up; the exit code is 143 in any case', async () => {
-  const pod = await startPod(['sh', '-c', `${CLEARS_UP}; echo ready; ${READS}`])
+  const pod = await startPod(['sh', '-c', `${CLEANS_UP}; echo ready; ${READS}`])
   const { lines } = openSeam(pod)
   await once(lines, 'line')
   const bye = once(lines, 'line')
@@ -154,16 +154,16 @@ test('SIGTERM reaches the program, which may clean up; the exit code is 143 in a
 
 test('SIGTERM before the FIFOs are open', async () => {
   const pod = await startPod(['sh', '-c', ECHO])
-  // Both children are there: the program's, waiting for its input, and the reader.
+  // The children are the program, which waits for its input, and the reader of `control`.
   await until('both children run', async () => (await children(pod.shell.pid!)).length === 2)
   pod.shell.kill('SIGTERM')
   assert.deepEqual(await pod.ended, [143, null])
 })
 
 test('SIGTERM while the script starts the program: the program may still clean up', async () => {
-  // On one processor the program runs, and strikes, before the shell that started it goes on.
+  // On one processor the program runs and sends its signal before the shell that started it continues.
   const as = process.platform === 'linux' ? ['taskset', '--cpu-list', await firstProcessor()] : []
-  const program = `${CLEARS_UP}; kill -TERM $PPID; ${READS}`
+  const program = `${CLEANS_UP}; kill -TERM $PPID; ${READS}`
   for (let life = 0; life < 25; life++) {
     const pod = await startPod(['sh', '-c', program], as)
     const { lines } = openSeam(pod)
@@ -176,7 +176,7 @@ test('the script does not poll: the kernel never switches to it while calls pass
   const pod = await startPod(['sh', '-c', ECHO])
   const seam = openSeam(pod)
   await seam.ask('there')
-  // Both of the script's processes wait now; from here on whatever they do begins with a switch.
+  // Both processes of the script wait now. Anything that they do from here on begins with a switch.
   const waiting = [pod.shell.pid!, ...(await readers(pod.shell.pid!))]
   await until('both processes wait', async () =>
     (await Promise.all(waiting.map(stat))).every(([state]) => state === 'S'),
@@ -193,8 +193,8 @@ test('the script lists the processes of its container on request, without their 
   const pod = await startPod(['sh', '-c', `echo "$$ there"; ${ECHO}`])
   const control = createWriteStream(join(pod.folder, SEAM_FILES.control))
   const { lines } = openSeam(pod)
-  const [said] = (await once(lines, 'line')) as [string]
-  const program = said.split(' ')[0]!
+  const [first] = (await once(lines, 'line')) as [string]
+  const program = first.split(' ')[0]!
   control.write('measure 17\n')
   const text = await untilSeen(
     'the script writes its list',
@@ -222,7 +222,7 @@ test('a FIFO in the place of the list does not block the script', async () => {
   control.write('measure 1\nagain\n')
   await gone
   seam.to.destroy()
-  // The kernel closes the files of a killed process first; its id is free when the script has waited for it.
+  // The kernel closes the files of a killed process first. Its id is free once the script has waited for it.
   await until('the program is gone', () => hasEnded(Number(pid)))
   pod.shell.kill('SIGTERM')
   assert.deepEqual(await pod.ended, [143, null])
@@ -237,7 +237,7 @@ test('as the first process of a namespace the script also ends the children of t
   for (let life = 0; life < 2; life++) {
     const seam = openSeam(pod)
     assert.match(await seam.ask('there'), / there$/)
-    // The sleeper holds the output open: only its end closes it.
+    // The background process keeps the output open: only its end closes it.
     const gone = once(seam.lines, 'close')
     renew(pod.folder)
     control.write('again\n')
@@ -251,7 +251,7 @@ test('as the first process of a namespace the script also ends the children of t
   assert.deepEqual(await pod.ended, [0, null])
 })
 
-/** Whether no process has this id, not even one that ended and that its parent has not waited for. */
+/** Whether no process has this id, not even a zombie. */
 function hasEnded(pid: number): boolean {
   try {
     process.kill(pid, 0)
@@ -298,7 +298,7 @@ async function readers(pid: number): Promise<number[]> {
   return commands.filter(([, command]) => command === own).map(([child]) => child)
 }
 
-/** How often a process gave its processor back because it waits: once for each time that it did something. */
+/** How often a process gave up its processor in order to wait: once for each time that it ran. */
 async function switches(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8')
   return Number(/^voluntary_ctxt_switches:\s*(\d+)$/m.exec(status)![1])

@@ -13,7 +13,7 @@ const started = (fields: object = {}): Partial<KubernetesObject> => ({
   status: { startTime: at(NOW), ...fields },
 })
 
-/** The Job of `name`, with this uid, changed as said. */
+/** The Job of `name`, with this uid, with these changes. */
 function jobOf(name: string, more: Partial<KubernetesObject> = started()): KubernetesObject {
   const found = running.children.find((child) => keyOf(child) === `Job/${name}`)
   assert.ok(found)
@@ -23,11 +23,11 @@ function jobOf(name: string, more: Partial<KubernetesObject> = started()): Kuber
 const QUOTA = 'is forbidden: failed quota: team: must specify limits.cpu for: trainer'
 
 /** An Event of the Job controller, as events.k8s.io shows it. */
-function refusal(job: string, says = `pods "${job}-x7k2p" ${QUOTA}`, time = NOW): Warning {
+function refusal(job: string, text = `pods "${job}-x7k2p" ${QUOTA}`, time = NOW): Warning {
   return warningOf({
     regarding: { kind: 'Job', name: job, uid: `uid-${job}` },
     reason: 'FailedCreate',
-    note: `Error creating: ${says}`,
+    note: `Error creating: ${text}`,
     deprecatedLastTimestamp: at(time),
   })
 }
@@ -38,7 +38,7 @@ const pod = (created: number, phase = 'Failed', metadata: object = {}): Kubernet
   return { ...made, metadata: { ...made.metadata, creationTimestamp: at(created), ...metadata } }
 }
 
-/** [what is given, the Job, its pods, the warnings, whether there is a problem] */
+/** [description, the Job, its pods, the warnings, whether there is a problem] */
 const CASES: readonly (readonly [string, KubernetesObject, KubernetesObject[], Warning[], boolean])[] = [
   ['a refused pod', jobOf(WORKER), [], [refusal(WORKER)], true],
   ['no warning', jobOf(WORKER), [], [], false],
@@ -104,15 +104,19 @@ test('the latest rejection is shown, without the random suffix of the name of th
     deprecatedLastTimestamp: at(NOW - 5000),
     series: { lastObservedTime: at(NOW + 2000) },
   })
-  const said = (...warnings: Warning[]): string | undefined => creationProblem(jobOf(WORKER), [], warnings)
+  const problemOf = (...warnings: Warning[]): string | undefined =>
+    creationProblem(jobOf(WORKER), [], warnings)
   const quota = `its pod cannot be created: pods "${WORKER}" ${QUOTA}`
-  assert.equal(said(refusal(WORKER)), quota)
+  assert.equal(problemOf(refusal(WORKER)), quota)
   assert.equal(
-    said(again, refusal(WORKER)),
+    problemOf(again, refusal(WORKER)),
     `its pod cannot be created: pods "${WORKER}" is forbidden: no PriorityClass with name high`,
   )
-  assert.equal(said(again, combined, refusal(WORKER)), quota)
-  assert.equal(said(refusal(WORKER, 'denied by a webhook')), 'its pod cannot be created: denied by a webhook')
+  assert.equal(problemOf(again, combined, refusal(WORKER)), quota)
+  assert.equal(
+    problemOf(refusal(WORKER, 'denied by a webhook')),
+    'its pod cannot be created: denied by a webhook',
+  )
 })
 
 test('a message is cut at a bound, and an event of any shape is read', () => {
@@ -132,13 +136,13 @@ test("QuorumAvailable and the column show the rejection of a worker's pod, Ready
     child.kind === 'Job' ? jobOf(child.metadata.name) : child,
   )
   const workers = { ...running, children, warnings: [refusal('brain-worker-a'), refusal(WORKER)] }
-  const said = (partition: string): string =>
+  const problemOf = (partition: string): string =>
     `${partition}: its pod cannot be created: pods "brain-worker-${partition}" ${QUOTA}`
-  const message = `${said('a')}; ${said('b')}. 0 of 2 needed clients are there.`
+  const message = `${problemOf('a')}; ${problemOf('b')}. 0 of 2 needed clients are there.`
   assert.equal(messageOf(workers, 'QuorumAvailable'), message)
   assert.equal(reconcile(workers).status?.summary?.message, message)
   const both = { ...workers, warnings: [...workers.warnings, refusal('brain-coordinator')] }
-  // Also where an earlier coordinator has reported: nobody counts rounds now.
+  // Also after a report of an earlier coordinator: nobody runs the rounds now.
   for (const job of [both.job, withTraining(both.job, training('Training'))]) {
     assert.equal(truths(reconcile({ ...both, job })).Ready, 'Unknown CoordinatorUnavailable')
     assert.equal(

@@ -7,7 +7,7 @@ import { pauseAfter } from '#runtime/backoff.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { createNotifier, type Notifier } from '#runtime/notifier.ts'
 import type { JobSource, MessageBus, ObjectStore, StatusSink } from '#transport/ports.ts'
-import { probeStore } from '#transport/store/probe.ts'
+import { checkGuarantees } from '#transport/store/check-store.ts'
 import type { Verify } from './clients/context.ts'
 import { type Fault, judgeFault } from './reporting/faults.ts'
 import { beginStatus } from './reporting/status.ts'
@@ -132,7 +132,7 @@ async function runOnce(parts: ProgramParts, reporting: Reporting, held: Connecti
   held.store ??= parts.openStore()
   held.bus ??= await parts.connect()
   const { store, bus, notifier } = held
-  await probeStore(store)
+  await checkGuarantees(store)
   const fixed = compileFixed(source.job(), await parts.files(store), parts.openRecord)
   const observe: Observer = (event) => {
     if (event.event === 'RunStarted') parts.hindered(undefined)

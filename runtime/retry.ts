@@ -3,7 +3,7 @@ import { FedsamError } from '#protocol/errors.ts'
 import { type Backoff, pauseAfter } from './backoff.ts'
 import { type Clock, systemClock } from './clock.ts'
 
-export interface RetryOptions {
+interface RetryOptions {
   readonly backoff: Backoff
   /**
    * Decides after each failure, counted from 1 in a row. It throws where another try cannot help, and that error ends the loop.

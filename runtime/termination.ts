@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { TERMINATION } from '#protocol/environment.ts'
 
-export interface LastWord {
+interface LastWord {
   readonly code: string
   readonly message: string
   readonly remedy: string

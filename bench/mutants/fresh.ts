@@ -140,11 +140,11 @@ export const FRESH: readonly Mutant[] = [
   },
   {
     id: 'B8',
-    file: 'transport/store/probe.ts',
+    file: 'transport/store/check-store.ts',
     from: "if (new TextDecoder().decode(range) !== 'probe')",
     to: 'if (range === undefined)',
     what: 'a store that ignores ranges is accepted',
-    tests: ['transport/store/probe.test.ts'],
+    tests: ['transport/store/check-store.test.ts'],
   },
   {
     id: 'B9',

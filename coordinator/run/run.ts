@@ -8,7 +8,7 @@ import type { Evaluation, PayloadRef, RunRecord } from '#protocol/record.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { createNotifier, type Notifier, waitAtMost } from '#runtime/notifier.ts'
 import type { MessageBus, ObjectStore } from '#transport/ports.ts'
-import { probeStore } from '#transport/store/probe.ts'
+import { checkGuarantees } from '#transport/store/check-store.ts'
 import { createFoldBuffers } from '../aggregation/fold-buffers.ts'
 import { createUpdateBuffers } from '../attempts/update-buffers.ts'
 import type { Verify } from '../clients/context.ts'
@@ -81,7 +81,7 @@ export async function coordinate(options: CoordinateOptions): Promise<RunOutcome
 async function openContext(options: CoordinateOptions, signal: AbortSignal): Promise<RunContext> {
   const { store, fixed, live, clock, pace, observe, verify, notifier = createNotifier() } = options
   const strategy = chosenStrategy(fixed)
-  await probeStore(store)
+  await checkGuarantees(store)
   const run = await openRun(store, await describeRun(store, fixed))
   const epoch = await claimEpoch(store, randomBytes(8).toString('hex'))
   const markers = openMarkers(store, epoch, run)

@@ -10,7 +10,7 @@ import { basename, join } from 'node:path'
 import { test } from 'node:test'
 import { type Binary, ensureBinary } from '#cli/run/servers/binaries.ts'
 import { connectNats } from '#transport/bus/nats/bus.ts'
-import { probeStore } from '#transport/store/probe.ts'
+import { checkGuarantees } from '#transport/store/check-store.ts'
 import { openS3Store } from '#transport/store/s3/store.ts'
 import { until } from '../until.ts'
 import { of, podOf, type Rendered, render, values } from './helm.ts'
@@ -124,7 +124,7 @@ test('versitygw starts with the arguments of its container, its bucket is there,
         credentials,
       }
       const store = openS3Store(place)
-      await probeStore(store)
+      await checkGuarantees(store)
       assert.equal(await store.put('a', Buffer.from('kept')), 'Created')
       assert.equal(Buffer.from((await store.get('a'))!).toString(), 'kept')
       await store.close()

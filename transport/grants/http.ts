@@ -15,7 +15,7 @@ import { agentFor, proxyFor } from '../proxy.ts'
 import { beyondEnd, checkRange } from '../store/key.ts'
 import type { GrantScheme } from './scheme.ts'
 
-export interface HttpOptions {
+interface HttpOptions {
   /** Tries of a transfer. */
   readonly attempts?: number
   /** For the proxy variables; the environment of this process where it is absent. */

@@ -5,7 +5,7 @@ import type { ReusedBuffer } from '#runtime/reused-buffer.ts'
 import type { ByteRange, Grant, Written } from '../ports.ts'
 
 /** The body of an object from an offset on. */
-export interface OpenBody {
+interface OpenBody {
   /** Bytes of the whole object. */
   readonly size: number
   /** Each chunk is valid until the reader asks for the next one. */

@@ -13,7 +13,7 @@ import { fileScheme } from '../store/filesystem/grants.ts'
 import { httpScheme } from './http.ts'
 import type { GrantScheme } from './scheme.ts'
 
-export interface TransferOptions {
+interface TransferOptions {
   /** The memory store of this process, for its own grants. */
   readonly memory?: { readonly scheme: GrantScheme }
   /** Tries of a transfer, and of a download without progress. */

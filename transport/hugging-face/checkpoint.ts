@@ -14,7 +14,7 @@ import { type HubEnvironment, hubSettings } from './settings.ts'
 /** Seconds between two tries of a request. */
 const BACKOFF = { first: 0.5, longest: 30 }
 
-export interface FetchOptions {
+interface FetchOptions {
   readonly env: HubEnvironment
   /** The cache folder; by default the one of huggingface_hub. */
   readonly cache?: string

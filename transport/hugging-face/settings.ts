@@ -9,7 +9,7 @@ import type { Environment } from '#runtime/environment.ts'
 /** The variables, with the meanings that huggingface_hub gives them; those of transport/proxy.ts count too. */
 export type HubEnvironment = Environment
 
-export interface HubSettings {
+interface HubSettings {
   /** Without a slash at its end. */
   readonly endpoint: string
   readonly token: string | undefined

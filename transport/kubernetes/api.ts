@@ -27,7 +27,7 @@ export interface ApiAccess {
   readonly ownAgent?: boolean
 }
 
-export interface ClientOptions {
+interface ClientOptions {
   /** Connections for calls at most. */
   readonly calls?: number | undefined
   /** For the proxy variables; the environment of this process where it is absent. */

@@ -22,7 +22,7 @@ export interface JobIdentity {
   readonly uid: string
 }
 
-export interface KubernetesJobOptions {
+interface KubernetesJobOptions {
   readonly client: KubernetesClient
   readonly identity: JobIdentity
   readonly clock: Clock

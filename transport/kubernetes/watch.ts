@@ -22,7 +22,7 @@ export interface WatchHandler<T extends Versioned> {
   reached(version: string): void
 }
 
-export interface WatchOptions<T extends Versioned> {
+interface WatchOptions<T extends Versioned> {
   /** Path of the collection. */
   readonly path: string
   /** Label or field selector as a query: labelSelector=… */

@@ -4,7 +4,7 @@
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { connectNats } from '#transport/bus/nats/bus.ts'
-import { probeStore } from '#transport/store/probe.ts'
+import { checkGuarantees } from '#transport/store/check-store.ts'
 import type { S3Options } from '#transport/store/s3/client.ts'
 import { openS3Store } from '#transport/store/s3/store.ts'
 import { endpointHint, withHint } from '../source.ts'
@@ -17,7 +17,7 @@ const ASKS_WHO = ['AUTHORIZATION_VIOLATION', 'AUTHENTICATION_EXPIRED', 'PERMISSI
 export async function checkStore(options: S3Options): Promise<Finding> {
   const store = openS3Store(options)
   try {
-    await probeStore(store)
+    await checkGuarantees(store)
     return ok('store', `${store.description} answers, and writes only what is absent`)
   } catch (error) {
     throw withHint(error, endpointHint(options.endpoint))

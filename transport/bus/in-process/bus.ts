@@ -4,7 +4,7 @@
 import { type MessageBus, NoAnswer, type RequestHandler } from '../../ports.ts'
 import { checkBody, checkPattern, checkSubject, covers } from '../subject.ts'
 
-export interface InProcessOptions {
+interface InProcessOptions {
   /** Receives the error that a handler threw. That server does not answer the request. */
   readonly onError?: (error: unknown, subject: string) => void
 }

@@ -25,7 +25,7 @@ import { uploadsOf } from './uploads.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
 
-export interface FilesystemOptions {
+interface FilesystemOptions {
   readonly folder: string
   /** False: a crash of the machine (not of a process) may lose the last objects. Saves about a millisecond per write. */
   readonly durable?: boolean

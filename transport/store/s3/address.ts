@@ -1,7 +1,7 @@
 // Bucket and prefix of an s3:// address. Pure.
 import { FedsamError } from '#protocol/errors.ts'
 
-export interface S3Address {
+interface S3Address {
   readonly bucket: string
   /** Without a slash at its end; '' is the whole bucket. */
   readonly prefix: string

@@ -1,5 +1,5 @@
 // An object store in an S3 bucket: AWS, versitygw, or any service that honours If-None-Match. Guarantees those of ports.ts: one
-// request creates a small object, and a large one goes in parts, in bounded memory. store/probe.ts checks the service itself.
+// request creates a small object, and a large one goes in parts, in bounded memory. store/check-store.ts checks the service itself.
 
 import type { Readable } from 'node:stream'
 import {
@@ -19,7 +19,7 @@ import { uploadsOf, writeInParts } from './uploads.ts'
 /** Bytes up to which one request writes an object from memory: as many as the parts in flight of a larger object have. */
 const LARGE = 32 * 1024 * 1024
 
-/** Opens the store without a request; probeStore checks whether the service is suitable. */
+/** Opens the store without a request; checkGuarantees checks whether the service is suitable. */
 export function openS3Store(options: S3Options): ObjectStore {
   const bucket = openBucket(options)
   return {

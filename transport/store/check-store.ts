@@ -1,12 +1,12 @@
 // Checks once, before a coordinator trusts a store, whether the store gives the guarantees that the record of a run needs.
-// Guarantees: a store that overwrites objects, or ignores ranges, is StorageUnsuitable; the probe leaves no object.
+// Guarantees: a store that overwrites objects, or ignores ranges, is StorageUnsuitable; the check leaves no object.
 
 import { FedsamError } from '#protocol/errors.ts'
 import type { ObjectStore } from '../ports.ts'
 
 /** Sends five small requests. Throws FedsamError StorageUnsuitable, or StorageUnreachable as every request may. */
-export async function probeStore(store: ObjectStore): Promise<void> {
-  // Every probe has its own key: two probes of one key would each see the object of the other.
+export async function checkGuarantees(store: ObjectStore): Promise<void> {
+  // Every check has its own key: two checks of one key would each see the object of the other.
   const key = `probe/${crypto.randomUUID()}`
   const first = new TextEncoder().encode('fedsam probe, first writer')
   const second = new TextEncoder().encode('fedsam probe, second writer')

@@ -1,11 +1,11 @@
-// The probe accepts each of our stores, leaves no object, and refuses services without the guarantees.
+// The check accepts each of our stores, leaves no object, and refuses services without the guarantees.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type S3Fault, startFaultyS3 } from '#test/faults/s3-service.ts'
 import { createMemoryStore } from '#test/given/memory-store.ts'
 import type { ObjectStore } from '../ports.ts'
-import { probeStore } from './probe.ts'
+import { checkGuarantees } from './check-store.ts'
 import { openS3Store } from './s3/store.ts'
 
 const credentials = { accessKeyId: 'a', secretAccessKey: 'b' }
@@ -31,35 +31,35 @@ async function withFaultyS3(
   }
 }
 
-test('a suitable store passes the probe repeatedly, and no object remains', async () => {
+test('a suitable store passes the check repeatedly, and no object remains', async () => {
   const left = await withFaultyS3(undefined, async (store) => {
-    await Promise.all([probeStore(store), probeStore(store), probeStore(store)])
+    await Promise.all([checkGuarantees(store), checkGuarantees(store), checkGuarantees(store)])
   })
   assert.deepEqual(left, [])
 })
 
 test('a service that ignores If-None-Match is refused', async () => {
   const left = await withFaultyS3({ kind: 'IgnoreCondition' }, async (store) => {
-    await assert.rejects(probeStore(store), { code: 'StorageUnsuitable', message: /overwrites objects/ })
+    await assert.rejects(checkGuarantees(store), { code: 'StorageUnsuitable', message: /overwrites objects/ })
   })
   assert.deepEqual(left, [])
 })
 
 test('a service that ignores ranges is refused', async () => {
   await withFaultyS3({ kind: 'IgnoreRange' }, async (store) => {
-    await assert.rejects(probeStore(store), { code: 'StorageUnsuitable', message: /without its range/ })
+    await assert.rejects(checkGuarantees(store), { code: 'StorageUnsuitable', message: /without its range/ })
   })
 })
 
 test('a service without conditional writes is refused', async () => {
   await withFaultyS3({ kind: 'Answer', status: 501, code: 'NotImplemented' }, async (store) => {
-    await assert.rejects(probeStore(store), { code: 'StorageUnsuitable' })
+    await assert.rejects(checkGuarantees(store), { code: 'StorageUnsuitable' })
   })
 })
 
 test('a service that does not answer is unreachable, not unsuitable', async () => {
   await withFaultyS3({ kind: 'HangUp' }, async (store) => {
-    await assert.rejects(probeStore(store), { code: 'StorageUnreachable' })
+    await assert.rejects(checkGuarantees(store), { code: 'StorageUnreachable' })
   })
 })
 
@@ -74,11 +74,11 @@ test('a store that answers Exists but overwrites is refused', async () => {
       return found ? 'Exists' : 'Created'
     },
   }
-  await assert.rejects(probeStore(lying), { code: 'StorageUnsuitable', message: /changed an object/ })
+  await assert.rejects(checkGuarantees(lying), { code: 'StorageUnsuitable', message: /changed an object/ })
 })
 
 test('a store that answers a range with the whole object is refused', async () => {
   const memory = createMemoryStore()
   const deaf: ObjectStore = { ...memory, get: (key) => memory.get(key) }
-  await assert.rejects(probeStore(deaf), { code: 'StorageUnsuitable', message: /does not read ranges/ })
+  await assert.rejects(checkGuarantees(deaf), { code: 'StorageUnsuitable', message: /does not read ranges/ })
 })

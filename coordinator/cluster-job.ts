@@ -1,6 +1,6 @@
-// Runs a FederatedJob in a cluster: it follows changes of the job, writes status.training, retries after faults that a person can correct
-// (reporting/faults.ts), and resumes from the record each time. It ends when the API server has accepted the last status. The caller
-// chooses store, bus and API client.
+// Runs a FederatedJob in a cluster: it follows changes of the job, writes status.training, retries after faults that a person can
+// correct (reporting/faults.ts), and resumes from the record each time. It ends when the API server has accepted the last status.
+// The caller chooses store, bus and API client.
 import { FedsamError } from '#protocol/errors.ts'
 import type { Observer } from '#protocol/events.ts'
 import { pauseAfter } from '#runtime/backoff.ts'
@@ -102,7 +102,7 @@ async function runToEnd(parts: ProgramParts, reporting: Reporting, notifier: Not
       })
       if (fault === undefined) return
       if (fault.kind === 'Fail') return giveUp(reporting, fault)
-      reporting.tell({ event: 'Hindered', reason: fault.reason, message: fault.message })
+      reporting.report({ event: 'Hindered', reason: fault.reason, message: fault.message })
       hindered(fault.message)
       log(`${fault.reason}: ${fault.message}; the coordinator tries again`)
       if (clock.now() - tried > LONG_TRY_SECONDS) failures = 1
@@ -124,7 +124,7 @@ function judged(error: unknown, isLate: boolean): Exclude<Fault, { kind: 'End' }
 
 function giveUp(reporting: Reporting, { reason, message }: Extract<Fault, { kind: 'Fail' }>): void {
   // A run that failed in its rounds has reported that itself.
-  if (reporting.status().state !== 'Failed') reporting.tell({ event: 'GivenUp', reason, message })
+  if (reporting.status().state !== 'Failed') reporting.report({ event: 'GivenUp', reason, message })
 }
 
 async function runOnce(parts: ProgramParts, reporting: Reporting, held: Connections): Promise<void> {
@@ -136,7 +136,7 @@ async function runOnce(parts: ProgramParts, reporting: Reporting, held: Connecti
   const fixed = compileFixed(source.job(), await parts.files(store), parts.openRecord)
   const observe: Observer = (event) => {
     if (event.event === 'RunStarted') parts.hindered(undefined)
-    reporting.tell(event)
+    reporting.report(event)
     parts.observe(event)
   }
   await coordinate({

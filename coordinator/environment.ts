@@ -1,5 +1,5 @@
-// Reads the coordinator's environment, and reports all errors at once. `fedsam run --processes` names a job file; the operator names a
-// FederatedJob. It reads no credentials: of a Secret it reads only the folder of its files.
+// Reads the coordinator's environment, and reports all errors at once. `fedsam run --processes` names a job file; the operator
+// names a FederatedJob. It reads no credentials: of a Secret it reads only the folder of its files.
 import { BUS, CHECKPOINT, CLUSTER_JOB, JOB_FILE, STORE } from '#protocol/environment.ts'
 import { COORDINATOR_PORT } from '#protocol/pods.ts'
 import { type Environment, optional, port, readVariables, required } from '#runtime/environment.ts'

@@ -1,5 +1,6 @@
-// The coordinator's program. Its job comes from a file (runs in processes on one machine) or is its FederatedJob (in a cluster). It uses
-// S3 and NATS in both cases, and prints the run's events as JSON lines. It only chooses implementations and connects them.
+// The coordinator's program. Its job comes from a file (runs in processes on one machine) or is its FederatedJob (in a cluster).
+// It uses S3 and NATS in both cases, and prints the run's events as JSON lines. It only chooses implementations and connects
+// them.
 import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { FedsamError } from '#protocol/errors.ts'

@@ -1,5 +1,5 @@
-// Computes the largest slice that fits into the fold's memory. Pure. It counts buffers that are in use at once. V8 may hold up to 120 MB
-// of unused buffers before it collects them (docs/benchmarks.md); these are not counted.
+// Computes the largest slice that fits into the fold's memory. Pure. It counts buffers that are in use at once. V8 may hold up to
+// 120 MB of unused buffers before it collects them (docs/benchmarks.md); these are not counted.
 
 import { BLOCK_BYTES } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'

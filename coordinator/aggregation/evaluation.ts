@@ -3,8 +3,8 @@
 import type { Evaluation } from '#protocol/record.ts'
 
 /**
- * Loss and metrics as means weighted by examples, as Flower's weighted_loss_avg. A metric counts only where all evaluations report it.
- * numExamples is the sum. null where no client evaluated an example.
+ * Loss and metrics as means weighted by examples, as Flower's weighted_loss_avg. A metric counts only where all evaluations
+ * report it. numExamples is the sum. null where no client evaluated an example.
  */
 export function meanEvaluation(evaluations: readonly Evaluation[]): Evaluation | null {
   const counted = evaluations.filter(({ numExamples }) => numExamples > 0)

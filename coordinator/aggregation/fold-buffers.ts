@@ -1,5 +1,5 @@
-// Buffers that one fold leaves to the next: its columns, and its model where it is small, which is the next fold's base. Fresh memory
-// costs as much time as hashing its contents. A model that was computed here need not be read and verified.
+// Buffers that one fold leaves to the next: its columns, and its model where it is small, which is the next fold's base. Fresh
+// memory costs as much time as hashing its contents. A model that was computed here need not be read and verified.
 
 import type { PayloadRef } from '#protocol/record.ts'
 import { TILE } from './slice-fold.ts'

@@ -1,5 +1,6 @@
-// The first pass of a strategy that must compare its updates before it weighs them: inner products of all pairs of deltas. It sums within
-// fixed blocks of elements of each tensor, then over the blocks, so that the size of slices does not change a bit of the result.
+// The first pass of a strategy that must compare its updates before it weighs them: inner products of all pairs of deltas. It
+// sums within fixed blocks of elements of each tensor, then over the blocks, so that the size of slices does not change a bit of
+// the result.
 
 import { elementCount } from '#protocol/tensors.ts'
 import { addDelta } from '../strategies/mean.ts'

@@ -1,5 +1,5 @@
-// Converts tensor bytes to numbers and back. Reading is exact, except for I64 beyond 2^53. Writing rounds an f64 once, to nearest even,
-// directly to the dtype. A value that its dtype cannot hold is reported, and never wrapped or clipped.
+// Converts tensor bytes to numbers and back. Reading is exact, except for I64 beyond 2^53. Writing rounds an f64 once, to nearest
+// even, directly to the dtype. A value that its dtype cannot hold is reported, and never wrapped or clipped.
 
 import { DTYPE_BYTES, type DType } from '#protocol/tensors.ts'
 import type { NumberArray } from '../strategies/strategy.ts'
@@ -57,7 +57,10 @@ const INTEGERS: Partial<Record<DType, readonly [number, number]>> = {
   BOOL: [0, 1],
 }
 
-/** A typed array over the bytes that rounds each stored value once; undefined where JavaScript has none, or the alignment forbids it. */
+/**
+ * A typed array over the bytes that rounds each stored value once; undefined where JavaScript has none, or the alignment forbids
+ * it.
+ */
 export function placeOf(dtype: DType, bytes: Uint8Array): NumberArray | undefined {
   const isNative = dtype === 'F64' || dtype === 'F32' || dtype === 'F16'
   if (!isNative || bytes.byteOffset % DTYPE_BYTES[dtype] !== 0) return undefined
@@ -65,8 +68,8 @@ export function placeOf(dtype: DType, bytes: Uint8Array): NumberArray | undefine
 }
 
 /**
- * Writes the values, each rounded once to the dtype (integers: to the nearest, halves up). Returns the index of the first value that
- * is not finite or exceeds the dtype's range, and writes nothing then; -1 where all values fit.
+ * Writes the values, each rounded once to the dtype (integers: to the nearest, halves up). Returns the index of the first value
+ * that is not finite or exceeds the dtype's range, and writes nothing then; -1 where all values fit.
  */
 export function writeNumbers(dtype: DType, values: Float64Array, into: Uint8Array): number {
   const rounded = round(dtype, values)
@@ -113,8 +116,9 @@ function firstMisfit(dtype: DType, rounded: NumberArray): number {
 }
 
 /**
- * f64 → BF16 in one rounding. First it rounds to f32 "to odd": towards zero, with the last bit set where bits were lost. That bit keeps
- * the fact that the second step needs. Then it rounds to the upper 16 bits, to nearest even. The lower bits of the result are 0.
+ * f64 → BF16 in one rounding. First it rounds to f32 "to odd": towards zero, with the last bit set where bits were lost. That bit
+ * keeps the fact that the second step needs. Then it rounds to the upper 16 bits, to nearest even. The lower bits of the result
+ * are 0.
  */
 function roundToBF16(values: Float64Array): Float32Array {
   const floats = new Float32Array(values)

@@ -1,6 +1,6 @@
 // Reads ranges of a payload, and verifies each block against the digests that the record holds.
-// It returns only bytes that have their digests. A block with another digest is read a second time, because a bit may have flipped during
-// the transfer. After that it is RecordDamaged.
+// It returns only bytes that have their digests. A block with another digest is read a second time, because a bit may have
+// flipped during the transfer. After that it is RecordDamaged.
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { BLOCK_BYTES, sha256 } from '#protocol/digest.ts'

@@ -1,5 +1,6 @@
-// Writes a payload while it is computed: each chunk goes to the store and into the digests. Memory is bounded, since a push waits until the
-// store has taken the chunk before. The object under the key is what was computed: an object that existed before is read back and compared.
+// Writes a payload while it is computed: each chunk goes to the store and into the digests. Memory is bounded, since a push waits
+// until the store has taken the chunk before. The object under the key is what was computed: an object that existed before is
+// read back and compared.
 
 import { blockHasher, type PayloadDigest } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
@@ -26,7 +27,8 @@ export function writePayload(store: ObjectStore, key: string, size: number): Pay
   const written = store.write(key, size, readable)
   written.catch(() => {}) // the next await of it reports the error
   writer.closed.catch(() => {})
-  // A store that ends before the last chunk, because the object exists or the write failed, takes no more chunks: do not wait for it.
+  // A store that ends before the last chunk, because the object exists or the write failed, takes no more chunks: do not wait for
+  // it.
   const taken = (step: Promise<void>): Promise<unknown> => Promise.race([step.catch(() => written), written])
   return {
     async push(chunk) {

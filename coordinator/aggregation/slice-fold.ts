@@ -1,6 +1,7 @@
 // Folds one slice of the parameters: bytes of the updates in, bytes of the new model out, no store. By the rule of the tensor:
 // Optimise: the strategy combines the deltas, and its server optimizer steps. Average: the combined delta is added to the base.
-// Largest: the largest value of each element. Keep: the base's bytes. Each element is computed alone, so cuts do not change the result.
+// Largest: the largest value of each element. Keep: the base's bytes. Each element is computed alone, so cuts do not change the
+// result.
 
 import { FedsamError } from '#protocol/errors.ts'
 import { DTYPE_BYTES } from '#protocol/tensors.ts'

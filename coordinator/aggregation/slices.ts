@@ -1,6 +1,6 @@
 // The positions of the parameters in a payload, and their division into slices. Pure. A payload is canonicalHeader(list), then each
-// tensor's bytes, so all positions follow from the list. A slice is a range of bytes that cuts no element. Its pieces are its parts of
-// single tensors.
+// tensor's bytes, so all positions follow from the list. A slice is a range of bytes that cuts no element. Its pieces are its
+// parts of single tensors.
 
 import { canonicalHeader, layout } from '#protocol/safetensors.ts'
 import { DTYPE_BYTES, type TensorList, type TensorSpec } from '#protocol/tensors.ts'

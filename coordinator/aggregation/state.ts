@@ -1,5 +1,6 @@
-// The server optimizer's state as a payload: its scalars, then the vectors of each Optimise tensor. The vectors are interleaved element by
-// element (shape [...tensor, vectors]), so that a slice of the parameters needs one range of the file. All values are F64.
+// The server optimizer's state as a payload: its scalars, then the vectors of each Optimise tensor. The vectors are interleaved
+// element by element (shape [...tensor, vectors]), so that a slice of the parameters needs one range of the file. All values are
+// F64.
 
 import type { TensorList } from '#protocol/tensors.ts'
 import type { ServerOptimizer } from '../strategies/strategy.ts'

@@ -1,14 +1,14 @@
-// The tensor list of a run: it chooses the aggregation rule of each tensor from its name, dtype and neighbours. Pure. A server optimizer
-// must not step on running statistics of a normalisation layer, because a step can make a variance negative. If tensors have no names,
-// adviceOn explains the doubt before the first step.
+// The tensor list of a run: it chooses the aggregation rule of each tensor from its name, dtype and neighbours. Pure. A server
+// optimizer must not step on running statistics of a normalisation layer, because a step can make a variance negative. If tensors
+// have no names, adviceOn explains the doubt before the first step.
 
 import type { DType, TensorList, TensorSpec } from '#protocol/tensors.ts'
 import { listed } from '#protocol/text.ts'
 import type { ServerOptimizer, Strategy } from '../strategies/strategy.ts'
 
 /**
- * The tensor list of these tensors, in their order. Floats are optimised, and running statistics of normalisation layers are averaged.
- * Counters take the largest value. Flags and bytes keep their values.
+ * The tensor list of these tensors, in their order. Floats are optimised, and running statistics of normalisation layers are
+ * averaged. Counters take the largest value. Flags and bytes keep their values.
  */
 export function tensorList(tensors: readonly TensorSpec[]): TensorList {
   const recognised = new Set(statisticsByPlace(tensors))
@@ -37,8 +37,8 @@ const areNumbered = (tensors: readonly TensorSpec[]): boolean =>
   tensors.every(({ name }) => /^\d{4,}$/.test(name))
 
 /**
- * Numbered tensors that are statistics by their position: a PyTorch normalisation layer has a mean and a variance of one shape, then a
- * counter of batches, which is a single integer.
+ * Numbered tensors that are statistics by their position: a PyTorch normalisation layer has a mean and a variance of one shape,
+ * then a counter of batches, which is a single integer.
  */
 function statisticsByPlace(tensors: readonly TensorSpec[]): string[] {
   if (!areNumbered(tensors)) return []

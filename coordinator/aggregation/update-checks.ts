@@ -1,6 +1,6 @@
-// Admits an update: checks every byte against its receipt, the run's tensor list and the plan's base, before a model may use it. The order
-// of the checks is fixed, so that a fault always has the same reason. Memory is bounded for any claimed size, and a check never blocks the
-// event loop for longer than one block takes. The strategy weighs updates later, in the fold.
+// Admits an update: checks every byte against its receipt, the run's tensor list and the plan's base, before a model may use it.
+// The order of the checks is fixed, so that a fault always has the same reason. Memory is bounded for any claimed size, and a
+// check never blocks the event loop for longer than one block takes. The strategy weighs updates later, in the fold.
 
 import { createHash } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'

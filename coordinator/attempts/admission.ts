@@ -1,5 +1,5 @@
-// Admits the updates of one attempt. It runs the checks of aggregation/update-checks.ts against the run's tensor list, and decides which
-// small updates stay in memory so that the fold need not read them again.
+// Admits the updates of one attempt. It runs the checks of aggregation/update-checks.ts against the run's tensor list, and
+// decides which small updates stay in memory so that the fold need not read them again.
 import type { PayloadRef, Plan } from '#protocol/record.ts'
 import type { TensorList } from '#protocol/tensors.ts'
 import type { ObjectStore } from '#transport/ports.ts'

@@ -1,5 +1,5 @@
-// What a round, and each attempt at it, has to do. The caller takes it from the record (run/all-rounds.ts); it never changes while the
-// round runs, except for what an abandoned attempt adds for the next one.
+// What a round, and each attempt at it, has to do. The caller takes it from the record (run/all-rounds.ts); it never changes
+// while the round runs, except for what an abandoned attempt adds for the next one.
 import type { Plan, RoundResult } from '#protocol/record.ts'
 import type { DType } from '#protocol/tensors.ts'
 import type { Marked } from '../record/markers.ts'

@@ -1,6 +1,6 @@
-// Runs a round: one attempt after the other until one closes and has a result. Each step reads the record first, so a coordinator that
-// takes over resumes at the same step. The record counts abandoned attempts (rounds/failures.ts): a run that failed may be started again
-// once its cause is corrected. The caller folds the updates into the result.
+// Runs a round: one attempt after the other until one closes and has a result. Each step reads the record first, so a coordinator
+// that takes over resumes at the same step. The record counts abandoned attempts (rounds/failures.ts): a run that failed may be
+// started again once its cause is corrected. The caller folds the updates into the result.
 import { FedsamError } from '#protocol/errors.ts'
 import {
   type ClientOutcome,
@@ -167,8 +167,8 @@ async function pause(context: AttemptsContext, seconds: number): Promise<void> {
 }
 
 /**
- * The round's result: another coordinator's where it wrote one, else made here. Resolves to the error where the attempt's updates are
- * damaged and no coordinator has written a result.
+ * The round's result: another coordinator's where it wrote one, else made here. Resolves to the error where the attempt's updates
+ * are damaged and no coordinator has written a result.
  */
 async function finishAttempt(
   context: AttemptsContext,

@@ -26,8 +26,8 @@ const NAMED = 20
 const TEXT_LENGTH = 200
 
 /**
- * Closes the attempt with the updates that it has. Throws RunFailed where no client reports a metric that the job ranks or stops by.
- * Then the attempt stays open in the record.
+ * Closes the attempt with the updates that it has. Throws RunFailed where no client reports a metric that the job ranks or stops
+ * by. Then the attempt stays open in the record.
  */
 export async function close(
   context: DecisionContext,

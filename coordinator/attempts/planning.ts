@@ -67,8 +67,8 @@ function reportWaiting(
 }
 
 /**
- * The clients of whom enough must be ready, and the clients that the attempt waits for. Every client evaluates the last model, so that
- * chance at the start does not decide which model is best.
+ * The clients of whom enough must be ready, and the clients that the attempt waits for. Every client evaluates the last model, so
+ * that chance at the start does not decide which model is best.
  */
 function whoIsAwaited(
   { live, fixed }: Pick<AttemptsContext, 'live' | 'fixed'>,

@@ -1,5 +1,5 @@
-// Judges one receipt in the store: none, rejected with a reason, an evaluation, or an admitted update. It throws faults of the store
-// only: faults of a client are judgements. The attempt decides whether the judgement still counts (attempt.ts).
+// Judges one receipt in the store: none, rejected with a reason, an evaluation, or an admitted update. It throws faults of the
+// store only: faults of a client are judgements. The attempt decides whether the judgement still counts (attempt.ts).
 import { FedsamError } from '#protocol/errors.ts'
 import { attemptKeys } from '#protocol/keys.ts'
 import type { RejectionReason } from '#protocol/outcomes.ts'
@@ -44,8 +44,8 @@ const rejected = (reason: RejectionReason, message: string): Judgement => ({
 })
 
 /**
- * An unexpected error comes from what this client sent, so it rejects the update. Otherwise the coordinator would end, and end again
- * after each restart, because the receipt stays in the store.
+ * An unexpected error comes from what this client sent, so it rejects the update. Otherwise the coordinator would end, and end
+ * again after each restart, because the receipt stays in the store.
  */
 function rejectUnexpected(error: unknown): Admission {
   if (error instanceof FedsamError) throw error

@@ -1,5 +1,6 @@
-// Runs one attempt at a round: reads what the record has of it, waits for clients, writes the plan, opens the attempt, and returns its
-// decision. A coordinator that takes over an attempt enters at the first step that the record lacks. attempts.ts decides what follows.
+// Runs one attempt at a round: reads what the record has of it, waits for clients, writes the plan, opens the attempt, and
+// returns its decision. A coordinator that takes over an attempt enters at the first step that the record lacks. attempts.ts
+// decides what follows.
 import type { AbandonedDecision, ClosedDecision, Plan } from '#protocol/record.ts'
 import type { Marked } from '../record/markers.ts'
 import { admitTo } from './admission.ts'

@@ -1,5 +1,5 @@
-// Runs an open attempt until it has a decision: serves it to the clients, waits until it may close, and writes the decision. Reports
-// that arrive after that do not count in the attempt. rounds/closing.ts decides when an attempt may close.
+// Runs an open attempt until it has a decision: serves it to the clients, waits until it may close, and writes the decision.
+// Reports that arrive after that do not count in the attempt. rounds/closing.ts decides when an attempt may close.
 import type { Decision } from '#protocol/record.ts'
 import { waitAtMost } from '#runtime/notifier.ts'
 import type { Marked } from '../record/markers.ts'
@@ -35,8 +35,8 @@ export async function runUntilClosed(
   } finally {
     current.close()
   }
-  // Clean up only after a decision. A coordinator that stops leaves the attempt open, and a receipt may still name a stored payload.
-  // The next attempt looks for receipts after this, so it cannot admit a payload that is deleted here.
+  // Clean up only after a decision. A coordinator that stops leaves the attempt open, and a receipt may still name a stored
+  // payload. The next attempt looks for receipts after this, so it cannot admit a payload that is deleted here.
   await leftovers.cleanAttempt(
     open,
     open.updates().map(({ payload }) => payload.key),

@@ -1,5 +1,5 @@
-// Buffers for small updates, from their admission to the fold. Each round reuses the buffers of the one before: fresh memory costs as
-// much as hashing what it holds. It keeps a bounded amount of free memory.
+// Buffers for small updates, from their admission to the fold. Each round reuses the buffers of the one before: fresh memory
+// costs as much as hashing what it holds. It keeps a bounded amount of free memory.
 
 /** Bytes of free buffers kept for the next round: four updates of a SAM mask decoder, 16 MB each. */
 const KEPT_BYTES = 64 * 1024 * 1024

@@ -1,5 +1,5 @@
-// The updates that a decision names: the ones that this coordinator admitted, and the others read back from their receipts. An update
-// that was admitted and that the decision does not name has no part in the round.
+// The updates that a decision names: the ones that this coordinator admitted, and the others read back from their receipts. An
+// update that was admitted and that the decision does not name has no part in the round.
 import { FedsamError } from '#protocol/errors.ts'
 import { attemptKeys } from '#protocol/keys.ts'
 import type { ClosedDecision, PayloadRef } from '#protocol/record.ts'

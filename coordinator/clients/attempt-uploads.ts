@@ -1,6 +1,6 @@
-// The uploads that one coordinator granted in one attempt: which payloads, until when, and one multipart upload for each payload. It
-// lets a client resume an interrupted upload, and names what to delete when the attempt ends (leftover-uploads.ts). All of this is
-// memory: a coordinator that takes over an attempt finds the open uploads in the store.
+// The uploads that one coordinator granted in one attempt: which payloads, until when, and one multipart upload for each payload.
+// It lets a client resume an interrupted upload, and names what to delete when the attempt ends (leftover-uploads.ts). All of
+// this is memory: a coordinator that takes over an attempt finds the open uploads in the store.
 import { type ObjectStore, UploadGone, type UploadPart } from '#transport/ports.ts'
 
 /** The open upload with the parts that arrived; or the payload is stored already. */

@@ -1,4 +1,5 @@
-// The state that requests are answered from: each change wakes the requests that wait, and each report takes the granted bytes once.
+// The state that requests are answered from: each change wakes the requests that wait, and each report takes the granted bytes
+// once.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createNotifier } from '#runtime/notifier.ts'

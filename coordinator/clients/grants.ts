@@ -1,6 +1,6 @@
-// Grants: rights to single transfers. The wanted key and the open attempt decide which requests are granted. A client may read run.json,
-// the base checkpoint and the attempt's model. While the attempt waits for it, it may write one update of bounded size for each life of
-// its worker, and one receipt. No grant is valid for longer than the attempt.
+// Grants: rights to single transfers. The wanted key and the open attempt decide which requests are granted. A client may read
+// run.json, the base checkpoint and the attempt's model. While the attempt waits for it, it may write one update of bounded size
+// for each life of its worker, and one receipt. No grant is valid for longer than the attempt.
 import { attemptKeys, type ParsedKey, parseKey, payloadKeys } from '#protocol/keys.ts'
 import { type Granted, type GrantRequest, PART_BYTES, type Want } from '#protocol/messages.ts'
 import { mostUpdateBytes } from '#protocol/outcomes.ts'

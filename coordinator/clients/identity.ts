@@ -1,6 +1,7 @@
-// Checks that a token belongs to a client. The token is the projected service-account token of the client's pod, signed by the cluster.
-// A token passes only if it has this run's audience and the account of the client's partition, has not expired, and is signed by a key
-// of the cluster with an asymmetric algorithm. A verified token is remembered while it is valid. No request per token is sent.
+// Checks that a token belongs to a client. The token is the projected service-account token of the client's pod, signed by the
+// cluster. A token passes only if it has this run's audience and the account of the client's partition, has not expired, and is
+// signed by a key of the cluster with an asymmetric algorithm. A verified token is remembered while it is valid. No request per
+// token is sent.
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose'
 import { sha256 } from '#protocol/digest.ts'
 import { shortened } from '#protocol/text.ts'

@@ -8,8 +8,8 @@
 //       │ client uploads       │ delete, keep noted      │                  │ delete again
 //       └──────────────────────┴─── may still write ─────┘                  └ no one can write it any more
 //
-// Only this coordinator's own attempts are known key by key. For an attempt that it took over, or that was decided before it started,
-// it computes all possible names: each client of the cohort has MAX_UPLOADS of them (protocol/keys.ts).
+// Only this coordinator's own attempts are known key by key. For an attempt that it took over, or that was decided before it
+// started, it computes all possible names: each client of the cohort has MAX_UPLOADS of them (protocol/keys.ts).
 import { attemptKeys, payloadKeys } from '#protocol/keys.ts'
 import type { Plan } from '#protocol/record.ts'
 import type { Clock } from '#runtime/clock.ts'

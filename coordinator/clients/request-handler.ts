@@ -1,6 +1,6 @@
 // Answers the requests `next` and `grant` of every partition. It holds no truth: tasks come from the open attempt, grants from the
-// wanted key (grants.ts). A lost, repeated or late request changes nothing. Each client has at most one open request. A request that
-// does not belong to a partition of the job is refused before anything records it (callers.ts).
+// wanted key (grants.ts). A lost, repeated or late request changes nothing. Each client has at most one open request. A request
+// that does not belong to a partition of the job is refused before anything records it (callers.ts).
 import { encodeJson } from '#protocol/canonical.ts'
 import {
   clientSubject,

@@ -1,6 +1,7 @@
-// Ends a coordinator that a newer one supersedes, or that was asked to stop. It asks the store for a newer epoch every `pollSeconds`,
-// and before steps that could harm the newer coordinator, such as deleting payloads. After it has found one, every check throws.
-// The markers stay correct without this guard (markers.ts): it keeps two coordinators from giving clients different tasks.
+// Ends a coordinator that a newer one supersedes, or that was asked to stop. It asks the store for a newer epoch every
+// `pollSeconds`, and before steps that could harm the newer coordinator, such as deleting payloads. After it has found one, every
+// check throws. The markers stay correct without this guard (markers.ts): it keeps two coordinators from giving clients different
+// tasks.
 import { FedsamError } from '#protocol/errors.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Notifier } from '#runtime/notifier.ts'

@@ -1,9 +1,10 @@
-// The markers of a run: only this file claims, writes and reads them. A write never overwrites. If the key exists already, the marker is
-// read back, and the store's version counts.
+// The markers of a run: only this file claims, writes and reads them. A write never overwrites. If the key exists already, the
+// marker is read back, and the store's version counts.
 //
-// Epochs. Each coordinator that starts claims the next free number, and signs its markers with it. Several coordinators may run at once,
-// for example when a node comes back after its pod was replaced. Every key has one winner, the first writer, so both build on the
-// same record. A newer coordinator accepts an older one's marker. An older one that finds a newer one's marker is superseded, and ends:
+// Epochs. Each coordinator that starts claims the next free number, and signs its markers with it. Several coordinators may run
+// at once, for example when a node comes back after its pod was replaced. Every key has one winner, the first writer, so both
+// build on the same record. A newer coordinator accepts an older one's marker. An older one that finds a newer one's marker is
+// superseded, and ends:
 //
 //     epoch 1   claims 1 ── plan(1) ─────────────── decision exists, epoch 2 > 1 ──► Superseded
 //     epoch 2        claims 2 ── reads plan(1) ── decision(2) ── fold ── result(2) ──► continues

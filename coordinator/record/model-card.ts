@@ -21,8 +21,8 @@ const LONGEST_NAME = 60
 const LONGEST_PREFIX = 1024
 
 /**
- * A name that a client or a user chose, as Markdown that only shows it: on one line, with every character of markup escaped, and without
- * control characters.
+ * A name that a client or a user chose, as Markdown that only shows it: on one line, with every character of markup escaped, and
+ * without control characters.
  */
 export function markdownText(name: string, longest = LONGEST_NAME): string {
   return name

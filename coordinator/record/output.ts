@@ -1,5 +1,5 @@
-// Writes the output bundle from the record alone: model, configuration, metrics, provenance and model card, and the manifest last. Its
-// bytes are a function of the record: they hold no time, host or epoch.
+// Writes the output bundle from the record alone: model, configuration, metrics, provenance and model card, and the manifest
+// last. Its bytes are a function of the record: they hold no time, host or epoch.
 import { encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { baseKey, MANIFEST_KEY, outputKey } from '#protocol/keys.ts'

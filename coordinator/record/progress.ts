@@ -1,5 +1,5 @@
-// The rounds that the record has: read once at the start, then extended as rounds are concluded. It holds the facts that later rounds
-// depend on; the markers themselves are read and written in markers.ts.
+// The rounds that the record has: read once at the start, then extended as rounds are concluded. It holds the facts that later
+// rounds depend on; the markers themselves are read and written in markers.ts.
 import type { FinishedRound } from '#protocol/events.ts'
 import { type ClosedDecision, firstRound, type RoundResult } from '#protocol/record.ts'
 import type { Evaluated } from '../rounds/stopping.ts'

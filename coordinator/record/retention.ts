@@ -1,7 +1,7 @@
-// Deletes payloads that nothing needs any more, never markers. It keeps the updates of the last `retention.rounds` rounds, and the models
-// of as many rounds, at least the last, the previous and the best one. A delete that failed is repeated after the next round, and by the
-// next coordinator. A round's model is deleted last: where it is missing, the round has no payload left. A superseded coordinator
-// deletes nothing.
+// Deletes payloads that nothing needs any more, never markers. It keeps the updates of the last `retention.rounds` rounds, and
+// the models of as many rounds, at least the last, the previous and the best one. A delete that failed is repeated after the next
+// round, and by the next coordinator. A round's model is deleted last: where it is missing, the round has no payload left. A
+// superseded coordinator deletes nothing.
 import { attemptKeys } from '#protocol/keys.ts'
 import type { RoundResult } from '#protocol/record.ts'
 import { bestRound, type StoppingRule } from '../rounds/stopping.ts'

@@ -1,5 +1,6 @@
-// Reads safetensors files by ranges, in the store or on this machine: it locates their tensors, and copies some of them to one canonical
-// file with the dtypes of the run, where 16-bit floats become F32. Only verifiedFile checks digests of the bytes that it reads.
+// Reads safetensors files by ranges, in the store or on this machine: it locates their tensors, and copies some of them to one
+// canonical file with the dtypes of the run, where 16-bit floats become F32. Only verifiedFile checks digests of the bytes that
+// it reads.
 import { createReadStream } from 'node:fs'
 import { blockHasher } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
@@ -128,7 +129,10 @@ export function copyTensors(
   return writeStream(store, key, streamTensors(tensors))
 }
 
-/** Writes the file, absent-only. Its bytes are a function of its sources: where it exists already, its digests are made by reading it. */
+/**
+ * Writes the file, absent-only. Its bytes are a function of its sources: where it exists already, its digests are made by reading
+ * it.
+ */
 export async function writeStream(
   store: ObjectStore,
   key: string,

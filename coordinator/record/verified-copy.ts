@@ -8,8 +8,8 @@ import { writePayload } from '../aggregation/payload-writer.ts'
 const COPY_BYTES = 8 * 1024 * 1024
 
 /**
- * Copies to `key` in bounded memory, and overwrites nothing. `from` is the store that holds the source. Throws RecordDamaged where the
- * source or an existing copy has other bytes than the record names.
+ * Copies to `key` in bounded memory, and overwrites nothing. `from` is the store that holds the source. Throws RecordDamaged
+ * where the source or an existing copy has other bytes than the record names.
  */
 export async function copyPayload(
   store: ObjectStore,

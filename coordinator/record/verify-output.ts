@@ -1,5 +1,6 @@
-// Verifies a record's output and base checkpoint. The output's model must be the model of the round that the record chose, its other
-// files must follow from the chain, and every byte must have its digest. The manifest alone proves nothing, because it is not signed.
+// Verifies a record's output and base checkpoint. The output's model must be the model of the round that the record chose, its
+// other files must follow from the chain, and every byte must have its digest. The manifest alone proves nothing, because it is
+// not signed.
 import { createHash } from 'node:crypto'
 import { encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
@@ -46,7 +47,10 @@ export async function verifyBase(reading: Reading, { run }: Chain): Promise<void
   }
 }
 
-/** The manifest, if the output is complete. Every file that does not follow from the chain, or lacks its digest, becomes a problem. */
+/**
+ * The manifest, if the output is complete. Every file that does not follow from the chain, or lacks its digest, becomes a
+ * problem.
+ */
 export async function verifyOutput(reading: Reading, chain: Chain): Promise<Manifest | null> {
   const { store, problems } = reading
   const manifest = (await reading.read(readRecord(store, 'manifest', MANIFEST_KEY)))?.value

@@ -1,6 +1,6 @@
-// Verifies a run's record from its bytes alone. Each result must follow the result before it; plans, decisions, receipts and payloads must
-// have the digests that markers name. Payloads that retention deleted are listed as absent. verify-output.ts verifies the base checkpoint
-// and the output.
+// Verifies a run's record from its bytes alone. Each result must follow the result before it; plans, decisions, receipts and
+// payloads must have the digests that markers name. Payloads that retention deleted are listed as absent. verify-output.ts
+// verifies the base checkpoint and the output.
 import { sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { attemptKeys, RUN_KEY, resultKey } from '#protocol/keys.ts'
@@ -47,8 +47,8 @@ interface Findings {
 }
 
 /**
- * Everything; or, before an export, all but the payloads of the rounds: the output has a copy of the one that counts. Chain: results,
- * plans and decisions, which is what a model's place in the chain rests on.
+ * Everything; or, before an export, all but the payloads of the rounds: the output has a copy of the one that counts. Chain:
+ * results, plans and decisions, which is what a model's place in the chain rests on.
  */
 export type Scope = 'Everything' | 'Output' | 'Chain'
 

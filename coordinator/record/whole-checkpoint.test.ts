@@ -1,5 +1,5 @@
-// A whole checkpoint from a base and trained tensors: the bytes that Hugging Face's own writer makes, from one file or from shards, with a
-// tied tensor once; and what a damaged base comes to.
+// A whole checkpoint from a base and trained tensors: the bytes that Hugging Face's own writer makes, from one file or from
+// shards, with a tied tensor once; and what a damaged base comes to.
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,5 +1,6 @@
-// A whole checkpoint as Hugging Face's SamModel opens it: the base's tensors with the trained ones in their places, in one file. Its bytes
-// are a function of the two alone, and are streamed: no memory grows with the model. For the output, its verification and an export.
+// A whole checkpoint as Hugging Face's SamModel opens it: the base's tensors with the trained ones in their places, in one file.
+// Its bytes are a function of the two alone, and are streamed: no memory grows with the model. For the output, its verification
+// and an export.
 import { decodeJson } from '#protocol/canonical.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteOutputSpec } from '#protocol/generated/federatedjob.ts'

@@ -1,11 +1,11 @@
-// What becomes of a run that cannot go on: waited for, failed, or the process ends. One table, decided per error code; pure.
-// Waited for, since somebody may cure it meanwhile: the bus cannot be reached or refuses us; the store cannot be reached, refuses
-// us, or has no such bucket; a checkpoint is not there (repository, revision, object, folder, a key of its Secret), not allowed, or
-// out of reach; the record of resumeFrom is not there, not allowed, out of reach, or has not finished the round yet. Failed, since the
-// job or what lies in the store would have to be another: the job itself, a record of another job, files that are there and no
-// checkpoint, a record of resumeFrom that cannot be used, a store without conditional writes, damaged markers, a run that failed
-// (which says its own reason: too many failed rounds, a metric that nobody reports, values beyond their dtype). All else is
-// not ours to judge: the process ends and is started again.
+// Decides what follows when a run cannot continue: the coordinator waits, the run fails, or the process ends. One table by error
+// code; pure.
+//
+// Wait, because the cause may be corrected while the coordinator waits: bus or store out of reach, access refused, a bucket that
+// does not exist, a checkpoint or a record of resumeFrom that is missing, forbidden or out of reach, or a round of it that is not
+// finished yet. Fail, because the job or the contents of the store would have to change: a wrong job, a record of another job,
+// files that are not a checkpoint, a record of resumeFrom that cannot be used, a store without conditional writes, damaged
+// markers, or a run that failed with its own reason. End, in all other cases: Kubernetes starts a new process.
 import { type ErrorCode, FedsamError } from '#protocol/errors.ts'
 import type { CoordinatorFailure, CoordinatorWait } from '#protocol/reasons.ts'
 
@@ -14,7 +14,7 @@ export type Fault =
       readonly kind: 'Wait'
       readonly reason: CoordinatorWait
       readonly message: string
-      /** Credentials are variables of the process: a corrected Secret reaches only a new one. */
+      /** Whether only a new process can read corrected credentials: they are variables of the process. */
       readonly bound: boolean
     }
   | { readonly kind: 'Fail'; readonly reason: CoordinatorFailure; readonly message: string }
@@ -23,7 +23,7 @@ export type Fault =
 type Judgement =
   | { readonly wait: CoordinatorWait }
   | { readonly fail: CoordinatorFailure }
-  /** Not the coordinator's to judge: another process may do better. */
+  /** The process ends: another process may succeed. */
   | 'End'
 
 const JUDGEMENTS: Readonly<Record<ErrorCode, Judgement>> = {
@@ -37,7 +37,7 @@ const JUDGEMENTS: Readonly<Record<ErrorCode, Judgement>> = {
   BadRecord: { fail: 'BadRecord' },
   StorageUnsuitable: { fail: 'StorageUnsuitable' },
   RecordDamaged: { fail: 'RecordDamaged' },
-  // Where the run has no reason of its own.
+  // For a run without a reason of its own.
   RunFailed: { fail: 'CoordinatorFailed' },
   BadData: 'End',
   ClusterUnreachable: 'End',
@@ -50,7 +50,7 @@ const JUDGEMENTS: Readonly<Record<ErrorCode, Judgement>> = {
   Interrupted: 'End',
 }
 
-/** How the S3 SDK names what its answers leave open (transport/store/s3/client.ts keeps it as the cause). */
+/** The fields of an error of the S3 SDK that tell its kind (transport/store/s3/client.ts keeps the error as the cause). */
 interface Cause {
   readonly name?: string
   readonly $metadata?: { readonly httpStatusCode?: number }

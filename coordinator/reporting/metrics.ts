@@ -1,5 +1,5 @@
-// A coordinator's metrics, counted from what its run tells; read by Prometheus at /metrics (runtime/probe-server.ts). The job's name and namespace
-// are on every series, since each coordinator is a target of its own; no label is a client's name.
+// A coordinator's metrics, counted from the events of its run. Prometheus reads them at /metrics (runtime/probe-server.ts). Each
+// series has the job's name and namespace as labels, since each coordinator is a target of its own. No label has a client's name.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { RunEvent } from '#protocol/events.ts'
 
@@ -9,7 +9,7 @@ export interface Metrics {
   readonly type: string
 }
 
-/** Rounds last from seconds to hours. */
+/** Bounds of the buckets of a round's duration, in seconds: rounds take seconds to a day. */
 const SECONDS = [1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600]
 
 export function openMetrics(job: { readonly namespace: string; readonly name: string }): Metrics {
@@ -34,18 +34,21 @@ function handlersOf(registry: Registry): Handlers {
     new Counter({ name, help, labelNames, registers })
 
   const epoch = gauge('fedsam_epoch', 'Which start of a coordinator this is, counted from 1')
-  const round = gauge('fedsam_round', 'The round that is open or was the last')
-  const attempt = gauge('fedsam_attempt', 'The attempt at it')
-  const wanted = gauge('fedsam_rounds', 'Rounds that the job is to run')
-  const clients = gauge('fedsam_clients', 'Partitions by what they are', ['state'])
-  const rounds = counter('fedsam_rounds_total', 'Rounds that were completed')
-  const abandoned = counter('fedsam_attempts_abandoned_total', 'Attempts that were given up', ['reason'])
-  const updates = counter('fedsam_updates_total', 'What became of clients in completed rounds', ['outcome'])
-  const received = counter('fedsam_bytes_received_total', 'Bytes of updates that were admitted')
-  const sent = counter('fedsam_bytes_sent_total', 'Bytes of models and checkpoint files that were granted')
+  const round = gauge('fedsam_round', 'The open round, or the last one')
+  const attempt = gauge('fedsam_attempt', 'The attempt at that round')
+  const wanted = gauge('fedsam_rounds', 'Rounds that the job asks for')
+  const clients = gauge('fedsam_clients', 'Partitions by state', ['state'])
+  const rounds = counter('fedsam_rounds_total', 'Completed rounds')
+  const abandoned = counter('fedsam_attempts_abandoned_total', 'Abandoned attempts by reason', ['reason'])
+  const updates = counter('fedsam_updates_total', 'Clients in completed rounds, by outcome', ['outcome'])
+  const received = counter('fedsam_bytes_received_total', 'Bytes of admitted updates')
+  const sent = counter(
+    'fedsam_bytes_sent_total',
+    'Bytes of models and checkpoint files that clients were granted to read',
+  )
   const duration = new Histogram({
     name: 'fedsam_round_duration_seconds',
-    help: 'From the first wait of an attempt to its decision',
+    help: 'Seconds from the first wait of an attempt to its decision',
     buckets: SECONDS,
     registers,
   })

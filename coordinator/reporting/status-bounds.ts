@@ -1,17 +1,19 @@
-// How much status.training may hold: the limits of the schema, and below them what the API server and people can bear.
-
+// Bounds the contents of status.training: within the limits of the schema, and short enough for the API server and for people.
 import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import type { BestRound } from '#protocol/record.ts'
 import { shortened } from '#protocol/text.ts'
 
+/** Clients that one list names. */
 const ABSENT = 1000
+/** Metrics of one evaluation. */
 const METRICS = 32
 /** Characters of a metric's name. */
 const METRIC_NAME = 64
 /** Characters of a partition's name. */
 const PARTITION_NAME = 63
-/** With so many absent ones, each message gets shorter: an object of the API server has 1.5 MB at most. */
+/** Clients in a list from which messages become short: an object of the API server has at most 1.5 MB. */
 const MANY = 100
+/** Characters of a short message. */
 const SHORT = 100
 
 /** A client in a list of the status. */
@@ -27,9 +29,9 @@ export const bounds = {
   message: 4096,
   uri: 1024,
   rounds: 10,
-  /** Names in one sentence. */
+  /** Names in one sentence. The rest are counted. */
   named: 20,
-  /** At most a thousand, by name; with text as long as there is room for. */
+  /** The first ABSENT clients by name. Their messages are shorter where the list is long. */
   absent<O extends string>(all: readonly Listed<O>[]): Required<Listed<O>>[] {
     const longest = all.length > MANY ? SHORT : 512
     return all
@@ -50,15 +52,15 @@ export const bounds = {
   }),
 } as const
 
-/** The first of them, in their order. */
+/** The first METRICS metrics, in their order. */
 export function boundedMetrics(metrics: Readonly<Record<string, number>>): Record<string, number> {
   const first = Object.entries(metrics).slice(0, METRICS)
   return Object.fromEntries(first.map(([name, value]) => [shortened(name, METRIC_NAME), value]))
 }
 
 /**
- * Less and less of a status that the API server refuses: first without what clients and trainers say, then without words. What
- * programs wait for stays: whose status it is, state, reason, round and output.
+ * Shorter forms of a status that the API server refuses: first without the texts of clients and trainers, then without lists. The
+ * fields that programs wait for stay: uid, state, reason, round and output.
  */
 export function withoutDetails(status: TrainingStatus, message: string): readonly TrainingStatus[] {
   const { uid, epoch, round, attempt, state, reason, head, output, pauseUntil, updatedTime } = status

@@ -6,12 +6,16 @@ import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { until } from '#test/until.ts'
 import { StatusRefused } from '#transport/ports.ts'
-import { beginStatus, type News } from './status.ts'
+import { beginStatus, type StatusEvent } from './status.ts'
 import { openReporting } from './status-writer.ts'
 
-const admitted: News = { event: 'UpdateAdmitted', round: 1, client: 'a', numExamples: 1, bytes: 10 }
-const hindered = (message: string): News => ({ event: 'Hindered', reason: 'StorageUnreachable', message })
-const COMPLETED: News = {
+const admitted: StatusEvent = { event: 'UpdateAdmitted', round: 1, client: 'a', numExamples: 1, bytes: 10 }
+const hindered = (message: string): StatusEvent => ({
+  event: 'Hindered',
+  reason: 'StorageUnreachable',
+  message,
+})
+const COMPLETED: StatusEvent = {
   event: 'RunCompleted',
   rounds: 2,
   output: 'output/manifest.json',
@@ -48,9 +52,9 @@ describe('the status', () => {
   test('is written as it begins, and at every change of state', async () => {
     const { reporting, writes, stop, running } = open()
     await until('1 write', () => writes.length === 1)
-    reporting.tell(hindered('away'))
+    reporting.report(hindered('away'))
     await until('2 writes', () => writes.length === 2)
-    reporting.tell({ event: 'GivenUp', reason: 'BadCheckpoint', message: '' })
+    reporting.report({ event: 'GivenUp', reason: 'BadCheckpoint', message: '' })
     await until('3 writes', () => writes.length === 3)
     assert.deepEqual(
       writes.map(({ state }) => state),
@@ -63,7 +67,7 @@ describe('the status', () => {
   test('of progress waits, and many steps are one write', async () => {
     const { reporting, writes, stop, running } = open(undefined, 50)
     await until('1 write', () => writes.length === 1)
-    for (let i = 0; i < 5; i += 1) reporting.tell(admitted)
+    for (let i = 0; i < 5; i += 1) reporting.report(admitted)
     assert.equal(writes.length, 1)
     await until('2 writes', () => writes.length === 2)
     assert.equal(writes[1]?.bytes?.received, 50)
@@ -76,8 +80,8 @@ describe('the status', () => {
       if (count < 3) throw new Error('the server is away')
     }, 50)
     await until('1 write', () => writes.length === 1)
-    reporting.tell(hindered('one'))
-    reporting.tell(hindered('two'))
+    reporting.report(hindered('one'))
+    reporting.report(hindered('two'))
     await reporting.settled()
     assert.equal(writes.at(-1)?.message, 'two')
     assert.equal(said.length, 2)
@@ -90,7 +94,7 @@ describe('the status', () => {
     const hold = Promise.withResolvers<void>()
     const { reporting, writes, stop, running } = open((count) => (count === 2 ? hold.promise : undefined))
     await until('1 write', () => writes.length === 1)
-    reporting.tell(admitted)
+    reporting.report(admitted)
     let settled = false
     const waiting = reporting.settled().then(() => {
       settled = true
@@ -99,7 +103,7 @@ describe('the status', () => {
     assert.equal(settled, false)
     hold.resolve()
     await waiting
-    reporting.tell(admitted)
+    reporting.report(admitted)
     stop.abort()
     await reporting.settled()
     await running
@@ -110,8 +114,8 @@ describe('the status', () => {
       if (count === 2) throw new StatusRefused('absent[0].name: Too long')
     })
     await until('1 write', () => writes.length === 1)
-    reporting.tell({ event: 'ClientFailed', round: 1, client: 'a', reason: 'x', message: 'y' })
-    reporting.tell(COMPLETED)
+    reporting.report({ event: 'ClientFailed', round: 1, client: 'a', reason: 'x', message: 'y' })
+    reporting.report(COMPLETED)
     await reporting.settled()
     assert.equal(writes.length, 3)
     assert.equal(writes[1]?.clients?.absent?.length, 1)
@@ -132,7 +136,7 @@ describe('the status', () => {
     await reporting.settled()
     assert.equal(writes.length, 3)
     assert.match(said.at(-1)!, /every form/)
-    reporting.tell(hindered('away'))
+    reporting.report(hindered('away'))
     await reporting.settled()
     assert.equal(writes.at(-1)?.state, 'Waiting')
     assert.equal(writes.length, 4)

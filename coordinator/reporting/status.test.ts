@@ -15,7 +15,7 @@ import {
   started,
   waiting,
 } from '#test/given/run-news.ts'
-import { beginStatus, isTransition, type News, nextStatus } from './status.ts'
+import { beginStatus, isTransition, nextStatus, type StatusEvent } from './status.ts'
 
 const NOW = Date.parse('2026-11-24T08:00:00.500Z')
 const facts = (seconds = 0) => ({
@@ -24,11 +24,11 @@ const facts = (seconds = 0) => ({
 })
 const BEGIN = beginStatus('6f3a', undefined, NOW)
 
-const after = (news: readonly News[], begin = BEGIN): TrainingStatus =>
+const after = (news: readonly StatusEvent[], begin = BEGIN): TrainingStatus =>
   news.reduce((status, one) => nextStatus(status, one, facts()), begin)
 
 describe('state', () => {
-  const rows: readonly [string, readonly News[], string, string][] = [
+  const rows: readonly [string, readonly StatusEvent[], string, string][] = [
     ['begins', [], 'Starting', 'Starting'],
     ['waits for too few', [started(), waiting(['a'], [gone('b')])], 'Waiting', 'NotEnoughClients'],
     ['waits for the rest of enough', [started(), waiting(['a', 'b'], [gone('c')])], 'Waiting', 'Starting'],
@@ -96,7 +96,7 @@ describe('clients', () => {
         { name: 'c', outcome: 'Unreachable', reason: 'NotHeard', message: '' },
       ],
     })
-    assert.equal(status.message, '1 of at least 2 needed clients are there; waiting for b (1 of 2 MB), c.')
+    assert.equal(status.message, '1 of at least 2 needed clients are ready; waiting for b (1 of 2 MB), c.')
     const joined = after([{ event: 'ClientJoined', client: 'b', backend: '', available: 2 }], status)
     assert.deepEqual([joined.clients?.available, joined.clients?.absent?.map(({ name }) => name)], [2, ['c']])
   })
@@ -245,7 +245,7 @@ describe('a pause', () => {
 describe('what is told', () => {
   test('at once: state, reason, pause and epoch; not how far a round is', () => {
     const one = after([started(), opened(1)])
-    const transition = (news: News): boolean => isTransition(one, nextStatus(one, news, facts()))
+    const transition = (news: StatusEvent): boolean => isTransition(one, nextStatus(one, news, facts()))
     assert.equal(transition(abandoned()), true)
     assert.equal(transition(started({ epoch: 2 })), true)
     assert.equal(transition(admitted(1, 'a')), false)
@@ -253,7 +253,7 @@ describe('what is told', () => {
   })
 
   test('nothing where nothing changes', () => {
-    const progress: News = { event: 'Progress', round: 1, client: 'a', done: 1, total: 2, message: '' }
+    const progress: StatusEvent = { event: 'Progress', round: 1, client: 'a', done: 1, total: 2, message: '' }
     assert.equal(nextStatus(BEGIN, progress, facts(5)), BEGIN)
     assert.equal(nextStatus(BEGIN, started(), facts(5)).updatedTime, '2026-11-24T08:00:05Z')
   })
@@ -293,7 +293,7 @@ test('any news in any order keep to the schema, and go on', () => {
   const long = 'x'.repeat(10_000)
   const crowd = [...Array(1500).keys()].map((i) => gone(`client-${i}`, long))
   const metrics = Object.fromEntries([...Array(60).keys()].map((i) => [`m${i}${long}`, 1e200]))
-  const pool: readonly News[] = [
+  const pool: readonly StatusEvent[] = [
     started({ epoch: 7, completed: 2, head: SHA, best: { round: 1, metric: long, value: 1 } }),
     waiting([], crowd.slice(0, 1000)),
     opened(9, {

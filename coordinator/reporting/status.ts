@@ -1,6 +1,6 @@
-// status.training of a job, from what a run tells: pure steps from one status, one piece of news and the time to the next status.
-// Promises: it fits the bounds of the schema, and neither epoch nor round and attempt ever go back. When it is written is left to
-// status-writer.ts.
+// Computes status.training of a job from the events of a run: each step takes a status, an event and the time, and returns the
+// next status; pure. The status keeps within the bounds of the schema. Epoch, round and attempt never decrease. status-writer.ts
+// decides when to write.
 import type { FinishedRound, RunEvent } from '#protocol/events.ts'
 import type { TrainingClients, TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import type { AbandonReason } from '#protocol/outcomes.ts'
@@ -10,61 +10,61 @@ import { listed, shortened } from '#protocol/text.ts'
 import { timestamp } from '#protocol/timestamp.ts'
 import { boundedMetrics, bounds } from './status-bounds.ts'
 
-/** What a run cannot tell by itself, since it does not run: what is waited for, and why it can never run. */
-export type Problem =
+/** Events of a run that does not run: what the coordinator waits for, and why the run can never start. */
+export type CoordinatorProblem =
   | { readonly event: 'Hindered'; readonly reason: CoordinatorWait; readonly message: string }
   | { readonly event: 'GivenUp'; readonly reason: CoordinatorFailure; readonly message: string }
 
-export type News = RunEvent | Problem
+export type StatusEvent = RunEvent | CoordinatorProblem
 
-/** What is known beside the news. */
+/** Facts beside the event. */
 export interface StatusFacts {
   /** Milliseconds since 1970. */
   readonly now: number
-  /** Where the output lies. */
+  /** The address of the output. */
   readonly outputUri: string
 }
 
-type Of<K extends News['event']> = Extract<News, { event: K }>
-type Step<K extends News['event']> = (
+type Of<K extends StatusEvent['event']> = Extract<StatusEvent, { event: K }>
+type Step<K extends StatusEvent['event']> = (
   status: TrainingStatus,
   news: Of<K>,
   facts: StatusFacts,
 ) => TrainingStatus
 
-/** The status of a coordinator that begins: what was left for this uid before, without what no longer holds. */
+/** The first status of a coordinator: the status that exists for this uid, without the fields that no longer hold. */
 export function beginStatus(uid: string, before: TrainingStatus | undefined, now: number): TrainingStatus {
   const { pauseUntil: _, ...kept } = before?.uid === uid ? before : { uid, epoch: 1, round: 0, attempt: 0 }
   return {
     ...kept,
     state: 'Starting',
     reason: 'Starting',
-    message: 'The coordinator starts.',
+    message: 'The coordinator is starting.',
     updatedTime: timestamp(now),
   }
 }
 
-/** The next status; the very same one where the news changes nothing. */
-export function nextStatus(status: TrainingStatus, news: News, facts: StatusFacts): TrainingStatus {
-  const step = STEPS[news.event] as Step<News['event']> | undefined
+/** The next status; the same object where the event changes nothing. */
+export function nextStatus(status: TrainingStatus, news: StatusEvent, facts: StatusFacts): TrainingStatus {
+  const step = STEPS[news.event] as Step<StatusEvent['event']> | undefined
   const next = step?.(status, news, facts) ?? status
   return next === status ? status : { ...next, updatedTime: timestamp(facts.now) }
 }
 
-/** Whether people and the operator should know at once. */
+/** Whether to write at once, because people and the operator wait for the change. */
 export function isTransition(before: TrainingStatus, after: TrainingStatus): boolean {
   return (['state', 'reason', 'pauseUntil', 'epoch'] as const).some((field) => before[field] !== after[field])
 }
 
-/** Every kind of news that changes the status. */
-const STEPS: { readonly [K in News['event']]?: Step<K> } = {
+/** The steps, by the events that change the status. */
+const STEPS: { readonly [K in StatusEvent['event']]?: Step<K> } = {
   RunStarted(status, { epoch, completed, roster, head, best, newest }) {
     const rounds = withRecorded(status.rounds ?? [], newest)
     return {
       ...advance(status, completed, 1),
       ...(rounds.length === 0 ? {} : { rounds }),
       epoch: Math.max(epoch, status.epoch),
-      ...said('Starting', 'Starting', 'The coordinator has begun.'),
+      ...stated('Starting', 'Starting', 'The coordinator has started.'),
       clients: { ...status.clients, total: roster.length },
       ...(head === null ? {} : { head: digestOf(head) }),
       ...(best === null ? {} : { best: bounds.best(best) }),
@@ -73,7 +73,7 @@ const STEPS: { readonly [K in News['event']]?: Step<K> } = {
   ClientJoined(status, { client, available }) {
     return withClients(status, {
       available,
-      // Who joined is there, and has shown who it is.
+      // A client that joined is online, and has proved its identity.
       absent: absentees(status).filter(
         ({ name, outcome }) => name !== client || (outcome !== 'Unreachable' && outcome !== 'Refused'),
       ),
@@ -102,14 +102,18 @@ const STEPS: { readonly [K in News['event']]?: Step<K> } = {
       absent: absentOf(absent),
     }
     if (kind === 'Evaluate') {
-      return { ...open, ...said('Finishing', 'Evaluating', 'The last model is evaluated.'), clients }
+      return {
+        ...open,
+        ...stated('Finishing', 'Evaluating', 'The clients evaluate the last model.'),
+        clients,
+      }
     }
     const again = attempt === 1 ? '' : `, attempt ${attempt}`
     const message =
       kind === 'Train'
         ? `Round ${round}${again}: ${listed(cohort, bounds.named)} ${cohort.length === 1 ? 'trains' : 'train'}.`
         : `Round ${round}${again}: the initial parameters come from ${listed(cohort, bounds.named)}.`
-    return { ...advance(open, round, attempt), ...said('Training', 'Training', message), clients }
+    return { ...advance(open, round, attempt), ...stated('Training', 'Training', message), clients }
   },
   UpdateAdmitted(status, { bytes }) {
     const { received = 0, sent = 0 } = status.bytes ?? {}
@@ -127,7 +131,7 @@ const STEPS: { readonly [K in News['event']]?: Step<K> } = {
     const until = pauseSeconds > 0 ? { pauseUntil: timestamp(now + pauseSeconds * 1000) } : {}
     return {
       ...withClients(status, { absent: absentOf(outcomes) }),
-      ...said('QuorumLost', reason, message),
+      ...stated('QuorumLost', reason, message),
       ...until,
     }
   },
@@ -140,19 +144,19 @@ const STEPS: { readonly [K in News['event']]?: Step<K> } = {
     const counted = `${rounds} ${rounds === 1 ? 'round is' : 'rounds are'}`
     return {
       ...advance(status, rounds, 1),
-      ...said('Complete', 'Complete', `${counted} done; the output is the model of round ${round}.`),
+      ...stated('Complete', 'Complete', `${counted} complete; the output is the model of round ${round}.`),
       head: digestOf(head),
       output: { uri: outputUri.slice(0, bounds.uri), round, digest: digestOf(digest) },
     }
   },
-  RunFailed: (status, { reason, message }) => ({ ...status, ...said('Failed', reason, message) }),
-  Hindered: (status, { reason, message }) => ({ ...status, ...said('Waiting', reason, message) }),
-  GivenUp: (status, { reason, message }) => ({ ...status, ...said('Failed', reason, message) }),
+  RunFailed: (status, { reason, message }) => ({ ...status, ...stated('Failed', reason, message) }),
+  Hindered: (status, { reason, message }) => ({ ...status, ...stated('Waiting', reason, message) }),
+  GivenUp: (status, { reason, message }) => ({ ...status, ...stated('Failed', reason, message) }),
 }
 
 type Rounds = NonNullable<TrainingStatus['rounds']>
 
-/** Rounds that ended when no status could be written any more are in the record. */
+/** Adds rounds of the record that the status lacks, because they ended when no status could be written. */
 function withRecorded(written: Rounds, recorded: readonly FinishedRound[]): Rounds {
   const lacking = recorded.filter(({ round }) => !written.some((one) => one.round === round))
   const added = lacking.map(({ evaluation, ...rest }) =>
@@ -163,7 +167,7 @@ function withRecorded(written: Rounds, recorded: readonly FinishedRound[]): Roun
   return [...written, ...added].sort((a, b) => a.round - b.round).slice(-bounds.rounds)
 }
 
-/** A round with its result. The metrics of an evaluation are of the model of the round before. */
+/** Adds a completed round. The metrics of its evaluation belong to the model of the round before. */
 function completeRound(
   status: TrainingStatus,
   news: Of<'RoundCompleted'>,
@@ -198,19 +202,19 @@ function completeRound(
   }
 }
 
-/** What an attempt that waits for clients makes of the state: a quorum that was lost stays so until the next one opens. */
+/** The state while an attempt waits for clients. QuorumLost stays until the next attempt opens. */
 function waiting(status: TrainingStatus, { available, absent, needed, kind }: Of<'Waiting'>): TrainingStatus {
   const enough = available.length >= needed
   if (status.state === 'QuorumLost' || kind === 'Evaluate') return status
   if (enough && status.state === 'Training') return status
   const missing = absent.map(({ client, message }) => (message === '' ? client : `${client} (${message})`))
-  const there = `${available.length} of at least ${needed} needed clients are there`
+  const ready = `${available.length} of at least ${needed} needed clients are ready`
   return {
     ...status,
-    ...said(
+    ...stated(
       'Waiting',
       enough ? 'Starting' : 'NotEnoughClients',
-      `${there}; waiting for ${listed(missing, bounds.named)}.`,
+      `${ready}; waiting for ${listed(missing, bounds.named)}.`,
     ),
   }
 }
@@ -226,7 +230,7 @@ interface Reasons {
   readonly Complete: 'Complete'
 }
 
-function said<S extends NonNullable<TrainingStatus['state']>>(
+function stated<S extends NonNullable<TrainingStatus['state']>>(
   state: S,
   reason: Reasons[S],
   message: string,
@@ -234,7 +238,7 @@ function said<S extends NonNullable<TrainingStatus['state']>>(
   return { state, reason: shortened(reason, bounds.reason), message: shortened(message, bounds.message) }
 }
 
-/** Round and attempt as they are now, never before those that were written. */
+/** The present round and attempt, never below the ones that were written. */
 function advance<S extends TrainingStatus>(status: S, round: number, attempt: number): S {
   if (round < status.round) return status
   return { ...status, round, attempt: round > status.round ? attempt : Math.max(attempt, status.attempt) }
@@ -259,7 +263,7 @@ function withAbsent(status: TrainingStatus, outcome: ClientOutcome): TrainingSta
   return withClients(status, { absent: bounds.absent([...others, ...absentOf([outcome])]) })
 }
 
-/** Those that do not take part as they should. */
+/** The clients that should take part and do not. */
 function absentOf(outcomes: readonly ClientOutcome[]): Absent {
   return bounds.absent(
     outcomes.flatMap(({ client, outcome, reason, message }) =>
@@ -268,5 +272,5 @@ function absentOf(outcomes: readonly ClientOutcome[]): Absent {
   )
 }
 
-/** As the schema shows digests. */
+/** A digest in the schema's form. */
 const digestOf = (sha256: string): string => `sha256:${sha256}`

@@ -1,5 +1,5 @@
-// Decides when an attempt may open: once enough clients are ready, and a settle time later, so that chance at the start does not choose
-// the cohort. Pure: elapsed seconds are an argument.
+// Decides when an attempt may open: once enough clients are ready, and a settle time later, so that chance at the start does not
+// choose the cohort. Pure: elapsed seconds are an argument.
 
 /** The facts while an attempt waits for its clients. */
 export interface AvailabilityInput {

@@ -20,8 +20,8 @@ export interface CohortInput {
 }
 
 /**
- * The cohort is the first k trainers of the seeded ranking. The evaluators are the first of all available clients in the same ranking, so
- * that the cohort evaluates the base that it loads anyway. Both lists are sorted by name.
+ * The cohort is the first k trainers of the seeded ranking. The evaluators are the first of all available clients in the same
+ * ranking, so that the cohort evaluates the base that it loads anyway. Both lists are sorted by name.
  */
 export function chooseCohort(input: CohortInput): { cohort: string[]; evaluators: string[] } {
   const { seed, round, attempt, trainers, onlookers } = input

@@ -1,5 +1,5 @@
-// Finds the metrics that the job ranks or stops by and that an evaluation lacks. A metric counts only if every client reports it. Pure. The
-// caller decides what follows.
+// Finds the metrics that the job ranks or stops by and that an evaluation lacks. A metric counts only if every client reports it.
+// Pure. The caller decides what follows.
 import type { Evaluation } from '#protocol/record.ts'
 import { type Evaluated, metricOf, type StoppingRule } from './stopping.ts'
 

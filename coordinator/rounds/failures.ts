@@ -1,5 +1,5 @@
-// Counts the abandoned attempts at a round against round.maxFailedRounds. The record holds the count, so that a coordinator that restarts
-// between attempts does not begin at 0. Pure.
+// Counts the abandoned attempts at a round against round.maxFailedRounds. The record holds the count, so that a coordinator that
+// restarts between attempts does not begin at 0. Pure.
 import type { AbandonedDecision } from '#protocol/record.ts'
 
 export type Failures = NonNullable<AbandonedDecision['failures']>
@@ -11,8 +11,8 @@ export interface FailuresNow {
 }
 
 /**
- * The count with one more abandoned attempt. `before`: the count of the attempt before; null: none. It begins again after a failed run,
- * because a person has started the run again, and after a change of the job's settings.
+ * The count with one more abandoned attempt. `before`: the count of the attempt before; null: none. It begins again after a
+ * failed run, because a person has started the run again, and after a change of the job's settings.
  */
 export function countFailure(before: Failures | null, { settings, maxFailedRounds }: FailuresNow): Failures {
   const continues = before !== null && !isTooMany(before) && before.settings === settings

@@ -1,5 +1,5 @@
-// Runs the rounds that the record lacks: the initial parameters, the training rounds, and the evaluation of the last model. It deletes
-// expired payloads while the next round runs (record/retention.ts). The output is left to run.ts.
+// Runs the rounds that the record lacks: the initial parameters, the training rounds, and the evaluation of the last model. It
+// deletes expired payloads while the next round runs (record/retention.ts). The output is left to run.ts.
 import { FedsamError } from '#protocol/errors.ts'
 import { initialDTypes, narrowTensors } from '#protocol/initial-dtypes.ts'
 import type { ClosedDecision, RoundResult } from '#protocol/record.ts'

@@ -1,5 +1,5 @@
-// Runs a job from its record: claims an epoch, resumes where the record ends, writes the output, and lets the workers go. All of its state
-// that matters is in the store: a coordinator that is killed at any point and started again reaches the same model.
+// Runs a job from its record: claims an epoch, resumes where the record ends, writes the output, and lets the workers go. All of
+// its state that matters is in the store: a coordinator that is killed at any point and started again reaches the same model.
 import { randomBytes } from 'node:crypto'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Observer } from '#protocol/events.ts'
@@ -183,8 +183,9 @@ async function runToOutput(context: RunContext, progress: Progress): Promise<Run
 }
 
 /**
- * Tells the workers that the run has ended, and waits for at most farewellSeconds until every online client has left. After a restart,
- * a client may be online although this coordinator has no request of it yet: it still waits for an earlier coordinator's answer.
+ * Tells the workers that the run has ended, and waits for at most farewellSeconds until every online client has left. After a
+ * restart, a client may be online although this coordinator has no request of it yet: it still waits for an earlier coordinator's
+ * answer.
  */
 async function releaseWorkers(context: RunContext, reason: string): Promise<void> {
   const { markers, current, notifier, clock, pace, presence, live, signal } = context

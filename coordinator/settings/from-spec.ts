@@ -1,5 +1,5 @@
-// Derives the coordinator's settings from a job's spec with its defaults. No other file of the coordinator reads a field of the spec,
-// except for checkpoints and initial parameters (start/checkpoint.ts).
+// Derives the coordinator's settings from a job's spec with its defaults. No other file of the coordinator reads a field of the
+// spec, except for checkpoints and initial parameters (start/checkpoint.ts).
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { exchangedTensors, type TrainablePart } from '#protocol/segment-anything.ts'
 import type { CoordinatedJob } from '#transport/ports.ts'

@@ -1,5 +1,5 @@
-// Copies the base checkpoint of a run into the record once, under the digest of its list of files, and describes it for run.json. From
-// then on the original address is not used any more: workers receive grants to read exactly these bytes.
+// Copies the base checkpoint of a run into the record once, under the digest of its list of files, and describes it for run.json.
+// From then on the original address is not used any more: workers receive grants to read exactly these bytes.
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'

@@ -1,7 +1,7 @@
-// Fetches the files that a run starts from in a cluster: the base checkpoint (hf://, s3://, a folder) and initial parameters (s3://, a
-// file). It also checks the address of the record that a run resumes from (s3:// only: a pod cannot see another pod's folder). Files
-// that the record has already are not fetched. A file that is missing, forbidden or out of reach is CheckpointUnavailable, since that may
-// change; a file that cannot be used is BadCheckpoint. The caller chooses the S3 client.
+// Fetches the files that a run starts from in a cluster: the base checkpoint (hf://, s3://, a folder) and initial parameters
+// (s3://, a file). It also checks the address of the record that a run resumes from (s3:// only: a pod cannot see another pod's
+// folder). Files that the record has already are not fetched. A file that is missing, forbidden or out of reach is
+// CheckpointUnavailable, since that may change; a file that cannot be used is BadCheckpoint. The caller chooses the S3 client.
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'

@@ -1,5 +1,5 @@
-// Reads the file of model.initialParameters and compares it with the tensors that the trainer trains, before a run has a record. The
-// command line checks it before it starts a run. The coordinator checks it again, because in a cluster no command line ran.
+// Reads the file of model.initialParameters and compares it with the tensors that the trainer trains, before a run has a record.
+// The command line checks it before it starts a run. The coordinator checks it again, because in a cluster no command line ran.
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'

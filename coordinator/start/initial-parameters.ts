@@ -1,5 +1,6 @@
-// The first result: stores the initial parameters, from the base checkpoint, from a file, from one client, or from a round of another run.
-// They fix the run's tensor list. The run keeps 16-bit floats as F32 from here on, and the result names those tensors.
+// The first result: stores the initial parameters, from the base checkpoint, from a file, from one client, or from a round of
+// another run. They fix the run's tensor list. The run keeps 16-bit floats as F32 from here on, and the result names those
+// tensors.
 import { FedsamError } from '#protocol/errors.ts'
 import { keptTensors } from '#protocol/half.ts'
 import { attemptKeys, baseKey } from '#protocol/keys.ts'

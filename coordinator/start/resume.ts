@@ -1,5 +1,6 @@
-// Starts a run from another run's round (spec.resumeFrom). It pins that round in run.json, and writes the first result: a copy of the
-// round's model and, where the strategy is the same, of the server optimizer's state. After that the run needs only its own record.
+// Starts a run from another run's round (spec.resumeFrom). It pins that round in run.json, and writes the first result: a copy of
+// the round's model and, where the strategy is the same, of the server optimizer's state. After that the run needs only its own
+// record.
 import { FedsamError } from '#protocol/errors.ts'
 import { keptTensors } from '#protocol/half.ts'
 import type { RoundResult, RunRecord } from '#protocol/record.ts'

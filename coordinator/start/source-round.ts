@@ -1,6 +1,6 @@
-// Reads the record that a run resumes from (spec.resumeFrom): a finished round of another run. It verifies the chain up to that round,
-// and compares the round with the job before the new run writes anything. It copies the model, so that the new record no longer needs
-// the other one. It never writes to the other record. The caller opens that record.
+// Reads the record that a run resumes from (spec.resumeFrom): a finished round of another run. It verifies the chain up to that
+// round, and compares the round with the job before the new run writes anything. It copies the model, so that the new record no
+// longer needs the other one. It never writes to the other record. The caller opens that record.
 import { FedsamError } from '#protocol/errors.ts'
 import { narrowTensors } from '#protocol/initial-dtypes.ts'
 import { attemptKeys, MANIFEST_KEY, RUN_KEY, resultKey } from '#protocol/keys.ts'
@@ -32,8 +32,9 @@ const FIELD = 'spec.resumeFrom'
 const NAMED = 10
 
 /**
- * Reads and verifies the round. Throws RecordUnavailable where it may exist later (no record, a store out of reach, a round that is not
- * finished yet), BadRecord where it can never be used (damage, a model that retention deleted, a run that ended before the round).
+ * Reads and verifies the round. Throws RecordUnavailable where it may exist later (no record, a store out of reach, a round that
+ * is not finished yet), BadRecord where it can never be used (damage, a model that retention deleted, a run that ended before the
+ * round).
  */
 export async function readSourceRound(reader: StoreReader, round: number): Promise<SourceRound> {
   return aboutSource(verifiedRound(reader, round))

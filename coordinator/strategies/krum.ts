@@ -10,8 +10,8 @@ export function fewestForKrum(malicious: number): number {
 }
 
 /**
- * Weights that keep the `keep` updates with the lowest Krum scores. Each kept update weighs its num_examples: one kept update is the
- * result, and several are averaged as FedAvg does (Flower's Multi-Krum). Of equal scores, the first in fold order is kept.
+ * Weights that keep the `keep` updates with the lowest Krum scores. Each kept update weighs its num_examples: one kept update is
+ * the result, and several are averaged as FedAvg does (Flower's Multi-Krum). Of equal scores, the first in fold order is kept.
  */
 export function weighByKrum(
   updates: readonly UpdateSummary[],

@@ -1,10 +1,11 @@
-// Weighted sums of deltas: the loop that takes most of a round's arithmetic. It stays fast where a run uses one kind of typed array.
+// Weighted sums of deltas: the loop that takes most of a round's arithmetic. It stays fast where a run uses one kind of typed
+// array.
 
 import type { NumberArray, UpdateSummary } from './strategy.ts'
 
 /**
- * sum += weight × (update - base), in f64, element by element. Each product is exact for integer weights below 2^29 and f32 updates of
- * a size similar to their base.
+ * sum += weight × (update - base), in f64, element by element. Each product is exact for integer weights below 2^29 and f32
+ * updates of a size similar to their base.
  */
 export function addDelta(sum: Float64Array, update: NumberArray, base: NumberArray, weight: number): void {
   const length = sum.length

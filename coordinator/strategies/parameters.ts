@@ -1,6 +1,6 @@
-// Reads a strategy's own parameters. Only the schema (crds/) has their names, ranges and defaults. Every parameter is a number. A strategy
-// receives all of its parameters, each within its range; other values end in InvalidJob, which names the field. A stored job may be older
-// than the schema's bounds, so the coordinator checks them too.
+// Reads a strategy's own parameters. Only the schema (crds/) has their names, ranges and defaults. Every parameter is a number. A
+// strategy receives all of its parameters, each within its range; other values end in InvalidJob, which names the field. A stored
+// job may be older than the schema's bounds, so the coordinator checks them too.
 import { applyDefaults, parametersField, parametersSchema } from '#protocol/defaults.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { StructuralSchema } from '#protocol/schema.ts'

@@ -1,6 +1,6 @@
-// The table of strategies by their type in spec.strategy. The schema (crds/) has their parameters, with ranges and Flower's defaults. A new
-// strategy is a type with parameters there, a function of them in STRATEGIES, which does not compile without it, and a test.
-// docs/strategies.md lists the strategies.
+// The table of strategies by their type in spec.strategy. The schema (crds/) has their parameters, with ranges and Flower's
+// defaults. A new strategy is a type with parameters there, a function of them in STRATEGIES, which does not compile without it,
+// and a test. docs/strategies.md lists the strategies.
 import { parametersField } from '#protocol/defaults.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'

@@ -13,8 +13,8 @@ export function median(): Combine {
 }
 
 /**
- * The unweighted mean of each coordinate, without its `cutCount(n)` smallest and `cutCount(n)` largest values. Throws InvalidJob for a
- * beta of 0.5 or more.
+ * The unweighted mean of each coordinate, without its `cutCount(n)` smallest and `cutCount(n)` largest values. Throws InvalidJob
+ * for a beta of 0.5 or more.
  */
 export function trimmedMean(beta: number): Combine {
   if (beta >= 0.5) {
@@ -36,7 +36,9 @@ export function cutCount(beta: number, n: number): number {
   return Math.floor(beta * n)
 }
 
-/** The least number of updates with which at least one is cut from each tail. With fewer, a trimmed mean would be the plain mean. */
+/**
+ * The least number of updates with which at least one is cut from each tail. With fewer, a trimmed mean would be the plain mean.
+ */
 export function fewestToTrim(beta: number): number {
   if (beta === 0) return 1
   // 1 / beta is rounded, so check the product.

@@ -1,6 +1,6 @@
-// The type of a strategy: a value of pure functions. The fold (coordinator/aggregation/) streams slices of the parameters through it. A
-// strategy never sees a store, a clock or a whole update. presets.ts has the table of strategies. Arithmetic is f64, with only + - × ÷ √,
-// so that the same updates give the same bytes on every machine.
+// The type of a strategy: a value of pure functions. The fold (coordinator/aggregation/) streams slices of the parameters through
+// it. A strategy never sees a store, a clock or a whole update. presets.ts has the table of strategies. Arithmetic is f64, with
+// only + - × ÷ √, so that the same updates give the same bytes on every machine.
 
 /** Any typed array of numbers: the values of a tensor in their own dtype. */
 export type NumberArray =
@@ -26,8 +26,9 @@ export interface Measurements {
 }
 
 /**
- * How the updates' deltas become one delta. WeightedMean is summed update by update, so it needs memory for one update. Columns sees the
- * same range of elements of all updates at once: `combine` fills `out` from `columns` (same lengths, fold order, no update of weight 0).
+ * How the updates' deltas become one delta. WeightedMean is summed update by update, so it needs memory for one update. Columns
+ * sees the same range of elements of all updates at once: `combine` fills `out` from `columns` (same lengths, fold order, no
+ * update of weight 0).
  */
 export type Combine =
   | { readonly kind: 'WeightedMean' }

@@ -1,5 +1,5 @@
 // News of a run as its coordinator reports it: three clients, of which c is missing.
-import type { News } from '#coordinator/reporting/status.ts'
+import type { StatusEvent } from '#coordinator/reporting/status.ts'
 import type { ClientOutcome } from '#protocol/record.ts'
 
 export const SHA = 'a'.repeat(64)
@@ -10,7 +10,7 @@ export const gone = (client: string, message = ''): ClientOutcome => ({
   reason: message === '' ? 'NotHeard' : 'Preparing',
   message,
 })
-export const started = (change: object = {}): News => ({
+export const started = (change: object = {}): StatusEvent => ({
   event: 'RunStarted',
   name: 'brain',
   epoch: 1,
@@ -22,7 +22,7 @@ export const started = (change: object = {}): News => ({
   newest: [],
   ...change,
 })
-export const waiting = (available: string[], absent: ClientOutcome[], change: object = {}): News => ({
+export const waiting = (available: string[], absent: ClientOutcome[], change: object = {}): StatusEvent => ({
   event: 'Waiting',
   round: 1,
   attempt: 1,
@@ -34,7 +34,7 @@ export const waiting = (available: string[], absent: ClientOutcome[], change: ob
   missing: absent.map(({ client }) => client),
   ...change,
 })
-export const opened = (round: number, change: object = {}): News => ({
+export const opened = (round: number, change: object = {}): StatusEvent => ({
   event: 'AttemptOpened',
   round,
   attempt: 1,
@@ -45,14 +45,14 @@ export const opened = (round: number, change: object = {}): News => ({
   absent: [gone('c')],
   ...change,
 })
-export const admitted = (round: number, client: string): News => ({
+export const admitted = (round: number, client: string): StatusEvent => ({
   event: 'UpdateAdmitted',
   round,
   client,
   numExamples: 3,
   bytes: 100,
 })
-export const completed = (round: number, change: object = {}): News => ({
+export const completed = (round: number, change: object = {}): StatusEvent => ({
   event: 'RoundCompleted',
   round,
   attempt: 1,
@@ -70,7 +70,7 @@ export const completed = (round: number, change: object = {}): News => ({
   sentBytes: 200,
   ...change,
 })
-export const abandoned = (change: object = {}): News => ({
+export const abandoned = (change: object = {}): StatusEvent => ({
   event: 'AttemptAbandoned',
   round: 1,
   attempt: 1,
@@ -81,7 +81,7 @@ export const abandoned = (change: object = {}): News => ({
   pauseSeconds: 0,
   ...change,
 })
-export const over: News = {
+export const over: StatusEvent = {
   event: 'RunCompleted',
   rounds: 3,
   output: 'output/manifest.json',

@@ -281,7 +281,7 @@ describe('a coordinator in a cluster', () => {
     assert.equal(await coordinator.ended, POD_EXITS.RunOver.code, coordinator.output())
     const { state, reason, message } = (await readJob(cluster, NAMESPACE, name)).status!.training!
     assert.deepEqual({ state, reason }, { state: 'Failed', reason: 'BadConfiguration' })
-    assert.match(message!, /FEDSAM_S3_BUCKET, FEDSAM_NATS_URL/)
+    assert.match(message!, /FEDSAM_S3_BUCKET is missing; FEDSAM_NATS_URL is missing/)
     // A Job that starts it again finds that all is said.
     const again = await startCoordinator(name, uid)
     assert.equal(await again.ended, POD_EXITS.RunOver.code, again.output())

@@ -1,5 +1,5 @@
-// The user's way to a cluster: kubeconfig, context and namespace as kubectl takes them. Questions are answered, or end in an
-// error that says what to do; only NotFound is left to who asked.
+// Connects to the user's cluster with kubeconfig, context and namespace, as kubectl does. Every failed request becomes an error with a
+// remedy, except NotFound, which is left to the caller.
 import { connectContext, NoCluster } from '#operator/kubernetes/client/client.ts'
 import { BrokenKubeconfig } from '#operator/kubernetes/client/kubeconfig.ts'
 import { FedsamError } from '#protocol/errors.ts'
@@ -7,7 +7,7 @@ import { ApiError, type Call, type KubernetesClient } from '#transport/kubernete
 import { pathFor, type Question, wordsFor } from './questions.ts'
 import { type Asked, explainRefusal } from './refusals.ts'
 
-/** Options that every command on a cluster takes. */
+/** Options of every command that needs a cluster. */
 export const CLUSTER_OPTIONS = {
   namespace: { type: 'string', short: 'n' },
   context: { type: 'string' },
@@ -25,17 +25,17 @@ export interface Cluster {
   readonly server: string
   readonly context: string
   readonly namespace: string
-  /** The answer. Throws FedsamError; ApiError where there is no such thing, and for other refusals. */
+  /** The answer to a request. Throws FedsamError; ApiError where the object does not exist, and for other refusals. */
   ask<T>(question: Question): Promise<T>
-  /** The same, undefined where there is no such thing. */
+  /** The same; undefined where the object does not exist. */
   find<T>(question: Question): Promise<T | undefined>
-  /** Any call; `words` say what it does: "create federatedjobs in namespace team-a". */
+  /** Any call; `words` describe it, for example "create federatedjobs in namespace team-a". */
   call<T>(call: Call, words: string): Promise<T>
-  /** An error of the client's own, explained. */
+  /** Explains an error of the client. */
   explain(error: unknown, words: string): unknown
 }
 
-/** Connects, does it, closes. Throws FedsamError InvalidJob where no cluster is configured. */
+/** Connects, runs the action and closes. Throws FedsamError InvalidJob where no cluster is configured. */
 export async function withCluster<T>(
   options: ClusterOptions,
   use: (cluster: Cluster) => Promise<T>,

@@ -1,4 +1,4 @@
-// A FederatedJob by its name, written as kubectl users write it; who misspells it learns which there are.
+// Finds a FederatedJob by its name, written as for kubectl. The error for an unknown name lists the existing ones.
 
 import type { StoredJob } from '#operator/objects/shapes.ts'
 import { FedsamError } from '#protocol/errors.ts'
@@ -8,20 +8,20 @@ import { FEDERATED_JOBS } from './questions.ts'
 
 const PREFIX = /^(fj|fedjob|federatedjobs?(\.fedsam\.dev)?)\//
 
-/** Names that are listed, at most. */
+/** Most names that an error lists. */
 const MANY = 20
 
-/** brain-tissue, also where fj/brain-tissue is written. */
+/** The name brain-tissue, from brain-tissue or fj/brain-tissue. */
 export function jobName(text: string): string {
   return text.replace(PREFIX, '')
 }
 
-/** Whether a source is a job of a cluster and no folder. */
+/** Whether a source names a job in a cluster, not a folder. */
 export function isJobReference(text: string): boolean {
   return PREFIX.test(text)
 }
 
-/** Throws FedsamError InvalidJob where there is none of this name. */
+/** Throws FedsamError InvalidJob where no job has this name. */
 export async function findJob(cluster: Cluster, text: string): Promise<StoredJob> {
   const { namespace } = cluster
   const name = jobName(text)
@@ -31,9 +31,9 @@ export async function findJob(cluster: Cluster, text: string): Promise<StoredJob
   if (!list) {
     throw new FedsamError(
       'InvalidJob',
-      `${cluster.server} (context ${cluster.context}) knows no FederatedJobs`,
+      `${cluster.server} (context ${cluster.context}) does not serve FederatedJobs`,
       {
-        remedy: 'install the chart, or choose another cluster with --context; fedsam doctor says more',
+        remedy: 'install the chart, or choose another cluster with --context; for details run fedsam doctor',
       },
     )
   }
@@ -43,6 +43,6 @@ export async function findJob(cluster: Cluster, text: string): Promise<StoredJob
 }
 
 function otherNames(names: readonly string[]): string {
-  if (names.length === 0) return 'there is none at all in this namespace; name another with -n'
-  return `there are: ${listed(names, MANY)}`
+  if (names.length === 0) return 'this namespace has no FederatedJob; choose another one with -n'
+  return `choose one of: ${listed(names, MANY)}`
 }

@@ -1,5 +1,5 @@
-// What is known of a job in a cluster: itself, its pods, what is wrong with each, and the pods that cannot be created. A caller who
-// may not list pods still sees the job.
+// Gathers the facts of a job in a cluster: the job, its pods with their problems, and the pods that cannot be created. A caller without
+// the right to list pods still sees the job.
 
 import type { KubernetesObject, StoredJob, Warning } from '#operator/objects/shapes.ts'
 import { warningOf } from '#operator/objects/warnings.ts'
@@ -10,30 +10,30 @@ import { JOB_LABEL, PARTITION_LABEL } from '#protocol/labels.ts'
 import type { Cluster } from './connect.ts'
 import { EVENTS, JOBS, PODS, type Question } from './questions.ts'
 
-/** A pod, and what is wrong with it in the operator's own words. */
+/** A pod with its problem, in the operator's words. */
 export interface PodFact {
   readonly pod: KubernetesObject
   readonly problem: string | undefined
 }
 
-/** A pod that cannot be created, and why. */
+/** A pod that cannot be created, with the reason. */
 export interface UncreatedPod {
   /** The name of its Job. */
   readonly job: string
-  /** undefined: the coordinator. */
+  /** Undefined for the coordinator. */
   readonly partition: string | undefined
   readonly problem: string
 }
 
 export interface JobFacts {
   readonly job: StoredJob
-  /** null where the caller may not list them. */
+  /** Null where the caller has no right to list them. */
   readonly pods: readonly PodFact[] | null
-  /** Empty where the caller may not list Jobs or events. */
+  /** Empty where the caller has no right to list Jobs or events. */
   readonly uncreated: readonly UncreatedPod[]
 }
 
-/** Gathers them by reads of now. */
+/** Reads the facts from the API server. */
 export async function gatherFacts(cluster: Cluster, job: StoredJob): Promise<JobFacts> {
   const { name, namespace } = job.metadata
   const query = { labelSelector: `${JOB_LABEL}=${name}` }

@@ -1,5 +1,5 @@
-// A job as its owner wants to see it: state, rounds, every client with what became of it and why, what is waited for, the output.
-// Pure: from what is known to plain data, which --json prints and render/status.ts writes as text.
+// The view of a job for its owner: state, rounds, every client with its outcome and reason, what the job waits for, and the output. Pure:
+// converts facts to plain data, which --json prints and render/status.ts formats.
 
 import { isReady } from '#operator/reconcile/problems/pod-problems.ts'
 import type { JobState } from '#protocol/conditions.ts'
@@ -16,15 +16,15 @@ import { runPrefix } from '#protocol/names.ts'
 import type { Outcome } from '#protocol/outcomes.ts'
 import type { JobFacts, PodFact } from './job-facts.ts'
 
-/** A client's outcome where the coordinator named one; else what its pod shows. */
+/** A client's outcome where the coordinator named one; otherwise the state of its pod. */
 export type ClientState =
   | Outcome
   | 'Present' // its pod is ready
   | 'Starting'
   | 'Missing' // no pod, or one that cannot run or cannot be created
-  | 'Suspended' // its pod was taken away, with the job or for a pause
+  | 'Suspended' // its pod was deleted, because the job is suspended or pauses
   | 'Over' // the run is over
-  | 'Unknown' // pods may not be looked at
+  | 'Unknown' // the caller has no right to list pods
 
 export interface ClientView {
   readonly name: string
@@ -38,7 +38,7 @@ export interface JobView {
   readonly namespace: string
   readonly name: string
   readonly uid: string
-  /** New: the operator has not looked at it yet. */
+  /** New: the operator has not seen it yet. */
   readonly state: JobState | 'New'
   readonly reason: string
   readonly message: string
@@ -54,18 +54,18 @@ export interface JobView {
   readonly clients: readonly ClientView[]
   readonly waitsFor: readonly string[]
   readonly history: readonly TrainingRound[]
-  /** Where the record lies, s3://bucket/prefix; null where the job names no bucket. */
+  /** The address of the record, s3://bucket/prefix; null where the job names no bucket. */
   readonly record: string | null
   /** The round of another run that the job starts from. */
   readonly resumeFrom: CompleteFederatedJobSpec['resumeFrom'] | null
   readonly output: TrainingStatus['output'] | null
 }
 
-/** Everything that is shown of a job. */
+/** The whole view of a job. */
 export function viewOf(facts: JobFacts): JobView {
   const { metadata, status } = facts.job
   const spec = completeSpec(facts.job.spec)
-  // What an earlier job of this name left says nothing about this one.
+  // Ignore objects of an earlier job of the same name.
   const training = status?.training?.uid === metadata.uid ? status.training : undefined
   const { state, leading } = stateOf(status)
   const frame = { facts, training, state }
@@ -103,7 +103,7 @@ function recordOf(
   return s3 ? `s3://${s3.bucket}/${runPrefix(s3.prefix, { namespace, name, uid })}` : null
 }
 
-/** Which conditions say a state, the first that holds: the other way round of protocol/conditions.ts. */
+/** States by condition; the first condition that holds decides. The inverse of protocol/conditions.ts. */
 const TELLING: readonly (readonly [JobState, string, string])[] = [
   ['Complete', 'Complete', 'True'],
   ['Failed', 'Failed', 'True'],
@@ -113,7 +113,7 @@ const TELLING: readonly (readonly [JobState, string, string])[] = [
   ['QuorumLost', 'Ready', 'False'],
 ]
 
-/** The state that the conditions say, and the one that says it. */
+/** The state by the conditions, and the condition that decides it. */
 export function stateOf(status: FederatedJobStatus | undefined): {
   state: JobView['state']
   leading?: StatusCondition
@@ -129,7 +129,7 @@ export function stateOf(status: FederatedJobStatus | undefined): {
 
 type Partition = CompleteFederatedJobSpec['partitions'][number]
 
-/** What holds for all clients of a job. */
+/** The facts that all clients of a job share. */
 interface Frame {
   readonly facts: JobFacts
   readonly training: TrainingStatus | undefined
@@ -139,7 +139,7 @@ interface Frame {
 function clientView({ name }: Partition, frame: Frame): ClientView {
   const absent = frame.training?.clients?.absent?.find((client) => client.name === name)
   const pod = workerState(name, frame)
-  // A pod's problem explains why a client is not heard; it does not explain what its update lacked.
+  // A pod's problem explains a missing client, but not a rejected update.
   const unheard = absent === undefined || absent.outcome === 'Unreachable'
   const said = absent?.message ?? ''
   const state = absent?.outcome ?? pod.state
@@ -148,7 +148,7 @@ function clientView({ name }: Partition, frame: Frame): ClientView {
   return { name, state, ...evaluationOf(name, frame) }
 }
 
-/** A failed evaluation of a client that is otherwise well: its updates may count. */
+/** The failed evaluation of a client whose updates may still count. */
 function evaluationOf(name: string, { training }: Frame): Pick<ClientView, 'reason' | 'message'> {
   const failed = training?.clients?.notEvaluated?.find(
     (client) => client.name === name && client.outcome === 'Failed',
@@ -199,7 +199,7 @@ function waitsFor({ facts, training, state }: Frame, clients: readonly ClientVie
     ...(spec.managedBy ? [`${spec.managedBy}, which manages this job`] : operatorBehind(facts)),
     ...(state === 'Suspended' ? ['spec.suspend to be false'] : []),
     ...(training?.pauseUntil
-      ? [`${training.pauseUntil}: no attempt begins before, since too few clients were there`]
+      ? [`${training.pauseUntil}: no attempt starts before, because too few clients were available`]
       : []),
     ...coordinatorProblem(facts),
     ...(state === 'Training' && accepted < cohort ? [`updates: ${accepted} of ${cohort} are in`] : []),

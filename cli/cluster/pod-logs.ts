@@ -1,4 +1,4 @@
-// Which logs a job's pods have, and their lines. The choice is pure; the lines come from the kubelets through the API server.
+// Chooses the logs of a job's pods (pure), and reads their lines from the kubelets through the API server.
 
 import type { KubernetesObject } from '#operator/objects/shapes.ts'
 import { PARTITION_LABEL, ROLE_LABEL } from '#protocol/labels.ts'
@@ -12,20 +12,20 @@ export interface LogSource {
   readonly pod: string
   readonly namespace: string
   readonly container: string
-  /** What its lines begin with: "site-a", "site-a network", "coordinator". */
+  /** The prefix of its lines: "site-a", "site-a network", "coordinator". */
   readonly label: string
 }
 
 export interface LogOptions {
   readonly follow: boolean
-  /** Of the container's run before this one. */
+  /** Whether to read the log of the previous container. */
   readonly previous: boolean
 }
 
-/** A log that is followed may be quiet for so long. */
+/** Longest silence of a followed log, in milliseconds. */
 const QUIET_SECONDS = 24 * 3600
 
-/** The coordinator first, then clients by name; of each pod its containers as they start. One client's alone where it is named. */
+/** The coordinator first, then clients by name, with the containers of each pod in their starting order. Only one client's if named. */
 export function logSources(pods: readonly KubernetesObject[], client?: string): LogSource[] {
   const named = pods.map((pod) => ({ pod, who: whose(pod) })).filter(({ who }) => who !== undefined)
   const wanted = client === undefined ? named : named.filter(({ who }) => who === client)
@@ -42,7 +42,7 @@ export function logSources(pods: readonly KubernetesObject[], client?: string): 
     )
 }
 
-/** The lines of a log; refusals (no log yet, none before) come as one line for people, said to `note`. */
+/** The lines of a log. A refusal (no log yet, no previous one) becomes one line to `note`. */
 export async function* logLines(
   cluster: Cluster,
   source: LogSource,
@@ -62,7 +62,7 @@ export async function* logLines(
       said = true
       yield line
     }
-    if (!said) note(`[${source.label}] has said nothing${previous ? '' : ' yet'}`)
+    if (!said) note(`[${source.label}] wrote no line${previous ? '' : ' yet'}`)
   } catch (error) {
     const explained = cluster.explain(error, `get pods/log ${pod} in namespace ${namespace}`)
     if (!(explained instanceof ApiError)) throw explained

@@ -1,4 +1,4 @@
-// What the command line asks the Kubernetes API: a resource and a verb, from which the path follows and the words of a refusal.
+// Requests of the command line to the Kubernetes API: a resource and a verb determine the path, and the words of a refusal.
 import { API_VERSION, PLURAL } from '#protocol/api.ts'
 
 export interface Resource {
@@ -8,9 +8,9 @@ export interface Resource {
 }
 
 export interface Question extends Resource {
-  /** Absent for resources of the whole cluster, and for a list over all namespaces. */
+  /** Absent for cluster-scoped resources, and for a list over all namespaces. */
   readonly namespace?: string
-  /** One object; absent, the list. */
+  /** The name of one object; absent for a list. */
   readonly name?: string
   /** labelSelector, fieldSelector, … */
   readonly query?: Readonly<Record<string, string>>
@@ -28,7 +28,7 @@ export const DEFINITIONS: Resource = {
   plural: 'customresourcedefinitions',
 }
 
-/** Path and query of a question. */
+/** Path and query of a request. */
 export function pathFor({ group, plural, namespace, name, query }: Question): string {
   const within = namespace === undefined ? '' : `/namespaces/${encodeURIComponent(namespace)}`
   const one = name === undefined ? '' : `/${encodeURIComponent(name)}`
@@ -36,7 +36,7 @@ export function pathFor({ group, plural, namespace, name, query }: Question): st
   return `/${group}${within}/${plural}${one}${asked === '' ? '' : `?${asked}`}`
 }
 
-/** "get secrets store in namespace team-a": what was asked, in kubectl's words. */
+/** The request in kubectl's words: "get secrets store in namespace team-a". */
 export function wordsFor({ plural, namespace, name }: Question): string {
   const what = name === undefined ? `list ${plural}` : `get ${plural} ${name}`
   return namespace === undefined ? what : `${what} in namespace ${namespace}`

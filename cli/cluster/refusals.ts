@@ -1,8 +1,8 @@
-// What the Kubernetes API or the way to it refuses, as one sentence for people with what to do. Pure: errors in, errors out.
+// Converts errors of the Kubernetes API, and of the connection to it, to messages with a remedy. Pure: errors in, errors out.
 import { FedsamError } from '#protocol/errors.ts'
 import { ApiError } from '#transport/kubernetes/calls.ts'
 
-/** Who was asked for what. */
+/** The request that failed, and its server. */
 export interface Asked {
   readonly server: string
   readonly context: string
@@ -20,7 +20,7 @@ const AWAY = [
   'ENETUNREACH',
 ]
 
-/** A FedsamError for what people can act on; NotFound and what is unknown come back as they are. */
+/** A FedsamError where the user can act; NotFound and unknown errors are returned unchanged. */
 export function explainRefusal(error: unknown, asked: Asked): unknown {
   if (error instanceof FedsamError) return error
   if (error instanceof ApiError) return refusedByServer(error, asked)
@@ -32,7 +32,7 @@ export function explainRefusal(error: unknown, asked: Asked): unknown {
       'ClusterUnreachable',
       `the kubeconfig's login program cannot run: ${error.message}`,
       {
-        remedy: 'install it, or put it into PATH',
+        remedy: 'install it, or add its folder to PATH',
         cause: error,
       },
     )
@@ -50,7 +50,8 @@ export function explainRefusal(error: unknown, asked: Asked): unknown {
   }
   if (AWAY.includes(code ?? '') || error.message.startsWith('no answer within')) {
     return new FedsamError('ClusterUnreachable', `${at} cannot be reached: ${code ?? error.message}`, {
-      remedy: 'start the cluster or the way to it (VPN, proxy), or choose another with --context',
+      remedy:
+        'start the cluster, or the connection to it (VPN, proxy), or choose another cluster with --context',
       cause: error,
     })
   }
@@ -75,7 +76,7 @@ function refusedByServer(error: ApiError, { server, context, words }: Asked): Er
   return error
 }
 
-/** OpenSSL's verdicts, as Node names them. */
+/** OpenSSL's errors, by Node's codes. */
 function isCertificate(code: string | undefined): boolean {
   return /CERT|^ERR_TLS|^ERR_SSL|UNABLE_TO_VERIFY|^EPROTO$/.test(code ?? '')
 }

@@ -1,5 +1,5 @@
-// Where a run's record lies, as the user names it: an output folder, s3://bucket/prefix, or fj/NAME of a cluster. A bucket is read
-// with the caller's own AWS credentials; the Secret that the job names is read only where the caller asks for that.
+// Opens a run's record by the name that the user gave: an output folder, s3://bucket/prefix, or fj/NAME in a cluster. It reads a bucket with
+// the caller's own AWS credentials; it reads the job's Secret only where the caller asks for that.
 import { resolve } from 'node:path'
 import type { StoredJob } from '#operator/objects/shapes.ts'
 import { completeSpec } from '#protocol/defaults.ts'
@@ -23,24 +23,24 @@ export const SOURCE_OPTIONS = {
   'credentials-from-secret': { type: 'boolean' },
 } as const
 
-/** What somebody other than the store says of a run: the job's status in the cluster. "sha256:…"; undefined if nobody says it. */
+/** Digests from another source than the store: the job's status in the cluster. "sha256:…", or undefined where the status has none. */
 export interface Witness {
-  /** The newest result that was reported. A run that goes on may have left others since. */
+  /** The newest reported result. A running job may have written later ones. */
   readonly head?: string | undefined
   readonly complete?: boolean
   readonly model?: string | undefined
 }
 
 export interface SourceOptions extends ClusterOptions {
-  /** In place of the job's, which may be known only inside the cluster. */
+  /** Replaces the job's endpoint, which may be reachable only inside the cluster. */
   readonly endpoint?: string | undefined
   readonly 'credentials-from-secret'?: boolean | undefined
 }
 
-/** Requests of a person at a terminal are not tried for long. */
+/** Attempts of a request to the store: a user at a terminal should not wait long. */
 const ATTEMPTS = 3
 
-/** Opens the record, uses it, closes it; a store that cannot be reached says how it may be. */
+/** Opens the record, runs the action and closes it. The error of an unreachable store says how to reach it. */
 export async function withRecord<T>(
   source: string,
   options: SourceOptions,
@@ -58,7 +58,7 @@ export async function withRecord<T>(
 
 interface OpenRecord {
   readonly store: ObjectStore
-  /** What to do where the store cannot be reached from here. */
+  /** The remedy where this machine cannot reach the store. */
   readonly hint?: string | undefined
   readonly witness?: Witness
 }
@@ -90,7 +90,7 @@ function namedBucket(uri: string, { endpoint: named }: SourceOptions): S3Options
   return { ...recordAddress(uri), attempts: ATTEMPTS, ...(endpoint ? { endpoint } : {}) }
 }
 
-/** The bucket and prefix of a job's run, as the caller reaches it. */
+/** The bucket and prefix of a job's run, with the endpoint that the caller reaches. */
 export async function jobBucket(
   cluster: Cluster,
   job: Pick<StoredJob, 'metadata' | 'spec'>,
@@ -100,7 +100,7 @@ export async function jobBucket(
   const s3 = completeSpec(job.spec).storage?.s3
   if (!s3) {
     throw new FedsamError('InvalidJob', `FederatedJob ${name} names no bucket`, {
-      remedy: 'set spec.storage.s3; without it a cluster keeps nothing',
+      remedy: 'set spec.storage.s3 of the job: a cluster stores its record there',
     })
   }
   const settings = bucketSettings(s3, options.endpoint)
@@ -109,7 +109,7 @@ export async function jobBucket(
   return { ...settings, prefix, ...(await secretCredentials(cluster, namespace, s3.credentialsSecretName)) }
 }
 
-/** spec.storage.s3 as the store's client takes it. */
+/** spec.storage.s3 as options of the store's client. */
 function bucketSettings(s3: CompleteS3Spec, named?: string): Omit<S3Options, 'prefix'> {
   const endpoint = checkedUrl(named ?? s3.endpoint)
   return {
@@ -123,12 +123,12 @@ function bucketSettings(s3: CompleteS3Spec, named?: string): Omit<S3Options, 'pr
 
 function checkedUrl(endpoint: string | undefined): string | undefined {
   if (!endpoint || /^https?:$/.test(URL.parse(endpoint)?.protocol ?? '')) return endpoint
-  throw new FedsamError('InvalidJob', `${endpoint} is no URL of an S3 service`, {
+  throw new FedsamError('InvalidJob', `${endpoint} is not the URL of an S3 service`, {
     remedy: 'write it as http://HOST:PORT or https://HOST',
   })
 }
 
-/** The keys of the Secret that the job names, by the caller's own right to get it. */
+/** The keys in the Secret that the job names; the caller needs the right to read it. */
 async function secretCredentials(
   cluster: Cluster,
   namespace: string,
@@ -136,14 +136,14 @@ async function secretCredentials(
 ): Promise<Pick<S3Options, 'credentials' | 'region'>> {
   if (name === '') {
     throw new FedsamError('InvalidJob', 'the job names no Secret in spec.storage.s3.credentialsSecretName', {
-      remedy: 'leave --credentials-from-secret out, and use your own AWS credentials',
+      remedy: 'remove --credentials-from-secret, and use your own AWS credentials',
     })
   }
   const secret = await cluster.find<{ data?: Record<string, string> }>({ ...SECRETS, namespace, name })
   const value = (key: string): string => Buffer.from(secret?.data?.[key] ?? '', 'base64').toString()
   const [accessKeyId, secretAccessKey] = [value('AWS_ACCESS_KEY_ID'), value('AWS_SECRET_ACCESS_KEY')]
   if (accessKeyId === '' || secretAccessKey === '') {
-    const lacks = secret ? 'lacks AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY' : 'is not there'
+    const lacks = secret ? 'lacks AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY' : 'does not exist'
     throw new FedsamError('InvalidJob', `Secret ${name} in namespace ${namespace} ${lacks}`, {
       remedy: 'create it with both keys, or use your own AWS credentials',
     })
@@ -155,7 +155,7 @@ async function secretCredentials(
   }
 }
 
-/** What to do about an endpoint that only pods reach: http://NAME.NAMESPACE.svc:PORT, or a name without a dot. */
+/** The remedy for an endpoint that only pods reach: http://NAME.NAMESPACE.svc:PORT, or a name without a dot. */
 export function endpointHint(endpoint: string | undefined): string | undefined {
   if (endpoint === undefined) return undefined
   const { hostname, protocol, port: named } = new URL(endpoint)
@@ -170,7 +170,7 @@ export function endpointHint(endpoint: string | undefined): string | undefined {
   )
 }
 
-/** An unreachable store with the hint as its remedy; an answer of the store (it was reached) keeps its own. */
+/** The error of an unreachable store, with the hint as its remedy; any other error keeps its own remedy. */
 export function withHint(error: unknown, hint: string | undefined): unknown {
   if (hint === undefined || !(error instanceof FedsamError) || error.code !== 'StorageUnreachable')
     return error

@@ -25,11 +25,11 @@ test('a job of one round and one client is described in the singular', () => {
   assert.deepEqual(describePlan('small', spec, OPEN), [
     'small: 1 round of FedAvg over 1 partition',
     "trainer     python3 -m trainer 'it'\\''s', in a cluster in the image registry.example/trainer:1",
-    'exchanged   not known before the run: the first client to answer says which tensors travel',
-    'each round  1 client trains, 1 evaluates; at least 1 update must come',
+    'exchanged   not known before the run: the first client that answers says which tensors travel',
+    'each round  1 client trains, 1 evaluates; at least 1 update must arrive',
     '  workers     each member fetches one model; each of the cohort sends one update',
     '  coordinator checks each update; the fold reads it once more where memory does not keep it',
-    "memory      the fold takes at most the coordinator's 537 MB, whatever the model; it adds update by update",
+    "memory      the fold takes at most the coordinator's 537 MB, for any model; it adds update by update",
   ])
 })
 
@@ -40,7 +40,7 @@ test('a strategy that measures and optimizes says what it keeps and reads', () =
   for (const part of [
     'large: 3 rounds of FedAvg',
     'the file start.safetensors says which tensors travel',
-    '3 clients train, 2 evaluate; at least 3 updates must come',
+    '3 clients train, 2 evaluate; at least 3 updates must arrive',
     'the fold reads it twice more',
     "optimizer   keeps 2 vectors of the model's length",
     'it holds a slice of every update at once',
@@ -53,8 +53,8 @@ test('fields that only a cluster has are named, and nothing else is', () => {
   const source = { persistentVolumeClaim: { claimName: 'a' } }
   const partitions = [{ name: 'a', source, dataset: { root: 'data/a' } }, { name: 'b' }]
   assert.deepEqual(localRemarks(specOf({ partitions, startDeadlineSeconds: 1, activeDeadlineSeconds: 2 })), [
-    'a: source is for clusters; a run on this machine reads data/a',
-    'startDeadlineSeconds: 1 is for clusters; a run on this machine has no deadline',
-    'activeDeadlineSeconds: 2 is for clusters; a run on this machine has no deadline',
+    'a: source applies only in a cluster; a run on this machine reads data/a',
+    'startDeadlineSeconds: 1 applies only in a cluster; a run on this machine has no deadline',
+    'activeDeadlineSeconds: 2 applies only in a cluster; a run on this machine has no deadline',
   ])
 })

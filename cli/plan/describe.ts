@@ -1,21 +1,20 @@
-// A job's plan as lines for people. Two kinds: a job whose tensors are known, and a job of the user's program, whose first answer
-// decides what travels. Pure.
+// Formats a job's plan as lines of text. The tensors are known, or the first answer of the user's program will decide them. Pure.
 import type { RunEvent } from '#protocol/events.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { counted } from '#protocol/text.ts'
 import { resumedText } from '../render/lines.ts'
 import type { RoundEstimate } from './estimate.ts'
 
-/** The estimate, and what is exchanged. */
+/** The estimate, and the exchanged tensors. */
 export interface JobPlan extends RoundEstimate {
   readonly tensors: number
   readonly tensorNames: readonly string[]
   readonly foldBytes: number
-  /** Updates without which the strategy cannot work. */
+  /** Fewest updates with which the strategy works. */
   readonly minimum: number
 }
 
-/** What is known of a job before its program has named its tensors. */
+/** The plan of a job before its program has named its tensors. */
 export interface OpenPlan {
   readonly cohort: number
   readonly evaluators: number
@@ -24,9 +23,9 @@ export interface OpenPlan {
   readonly command: readonly string[]
   /** State vectors of the server optimizer. */
   readonly vectors: number
-  /** How often the fold reads an update that memory does not keep. */
+  /** How often the fold reads an update that does not fit in memory. */
   readonly readings: number
-  /** Whether the fold needs the same slice of every update at once. */
+  /** Whether the fold needs the same slice of all updates at the same time. */
   readonly holdsCohort: boolean
 }
 
@@ -78,14 +77,14 @@ function describeKnown(spec: CompleteFederatedJobSpec, plan: JobPlan): string[] 
     `  requests    ${requests.store} to the store, ${requests.bus} over the bus`,
     `  steps       ${steps.map(([partition, count]) => `${partition} ${count}`).join(', ')}`,
     `total       all rounds of the job move ${megabytes(roundsToRun(spec) * (bytes.down + bytes.up))} between workers and store`,
-    `memory      the fold takes ${megabytes(plan.foldBytes)} of the coordinator's ${megabytes(spec.coordinator.memoryBytes)}, whatever the model`,
+    `memory      the fold takes ${megabytes(plan.foldBytes)} of the coordinator's ${megabytes(spec.coordinator.memoryBytes)}, for any model`,
   ]
 }
 
 function describeOpen(spec: CompleteFederatedJobSpec, plan: OpenPlan): string[] {
   const { trainer, model, coordinator } = spec
   const source =
-    model.initialParameters === '' ? 'the first client to answer' : `the file ${model.initialParameters}`
+    model.initialParameters === '' ? 'the first client that answers' : `the file ${model.initialParameters}`
   const exchanged =
     spec.resumeFrom == null
       ? `not known before the run: ${source} says which tensors travel`
@@ -99,7 +98,7 @@ function describeOpen(spec: CompleteFederatedJobSpec, plan: OpenPlan): string[] 
     `trainer     ${plan.command.map(asWord).join(' ')}${image}`,
     ...fromCluster.map(
       (name) =>
-        `  variable    ${name} comes from a cluster; export it and add --pass-env ${name} to fedsam run`,
+        `  variable    ${name} comes from a Secret or another object of a cluster; export it and add --pass-env ${name} to fedsam run`,
     ),
     `exchanged   ${exchanged}`,
     describeRound(spec, plan),
@@ -110,7 +109,7 @@ function describeOpen(spec: CompleteFederatedJobSpec, plan: OpenPlan): string[] 
       : [
           `  optimizer   keeps ${counted(plan.vectors, 'vector')} of the model's length, each of 8 bytes a parameter`,
         ]),
-    `memory      the fold takes at most the coordinator's ${megabytes(coordinator.memoryBytes)}, whatever the model; ${
+    `memory      the fold takes at most the coordinator's ${megabytes(coordinator.memoryBytes)}, for any model; ${
       plan.holdsCohort ? 'it holds a slice of every update at once' : 'it adds update by update'
     }`,
   ]
@@ -123,14 +122,14 @@ function describeRound(
   const needed = Math.max(minimum, round.quorum ?? strategy.minFitClients)
   const train = `${counted(cohort, 'client')} ${cohort === 1 ? 'trains' : 'train'}`
   const evaluate = `${evaluators} ${evaluators === 1 ? 'evaluates' : 'evaluate'}`
-  return `each round  ${train}, ${evaluate}; at least ${counted(needed, 'update')} must come`
+  return `each round  ${train}, ${evaluate}; at least ${counted(needed, 'update')} must arrive`
 }
 
 function megabytes(count: number): string {
   return `${(count / 1e6).toFixed(count < 1e7 ? 2 : 0)} MB`
 }
 
-/** A word of a command as a shell takes it. */
+/** A word of a command, quoted for a shell. */
 function asWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }

@@ -1,5 +1,5 @@
-// What a round costs, from counts alone. Pure: a table of plain numbers in, a table of plain numbers out. The formulas stand
-// beside the figures so that they can be checked against a run's own record.
+// Estimates the cost of a round from counts alone. Pure: plain numbers in, plain numbers out. Each formula is beside its figure, so that it
+// can be checked against a run's record.
 import { LARGEST_SLICE } from '#coordinator/aggregation/budget.ts'
 import { cohortSize } from '#coordinator/rounds/cohort.ts'
 import { canonicalHeader } from '#protocol/safetensors.ts'
@@ -10,7 +10,7 @@ export function payloadBytes(tensors: readonly TensorSpec[]): number {
   return canonicalHeader(tensors).length + tensors.reduce((sum, tensor) => sum + tensorBytes(tensor), 0)
 }
 
-/** What decides how many clients a round asks. */
+/** The inputs that decide how many clients a round asks. */
 export interface ClientDemand {
   /** Partitions that train. */
   readonly clients: number
@@ -30,17 +30,17 @@ export function roundMembers(demand: ClientDemand): { cohort: number; evaluators
   }
 }
 
-/** The part of a job that costs depend on. */
+/** The inputs that the costs depend on. */
 export interface RoundDemand extends ClientDemand {
   readonly rounds: number
   readonly list: TensorList
   /** State vectors of the server optimizer, each of f64. */
   readonly vectors: number
-  /** Whether the fold reads every update twice (it measures first). */
+  /** Whether the fold reads every update twice, because it measures first. */
   readonly measures: boolean
   /** coordinator.memoryBytes; a quarter of it keeps small updates, so that they are read once. */
   readonly memoryBytes: number
-  /** Local training: images, local epochs and batch size per partition; empty where the trainer does not say. */
+  /** Local training: images, local epochs and batch size per partition; empty where they are unknown. */
   readonly partitions: readonly { readonly name: string; readonly train: number; readonly heldOut: number }[]
   readonly epochs: number
   readonly batchSize: number

@@ -1,4 +1,4 @@
-// A run that computes on WebAssembly because native TensorFlow is not built says so once, with the command that builds it. Pure.
+// Reports once that a run computes on WebAssembly because native TensorFlow is not built, with the command that builds it. Pure.
 import type { RunEvent } from '#protocol/events.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 

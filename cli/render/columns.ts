@@ -1,6 +1,6 @@
 // Text within a width: columns that align, sentences that wrap below their beginning. Pure.
 
-/** Rows with two spaces between columns, each as wide as its widest cell; the last is left as it is. */
+/** Rows with two spaces between columns; each column but the last is as wide as its widest cell. */
 export function alignRows(rows: readonly (readonly string[])[], right: readonly number[] = []): string[] {
   const columns = Math.max(0, ...rows.map((row) => row.length))
   const widths = Array.from({ length: columns }, (_, i) =>
@@ -38,7 +38,7 @@ export function labelled(label: string, sentence: string, width: number): string
   return [`${label}${first}`, ...rest.map((line) => ' '.repeat(label.length) + line)]
 }
 
-/** 45s, 12m, 3h, 2d: how long ago, as kubectl says it. */
+/** An age as kubectl writes it: 45s, 12m, 3h, 2d. */
 export function ageText(since: string | undefined, now: number): string {
   const seconds = Math.max(0, Math.floor((now - Date.parse(since ?? '')) / 1000))
   if (Number.isNaN(seconds)) return '?'

@@ -1,4 +1,4 @@
-// Findings as text of 100 columns: a line each, and below it what to do. Pure.
+// Formats findings as text of 100 columns: a line each, with the remedy below it. Pure.
 import type { Finding } from '../cluster/checks/finding.ts'
 import { labelled } from './columns.ts'
 import type { Paint, Tone } from './status.ts'
@@ -10,7 +10,7 @@ const WORDS: Readonly<Record<Finding['verdict'], { readonly word: string; readon
   Unseen: { word: 'unseen', tone: 'waiting' },
 }
 
-/** All findings, then how many problems there are. */
+/** All findings, then the number of problems. */
 export function findingLines(findings: readonly Finding[], paint: Paint = (_, text) => text): string[] {
   const problems = findings.filter(({ verdict }) => verdict === 'Problem').length
   return [
@@ -20,6 +20,6 @@ export function findingLines(findings: readonly Finding[], paint: Paint = (_, te
       const todo = remedy === '' ? [] : labelled(' '.repeat(11), remedy, WIDTH)
       return [first!.replace(word, paint(tone, word)), ...rest, ...todo]
     }),
-    problems === 0 ? 'nothing is wrong' : `${problems} ${problems === 1 ? 'problem' : 'problems'}`,
+    problems === 0 ? 'no problem found' : `${problems} ${problems === 1 ? 'problem' : 'problems'}`,
   ]
 }

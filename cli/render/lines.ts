@@ -1,10 +1,10 @@
-// A run's events as lines for people: one short sentence each, the same in a terminal and in a pipe, and what is going on right
-// now for the line below them. No clock, no output: from events to text alone.
+// Converts a run's events to lines of text: one short sentence each, the same in a terminal and in a pipe, and the present activity for the
+// live line below them. Reads no clock and prints nothing.
 import type { RunEvent } from '#protocol/events.ts'
 import type { ClientOutcome, Evaluation, NotEvaluated, RunRecord } from '#protocol/record.ts'
 import { counted, listed } from '#protocol/text.ts'
 
-/** What an event says; `live` replaces the line of what is going on. */
+/** The text of an event; `live` replaces the live line. */
 export interface EventText {
   readonly said?: string
   readonly live?: string
@@ -12,7 +12,7 @@ export interface EventText {
 
 type Of<K extends RunEvent['event']> = Extract<RunEvent, { event: K }>
 
-/** Turns the events of one run into text, in their order: a client that starts up is no news, one that is missing later is. */
+/** Converts the events of one run to text, in their order. A missing client is reported only after it was available before. */
 export function createEventLines(rounds: number): (event: RunEvent) => EventText {
   let started = false
   let awaited = ''
@@ -27,7 +27,7 @@ export function createEventLines(rounds: number): (event: RunEvent) => EventText
       case 'ClientRefused':
         return { said: `${event.client} was refused: ${event.message}` }
       case 'Waiting': {
-        // Only what a client prepares has changed: no news for those who read along.
+        // Only the text of a client's preparation changed: print no line.
         const { said, live } = waitingText(event, started)
         const news = said !== awaited && said !== undefined ? { said } : {}
         awaited = said ?? awaited
@@ -74,14 +74,14 @@ export function createEventLines(rounds: number): (event: RunEvent) => EventText
   }
 }
 
-/** A total of 0: it works, and does not say how far it is. */
+/** A total of 0 means that the trainer does not report its progress. */
 function progressText({ client, done, total }: Of<'Progress'>): string {
   return total === 0 ? client : `${client} ${done}/${total}`
 }
 
 function startedLine(event: Of<'RunStarted'>): string {
   if (event.completed === 0) return `${event.name}: ${counted(event.rounds, 'round')}`
-  return `${event.name}: goes on after round ${event.completed} of ${event.rounds} (coordinator ${event.epoch})`
+  return `${event.name}: resumes after round ${event.completed} of ${event.rounds} (coordinator ${event.epoch})`
 }
 
 function completedLine({ rounds, evaluation }: Of<'RunCompleted'>): string {
@@ -96,7 +96,7 @@ function waitingText(
   const named = absent.map(({ client, message }) => (message === '' ? client : `${client} (${message})`))
   const live = `waiting for ${named.join(', ')}`
   if (started) {
-    const there = `${available.length} of at least ${needed} are there`
+    const there = `${available.length} available, at least ${needed} needed`
     return { said: `round ${round}: waiting for ${missing.join(', ')} (${there})`, live }
   }
   return available.length === 0 ? { said: `starting ${missing.join(', ')}`, live } : { live }
@@ -117,13 +117,13 @@ function openedText({ kind, round, attempt, cohort, evaluators }: Of<'AttemptOpe
   }
 }
 
-/** A metric that is missing is news once, and again when other clients do not report it. */
+/** Reports a missing metric once, and again when other clients do not report it. */
 function createMetricNews(): (event: Of<'MetricMissing'>) => EventText {
   const last = new Map<string, string>()
   return ({ round, metric, fields, without, reported }) => {
     const why =
       reported.length === 0
-        ? 'nobody evaluated it'
+        ? 'no client evaluated it'
         : `${without.join(', ')} did not report ${metric}, which counts only where every client does`
     if (last.get(metric) === why) return {}
     last.set(metric, why)
@@ -147,14 +147,14 @@ export function resumedText(from: NonNullable<Of<'Initialised'>['resumed']>): st
   return sourceText(from) + STATE_TEXTS[from.state]
 }
 
-/** Where a resumed run starts, and what the run does not keep as it came. */
+/** Where a resumed run starts, and which tensors the run converts. */
 function initialisedText({ narrow, resumed }: Of<'Initialised'>): EventText {
   if (resumed !== null) return { said: `starts from ${resumedText(resumed)}` }
   const kinds = Object.entries(narrow).sort()
   if (kinds.length === 0) return {}
   const came = kinds.map(([dtype, count]) => `${counted(count, 'tensor')} in ${dtype}`).join(', ')
   return {
-    said: `round 0: ${came} become float32 in this run; in 16 bits, rounding in each round would lose what is learned`,
+    said: `round 0: ${came} become float32 in this run; with 16 bits, the rounding of each round would lose what training learned`,
   }
 }
 
@@ -172,7 +172,7 @@ function roundText(event: Of<'RoundCompleted'>, rounds: number): EventText {
   return { said: parts.filter((part) => part !== '').join('  '), live: '' }
 }
 
-/** A round evaluates the model that it starts from. Empty where nobody was asked to. */
+/** A round evaluates the model that it starts from. Empty where no client was asked to evaluate. */
 function measuredText({ round, evaluation, evaluations, notEvaluated }: Of<'RoundCompleted'>): string {
   const model = `model of round ${round - 1}`
   if (evaluation === null)
@@ -182,7 +182,7 @@ function measuredText({ round, evaluation, evaluations, notEvaluated }: Of<'Roun
   return `${model}, held-out${share}: ${evaluationText(evaluation)}${lackingText(notEvaluated)}`
 }
 
-/** Names in one line, at most. */
+/** Most names in one line. */
 const NAMED = 10
 
 function lackingText(notEvaluated: readonly NotEvaluated[]): string {

@@ -1,13 +1,13 @@
-// Text from outside as a terminal may show it. Clients, pods, files and servers choose what they say, and a terminal obeys control
-// characters: they clear the screen, set the clipboard, or forge a line. Every command prints through here or escapes as JSON. Pure.
+// Makes text from outside safe for a terminal. Clients, pods, files and servers choose their text, and a terminal obeys control characters:
+// they clear the screen, set the clipboard, or forge a line. Every command prints through this file, or escapes as JSON. Pure.
 
 /** Control characters of C0 and C1, marks that turn the direction of writing, and separators of lines. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what the expression is for
 const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
-/** Of these, what separates words. */
+/** The control characters that separate words. */
 const SPACES = /[\t\n\r\u0085\u2028\u2029]/
 
-/** One line without control characters: what separates lines or words becomes a space, and the rest is dropped. */
+/** One line without control characters: separators become spaces, other control characters are removed. */
 export function plainText(text: string): string {
   return text.replace(CONTROLS, (character) => (SPACES.test(character) ? ' ' : ''))
 }

@@ -1,14 +1,14 @@
-// Lines that stay and, in a terminal, one line below them that changes: what is being done right now. In a pipe or a file there
-// are only the lines that stay. This is the one place that prints: what it prints has no control characters but our own colours.
+// Prints lines that stay and, in a terminal, one live line below them. A pipe or a file gets only the lines that stay. No other code prints;
+// the only control characters in the output are our own colours.
 import { plainLines, plainText } from './plain.ts'
 
-/** Where lines go. */
+/** The output of a command. */
 export interface Screen {
-  /** A line that stays. */
+  /** Prints a line that stays. */
   say(line: string): void
-  /** A line of somebody else's (a trainer's log): to standard error. */
+  /** Prints a foreign line (of a trainer's log) to standard error. */
   note(line: string): void
-  /** What is going on; empty for nothing. Each replaces the one before, and pipes never see it. */
+  /** Replaces the live line; empty removes it. Pipes never get it. */
   live(text: string): void
 }
 
@@ -20,11 +20,11 @@ interface Output {
 
 const CLEAR_LINE = '\r\x1b[K'
 
-/** The colours that our own renderers paint with; they clean what they paint before (plainData). */
+/** The colours of our own renderers, which clean their text before (plainData). */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: colours begin with one
 const COLOURS = /(\x1b\[3[1239]m)/
 
-/** Text as it may be printed: no control characters but line ends and, where asked for, our own colours. */
+/** Printable text: no control characters except line ends and, if `painted`, our own colours. */
 function printable(text: string, painted: boolean): string {
   if (!painted) return plainLines(text)
   return text
@@ -33,12 +33,12 @@ function printable(text: string, painted: boolean): string {
     .join('')
 }
 
-/** Prints to standard output. `painted`: the text has our own colours, and what came from outside was cleaned before. */
+/** Prints to standard output. `painted`: the text has our own colours, and foreign text in it is already clean. */
 export function print(text: string, { painted = false } = {}): void {
   process.stdout.write(`${printable(text, painted)}\n`)
 }
 
-/** Empties the terminal, for a text that takes the place of the one before. */
+/** Clears the terminal before a text that replaces the one before. */
 export function clearScreen(): void {
   process.stdout.write('\x1b[H\x1b[2J')
 }

@@ -1,15 +1,15 @@
-// A job's view as text of 100 columns for people. No clock, no output; a tone of voice only where the caller paints.
+// Formats a job's view as text of 100 columns. Reads no clock and prints nothing; colours come only from the caller's `paint`.
 import type { ClientView, JobView } from '../cluster/job-view.ts'
 import { ageText, alignRows, labelled } from './columns.ts'
 
 const WIDTH = 100
-/** Metrics of the table of rounds, at most. */
+/** Most metrics in the table of rounds. */
 const METRICS = 4
-/** Clients that are listed one by one although nothing is wrong with them. */
+/** Most clients without a problem that are listed one by one. */
 const MANY = 40
 
 export type Tone = 'good' | 'bad' | 'waiting'
-/** Colours a word; the same text without a terminal. */
+/** Colours a word; returns it unchanged without a terminal. */
 export type Paint = (tone: Tone, text: string) => string
 
 const TONES: Readonly<Record<JobView['state'], Tone>> = {
@@ -22,7 +22,7 @@ const TONES: Readonly<Record<JobView['state'], Tone>> = {
   Failed: 'bad',
 }
 
-/** The whole status, its lines. `now` in milliseconds since 1970. */
+/** The lines of the whole status. `now` in milliseconds since 1970. */
 export function statusLines(view: JobView, now: number, paint: Paint = (_, text) => text): string[] {
   return [
     ...headLines(view, now, paint),
@@ -57,7 +57,8 @@ function headLines(view: JobView, now: number, paint: Paint): string[] {
     ...metricTexts(metrics),
     ...(best ? [`best: ${best.metric} ${best.value.toFixed(4)} in round ${best.round}`] : []),
   ].join(', ')
-  const text = state === 'New' ? 'The operator has not looked at it yet; see: kubectl fedsam doctor' : message
+  const text =
+    state === 'New' ? 'The operator has not seen it yet; find out why: kubectl fedsam doctor' : message
   const below = [measured, text].filter((line) => line !== '')
   return [parts.join('  '), ...below.flatMap((line) => labelled('  ', line, WIDTH))]
 }
@@ -69,7 +70,7 @@ function conditionLines({ conditions, message: said }: JobView, now: number): st
     reason,
     ageText(lastTransitionTime, now),
   ])
-  // What the head or a condition above says is not said again.
+  // Do not repeat a message of the head or of a condition above.
   const told = new Set([said, ''])
   return alignRows(rows).flatMap((row, i) => {
     const { message } = conditions[i]!
@@ -81,7 +82,7 @@ function conditionLines({ conditions, message: said }: JobView, now: number): st
 
 function clientsTitle({ state, available, clients, needed }: JobView): string {
   if (state === 'Complete' || state === 'Failed') return 'Clients'
-  const there = available === null ? '' : `${available} of ${clients.length} are there, `
+  const there = available === null ? '' : `${available} of ${clients.length} are available, `
   return `Clients: ${there}at least ${needed} are needed`
 }
 
@@ -95,7 +96,7 @@ function clientLines(clients: readonly ClientView[]): string[] {
   const labels = alignRows(shown.map(row))
   const lines = shown.flatMap(({ message }, i) => labelled(labels[i]!.slice(0, -1), message, WIDTH))
   const left = clients.length - shown.length
-  return left === 0 ? lines : [...lines, `  and ${left} with nothing to tell`]
+  return left === 0 ? lines : [...lines, `  and ${left} without a problem`]
 }
 
 function roundLines({ history }: JobView): string[] {
@@ -115,7 +116,7 @@ function roundLines({ history }: JobView): string[] {
   )
 }
 
-/** Where the record lies, where it came from, and how another job goes on from one that failed. */
+/** The address of the record, its source, and how another job can resume from a failed one. */
 function recordLines({ record, resumeFrom, state, history }: JobView): string[] {
   if (record === null) return []
   const last = history.at(-1)?.round
@@ -123,7 +124,7 @@ function recordLines({ record, resumeFrom, state, history }: JobView): string[] 
   const next =
     state === 'Failed' && last !== undefined
       ? [
-          '  in a new job, to go on from the last finished round:',
+          '  to resume from the last finished round, write in a new job:',
           `  resumeFrom: {prefix: ${record}, round: ${last}}`,
         ]
       : []

@@ -88,7 +88,7 @@ function stateOf(
   if (complete) return { state: 'Complete', message: '' }
   return {
     state: 'Unfinished',
-    message: `It stands after round ${rounds} of ${wanted}; started again, it goes on from there.`,
+    message: `It has ${rounds} of ${wanted} rounds; start it again to resume from there.`,
   }
 }
 

@@ -52,7 +52,7 @@ test('a run that failed has a report that says why', async () => {
   assert.match(stdout, /^report: /m)
   const page = await readFile(join(dir, 'failed', 'report.html'), 'utf8')
   assert.match(page, /class="state failed">Failed</)
-  assert.match(page, /of 3 clients 0 are left/)
+  assert.match(page, /0 of 3 clients are left/)
 })
 
 test('a marker of many megabytes, and a link in the place of one, are refused by name', async () => {

@@ -1,5 +1,5 @@
-// Exercises a program on the trainer seam as a run would, call by call, and says of each what is wrong: its start, the three
-// calls, the same call again, a call that must fail, its progress, its two ways to end.
+// Checks a trainer program with the calls of a run, and reports a finding for each: its start, the three calls, a repeated call, a call that
+// must fail, its progress, and its two ways to end.
 import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
@@ -23,22 +23,22 @@ import {
 
 export interface CheckOptions {
   readonly program: TrainerProgram
-  /** Where its files go. */
+  /** The folder for its files. */
   readonly scratch: string
   readonly config: Readonly<Record<string, string>>
-  /** Start from this file, not from get_parameters. */
+  /** Starts from this file instead of get_parameters. */
   readonly parameters: string | null
   readonly noProgressSeconds: number
   readonly log: (line: string) => void
   readonly say: (finding: Finding) => void
 }
 
-/** A call with no progress line that takes longer than this deserves a word on noProgressSeconds. Seconds. */
+/** A longer call without a progress line gets a note about noProgressSeconds. Seconds. */
 const LONG_CALL = 30
 
 interface Bench extends CheckOptions {
   readonly running: Running
-  /** Makes a call; undefined where it failed, which was said. */
+  /** Makes a call; undefined where it failed, after the finding was reported. */
   ask<T extends Answer['type']>(
     wanted: T,
     call: CallWithoutId,
@@ -48,7 +48,7 @@ interface Bench extends CheckOptions {
 
 type CallWithoutId = TrainerCall extends infer C ? (C extends TrainerCall ? Omit<C, 'id'> : never) : never
 
-/** Runs all checks; each finding is said as it is made. Resolves to whether nothing is wrong. */
+/** Runs all checks and reports each finding at once. Resolves to whether the program has no fault. */
 export async function checkTrainer(options: CheckOptions): Promise<boolean> {
   let sound = true
   const say = (finding: Finding): void => {
@@ -101,7 +101,8 @@ async function checkStart({ running, say }: Bench): Promise<boolean> {
     const { backend, dataset } = await running.ready
     const seconds = ((performance.now() - began) / 1000).toFixed(1)
     say(fine(`ready after ${seconds} s${backend === '' ? '' : `: ${backend}`}`))
-    if (dataset === '') say(note('it names no state of its data: dataset in the ready line, for the record'))
+    if (dataset === '')
+      say(note('the ready line has no dataset: send a digest of the data there, for the record'))
     return true
   } catch (error) {
     say(failed('the start', error))
@@ -120,14 +121,14 @@ async function checkCalls(bench: Bench): Promise<void> {
   await checkFailure(bench, start)
 }
 
-/** What the calls start from. */
+/** The inputs of the calls. */
 interface Start {
   readonly contents: Contents
-  /** The fields that `fit` and `evaluate` have in common. */
+  /** The fields that `fit` and `evaluate` share. */
   readonly given: Omit<Extract<TrainerCall, { call: 'evaluate' }>, 'id' | 'call'>
 }
 
-/** The second time only what is not fine is said. */
+/** Reports only faults the second time. */
 const onlyTroubles =
   ({ say }: Bench) =>
   (finding: Finding): void => {
@@ -165,7 +166,8 @@ async function checkEvaluate({ ask, say }: Bench, { given }: Start): Promise<voi
   const evaluated = await ask('evaluated', { call: 'evaluate', ...given })
   if (evaluated === undefined) return
   const { loss, num_examples: count } = evaluated
-  if (count === 0) say(note('evaluate counts no example: nothing is held out, so no curve will be drawn'))
+  if (count === 0)
+    say(note('evaluate reports 0 examples: nothing is held out, so a run has no evaluation curves'))
   else if (Number.isInteger(count) && count > 0) say(fine(`evaluate: loss ${loss} of ${count} examples`))
   else say(wrong(`evaluate's num_examples is ${count}`, 'return a whole number, 0 where nothing is held out'))
 }
@@ -185,11 +187,11 @@ async function checkFit(
   const lines = reported.lines - before
   const took = `fit took ${seconds.toFixed(1)} s`
   if (lines > 0 || seconds < LONG_CALL) say(fine(`${took}, with ${lines} lines of progress`))
-  else say(note(`${took} and reported nothing: keep round.noProgressSeconds well above that`))
+  else say(note(`${took} and wrote no progress line: set round.noProgressSeconds well above that`))
   return contentsOf(output, say, (update) => judgeUpdate(contents, update))
 }
 
-/** Without its file a call must fail, and the trainer must live. */
+/** A call without its file must fail, and the trainer must keep running. */
 async function checkFailure({ running, say, ask, scratch }: Bench, { given }: Start): Promise<void> {
   const nowhere = { ...given, tensors: join(scratch, 'missing.safetensors') }
   const findings: Finding[] = []
@@ -197,15 +199,20 @@ async function checkFailure({ running, say, ask, scratch }: Bench, { given }: St
   const output = join(scratch, 'never.safetensors')
   const fitted = await asked('fitted', { call: 'fit', ...nowhere, output })
   if (fitted !== undefined) {
-    say(wrong('fit of a file that is not there was answered as if it had worked'))
+    say(
+      wrong(
+        'fit of a file that does not exist was answered as a success',
+        'answer {"type": "error"} with its id',
+      ),
+    )
   } else if (running.hasEnded()) {
     say(
       note(
-        'a call that fails ends the program, which is then restarted',
+        'a failed call ends the program, which a run then restarts',
         'answer {"type": "error"} with its id',
       ),
     )
   } else if ((await ask('evaluated', { call: 'evaluate', ...given })) !== undefined) {
-    say(fine('the program reports a call that fails, and serves the next one'))
+    say(fine('the program reports a failed call, and answers the next one'))
   }
 }

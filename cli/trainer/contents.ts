@@ -1,4 +1,4 @@
-// Reads a trainer's file of parameters by pieces, whatever its size: its tensors, its digest, and whether all is finite.
+// Reads a trainer's file of parameters in pieces of bounded size: its tensors, its digest, and whether all values are finite.
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { firstNotFinite } from '#coordinator/aggregation/numbers.ts'
@@ -16,7 +16,7 @@ const PIECE_BYTES = 8 * 1024 * 1024
 
 const REMEDY = 'write a safetensors file to the path that the call names, before the answer'
 
-/** Throws TrainerFailed where the file is missing, no regular file, or not safetensors. */
+/** Throws TrainerFailed where the file is missing, not a regular file, or not safetensors. */
 export async function readContents(path: string): Promise<Contents> {
   const opened = await openForeign(path, Number.MAX_SAFE_INTEGER, 'the file of parameters')
   if (opened === undefined) {
@@ -42,10 +42,10 @@ export async function readContents(path: string): Promise<Contents> {
   }
 }
 
-/** A file of parameters as a run hands it out. */
+/** A file of parameters as a run sends it. */
 export interface Handed {
   readonly file: string
-  /** The element types in which they came, where the file has wider ones. */
+  /** The trainer's element types, where the file has wider ones. */
   readonly dtypes?: readonly DType[]
 }
 

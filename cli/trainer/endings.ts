@@ -1,4 +1,4 @@
-// How a trainer ends: at the end of its input, and on SIGTERM. Each is tried on a life of its own, which is ended at last.
+// Checks how a trainer ends: at the end of its input, and on SIGTERM. Each check starts its own process, and kills it if it does not end.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
@@ -7,15 +7,15 @@ import type { TrainerProgram } from '#worker/trainer/child-process.ts'
 import { readTrainerLine } from '#worker/trainer/seam.ts'
 import { type Finding, fine, note, wrong } from './findings.ts'
 
-/** A trainer has so long to leave; a pod ends it by force a little later. Seconds. */
+/** Time that a trainer has to end, in seconds; a pod kills it a little later. */
 const LEAVING_SECONDS = 10
 
-/** How it ended: its exit code, or the signal that ended it. */
+/** The exit code, or the signal that ended the process. */
 type End = readonly [code: number | null, signal: NodeJS.Signals | null]
 
 type Sign = 'EndOfInput' | 'SIGTERM'
 
-/** How the program ends on such a sign once it is ready. */
+/** Checks how the ready program ends on this sign. */
 export async function judgeEnding(
   program: TrainerProgram,
   sign: Sign,
@@ -29,7 +29,7 @@ export async function judgeEnding(
   })
   child.stdin.on('error', () => {})
   const ended = once(child, 'exit').then(([code, signal]): End => [code, signal])
-  ended.catch(() => {}) // a program that cannot be started is told by whoever waits
+  ended.catch(() => {}) // the waiting call reports a program that cannot start
   try {
     const ready = new Promise<'Ready'>((resolve) => {
       createInterface({ input: child.stdout }).on('line', (text) => {
@@ -39,8 +39,8 @@ export async function judgeEnding(
     })
     if ((await first<'Ready' | End>([ready, ended], readySeconds)) !== 'Ready') {
       return wrong(
-        'started once more, the trainer did not become ready',
-        'can two of it run one after the other?',
+        'a second start of the trainer did not become ready',
+        'release all locks and ports at the end, so that a second start works',
       )
     }
     if (sign === 'SIGTERM') child.kill('SIGTERM')
@@ -51,7 +51,7 @@ export async function judgeEnding(
   }
 }
 
-/** What settles first; undefined after so many seconds. */
+/** The result of the first promise that settles; undefined after `seconds`. */
 async function first<T>(waited: readonly Promise<T>[], seconds: number): Promise<T | undefined> {
   const over = new AbortController()
   const late = sleep(seconds * 1000, undefined, { signal: over.signal }).catch(() => undefined)
@@ -63,23 +63,23 @@ function judge(sign: Sign, end: End | undefined): Finding {
   if (end === undefined) {
     const remedy =
       sign === 'SIGTERM'
-        ? 'a pod that is evicted waits for it, then kills it'
-        : 'end the program where standard input ends: the run is over then'
+        ? 'end the program on SIGTERM: an evicted pod waits for it, then kills it'
+        : 'end the program when standard input ends: the run is over then'
     return wrong(
       `the trainer was still there ${LEAVING_SECONDS} s after ${what.replace(/^(on|at) /, '')}`,
       remedy,
     )
   }
   const [code, signal] = end
-  if (sign === 'SIGTERM' || code === 0) return fine(`it leaves ${what}`)
+  if (sign === 'SIGTERM' || code === 0) return fine(`it ends ${what}`)
   const how = signal ?? `code ${code}`
-  return note(`it leaves ${what} with ${how}`, 'end with code 0 where the input ends')
+  return note(`it ends ${what} with ${how}`, 'end with code 0 where the input ends')
 }
 
 function endGroup(pid: number | undefined): void {
   try {
     if (pid !== undefined) process.kill(-pid, 'SIGKILL')
   } catch {
-    // Nothing of it is left.
+    // The process has already ended.
   }
 }

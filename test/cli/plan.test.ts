@@ -29,8 +29,8 @@ test("a job of the user's program has a plan", async () => {
   assert.deepEqual(stdout.split('\n').slice(0, 4), [
     'toy: 1 round of FedAdam over 3 partitions',
     `trainer     ${program}`,
-    'exchanged   not known before the run: the first client to answer says which tensors travel',
-    'each round  3 clients train, 3 evaluate; at least 2 updates must come',
+    'exchanged   not known before the run: the first client that answers says which tensors travel',
+    'each round  3 clients train, 3 evaluate; at least 2 updates must arrive',
   ])
   assert.match(stdout, /optimizer {3}keeps 2 vectors/)
   const json = await startFedsam(dir, ['plan', 'toy.yaml', '--json'])
@@ -51,10 +51,11 @@ test('plan and run take a job file of a cluster and say what they leave aside', 
   const bucket = inCluster('{s3: {uri: s3://one/a}}')
   const ran = await startFedsam(dir, ['run', 'toy.yaml', '--output', join(dir, 'out'), ...bucket])
   assert.equal(ran.code, 0, ran.stderr)
-  const deadline = 'activeDeadlineSeconds: 60 is for clusters; a run on this machine has no deadline'
-  const root = `a: source is for clusters; a run on this machine reads ${join(dir, 'a')}`
+  const deadline =
+    'activeDeadlineSeconds: 60 applies only in a cluster; a run on this machine has no deadline'
+  const root = `a: source applies only in a cluster; a run on this machine reads ${join(dir, 'a')}`
   for (const line of [root, deadline]) assert.ok(planned.stdout.split('\n').includes(line), planned.stdout)
-  const elsewhere = 'site-a: source is for clusters; a run on this machine reads /data'
+  const elsewhere = 'site-a: source applies only in a cluster; a run on this machine reads /data'
   for (const line of [elsewhere, deadline]) assert.ok(ran.stdout.split('\n').includes(line), ran.stdout)
 })
 
@@ -75,7 +76,7 @@ test('plan names the variables that a cluster would fill, and run refuses the jo
   const planned = await startFedsam(dir, ['plan', 'toy.yaml', ...set])
   assert.equal(planned.code, 0, planned.stderr)
   const says =
-    '  variable    SITE_KEY comes from a cluster; export it and add --pass-env SITE_KEY to fedsam run'
+    '  variable    SITE_KEY comes from a Secret or another object of a cluster; export it and add --pass-env SITE_KEY to fedsam run'
   assert.deepEqual(
     planned.stdout.split('\n').filter((line) => line.includes('SITE')),
     [says],

@@ -123,7 +123,7 @@ test('Ctrl-C ends with 130, and the run goes on to the model that it would have 
   assert.match(stopped.stderr, /start the job again: it resumes from its record/)
   const resumed = await startFedsam(dir, ['run', 'long.yaml', '--output', 'stopped', '--set', 'rounds=20'])
   assert.equal(resumed.code, 0)
-  assert.match(resumed.stdout, /goes on after round \d+ of 20/)
+  assert.match(resumed.stdout, /resumes after round \d+ of 20/)
   assert.equal(await modelOf('stopped'), await modelOf('whole'))
 })
 

@@ -28,11 +28,11 @@ describe('a program on the seam', () => {
       /ready after .*typed arrays/,
       /2 tensors.*2 are trained/,
       /evaluate: loss .* of \d+ examples/,
-      /fit counts \d+ examples/,
+      /fit reports \d+ examples/,
       /\d+ lines of progress/,
       /all finite/,
-      /same bytes again/,
-      /the program reports a call that fails/,
+      /a repeated call wrote the same bytes/,
+      /the program reports a failed call/,
       /leaves at the end of its input/,
       /leaves on SIGTERM/,
       /can take part in a run/,
@@ -52,7 +52,7 @@ describe('a program on the seam', () => {
     ['not-finite', /wrong.*w\[1\] is not a finite number, after fit/],
     ['weightless', /wrong.*num_examples is 0\n.*1 to 536870912/],
     ['half', /wrong.*evaluate's num_examples is 0.5/],
-    ['blind', /wrong fit of a file that is not there was answered/],
+    ['blind', /wrong fit of a file that does not exist was answered/],
     ['stays', /wrong.*still there 10 s after the end of its input\n.*end the program/],
     ['deaf', /wrong.*still there 10 s after SIGTERM/],
   ]
@@ -68,7 +68,7 @@ describe('a program on the seam', () => {
   const noted: readonly [flaw: string, says: RegExp][] = [
     ['random', /note .*other bytes.*\n.*config\.seed/],
     ['idle', /note .*fit changed nothing/],
-    ['dies', /note .*a call that fails ends the program/],
+    ['dies', /note .*a failed call ends the program/],
   ]
   for (const [flaw, says] of noted) {
     test(`that ${flaw} may take part, with a note`, async () => {

@@ -52,8 +52,8 @@ test('a cluster without an operator and without devices', async () => {
   const { code, stdout } = await doctor([])
   assert.equal(
     stdout,
-    `ok       FederatedJobs: v1alpha1 is served, as this fedsam knows it
-problem  operator: none is installed
+    `ok       FederatedJobs: the cluster serves v1alpha1 with the schema of this fedsam
+problem  operator: no operator is installed
            install the chart: helm install fedsam charts/fedsam -n fedsam-system --create-namespace
 ok       your rights: you may create and follow FederatedJobs in team-a, and read their pods' logs
 ok       accelerators: none on 0 nodes; jobs without workers.accelerator run on CPUs
@@ -84,7 +84,7 @@ test('an operator that is ready, and nodes with devices', async () => {
   await put(node('three', '0'))
   const { code, stdout } = await doctor([])
   assert.match(stdout, /^ok {7}operator: system\/fedsam: 1 of \d ready, /m)
-  assert.match(stdout, /^ok {7}accelerators: 6 nvidia\.com\/gpu on 2 of 3 nodes\nnothing is wrong\n$/m)
+  assert.match(stdout, /^ok {7}accelerators: 6 nvidia\.com\/gpu on 2 of 3 nodes\nno problem found\n$/m)
   assert.equal(code, 0)
 })
 
@@ -133,19 +133,19 @@ test('a job whose Secrets, claims and devices are not there, before it is applie
     'problem  accelerators: site-b: needs 8 nvidia.com/gpu on one node; the largest has 4',
     "           install the device's plugin on nodes that have it, ask for fewer, or leave",
     '           workers.accelerator out to train on CPUs',
-    'problem  named objects: Secret store, which spec.storage.s3.credentialsSecretName names, is not in',
-    '         namespace team-a',
+    'problem  named objects: Secret store, which spec.storage.s3.credentialsSecretName names, does not',
+    '         exist in namespace team-a',
     '           create it, or correct spec.storage.s3.credentialsSecretName',
-    'problem  named objects: ConfigMap ca, which spec.storage.s3.caBundleConfigMapName names, is not in',
-    '         namespace team-a',
+    'problem  named objects: ConfigMap ca, which spec.storage.s3.caBundleConfigMapName names, does not',
+    '         exist in namespace team-a',
     '           create it, or correct spec.storage.s3.caBundleConfigMapName',
     'problem  named objects: PersistentVolumeClaim scans, which',
-    '         spec.partitions[0].source.persistentVolumeClaim.claimName names, is not in namespace team-a',
+    '         spec.partitions[0].source.persistentVolumeClaim.claimName names, does not exist in namespace team-a',
     '           create it, or correct spec.partitions[0].source.persistentVolumeClaim.claimName',
-    'problem  named objects: ServiceAccount b, which spec.partitions[1].serviceAccountName names, is not',
-    '         in namespace team-a',
+    'problem  named objects: ServiceAccount b, which spec.partitions[1].serviceAccountName names, does',
+    '         not exist in namespace team-a',
     '           create it, or correct spec.partitions[1].serviceAccountName',
-    'ok       store: s3://models/team-a/brain/doctor answers, and writes only what is absent',
+    'ok       store: s3://models/team-a/brain/doctor answers, and refuses to overwrite an object',
     `ok       bus: ${nats.url} answers`,
     '5 problems',
     '',
@@ -173,7 +173,7 @@ test('the same job once all is there; its pods say what is left', async () => {
     good.stdout,
     /^ok {7}named objects: Secret store, ConfigMap ca, PersistentVolumeClaim scans, ServiceAccount b:\n {9}there$/m,
   )
-  assert.match(good.stdout, /^ok {7}pods: 1 are there, none with a problem\nnothing is wrong\n$/m)
+  assert.match(good.stdout, /^ok {7}pods: 1 exist, none with a problem\nno problem found\n$/m)
   await makePod(cluster.client, 'team-a', { job: 'brain', partition: 'site-b', status: UNSCHEDULABLE })
   const bad = await doctor(args)
   assert.equal(bad.code, 1)
@@ -203,7 +203,7 @@ test('a NATS server that asks who comes is there; a job without credentials for 
     const { stdout } = await doctor(args)
     assert.match(
       stdout.replaceAll(/\n +/g, ' '),
-      /problem {2}bus: \S+ asks for credentials, and the job has none name a Secret/,
+      /problem {2}bus: \S+ needs credentials, and the job names none name a Secret/,
     )
   } finally {
     await guarded.stop()
@@ -224,10 +224,7 @@ test('a user with few rights sees what the check could not read, and that is not
   await writeFile(file, JSON.stringify(config))
   const { code, stdout } = await doctor(['brain'], file)
   const said = stdout.replaceAll(/\n {9}(?! )/g, ' ')
-  assert.match(
-    said,
-    /^unseen {3}FederatedJobs: are served; whether as this fedsam knows them cannot be seen/m,
-  )
+  assert.match(said, /^unseen {3}FederatedJobs: the cluster serves them; their schema was not compared/m)
   assert.match(said, /^unseen {3}operator: User "[^"]+:reader" may not list deployments$/m)
   assert.match(said, /^ok {7}your rights: /m)
   assert.match(said, /^unseen {3}accelerators: User "[^"]+" may not list nodes$/m)
@@ -252,7 +249,7 @@ test('a definition of another version', async () => {
   assert.equal(code, 1)
   assert.match(
     stdout,
-    /^problem {2}FederatedJobs: v1alpha1 is served with another schema than this fedsam's$/m,
+    /^problem {2}FederatedJobs: the cluster serves v1alpha1 with another schema than this fedsam's$/m,
   )
   await cluster.server.kubectl(['delete', 'crd', 'federatedjobs.fedsam.dev'])
   const gone = await doctor([])
@@ -263,5 +260,5 @@ test('a definition of another version', async () => {
   const status = await startFedsam(dir, ['status', 'brain'], {
     env: { KUBECONFIG: cluster.server.kubeconfig },
   })
-  assert.match(status.stderr, /knows no FederatedJobs\n {2}install the chart/)
+  assert.match(status.stderr, /does not serve FederatedJobs\n {2}install the chart/)
 })

@@ -123,7 +123,7 @@ test('the Secret that the job names is read where the caller asks for it, and on
     {
       code: 2,
       stderr:
-        'fedsam: Secret store in namespace team-a is not there\n  create it with both keys, or use your own AWS credentials\n',
+        'fedsam: Secret store in namespace team-a does not exist\n  create it with both keys, or use your own AWS credentials\n',
     },
   )
   const body = { metadata: { name: 'store' }, stringData: mine() }
@@ -153,5 +153,5 @@ test('an endpoint that only pods reach: how to make a way', async () => {
 test('an address without its scheme', async () => {
   const { code, stderr } = await fedsam(['verify', 's3://models/x', '--endpoint', '127.0.0.1:7070'], mine())
   assert.equal(code, 2)
-  assert.match(stderr, /^fedsam: 127\.0\.0\.1:7070 is no URL of an S3 service\n {2}write it as http/)
+  assert.match(stderr, /^fedsam: 127\.0\.0\.1:7070 is not the URL of an S3 service\n {2}write it as http/)
 })

@@ -78,7 +78,7 @@ test('a name that is not there: the names that are', async () => {
   fails(
     ended,
     2,
-    'fedsam: there is no FederatedJob brian-tissue in namespace team-a\n  there are: brain-tissue, cells\n',
+    'fedsam: there is no FederatedJob brian-tissue in namespace team-a\n  choose one of: brain-tissue, cells\n',
   )
 })
 
@@ -88,7 +88,7 @@ test('another namespace than the job is in', async () => {
     ended,
     2,
     'fedsam: there is no FederatedJob brain-tissue in namespace default\n' +
-      '  there is none at all in this namespace; name another with -n\n',
+      '  this namespace has no FederatedJob; choose another one with -n\n',
   )
 })
 
@@ -122,7 +122,7 @@ test('a pod that no node runs has said nothing', async () => {
   ])
   assert.deepEqual({ code, stdout }, { code: 1, stdout: '' })
   // No node runs it here.
-  assert.equal(stderr, '[site-a network] has said nothing yet\n[site-a] has said nothing yet\n')
+  assert.equal(stderr, '[site-a network] wrote no line yet\n[site-a] wrote no line yet\n')
 })
 
 test('no kubeconfig at all', async () => {
@@ -160,7 +160,10 @@ test('a server behind a path is asked below it: here there is nothing', async ()
   )
   const { code, stderr } = await fedsam(['status', 'cells', '--kubeconfig', file, '-n', 'team-a'])
   assert.equal(code, 2)
-  assert.match(stderr, /\/k8s\/clusters\/c-1 \(context \S+\) knows no FederatedJobs\n {2}install the chart/)
+  assert.match(
+    stderr,
+    /\/k8s\/clusters\/c-1 \(context \S+\) does not serve FederatedJobs\n {2}install the chart/,
+  )
 })
 
 test('a server whose certificate another authority signed', async () => {

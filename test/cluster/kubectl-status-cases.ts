@@ -19,7 +19,7 @@ export interface StatusCase {
 export const STATUS_CASES: Readonly<Record<string, StatusCase>> = {
   fresh: {
     says: `fresh/fresh  New  round 0 of 3
-  The operator has not looked at it yet; see: kubectl fedsam doctor
+  The operator has not seen it yet; find out why: kubectl fedsam doctor
 
 Clients: at least 2 are needed
   site-a  Missing  it has no pod
@@ -53,7 +53,7 @@ Conditions
   QuorumAvailable  False    NotEnoughClients  3h
       site-b is missing: pending on nvidia.com/gpu. 1 of 2 needed clients are there.
 
-Clients: 1 of 3 are there, at least 2 are needed
+Clients: 1 of 3 are available, at least 2 are needed
   site-a  Present
   site-b  Missing  pending, 0/3 nodes are available: 3 Insufficient nvidia.com/gpu.
   site-c  Missing  it has no pod
@@ -93,7 +93,7 @@ Conditions
   Failed           False  NotFailed      3h
   QuorumAvailable  True   EnoughClients  3h
 
-Clients: 2 of 3 are there, at least 2 are needed
+Clients: 2 of 3 are available, at least 2 are needed
   site-a  Present
   site-b  Rejected  NotFinite  tensor mask_decoder.output_upscaling.0.weight holds a NaN; see the
                                learning rate of this site and its masks.
@@ -130,13 +130,13 @@ Conditions
   Failed           False  NotFailed         3h
   QuorumAvailable  False  NotEnoughClients  3h
 
-Clients: 1 of 3 are there, at least 2 are needed
+Clients: 1 of 3 are available, at least 2 are needed
   site-a  Present
   site-b  Unreachable  pending, 0/3 nodes are available: 3 Insufficient nvidia.com/gpu.
   site-c  Suspended
 
 Waits for
-  2026-11-24T08:00:00Z: no attempt begins before, since too few clients were there
+  2026-11-24T08:00:00Z: no attempt starts before, because too few clients were available
   clients: site-b
 
 Record
@@ -256,7 +256,7 @@ Rounds
 
 Record
   s3://models/failed/failed/UID
-  in a new job, to go on from the last finished round:
+  to resume from the last finished round, write in a new job:
   resumeFrom: {prefix: s3://models/failed/failed/UID, round: 1}
 `,
   },

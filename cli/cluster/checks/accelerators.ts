@@ -1,4 +1,4 @@
-// Which devices the nodes offer, and whether a job's partitions find theirs. Free or taken is the scheduler's matter.
+// Checks which devices the nodes offer, and whether one node has enough for each partition. It does not check whether they are free.
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import type { Cluster } from '../connect.ts'
 import { NODES } from '../questions.ts'
@@ -6,13 +6,13 @@ import { type Finding, ok, problem } from './finding.ts'
 
 const SUBJECT = 'accelerators'
 
-/** What is read of a Node. */
+/** The fields of a Node that this check reads. */
 export interface Node {
   readonly metadata: { readonly name: string }
   readonly status?: { readonly allocatable?: Readonly<Record<string, string>> }
 }
 
-/** Of all nodes, for a job where one is given. */
+/** Findings over all nodes, and over a job's partitions where a job is given. */
 export async function checkAccelerators(
   cluster: Cluster,
   spec?: CompleteFederatedJobSpec,
@@ -21,7 +21,7 @@ export async function checkAccelerators(
   return judgeAccelerators(items, spec)
 }
 
-/** What the nodes offer, and each partition's lack. */
+/** The devices of the nodes, and the partitions that need more. */
 function judgeAccelerators(nodes: readonly Node[], spec?: CompleteFederatedJobSpec): Finding[] {
   const offers = offersOf(nodes)
   const offered = [...offers].map(([name, counts]) => {

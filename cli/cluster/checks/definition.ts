@@ -1,4 +1,5 @@
-// Whether the cluster knows FederatedJobs, and as this fedsam does. Who may not read definitions can still see that they are served.
+// Checks whether the cluster serves FederatedJobs with the schema of this fedsam. Without the right to read definitions, it only checks
+// that they are served.
 
 import { readFile } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
@@ -15,7 +16,7 @@ const OURS = new URL('../../../crds/fedsam.dev_federatedjobs.yaml', import.meta.
 const INSTALL = 'install the chart: helm install fedsam charts/fedsam -n fedsam-system --create-namespace'
 const UPGRADE = 'upgrade the chart, or use the fedsam of its version'
 
-/** What is read of a CustomResourceDefinition. */
+/** The fields of a CustomResourceDefinition that this check reads. */
 export interface Definition {
   readonly spec: {
     readonly versions: readonly {
@@ -36,11 +37,14 @@ export async function checkDefinition(cluster: Cluster): Promise<Finding> {
     const { namespace } = cluster
     const served = await cluster.find<unknown>({ ...FEDERATED_JOBS, namespace, query: { limit: '1' } })
     if (!served) return problem(SUBJECT, 'the cluster does not know them', INSTALL)
-    return unseen(SUBJECT, `are served; whether as this fedsam knows them cannot be seen: ${error.message}`)
+    return unseen(
+      SUBJECT,
+      `the cluster serves them; their schema was not compared with this fedsam's: ${error.message}`,
+    )
   }
 }
 
-/** A schema without its descriptions: other words change nothing. */
+/** A schema without its descriptions, which have no effect. */
 function undescribed(schema: unknown): unknown {
   const plain = JSON.stringify(schema, (key, value) =>
     key === 'description' && typeof value === 'string' ? undefined : value,
@@ -48,7 +52,7 @@ function undescribed(schema: unknown): unknown {
   return JSON.parse(plain ?? 'null')
 }
 
-/** The cluster's definition beside our own; undefined where it has none. */
+/** Compares the cluster's definition with this fedsam's; undefined where the cluster has none. */
 function judgeDefinition(theirs: Definition | undefined, ours: Definition): Finding {
   if (theirs === undefined) return problem(SUBJECT, 'the cluster does not know them', INSTALL)
   const wanted = ours.spec.versions[0]!
@@ -56,10 +60,14 @@ function judgeDefinition(theirs: Definition | undefined, ours: Definition): Find
   const same = served.find(({ name }) => name === wanted.name)
   if (same === undefined) {
     const names = served.map(({ name }) => name).join(', ') || 'none'
-    return problem(SUBJECT, `${wanted.name} is not served; served is ${names}`, UPGRADE)
+    return problem(SUBJECT, `the cluster does not serve ${wanted.name}; it serves ${names}`, UPGRADE)
   }
   if (!isDeepStrictEqual(undescribed(same.schema), undescribed(wanted.schema))) {
-    return problem(SUBJECT, `${wanted.name} is served with another schema than this fedsam's`, UPGRADE)
+    return problem(
+      SUBJECT,
+      `the cluster serves ${wanted.name} with another schema than this fedsam's`,
+      UPGRADE,
+    )
   }
-  return ok(SUBJECT, `${wanted.name} is served, as this fedsam knows it`)
+  return ok(SUBJECT, `the cluster serves ${wanted.name} with the schema of this fedsam`)
 }

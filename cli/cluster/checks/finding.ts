@@ -1,15 +1,15 @@
-// What a look at one thing found: ok, a problem with what to do, or that it cannot be seen from here.
+// The result of one check of `fedsam doctor`: ok, a problem with a remedy, or unseen from here.
 import { FedsamError } from '#protocol/errors.ts'
 import { ApiError } from '#transport/kubernetes/calls.ts'
 
 export interface Finding {
-  /** Unseen: the caller may not look, or only a pod can. No reason to fail. */
+  /** Unseen: the caller has no right to read it, or only a pod can check it. Not a failure. */
   readonly verdict: 'Ok' | 'Problem' | 'Unseen'
-  /** What was looked at: "operator". */
+  /** The checked subject, for example "operator". */
   readonly subject: string
-  /** What is so, as a sentence. */
+  /** The result as a sentence. */
   readonly says: string
-  /** What to do; empty where nothing is. */
+  /** What to do; empty where nothing is needed. */
   readonly remedy: string
 }
 
@@ -26,8 +26,8 @@ export function unseen(subject: string, says: string, remedy = ''): Finding {
 }
 
 /**
- * What a check finds; an error of its own is its finding, and a refusal of the caller is nothing seen. Throws where the cluster
- * itself does not answer: then nothing else can be found either.
+ * Runs a check: an error becomes a problem, and a missing right of the caller becomes `Unseen`. Throws where the cluster itself does not
+ * answer, because then no check can succeed.
  */
 export async function checked(
   subject: string,

@@ -1,4 +1,4 @@
-// Whether the Secrets, ConfigMaps, claims and accounts that a job names are there. Only that they are is kept, nothing of them.
+// Checks whether the Secrets, ConfigMaps, claims and accounts that a job names exist. It keeps nothing of their contents.
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import type { Cluster } from '../connect.ts'
 import { checked, type Finding, ok, problem } from './finding.ts'
@@ -11,21 +11,21 @@ const PLURALS = {
   ServiceAccount: 'serviceaccounts',
 } as const
 
-/** An object, and the field that names it. */
+/** An object, with the field of the job that names it. */
 export interface NamedObject {
   readonly kind: keyof typeof PLURALS
   readonly name: string
   readonly field: string
 }
 
-/** A finding per object that is missing or may not be looked at, and one for all that are there. */
+/** One finding per object that is missing or unreadable, and one for all that exist. */
 export async function checkNamedObjects(
   cluster: Cluster,
   namespace: string,
   spec: CompleteFederatedJobSpec,
 ): Promise<Finding[]> {
   const objects = namedObjects(spec)
-  if (objects.length === 0) return [ok(SUBJECT, 'the job names none')]
+  if (objects.length === 0) return [ok(SUBJECT, 'the job names no Secret, ConfigMap, claim or account')]
   const findings = await Promise.all(objects.map((object) => lookFor(cluster, namespace, object)))
   const there = objects.filter((_, i) => findings[i]!.length === 0).map(({ kind, name }) => `${kind} ${name}`)
   return [...(there.length > 0 ? [ok(SUBJECT, `${there.join(', ')}: there`)] : []), ...findings.flat()]
@@ -38,12 +38,12 @@ function lookFor(
 ): Promise<readonly Finding[]> {
   return checked(SUBJECT, async () => {
     const found = await cluster.find<unknown>({ group: 'api/v1', plural: PLURALS[kind], namespace, name })
-    const says = `${kind} ${name}, which ${field} names, is not in namespace ${namespace}`
+    const says = `${kind} ${name}, which ${field} names, does not exist in namespace ${namespace}`
     return found ? [] : [problem(SUBJECT, says, `create it, or correct ${field}`)]
   })
 }
 
-/** What a job names, each once, in the order of the spec. */
+/** The objects that a job names, each once, in the order of the spec. */
 function namedObjects(spec: CompleteFederatedJobSpec): NamedObject[] {
   const { storage, messaging, trainer, coordinator, partitions } = spec
   const s3 = storage?.s3

@@ -1,4 +1,4 @@
-// Whether an operator runs that looks after the namespace, and with which images.
+// Checks whether an operator runs that watches the namespace, and with which images.
 
 import { OPERATOR } from '#protocol/environment.ts'
 import { OPERATOR_LABELS, selectorOf } from '#protocol/labels.ts'
@@ -8,7 +8,7 @@ import { type Finding, ok, problem } from './finding.ts'
 
 const SUBJECT = 'operator'
 
-/** What is read of a Deployment. */
+/** The fields of a Deployment that this check reads. */
 export interface Deployment {
   readonly metadata: { readonly name: string; readonly namespace: string }
   readonly spec: {
@@ -32,7 +32,7 @@ export interface Deployment {
   }
 }
 
-/** Operators anywhere in the cluster. */
+/** The Deployments of operators in the cluster. */
 export async function checkOperator(cluster: Cluster): Promise<Finding[]> {
   const { items } = await cluster.ask<{ items: Deployment[] }>({
     ...DEPLOYMENTS,
@@ -41,7 +41,7 @@ export async function checkOperator(cluster: Cluster): Promise<Finding[]> {
   return judgeOperators(items, cluster.namespace)
 }
 
-/** Those that watch the namespace. */
+/** The operators that watch the namespace. */
 function judgeOperators(deployments: readonly Deployment[], namespace: string): Finding[] {
   const watching = deployments.filter((deployment) => {
     const names = variable(deployment, OPERATOR.watchNamespaces.name).split(',').filter(Boolean)
@@ -53,7 +53,7 @@ function judgeOperators(deployments: readonly Deployment[], namespace: string): 
       ? 'install the chart: helm install fedsam charts/fedsam -n fedsam-system --create-namespace'
       : `add ${namespace} to the chart's watchNamespaces, or choose another namespace with -n`
   const there = deployments.map(named).join(', ')
-  const says = deployments.length === 0 ? 'none is installed' : `${there} does not watch ${namespace}`
+  const says = deployments.length === 0 ? 'no operator is installed' : `${there} does not watch ${namespace}`
   return [problem(SUBJECT, says, remedy)]
 }
 

@@ -1,4 +1,4 @@
-// Whether the caller may do what a user of FederatedJobs does: the API server itself is asked, nothing is tried.
+// Checks whether the caller has the rights of a user of FederatedJobs. It asks the API server, and tries nothing.
 import { GROUP, PLURAL } from '#protocol/api.ts'
 import type { Cluster } from '../connect.ts'
 import { type Finding, ok, problem } from './finding.ts'
@@ -11,7 +11,7 @@ interface Wanted {
   readonly group: string
   readonly resource: string
   readonly subresource?: string
-  /** Which command needs it. */
+  /** The command that needs the right. */
   readonly for: string
 }
 
@@ -25,7 +25,7 @@ const WANTED: readonly Wanted[] = [
   { verb: 'get', group: '', resource: 'pods', subresource: 'log', for: 'fedsam logs' },
 ]
 
-/** A finding per right that is missing, or one for all. */
+/** One finding per missing right, or one for all. */
 export async function checkPermissions(cluster: Cluster): Promise<Finding[]> {
   const { namespace } = cluster
   const allowed = await Promise.all(WANTED.map((wanted) => mayI(cluster, wanted)))

@@ -1,12 +1,12 @@
-// What is wrong with a job's pods: images that cannot be pulled, devices that are not free, volumes that are missing, and pods that
-// the API server does not accept.
+// Finds the problems of a job's pods: images that cannot be pulled, devices that are not free, missing volumes, and pods that the API
+// server rejects.
 
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { PARTITION_LABEL } from '#protocol/labels.ts'
 import type { JobFacts } from '../job-facts.ts'
 import { type Finding, ok, problem, unseen } from './finding.ts'
 
-/** A finding per pod with a problem, or one for all. */
+/** One finding per pod with a problem, or one for all. */
 export function judgePods({ pods, job, uncreated }: JobFacts): Finding[] {
   const { namespace } = job.metadata
   if (pods === null) return [unseen('pods', `you may not list pods in namespace ${namespace}`)]
@@ -14,7 +14,7 @@ export function judgePods({ pods, job, uncreated }: JobFacts): Finding[] {
     problem('pods', `${partition}: ${says}`, `see: kubectl -n ${namespace} describe job ${child}`),
   )
   if (refused.length === 0 && pods.length === 0)
-    return [ok('pods', 'the job has no pods: it is new, suspended or over')]
+    return [ok('pods', 'the job has no pods: it is new, suspended or finished')]
   const found = pods.flatMap(({ pod, problem: says }) => {
     const who = pod.metadata.labels?.[PARTITION_LABEL] ?? 'coordinator'
     const { name } = pod.metadata
@@ -23,12 +23,14 @@ export function judgePods({ pods, job, uncreated }: JobFacts): Finding[] {
       : []
   })
   const problems = [...refused, ...found]
-  return problems.length > 0 ? problems : [ok('pods', `${pods.length} are there, none with a problem`)]
+  return problems.length > 0 ? problems : [ok('pods', `${pods.length} exist, none with a problem`)]
 }
 
-/** The image of the user's own, where there is one; whether a node can pull it, only a pod shows. */
+/** The user's own trainer image. Only a pod shows whether a node can pull it. */
 export function judgeImages({ trainer }: CompleteFederatedJobSpec): Finding[] {
   const image = trainer.type === 'Command' ? (trainer.command?.image ?? '') : ''
   if (image === '') return []
-  return [unseen('images', `${image} is pulled by the nodes when a worker starts; its pod says if it cannot`)]
+  return [
+    unseen('images', `the nodes pull ${image} when a worker starts; the worker's pod reports a failure`),
+  ]
 }

@@ -1,5 +1,5 @@
-// Whether a job's store keeps its promises and its bus answers, asked from here with the caller's credentials. What only pods reach
-// is a problem of the way, and says how to make one.
+// Checks from this machine whether a job's store keeps its promises and its bus answers, with the caller's credentials. For a server that
+// only pods reach, the remedy is a port-forward.
 
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
@@ -10,15 +10,15 @@ import { openS3Store } from '#transport/store/s3/store.ts'
 import { endpointHint, withHint } from '../source.ts'
 import { type Finding, ok, problem, unseen } from './finding.ts'
 
-/** What the NATS server says to who brings no credentials, or no certificate: it is there. */
+/** Answers of a NATS server to a client without credentials or certificate: the server runs. */
 const ASKS_WHO = ['AUTHORIZATION_VIOLATION', 'AUTHENTICATION_EXPIRED', 'PERMISSIONS_VIOLATION']
 
-/** Writes, reads and deletes one small object below the job's prefix. Throws what the store throws, with the way to it. */
+/** Writes, reads and deletes one small object below the job's prefix. Throws the store's error, with a hint how to reach the store. */
 export async function checkStore(options: S3Options): Promise<Finding> {
   const store = openS3Store(options)
   try {
     await checkGuarantees(store)
-    return ok('store', `${store.description} answers, and writes only what is absent`)
+    return ok('store', `${store.description} answers, and refuses to overwrite an object`)
   } catch (error) {
     throw withHint(error, endpointHint(options.endpoint))
   } finally {
@@ -26,7 +26,7 @@ export async function checkStore(options: S3Options): Promise<Finding> {
   }
 }
 
-/** Connects; whether credentials fit only who has them can see. */
+/** Connects to the bus. Only the pods can check the credentials, because this machine does not have them. */
 export async function checkBus(spec: CompleteFederatedJobSpec, named?: string): Promise<Finding> {
   const nats = spec.messaging?.nats
   if (!nats) {
@@ -53,21 +53,21 @@ function unreachedBus(
     if (credentialsSecretName)
       return ok(
         'bus',
-        `${url} answers, and asks for credentials: the pods bring Secret ${credentialsSecretName}`,
+        `${url} answers and needs credentials, which the pods take from Secret ${credentialsSecretName}`,
       )
     return problem(
       'bus',
-      `${url} asks for credentials, and the job has none`,
+      `${url} needs credentials, and the job names none`,
       'name a Secret with nats.creds in spec.messaging.nats.credentialsSecretName',
     )
   }
   if (tlsSecretName && /CERT|TLS|SSL|SIGNED|VERIFY/.test(code ?? '')) {
-    return unseen('bus', `${url} answers with TLS, for which the pods bring Secret ${tlsSecretName}`)
+    return unseen('bus', `${url} answers with TLS, for which the pods use Secret ${tlsSecretName}`)
   }
   return problem('bus', error.message, busHint(url) ?? error.remedy)
 }
 
-/** For a server whose name only pods know. */
+/** The remedy for a server whose name only pods can resolve. */
 function busHint(url: string): string | undefined {
   const first = url.split(',')[0]!
   if (!URL.canParse(first)) return undefined

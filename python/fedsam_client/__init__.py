@@ -1,6 +1,6 @@
 """Runs any class with the methods of Flower's NumPyClient as a FedSAM trainer: python -m fedsam_client module:Class.
 
-Nothing of it need be imported by the class. A class that wants to may call `report` while it works.
+The class need not import this package. It may call `report` to send its progress.
 """
 
 from fedsam_client.seam import report

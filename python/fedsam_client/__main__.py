@@ -15,9 +15,9 @@ from fedsam_client.seam import Pulse, Seam
 
 
 def main(args: Optional[List[str]] = None) -> int:
-    """The exit code: 0 where the input ended, 1 where the class could not be made."""
+    """Returns the exit code: 0 when the input ended, 1 when the client could not be created."""
     target, arguments = _read(sys.argv[1:] if args is None else args)
-    # Before numpy and the class are imported: they may print.
+    # Protect the seam before the imports of numpy and the class, which may print.
     seam = Seam()
     try:
         client = _open(target, arguments)
@@ -38,7 +38,7 @@ def _read(args: List[str]) -> Tuple[str, List[str]]:
     parser = argparse.ArgumentParser(prog="python -m fedsam_client", description=__doc__)
     parser.add_argument("target", metavar="module:Class", help="a NumPyClient class, a client_fn, or folder/file.py:Class")
     parser.add_argument(
-        "--arg", action="append", default=[], metavar="name=value", help="an argument of its constructor; any number"
+        "--arg", action="append", default=[], metavar="name=value", help="an argument of its constructor; repeat the option for more"
     )
     parsed = parser.parse_args(args)
     return parsed.target, parsed.arg
@@ -48,7 +48,7 @@ def _open(target: str, texts: List[str]) -> Any:
     try:
         from fedsam_client.client import SeamClient
     except ImportError as error:
-        raise ClientError(f"{error.name or 'numpy'} is not installed", "pip install numpy") from error
+        raise ClientError(f"{error.name or 'numpy'} is not installed", "install it: pip install numpy") from error
     given = read_given(read_arguments(texts), os.environ)
     return SeamClient(make_client(load_target(target), target, given))
 
@@ -69,7 +69,7 @@ def _answer(seam: Seam, pulse: Pulse, client: Any, call: Dict[str, Any]) -> None
             _print_cause(known)
         else:
             traceback.print_exc()
-        # Of a failed call only the message reaches the run's record: what to do stands in it.
+        # Only the message of a failed call reaches the run's record, so append the remedy.
         message = known.message + (f": {known.remedy}" if known.remedy else "")
         seam.say(type="error", id=call["id"], code=known.code, message=message)
     else:
@@ -77,7 +77,7 @@ def _answer(seam: Seam, pulse: Pulse, client: Any, call: Dict[str, Any]) -> None
 
 
 def _print_cause(error: ClientError) -> None:
-    """The whole traceback of the class's own exception, to the log."""
+    """Writes the whole traceback of the class's exception to the log."""
     cause = error.__cause__
     if cause is not None:
         traceback.print_exception(type(cause), cause, cause.__traceback__)
@@ -92,7 +92,7 @@ def _called(client: Any, call: Dict[str, Any]) -> Dict[str, Any]:
         return {"type": "fitted", **client.fit(call["tensors"], call["output"], call["config"], call.get("dtypes"))}
     if name == "evaluate":
         return {"type": "evaluated", **client.evaluate(call["tensors"], call["config"], call.get("dtypes"))}
-    raise ClientError(f"there is no call {name}", "is the package older than fedsam?")
+    raise ClientError(f"the call {name} is unknown", "use the same version of fedsam_client and fedsam")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
-"""The arguments of a class's constructor, by name: from the partition's dataset and from --arg.
+"""Collects the arguments of a class's constructor by name, from the partition's dataset and from --arg.
 
-Guarantees that an argument has the type that its annotation or default asks for, or is refused by name. Texts become values by
-the one rule of values.py.
+Guarantees that an argument has the type of its annotation or default, or is refused by name. values.py converts text to values.
 """
 
 from __future__ import annotations
@@ -17,22 +16,22 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Seq
 from fedsam_client.errors import ClientError
 from fedsam_client.values import scalar, unquoted
 
-#: The dataset's fields whose argument is not the same name with underscores.
+#: Dataset fields whose argument has another name than the field with underscores.
 _NAMES = {"root": "dataset_root"}
 
 
 class Given(NamedTuple):
-    """What is at hand for a constructor."""
+    """The arguments that are available to a constructor."""
 
     client: str
     #: By the argument's name: dataset_root, image_subfolder, annotation_subfolder …
     dataset: Mapping[str, Any]
-    #: As they were written behind --arg.
+    #: The texts of --arg.
     arguments: Mapping[str, str]
 
     @property
     def names(self) -> List[str]:
-        """Every name that can be filled."""
+        """All available names."""
         return ["cid", "client", *self.dataset, *self.arguments]
 
     def converted(self) -> Dict[str, Any]:
@@ -41,12 +40,12 @@ class Given(NamedTuple):
 
 
 def read_arguments(texts: Sequence[str]) -> Dict[str, str]:
-    """name=value … as they stand behind --arg. Throws ClientError for one without a name or a value, and for a name given twice."""
+    """Parses the values of --arg, name=value. Raises ClientError for a missing name or value, and for a name given twice."""
     arguments: Dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if equals == "" or name == "":
-            raise ClientError(f"--arg {text} names no argument", "write name=value", "InvalidJob")
+            raise ClientError(f"--arg {text} does not name an argument", "write name=value", "InvalidJob")
         if name in arguments:
             first = f"--arg {name}={arguments[name]}"
             raise ClientError(f"{first} and --arg {text} give {name} twice", "remove one of them", "InvalidJob")
@@ -55,12 +54,12 @@ def read_arguments(texts: Sequence[str]) -> Dict[str, str]:
 
 
 def read_given(arguments: Mapping[str, str], environment: Mapping[str, str]) -> Given:
-    """From --arg, FEDSAM_CLIENT and FEDSAM_DATASET."""
+    """Reads --arg, FEDSAM_CLIENT and FEDSAM_DATASET."""
     text = environment.get("FEDSAM_DATASET", "{}")
     try:
         fields = json.loads(text)
     except ValueError:
-        raise ClientError(f"FEDSAM_DATASET is not JSON: {text}", "", "InvalidJob") from None
+        raise ClientError(f"FEDSAM_DATASET is not JSON: {text}", "set it to the partition's dataset as JSON", "InvalidJob") from None
     dataset = {
         _NAMES.get(key, re.sub(r"([A-Z])", r"_\1", key).lower()): value
         for key, value in fields.items()
@@ -70,7 +69,7 @@ def read_given(arguments: Mapping[str, str], environment: Mapping[str, str]) -> 
 
 
 def fill(target: Callable[..., Any], name: str, given: Given, extra: Optional[Mapping[str, Any]] = None) -> Dict[str, Any]:
-    """The keyword arguments for a call. Throws ClientError for those that are missing, unknown or of another type."""
+    """The keyword arguments for a call. Raises ClientError for missing and unknown ones, and for values of another type."""
     try:
         parameters = inspect.signature(target).parameters
     except (TypeError, ValueError):
@@ -85,7 +84,7 @@ def fill(target: Callable[..., Any], name: str, given: Given, extra: Optional[Ma
             continue
         wanted = hints.get(parameter.name, _type_of_default(parameter))
         if extra and parameter.name in extra and parameter.name in given.arguments and parameter.name not in ("cid", "client"):
-            remedy = f"FedSAM gives {name} its {parameter.name}; use another name"
+            remedy = f"FedSAM itself passes {parameter.name} to {name}: remove the option"
             raise ClientError(f"--arg {parameter.name} cannot be used", remedy, "InvalidJob")
         if parameter.name in given.arguments:
             filled[parameter.name] = convert(given.arguments[parameter.name], wanted, f"--arg {parameter.name}")
@@ -95,7 +94,7 @@ def fill(target: Callable[..., Any], name: str, given: Given, extra: Optional[Ma
             missing.append(parameter.name)
     if missing:
         _complain(name, missing, given)
-    # With **kwargs a class takes what it is given by hand; a dataset is not pressed on anybody.
+    # A class with **kwargs gets every --arg, but no dataset that it did not ask for.
     unknown = [key for key in given.arguments if key not in parameters]
     if takes_any:
         filled.update({key: scalar(given.arguments[key], f"--arg {key}") for key in unknown})
@@ -109,7 +108,7 @@ def _complain(name: str, missing: List[str], given: Given) -> None:
     remedy = "give it as " + ", ".join(f"--arg {one}=…" for one in missing)
     if set(missing) & {"dataset_root", "image_subfolder", "annotation_subfolder"}:
         remedy += "; or name the folder in the partition's dataset"
-    raise ClientError(f"{name} needs {', '.join(missing)}", f"{remedy}; known are: {', '.join(given.names)}", "InvalidJob")
+    raise ClientError(f"{name} needs {', '.join(missing)}", f"{remedy}; available are: {', '.join(given.names)}", "InvalidJob")
 
 
 def _hints(target: Any) -> Dict[str, Any]:
@@ -120,7 +119,7 @@ def _hints(target: Any) -> Dict[str, Any]:
 
 
 def _type_of_default(parameter: inspect.Parameter) -> Any:
-    """A default says the type, but 0 may stand for any number."""
+    """The type of a default; 0 may mean any number."""
     default = parameter.default
     if default is inspect.Parameter.empty or default is None:
         return None
@@ -128,7 +127,7 @@ def _type_of_default(parameter: inspect.Parameter) -> Any:
 
 
 class Number:
-    """An int or a float, as the text is written."""
+    """Returns an int or a float, depending on the notation."""
 
 
 def _as_path(value: Any, wanted: Any) -> Any:
@@ -140,12 +139,12 @@ def _is_path(wanted: Any) -> bool:
 
 
 def convert(text: str, wanted: Any, what: str) -> Any:
-    """The text as the type that is wanted; by the rule of values.py where nothing is known of it."""
+    """Converts the text to the wanted type; by the rule of values.py where the type is unknown."""
     try:
         return _converted(text, wanted, what)
     except ValueError:
         name = getattr(wanted, "__name__", str(wanted)).lower()
-        raise ClientError(f"{what}={text} is not of type {name}", "", "InvalidJob") from None
+        raise ClientError(f"{what}={text} is not of type {name}", "correct the value", "InvalidJob") from None
 
 
 def _converted(text: str, wanted: Any, what: str) -> Any:
@@ -177,7 +176,7 @@ def _number(text: str, what: str) -> Any:
 
 
 def _one_of(text: str, options: Sequence[Any], what: str) -> Any:
-    """The first type of a union that takes the text. None is what an Optional makes of nothing, None and null."""
+    """Converts the text to the first type of a union that accepts it. For an Optional, an empty text, None and null mean None."""
     if type(None) in options and text in ("", "None", "none", "null"):
         return None
     for option in options:

@@ -1,7 +1,7 @@
-"""The three calls on a NumPyClient: files to arrays, the class's own method in whatever signature it has, and back.
+"""Makes the three calls on a NumPyClient: reads arrays from files, calls the class's method in its own signature, writes the result.
 
-Promises that what a method returns is looked at before it travels, and that an error says which of its values is wrong, in
-the words of somebody who wrote the class. What only the coordinator can know (NaN, the run's list) is left to it.
+Guarantees that every returned value is checked before it is sent, and that an error names the wrong value in the words of the
+class's author. The coordinator checks the rest (NaN, the tensor list of the run).
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from fedsam_client.errors import ClientError, raised, shortened
 from fedsam_client.tensors import Spec
 from fedsam_client.values import typed
 
-#: The weight of an update: a whole number from 1 to this.
+#: The largest num_examples, which is the weight of an update; the smallest is 1.
 MOST_EXAMPLES = 2**29
-#: The answer of a client that holds nothing out.
+#: The answer of a client without held-out examples.
 NOTHING: Dict[str, Any] = {"loss": 0.0, "num_examples": 0, "metrics": {}}
 
 
 class SeamClient:
-    """A client of Flower's as the seam calls it."""
+    """Adapts a Flower client to the calls of the seam."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
         self._noted: Set[str] = set()
         self._names: Optional[List[str]] = None
-        #: Indexes of the vectors in which every fit returned values of at least 0: a variance is one.
+        #: Indexes of vectors whose values were at least 0 after every fit, as those of a variance are.
         self._never_negative: Optional[Set[int]] = None
         if callable(getattr(client, "parameter_names", None)):
             self._names = _checked_names(_called("parameter_names", client.parameter_names))
@@ -40,8 +40,8 @@ class SeamClient:
     def get_parameters(self, output: str) -> None:
         """Writes the class's parameters to a file."""
         if not hasattr(self._client, "get_parameters"):
-            remedy = "or start the run from a file: spec.model.initialParameters"
-            raise ClientError("the class has no get_parameters, and a client is asked for the initial parameters", remedy)
+            remedy = "write get_parameters, or start the run from a file: spec.model.initialParameters"
+            raise ClientError("the class has no get_parameters, and the run needs initial parameters from a client", remedy)
         method = self._client.get_parameters
         arguments, named = _with_config(method, {})
         returned = _called("get_parameters", method, *arguments, **named)
@@ -53,8 +53,8 @@ class SeamClient:
     def fit(
         self, source: str, output: str, config: Mapping[str, str], dtypes: Optional[Sequence[str]] = None
     ) -> Dict[str, Any]:
-        """Trains from one file to the other; the weight and the metrics of the update. `dtypes`: see narrow.py."""
-        # The arrays are the method's alone: nothing here keeps them while it trains.
+        """Trains from one file to the other; returns weight and metrics of the update. For `dtypes` see narrow.py."""
+        # Only the method holds the arrays while it trains, so no memory is used twice.
         specs, types, returned = self._call_with("fit", source, config, dtypes)
         if not isinstance(returned, (tuple, list)) or len(returned) != 3:
             raise ClientError(f"fit returned {_described(returned)}", "return three values: parameters, num_examples, metrics")
@@ -73,7 +73,7 @@ class SeamClient:
         return {"num_examples": count, "metrics": found}
 
     def evaluate(self, source: str, config: Mapping[str, str], dtypes: Optional[Sequence[str]] = None) -> Dict[str, Any]:
-        """The loss on what the class holds out; num_examples 0 where it has no evaluate, or nothing held out."""
+        """The loss on the held-out examples; num_examples is 0 without the method evaluate, or without such examples."""
         if not callable(getattr(self._client, "evaluate", None)):
             return NOTHING
         _, _, returned = self._call_with("evaluate", source, config, dtypes)
@@ -111,7 +111,7 @@ class SeamClient:
         self._never_negative = signs if self._never_negative is None else self._never_negative & signs
 
     def _note_negative(self, specs: List[Spec], arrays: List[np.ndarray]) -> None:
-        """A server optimizer may step on a running variance where the arrays have no names."""
+        """Notes negative values: without names, a server optimizer also changes a running variance."""
         if self._names is not None:
             return
         for index in sorted(self._never_negative or ()):
@@ -122,14 +122,14 @@ class SeamClient:
                 )
 
     def _in_order(self, found: List[Tuple[Spec, np.ndarray]]) -> List[Tuple[Spec, np.ndarray]]:
-        """In the class's order: that of parameter_names, else of numbers."""
+        """The arrays in the class's order: that of parameter_names, or that of their numbers."""
         by_name = {spec.name: (spec, array) for spec, array in found}
         names = self._names
         if names is None:
             names = _numbered(len(found))
             remedy = "give the class a method parameter_names() that lists the names in the order of its arrays"
         else:
-            remedy = "do parameter_names() and the initial parameters fit?"
+            remedy = "let parameter_names() return the names in the initial parameters"
         if sorted(names) != sorted(by_name):
             strange = sorted(set(by_name) - set(names)) or sorted(set(names) - set(by_name))
             raise ClientError(f"the parameters have names of their own, such as {strange[0]}", remedy)
@@ -140,17 +140,17 @@ class SeamClient:
             return _numbered(count)
         if len(self._names) == count:
             return self._names
-        raise ClientError(f"{method} returned {count} arrays, parameter_names() lists {len(self._names)}")
+        raise ClientError(f"{method} returned {count} arrays, parameter_names() lists {len(self._names)}", "return one array for each name")
 
     def _matched(self, specs: List[Spec], types: Mapping[str, np.dtype], arrays: List[np.ndarray]) -> List[np.ndarray]:
-        """The arrays as the run holds them: as many, of the same shapes, floats and integers in the run's own types."""
+        """Converts the arrays to those of the run: the same number and shapes, with floats and integers in the run's types."""
         if len(arrays) != len(specs):
             remedy = "return all of the model's tensors, in the order that they came in"
             raise ClientError(f"fit returned {len(arrays)} arrays where it was given {len(specs)}", remedy)
         return [self._fitting(index, spec, array, types.get(spec.name)) for index, (spec, array) in enumerate(zip(specs, arrays))]
 
     def _fitting(self, index: int, spec: Spec, array: np.ndarray, given: Optional[np.dtype]) -> np.ndarray:
-        """`given`: the type in which fit got it, where the run's is wider."""
+        """`given` is the type that fit received, where the run's type is wider."""
         if tuple(array.shape) != spec.shape:
             raise ClientError(
                 f"fit returned array {index} ({spec.name}) with shape {tuple(array.shape)} where it was given {spec.shape}",
@@ -167,11 +167,11 @@ class SeamClient:
                 f"return it as {shown}: array.astype('{shown}')",
             )
         if given is None or array.dtype.name != shown:
-            self._note(f"fit returned array {index} ({spec.name}) as {array.dtype.name}; it travels as {wanted.name}, as the run keeps it")
+            self._note(f"fit returned array {index} ({spec.name}) as {array.dtype.name}; it is sent as {wanted.name}, the run's type")
         return cast
 
     def _metrics(self, method: str, metrics: Any) -> Dict[str, float]:
-        """Numbers alone: they are averaged over clients. The rest is dropped with a note."""
+        """Keeps numbers, which are averaged over clients. Drops other values with a note."""
         if metrics is None:
             return {}
         if not isinstance(metrics, Mapping):
@@ -180,7 +180,7 @@ class SeamClient:
         for key, value in metrics.items():
             number = _number(value)
             if number is None:
-                self._note(f"{method} returned the metric {key} as {_described(value)}, which is no finite number: it is dropped")
+                self._note(f"{method} returned the metric {key} as {_described(value)}, which is not a finite number: the metric is dropped")
             else:
                 kept[str(key)] = number
         return kept
@@ -197,7 +197,7 @@ def _checked_names(returned: Any) -> List[str]:
     names = [str(name) for name in returned]
     wrong = next((name for name in names if name in ("", "__metadata__") or names.count(name) > 1), None)
     if wrong is not None:
-        raise ClientError(f"parameter_names returned the name {shortened(repr(wrong), 80)}", "return a name of its own for each array")
+        raise ClientError(f"parameter_names returned the name {shortened(repr(wrong), 80)}", "return a unique name for each array")
     return names
 
 
@@ -206,7 +206,7 @@ def _is_vector(array: np.ndarray) -> bool:
 
 
 def _with_config(method: Callable[..., Any], config: Dict[str, Any], *before: Any) -> Tuple[Tuple[Any, ...], Dict[str, Any]]:
-    """The arguments in whichever signature the method has: (…, config), (…, **kwargs), config by its name, or without it."""
+    """The arguments for the method's signature: (…, config), (…, **kwargs), config by name, or without config."""
     try:
         parameters = list(inspect.signature(method).parameters.values())
     except (TypeError, ValueError):
@@ -236,7 +236,7 @@ def _called(name: str, method: Callable[..., Any], *arguments: Any, **named: Any
 
 
 def _arrays(method: str, returned: Any) -> List[np.ndarray]:
-    """The returned list as arrays, none of them copied that is one already."""
+    """Converts the returned list to arrays, without a copy of existing arrays."""
     if not isinstance(returned, (list, tuple)):
         raise ClientError(f"{method} returned {_described(returned)} for the parameters", "return a list of numpy arrays")
     arrays = []
@@ -244,7 +244,7 @@ def _arrays(method: str, returned: Any) -> List[np.ndarray]:
         try:
             array = np.asarray(value)
         except Exception as error:
-            remedy = "of a torch tensor that needs gradients: tensor.detach().cpu().numpy()"
+            remedy = "return numpy arrays; convert a torch tensor with tensor.detach().cpu().numpy()"
             text = shortened(str(error), 200)
             raise ClientError(f"{method} returned {_described(value)} as array {index}: {text}", remedy) from error
         tensors.spec_of(f"{index} of {method}", array)
@@ -253,7 +253,7 @@ def _arrays(method: str, returned: Any) -> List[np.ndarray]:
 
 
 def _cast(array: np.ndarray, wanted: np.dtype) -> Optional[np.ndarray]:
-    """Floats as floats of another width; integers and flags only where every value stays the same. None: it cannot be."""
+    """Converts floats to floats of another width, and integers and flags if every value stays the same. None if impossible."""
     is_float = array.dtype.kind == "f" or array.dtype.name == "bfloat16"
     if wanted.kind == "f" or wanted.name == "bfloat16":
         return array.astype(wanted) if is_float else None
@@ -272,7 +272,7 @@ def _count(method: str, value: Any, least: int) -> int:
 
 
 def _number(value: Any) -> Optional[float]:
-    """A finite number: Python's, numpy's, or the one element of an array or tensor. None for anything else."""
+    """The finite number in a Python or numpy number, or in an array or tensor of one element. None for anything else."""
     if not isinstance(value, numbers.Real) and callable(getattr(value, "item", None)):
         try:
             value = value.item()
@@ -288,7 +288,7 @@ def _number(value: Any) -> Optional[float]:
 
 
 def _numbered(count: int) -> List[str]:
-    """0000, 0001 …: as many digits as keep the order of names that of the arrays."""
+    """Names 0000, 0001 …, with enough digits that sorting keeps the order of the arrays."""
     digits = max(4, len(str(count - 1)))
     return [f"{index:0{digits}}" for index in range(count)]
 

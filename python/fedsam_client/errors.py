@@ -1,11 +1,11 @@
-"""Errors that people can act on: what goes over the seam as {"type": "error"}, and a traceback put into one line of it."""
+"""Errors for the user, which the seam sends as {"type": "error"}, and tracebacks shortened to one line."""
 
 from __future__ import annotations
 
 import os
 import traceback
 
-#: Characters of an exception's own text, and frames of its traceback, that a message quotes. The whole is in the log.
+#: Longest text of an exception in a message, in characters, and most frames of its traceback. The log has all of it.
 LONGEST_TEXT = 600
 FRAMES = 4
 #: Characters of a source line that a message quotes.
@@ -13,7 +13,7 @@ LONGEST_LINE = 120
 
 
 class ClientError(Exception):
-    """The class, its arguments or what it returned is wrong. `code` is one of docs/trainer-seam.md."""
+    """A fault of the class, its arguments or its results. docs/trainer-seam.md lists the values of `code`."""
 
     def __init__(self, message: str, remedy: str = "", code: str = "TrainerFailed") -> None:
         super().__init__(message)
@@ -23,15 +23,15 @@ class ClientError(Exception):
 
 
 def raised(what: str, error: BaseException, code: str = "TrainerFailed") -> ClientError:
-    """An exception of the user's code as an error of the seam: its kind, its text, and the traceback's last lines."""
+    """Converts an exception of the user's code to an error with its type, its text, and the traceback's last lines."""
     text = shortened(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__, LONGEST_TEXT)
     where = "; ".join(_frames(error))
-    remedy = "the whole traceback is in the client's log"
+    remedy = "read the whole traceback in the client's log"
     return ClientError(f"{what} raised {text}" + (f" ({where})" if where else ""), remedy, code)
 
 
 def shortened(text: str, longest: int) -> str:
-    """One line of at most so many characters."""
+    """One line of at most `longest` characters."""
     line = " ".join(text.split())
     return line if len(line) <= longest else line[:longest] + "…"
 

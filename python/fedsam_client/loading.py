@@ -1,4 +1,4 @@
-"""Finds the class or function that TARGET names and makes a client of it, whatever version of flwr is installed, or none."""
+"""Finds the class or function that TARGET names and creates a client, with any version of flwr or without it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from fedsam_client.targets import refuse_made, refuse_others
 
 
 def load_target(target: str) -> Any:
-    """What module:Name or folder/file.py:Name names. Throws ClientError where that is no client, and nothing that makes one."""
+    """The object that module:Name or folder/file.py:Name names. Raises ClientError unless it is, or creates, a client."""
     module_name, colon, name = target.rpartition(":")
     if colon == "" or module_name == "" or not name.replace(".", "_").isidentifier():
-        raise ClientError(f"{target} names no class", "write module:Class, such as client:SAMClient", "InvalidJob")
+        raise ClientError(f"{target} does not name a class", "write module:Class, such as client:SAMClient", "InvalidJob")
     module = _import_file(module_name) if module_name.endswith(".py") else _import_module(module_name)
     found = module
     for part in name.split("."):
         if not hasattr(found, part):
             known = ", ".join(sorted(key for key, value in vars(module).items() if _is_local(value, module)))
-            raise ClientError(f"{module_name} has no {name}", f"it has: {known or 'nothing of its own'}", "InvalidJob")
+            raise ClientError(f"{module_name} has no {name}", f"name one of: {known or 'nothing, the module defines no name'}", "InvalidJob")
         found = getattr(found, part)
     refuse_others(_unwrapped(found), target, module)
     return found
@@ -40,7 +40,7 @@ def _import_module(name: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name == name.split(".")[0]:
-            remedy = f"Python looks in {os.getcwd()} and where packages are installed; a path works too: folder/{name}.py:Class"
+            remedy = f"Python searches {os.getcwd()} and the installed packages; or write a path: folder/{name}.py:Class"
             raise ClientError(f"there is no module {name}", remedy, "InvalidJob") from error
         raise ClientError(
             f"{name} imports {error.name}, which is not installed", f"install it: pip install {error.name}", "InvalidJob"
@@ -51,14 +51,14 @@ def _import_module(name: str) -> Any:
 
 def _import_file(path: str) -> Any:
     if not os.path.isfile(path):
-        raise ClientError(f"there is no file {os.path.abspath(path)}", "", "InvalidJob")
-    # What it imports lies beside it, as for a script; and its own name must be importable, for workers that are spawned.
+        raise ClientError(f"there is no file {os.path.abspath(path)}", "correct the path in the command", "InvalidJob")
+    # Its imports are in the same folder, as for a script. Spawned workers must be able to import it by its own name.
     sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
     return _import_module(os.path.splitext(os.path.basename(path))[0])
 
 
 def make_client(target: Any, name: str, given: Given) -> Any:
-    """Calls the class or the client_fn with the arguments that it asks for. A client that is made already is taken as it is."""
+    """Calls the class or the client_fn with the arguments of its signature. An existing client is used unchanged."""
     if callable(getattr(target, "fit", None)) and not inspect.isclass(target):
         return _unwrapped(target)
     if not callable(target):
@@ -70,7 +70,7 @@ def make_client(target: Any, name: str, given: Given) -> Any:
     except ClientError:
         raise
     except Exception as error:
-        raise raised(f"making {name}", error) from error
+        raise raised(f"creating {name}", error) from error
     client = _unwrapped(made)
     refuse_made(client, name)
     if hasattr(client, "set_context"):
@@ -79,7 +79,7 @@ def make_client(target: Any, name: str, given: Given) -> Any:
 
 
 def _extra(function: Any, given: Given) -> Dict[str, Any]:
-    """What only a client_fn gets: client_fn(context) of today a Context, client_fn(cid) of old the client's name.
+    """The special argument of a client_fn: a Context for client_fn(context), the client's name for the older client_fn(cid).
 
     The parameter's name decides between the two, then its annotation. A single parameter without both is a Context.
     """
@@ -98,12 +98,12 @@ def _extra(function: Any, given: Given) -> Dict[str, Any]:
 
 
 def _unwrapped(client: Any) -> Any:
-    """What .to_client() wrapped."""
+    """The NumPyClient inside the result of .to_client()."""
     return getattr(client, "numpy_client", client)
 
 
 def make_context(given: Given) -> Any:
-    """A Context as flwr's ClientApp gives one: the partition in node_config, the arguments of --arg in run_config."""
+    """A Context as flwr's ClientApp passes it: the partition in node_config, the arguments of --arg in run_config."""
     values: Mapping[str, Any] = {
         "run_id": 0,
         "node_id": 0,

@@ -1,7 +1,7 @@
-"""The 16-bit floats of a class whose parameters the run keeps as float32.
+"""Converts between the 16-bit floats of a class and the float32 in which the run keeps its parameters.
 
 Guarantees that the class gets arrays of the type that round 0 had, and that this rounding costs no training: what `fit` changed
-is added to the float32 values. Which arrays those are, the call says. Reading and writing files is left to tensors.py.
+is added to the float32 values. The call names the types of the arrays. tensors.py reads and writes the files.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ import numpy as np
 from fedsam_client.errors import ClientError
 from fedsam_client.tensors import Spec, numpy_dtype
 
-#: Names on the wire of the floats that a run keeps wider.
+#: Wire names of the floats that a run keeps as float32.
 _NARROW = ("F16", "BF16")
 
 
 def narrow_types(specs: Sequence[Spec], dtypes: Optional[Sequence[str]], note: Callable[[str], None]) -> Dict[str, np.dtype]:
-    """The types that arrays have for the class, by name; those that have the file's type are left out.
+    """The class's types of the arrays, by name, where they differ from the file's types.
 
     `dtypes` are those of round 0, in the order of names, as the call has them: None where none differs from the file's.
     """
     if dtypes is None:
         return {}
     if len(dtypes) != len(specs):
-        raise ClientError(f"the call names {len(dtypes)} dtypes for {len(specs)} tensors", "is the package older than fedsam?")
+        raise ClientError(f"the call names {len(dtypes)} dtypes for {len(specs)} tensors", "use the same version of fedsam_client and fedsam")
     types: Dict[str, np.dtype] = {}
     for spec, dtype in zip(sorted(specs), dtypes):
         if dtype not in _NARROW or dtype == spec.dtype:
@@ -44,12 +44,12 @@ def narrowed(spec: Spec, array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     if np.isfinite(cast).all():
         return cast
     largest = array.flat[int(np.abs(array).argmax())]
-    remedy = "let the class give its parameters as float32, then it gets float32"
+    remedy = "return float32 from get_parameters; then the class also receives float32"
     raise ClientError(f"array {spec.name} has grown to {largest:g}, which {dtype.name} cannot hold", remedy)
 
 
 def with_remainder(returned: np.ndarray, base: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """What fit returned, with what `narrowed` took from its input given back; all in float32.
+    """The arrays that fit returned, plus the digits that `narrowed` removed from its input; all in float32.
 
     No value changes its sign by it, so a variance stays a variance and a zero stays a zero.
     """

@@ -1,7 +1,7 @@
-"""The seam: calls as JSON lines in, answers as JSON lines out, on descriptors that nobody else can reach.
+"""The seam: reads calls and writes answers as JSON lines, on file descriptors that other code in the process cannot use by accident.
 
-Promises that a print, a library's own output, a subprocess or a fork cannot write into an answer, eat a call or keep the
-seam open: descriptors 0 and 1 are exchanged before any other code runs. docs/trainer-seam.md describes the lines.
+Guarantees that a print, a library's output, a subprocess or a fork cannot write into an answer, read a call or keep the seam open:
+it replaces descriptors 0 and 1 before any other code runs. docs/trainer-seam.md describes the lines.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ import threading
 import time
 from typing import Any, Callable, Dict, Iterator, Optional
 
-#: Seconds between two looks at whether a call that reports nothing still computes.
+#: Seconds between two checks whether a silent call still uses its processor.
 PULSE_SECONDS = 5.0
-#: Processor seconds within a pulse that count as work: more than the looking itself costs.
+#: Processor seconds between two checks that count as work: more than a check itself uses.
 WORK_SECONDS = 0.05
 
 _open: Optional["Seam"] = None
 
 
 class Seam:
-    """The two ends of this process's seam. There is one; it lives as long as the process."""
+    """Both directions of this process's seam. There is one per process."""
 
     def __init__(self) -> None:
         global _open
-        # Copies of a descriptor are not inherited by programs that are started; forks are handled below.
+        # Child programs do not inherit copies of a descriptor; forks are handled below.
         self._calls = os.fdopen(os.dup(0), "r", encoding="utf-8", newline="\n")
         self._answers = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
         self._lock = threading.Lock()
@@ -35,7 +35,7 @@ class Seam:
         os.dup2(nothing, 0)
         os.close(nothing)
         os.dup2(2, 1)
-        # Prints reach the log when they are made, not when a buffer is full.
+        # Write prints to the log at once, not when a buffer is full.
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(line_buffering=True)
         if hasattr(os, "register_at_fork"):
@@ -43,9 +43,9 @@ class Seam:
         _open = self
 
     def _forked(self) -> None:
-        """In a forked child: the seam is the parent's alone."""
+        """Runs in a forked child: only the parent uses the seam."""
         self._lock = threading.Lock()
-        # Not closed: the files would close their numbers once more, whoever has them then.
+        # Not closed: the file objects would later close the same numbers, which may then belong to other files.
         nothing = os.open(os.devnull, os.O_RDWR)
         for file in (self._calls, self._answers):
             os.dup2(nothing, file.fileno(), inheritable=False)
@@ -76,16 +76,16 @@ class Seam:
 
 
 def report(done: float, total: float, message: str = "") -> None:
-    """Says how far the call that runs has come. Does nothing where the class runs elsewhere, under Flower for one."""
+    """Reports the progress of the running call. Does nothing where the class runs without FedSAM, for example under Flower."""
     if _open is not None:
         _open.say(type="progress", done=int(done), total=int(total), message=str(message))
 
 
 class Pulse:
-    """Entered for each call. While one runs, says every few seconds that it works, if this process used its processor since.
+    """Context manager of a call: reports every few seconds that it works, if this process has used its processor since.
 
-    A client of Flower's reports nothing, and need not. One that hangs uses no processor time, so it still is ended after
-    noProgressSeconds; one that turns in circles is ended by the round's deadline.
+    A Flower client reports no progress and need not. A hanging client uses no processor time, so it is still killed after
+    noProgressSeconds; an endless loop ends with the round's deadline.
     """
 
     def __init__(self, seam: Seam, seconds: float = PULSE_SECONDS, used: Optional[Callable[[], float]] = None) -> None:
@@ -94,7 +94,7 @@ class Pulse:
         self._used = used or _processor_seconds
         self._before = 0.0
         self._calling = False
-        #: One for all calls: starting one takes as long as a small call.
+        #: One thread for all calls: starting one takes as long as a small call.
         self._thread: Optional[threading.Thread] = None
 
     def __enter__(self) -> "Pulse":
@@ -121,6 +121,6 @@ class Pulse:
 
 
 def _processor_seconds() -> float:
-    """Of this process and of the children that it has waited for."""
+    """Processor seconds of this process and of the children that it has waited for."""
     times = os.times()
     return time.process_time() + times.children_user + times.children_system

@@ -1,7 +1,7 @@
-"""Says what a target is, where it is no NumPyClient: a ClientApp, a ServerApp, a model of a framework, a module, a plain value.
+"""Explains a target that is not a NumPyClient: a ClientApp, a ServerApp, a model of a framework, a module, a plain value.
 
-Guarantees that the message names the kind of thing, and a class or function of the same module that can be named in its place.
-It imports none of those frameworks: classes are known by their names.
+Guarantees that the message names the kind of the target, and a class or function of the same module to use instead. It imports none
+of those frameworks: it recognises classes by their names.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, List, NamedTuple, Optional
 
 from fedsam_client.errors import ClientError
 
-#: What to name, where the module offers nothing.
+#: The remedy where the module offers no client.
 WANTED = "name a class with fit(self, parameters, config), such as a flwr.client.NumPyClient, or a client_fn"
 
 
@@ -32,7 +32,7 @@ _KINDS = (
         _FLOWER,
         "ClientApp",
         "a Flower ClientApp, which FedSAM does not run yet",
-        "name the client_fn that it is made of, or the NumPyClient class",
+        "name its client_fn, or the NumPyClient class",
     ),
     Kind(
         _FLOWER,
@@ -49,8 +49,8 @@ _KINDS = (
     Kind(
         _FLOWER,
         "Client",
-        "a flwr Client of the protocol's own messages",
-        "make it a NumPyClient: its methods take and return lists of arrays",
+        "a flwr Client with protocol messages",
+        "write it as a NumPyClient, whose methods take and return lists of arrays",
     ),
     Kind(("torch",), "Module", "a PyTorch model", _WRAP),
     Kind(("keras", "tensorflow", "tf_keras"), "Model", "a Keras model", _WRAP),
@@ -62,7 +62,7 @@ _KINDS = (
 
 
 def refuse_others(target: Any, name: str, module: Any = None) -> None:
-    """Throws ClientError for a target that is known to be something else than a client or what makes one."""
+    """Raises ClientError for a target that neither is nor creates a client."""
     kind = _kind_of(target)
     if kind is not None:
         raise _refused(name, kind.what, kind.remedy, module)
@@ -70,7 +70,7 @@ def refuse_others(target: Any, name: str, module: Any = None) -> None:
         inside = ", ".join(f"{name.replace(':', '.')}:{one}" for one in candidates(target))
         raise ClientError(f"{name} is a module", f"name a class in it: {inside}" if inside else WANTED, "InvalidJob")
     if inspect.iscoroutinefunction(target) or inspect.isasyncgenfunction(target):
-        raise _refused(name, "an async function, which FedSAM does not await", "make it a plain function", module)
+        raise _refused(name, "an async function, which FedSAM does not await", "write it as a plain function", module)
     if inspect.isclass(target) and not callable(getattr(target, "fit", None)):
         raise _refused(name, "a class that has no method fit", WANTED, module)
     if not callable(target) and not callable(getattr(target, "fit", None)):
@@ -78,17 +78,17 @@ def refuse_others(target: Any, name: str, module: Any = None) -> None:
 
 
 def refuse_made(made: Any, name: str) -> None:
-    """Throws ClientError for what calling a target gave, where that is no client."""
+    """Raises ClientError where a call of the target did not return a client."""
     kind = _kind_of(made)
     if kind is not None:
-        raise ClientError(f"{name} made {kind.what}", kind.remedy, "InvalidJob")
+        raise ClientError(f"{name} returned {kind.what}", kind.remedy, "InvalidJob")
     if not callable(getattr(made, "fit", None)):
-        what = "nothing: it returned None" if made is None else f"{_article(made)}, which has no method fit"
-        raise ClientError(f"calling {name} made {what}", "return a NumPyClient, or NumPyClient().to_client()", "InvalidJob")
+        what = "None" if made is None else f"{_article(made)}, which has no method fit"
+        raise ClientError(f"{name} returned {what}", "return a NumPyClient, or NumPyClient().to_client()", "InvalidJob")
 
 
 def candidates(module: Any) -> List[str]:
-    """What of a module can be named: its functions called client_fn…, then its own classes with a method fit."""
+    """The usable names of a module: its functions called client_fn…, then its own classes with a method fit."""
     own = [(key, value) for key, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
     functions = [key for key, value in own if inspect.isfunction(value) and "client_fn" in key]
     classes = [key for key, value in own if inspect.isclass(value) and callable(getattr(value, "fit", None)) and not _kind_of(value)]

@@ -1,7 +1,7 @@
-"""Arrays to and from safetensors files, one array at a time: a file as large as memory allows is never held twice.
+"""Reads and writes arrays in safetensors files, one array at a time, so that memory never holds a file twice.
 
-Promises the one layout that FedSAM uploads (sorted by name, no metadata), so that nothing is rewritten on the way. The
-safetensors package would do the same, but its numpy writer first copies every array to bytes. Tests hold both side by side.
+Guarantees the layout that FedSAM uploads (sorted by name, no metadata), so that no file is rewritten. The safetensors package does the
+same, but its numpy writer first copies every array to bytes. Tests compare both.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ import numpy as np
 
 from fedsam_client.errors import ClientError
 
-#: Name on the wire by numpy's kind and size of an element.
+#: Wire name by numpy's kind and size of an element.
 _NAMES = {"f8": "F64", "f4": "F32", "f2": "F16", "i8": "I64", "i4": "I32", "i2": "I16", "i1": "I8", "u1": "U8", "b1": "BOOL"}
 _DTYPES = {name: np.dtype("<" + code) for code, name in _NAMES.items()}
-#: What to do about element types that do not travel.
+#: Remedies for element types that cannot be sent.
 _REMEDIES = {
     "O": "an array of objects (a list of arrays of different lengths?) is not numbers: return one array for each tensor",
-    "U": "text is not numbers: leave it out of the parameters",
-    "S": "text is not numbers: leave it out of the parameters",
+    "U": "text is not numbers: remove it from the parameters",
+    "S": "text is not numbers: remove it from the parameters",
     "u": "use int32 or int64 (array.astype('int64'))",
     "c": "send the real and the imaginary part as two arrays",
 }
 
 
 class Spec(NamedTuple):
-    """What a file's header says of a tensor."""
+    """A tensor in a file's header."""
 
     name: str
     dtype: str
@@ -39,20 +39,20 @@ class Spec(NamedTuple):
 
 
 def spec_of(name: str, array: np.ndarray) -> Spec:
-    """The array's name on the wire, or ClientError for an element type that does not travel."""
+    """The array's entry in the header. Raises ClientError for an element type that cannot be sent."""
     dtype = array.dtype
     known = _NAMES.get(f"{dtype.kind}{dtype.itemsize}")
-    # numpy works the name out each time: only for types that it does not have itself.
+    # numpy computes the name on each access, so read it only for types that are not numpy's own.
     if known is None and dtype.name == "bfloat16":
         known = "BF16"
     if known is None:
         remedy = _REMEDIES.get(dtype.kind, "use float64, float32, float16, int64, int32, int16, int8, uint8 or bool")
-        raise ClientError(f"array {name} has elements of type {dtype.name}, which do not travel", remedy)
+        raise ClientError(f"array {name} has elements of type {dtype.name}, which cannot be sent", remedy)
     return Spec(name, known, tuple(array.shape))
 
 
 def numpy_dtype(name: str) -> np.dtype:
-    """The numpy type of a name on the wire. BF16 needs the package ml_dtypes: numpy itself has no bfloat16."""
+    """The numpy type of a wire name. BF16 needs the package ml_dtypes, because numpy has no bfloat16."""
     if name in _DTYPES:
         return _DTYPES[name]
     if name != "BF16":
@@ -61,14 +61,14 @@ def numpy_dtype(name: str) -> np.dtype:
         import ml_dtypes
     except ImportError:
         raise ClientError(
-            "the parameters hold bfloat16, which numpy does not have",
+            "the parameters contain bfloat16, which numpy does not support",
             "install the package ml_dtypes, or start the run from float32 parameters",
         ) from None
     return np.dtype(ml_dtypes.bfloat16)
 
 
 def write(path: str, tensors: Iterable[Tuple[str, np.ndarray]]) -> None:
-    """Writes the arrays to a file, sorted by name, each straight from its own memory where it is contiguous."""
+    """Writes the arrays to a file, sorted by name, without a copy where an array is contiguous."""
     ordered = sorted(tensors, key=lambda named: named[0])
     entries: Dict[str, Any] = {}
     end = 0
@@ -83,18 +83,18 @@ def write(path: str, tensors: Iterable[Tuple[str, np.ndarray]]) -> None:
         file.write(header)
         for _, array in ordered:
             if array.size > 0:
-                # As bytes: numpy's own dtypes and bfloat16 alike. No copy, unless the order of bytes or elements differs.
+                # Viewed as bytes, numpy's dtypes and bfloat16 alike. Copied only where the order of bytes or elements differs.
                 little = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
                 file.write(little.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
 
 
 def read(path: str) -> List[Tuple[Spec, np.ndarray]]:
-    """The arrays of a file, sorted by name, each in memory of its own that may be written to."""
+    """The arrays of a file, sorted by name, each in its own writable memory."""
     return list(each(path))
 
 
 def each(path: str) -> Iterator[Tuple[Spec, np.ndarray]]:
-    """The same, one array after the other."""
+    """Yields the same arrays one after the other."""
     with open(path, "rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         header = json.loads(file.read(length))

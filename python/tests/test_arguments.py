@@ -156,7 +156,7 @@ class Values(unittest.TestCase):
 class Given(unittest.TestCase):
     def test_twice_or_without_a_name_is_refused(self) -> None:
         self.assertEqual(read_arguments(["a=1", "b=x=y", "c="]), {"a": "1", "b": "x=y", "c": ""})
-        cases = {("a=1", "a=2"): "--arg a=1 and --arg a=2 give a twice", ("a",): "--arg a names no", ("=1",): "--arg =1 names no"}
+        cases = {("a=1", "a=2"): "--arg a=1 and --arg a=2 give a twice", ("a",): "--arg a does not name", ("=1",): "--arg =1 does not name"}
         for texts, says in cases.items():
             with self.subTest(texts), self.assertRaisesRegex(ClientError, says):
                 read_arguments(texts)

@@ -117,7 +117,7 @@ class Narrow(SeamTest):
 
     def test_float64_travels_as_the_run_keeps_it_with_a_note(self) -> None:
         self.fit(lambda parameters: [parameters[0].astype("float64"), *parameters[1:]])
-        self.assertIn("array 0 (0000) as float64; it travels as float32, as the run keeps it", self.log)
+        self.assertIn("array 0 (0000) as float64; it is sent as float32, the run's type", self.log)
 
     def test_bfloat16_stays_float32_where_numpy_has_none(self) -> None:
         self.dtypes = ["BF16", "I64", "F32", "F32"]

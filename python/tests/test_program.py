@@ -135,13 +135,13 @@ class Starting(SeamTest):
         self.assertIn("no module nowhere", self.refused("", "nowhere:Client")["message"])
         self.assertIn("there is no file", self.refused("", "nowhere.py:Client")["message"])
         self.assertIn("imports torchlike, which is not installed", self.refused("import torchlike")["message"])
-        self.assertIn("names no class", self.refused("", "client")["message"])
+        self.assertIn("does not name a class", self.refused("", "client")["message"])
         self.assertIn("no method fit", self.refused("class Client: pass")["message"])
-        self.assertIn("names no class", self.refused("", ":Client")["message"])
+        self.assertIn("does not name a class", self.refused("", ":Client")["message"])
 
     def test_shows_what_a_constructor_raised(self) -> None:
         text = "class Client:\n    def __init__(self): open('/nowhere')\n    def fit(self): pass"
-        self.assertRegex(self.refused(text)["message"], r"making client:Client raised FileNotFoundError.*in __init__: def")
+        self.assertRegex(self.refused(text)["message"], r"creating client:Client raised FileNotFoundError.*in __init__: def")
 
 
 class Targets(SeamTest):

@@ -60,12 +60,12 @@ class Targets(unittest.TestCase):
         self.assertEqual(error.code, "InvalidJob")
 
     def test_of_other_kinds_are_named(self) -> None:
-        self.refused(ClientApp(), "named:it is a Flower ClientApp, which FedSAM does not run yet: name the client_fn.* here that is named:Good$")
+        self.refused(ClientApp(), "named:it is a Flower ClientApp, which FedSAM does not run yet: name its client_fn.* here that is named:Good$")
         self.refused(framework("flwr.server.server_app", "ServerApp")(), "is a Flower ServerApp.*spec|is a Flower ServerApp.*set strategy")
         strategy = framework("flwr.server.strategy.strategy", "Strategy")
         self.refused(strategy, "a Flower strategy.*spec.strategy")
         self.refused(type("FedAvg", (strategy,), {})(), "a Flower strategy.*spec.strategy")
-        self.refused(framework("flwr.client.client", "Client", fit=fit), "a flwr Client of the protocol's own messages.*NumPyClient")
+        self.refused(framework("flwr.client.client", "Client", fit=fit), "a flwr Client with protocol messages.*NumPyClient")
         self.refused(type("Net", (TorchModule,), {}), "is a PyTorch model: write a NumPyClient that holds it")
         self.refused(type("Net", (TorchModule,), {})(), "is a PyTorch model")
         self.refused(KerasModel(), "is a Keras model")
@@ -80,10 +80,10 @@ class Targets(unittest.TestCase):
             return self.Good()
 
         self.refused(late, "is an async function")
-        self.refused(lambda context: None, "calling named:it made nothing: it returned None")
-        self.refused(lambda context: 3, "calling named:it made an int, which has no method fit")
-        self.refused(lambda context: ClientApp(), "named:it made a Flower ClientApp")
-        self.refused(lambda context: KerasModel(), "named:it made a Keras model")
+        self.refused(lambda context: None, "named:it returned None")
+        self.refused(lambda context: 3, "named:it returned an int, which has no method fit")
+        self.refused(lambda context: ClientApp(), "named:it returned a Flower ClientApp")
+        self.refused(lambda context: KerasModel(), "named:it returned a Keras model")
 
     def test_of_a_package_offer_the_classes_of_the_module(self) -> None:
         inner = types.ModuleType("named.inner")
@@ -93,7 +93,7 @@ class Targets(unittest.TestCase):
     def test_that_are_clients_are_taken(self) -> None:
         class Callable(NumPyClient):
             def __call__(self):
-                raise AssertionError("a client that is made already is not called")
+                raise AssertionError("an existing client is not called")
 
         self.put("ready", Callable())
         self.assertIs(self.made("ready"), self.module.ready)

@@ -69,7 +69,7 @@ class ElementTypes(SeamTest):
     def test_that_do_not_travel_are_named_with_what_to_do(self) -> None:
         cases = {
             "object": (np.array([[1], [1, 2]], dtype=object), "object.*one array for each tensor"),
-            "text": (np.array(["a"]), "str.*leave it out"),
+            "text": (np.array(["a"]), "str.*remove it from the parameters"),
             "uint32": (np.zeros(1, "uint32"), "uint32.*int64"),
             "complex": (np.zeros(1, "complex64"), "complex64.*two arrays"),
         }

@@ -33,8 +33,8 @@ describe('a program on the seam', () => {
       /all finite/,
       /a repeated call wrote the same bytes/,
       /the program reports a failed call/,
-      /leaves at the end of its input/,
-      /leaves on SIGTERM/,
+      /ends at the end of its input/,
+      /ends on SIGTERM/,
       /can take part in a run/,
     ])
       assert.match(stdout, says)

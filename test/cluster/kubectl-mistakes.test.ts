@@ -106,7 +106,7 @@ test('a job without pods has no logs', async () => {
   fails(
     ended,
     1,
-    'fedsam: cells has no pod, so there is no log\n  see what it waits for: fedsam status cells -n team-a\n',
+    'fedsam: cells has no pod, so there is no log\n  find out why: fedsam status cells -n team-a\n',
   )
 })
 

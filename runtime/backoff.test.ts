@@ -124,7 +124,9 @@ describe('the loop', () => {
       tries += 1
       throw new Error('again')
     }
-    const onFailure = (): undefined => undefined
+    const onFailure = (_: unknown, failures: number): undefined => {
+      if (failures > 10) throw new Error('the signal did not end the loop')
+    }
     const ended = retry(work, { backoff: BACKOFF, onFailure, signal: stop.signal, clock })
     await assert.rejects(ended, { code: 'Interrupted' })
     assert.equal(tries, 3)

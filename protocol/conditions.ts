@@ -62,9 +62,9 @@ const MESSAGES: Readonly<Record<JobState, string>> = {
   Waiting: 'The job waits before it trains.',
   Training: 'Rounds are running.',
   QuorumLost: 'A round ended below its quorum; the next attempt begins when enough clients are there.',
-  Suspended: 'The job is suspended; set spec.suspend to false to go on.',
+  Suspended: 'The job is suspended; set spec.suspend to false to resume it.',
   Complete: 'All rounds are done; the output is written.',
-  Failed: 'The run failed; correct what is named and make a new job, with resumeFrom to go on from this one.',
+  Failed: 'The run failed; correct what the message names, and create a new job, with resumeFrom to continue from this one.',
 }
 
 /** All conditions of a job in this state, in the order of the table. */

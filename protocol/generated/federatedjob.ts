@@ -1,43 +1,43 @@
 // Generated from crds/fedsam.dev_federatedjobs.yaml by npm run generate. Do not edit.
-/** What is wanted. While a job runs, rounds (upwards), partitions, suspend, round and ttlSecondsAfterFinished may change. */
+/** What the job should do. While it runs, you can change partitions, suspend, round and ttlSecondsAfterFinished, and raise rounds. */
 export interface FederatedJobSpec {
-  /** Rounds of training. May be raised while the job runs. E.g. 100. Default 10. */
+  /** The number of the last round. You can raise it while the job runs. E.g. 100. Default 10. */
   readonly rounds?: number
-  /** Everything random derives from this number, so that a run can be made again. E.g. 1337. Default 0. */
+  /** Everything random derives from this number, so that a run can be repeated. E.g. 1337. Default 0. */
   readonly seed?: number
-  /** true stops all pods after the record is safe, and false goes on at the round that was open; no deadline runs meanwhile. Default false. */
+  /** true stops all pods once the record is safe. false resumes at the round that was open. No deadline runs in between. Default false. */
   readonly suspend?: boolean
   /** The controller that acts on this job instead of the FedSAM operator, as a domain-prefixed path; empty is the FedSAM operator. E.g. kueue.x-k8s.io/multikueue. Default "". */
   readonly managedBy?: string
   /** How clients are chosen and how their updates become one model. Names and defaults are Flower's. */
   readonly strategy?: StrategySpec
-  /** When a round begins, counts and ends. May change while the job runs; the next attempt uses it. */
+  /** When a round begins, counts and ends. You can change it while the job runs; the next attempt uses it. */
   readonly round?: RoundSpec
-  /** What trains in each partition. */
+  /** The program that trains in each partition. */
   readonly trainer?: TrainerSpec
-  /** The parts of the data, each with a client of its own. May be added, removed and changed while the job runs: the next plan counts them, and a changed one gets a new worker. E.g. [{name: site-a}, {name: site-b}]. */
+  /** The parts of the data, each with a client of its own. You can add, remove and change partitions while the job runs: the next plan counts them, and a changed one gets a new worker. E.g. [{name: site-a}, {name: site-b}]. */
   readonly partitions: readonly PartitionSpec[]
   /** The pods that train; each field can be overridden per partition. */
   readonly workers?: WorkersSpec
   /** The pod that runs the rounds. */
   readonly coordinator?: CoordinatorSpec
-  /** Where the record of the run lies; local runs use their output folder and may leave it out. */
+  /** Where the record of the run is. Local runs use their output folder and may leave it out. */
   readonly storage?: StorageSpec
-  /** How coordinator and workers talk; local runs need nothing and may leave it out. */
+  /** How coordinator and workers exchange messages. Local runs need no server and may leave it out. */
   readonly messaging?: MessagingSpec
   /** The model that the first round starts from. */
   readonly model?: ModelSpec
-  /** What the evaluations of each round decide; absent, they are only recorded. */
+  /** What the evaluations of each round decide; absent, the run only records them. */
   readonly evaluation?: EvaluationSpec
-  /** What is left when the run is over. */
+  /** What the run keeps, and what it writes at its end. */
   readonly output?: OutputSpec
-  /** Seconds within which the first round must begin, faults that heal by themselves included. The clock stops while the job is suspended or a queue holds one of its Jobs, and starts again at 0 afterwards. Local runs ignore it and say so. E.g. 600. Default 3600. */
+  /** Seconds within which the first round must begin. The time that the job waits for a fault counts too. The clock stops while the job is suspended or a queue holds one of its Jobs, and restarts at 0 afterwards. Local runs ignore it and print a notice. E.g. 600. Default 3600. */
   readonly startDeadlineSeconds?: number
-  /** Seconds that the run may be active without a break; absent or null, as long as it needs. As with a Kubernetes Job, the clock stops while the job is suspended or a queue holds its coordinator, and starts again at 0 afterwards. Local runs ignore it and say so. E.g. 86400. */
+  /** Seconds that the run may be active without a break; absent or null, without limit. As with a Kubernetes Job, the clock stops while the job is suspended or a queue holds its coordinator, and restarts at 0 afterwards. Local runs ignore it and print a notice. E.g. 86400. */
   readonly activeDeadlineSeconds?: number | null
-  /** Seconds after its end at which the job is deleted, 0 at once; absent or null, never. The record stays. E.g. 604800. */
+  /** Seconds after its end at which the operator deletes the job, 0 for at once; absent or null, never. The record stays. E.g. 604800. */
   readonly ttlSecondsAfterFinished?: number | null
-  /** A round of another run to go on from, or to fork; absent or null, the job starts afresh. The run copies that round's model and begins with the round after it; rounds is the number of the last round. With the same strategy.type it copies the server optimizer's state too, with another one that state begins at 0. The best round and stopWhen count from that round on. The other record is verified before and never changed. */
+  /** A round of another run to continue from, or to fork; absent or null, the job starts from its own initial parameters. The run copies that round's model and begins with the round after it; rounds is the number of the last round. With the same strategy.type it also copies the server optimizer's state; with another type that state begins at 0. The best round and stopWhen count from that round on. The run verifies the other record first, and never changes it. */
   readonly resumeFrom?: ResumeFromSpec | null
 }
 
@@ -70,11 +70,11 @@ export interface StrategySpec {
   readonly type?: 'FedAvg' | 'FedAvgM' | 'FedAdam' | 'FedYogi' | 'FedAdagrad' | 'FedMedian' | 'FedTrimmedAvg' | 'Krum' | 'MultiKrum'
   /** The least number of clients that a round asks to train (Flower's min_fit_clients). E.g. 3. Default 2. */
   readonly minFitClients?: number
-  /** The least number of clients that must be there before a round begins (Flower's min_available_clients), among the partitions that train; where minFitClients is larger, that. E.g. 3. Default 2. */
+  /** The least number of clients that must be available before a round begins (Flower's min_available_clients), among the partitions that train. Where minFitClients is larger, it counts instead. E.g. 3. Default 2. */
   readonly minAvailableClients?: number
   /** The share, 0 to 1, of the available clients that a round asks to train; the cohort has max(floor(available x fractionFit), minFitClients) clients. E.g. 0.1. Default 1. */
   readonly fractionFit?: number
-  /** The share, 0 to 1, of the available clients (not of the cohort) that evaluates each model. E.g. 0.5. Default 1. */
+  /** The share, 0 to 1, of the available clients (not of the cohort) that evaluate each model. E.g. 0.5. Default 1. */
   readonly fractionEvaluate?: number
   /** Parameters of FedAvgM; absent, all have their defaults. */
   readonly fedAvgM?: FedAvgMSpec
@@ -88,14 +88,14 @@ export interface StrategySpec {
   readonly fedTrimmedAvg?: FedTrimmedAvgSpec
   /** Parameters of Krum; absent, all have their defaults. */
   readonly krum?: {
-    /** Updates that may be hostile; a round then needs twice as many and three more. E.g. 2. Default 0. */
+    /** The number f of updates that may be hostile. A round then needs at least 2f + 3 updates. E.g. 2. Default 0. */
     readonly numMaliciousNodes?: number
   }
   /** Parameters of MultiKrum; absent, all have their defaults. */
   readonly multiKrum?: {
-    /** Updates that may be hostile; a round then needs twice as many and three more. E.g. 2. Default 0. */
+    /** The number f of updates that may be hostile. A round then needs at least 2f + 3 updates. E.g. 2. Default 0. */
     readonly numMaliciousNodes?: number
-    /** Updates that are kept and averaged by num_examples. E.g. 3. Default 1. */
+    /** The number of updates that are kept, and averaged with the weight num_examples. E.g. 3. Default 1. */
     readonly numNodesToSelect?: number
   }
 }
@@ -200,19 +200,19 @@ export interface CompleteFedTrimmedAvgSpec {
   readonly beta: number
 }
 
-/** When a round begins, counts and ends. May change while the job runs; the next attempt uses it. */
+/** When a round begins, counts and ends. You can change it while the job runs; the next attempt uses it. */
 export interface RoundSpec {
-  /** Seconds after which a round ends with what it has. E.g. 600. Default 3600. */
+  /** Seconds after which a round ends with the updates that it has. E.g. 600. Default 3600. */
   readonly deadlineSeconds?: number
-  /** Accepted updates that make a round count, never above the cohort; absent, strategy.minFitClients. E.g. 4. */
+  /** The number of accepted updates that a round needs to count, never above the cohort; absent, strategy.minFitClients. E.g. 4. */
   readonly quorum?: number
   /** Seconds that a round stays open after its quorum; absent or null, it waits for the whole cohort until the deadline, as Flower does. Closing early biases the model against the partitions with the most data. E.g. 60. */
   readonly graceSeconds?: number | null
   /** Seconds to wait for strategy.minAvailableClients before an attempt is abandoned. E.g. 300. Default 1800. */
   readonly availabilitySeconds?: number
-  /** Seconds then to wait for the other partitions, those that only evaluate too, so that start-up luck chooses neither the cohort nor the best model. E.g. 10. Default 60. */
+  /** Seconds to wait, once enough clients are available, for the other partitions, also for those that only evaluate. So the order of start-up chooses neither the cohort nor the best model. E.g. 10. Default 60. */
   readonly settleSeconds?: number
-  /** Seconds after which a trainer that writes nothing and uses no processor has failed. E.g. 120. Default 600. */
+  /** A trainer that writes nothing and uses no processor for this number of seconds has failed. E.g. 120. Default 600. */
   readonly noProgressSeconds?: number
   /** Abandoned attempts in a row after which the run fails. E.g. 10. Default 3. */
   readonly maxFailedRounds?: number
@@ -229,15 +229,15 @@ export interface CompleteRoundSpec {
   readonly maxFailedRounds: number
 }
 
-/** What trains in each partition. */
+/** The program that trains in each partition. */
 export interface TrainerSpec {
   /** SegmentAnything fine-tunes SAM, Command runs any program that speaks the trainer seam. Default SegmentAnything. */
   readonly type?: 'SegmentAnything' | 'Command'
-  /** Reaches fit(config) and evaluate(config) of a Command trainer, beside server_round and seed, which FedSAM sends. Every value is text in quotes; fedsam_client reads a number, true and false out of it. E.g. {local_epochs: "2"}. Default {}. */
+  /** The config of fit(config) and evaluate(config) of a Command trainer. FedSAM adds server_round and seed. Every value is text in quotes; fedsam_client converts numbers, true and false. E.g. {local_epochs: "2"}. Default {}. */
   readonly config?: Readonly<Record<string, string>>
   /** Parameters of the SegmentAnything trainer; absent, all have their defaults. */
   readonly segmentAnything?: SegmentAnythingSpec
-  /** Any program that speaks the trainer seam, in its own image. */
+  /** Any program that speaks the trainer seam (docs/trainer-seam.md), in its own image. */
   readonly command?: CommandSpec
 }
 
@@ -253,7 +253,7 @@ export interface CompleteTrainerSpec {
 export interface SegmentAnythingSpec {
   /** The pretrained model in Hugging Face's layout. */
   readonly checkpoint?: CheckpointSpec
-  /** The parts that train and travel; everything else stays as in the checkpoint. LoRA is reserved and refused. E.g. [MaskDecoder, PromptEncoder]. Default [MaskDecoder]. */
+  /** The parts of SAM that train and travel; every other part stays as in the checkpoint. LoRA is reserved and refused. E.g. [MaskDecoder, PromptEncoder]. Default [MaskDecoder]. */
   readonly train?: readonly ('MaskDecoder' | 'PromptEncoder' | 'VisionEncoder' | 'LoRA')[]
   /** Local epochs per round. E.g. 2. Default 1. */
   readonly epochs?: number
@@ -263,17 +263,17 @@ export interface SegmentAnythingSpec {
   readonly learningRate?: number
   /** The local optimizer. E.g. SGD. Default Adam. */
   readonly optimizer?: 'Adam' | 'AdamW' | 'SGD'
-  /** Reserved for a local optimizer that keeps its moments from round to round: true is refused, and every round begins with a new optimizer. Default false. */
+  /** Reserved for a local optimizer that keeps its moments from round to round. true is refused: every round begins with a new optimizer. Default false. */
   readonly keepOptimizerState?: boolean
-  /** What is minimised, of Dice, cross-entropy (CE) and focal loss. E.g. DiceFocal. Default DiceCE. */
+  /** The loss that training minimises, made of Dice, cross-entropy (CE) and focal loss. E.g. DiceFocal. Default DiceCE. */
   readonly loss?: 'DiceCE' | 'Dice' | 'DiceFocal'
-  /** What SAM is told of the object, derived from the true mask. E.g. Points. Default Box. */
+  /** The prompt that SAM gets for the object, derived from the true mask. E.g. Points. Default Box. */
   readonly prompts?: 'Box' | 'Points'
-  /** Pixels of the original image by which each side of a training box moves outwards at most, seeded. E.g. 0. Default 20. */
+  /** The most pixels of the original image by which each side of a training box moves outwards, at random from the seed. E.g. 0. Default 20. */
   readonly boxJitterPixels?: number
   /** Whether each local epoch draws the examples in a new, seeded order. Default true. */
   readonly shuffle?: boolean
-  /** What computes; Auto takes the first of TensorFlow, Wasm and CPU that works. WebGPU is reserved and refused. E.g. Wasm. Default Auto. */
+  /** The library that computes. Auto takes the first of TensorFlow, Wasm and CPU that works. WebGPU is reserved and refused. E.g. Wasm. Default Auto. */
   readonly backend?: 'Auto' | 'TensorFlow' | 'WebGPU' | 'Wasm' | 'CPU'
 }
 
@@ -297,7 +297,7 @@ export interface CompleteSegmentAnythingSpec {
 export interface CheckpointSpec {
   /** hf://owner/name@revision, s3://bucket/prefix, or a folder (in local runs relative to the job file). E.g. hf://facebook/sam-vit-huge@main. Default hf://facebook/sam-vit-base. */
   readonly uri?: string
-  /** A Secret of the job's namespace with the credentials; empty, none or the pod's own identity. E.g. site-a-credentials. Default "". */
+  /** A Secret with the credentials, in the job's namespace; empty, no credentials, or those of the pod's own identity. E.g. site-a-credentials. Default "". */
   readonly credentialsSecretName?: string
 }
 
@@ -307,11 +307,11 @@ export interface CompleteCheckpointSpec {
   readonly credentialsSecretName: string
 }
 
-/** Any program that speaks the trainer seam, in its own image. */
+/** Any program that speaks the trainer seam (docs/trainer-seam.md), in its own image. */
 export interface CommandSpec {
   /** The container image; empty, the worker's own. Local runs ignore it. E.g. registry.example/trainer:1.2. Default "". */
   readonly image?: string
-  /** The program and its first arguments, as they are called in the image: its own entrypoint is not run. E.g. [python, -m, trainer]. Default []. */
+  /** The program and its first arguments, as they are called in the image. The image's entry point does not run. E.g. [python, -m, trainer]. Default []. */
   readonly command?: readonly string[]
   /** Further arguments. E.g. [--verbose]. Default []. */
   readonly args?: readonly string[]
@@ -342,23 +342,23 @@ export interface CompleteCommandSpec {
 export interface PartitionSpec {
   /** The client's name, a DNS label, unique in the job. E.g. site-a. */
   readonly name: string
-  /** Which images and annotations, and how they are split. */
+  /** The images and annotations, and how they are split into training and evaluation. */
   readonly dataset?: DatasetSpec
-  /** What brings the data into the pod; absent, the image or the template does. Local runs ignore it, say so, and read dataset.root. */
+  /** The volume or bucket that brings the data into the pod; absent, the image or the template has the data. Local runs ignore it, print a notice, and read dataset.root. */
   readonly source?: SourceSpec
-  /** false only evaluates (a public test set, a left-out site), all of its images unless heldOutFraction is set, and does not count for minFitClients. Default true. */
+  /** false for a partition that only evaluates, such as a public test set or a left-out site. It evaluates all of its images unless heldOutFraction is set, and does not count for minFitClients. Default true. */
   readonly train?: boolean
-  /** Reserved for a client that joins from outside the cluster: {} is refused. Absent or null, the job runs the client. */
+  /** Reserved for a client that joins from outside the cluster. {} is refused. Absent or null, the job runs the client. */
   readonly external?: Readonly<Record<string, never>> | null
-  /** The service account of the client, its identity, where cloud identities bind; empty, one is created. E.g. site-a-reader. Default "". */
+  /** The service account of the client: its identity, also for cloud identities; empty, the operator creates one. E.g. site-a-reader. Default "". */
   readonly serviceAccountName?: string
-  /** The pod's security context, for volumes of another owner; user and groups that it does not name are 65532. E.g. {runAsUser: 1000, fsGroup: 1000}. Default {}. */
+  /** The pod's security context, for volumes of another owner. A user or group that it does not name is 65532. E.g. {runAsUser: 1000, fsGroup: 1000}. Default {}. */
   readonly securityContext?: Readonly<Record<string, unknown>>
   /** Labels of the nodes that may run the pod. E.g. {gpu: a100}. Default {}. */
   readonly nodeSelector?: Readonly<Record<string, string>>
   /** Taints that the pod tolerates, as in a pod. E.g. [{key: gpu, operator: Exists}]. Default []. */
   readonly tolerations?: readonly TolerationSpec[]
-  /** What differs from spec.workers for this partition; each field that is set replaces that one. */
+  /** The differences from spec.workers for this partition. Each field that is set replaces the same field there. */
   readonly workers?: PartitionWorkersSpec
 }
 
@@ -376,7 +376,7 @@ export interface CompletePartitionSpec {
   readonly workers?: CompletePartitionWorkersSpec
 }
 
-/** Which images and annotations, and how they are split. */
+/** The images and annotations, and how they are split into training and evaluation. */
 export interface DatasetSpec {
   /** The folder that holds the data, in the pod; in local runs relative to the job file. E.g. data/site-a. Default /data. */
   readonly root?: string
@@ -386,13 +386,13 @@ export interface DatasetSpec {
   readonly imageSubfolder?: string
   /** The folder of the masks, relative to root. E.g. labels. Default masks. */
   readonly annotationSubfolder?: string
-  /** The JSON file of the layout COCO, relative to root. Its file names are relative to imageSubfolder. E.g. annotations/instances.json. Default "". */
+  /** The JSON file of the layout COCO, relative to root. The file names in it are relative to imageSubfolder. E.g. annotations/instances.json. Default "". */
   readonly annotationsFile?: string
-  /** What is the object. Layout Folders: mask values; empty, every value but 0. Layout COCO: category ids, which may begin at 0; empty, every category. E.g. [2]. Default []. */
+  /** The labels of the object. Layout Folders: mask values; empty, every value but 0. Layout COCO: category ids, which may begin at 0; empty, every category. E.g. [2]. Default []. */
   readonly labels?: readonly number[]
-  /** A regular expression on file names; what its first group matches (one patient) never falls on both sides of the split. E.g. ^(patient[0-9]+)-. Default "". */
+  /** A regular expression on file names. Files with the same text in its first group, such as those of one patient, always stay on the same side of the split. E.g. ^(patient[0-9]+)-. Default "". */
   readonly groupPattern?: string
-  /** The share, 0 to 0.9, that is kept for evaluation, in contiguous blocks of the sorted names or whole groups. Where train is false up to 1, which evaluates every image. E.g. 0.1. Absent, 0.2, or 1 where train is false. */
+  /** The share of the images, 0 to 0.9, that is kept for evaluation, in contiguous blocks of the sorted names or in whole groups. Where train is false, it may be up to 1, which evaluates every image. E.g. 0.1. Absent, 0.2, or 1 where train is false. */
   readonly heldOutFraction?: number
 }
 
@@ -408,7 +408,7 @@ export interface CompleteDatasetSpec {
   readonly heldOutFraction: number
 }
 
-/** What brings the data into the pod; absent, the image or the template does. Local runs ignore it, say so, and read dataset.root. */
+/** The volume or bucket that brings the data into the pod; absent, the image or the template has the data. Local runs ignore it, print a notice, and read dataset.root. */
 export interface SourceSpec {
   /** A claim of the job's namespace, mounted read-only at dataset.root. */
   readonly persistentVolumeClaim?: {
@@ -419,7 +419,7 @@ export interface SourceSpec {
   readonly s3?: {
     /** The prefix. E.g. s3://hospital-a/brain. */
     readonly uri: string
-    /** A Secret of the job's namespace with the credentials; empty, none or the pod's own identity. E.g. site-a-credentials. Default "". */
+    /** A Secret with the credentials, in the job's namespace; empty, no credentials, or those of the pod's own identity. E.g. site-a-credentials. Default "". */
     readonly credentialsSecretName?: string
   }
 }
@@ -435,15 +435,15 @@ export interface CompleteSourceSpec {
   }
 }
 
-/** What differs from spec.workers for this partition; each field that is set replaces that one. */
+/** The differences from spec.workers for this partition. Each field that is set replaces the same field there. */
 export interface PartitionWorkersSpec {
-  /** The device that each worker asks for; absent, none, and the CPU computes. */
+  /** The device that each worker asks for; absent, no device, and the CPU computes. */
   readonly accelerator?: AcceleratorSpec
   /** Requests and limits of the worker's container. E.g. {requests: {cpu: 2, memory: 4Gi}}. */
   readonly resources?: ResourcesSpec
-  /** Where base model, dataset copies and embeddings are kept. */
+  /** The volume for the base checkpoint, copies of data sets and embeddings. */
   readonly cache?: CacheSpec
-  /** A pod template (metadata, spec) merged last, by the API's list keys, null removes a field; it cannot change restartPolicy, fedsam.dev labels, accounts or tokens. Absent, nothing is merged. */
+  /** A pod template (metadata, spec) that is merged last, by the API's list keys. null removes a field. It cannot change restartPolicy, fedsam.dev labels, accounts or tokens. Absent, nothing is merged. */
   readonly template?: Readonly<Record<string, unknown>>
 }
 
@@ -459,13 +459,13 @@ export interface CompletePartitionWorkersSpec {
 export interface TolerationSpec {
   /** The taint's key; empty, with operator Exists, every key. E.g. gpu. */
   readonly key?: string
-  /** How value is compared. E.g. Exists. Kubernetes takes Equal where it is absent. */
+  /** How the value is compared. E.g. Exists. Where it is absent, Kubernetes takes Equal. */
   readonly operator?: 'Equal' | 'Exists'
   /** The taint's value. E.g. a100. */
   readonly value?: string
   /** The taint's effect; absent, every effect. E.g. NoSchedule. */
   readonly effect?: 'NoSchedule' | 'PreferNoSchedule' | 'NoExecute'
-  /** Seconds for which NoExecute is tolerated; absent, for ever. E.g. 300. */
+  /** Seconds for which NoExecute is tolerated; absent, without end. E.g. 300. */
   readonly tolerationSeconds?: number
 }
 
@@ -480,13 +480,13 @@ export interface CompleteTolerationSpec {
 
 /** The pods that train; each field can be overridden per partition. */
 export interface WorkersSpec {
-  /** The device that each worker asks for; absent, none, and the CPU computes. */
+  /** The device that each worker asks for; absent, no device, and the CPU computes. */
   readonly accelerator?: AcceleratorSpec
   /** Requests and limits of the worker's container. E.g. {requests: {cpu: 2, memory: 4Gi}}. Default {}. */
   readonly resources?: ResourcesSpec
-  /** Where base model, dataset copies and embeddings are kept. */
+  /** The volume for the base checkpoint, copies of data sets and embeddings. */
   readonly cache?: CacheSpec
-  /** A pod template (metadata, spec) merged last, by the API's list keys, null removes a field; it cannot change restartPolicy, fedsam.dev labels, accounts or tokens. Absent, nothing is merged. */
+  /** A pod template (metadata, spec) that is merged last, by the API's list keys. null removes a field. It cannot change restartPolicy, fedsam.dev labels, accounts or tokens. Absent, nothing is merged. */
   readonly template?: Readonly<Record<string, unknown>>
 }
 
@@ -498,13 +498,13 @@ export interface CompleteWorkersSpec {
   readonly template?: Readonly<Record<string, unknown>>
 }
 
-/** The device that each worker asks for; absent, none, and the CPU computes. */
+/** The device that each worker asks for; absent, no device, and the CPU computes. */
 export interface AcceleratorSpec {
   /** The extended resource's name. E.g. amd.com/gpu. Default nvidia.com/gpu. */
   readonly resource?: string
-  /** Devices per worker; 0 switches the device of spec.workers off for a partition. E.g. 2. Default 1. */
+  /** Devices per worker. For a partition, 0 switches off the device of spec.workers. E.g. 2. Default 1. */
   readonly count?: number
-  /** What the SegmentAnything trainer does that has the device but cannot use it; a Command trainer decides by itself. E.g. UseCPU. Default Fail. */
+  /** What the SegmentAnything trainer does if it has the device but cannot use it. A Command trainer decides by itself. E.g. UseCPU. Default Fail. */
   readonly whenUnseen?: 'Fail' | 'UseCPU'
 }
 
@@ -529,11 +529,11 @@ export interface CompleteResourcesSpec {
   readonly limits?: Readonly<Record<string, number | string>>
 }
 
-/** Where base model, dataset copies and embeddings are kept. */
+/** The volume for the base checkpoint, copies of data sets and embeddings. */
 export interface CacheSpec {
-  /** Bytes at most, a Kubernetes quantity. E.g. 100Gi. Default 20Gi. */
+  /** The most bytes that it may hold, a Kubernetes quantity. E.g. 100Gi. Default 20Gi. */
   readonly sizeLimit?: number | string
-  /** A claim that lives with the job, as in a StatefulSet (metadata, spec); absent or null, an emptyDir. */
+  /** A claim that exists as long as the job, as in a StatefulSet (metadata, spec); absent or null, an emptyDir. */
   readonly volumeClaimTemplate?: Readonly<Record<string, unknown>> | null
 }
 
@@ -547,15 +547,15 @@ export interface CompleteCacheSpec {
 export interface CoordinatorSpec {
   /** Requests and limits of the coordinator's container. E.g. {requests: {cpu: 1, memory: 1Gi}}. Default {}. */
   readonly resources?: ResourcesSpec
-  /** Bytes that aggregation may use; slices are cut to fit. E.g. 2147483648. Default 536870912. */
+  /** The bytes of memory that aggregation may use. The size of slices follows from it. E.g. 2147483648. Default 536870912. */
   readonly memoryBytes?: number
   /** Labels of the nodes that may run the pod. E.g. {gpu: a100}. Default {}. */
   readonly nodeSelector?: Readonly<Record<string, string>>
   /** Taints that the pod tolerates, as in a pod. E.g. [{key: gpu, operator: Exists}]. Default []. */
   readonly tolerations?: readonly TolerationSpec[]
-  /** The coordinator's service account; empty, one is created. E.g. federation-writer. Default "". */
+  /** The coordinator's service account; empty, the operator creates one. E.g. federation-writer. Default "". */
   readonly serviceAccountName?: string
-  /** A pod template (metadata, spec) merged last, by the API's list keys, null removes a field; it cannot change restartPolicy, fedsam.dev labels, accounts or tokens. Absent, nothing is merged. */
+  /** A pod template (metadata, spec) that is merged last, by the API's list keys. null removes a field. It cannot change restartPolicy, fedsam.dev labels, accounts or tokens. Absent, nothing is merged. */
   readonly template?: Readonly<Record<string, unknown>>
 }
 
@@ -569,9 +569,9 @@ export interface CompleteCoordinatorSpec {
   readonly template?: Readonly<Record<string, unknown>>
 }
 
-/** Where the record of the run lies; local runs use their output folder and may leave it out. */
+/** Where the record of the run is. Local runs use their output folder and may leave it out. */
 export interface StorageSpec {
-  /** A bucket of S3 or of a store that speaks it and honours If-None-Match. */
+  /** A bucket of S3, or of a server that speaks S3 and supports If-None-Match. */
   readonly s3: S3Spec
 }
 
@@ -580,21 +580,21 @@ export interface CompleteStorageSpec {
   readonly s3: CompleteS3Spec
 }
 
-/** A bucket of S3 or of a store that speaks it and honours If-None-Match. */
+/** A bucket of S3, or of a server that speaks S3 and supports If-None-Match. */
 export interface S3Spec {
   /** The bucket's name. E.g. federations. Default fedsam. */
   readonly bucket?: string
-  /** What all keys of this job begin with, without a slash at either end. E.g. team-a. Default "". */
+  /** The beginning of all keys of this job, without a slash at either end. E.g. team-a. Default "". */
   readonly prefix?: string
   /** The store's URL; empty, Amazon's. E.g. https://minio.storage.svc:9000. Default "". */
   readonly endpoint?: string
-  /** The store's region; empty, what the environment says. E.g. eu-central-1. Default "". */
+  /** The store's region; empty, that of the environment. E.g. eu-central-1. Default "". */
   readonly region?: string
-  /** Whether the bucket stands in the path of a URL, not in the host. Default true. */
+  /** Whether the bucket is in the path of a URL, not in the host name. Default true. */
   readonly forcePathStyle?: boolean
-  /** A Secret of the job's namespace with the credentials; empty, none or the pod's own identity. E.g. site-a-credentials. Default "". */
+  /** A Secret with the credentials, in the job's namespace; empty, no credentials, or those of the pod's own identity. E.g. site-a-credentials. Default "". */
   readonly credentialsSecretName?: string
-  /** A ConfigMap with ca.crt of the store's certificate; empty, the public authorities. E.g. store-ca. Default "". */
+  /** A ConfigMap with ca.crt, the authority that signed the store's certificate; empty, the public authorities. E.g. store-ca. Default "". */
   readonly caBundleConfigMapName?: string
 }
 
@@ -609,7 +609,7 @@ export interface CompleteS3Spec {
   readonly caBundleConfigMapName: string
 }
 
-/** How coordinator and workers talk; local runs need nothing and may leave it out. */
+/** How coordinator and workers exchange messages. Local runs need no server and may leave it out. */
 export interface MessagingSpec {
   /** A NATS server. */
   readonly nats: NatsSpec
@@ -624,7 +624,7 @@ export interface CompleteMessagingSpec {
 export interface NatsSpec {
   /** The server's URL, or several with commas between them; tls:// demands TLS. E.g. tls://nats.messaging.svc:4222. Default nats://nats:4222. */
   readonly url?: string
-  /** A Secret of the job's namespace with the credentials; empty, none or the pod's own identity. E.g. site-a-credentials. Default "". */
+  /** A Secret with the credentials, in the job's namespace; empty, no credentials, or those of the pod's own identity. E.g. site-a-credentials. Default "". */
   readonly credentialsSecretName?: string
   /** A Secret with ca.crt, and tls.crt and tls.key for mutual TLS; empty, none. E.g. nats-client-tls. Default "". */
   readonly tlsSecretName?: string
@@ -639,7 +639,7 @@ export interface CompleteNatsSpec {
 
 /** The model that the first round starts from. */
 export interface ModelSpec {
-  /** A safetensors file (s3://bucket/key or a path, in local runs relative to the job file) used instead of the checkpoint's or a client's own parameters; empty, those. E.g. s3://models/start.safetensors. Default "". */
+  /** A safetensors file (s3://bucket/key or a path, in local runs relative to the job file) used instead of the parameters of the checkpoint or of a client; empty, the run uses those. E.g. s3://models/start.safetensors. Default "". */
   readonly initialParameters?: string
 }
 
@@ -648,7 +648,7 @@ export interface CompleteModelSpec {
   readonly initialParameters: string
 }
 
-/** What the evaluations of each round decide; absent, they are only recorded. */
+/** What the evaluations of each round decide; absent, the run only records them. */
 export interface EvaluationSpec {
   /** Which round's model is the best one, and goes into the output. */
   readonly bestBy?: BestBySpec
@@ -664,7 +664,7 @@ export interface CompleteEvaluationSpec {
 
 /** Which round's model is the best one, and goes into the output. */
 export interface BestBySpec {
-  /** A metric that every client's evaluation reports, or loss. A round in which a client does not report it is left out. A run ends with a message where the first evaluation has it from nobody. E.g. dice. */
+  /** A metric that every client's evaluation reports, or loss. A round in which a client does not report it does not count. If no client reports it in the first evaluation, the run ends with a message. E.g. dice. */
   readonly metric: string
   /** Whether the largest or the smallest value is best. E.g. Min for a distance. Default: by the words of the metric's name, between dots, dashes and underscores, in any case, with or without digits at the end. Min where one of them is loss, cost, nll, bce, entropy, perplexity, error, err, mae, mse, rmse, mape, brier, ece, wer, cer, distance, hausdorff, hd, asd, assd. Otherwise Max where one of them is dice, iou, miou, jaccard, acc, accuracy, precision, recall, sensitivity, specificity, f1, auc, auroc, auprc, ap, map, r2, psnr, ssim, kappa, mcc, bleu, rouge, score. Any other metric must say it. */
   readonly mode?: 'Max' | 'Min'
@@ -678,7 +678,7 @@ export interface CompleteBestBySpec {
 
 /** When the run ends before its last round. */
 export interface StopWhenSpec {
-  /** A metric that every client's evaluation reports, or loss. A round in which a client does not report it is left out. A run ends with a message where the first evaluation has it from nobody. E.g. dice. */
+  /** A metric that every client's evaluation reports, or loss. A round in which a client does not report it does not count. If no client reports it in the first evaluation, the run ends with a message. E.g. dice. */
   readonly metric: string
   /** Whether the largest or the smallest value is best. E.g. Min for a distance. Default: by the words of the metric's name, between dots, dashes and underscores, in any case, with or without digits at the end. Min where one of them is loss, cost, nll, bce, entropy, perplexity, error, err, mae, mse, rmse, mape, brier, ece, wer, cer, distance, hausdorff, hd, asd, assd. Otherwise Max where one of them is dice, iou, miou, jaccard, acc, accuracy, precision, recall, sensitivity, specificity, f1, auc, auroc, auprc, ap, map, r2, psnr, ssim, kappa, mcc, bleu, rouge, score. Any other metric must say it. */
   readonly mode?: 'Max' | 'Min'
@@ -696,13 +696,13 @@ export interface CompleteStopWhenSpec {
   readonly target?: number
 }
 
-/** What is left when the run is over. */
+/** What the run keeps, and what it writes at its end. */
 export interface OutputSpec {
   /** true also writes the whole checkpoint that Hugging Face opens, into checkpoint/ of the output: the base with the trained tensors in place. false leaves that to fedsam export. Default false. */
   readonly fullCheckpoint?: boolean
-  /** Which payloads are kept; markers always are, and so are the last, previous and best model. */
+  /** Which payloads are kept. All markers are kept, and so are the last, the previous and the best model. */
   readonly retention?: {
-    /** The last rounds whose models and updates are kept. E.g. 10. Default 2. */
+    /** The number of last rounds whose models and updates are kept. E.g. 10. Default 2. */
     readonly rounds?: number
   }
 }
@@ -715,11 +715,11 @@ export interface CompleteOutputSpec {
   }
 }
 
-/** A round of another run to go on from, or to fork; absent or null, the job starts afresh. The run copies that round's model and begins with the round after it; rounds is the number of the last round. With the same strategy.type it copies the server optimizer's state too, with another one that state begins at 0. The best round and stopWhen count from that round on. The other record is verified before and never changed. */
+/** A round of another run to continue from, or to fork; absent or null, the job starts from its own initial parameters. The run copies that round's model and begins with the round after it; rounds is the number of the last round. With the same strategy.type it also copies the server optimizer's state; with another type that state begins at 0. The best round and stopWhen count from that round on. The run verifies the other record first, and never changes it. */
 export interface ResumeFromSpec {
   /** The other run's record: s3://bucket/prefix, read with the endpoint and credentials of this job's storage; in local runs also a folder. kubectl fedsam status shows it. E.g. s3://fedsam/team-a/brain-tissue/6f3a. */
   readonly prefix: string
-  /** The finished round whose model is the start. Its model must still be there: output.retention.rounds of the other job says how many it keeps. E.g. 7. */
+  /** The finished round whose model is the start. The other record must still have that model: output.retention.rounds of the other job says how many it keeps. E.g. 7. */
   readonly round: number
 }
 
@@ -731,7 +731,7 @@ export interface CompleteResumeFromSpec {
 
 /** The state of the job. The coordinator writes training, the operator writes every other field. Default {"observedGeneration":-1}. */
 export interface FederatedJobStatus {
-  /** The generation of the spec that this status tells of; -1 until the operator has seen the job. E.g. 3. */
+  /** The generation of the spec that this status describes; -1 until the operator has seen the job. E.g. 3. */
   readonly observedGeneration?: number
   /** When the operator first acted on the job. E.g. 2026-11-24T08:00:00Z. */
   readonly startTime?: string
@@ -739,9 +739,9 @@ export interface FederatedJobStatus {
   readonly completionTime?: string
   /** Text for people, shown in columns; programs read conditions and training. */
   readonly summary?: StatusSummary
-  /** What is true of the job now, for programs and kubectl wait. */
+  /** The conditions of the job now, for programs and kubectl wait. */
   readonly conditions?: readonly StatusCondition[]
-  /** The coordinator's own account of the run; the record in the store is the truth. */
+  /** The coordinator's report on the run. The record in the store is the truth. */
   readonly training?: TrainingStatus
 }
 
@@ -759,7 +759,7 @@ export interface StatusSummary {
   readonly loss?: string
   /** Why the job is in this state. E.g. site-c is missing, pending on nvidia.com/gpu. */
   readonly message?: string
-  /** Where the result lies. E.g. s3://fedsam/team-a/brain-tissue/6f3a/output. */
+  /** Where the result is. E.g. s3://fedsam/team-a/brain-tissue/6f3a/output. */
   readonly output?: string
 }
 
@@ -773,19 +773,19 @@ export interface StatusCondition {
   readonly reason: string
   /** Why and what to do, for people. */
   readonly message: string
-  /** The generation of the spec that it tells of. E.g. 3. */
+  /** The generation of the spec that it describes. E.g. 3. */
   readonly observedGeneration?: number
   /** When status last changed. E.g. 2026-11-24T08:00:00Z. */
   readonly lastTransitionTime: string
 }
 
-/** The coordinator's own account of the run; the record in the store is the truth. */
+/** The coordinator's report on the run. The record in the store is the truth. */
 export interface TrainingStatus {
   /** The uid of the FederatedJob that the coordinator runs. */
   readonly uid: string
-  /** Which start of a coordinator wrote this, counted from 1. E.g. 2. */
+  /** The epoch of the coordinator that wrote this: the number of its start, counted from 1. E.g. 2. */
   readonly epoch: number
-  /** The round that is open or was the last, 0 before the first. E.g. 7. */
+  /** The round that is open, or the last one; 0 before the first. E.g. 7. */
   readonly round: number
   /** The attempt at that round, counted from 1, 0 before the first. E.g. 1. */
   readonly attempt: number
@@ -795,7 +795,7 @@ export interface TrainingStatus {
   readonly reason?: string
   /** Why and what to do, for people. */
   readonly message?: string
-  /** Until then no attempt begins, since too few clients were there, and the operator suspends the workers, so that others get their devices. E.g. 2026-11-24T08:00:00Z. */
+  /** Until then no attempt begins, because too few clients were available. The operator suspends the workers, so that other pods can use their devices. E.g. 2026-11-24T08:00:00Z. */
   readonly pauseUntil?: string
   /** The digest of the newest result, the head of the hash chain. E.g. sha256:9f86d081…. */
   readonly head?: string
@@ -816,7 +816,7 @@ export interface TrainingStatus {
     /** Its value. E.g. 0.912. */
     readonly value: number
   }
-  /** What travelled so far. */
+  /** The bytes that travelled so far. */
   readonly bytes?: {
     /** Bytes of updates that were read. E.g. 33554432. */
     readonly received?: number
@@ -825,7 +825,7 @@ export interface TrainingStatus {
   }
   /** The result, once there is one. */
   readonly output?: {
-    /** Where it lies. E.g. s3://fedsam/team-a/brain-tissue/6f3a/output. */
+    /** Where it is. E.g. s3://fedsam/team-a/brain-tissue/6f3a/output. */
     readonly uri?: string
     /** The round whose model it is. E.g. 9. */
     readonly round?: number
@@ -838,7 +838,7 @@ export interface TrainingStatus {
 export interface TrainingClients {
   /** Partitions of the job. E.g. 6. */
   readonly total?: number
-  /** Clients that are heard. E.g. 5. */
+  /** Clients that are available. E.g. 5. */
   readonly available?: number
   /** Clients that were asked to train in this attempt. E.g. 5. */
   readonly cohort?: number
@@ -848,18 +848,18 @@ export interface TrainingClients {
   readonly absent?: readonly ({
     /** The partition's name. E.g. site-c. */
     readonly name: string
-    /** What became of it. */
+    /** The outcome of the client. */
     readonly outcome: 'Rejected' | 'Late' | 'Failed' | 'Unreachable' | 'Refused' | 'Removed'
     /** Why, as one word for programs. E.g. NotFinite. */
     readonly reason?: string
     /** Why and what to do, for people. */
     readonly message?: string
   })[]
-  /** Clients that were asked to evaluate the newest evaluated model and measured nothing, and why. */
+  /** Clients that should have evaluated the newest evaluated model and did not, and why. */
   readonly notEvaluated?: readonly ({
     /** The partition's name. E.g. site-c. */
     readonly name: string
-    /** Nothing: the client holds nothing out. Failed: its evaluation failed; its update may count all the same. Else what became of the client. */
+    /** Nothing: the client holds nothing out. Failed: its evaluation failed; its update may still count. Any other value is the outcome of the client. */
     readonly outcome: 'Nothing' | 'Rejected' | 'Late' | 'Failed' | 'Unreachable' | 'Refused' | 'Removed'
     /** Why, as one word for programs. E.g. TrainerFailed. */
     readonly reason?: string
@@ -874,11 +874,11 @@ export interface TrainingRound {
   readonly round: number
   /** The attempt that closed it. E.g. 1. */
   readonly attempt?: number
-  /** Clients that were asked. E.g. 6. */
+  /** Clients that were asked to train. E.g. 6. */
   readonly cohort?: number
   /** Updates that count. E.g. 5. */
   readonly accepted?: number
-  /** Seconds that it took. E.g. 41.5. */
+  /** The duration of the round in seconds. E.g. 41.5. */
   readonly seconds?: number
   /** Metrics by name, weighted means over the evaluations. E.g. {loss: 0.2, dice: 0.91}. */
   readonly metrics?: Readonly<Record<string, number>>

@@ -12,7 +12,7 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
    "rule": "self.spec.partitions.all(p, size(self.metadata.name) + size(p.name) <= 55)",
    "fieldPath": ".spec.partitions",
    "reason": "FieldValueInvalid",
-   "message": "the longest name made of the job's and a partition's name is too long for its worker; shorten one of them: together they may have 55 characters"
+   "message": "the name of the job and the name of a partition are together too long for its worker; shorten one of them: together they may have 55 characters"
   }
  ],
  "properties": {
@@ -61,13 +61,13 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
      "rule": "!has(self.evaluation) || double(size(self.partitions)) * self.strategy.fractionEvaluate >= 1.0",
      "fieldPath": ".evaluation",
      "reason": "FieldValueInvalid",
-     "message": "is set, but nobody would evaluate: floor(partitions x strategy.fractionEvaluate) is 0; raise fractionEvaluate or remove evaluation"
+     "message": "is set, but nobody would evaluate, because floor(partitions x strategy.fractionEvaluate) is 0; raise fractionEvaluate or remove evaluation"
     },
     {
      "rule": "!has(self.evaluation) || self.trainer.type != 'SegmentAnything' || self.partitions.exists(p, !has(p.dataset.heldOutFraction) || p.dataset.heldOutFraction > 0.0)",
      "fieldPath": ".evaluation",
      "reason": "FieldValueInvalid",
-     "message": "is set, but no partition holds anything out; set dataset.heldOutFraction above 0, add a partition with train: false, or remove evaluation"
+     "message": "is set, but no partition holds anything out to evaluate on; set dataset.heldOutFraction above 0, add a partition with train: false, or remove evaluation"
     },
     {
      "rule": "!has(self.resumeFrom) || self.model.initialParameters == ''",
@@ -91,31 +91,31 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
      "rule": "has(self.storage) == has(oldSelf.storage)",
      "fieldPath": ".storage",
      "reason": "FieldValueForbidden",
-     "message": "cannot be added or removed once the job exists; make a new job, with resumeFrom to go on from this one"
+     "message": "cannot be added or removed once the job exists; create a new job, with resumeFrom to continue from this one"
     },
     {
      "rule": "has(self.messaging) == has(oldSelf.messaging)",
      "fieldPath": ".messaging",
      "reason": "FieldValueForbidden",
-     "message": "cannot be added or removed once the job exists; make a new job, with resumeFrom to go on from this one"
+     "message": "cannot be added or removed once the job exists; create a new job, with resumeFrom to continue from this one"
     },
     {
      "rule": "has(self.evaluation) == has(oldSelf.evaluation)",
      "fieldPath": ".evaluation",
      "reason": "FieldValueForbidden",
-     "message": "cannot be added or removed once the job exists; make a new job, with resumeFrom to go on from this one"
+     "message": "cannot be added or removed once the job exists; create a new job, with resumeFrom to continue from this one"
     },
     {
      "rule": "has(self.activeDeadlineSeconds) == has(oldSelf.activeDeadlineSeconds) && (!has(self.activeDeadlineSeconds) || self.activeDeadlineSeconds == oldSelf.activeDeadlineSeconds)",
      "fieldPath": ".activeDeadlineSeconds",
      "reason": "FieldValueForbidden",
-     "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
+     "message": "cannot be changed once the job exists; create a new job, with resumeFrom to continue from this one"
     },
     {
      "rule": "has(self.resumeFrom) == has(oldSelf.resumeFrom) && (!has(self.resumeFrom) || self.resumeFrom == oldSelf.resumeFrom)",
      "fieldPath": ".resumeFrom",
      "reason": "FieldValueForbidden",
-     "message": "cannot be changed once the job exists; make a new job"
+     "message": "cannot be changed once the job exists; create a new job"
     }
    ],
    "properties": {
@@ -129,7 +129,7 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
       {
        "rule": "self >= oldSelf",
        "reason": "FieldValueForbidden",
-       "message": "can only be raised once the job exists; keep the old number or a larger one"
+       "message": "can only be raised once the job exists; set the old number or a larger one"
       }
      ]
     },
@@ -143,7 +143,7 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
       {
        "rule": "self == oldSelf",
        "reason": "FieldValueForbidden",
-       "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
+       "message": "cannot be changed once the job exists; create a new job, with resumeFrom to continue from this one"
       }
      ]
     },
@@ -160,7 +160,7 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
       {
        "rule": "self == oldSelf",
        "reason": "FieldValueForbidden",
-       "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
+       "message": "cannot be changed once the job exists; create a new job, with resumeFrom to continue from this one"
       }
      ]
     },
@@ -171,13 +171,13 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
       {
        "rule": "self == oldSelf",
        "reason": "FieldValueForbidden",
-       "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
+       "message": "cannot be changed once the job exists; create a new job, with resumeFrom to continue from this one"
       },
       {
        "rule": "!has(self.type) || self.type != 'FedTrimmedAvg' || (has(self.fedTrimmedAvg) ? self.fedTrimmedAvg.beta : 0.2) == 0.0 || (has(self.fedTrimmedAvg) ? self.fedTrimmedAvg.beta : 0.2) * double(self.minFitClients) >= 1.0",
        "fieldPath": ".minFitClients",
        "reason": "FieldValueInvalid",
-       "message": "is too small for FedTrimmedAvg, which would cut no update from either end; set it to at least 1 / beta (5 for the default beta of 0.2)"
+       "message": "is too small for FedTrimmedAvg, which would cut no update at either end; set it to at least 1 / beta (5 for the default beta of 0.2)"
       },
       {
        "rule": "!has(self.type) || (self.type == 'Krum' ? (has(self.krum) ? double(self.krum.numMaliciousNodes) : 0.0) * 2.0 + 3.0 : self.type == 'MultiKrum' ? (has(self.multiKrum) ? double(self.multiKrum.numMaliciousNodes) : 0.0) * 2.0 + 3.0 : 0.0) <= double(self.minFitClients)",
@@ -439,7 +439,7 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
        "rule": "!has(self.graceSeconds) || !has(self.deadlineSeconds) || self.graceSeconds <= self.deadlineSeconds",
        "fieldPath": ".graceSeconds",
        "reason": "FieldValueInvalid",
-       "message": "is longer than deadlineSeconds, so it would never count; lower it or remove it"
+       "message": "is longer than deadlineSeconds, so it would have no effect; lower it or remove it"
       }
      ],
      "properties": {
@@ -500,7 +500,7 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
       {
        "rule": "self == oldSelf",
        "reason": "FieldValueForbidden",
-       "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
+       "message": "cannot be changed once the job exists; create a new job, with resumeFrom to continue from this one"
       },
       {
        "rule": "!has(self.segmentAnything) || self.type == 'SegmentAnything'",
@@ -524,7 +524,7 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
        "rule": "!has(self.type) || self.type != 'Command' || (has(self.command) && size(self.command.command) > 0)",
        "fieldPath": ".command",
        "reason": "FieldValueRequired",
-       "message": "names no program for a trainer of type Command; set command.command to the program and its arguments"
+       "message": "names no program, and the trainer has type Command; set command.command to the program and its arguments"
       }
      ],
      "properties": {
@@ -558,7 +558,7 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
         {
          "rule": "self.all(name, size(name) >= 1 && size(name) <= 64)",
          "reason": "FieldValueInvalid",
-         "message": "has a name without characters or with more than 64; use 1 to 64"
+         "message": "has a name without characters or with more than 64; use names of 1 to 64 characters"
         }
        ]
       },
@@ -797,7 +797,7 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
         "rule": "!has(self.external)",
         "fieldPath": ".external",
         "reason": "FieldValueForbidden",
-        "message": "is set, and in this version no client can join from outside the cluster; remove it, and the job runs the partition's client"
+        "message": "is set, and in this version no client can join from outside the cluster; remove it, so that the job runs the partition's client"
        },
        {
         "rule": "!has(self.dataset) || !has(self.dataset.heldOutFraction) || self.dataset.heldOutFraction <= 0.9 || (has(self.train) && !self.train)",
@@ -821,7 +821,7 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
           "rule": "!has(self.layout) || self.layout != 'COCO' || (has(self.annotationsFile) && self.annotationsFile != '')",
           "fieldPath": ".annotationsFile",
           "reason": "FieldValueRequired",
-          "message": "is missing for layout COCO; name the JSON file, relative to root"
+          "message": "is missing for layout COCO; set it to the path of the JSON file, relative to root"
          },
          {
           "rule": "!has(self.layout) || self.layout != 'Folders' || !has(self.annotationsFile) || self.annotationsFile == ''",
@@ -1086,7 +1086,7 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
       {
        "rule": "self == oldSelf",
        "reason": "FieldValueForbidden",
-       "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
+       "message": "cannot be changed once the job exists; create a new job, with resumeFrom to continue from this one"
       }
      ],
      "properties": {
@@ -1173,7 +1173,7 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
       {
        "rule": "self == oldSelf",
        "reason": "FieldValueForbidden",
-       "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
+       "message": "cannot be changed once the job exists; create a new job, with resumeFrom to continue from this one"
       }
      ],
      "properties": {
@@ -1279,7 +1279,7 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
       {
        "rule": "self == oldSelf",
        "reason": "FieldValueForbidden",
-       "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
+       "message": "cannot be changed once the job exists; create a new job, with resumeFrom to continue from this one"
       }
      ],
      "properties": {
@@ -1345,7 +1345,7 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
       {
        "rule": "self == oldSelf",
        "reason": "FieldValueForbidden",
-       "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
+       "message": "cannot be changed once the job exists; create a new job, with resumeFrom to continue from this one"
       }
      ],
      "properties": {
@@ -1388,7 +1388,7 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
       {
        "rule": "self == oldSelf",
        "reason": "FieldValueForbidden",
-       "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
+       "message": "cannot be changed once the job exists; create a new job, with resumeFrom to continue from this one"
       }
      ],
      "properties": {
@@ -1413,7 +1413,7 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
       {
        "rule": "self == oldSelf",
        "reason": "FieldValueForbidden",
-       "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
+       "message": "cannot be changed once the job exists; create a new job, with resumeFrom to continue from this one"
       },
       {
        "rule": "!has(self.bestBy) || !has(self.stopWhen) || self.bestBy.metric != self.stopWhen.metric || (has(self.bestBy.mode) == has(self.stopWhen.mode) && (!has(self.bestBy.mode) || self.bestBy.mode == self.stopWhen.mode))",
@@ -1506,7 +1506,7 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
       {
        "rule": "self == oldSelf",
        "reason": "FieldValueForbidden",
-       "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
+       "message": "cannot be changed once the job exists; create a new job, with resumeFrom to continue from this one"
       }
      ],
      "properties": {
@@ -1539,7 +1539,7 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
       {
        "rule": "self == oldSelf",
        "reason": "FieldValueForbidden",
-       "message": "cannot be changed once the job exists; make a new job, with resumeFrom to go on from this one"
+       "message": "cannot be changed once the job exists; create a new job, with resumeFrom to continue from this one"
       }
      ]
     },
@@ -1709,13 +1709,13 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
        "rule": "self.uid != oldSelf.uid || self.epoch >= oldSelf.epoch",
        "fieldPath": ".epoch",
        "reason": "FieldValueInvalid",
-       "message": "is below the epoch that was written before; a newer coordinator runs this job, stop"
+       "message": "is below the epoch that was written before; a newer coordinator runs this job, so stop this one"
       },
       {
        "rule": "self.uid != oldSelf.uid || self.round > oldSelf.round || (self.round == oldSelf.round && self.attempt >= oldSelf.attempt)",
        "fieldPath": ".round",
        "reason": "FieldValueInvalid",
-       "message": "goes back behind the round and attempt that were written before; read the record and go on from it"
+       "message": "goes back behind the round and attempt that were written before; read the record and continue from it"
       }
      ],
      "properties": {

@@ -64,7 +64,7 @@ const MESSAGES: Readonly<Record<JobState, string>> = {
   QuorumLost: 'A round ended below its quorum; the next attempt begins when enough clients are there.',
   Suspended: 'The job is suspended; set spec.suspend to false to resume it.',
   Complete: 'All rounds are done; the output is written.',
-  Failed: 'The run failed; correct what the message names, and create a new job, with resumeFrom to continue from this one.',
+  Failed: 'The run failed; correct the cause, and create a new job. Its resumeFrom can name this run.',
 }
 
 /** All conditions of a job in this state, in the order of the table. */

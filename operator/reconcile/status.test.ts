@@ -265,7 +265,7 @@ const COLUMNS: readonly (readonly [string, TrainingStatus | undefined, Partial<F
       'suspended',
       training('Training', SEEN),
       { suspend: true },
-      'Suspended | 7/10 | 2/2 | dice 0.912 | 0.213 | The job is suspended; set spec.suspend to false to go on. | -',
+      'Suspended | 7/10 | 2/2 | dice 0.912 | 0.213 | The job is suspended; set spec.suspend to false to resume it. | -',
     ],
     [
       'complete',

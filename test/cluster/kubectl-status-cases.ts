@@ -146,7 +146,7 @@ Record
   suspended: {
     told: { state: 'Suspended', spec: { suspend: true } },
     says: `suspended/suspended  Suspended for 3h  round 0 of 3
-  The job is suspended; set spec.suspend to false to go on.
+  The job is suspended; set spec.suspend to false to resume it.
 
 Conditions
   Ready            False    Suspended    3h
@@ -216,7 +216,7 @@ Output
     told: {
       state: 'Failed',
       message:
-        'Three attempts in a row were abandoned: too few updates came. Correct what the clients say, and make a new job with resumeFrom.',
+        'Three attempts in a row were abandoned: too few updates came. Correct what the clients say, and create a new job with resumeFrom.',
       training: {
         round: 2,
         attempt: 3,
@@ -236,7 +236,7 @@ Output
     },
     says: `failed/failed  Failed for 3h  round 2 of 3, attempt 3
   Three attempts in a row were abandoned: too few updates came. Correct what the clients say, and
-  make a new job with resumeFrom.
+  create a new job with resumeFrom.
 
 Conditions
   Ready      False  TooManyFailedRounds  3h

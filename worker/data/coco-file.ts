@@ -1,6 +1,6 @@
-// Reads a COCO instances file: its images, and the outlined objects in them. Pure. Promises one rule for each thing that
-// such files get wrong (docs/data.md lists them): what has one meaning is read, what has none is left out and named, what
-// has several is refused. Drawing the objects is left to coco.ts. Format: cocodataset.org/#format-data.
+// Reads a COCO instances file: its images, and the outlined objects in them. Pure. Guarantees one rule for each fault of
+// such files (docs/data.md lists them): an item with one meaning is read, one without a meaning is left out and named, one with several is
+// refused. coco.ts draws the objects. Format: cocodataset.org/#format-data.
 import { isObject } from '#protocol/json-object.ts'
 import { counted, listed, shortened } from '#protocol/text.ts'
 import { type CocoRegion, type Problem, unusable } from './dataset.ts'
@@ -32,7 +32,7 @@ export interface CocoContent {
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** The items that a rule speaks of, by the names that users know, in the order of the file. */
+/** The items that break each rule, by the names that users know, in the order of the file. */
 class Findings {
   readonly #names = new Map<keyof typeof RULES, string[]>()
 
@@ -128,7 +128,7 @@ const RULES = {
   },
 } as const satisfies Readonly<Record<string, Rule>>
 
-/** Reads the text of `file`. Throws FedsamError BadData where it is no COCO instances file at all. */
+/** Reads the text of `file`. Throws FedsamError BadData for a text that is not a COCO instances file. */
 export function parseCoco(text: string, file: string): CocoContent {
   const content = parseJson(text)
   const findings = new Findings()
@@ -216,7 +216,7 @@ function readAnnotations(list: readonly unknown[], context: Known): CocoAnnotati
   return annotations
 }
 
-/** What users may not expect of an annotation that is drawn. */
+/** Records facts about a drawn annotation that may surprise users. */
 function noteDrawn({ category }: CocoAnnotation, crowd: boolean, name: string, context: Known): void {
   const { categories, findings } = context
   const unknown = categories !== undefined && !categories.has(String(category))

@@ -1,5 +1,5 @@
-// Layout COCO: which images a data set holds, by its instances file. Names what the file lists and the folder lacks, and
-// what the folder holds and the file does not list. Opens no picture: whether it can be read is preflight's question.
+// Layout COCO: lists the images of a data set by its instances file. Names images that the folder lacks, and files that the instances file
+// does not list. Opens no picture: preflight.ts checks whether it is readable.
 
 import { posix } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'

@@ -1,5 +1,5 @@
 // Draws the outlined objects of a COCO image as a label map: polygons, and run lengths, plain or compressed.
-// Promises bounded work for one image, whatever its outlines are. Format: pycocotools, maskApi.c.
+// Guarantees bounded work for one image, for any outlines. Format: pycocotools, maskApi.c.
 // Polygons are filled by pixel centres, a fraction of a pixel apart from pycocotools' five-fold supersampling.
 import { type CocoObject, type CocoRegion, type LabelMap, unusable } from './dataset.ts'
 
@@ -12,7 +12,7 @@ interface Raster {
 const MOST_CROSSINGS = 2 ** 20
 /** Pixels that the outlines of one image may fill, overlaps counted: the largest image eight times over. */
 const MOST_FILLED = 2 ** 31
-/** A crossing costs as much time as about so many filled pixels. */
+/** The number of filled pixels that take as much time as one crossing. */
 const CROSSING = 32
 
 /** Counts the work on one image. Throws FedsamError BadData where it exceeds its bound. */

@@ -1,7 +1,7 @@
-// Counts of a data set: pixels per mask value, images per label and size. Pure; what they mean is preflight's question.
+// Counts of a data set: pixels per mask value, images per label and size. Pure; judge.ts decides what they mean.
 import type { LabelMap } from './dataset.ts'
 
-/** A label that occurs in the masks: its pixels in all, and the images that hold it. */
+/** A label that occurs in the masks: its pixels over all images, and the images that contain it. */
 export interface LabelCount {
   /** The value of a mask file, or a COCO category; -1 counts the pixels without a COCO object. */
   readonly label: number

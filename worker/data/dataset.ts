@@ -1,10 +1,10 @@
-// The words of this folder: what a data set's specification says, what a listing finds, and what can be wrong with it.
-// listing.ts finds the entries, preflight.ts judges them, samples.ts loads them.
+// The types of this folder: the specification of a data set, its entries, and its problems. listing.ts finds the entries, preflight.ts
+// inspects them, samples.ts loads them.
 import { FedsamError } from '#protocol/errors.ts'
 
 /** A partition's `dataset`, with defaults filled in. */
 export interface DatasetSpec {
-  /** As the user wrote it: for messages. The folder itself is passed beside it. */
+  /** The root as the user wrote it, for messages. Functions get the resolved folder as another argument. */
   readonly root: string
   readonly layout: 'Folders' | 'COCO'
   readonly imageSubfolder: string
@@ -17,7 +17,7 @@ export interface DatasetSpec {
 }
 
 /**
- * One thing that is wrong, or that changes what the model sees. `file` is relative to the root; a problem of several files
+ * One fault, or one fact that changes what the model sees. `file` is relative to the root; a problem of several files
  * names them in its message. Fatal ones keep the partition from training.
  */
 export interface Problem {
@@ -43,7 +43,7 @@ export interface CocoObject {
   readonly region: CocoRegion
 }
 
-/** Where an image's mask comes from: a file of its own, or the objects that a COCO file outlines in it. */
+/** The source of an image's mask: a mask file, or the objects that a COCO file outlines in it. */
 export type MaskSource =
   | { readonly kind: 'File'; readonly file: string }
   | {
@@ -75,13 +75,13 @@ export interface LabelMap {
   readonly height: number
   readonly values: Uint8Array | Uint16Array
   /**
-   * What a value is above its label. 0 for a mask file: value 0 is the background. 1 for COCO, whose categories count
+   * The difference between a value and its label. 0 for a mask file: value 0 is the background. 1 for COCO, whose categories count
    * from 0: value 0 is no object, value 1 is category 0.
    */
   readonly offset: 0 | 1
 }
 
-/** A listing that found nothing but a reason. */
+/** A listing without entries, with the problem that explains it. */
 export function emptyListing(problem: Problem): Listing {
   return { entries: [], unpairedImages: [], unpairedMasks: [], problems: [problem] }
 }

@@ -1,5 +1,5 @@
-// Reads the two sources of an entry: the image as RGB pixels, the mask as a label map. Names the file in each fault.
-// Preflight and training read through here, so that they see the same pixels.
+// Reads the two sources of an entry: the image as RGB pixels, the mask as a label map. Each fault names its file.
+// Preflight and training both read through this file, so they see the same pixels.
 import { canonicalJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
@@ -11,7 +11,7 @@ import { type PictureHeader, readPictureHeader } from './picture-header.ts'
 import { readBytes } from './regular-file.ts'
 import { MOST_PICTURE_BYTES, readFileWithin, withFile } from './root.ts'
 
-/** What reading an entry gives. `file` is the file to blame, `message` a sentence about it. */
+/** The result of reading an entry. `file` is the file at fault, `message` a sentence about it. */
 export type EntryContent =
   | {
       readonly kind: 'Read'
@@ -49,7 +49,7 @@ export async function readEntry(
     return { header: readPictureHeader(content), pixels, digest: sha256(content) }
   })
   if ('kind' in image) return image
-  // The size of outlined objects is compared before they are drawn: no memory is taken for a size that the image lacks.
+  // Compare the size of outlined objects before drawing them, so that a wrong size takes no memory.
   if (mask.kind === 'Objects' && !sameSize(mask, image.pixels)) return otherSize(entry, mask, image.pixels)
   const map = await attempt(mask.file, maskName(entry), async () => {
     if (mask.kind === 'Objects')
@@ -63,7 +63,7 @@ export async function readEntry(
   return { kind: 'Read', header: image.header, image: image.pixels, map: map.labels, digest }
 }
 
-/** How messages name an entry's mask. */
+/** The name of an entry's mask in messages. */
 function maskName({ mask, image }: Entry): string {
   return mask.kind === 'File' ? mask.file : `the annotations of ${image} in ${mask.file}`
 }
@@ -91,7 +91,7 @@ function otherSize(entry: Entry, mask: Size, image: Size): Fault {
   return { kind: 'OtherSize', file, message, remedy: 'Export the mask at the size of its upright image.' }
 }
 
-/** Bytes that a header is looked for in; behind large metadata it may begin later. */
+/** Bytes that are searched for a header; after large metadata it may begin later. */
 const HEADER_BYTES = 2 ** 16
 
 /** Bytes that reading the entry takes at its peak, by the headers of its files; infinite where a header does not say. */

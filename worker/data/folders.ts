@@ -1,5 +1,5 @@
-// Layout Folders: an image subfolder and an annotation subfolder, paired by file stem in Unicode normal form C. Names what
-// has no partner and what is there and not read. Opens no file: whether a picture can be read is preflight's question.
+// Layout Folders: an image subfolder and an annotation subfolder, paired by file stem in Unicode normal form C. Names files
+// without a partner and files that are not read. Opens no file: preflight.ts checks whether a picture is readable.
 
 import { parse, posix } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
@@ -10,7 +10,7 @@ import { IMAGE_EXTENSIONS } from './images.ts'
 import { naturalOrder } from './order.ts'
 import { listFolder, locate } from './root.ts'
 
-/** The pairs below `folder`, sorted by stem. Throws nothing for what a user may have got wrong. */
+/** The pairs below `folder`, sorted by stem. Reports mistakes of the user as problems, and does not throw for them. */
 export async function listFolders(spec: DatasetSpec, folder: string): Promise<Listing> {
   const root = await readFolder(folder, '', { name: spec.root, field: 'root' })
   if (root.problem) return emptyListing(root.problem)
@@ -40,7 +40,7 @@ interface Subfolder {
   readonly path: string | undefined
   /** File relative to the root, by stem in normal form C. */
   readonly byStem: ReadonlyMap<string, string>
-  /** What is neither a PNG nor a JPEG file by its name. */
+  /** Files whose name is neither a PNG's nor a JPEG's. */
   readonly notRead: readonly string[]
   readonly problems: readonly Problem[]
 }

@@ -1,5 +1,5 @@
-// What the findings about a data set mean: problems with a message and a remedy. Pure. What keeps the partition from
-// training is fatal; what is left out, or changes what the model sees, is said with a count and names.
+// Converts the findings about a data set to problems with a message and a remedy. Pure. A problem that keeps the partition from training is
+// fatal; one about left-out images, or a change of what the model sees, has a count and names.
 import { counted, listed } from '#protocol/text.ts'
 import type { LabelCount } from './counts.ts'
 import type { DatasetSpec, Listing, Problem } from './dataset.ts'
@@ -64,7 +64,7 @@ function namesOf(chosen: readonly Usable[]): string {
   return listed(chosen.map(({ entry }) => entry.stem))
 }
 
-/** Training on an empty truth teaches the model to find nothing. */
+/** Training with an empty true mask teaches the model to find nothing. */
 function vanishingProblem(usable: readonly Usable[]): Problem[] {
   const small = usable.filter(({ vanishes }) => vanishes)
   if (small.length === 0) return []
@@ -113,7 +113,7 @@ function splitProblems(spec: DatasetSpec, { split, splitProblem }: Findings): Pr
   ]
 }
 
-/** An empty partition is a problem of its own only where nothing else explains it. */
+/** An empty partition is reported only where no other problem explains it. */
 function emptyProblem(spec: DatasetSpec): Problem {
   const where =
     spec.layout === 'COCO' ? spec.annotationsFile : `${spec.imageSubfolder} and ${spec.annotationSubfolder}`

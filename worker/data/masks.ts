@@ -1,5 +1,5 @@
 // Mask files to label maps: palette PNGs keep their indices (a picture library would expand them to colours), 1 to 16
-// bits per pixel. Promises never to guess: what has no unambiguous labels is refused with the reason. Memory is bounded
+// bits per pixel. It never guesses: a file without unambiguous labels is refused with the reason. Memory is bounded
 // before anything is decoded: by the header's size, and by the size that the compressed data may unfold to.
 import { inflateSync } from 'node:zlib'
 import { decode } from 'fast-png'

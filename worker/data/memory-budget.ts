@@ -1,7 +1,7 @@
-// Bounds the memory that pictures take which are decoded at the same time: each says what it needs, and waits until that
-// is free. Work starts in the order of the requests, so that a large picture always gets its turn.
+// Bounds the memory of pictures that are decoded at the same time: each requests its bytes and waits until they are free. Work starts in the
+// order of the requests, so that a large picture always gets its turn.
 
-/** One who waits: its bytes, and what wakes it. */
+/** A waiting request: its bytes, and the function that wakes it. */
 interface Waiting {
   readonly bytes: number
   readonly start: () => void

@@ -1,4 +1,4 @@
-// How well a mask fits the truth, and two masks that need no model: what any segmentation has to beat.
+// Measures how well a mask fits the true mask, and computes two masks without a model, as baselines.
 // Masks are 0/1 bytes, [height, width]. Boxes are inclusive pixel indices [x1, y1, x2, y2], as tightBox gives them.
 import type { Box } from './samples.ts'
 

@@ -1,5 +1,5 @@
-// Natural order of names: slice-9 before slice-10. Neighbours in a volume are then neighbours in the list, which the
-// split rests on. The same on every machine: no locale takes part.
+// Natural order of names: slice-9 before slice-10. Neighbours in a volume are then neighbours in the list, as the
+// split requires. The order is the same on every machine, because it uses no locale.
 
 /** A comparator for sort: runs of digits compare as numbers, everything else by code unit. */
 export function naturalOrder(a: string, b: string): number {

@@ -1,5 +1,5 @@
-// What the first bytes of a PNG or JPEG file say: size, channels, depth. Promises to read a header in one pass without
-// decoding a pixel, so that a picture that is too large is refused before memory is taken for it.
+// Reads size, channels and depth from the first bytes of a PNG or JPEG file. Guarantees one pass without decoding a pixel, so that a too large
+// picture is refused before it takes memory.
 // Sources: PNG specification, 11.2.2 IHDR; ITU T.81, B.1.1.3 and B.2.2 (markers, frame header).
 import { unusable } from './dataset.ts'
 
@@ -22,7 +22,7 @@ export interface PictureHeader {
 const PNG_CHANNELS: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 }
 const PALETTE = 3
 
-/** What the first bytes say. */
+/** The header in the first bytes. */
 export function pictureFormat(content: Uint8Array): PictureHeader['format'] | undefined {
   if (content[0] === 0x89 && content[1] === 0x50 && content[2] === 0x4e && content[3] === 0x47) return 'PNG'
   if (content[0] === 0xff && content[1] === 0xd8) return 'JPEG'
@@ -53,7 +53,7 @@ export function readPictureHeader(content: Uint8Array): PictureHeader {
   return header
 }
 
-/** A picture whose bytes contradict the format. */
+/** The error for bytes that contradict the format. */
 export function damaged(format: string, reason: string, cause?: unknown): Error {
   return unusable(`cannot be read as ${format}: ${reason}`, 'Replace it by an undamaged copy.', cause)
 }

@@ -28,7 +28,7 @@ export function randomFrom(seed: string): Random {
   }
   return {
     below(bound) {
-      // Draws beyond the last whole multiple of the bound are drawn again, so that no value is favoured.
+      // Draw again beyond the last whole multiple of the bound, so that every value is equally likely.
       const limit = 2 ** 32 - (2 ** 32 % bound)
       let draw = next()
       while (draw >= limit) draw = next()

@@ -1,5 +1,5 @@
-// Opens and reads files that others wrote. Promises that only regular files are opened, that no call blocks on a FIFO or
-// a device, and that no more bytes are read than the caller allows. Who may name which path is the caller's question.
+// Opens and reads files that other programs wrote. Guarantees that it opens only regular files, that no call blocks on a FIFO or a device, and
+// that it reads at most the bytes that the caller allows. The caller decides which paths are allowed.
 import { type BigIntStats, constants, type Stats } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { unusable } from './dataset.ts'
@@ -7,14 +7,14 @@ import { unusable } from './dataset.ts'
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants
 
 /**
- * Opens a name that somebody else may have replaced, for reading. It follows no link (ELOOP), waits for no writer of a FIFO, and
- * takes no terminal as its own. A system that lacks a flag ignores it. Throws what open(2) throws.
+ * Opens for reading a path that another program may have replaced. It follows no link (ELOOP), waits for no writer of a FIFO, and does not
+ * become a terminal's owner. A system without one of the flags ignores it. Throws the errors of open(2).
  */
 export function openUnlinked(path: string): Promise<FileHandle> {
   return open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
 }
 
-/** What open(2) says with ENXIO. */
+/** The kinds of file for which open(2) fails with ENXIO. */
 export const UNOPENED_KIND = 'a socket or a device without a driver'
 
 /** The kind of something that is not a regular file, for a message. */
@@ -32,7 +32,7 @@ export interface RegularFile {
 
 /**
  * Opens `path`, which must hold no link, for `use`, and closes it afterwards.
- * Throws FedsamError BadData for what is no regular file, has more than `mostBytes`, or cannot be opened.
+ * Throws FedsamError BadData for a file that is not regular, has more than `mostBytes`, or cannot be opened.
  */
 export async function withRegularFile<T>(
   path: string,
@@ -69,7 +69,7 @@ export async function readBytes(handle: FileHandle, position: number, length: nu
   return bytes
 }
 
-/** The sentence for an error of the operating system. */
+/** The FedsamError for an error of the operating system. */
 export function unopened(cause: unknown): Error {
   const code = (cause as NodeJS.ErrnoException).code
   if (code === undefined) return cause as Error

@@ -1,10 +1,10 @@
-// A data set's report in a few lines for people: counts first, then what is wrong, fatal things on top. Every program that
-// shows a preflight prints these lines.
+// Formats a data set's report in a few lines: counts first, then problems, fatal ones on top. Every program that shows a preflight prints
+// these lines.
 import { listed } from '#protocol/text.ts'
 import type { Problem } from './dataset.ts'
 import type { DatasetReport } from './preflight.ts'
 
-/** Problems shown of each kind; the rest is counted. */
+/** Most problems that are shown of each kind; the rest is counted. */
 const SHOWN = 8
 
 /** Lines such as "site-a: 28 images of 197x233: 18 to train on, 6 held out" and one a problem. */
@@ -25,7 +25,7 @@ export function formatReport(name: string, report: DatasetReport): string {
   ].join('\n')
 }
 
-/** What keeps the partition from training, a sentence each; those about the whole data set first. */
+/** The fatal problems, a sentence each; those about the whole data set first. */
 export function formatErrors(problems: readonly Problem[]): string[] {
   const fatal = problems.filter((problem) => problem.fatal)
   return problemLines([

@@ -1,5 +1,5 @@
-// Paths below a data set's root. Promises that nothing outside of the root is read: the real path of a file, with every
-// link followed, must be inside the real path of the root. The root itself may be a link.
+// Resolves paths below a data set's root. Guarantees that no file outside of the root is read: the real path of a file, with all links
+// followed, must be inside the real path of the root. The root itself may be a link.
 // Names match by their Unicode normal form C, because macOS and Linux store accents in different forms.
 import type { Dirent } from 'node:fs'
 import { readdir, realpath } from 'node:fs/promises'
@@ -40,7 +40,7 @@ export async function readFileWithin(root: string, file: string, mostBytes: numb
   return withFile(root, file, mostBytes, ({ handle, size }) => readBytes(handle, 0, size))
 }
 
-/** What a folder below the root holds, hidden names left out. Throws FedsamError BadData: see locate. */
+/** The names in a folder below the root, without hidden ones. Throws FedsamError BadData: see locate. */
 export async function listFolder(root: string, folder: string): Promise<Dirent[]> {
   const path = await locate(root, folder)
   const found = await readdir(path, { withFileTypes: true }).catch((cause: unknown) => {

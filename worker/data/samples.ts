@@ -1,5 +1,5 @@
-// Loaded samples: an image with its 0/1 mask at the original size, and the box prompts that the recipe draws from masks.
-// Reads only what preflight found usable; the model's own sizes are left to worker/model.
+// Loads samples: an image with its 0/1 mask at the original size, and the box prompts that the recipe draws from masks. Loads only entries
+// that the preflight found usable; worker/model converts to the model's sizes.
 import { FedsamError } from '#protocol/errors.ts'
 import type { DatasetSpec } from './dataset.ts'
 import { readEntry } from './entry-files.ts'
@@ -24,7 +24,7 @@ export type Box = readonly [number, number, number, number]
 
 /**
  * Opens a data set: the answer loads one sample by its stem, so that large sets need not fit in memory.
- * Throws FedsamError BadData for a stem that is not there or a file that cannot be read.
+ * Throws FedsamError BadData for an unknown stem or an unreadable file.
  */
 export async function openSamples(
   spec: DatasetSpec,

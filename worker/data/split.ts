@@ -1,10 +1,10 @@
-// Which images are trained on and which are held out. Pure, and independent of any seed: a partition keeps its held-out
+// Decides which images are trained on and which are held out. Pure, and independent of any seed: a partition keeps its held-out
 // images through every run, round and restart, so that its numbers can be compared.
 import { sha256 } from '#protocol/digest.ts'
 import { groupStems } from './group-pattern.ts'
 import { naturalOrder } from './order.ts'
 
-/** Stems in natural order. `gap` is in neither part. */
+/** Stems in natural order. The stems of `gap` are in neither part. */
 export interface Split {
   readonly train: readonly string[]
   readonly heldOut: readonly string[]

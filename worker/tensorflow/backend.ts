@@ -23,7 +23,7 @@ export interface Backend {
 
 const require = createRequire(import.meta.url)
 
-/** What to load. `threads`: cores that native TensorFlow computes on, 1 if not said. */
+/** What to load. `threads`: cores that native TensorFlow computes on (default 1). */
 export interface BackendOptions {
   readonly prefer: 'Auto' | BackendName
   readonly requireGpu?: boolean
@@ -66,7 +66,7 @@ const LOADERS: Readonly<Record<BackendName, (requireGpu: boolean) => Promise<Bac
 async function loadTensorFlow(requireGpu: boolean): Promise<Backend> {
   // TensorFlow's own log would fill the terminal with notes about instruction sets.
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '2'
-  // It would otherwise take all of a GPU's memory at once, also from those it shares it with.
+  // Otherwise TensorFlow takes all memory of the GPU at once, even where other programs share the GPU.
   process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true'
   restoreRemovedNodeFunctions()
   let tf: TensorFlow

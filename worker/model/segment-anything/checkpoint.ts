@@ -18,7 +18,7 @@ import { tensorShapes } from './tensor-names.ts'
 /** A checkpoint in memory. Tensors keep the file's dtype and go by their names, the tied one by its shared name. */
 export interface Checkpoint {
   readonly config: SamConfig
-  /** config.json as it stands in the file, to be written back with a changed model. */
+  /** The text of config.json, which is written again with a changed model. */
   readonly configJson: string
   readonly tensors: ReadonlyMap<string, Tensor>
 }
@@ -32,7 +32,7 @@ const MOST_INDEX_BYTES = 2 ** 24
 /** Names listed in full in an error message; more are counted. */
 const LISTED = 5
 
-/** The configuration of a folder, and its text. BadCheckpoint says what is wrong with it. */
+/** The configuration of a folder, and its text. Throws BadCheckpoint, which names the fault. */
 export async function readConfig(folder: string): Promise<Pick<Checkpoint, 'config' | 'configJson'>> {
   const configJson = await readJsonFile(join(folder, 'config.json'))
   if (configJson === undefined)
@@ -44,7 +44,7 @@ export async function readConfig(folder: string): Promise<Pick<Checkpoint, 'conf
   return { config: parseSamConfig(parseJson(folder, 'config.json', configJson)), configJson }
 }
 
-/** Reads and checks a folder. BadCheckpoint says what is wrong with which file or tensor. */
+/** Reads and checks a folder. Throws BadCheckpoint, which names the file or tensor and its fault. */
 export async function readCheckpoint(folder: string): Promise<Checkpoint> {
   const { config, configJson } = await readConfig(folder)
   const stored = new Map<string, Stored>()
@@ -57,7 +57,7 @@ export async function readCheckpoint(folder: string): Promise<Checkpoint> {
   return { config, configJson, tensors: await readTensors([...stored.values()]) }
 }
 
-/** A tensor and where its bytes are: `begin` to `end` in its file. */
+/** A tensor with the place of its bytes: `begin` to `end` in its file. */
 interface Stored extends PlacedTensor {
   readonly file: string
 }

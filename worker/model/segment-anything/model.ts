@@ -31,7 +31,7 @@ export interface Prediction {
 /** Prompted images and their true masks [B·P, 4G, 4G], 0 or 1. */
 export type TrainingBatch = Prompted & { readonly truth: ArrayLike<number> }
 
-/** What a step moves, and how. `state` is changed in place. */
+/** The tensors that a step changes, and its parameters. The step changes `state` in place. */
 export interface Training {
   /** Tensors that train. One that the loss does not depend on stays as it is. */
   readonly names: readonly string[]

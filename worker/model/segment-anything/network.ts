@@ -1,10 +1,10 @@
-// What every layer of the network is given: TensorFlow.js, the configuration, and the weights by their names.
-// Also two products whose fastest form depends on the backend. Leaves where weights come from to weights.ts.
+// The inputs of every layer of the network: TensorFlow.js, the configuration, and the weights by their names. Also two matrix products whose
+// fastest form depends on the backend. weights.ts provides the weights.
 import type { Tensor, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core'
 import type { TensorFlow } from '#worker/tensorflow/backend.ts'
 import type { SamConfig } from './config.ts'
 
-/** The network's surroundings while it computes. */
+/** The inputs of the network's layers. */
 export interface Network {
   readonly tf: TensorFlow
   readonly config: SamConfig

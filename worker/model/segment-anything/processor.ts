@@ -12,7 +12,7 @@ export interface RgbPixels {
   readonly data: Uint8Array
 }
 
-/** What preprocessor_config.json says, checked. */
+/** The checked content of preprocessor_config.json. */
 export interface Processor {
   /** The longest side after resizing, and the side of the padded square that the model sees, in pixels. */
   readonly longestEdge: number
@@ -22,7 +22,7 @@ export interface Processor {
   readonly rescaleFactor: number
 }
 
-/** A picture as the model takes it. */
+/** A picture in the form of the model's input. */
 export interface Preprocessed {
   /** [3, side, side], channels first. */
   readonly pixelValues: Float32Array

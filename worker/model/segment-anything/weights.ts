@@ -1,5 +1,5 @@
 // A network's weights: the master copy as plain 32-bit floats, and tensors on the backend made from it when they are
-// first needed. Promises: a weight that changes is replaced on the backend, never left stale; dispose frees them all.
+// first needed. Promises: a weight that changes is replaced on the backend, never stale; dispose frees them all.
 import type * as tfjs from '@tensorflow/tfjs-core'
 import { FedsamError } from '#protocol/errors.ts'
 import { fromFloat32, toFloat32 } from '#protocol/half.ts'
@@ -10,7 +10,7 @@ import type { TensorFlow } from '#worker/tensorflow/backend.ts'
 export interface Weights {
   /** On the backend; owned by the weights. */
   tensor(name: string): tfjs.Tensor
-  /** The master copy. Whoever changes it calls `changed`. */
+  /** The master copy. Call `changed` after a change. */
   values(name: string): Float32Array
   changed(name: string): void
   /** Copies as F32 tensors, in the order of `names`. */

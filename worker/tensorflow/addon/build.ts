@@ -20,7 +20,7 @@ export interface TensorFlowBuild {
 
 type Log = (line: string) => void
 
-/** What a step could not do, in a sentence for people. */
+/** The failure of a step, as a sentence for the user. */
 class StepFailed extends Error {}
 
 const ADDON = join('lib', 'napi-v8', 'tfjs_binding.node')
@@ -168,7 +168,7 @@ async function compile(target: string, folder: string): Promise<void> {
   await run(process.execPath, ['-e', load], 'The compiled addon cannot be loaded')
 }
 
-/** Another run may have finished first: then its build stands and this one is dropped. */
+/** Another run may have finished first: then its build is kept, and this one is deleted. */
 async function install(scratch: string, build: string): Promise<void> {
   try {
     await rename(scratch, build)

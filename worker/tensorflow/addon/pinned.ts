@@ -1,7 +1,7 @@
 // Which TensorFlow library the native backend is built on, and which of its files are needed.
 // The wheel is used as a zip file only: no Python package is installed, and any Python 3 with pip can fetch it.
 
-/** The pinned wheel. `tag` forces the same file whatever Python is here. */
+/** The pinned wheel. `tag` selects the same file for every Python version. */
 export const WHEEL = {
   package: 'tensorflow-cpu',
   version: '2.18.1',

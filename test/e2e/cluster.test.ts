@@ -6,6 +6,7 @@ import { faultScenarios } from './faults.ts'
 import { firstJobScenario } from './first-job.ts'
 import { missingScenarios } from './missing.ts'
 import { numpyScenario } from './numpy.ts'
+import { resumeScenario } from './resume.ts'
 import { sourceScenario } from './source.ts'
 import { openStage, type Stage } from './stage.ts'
 
@@ -19,5 +20,6 @@ describe('a first try', () => firstJobScenario(() => stage))
 describe('the example, from helm install to the model in the bucket', () => brainTissueScenario(() => stage))
 describe('a Flower client in an image of its own', () => numpyScenario(() => stage))
 describe('data in a bucket', () => sourceScenario(() => stage))
+describe('a job from the record of another', () => resumeScenario(() => stage))
 describe('faults on a job of seconds', () => faultScenarios(() => stage))
 describe('something is missing', () => missingScenarios(() => stage))

@@ -95,7 +95,10 @@ const address: Rule<{ uri: string; bucket: string; prefix: string }> = (text) =>
   return { uri: text, bucket: match[1]!, prefix: match[2] ?? '' }
 }
 
-/** Settings of worker/source/main.ts. The environment of the source's own Secret may override endpoint and region. Throws InvalidJob. */
+/**
+ * Settings of worker/source/main.ts. The environment of the source's own Secret may override endpoint and region. Throws
+ * InvalidJob.
+ */
 export function sourceSettings(env: Environment): SourceSettings {
   const read = readVariables(env, SOURCE, {
     sourceUri: address,

@@ -1,5 +1,5 @@
-// The network half of a worker as a program: connects NATS, granted URLs and the trainer, then serves the run to its end. The trainer is
-// a child process, or in a pod the container beside this one, behind two FIFOs.
+// The network half of a worker as a program: connects NATS, granted URLs and the trainer, then serves the run to its end. The
+// trainer is a child process, or in a pod the container beside this one, behind two FIFOs.
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { WORKER } from '#protocol/environment.ts'
@@ -15,7 +15,9 @@ import type { WorkerOptions } from './network/options.ts'
 import { wasSeamLeft } from './trainer/fifos.ts'
 import { childTrainer, podTrainer } from './trainer/process-trainer.ts'
 
-/** Seconds without a coordinator after which the worker ends and its pod restarts: longer than a coordinator's pod takes to move. */
+/**
+ * Seconds without a coordinator after which the worker ends and its pod restarts: longer than a coordinator's pod takes to move.
+ */
 const SILENCE_SECONDS = 600
 
 await runProgram(process.env, async (signal) => {

@@ -1,5 +1,5 @@
-// Connects to the user's cluster with kubeconfig, context and namespace, as kubectl does. Every failed request becomes an error with a
-// remedy, except NotFound, which is left to the caller.
+// Connects to the user's cluster with kubeconfig, context and namespace, as kubectl does. Every failed request becomes an error
+// with a remedy, except NotFound, which is left to the caller.
 import { connectContext, NoCluster } from '#operator/kubernetes/client/client.ts'
 import { BrokenKubeconfig } from '#operator/kubernetes/client/kubeconfig.ts'
 import { FedsamError } from '#protocol/errors.ts'

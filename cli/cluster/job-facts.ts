@@ -1,5 +1,5 @@
-// Gathers the facts of a job in a cluster: the job, its pods with their problems, and the pods that cannot be created. A caller without
-// the right to list pods still sees the job.
+// Gathers the facts of a job in a cluster: the job, its pods with their problems, and the pods that cannot be created. A caller
+// without the right to list pods still sees the job.
 
 import type { KubernetesObject, StoredJob, Warning } from '#operator/objects/shapes.ts'
 import { warningOf } from '#operator/objects/warnings.ts'

@@ -1,5 +1,5 @@
-// The view of a job for its owner: state, rounds, every client with its outcome and reason, what the job waits for, and the output. Pure:
-// converts facts to plain data, which --json prints and render/status.ts formats.
+// The view of a job for its owner: state, rounds, every client with its outcome and reason, what the job waits for, and the
+// output. Pure: converts facts to plain data, which --json prints and render/status.ts formats.
 
 import { isReady } from '#operator/reconcile/problems/pod-problems.ts'
 import type { JobState } from '#protocol/conditions.ts'

@@ -25,7 +25,10 @@ export interface LogOptions {
 /** Longest silence of a followed log, in milliseconds. */
 const QUIET_SECONDS = 24 * 3600
 
-/** The coordinator first, then clients by name, with the containers of each pod in their starting order. Only one client's if named. */
+/**
+ * The coordinator first, then clients by name, with the containers of each pod in their starting order. Only one client's if
+ * named.
+ */
 export function logSources(pods: readonly KubernetesObject[], client?: string): LogSource[] {
   const named = pods.map((pod) => ({ pod, who: whose(pod) })).filter(({ who }) => who !== undefined)
   const wanted = client === undefined ? named : named.filter(({ who }) => who === client)

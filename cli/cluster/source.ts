@@ -1,5 +1,5 @@
-// Opens a run's record by the name that the user gave: an output folder, s3://bucket/prefix, or fj/NAME in a cluster. It reads a bucket with
-// the caller's own AWS credentials; it reads the job's Secret only where the caller asks for that.
+// Opens a run's record by the name that the user gave: an output folder, s3://bucket/prefix, or fj/NAME in a cluster. It reads a
+// bucket with the caller's own AWS credentials; it reads the job's Secret only where the caller asks for that.
 import { resolve } from 'node:path'
 import type { StoredJob } from '#operator/objects/shapes.ts'
 import { completeSpec } from '#protocol/defaults.ts'
@@ -23,7 +23,10 @@ export const SOURCE_OPTIONS = {
   'credentials-from-secret': { type: 'boolean' },
 } as const
 
-/** Digests from another source than the store: the job's status in the cluster. "sha256:…", or undefined where the status has none. */
+/**
+ * Digests from another source than the store: the job's status in the cluster. "sha256:…", or undefined where the status has
+ * none.
+ */
 export interface Witness {
   /** The newest reported result. A running job may have written later ones. */
   readonly head?: string | undefined

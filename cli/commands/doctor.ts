@@ -1,5 +1,5 @@
-// `fedsam doctor`: checks whether a cluster has what FederatedJobs need, and what one job names. Prints one line per finding, with a
-// remedy.
+// `fedsam doctor`: checks whether a cluster has what FederatedJobs need, and what one job names. Prints one line per finding,
+// with a remedy.
 import type { StoredJob } from '#operator/objects/shapes.ts'
 import { completeSpec } from '#protocol/defaults.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'

@@ -1,6 +1,6 @@
-// `fedsam export`: writes a run's model as a complete checkpoint for Hugging Face: the base with the trained tensors in place, or the
-// whole model where the trainer provided it. Trained tensors are float32, as in the record, unless the caller asks for their original
-// dtype.
+// `fedsam export`: writes a run's model as a complete checkpoint for Hugging Face: the base with the trained tensors in place, or
+// the whole model where the trainer provided it. Trained tensors are float32, as in the record, unless the caller asks for their
+// original dtype.
 import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { readdir, rm, writeFile } from 'node:fs/promises'
@@ -131,8 +131,9 @@ interface Exported {
 }
 
 /**
- * Writes the complete checkpoint of a verified record; `base` is null where the trainer provided the whole model. Compares every byte with
- * its digest again, in memory that does not grow with the model. Throws InvalidJob where the run is not complete, RecordDamaged.
+ * Writes the complete checkpoint of a verified record; `base` is null where the trainer provided the whole model. Compares every
+ * byte with its digest again, in memory that does not grow with the model. Throws InvalidJob where the run is not complete,
+ * RecordDamaged.
  */
 async function exportModel(
   store: ObjectStore,
@@ -177,7 +178,10 @@ async function modelOf(store: ObjectStore, { round, result }: Manifest): Promise
   return tensors.sort((a, b) => a.range.offset - b.range.offset)
 }
 
-/** The base's configuration, and its weights with the trained tensors in place. The weights lie in the target while they are merged. */
+/**
+ * The base's configuration, and its weights with the trained tensors in place. The weights lie in the target while they are
+ * merged.
+ */
 async function writeInto(
   store: ObjectStore,
   target: string,

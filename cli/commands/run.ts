@@ -1,5 +1,5 @@
-// `fedsam run`: runs a whole job on this machine, from its file to its output and its report. With the same output folder it resumes. One
-// run at a time owns an output folder; it refuses a job that does not fit the folder before anything starts.
+// `fedsam run`: runs a whole job on this machine, from its file to its output and its report. With the same output folder it
+// resumes. One run at a time owns an output folder; it refuses a job that does not fit the folder before anything starts.
 import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'

@@ -1,5 +1,5 @@
-// `fedsam verify`: reads every file that a run's record names and compares it with its digest, with the job's status in a cluster, and
-// with the head that the user expects.
+// `fedsam verify`: reads every file that a run's record names and compares it with its digest, with the job's status in a
+// cluster, and with the head that the user expects.
 import type { Verification } from '#coordinator/record/verify.ts'
 import { SOURCE_OPTIONS, withRecord } from '../cluster/source.ts'
 import { sourceText } from '../render/lines.ts'

@@ -1,5 +1,5 @@
-// `fedsam watch`: follows a job's status until the job ends. A terminal shows the whole status after each change; a pipe gets one line
-// per change, and the whole status at the end.
+// `fedsam watch`: follows a job's status until the job ends. A terminal shows the whole status after each change; a pipe gets one
+// line per change, and the whole status at the end.
 import { FedsamError } from '#protocol/errors.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { retry } from '#runtime/retry.ts'
@@ -39,7 +39,10 @@ export const watch: RunCommand = async (args) => {
   })
 }
 
-/** The facts now, after each change of the job, and every few seconds. Throws when the job is deleted, or the cluster stays unreachable. */
+/**
+ * The facts now, after each change of the job, and every few seconds. Throws when the job is deleted, or the cluster stays
+ * unreachable.
+ */
 async function* follow(cluster: Cluster, first: JobFacts['job']): AsyncGenerator<JobFacts> {
   const { name, namespace, uid } = first.metadata
   const clock = systemClock()
@@ -83,7 +86,9 @@ interface Following {
   readonly signal: AbortSignal
 }
 
-/** Calls `changed` at each change of the job. Ignores a failed watch: the regular requests fail for the same reason and report it. */
+/**
+ * Calls `changed` at each change of the job. Ignores a failed watch: the regular requests fail for the same reason and report it.
+ */
 function watchJob(
   cluster: Cluster,
   { metadata: { name, namespace, resourceVersion } }: JobFacts['job'],

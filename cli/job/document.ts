@@ -1,6 +1,7 @@
 // A job file as YAML: one document, its plain value, and the line of each field. Guarantees: the value is the one that kubectl
 // makes of the same text, and every text ends in a value or in an error with its line. YAML that only some readers take is
-// refused. What a scalar and an object mean is left to yaml-scalar.ts and yaml-value.ts, kubectl's own rules to yaml-scanner-rules.ts.
+// refused. What a scalar and an object mean is left to yaml-scalar.ts and yaml-value.ts, kubectl's own rules to
+// yaml-scanner-rules.ts.
 import { Composer, type Document, isAlias, isMap, isSeq, Lexer, LineCounter, type Node, Parser } from 'yaml'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Path } from './problem.ts'

@@ -1,6 +1,6 @@
-// Rules of kubectl's YAML scanner (scannerc.go of go.yaml.in/yaml/v2) that the package yaml does not have: where a tab may be, where a
-// flow key must end, and which letters end a scalar. Guarantees one verdict per lexeme, in their order; all other rules are left to the
-// package and to yaml-value.ts.
+// Rules of kubectl's YAML scanner (scannerc.go of go.yaml.in/yaml/v2) that the package yaml does not have: where a tab may be,
+// where a flow key must end, and which letters end a scalar. Guarantees one verdict per lexeme, in their order; all other rules
+// are left to the package and to yaml-value.ts.
 import { CST } from 'yaml'
 import type { YamlProblem } from './yaml-value.ts'
 

@@ -1,5 +1,5 @@
-// Estimates the cost of a round from counts alone. Pure: plain numbers in, plain numbers out. Each formula is beside its figure, so that it
-// can be checked against a run's record.
+// Estimates the cost of a round from counts alone. Pure: plain numbers in, plain numbers out. Each formula is beside its figure,
+// so that it can be checked against a run's record.
 import { LARGEST_SLICE } from '#coordinator/aggregation/budget.ts'
 import { cohortSize } from '#coordinator/rounds/cohort.ts'
 import { canonicalHeader } from '#protocol/safetensors.ts'

@@ -1,5 +1,5 @@
-// Converts a run's events to lines of text: one short sentence each, the same in a terminal and in a pipe, and the present activity for the
-// live line below them. Reads no clock and prints nothing.
+// Converts a run's events to lines of text: one short sentence each, the same in a terminal and in a pipe, and the present
+// activity for the live line below them. Reads no clock and prints nothing.
 import type { RunEvent } from '#protocol/events.ts'
 import type { ClientOutcome, Evaluation, NotEvaluated, RunRecord } from '#protocol/record.ts'
 import { counted, listed } from '#protocol/text.ts'

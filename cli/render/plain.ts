@@ -1,5 +1,6 @@
-// Makes text from outside safe for a terminal. Clients, pods, files and servers choose their text, and a terminal obeys control characters:
-// they clear the screen, set the clipboard, or forge a line. Every command prints through this file, or escapes as JSON. Pure.
+// Makes text from outside safe for a terminal. Clients, pods, files and servers choose their text, and a terminal obeys control
+// characters: they clear the screen, set the clipboard, or forge a line. Every command prints through this file, or escapes as
+// JSON. Pure.
 
 /** Control characters of C0 and C1, marks that turn the direction of writing, and separators of lines. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what the expression is for

@@ -1,5 +1,5 @@
-// Prints lines that stay and, in a terminal, one live line below them. A pipe or a file gets only the lines that stay. No other code prints;
-// the only control characters in the output are our own colours.
+// Prints lines that stay and, in a terminal, one live line below them. A pipe or a file gets only the lines that stay. No other
+// code prints; the only control characters in the output are our own colours.
 import { plainLines, plainText } from './plain.ts'
 
 /** The output of a command. */

@@ -1,5 +1,5 @@
-// A run's record as the report's facts: reads it marker by marker, in the order of the rounds. The store of the caller bounds the length
-// of a marker. Payloads are not read.
+// A run's record as the report's facts: reads it marker by marker, in the order of the rounds. The store of the caller bounds the
+// length of a marker. Payloads are not read.
 import { readRecord } from '#coordinator/record/markers.ts'
 import { attemptKeys, MANIFEST_KEY, RUN_KEY, resultKey } from '#protocol/keys.ts'
 import {

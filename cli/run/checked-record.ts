@@ -1,5 +1,5 @@
-// Verifies a record before a command uses it: its bytes, the job's status in a cluster, and the head that the user expects. The commands
-// decide what to do about a problem.
+// Verifies a record before a command uses it: its bytes, the job's status in a cluster, and the head that the user expects. The
+// commands decide what to do about a problem.
 import { type Scope, type Verification, verifyRecord } from '#coordinator/record/verify.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { RUN_KEY } from '#protocol/keys.ts'

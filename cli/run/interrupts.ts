@@ -1,5 +1,5 @@
-// Ctrl-C and SIGTERM as an abort signal: the first one stops the run cleanly, a second one ends the process at once. The process also ends
-// if the clean stop takes too long.
+// Ctrl-C and SIGTERM as an abort signal: the first one stops the run cleanly, a second one ends the process at once. The process
+// also ends if the clean stop takes too long.
 import { CLI_EXITS } from '#protocol/exit-codes.ts'
 import { printError } from '../render/screen.ts'
 

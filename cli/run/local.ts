@@ -1,5 +1,5 @@
-// Runs a whole job in this process and the child processes of its trainers, with a folder in place of S3 and an in-process bus in place of
-// NATS. Coordinator and worker are the same code as in a cluster.
+// Runs a whole job in this process and the child processes of its trainers, with a folder in place of S3 and an in-process bus in
+// place of NATS. Coordinator and worker are the same code as in a cluster.
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { coordinate, type RunOutcome } from '#coordinator/run/run.ts'

@@ -1,5 +1,5 @@
-// Allows one run at a time on one output folder. The lock is a kernel lock, taken through SQLite on a file in the folder, so it always ends
-// with its process. Readers (export, verify) need no lock.
+// Allows one run at a time on one output folder. The lock is a kernel lock, taken through SQLite on a file in the folder, so it
+// always ends with its process. Readers (export, verify) need no lock.
 
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'

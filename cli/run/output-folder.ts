@@ -1,5 +1,5 @@
-// The output folder of a local run: checks whether it is writable, reads the record of an earlier run, and moves a finished output aside for
-// more rounds. A check leaves no file. output-state.ts decides what a run does with the folder.
+// The output folder of a local run: checks whether it is writable, reads the record of an earlier run, and moves a finished
+// output aside for more rounds. A check leaves no file. output-state.ts decides what a run does with the folder.
 import { access, constants, mkdtemp, readdir, rename, rmdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { readRecord } from '#coordinator/record/markers.ts'
@@ -117,8 +117,8 @@ export async function readManifest(store: ObjectStore): Promise<Manifest | undef
 }
 
 /**
- * Moves the finished output, and the attempt whose purpose has changed, to replaced/<n>/. Each step is one rename, and after each step a run
- * can resume or continue, so a kill in between loses nothing.
+ * Moves the finished output, and the attempt whose purpose has changed, to replaced/<n>/. Each step is one rename, and after each
+ * step a run can resume or continue, so a kill in between loses nothing.
  */
 export async function moveAside(record: string, state: OutputState): Promise<void> {
   const aside = state.kind === 'Resume' || state.kind === 'Continue' ? state.aside : null

@@ -1,5 +1,5 @@
-// Decides what a local run does with its output folder: begin, resume, continue a finished run with more rounds, or nothing. Reads no
-// file. Refuses a job that does not fit the folder, and names the differences.
+// Decides what a local run does with its output folder: begin, resume, continue a finished run with more rounds, or nothing.
+// Reads no file. Refuses a job that does not fit the folder, and names the differences.
 import { FedsamError } from '#protocol/errors.ts'
 import { type Difference, differences } from '../job/differences.ts'
 import { show } from '../job/problem.ts'

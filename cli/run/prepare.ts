@@ -1,5 +1,5 @@
-// Checks of every job before a local run writes anything: can this version run it? One error names all faults. output-folder.ts checks
-// the output folder.
+// Checks of every job before a local run writes anything: can this version run it? One error names all faults. output-folder.ts
+// checks the output folder.
 import { selectionOf } from '#coordinator/settings/from-spec.ts'
 import { checkInitialFile } from '#coordinator/start/initial-file.ts'
 import { FedsamError } from '#protocol/errors.ts'

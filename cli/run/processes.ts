@@ -1,5 +1,6 @@
-// Runs a whole job in separate processes: the coordinator and every worker as programs, with a real nats-server and a real S3 server on this
-// machine. It restarts a program that ends, as a cluster does, and copies the output bundle to the output folder at the end.
+// Runs a whole job in separate processes: the coordinator and every worker as programs, with a real nats-server and a real S3
+// server on this machine. It restarts a program that ends, as a cluster does, and copies the output bundle to the output folder
+// at the end.
 import { cp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'

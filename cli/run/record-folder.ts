@@ -1,5 +1,5 @@
-// Finds and opens the record of a run below its output folder: in the folder itself, or in the S3 server's bucket of a run in processes.
-// Readers need not trust it: they follow no link, and the length of a marker in memory is bounded.
+// Finds and opens the record of a run below its output folder: in the folder itself, or in the S3 server's bucket of a run in
+// processes. Readers need not trust it: they follow no link, and the length of a marker in memory is bounded.
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RUN_KEY } from '#protocol/keys.ts'

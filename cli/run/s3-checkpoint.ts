@@ -1,5 +1,5 @@
-// Copies a base checkpoint from s3://bucket/prefix into a temporary folder, with the settings of the AWS tools (AWS_* variables, profiles,
-// roles). A run copies the checkpoint into its record, so the folder is deleted with the process.
+// Copies a base checkpoint from s3://bucket/prefix into a temporary folder, with the settings of the AWS tools (AWS_* variables,
+// profiles, roles). A run copies the checkpoint into its record, so the folder is deleted with the process.
 import { rmSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

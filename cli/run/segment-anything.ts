@@ -1,5 +1,5 @@
-// The preflight of the built-in trainer: checks its checkpoint and every partition's data, and reports all faults at once. It loads large
-// codecs, so a job with another trainer does not load this file.
+// The preflight of the built-in trainer: checks its checkpoint and every partition's data, and reports all faults at once. It
+// loads large codecs, so a job with another trainer does not load this file.
 import { stat } from 'node:fs/promises'
 import { FedsamError } from '#protocol/errors.ts'
 import type {
@@ -28,8 +28,9 @@ export interface Preflight {
 }
 
 /**
- * Checks the checkpoint and every partition's data, and reports the findings in the same lines for every command. Throws BadCheckpoint,
- * CheckpointUnavailable, BadData with all fatal problems by partition and file, and InvalidJob for an evaluation without held-out images.
+ * Checks the checkpoint and every partition's data, and reports the findings in the same lines for every command. Throws
+ * BadCheckpoint, CheckpointUnavailable, BadData with all fatal problems by partition and file, and InvalidJob for an evaluation
+ * without held-out images.
  */
 export async function preflight(
   spec: CompleteFederatedJobSpec,

@@ -1,5 +1,6 @@
-// The record that a run on this machine starts from (spec.resumeFrom): opened for reading, a folder or a bucket, and checked before a
-// byte of the new run is written. It trusts nothing in it: no link is followed, and no marker of any length is read into memory.
+// The record that a run on this machine starts from (spec.resumeFrom): opened for reading, a folder or a bucket, and checked
+// before a byte of the new run is written. It trusts nothing in it: no link is followed, and no marker of any length is read into
+// memory.
 import { realpath } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { selectionOf } from '#coordinator/settings/from-spec.ts'
@@ -65,8 +66,8 @@ export async function realPath(path: string): Promise<string> {
 }
 
 /**
- * The round that the job starts from, verified and compared with the job; null where it starts afresh. `checkpoint` is the folder of the
- * built-in trainer's. Throws RecordUnavailable, BadRecord.
+ * The round that the job starts from, verified and compared with the job; null where it starts afresh. `checkpoint` is the folder
+ * of the built-in trainer's. Throws RecordUnavailable, BadRecord.
  */
 export async function checkSource(
   spec: CompleteFederatedJobSpec,

@@ -13,7 +13,10 @@ before(async () => {
 })
 after(() => rm(dir, { recursive: true, force: true }))
 
-/** Supervises a program that leaves a letter in a file at each start and ends with these codes in turn, and then always with the last one. */
+/**
+ * Supervises a program that leaves a letter in a file at each start and ends with these codes in turn, and then always with the
+ * last one.
+ */
 async function starts(codes: readonly number[]): Promise<{ count: number; error: unknown }> {
   const file = join(dir, codes.join('-').slice(0, 100))
   const program = `

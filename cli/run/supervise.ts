@@ -31,8 +31,8 @@ const BACKOFF = { first: 0.1, longest: 5 }
 const STOPPING_MS = 10_000
 
 /**
- * Resolves when the program ended with 0 or was asked to stop. Throws RunFailed with the last line of its standard error, for an exit code
- * after which a restart cannot help, and for too many failures in a row.
+ * Resolves when the program ended with 0 or was asked to stop. Throws RunFailed with the last line of its standard error, for an
+ * exit code after which a restart cannot help, and for too many failures in a row.
  */
 export async function supervise(options: SuperviseOptions): Promise<void> {
   const { name, log, signal, backoff = BACKOFF } = options
@@ -61,8 +61,8 @@ interface Ended {
 
 function runOnce({ command, env, onLine, log, signal }: SuperviseOptions): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    // The program ends when its standard input closes, which happens when this process ends. It has its own process group, so Ctrl-C in
-    // the terminal reaches only this process, which then stops it.
+    // The program ends when its standard input closes, which happens when this process ends. It has its own process group, so
+    // Ctrl-C in the terminal reaches only this process, which then stops it.
     const child = spawn(command[0], command.slice(1), {
       env: { ...env },
       stdio: ['pipe', 'pipe', 'pipe'],

@@ -1,5 +1,6 @@
-// The program that trains a partition on this machine: the built-in trainer with its settings, or the user's own command. Both get the
-// variables of worker/trainer/trainer-environment.ts; the user's command also gets those of the partition and of `command.env`.
+// The program that trains a partition on this machine: the built-in trainer with its settings, or the user's own command. Both
+// get the variables of worker/trainer/trainer-environment.ts; the user's command also gets those of the partition and of
+// `command.env`.
 import { fileURLToPath } from 'node:url'
 import { environmentOf, TRAINER } from '#protocol/environment.ts'
 import { FedsamError } from '#protocol/errors.ts'
@@ -44,7 +45,9 @@ export function trainerCommand(
 
 type Variables = NonNullable<CompleteFederatedJobSpec['trainer']['command']>['env']
 
-/** The variables of `command.env`. In place of a Secret or another object, a run on this machine uses the variable of --pass-env. */
+/**
+ * The variables of `command.env`. In place of a Secret or another object, a run on this machine uses the variable of --pass-env.
+ */
 function ownVariables(variables: Variables, env: Readonly<Record<string, string>>): Record<string, string> {
   const own = variables.map(({ name, value, valueFrom }) => {
     if (valueFrom == null) return [name, value ?? ''] as const

@@ -1,5 +1,5 @@
-// Checks a trainer program with the calls of a run, and reports a finding for each: its start, the three calls, a repeated call, a call that
-// must fail, its progress, and its two ways to end.
+// Checks a trainer program with the calls of a run, and reports a finding for each: its start, the three calls, a repeated call,
+// a call that must fail, its progress, and its two ways to end.
 import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'

@@ -1,4 +1,5 @@
-// Checks how a trainer ends: at the end of its input, and on SIGTERM. Each check starts its own process, and kills it if it does not end.
+// Checks how a trainer ends: at the end of its input, and on SIGTERM. Each check starts its own process, and kills it if it does
+// not end.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'

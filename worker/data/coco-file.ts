@@ -1,6 +1,6 @@
 // Reads a COCO instances file: its images, and the outlined objects in them. Pure. Guarantees one rule for each fault of
-// such files (docs/data.md lists them): an item with one meaning is read, one without a meaning is left out and named, one with several is
-// refused. coco.ts draws the objects. Format: cocodataset.org/#format-data.
+// such files (docs/data.md lists them): an item with one meaning is read, one without a meaning is left out and named, one with
+// several is refused. coco.ts draws the objects. Format: cocodataset.org/#format-data.
 import { isObject } from '#protocol/json-object.ts'
 import { counted, listed, shortened } from '#protocol/text.ts'
 import { type CocoRegion, type Problem, unusable } from './dataset.ts'

@@ -1,5 +1,5 @@
-// Layout COCO: lists the images of a data set by its instances file. Names images that the folder lacks, and files that the instances file
-// does not list. Opens no picture: preflight.ts checks whether it is readable.
+// Layout COCO: lists the images of a data set by its instances file. Names images that the folder lacks, and files that the
+// instances file does not list. Opens no picture: preflight.ts checks whether it is readable.
 
 import { posix } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'

@@ -1,5 +1,5 @@
-// The types of this folder: the specification of a data set, its entries, and its problems. listing.ts finds the entries, preflight.ts
-// inspects them, samples.ts loads them.
+// The types of this folder: the specification of a data set, its entries, and its problems. listing.ts finds the entries,
+// preflight.ts inspects them, samples.ts loads them.
 import { FedsamError } from '#protocol/errors.ts'
 
 /** A partition's `dataset`, with defaults filled in. */

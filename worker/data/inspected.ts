@@ -1,5 +1,5 @@
-// The result of the inspection of one entry: usable, with its counts, or unusable, with the problem. preflight.ts inspects the entries,
-// judge.ts derives the problems of the whole data set from them.
+// The result of the inspection of one entry: usable, with its counts, or unusable, with the problem. preflight.ts inspects the
+// entries, judge.ts derives the problems of the whole data set from them.
 import type { Entry, Problem } from './dataset.ts'
 import type { PictureHeader } from './picture-header.ts'
 

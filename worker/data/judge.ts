@@ -1,5 +1,5 @@
-// Converts the findings about a data set to problems with a message and a remedy. Pure. A problem that keeps the partition from training is
-// fatal; one about left-out images, or a change of what the model sees, has a count and names.
+// Converts the findings about a data set to problems with a message and a remedy. Pure. A problem that keeps the partition from
+// training is fatal; one about left-out images, or a change of what the model sees, has a count and names.
 import { counted, listed } from '#protocol/text.ts'
 import type { LabelCount } from './counts.ts'
 import type { DatasetSpec, Listing, Problem } from './dataset.ts'

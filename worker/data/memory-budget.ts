@@ -1,5 +1,5 @@
-// Bounds the memory of pictures that are decoded at the same time: each requests its bytes and waits until they are free. Work starts in the
-// order of the requests, so that a large picture always gets its turn.
+// Bounds the memory of pictures that are decoded at the same time: each requests its bytes and waits until they are free. Work
+// starts in the order of the requests, so that a large picture always gets its turn.
 
 /** A waiting request: its bytes, and the function that wakes it. */
 interface Waiting {

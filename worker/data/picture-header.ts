@@ -1,6 +1,6 @@
-// Reads size, channels and depth from the first bytes of a PNG or JPEG file. Guarantees one pass without decoding a pixel, so that a too large
-// picture is refused before it takes memory.
-// Sources: PNG specification, 11.2.2 IHDR; ITU T.81, B.1.1.3 and B.2.2 (markers, frame header).
+// Reads size, channels and depth from the first bytes of a PNG or JPEG file. Guarantees one pass without decoding a pixel, so
+// that a too large picture is refused before it takes memory. Sources: PNG specification, 11.2.2 IHDR; ITU T.81, B.1.1.3 and
+// B.2.2 (markers, frame header).
 import { unusable } from './dataset.ts'
 
 /** Pixels that a picture may have: 16,384 x 16,384. Beside it, the decoded RGB picture takes 805 MB. */

@@ -1,5 +1,6 @@
-// Inspects every file of a partition's data set before round 1, and reports its contents and its problems by file name. It decodes each
-// file once, so no round fails later because of a bad file. Returns plain data: judge.ts finds the problems, report.ts formats them.
+// Inspects every file of a partition's data set before round 1, and reports its contents and its problems by file name. It
+// decodes each file once, so no round fails later because of a bad file. Returns plain data: judge.ts finds the problems,
+// report.ts formats them.
 import { canonicalJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
@@ -53,8 +54,8 @@ const CONCURRENCY = 4
 const MOST_BYTES = 2 ** 30
 
 /**
- * Inspects the data set in `folder` (the resolved `spec.root`). `view` converts a mask to the model's resolution. Does not throw for
- * faults of the data or of the specification: the report's `problems` list them.
+ * Inspects the data set in `folder` (the resolved `spec.root`). `view` converts a mask to the model's resolution. Does not throw
+ * for faults of the data or of the specification: the report's `problems` list them.
  */
 export async function inspectDataset(
   spec: DatasetSpec,

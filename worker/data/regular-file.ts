@@ -1,5 +1,5 @@
-// Opens and reads files that other programs wrote. Guarantees that it opens only regular files, that no call blocks on a FIFO or a device, and
-// that it reads at most the bytes that the caller allows. The caller decides which paths are allowed.
+// Opens and reads files that other programs wrote. Guarantees that it opens only regular files, that no call blocks on a FIFO or
+// a device, and that it reads at most the bytes that the caller allows. The caller decides which paths are allowed.
 import { type BigIntStats, constants, type Stats } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { unusable } from './dataset.ts'
@@ -7,8 +7,8 @@ import { unusable } from './dataset.ts'
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants
 
 /**
- * Opens for reading a path that another program may have replaced. It follows no link (ELOOP), waits for no writer of a FIFO, and does not
- * become a terminal's owner. A system without one of the flags ignores it. Throws the errors of open(2).
+ * Opens for reading a path that another program may have replaced. It follows no link (ELOOP), waits for no writer of a FIFO, and
+ * does not become a terminal's owner. A system without one of the flags ignores it. Throws the errors of open(2).
  */
 export function openUnlinked(path: string): Promise<FileHandle> {
   return open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)

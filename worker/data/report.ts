@@ -1,5 +1,5 @@
-// Formats a data set's report in a few lines: counts first, then problems, fatal ones on top. Every program that shows a preflight prints
-// these lines.
+// Formats a data set's report in a few lines: counts first, then problems, fatal ones on top. Every program that shows a
+// preflight prints these lines.
 import { listed } from '#protocol/text.ts'
 import type { Problem } from './dataset.ts'
 import type { DatasetReport } from './preflight.ts'

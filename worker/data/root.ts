@@ -1,6 +1,6 @@
-// Resolves paths below a data set's root. Guarantees that no file outside of the root is read: the real path of a file, with all links
-// followed, must be inside the real path of the root. The root itself may be a link.
-// Names match by their Unicode normal form C, because macOS and Linux store accents in different forms.
+// Resolves paths below a data set's root. Guarantees that no file outside of the root is read: the real path of a file, with all
+// links followed, must be inside the real path of the root. The root itself may be a link. Names match by their Unicode normal
+// form C, because macOS and Linux store accents in different forms.
 import type { Dirent } from 'node:fs'
 import { readdir, realpath } from 'node:fs/promises'
 import { join, normalize, sep } from 'node:path'

@@ -1,5 +1,5 @@
-// Loads samples: an image with its 0/1 mask at the original size, and the box prompts that the recipe draws from masks. Loads only entries
-// that the preflight found usable; worker/model converts to the model's sizes.
+// Loads samples: an image with its 0/1 mask at the original size, and the box prompts that the recipe draws from masks. Loads
+// only entries that the preflight found usable; worker/model converts to the model's sizes.
 import { FedsamError } from '#protocol/errors.ts'
 import type { DatasetSpec } from './dataset.ts'
 import { readEntry } from './entry-files.ts'

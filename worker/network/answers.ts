@@ -1,6 +1,6 @@
 // Reads a coordinator's answer as a client must, whatever the client is doing: is a coordinator alive, is it the newest one, is the
-// run over? Guarantees that a client follows the highest epoch and ends after `silenceSeconds` without an answer. Acting on a task is
-// left to client.ts.
+// run over? Guarantees that a client follows the highest epoch and ends after `silenceSeconds` without an answer. Acting on a
+// task is left to client.ts.
 import { FedsamError } from '#protocol/errors.ts'
 import type { NextAnswer } from '#protocol/messages.ts'
 import { pauseAfter } from '#runtime/backoff.ts'
@@ -34,8 +34,8 @@ export type ReceiveOptions = Pick<WorkerOptions, 'client' | 'clock' | 'signal' |
 const NOTHING: Received = { kind: 'Nothing' }
 
 /**
- * Updates `contact` by an answer, or by 'NoAnswer' after a request without one; pauses before the client may ask again. Throws Silence,
- * and Refused where the coordinator does not accept this client.
+ * Updates `contact` by an answer, or by 'NoAnswer' after a request without one; pauses before the client may ask again. Throws
+ * Silence, and Refused where the coordinator does not accept this client.
  */
 export async function receive(
   options: ReceiveOptions,

@@ -1,5 +1,5 @@
-// One task that runs in the background while the client keeps asking. A later attempt at the same round can take the task over, or the
-// client gives it up. Guarantees that every end, a failure included, becomes the state that the client reports next.
+// One task that runs in the background while the client keeps asking. A later attempt at the same round can take the task over,
+// or the client gives it up. Guarantees that every end, a failure included, becomes the state that the client reports next.
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Have, Task } from '#protocol/messages.ts'

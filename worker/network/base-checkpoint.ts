@@ -1,6 +1,6 @@
-// Fetches the base checkpoint of a run to this client's disk, through granted URLs, into a folder named by its digest. Guarantees: a
-// file gets its name only after verification; `current` names a complete folder; a restart fetches no file again, and resumes an
-// interrupted download.
+// Fetches the base checkpoint of a run to this client's disk, through granted URLs, into a folder named by its digest.
+// Guarantees: a file gets its name only after verification; `current` names a complete folder; a restart fetches no file again,
+// and resumes an interrupted download.
 
 import { mkdir, rename, rm, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -28,8 +28,8 @@ export interface BaseOptions {
 }
 
 /**
- * Resolves once `<cache>/base/current` is the run's base checkpoint, complete and verified. Retries while the coordinator has no base
- * yet, and while the store is unreachable. Throws BadCheckpoint where the run has no base, Interrupted.
+ * Resolves once `<cache>/base/current` is the run's base checkpoint, complete and verified. Retries while the coordinator has no
+ * base yet, and while the store is unreachable. Throws BadCheckpoint where the run has no base, Interrupted.
  */
 export async function fetchBase(options: BaseOptions): Promise<void> {
   const { clock, signal, report } = options

@@ -1,5 +1,5 @@
-// Evaluates a task's base model, for the receipt. Guarantees that it never throws: a client whose evaluation fails still trains, and
-// its update counts. The receipt then says why there is no evaluation.
+// Evaluates a task's base model, for the receipt. Guarantees that it never throws: a client whose evaluation fails still trains,
+// and its update counts. The receipt then says why there is no evaluation.
 import { FedsamError } from '#protocol/errors.ts'
 import { isFigure, LARGEST_FIGURE } from '#protocol/measured.ts'
 import { MAX_NUM_EXAMPLES } from '#protocol/outcomes.ts'

@@ -1,6 +1,7 @@
-// Converts a trainer's safetensors file to the canonical form that is uploaded: tensors sorted by name, no metadata. So every update of
-// a run has the same layout, and the coordinator can read any slice by range. It widens 16-bit floats exactly where the run keeps 32
-// bits, for trainers that compute in half precision. It opens the trainer's file once; a file that later gets the same path is not read.
+// Converts a trainer's safetensors file to the canonical form that is uploaded: tensors sorted by name, no metadata. So every
+// update of a run has the same layout, and the coordinator can read any slice by range. It widens 16-bit floats exactly where the
+// run keeps 32 bits, for trainers that compute in half precision. It opens the trainer's file once; a file that later gets the
+// same path is not read.
 import { type FileHandle, open, rm } from 'node:fs/promises'
 import { FedsamError } from '#protocol/errors.ts'
 import { keptBytes, keptDType } from '#protocol/half.ts'

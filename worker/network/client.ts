@@ -1,5 +1,6 @@
-// The client's loop: asks the coordinator for work, does it, uploads the outcome, asks again. One request is open at any time: it joins,
-// keeps alive, reports and acknowledges. Any answer may be lost: each request states what the client has, so the coordinator repeats it.
+// The client's loop: asks the coordinator for work, does it, uploads the outcome, asks again. One request is open at any time: it
+// joins, keeps alive, reports and acknowledges. Any answer may be lost: each request states what the client has, so the
+// coordinator repeats it.
 import { FedsamError } from '#protocol/errors.ts'
 import { podExitCode } from '#protocol/exit-codes.ts'
 import type { Have, NextAnswer, Task } from '#protocol/messages.ts'

@@ -1,5 +1,5 @@
-// Uses of a grant: the right to one transfer, which a worker asks its coordinator for. A transfer whose grant has expired asks for a
-// new grant once.
+// Uses of a grant: the right to one transfer, which a worker asks its coordinator for. A transfer whose grant has expired asks
+// for a new grant once.
 import type { Granted, Want } from '#protocol/messages.ts'
 import { type Grant, GrantRefused } from '#transport/ports.ts'
 

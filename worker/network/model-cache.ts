@@ -1,5 +1,6 @@
-// Fetches the models that a worker starts from through granted URLs, verifies and caches them. It verifies a cached file again at each
-// use: the file may be older than this process, and an update that starts from other bytes than the plan's base spoils a round.
+// Fetches the models that a worker starts from through granted URLs, verifies and caches them. It verifies a cached file again at
+// each use: the file may be older than this process, and an update that starts from other bytes than the plan's base spoils a
+// round.
 import { mkdir, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'

@@ -1,5 +1,6 @@
-// Uploads a large payload in parts, and resumes an interrupted upload: the coordinator lists the parts in the store with their digests,
-// and the worker sends only the others. It replaces a part whose digest differs: an earlier life of this worker trained another update.
+// Uploads a large payload in parts, and resumes an interrupted upload: the coordinator lists the parts in the store with their
+// digests, and the worker sends only the others. It replaces a part whose digest differs: an earlier life of this worker trained
+// another update.
 import { sha256 } from '#protocol/digest.ts'
 import { PART_BYTES, type Want } from '#protocol/messages.ts'
 import { readFully } from '#runtime/file-bytes.ts'

@@ -1,5 +1,5 @@
-// The requests of a client: `next` reports what the client has and gets an instruction, `grant` gets rights to transfers, and the last
-// `next` reports that the client leaves. A request without an answer is not an error: each caller repeats its request.
+// The requests of a client: `next` reports what the client has and gets an instruction, `grant` gets rights to transfers, and the
+// last `next` reports that the client leaves. A request without an answer is not an error: each caller repeats its request.
 import { encodeJson } from '#protocol/canonical.ts'
 import {
   clientInbox,

@@ -1,6 +1,6 @@
-// One task, from the model to the receipt: fetches and verifies the model, evaluates it, trains, uploads the update and its receipt.
-// It evaluates before it trains, as Flower does: a trainer that keeps state sees the same order of calls. A failed evaluation costs no
-// update: the receipt says why it failed (base-evaluation.ts).
+// One task, from the model to the receipt: fetches and verifies the model, evaluates it, trains, uploads the update and its
+// receipt. It evaluates before it trains, as Flower does: a trainer that keeps state sees the same order of calls. A failed
+// evaluation costs no update: the receipt says why it failed (base-evaluation.ts).
 import { mkdir, rm, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Task } from '#protocol/messages.ts'
@@ -13,7 +13,9 @@ import { deleteOldModels, fetchModel } from './model-cache.ts'
 import type { WorkerOptions } from './options.ts'
 import { type LocalOutcome, uploadOutcome } from './upload.ts'
 
-/** The outcome of local work that is not uploaded yet. If its attempt closes first, the next attempt at the same round may use it. */
+/**
+ * The outcome of local work that is not uploaded yet. If its attempt closes first, the next attempt at the same round may use it.
+ */
 export interface Unsent {
   outcome: { readonly task: Task; readonly value: LocalOutcome; readonly stored: Set<string> } | null
   /** Memory that downloads and uploads of all tasks reuse. */
@@ -39,8 +41,8 @@ export function isSameWork(one: Task, other: Task): boolean {
 }
 
 /**
- * Does the task; resolves to the task whose attempt got the receipt. Throws the trainer's error, RecordDamaged where the store's model
- * differs from the one that the task names, and NotWanted when the attempt has closed without this client.
+ * Does the task; resolves to the task whose attempt got the receipt. Throws the trainer's error, RecordDamaged where the store's
+ * model differs from the one that the task names, and NotWanted when the attempt has closed without this client.
  */
 export async function doTask(options: TaskOptions): Promise<Task> {
   const { unsent, signal } = options

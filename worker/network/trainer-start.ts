@@ -1,5 +1,6 @@
-// Starts the trainer and, until it is ready, reports to the coordinator what the client waits for: so the coordinator can say why the
-// client is missing. A coordinator gives no work to a client that prepares; an instruction that comes all the same is repeated later.
+// Starts the trainer and, until it is ready, reports to the coordinator what the client waits for: so the coordinator can say why
+// the client is missing. A coordinator gives no work to a client that prepares; an instruction that comes all the same is
+// repeated later.
 import { FedsamError } from '#protocol/errors.ts'
 import type { Progress, TrainerReady } from '../trainer/seam.ts'
 import { type Contact, type ReceiveOptions, receive } from './answers.ts'

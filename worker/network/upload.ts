@@ -47,8 +47,8 @@ export type UploadOptions = Pick<WorkerOptions, 'client' | 'incarnation' | 'tran
 }
 
 /**
- * Uploads the payload where there is one, then the receipt. Throws NotWanted where the attempt is closed, and TrainerFailed where the
- * file changed after it was opened: no receipt names such bytes.
+ * Uploads the payload where there is one, then the receipt. Throws NotWanted where the attempt is closed, and TrainerFailed where
+ * the file changed after it was opened: no receipt names such bytes.
  */
 export async function uploadOutcome(outcome: LocalOutcome, options: UploadOptions): Promise<void> {
   try {

@@ -1,5 +1,5 @@
-// Fetches a partition's data from its source to a folder, once. Guarantees: it writes the marker beside the folder last, so a reader of
-// the marker finds all files; it resumes after an interruption; once the folder is complete, it changes no file.
+// Fetches a partition's data from its source to a folder, once. Guarantees: it writes the marker beside the folder last, so a
+// reader of the marker finds all files; it resumes after an interruption; once the folder is complete, it changes no file.
 
 import { appendFile, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'

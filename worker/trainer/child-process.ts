@@ -1,5 +1,5 @@
-// Runs a trainer as a child process behind pipes, on one machine. Guarantees that its descendants end with it, and that a failed start
-// names the file at fault.
+// Runs a trainer as a child process behind pipes, on one machine. Guarantees that its descendants end with it, and that a failed
+// start names the file at fault.
 
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -87,8 +87,8 @@ async function notStarted(program: TrainerProgram, cause: NodeJS.ErrnoException)
 }
 
 /**
- * Resolves once the process has ended, its output was read and `sweep` has killed its descendants. A process that failed before it wrote a
- * byte may not have started at all: a shell or env found no program, or sh ran the file as a script.
+ * Resolves once the process has ended, its output was read and `sweep` has killed its descendants. A process that failed before
+ * it wrote a byte may not have started at all: a shell or env found no program, or sh ran the file as a script.
  */
 async function untilEnded(
   child: ChildProcessWithoutNullStreams,

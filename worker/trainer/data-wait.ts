@@ -1,5 +1,5 @@
-// Opens data, and retries while the data is bad: in a cluster, others may still fill the volume. Reports the problem and the remaining
-// wait as progress.
+// Opens data, and retries while the data is bad: in a cluster, others may still fill the volume. Reports the problem and the
+// remaining wait as progress.
 import { setTimeout as pause } from 'node:timers/promises'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Report } from './serve.ts'

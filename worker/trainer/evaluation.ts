@@ -1,4 +1,5 @@
-// Evaluates a model on held-out images. The prompt is the true box, or a seeded point of the object; the mask has the original size.
+// Evaluates a model on held-out images. The prompt is the true box, or a seeded point of the object; the mask has the original
+// size.
 import { dice, iou } from '#worker/data/metrics.ts'
 import { randomFrom } from '#worker/data/random.ts'
 import { type LossName, maskLoss } from '#worker/model/segment-anything/loss.ts'

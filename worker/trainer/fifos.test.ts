@@ -1,5 +1,5 @@
-// The seam in a pod: a trainer under a shell in another process, with real FIFOs. It has the same guarantees as a child, and sets the exit
-// code of the trainer's container.
+// The seam in a pod: a trainer under a shell in another process, with real FIFOs. It has the same guarantees as a child, and sets
+// the exit code of the trainer's container.
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'

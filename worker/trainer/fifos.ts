@@ -1,6 +1,6 @@
 // Reaches a trainer's process in another container of the pod through FIFOs in a shared folder (protocol/seam-files.ts names them).
-// Guarantees: no open blocks a thread; the end of a trainer shows as the end of `out`; each life of the trainer has its own FIFOs, so no
-// call or answer reaches another life. The script of the trainer's container starts the process.
+// Guarantees: no open blocks a thread; the end of a trainer shows as the end of `out`; each life of the trainer has its own
+// FIFOs, so no call or answer reaches another life. The script of the trainer's container starts the process.
 import { execFileSync } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import {
@@ -47,8 +47,8 @@ export interface SeamFolder {
 }
 
 /**
- * Creates the FIFOs with access for every user, because the trainer's container may run as another one. A trainer that an earlier life
- * of this process used is ended and restarted.
+ * Creates the FIFOs with access for every user, because the trainer's container may run as another one. A trainer that an earlier
+ * life of this process used is ended and restarted.
  */
 export function openSeamFolder(folder: string, podEndMs: number = POD_END_MS): SeamFolder {
   const path = (name: string): string => join(folder, name)

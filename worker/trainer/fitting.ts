@@ -1,5 +1,5 @@
-// Local training: epochs of seeded, shuffled batches with a new optimizer and one prompt per image. Guarantees that diverging training
-// ends at once, with the step and the learning rate in the error.
+// Local training: epochs of seeded, shuffled batches with a new optimizer and one prompt per image. Guarantees that diverging
+// training ends at once, with the step and the learning rate in the error.
 import { FedsamError } from '#protocol/errors.ts'
 import { randomFrom, shuffle } from '#worker/data/random.ts'
 import type { SegmentAnything, Training } from '#worker/model/segment-anything/model.ts'

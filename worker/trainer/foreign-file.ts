@@ -1,5 +1,6 @@
-// Opens a file in a folder that a trainer can also write to. Guarantees: it follows no link, it never waits (on a FIFO or a device), and
-// later reads get the checked file, even if another file takes its path. Reading is left to the callers, through the open handle.
+// Opens a file in a folder that a trainer can also write to. Guarantees: it follows no link, it never waits (on a FIFO or a
+// device), and later reads get the checked file, even if another file takes its path. Reading is left to the callers, through the
+// open handle.
 import type { BigIntStats } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { FedsamError } from '#protocol/errors.ts'

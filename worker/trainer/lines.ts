@@ -1,6 +1,6 @@
-// Splits a stream of bytes into lines of bounded length. Guarantees that at most `most` bytes of an unfinished line are in memory. A line
-// ends with a line feed, a carriage return, or both, so each update of a progress bar is a line too. The meaning of a line is left to
-// the caller.
+// Splits a stream of bytes into lines of bounded length. Guarantees that at most `most` bytes of an unfinished line are in
+// memory. A line ends with a line feed, a carriage return, or both, so each update of a progress bar is a line too. The meaning
+// of a line is left to the caller.
 import type { Readable } from 'node:stream'
 
 /** Longest line of the seam, in bytes: a thousand metrics with long names need a tenth of it. */
@@ -13,7 +13,9 @@ export interface LineOptions {
   /** Longest line in bytes, without its end. */
   readonly most: number
   readonly onLine: (line: string) => void
-  /** Called once for a longer line, with its first bytes as text; no line follows. Without it, longer lines are split into pieces. */
+  /**
+   * Called once for a longer line, with its first bytes as text; no line follows. Without it, longer lines are split into pieces.
+   */
   readonly onTooLong?: (beginning: string) => void
 }
 

@@ -1,4 +1,5 @@
-// The built-in trainer as a program: how it ends where it cannot start, that it waits for data, and that it can be ended at any time.
+// The built-in trainer as a program: how it ends where it cannot start, that it waits for data, and that it can be ended at any
+// time.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

@@ -1,6 +1,6 @@
 // Measures the processor time of the trainer's container in a pod. The containers share no process namespace, so the script of the
-// trainer's container (operator/reconcile/pods/trainer-script.ts) reads its /proc on request, and writes the text to the seam's folder.
-// Each measurement reads the answer to the request before: it never waits. Without an answer it measures nothing.
+// trainer's container (operator/reconcile/pods/trainer-script.ts) reads its /proc on request, and writes the text to the seam's
+// folder. Each measurement reads the answer to the request before: it never waits. Without an answer it measures nothing.
 import { join } from 'node:path'
 import { SEAM_FILES } from '#protocol/seam-files.ts'
 import { readForeignText } from './foreign-file.ts'

@@ -1,5 +1,5 @@
-// Prepared samples: the cache key of an embedding covers its inputs, prompts are at the right place of the resized picture, and each image
-// keeps its prompt through all evaluations.
+// Prepared samples: the cache key of an embedding covers its inputs, prompts are at the right place of the resized picture, and
+// each image keeps its prompt through all evaluations.
 import assert from 'node:assert/strict'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

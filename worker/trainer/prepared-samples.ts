@@ -42,8 +42,8 @@ export interface PreparationOptions {
 }
 
 /**
- * Loads and prepares samples one after the other, in the order of `stems`. Leaves out those with an empty mask (the preflight has named
- * them).
+ * Loads and prepares samples one after the other, in the order of `stems`. Leaves out those with an empty mask (the preflight has
+ * named them).
  */
 export async function prepareSamples(
   stems: readonly string[],

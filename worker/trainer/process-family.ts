@@ -1,6 +1,6 @@
-// Finds the processes of a trainer on this machine in /proc, measures their processor time and kills them. It also finds descendants
-// that got another parent or their own session: they inherit a marked environment variable. Without /proc (macOS) it finds none; then
-// only a trainer's output is a sign of life.
+// Finds the processes of a trainer on this machine in /proc, measures their processor time and kills them. It also finds
+// descendants that got another parent or their own session: they inherit a marked environment variable. Without /proc (macOS) it
+// finds none; then only a trainer's output is a sign of life.
 import { readdir, readFile } from 'node:fs/promises'
 import { TRAINER_LIFE } from '#protocol/environment.ts'
 import {
@@ -71,7 +71,10 @@ async function readProcesses(): Promise<ProcessTimes[] | undefined> {
   return found.length === 0 ? undefined : found
 }
 
-/** Whether the environment with which its program started has the mark. Environments of other users are unreadable, and count as unmarked. */
+/**
+ * Whether the environment with which its program started has the mark. Environments of other users are unreadable, and count as
+ * unmarked.
+ */
 async function isMarked({ pid }: ProcessTimes, mark: string): Promise<boolean> {
   const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '')
   return environment.split('\0').includes(mark)

@@ -1,5 +1,5 @@
-// The connection between the network half and one life of a trainer's process: pipes of a child (child-process.ts), or FIFOs to another
-// container (fifos.ts).
+// The connection between the network half and one life of a trainer's process: pipes of a child (child-process.ts), or FIFOs to
+// another container (fifos.ts).
 import type { Readable } from 'node:stream'
 
 /** How a process ended, as a phrase that follows its name, and the remedy where one is known. */
@@ -20,8 +20,8 @@ export interface Link {
   /** Resolves once the process has ended and its output was read. */
   readonly ended: Promise<Ended>
   /**
-   * Processor seconds that the process and its descendants have used so far; they never decrease. Undefined where they cannot be measured
-   * now; without this function they can never be measured.
+   * Processor seconds that the process and its descendants have used so far; they never decrease. Undefined where they cannot be
+   * measured now; without this function they can never be measured.
    */
   readonly used?: () => Promise<number | undefined>
   /** Writes a line, with its line feed, to its standard input. A process that has ended loses it. */

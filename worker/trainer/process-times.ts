@@ -1,5 +1,6 @@
-// The processor time of a trainer and its descendants: which processes belong to it, and how much time they used. Pure: callers pass the
-// text of /proc/PID/stat. Guarantees that the sum never decreases, even where processes end and their parent does not wait for them.
+// The processor time of a trainer and its descendants: which processes belong to it, and how much time they used. Pure: callers
+// pass the text of /proc/PID/stat. Guarantees that the sum never decreases, even where processes end and their parent does not
+// wait for them.
 
 /** One process as /proc/PID/stat describes it. Times are in the system's ticks. */
 export interface ProcessTimes {
@@ -53,8 +54,9 @@ export function readStat(text: string): ProcessTimes | undefined {
 export const keyOf = ({ pid, began }: ProcessTimes): string => `${pid}:${began}`
 
 /**
- * The processes of `all` that belong to `root`: itself, its session and group, those that `isKnown` accepts (seen before, or marked), and
- * the descendants of these. So a process that left its session and lost its parent is found because it was seen before.
+ * The processes of `all` that belong to `root`: itself, its session and group, those that `isKnown` accepts (seen before, or
+ * marked), and the descendants of these. So a process that left its session and lost its parent is found because it was seen
+ * before.
  */
 export function familyOf(
   all: readonly ProcessTimes[],
@@ -81,8 +83,8 @@ export interface ProcessorAccount {
 }
 
 /**
- * A sum that only grows: each process adds its time since the measurement before, and an ended process subtracts nothing. The time of an
- * ended child counts twice when its parent waits for it: its end is a sign of life too.
+ * A sum that only grows: each process adds its time since the measurement before, and an ended process subtracts nothing. The
+ * time of an ended child counts twice when its parent waits for it: its end is a sign of life too.
  */
 export function processorAccount(): ProcessorAccount {
   let before = new Map<string, ProcessTimes>()

@@ -1,6 +1,6 @@
-// Runs a trainer in its own process, so that it may block for minutes, crash, or be killed. It makes one call of the seam at a time. The
-// first call starts the process; after an end, the next call restarts it. Other output of the trainer goes to the log. On one machine
-// the process is a child, in a pod it runs in another container: the guarantees are the same.
+// Runs a trainer in its own process, so that it may block for minutes, crash, or be killed. It makes one call of the seam at a
+// time. The first call starts the process; after an end, the next call restarts it. Other output of the trainer goes to the log.
+// On one machine the process is a child, in a pod it runs in another container: the guarantees are the same.
 import { FedsamError } from '#protocol/errors.ts'
 import { MAX_NUM_EXAMPLES } from '#protocol/outcomes.ts'
 import { spawnTrainer, type TrainerProgram } from './child-process.ts'

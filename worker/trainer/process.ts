@@ -1,7 +1,7 @@
-// Follows one life of a trainer's process: its start, its calls one after the other, its end. Guarantees that every call ends: with the
-// answer, with the trainer's own error, with the end of the process, or after noProgressSeconds without output and processor time.
-// A line of a trainer takes at most LONGEST_LINE bytes of memory. The link (process-link.ts) hides whether the process is a child or
-// runs in another container.
+// Follows one life of a trainer's process: its start, its calls one after the other, its end. Guarantees that every call ends:
+// with the answer, with the trainer's own error, with the end of the process, or after noProgressSeconds without output and
+// processor time. A line of a trainer takes at most LONGEST_LINE bytes of memory. The link (process-link.ts) hides whether the
+// process is a child or runs in another container.
 import { type ErrorCode, FedsamError } from '#protocol/errors.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { LONGEST_LINE, LONGEST_LOG_LINE, readLines } from './lines.ts'
@@ -48,7 +48,10 @@ const CODES: readonly string[] = [
 
 /** Different messages about dropped metrics in the log, per process: bounds the log of a trainer that invents names. */
 const MOST_NOTES = 100
-/** How often a silent trainer's processor time is measured: this many times within noProgressSeconds, and at least every so many seconds. */
+/**
+ * How often a silent trainer's processor time is measured: this many times within noProgressSeconds, and at least every so many
+ * seconds.
+ */
 const LOOKS = 4
 const LONGEST_LOOK = 15
 /** Characters of a trainer's last line on standard error that a message quotes: the last line of a traceback is its reason. */

@@ -115,8 +115,8 @@ export type Answer = Exclude<TrainerLine, { type: 'ready' | 'progress' }>
 const OURS = /^\{\s*"type"\s*:\s*"(ready|parameters|fitted|evaluated|error)"/
 
 /**
- * Reads a line; undefined for a line that is not part of the seam (a print, a warning). 'Unreadable' for a malformed answer, because no
- * other answer would follow. A loss may be NaN. It calls `drop` with the name of each metric that cannot be used.
+ * Reads a line; undefined for a line that is not part of the seam (a print, a warning). 'Unreadable' for a malformed answer,
+ * because no other answer would follow. A loss may be NaN. It calls `drop` with the name of each metric that cannot be used.
  */
 export function readTrainerLine(
   line: string,

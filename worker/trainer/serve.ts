@@ -26,8 +26,8 @@ export interface TrainerWork {
 export type Report = (done: number, total: number, message?: string) => void
 
 /**
- * Serves the seam until the input ends. `open` may take long, and reports progress. An error of `open` is written as one line, in a pod
- * also as the termination message, and ends the process with the error's exit code.
+ * Serves the seam until the input ends. `open` may take long, and reports progress. An error of `open` is written as one line, in
+ * a pod also as the termination message, and ends the process with the error's exit code.
  */
 export async function serveTrainer(open: (report: Report) => Promise<TrainerWork>): Promise<void> {
   // The network half has ended, so no process reads the answers.

@@ -1,5 +1,5 @@
-// The settings of the built-in trainer: one JSON argument, checked. They never change during a run; each call brings the values that
-// change from round to round.
+// The settings of the built-in trainer: one JSON argument, checked. They never change during a run; each call brings the values
+// that change from round to round.
 import * as v from 'valibot'
 import { FedsamError } from '#protocol/errors.ts'
 

@@ -1,6 +1,6 @@
-// Finds out why a program did not start, or ended before it did anything: names the file at fault and the remedy. The system reports
-// ENOENT both for a missing script and for a missing interpreter. It reads the first bytes of the files in the command, and guarantees
-// that it waits for none of them.
+// Finds out why a program did not start, or ended before it did anything: names the file at fault and the remedy. The system
+// reports ENOENT both for a missing script and for a missing interpreter. It reads the first bytes of the files in the command,
+// and guarantees that it waits for none of them.
 import { constants } from 'node:fs'
 import { access, open, stat } from 'node:fs/promises'
 import { basename, delimiter, isAbsolute, join, resolve } from 'node:path'

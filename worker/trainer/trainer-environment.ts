@@ -1,6 +1,6 @@
-// The environment of a trainer on this machine: an allowlist of variables. Guarantees that no secret of the shell reaches the trainer, and
-// that no variable of a numerical library changes the trained bytes. The callers add the variables of the job (`command.env`) and of the
-// partition. docs/trainer-seam.md lists the groups for users.
+// The environment of a trainer on this machine: an allowlist of variables. Guarantees that no secret of the shell reaches the
+// trainer, and that no variable of a numerical library changes the trained bytes. The callers add the variables of the job
+// (`command.env`) and of the partition. docs/trainer-seam.md lists the groups for users.
 import { FedsamError } from '#protocol/errors.ts'
 import { type Environment, setVariables } from '#runtime/environment.ts'
 
@@ -36,8 +36,8 @@ function isInherited(name: string): boolean {
 }
 
 /**
- * The same variables, and those that `pass` names (the values of --pass-env). Throws InvalidJob for a variable that is not set, and for
- * text that is not a name.
+ * The same variables, and those that `pass` names (the values of --pass-env). Throws InvalidJob for a variable that is not set,
+ * and for text that is not a name.
  */
 export function trainerEnvironment(env: Environment, pass: readonly string[] = []): Record<string, string> {
   const passed = pass.map((name) => {

@@ -1,4 +1,5 @@
-// Checks which devices the nodes offer, and whether one node has enough for each partition. It does not check whether they are free.
+// Checks which devices the nodes offer, and whether one node has enough for each partition. It does not check whether they are
+// free.
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import type { Cluster } from '../connect.ts'
 import { NODES } from '../questions.ts'

@@ -1,5 +1,5 @@
-// Checks whether the cluster serves FederatedJobs with the schema of this fedsam. Without the right to read definitions, it only checks
-// that they are served.
+// Checks whether the cluster serves FederatedJobs with the schema of this fedsam. Without the right to read definitions, it only
+// checks that they are served.
 
 import { readFile } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'

@@ -26,8 +26,8 @@ export function unseen(subject: string, says: string, remedy = ''): Finding {
 }
 
 /**
- * Runs a check: an error becomes a problem, and a missing right of the caller becomes `Unseen`. Throws where the cluster itself does not
- * answer, because then no check can succeed.
+ * Runs a check: an error becomes a problem, and a missing right of the caller becomes `Unseen`. Throws where the cluster itself
+ * does not answer, because then no check can succeed.
  */
 export async function checked(
   subject: string,

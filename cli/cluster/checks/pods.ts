@@ -1,5 +1,5 @@
-// Finds the problems of a job's pods: images that cannot be pulled, devices that are not free, missing volumes, and pods that the API
-// server rejects.
+// Finds the problems of a job's pods: images that cannot be pulled, devices that are not free, missing volumes, and pods that the
+// API server rejects.
 
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { PARTITION_LABEL } from '#protocol/labels.ts'

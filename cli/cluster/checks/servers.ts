@@ -1,5 +1,5 @@
-// Checks from this machine whether a job's store keeps its promises and its bus answers, with the caller's credentials. For a server that
-// only pods reach, the remedy is a port-forward.
+// Checks from this machine whether a job's store keeps its promises and its bus answers, with the caller's credentials. For a
+// server that only pods reach, the remedy is a port-forward.
 
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
@@ -13,7 +13,10 @@ import { type Finding, ok, problem, unseen } from './finding.ts'
 /** Answers of a NATS server to a client without credentials or certificate: the server runs. */
 const ASKS_WHO = ['AUTHORIZATION_VIOLATION', 'AUTHENTICATION_EXPIRED', 'PERMISSIONS_VIOLATION']
 
-/** Writes, reads and deletes one small object below the job's prefix. Throws the store's error, with a hint how to reach the store. */
+/**
+ * Writes, reads and deletes one small object below the job's prefix. Throws the store's error, with a hint how to reach the
+ * store.
+ */
 export async function checkStore(options: S3Options): Promise<Finding> {
   const store = openS3Store(options)
   try {

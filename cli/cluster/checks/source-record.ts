@@ -1,5 +1,5 @@
-// Whether the record that a job starts from can be used, asked from here with the caller's credentials: it exists, its chain is sound up
-// to the round, and the round's model is there. Whether trainer and checkpoint fit, only the coordinator finds out.
+// Whether the record that a job starts from can be used, asked from here with the caller's credentials: it exists, its chain is
+// sound up to the round, and the round's model is there. Whether trainer and checkpoint fit, only the coordinator finds out.
 import { readSourceRound } from '#coordinator/start/source-round.ts'
 import type { CompleteResumeFromSpec } from '#protocol/generated/federatedjob.ts'
 import { boundedStore } from '#transport/store/bounded.ts'

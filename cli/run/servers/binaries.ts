@@ -1,6 +1,6 @@
 // The two servers that local runs, tests and benchmarks need: nats-server and versitygw (an S3 server), as executables.
 // They are built once by `go install` at pinned versions and kept in the user's cache folder, so only the first run pays.
-// Promises: what lies under the returned path is complete; any number of callers and processes may ask at once.
+// Guarantees: the file at the returned path is complete; any number of callers and processes may ask at the same time.
 // Starting and stopping them is the matter of servers.ts.
 
 import { execFile, spawn } from 'node:child_process'

@@ -79,7 +79,7 @@ export async function startS3(options: StartOptions & { readonly bucket: string 
   return { ...server, port, endpoint, accessKey, secretKey, bucket: options.bucket }
 }
 
-/** The same folder keeps its secret, so that whoever holds a grant can go on after a restart. */
+/** The same folder keeps its secret, so that a client with a grant can continue after a restart. */
 async function secretOf(folder: string): Promise<string> {
   const file = join(folder, 'secret')
   const known = await readFile(file, 'utf8').catch(() => '')
@@ -96,7 +96,7 @@ interface Recipe {
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** A free port may be taken by somebody else before the server binds it: then another one is tried. */
+/** Another program may take a free port before the server binds it: then another port is tried. */
 async function startOnPort(options: StartOptions, recipe: Recipe): Promise<{ server: Server; port: number }> {
   const attempts = options.port === undefined ? 4 : 1
   for (let attempt = 1; ; attempt++) {

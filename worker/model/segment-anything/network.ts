@@ -1,5 +1,5 @@
-// The inputs of every layer of the network: TensorFlow.js, the configuration, and the weights by their names. Also two matrix products whose
-// fastest form depends on the backend. weights.ts provides the weights.
+// The inputs of every layer of the network: TensorFlow.js, the configuration, and the weights by their names. Also two matrix
+// products whose fastest form depends on the backend. weights.ts provides the weights.
 import type { Tensor, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core'
 import type { TensorFlow } from '#worker/tensorflow/backend.ts'
 import type { SamConfig } from './config.ts'

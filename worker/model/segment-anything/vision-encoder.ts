@@ -85,7 +85,7 @@ function toWindows({ tf, config }: Network, rows: Tensor2D): Tensor2D {
   return tf.reshape(tf.transpose(cut, [0, 1, 3, 2, 4, 5]), [-1, channels])
 }
 
-/** The inverse of toWindows; what lies on the padding is dropped. */
+/** The inverse of toWindows; drops the padding. */
 function fromWindows({ tf, config }: Network, rows: Tensor2D): Tensor2D {
   const { grid } = config
   const { windowSize } = config.vision

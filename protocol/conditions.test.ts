@@ -43,14 +43,17 @@ for (const [state, conditions] of Object.entries(TABLE) as [JobState, string][])
 test('QuorumAvailable says who is missing and why, partitions first, in a bounded message', () => {
   const find = (facts: Partial<ConditionFacts>) =>
     conditionsFor('Training', { ...FACTS, ...facts }).find(({ type }) => type === 'QuorumAvailable')
-  assert.equal(find({})?.message, 'site-b: pending on nvidia.com/gpu. 1 of 2 needed clients are there.')
+  assert.equal(find({})?.message, 'site-b: pending on nvidia.com/gpu. 1 of 2 needed clients are available.')
   assert.equal(find({ available: 2, missing: [] })?.reason, 'EnoughClients')
   const many = Array.from({ length: 1000 }, (_, i) => ({
     client: `site-${i}`,
     reason: 'because '.repeat(99),
   }))
   const message = find({ missing: many })?.message ?? ''
-  assert.match(message, /^site-0: because .*; site-1: .*; and 989 more\. 1 of 2 needed clients are there\.$/)
+  assert.match(
+    message,
+    /^site-0: because .*; site-1: .*; and 989 more\. 1 of 2 needed clients are available\.$/,
+  )
   assert.ok(message.length <= 1024)
 })
 

@@ -1,5 +1,6 @@
-// The conditions of a FederatedJob, kstatus-compatible: one table from state to all of them, with every reason. Pure; who writes
-// them keeps lastTransitionTime by withTransitionTimes. Reasons are for programs, messages for people; neither is ever parsed.
+// The conditions of a FederatedJob, compatible with kstatus: one table from the job's state to all conditions. Pure. The operator
+// writes them, and keeps lastTransitionTime by withTransitionTimes. Reasons are for programs, messages for people; no program
+// parses either.
 
 import type { FailureReason, WaitingReason } from './reasons.ts'
 import { shortened } from './text.ts'
@@ -18,7 +19,7 @@ type ConditionType =
 
 type Truth = 'True' | 'False' | 'Unknown'
 
-/** A condition before it is known since when it holds. */
+/** A condition without its transition time. */
 export interface WantedCondition {
   readonly type: ConditionType
   readonly status: Truth
@@ -33,18 +34,18 @@ export interface Condition extends WantedCondition {
   readonly lastTransitionTime: string
 }
 
-/** What the conditions tell of. */
+/** The facts that the conditions report. */
 export interface ConditionFacts {
-  /** metadata.generation of the spec that was looked at. */
+  /** metadata.generation of the spec that the pass read. */
   readonly generation: number
   readonly waitingFor: WaitingReason
   readonly failure: FailureReason
-  /** A sentence for people: why, and what to do. Empty where the table's own says it all. */
+  /** A sentence for people: the reason, and what to do. Empty: the state's own message. */
   readonly message: string
-  /** Clients that are there, and how many must be. */
+  /** How many clients are available, and how many the strategy needs. */
   readonly available: number
   readonly needed: number
-  /** Who is missing, and why: "pending on nvidia.com/gpu". */
+  /** The missing clients, each with its reason: "pending on nvidia.com/gpu". */
   readonly missing: readonly { readonly client: string; readonly reason: string }[]
 }
 
@@ -61,7 +62,7 @@ const TABLE: Readonly<Record<JobState, Readonly<Partial<Record<ConditionType, Tr
 const MESSAGES: Readonly<Record<JobState, string>> = {
   Waiting: 'The job waits before it trains.',
   Training: 'Rounds are running.',
-  QuorumLost: 'A round ended below its quorum; the next attempt begins when enough clients are there.',
+  QuorumLost: 'A round ended below its quorum; the next attempt begins when enough clients are available.',
   Suspended: 'The job is suspended; set spec.suspend to false to resume it.',
   Complete: 'All rounds are done; the output is written.',
   Failed: 'The run failed; correct the cause, and create a new job. Its resumeFrom can name this run.',
@@ -96,7 +97,7 @@ function quorumCondition(
   const base = { type: 'QuorumAvailable' as const, observedGeneration: generation }
   if (state === 'Suspended')
     return { ...base, status: 'Unknown', reason: 'Suspended', message: MESSAGES.Suspended }
-  const message = `${whoIsMissing(missing)}${available} of ${needed} needed clients are there.`
+  const message = `${whoIsMissing(missing)}${available} of ${needed} needed clients are available.`
   const enough = available >= needed
   return {
     ...base,
@@ -106,11 +107,11 @@ function quorumCondition(
   }
 }
 
-/** What of a message is for who is missing, and the least that is said of each. */
+/** Characters of a message for the list of missing clients, and the least number of characters for each. */
 const MISSING_CHARACTERS = 900
 const LEAST_CHARACTERS = 80
 
-/** "site-b: pending on nvidia.com/gpu; site-c: …. ": names first, each with as much of its reason as there is room for. */
+/** "site-b: pending on nvidia.com/gpu; site-c: …. ": names first, each with as much of its reason as fits. */
 function whoIsMissing(missing: ConditionFacts['missing']): string {
   if (missing.length === 0) return ''
   const room = Math.max(LEAST_CHARACTERS, Math.floor(MISSING_CHARACTERS / missing.length))
@@ -121,7 +122,7 @@ function whoIsMissing(missing: ConditionFacts['missing']): string {
   return `${said.join('; ').replace(/[.]+$/, '')}${more}. `
 }
 
-/** The wanted conditions with the time since which each has its status: `now` where it is new or has changed. */
+/** The wanted conditions, each with the time of its last change of status: `now` for a new or changed one. */
 export function withTransitionTimes(
   wanted: readonly WantedCondition[],
   stored: readonly Pick<Condition, 'type' | 'status' | 'lastTransitionTime'>[],

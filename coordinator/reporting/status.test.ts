@@ -96,7 +96,10 @@ describe('clients', () => {
         { name: 'c', outcome: 'Unreachable', reason: 'NotHeard', message: '' },
       ],
     })
-    assert.equal(status.message, '1 of at least 2 needed clients are ready; waiting for b (1 of 2 MB), c.')
+    assert.equal(
+      status.message,
+      '1 of at least 2 needed clients are available; waiting for b (1 of 2 MB), c.',
+    )
     const joined = after([{ event: 'ClientJoined', client: 'b', backend: '', available: 2 }], status)
     assert.deepEqual([joined.clients?.available, joined.clients?.absent?.map(({ name }) => name)], [2, ['c']])
   })

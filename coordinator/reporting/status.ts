@@ -208,7 +208,7 @@ function waiting(status: TrainingStatus, { available, absent, needed, kind }: Of
   if (status.state === 'QuorumLost' || kind === 'Evaluate') return status
   if (enough && status.state === 'Training') return status
   const missing = absent.map(({ client, message }) => (message === '' ? client : `${client} (${message})`))
-  const ready = `${available.length} of at least ${needed} needed clients are ready`
+  const ready = `${available.length} of at least ${needed} needed clients are available`
   return {
     ...status,
     ...stated(

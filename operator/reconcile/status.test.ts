@@ -163,7 +163,7 @@ test("a failed Job of another owner, under a worker's name, does not explain why
     ),
   })
   assert.match(quorumOf(withJob({})), /^b: failed, Other: of another owner/)
-  assert.equal(quorumOf(withJob({ ownerReferences: [] })), '0 of 2 needed clients are there.')
+  assert.equal(quorumOf(withJob({ ownerReferences: [] })), '0 of 2 needed clients are available.')
 })
 
 test('stopped and replaced pods do not count as failures', () => {
@@ -236,7 +236,7 @@ const OUTPUT = { output: { uri: 's3://fedsam/team/brain/u1/output' } }
 /** The columns state, round, clients, metric, loss, message and output. */
 const COLUMNS: readonly (readonly [string, TrainingStatus | undefined, Partial<FederatedJobSpec>, string])[] =
   [
-    ['starting', undefined, {}, 'Waiting | 0/10 | 0/2 | - | - | 0 of 2 needed clients are there. | -'],
+    ['starting', undefined, {}, 'Waiting | 0/10 | 0/2 | - | - | 0 of 2 needed clients are available. | -'],
     [
       'waiting for clients',
       training('Waiting', { round: 0, reason: 'NotEnoughClients', message: 'b is missing.' }),

@@ -38,7 +38,7 @@ Record
       state: 'Waiting',
       waitingFor: 'NotEnoughClients',
       available: 1,
-      quorum: 'site-b is missing: pending on nvidia.com/gpu. 1 of 2 needed clients are there.',
+      quorum: 'site-b is missing: pending on nvidia.com/gpu. 1 of 2 needed clients are available.',
       training: { round: 0, attempt: 0, state: 'Waiting', clients: { total: 3, available: 1 } },
     },
     says: `waiting/waiting  Waiting for 3h  round 0 of 3
@@ -51,7 +51,7 @@ Conditions
   Complete         False    NotComplete       3h
   Failed           False    NotFailed         3h
   QuorumAvailable  False    NotEnoughClients  3h
-      site-b is missing: pending on nvidia.com/gpu. 1 of 2 needed clients are there.
+      site-b is missing: pending on nvidia.com/gpu. 1 of 2 needed clients are available.
 
 Clients: 1 of 3 are available, at least 2 are needed
   site-a  Present
@@ -121,7 +121,7 @@ Record
       },
     },
     says: `lost/lost  QuorumLost for 3h  round 2 of 3, attempt 3
-  A round ended below its quorum; the next attempt begins when enough clients are there.
+  A round ended below its quorum; the next attempt begins when enough clients are available.
 
 Conditions
   Ready            False  QuorumLost        3h

@@ -138,7 +138,7 @@ test("QuorumAvailable and the column show the rejection of a worker's pod, Ready
   const workers = { ...running, children, warnings: [refusal('brain-worker-a'), refusal(WORKER)] }
   const problemOf = (partition: string): string =>
     `${partition}: its pod cannot be created: pods "brain-worker-${partition}" ${QUOTA}`
-  const message = `${problemOf('a')}; ${problemOf('b')}. 0 of 2 needed clients are there.`
+  const message = `${problemOf('a')}; ${problemOf('b')}. 0 of 2 needed clients are available.`
   assert.equal(messageOf(workers, 'QuorumAvailable'), message)
   assert.equal(reconcile(workers).status?.summary?.message, message)
   const both = { ...workers, warnings: [...workers.warnings, refusal('brain-coordinator')] }

@@ -98,7 +98,7 @@ async function untilInForce({ job, coordinator }: Furnished, inForce = true): Pr
   await until(`the policy is ${inForce ? '' : 'no longer '}in force`, async () => {
     observedGeneration += 1
     const forged = apply(coordinator, job, { observedGeneration }, 'impatient')
-    return isRefusal(/is the operator's/)(await forged.catch((error: unknown) => error)) === inForce
+    return isRefusal(/belongs to the operator/)(await forged.catch((error: unknown) => error)) === inForce
   })
 }
 
@@ -115,7 +115,7 @@ test('the coordinator writes training, and no other part of the status', async (
   const written = await apply(coordinator, job, { training: { uid, ...TRAINING } })
   assert.equal(written.status?.training?.state, 'Training')
   for (const [field, value] of Object.entries(OTHERS)) {
-    const refused = isRefusal(new RegExp(`status\\.${field} is the operator's`))
+    const refused = isRefusal(new RegExp(`status\\.${field} belongs to the operator`))
     const forged = { training: { uid, ...TRAINING, round: 2 }, [field]: value }
     await assert.rejects(apply(coordinator, job, forged), refused, field)
     await assert.rejects(merge(coordinator, job, { status: { [field]: value } }), refused, field)
@@ -125,7 +125,7 @@ test('the coordinator writes training, and no other part of the status', async (
   assert.ok(Object.keys(rest).length >= 3)
   for (const field of Object.keys(rest)) {
     const removal = merge(coordinator, job, { status: { [field]: null } })
-    await assert.rejects(removal, isRefusal(/is the operator's/), field)
+    await assert.rejects(removal, isRefusal(/belongs to the operator/), field)
   }
   const going = await apply(coordinator, job, { training: { uid, ...TRAINING, round: 2 } })
   assert.equal(going.status?.training?.round, 2)
@@ -156,7 +156,7 @@ test('the operator writes the rest, also where it lives among the jobs', async (
   assert.ok(conditions?.some(({ type }) => type === 'Ready'))
   await apply(coordinator, job, { training: { uid: job.metadata.uid, ...TRAINING } })
   const forged = apply(coordinator, job, { conditions: [CONDITION] })
-  await assert.rejects(forged, isRefusal(/status\.conditions is the operator's/))
+  await assert.rejects(forged, isRefusal(/status\.conditions belongs to the operator/))
 })
 
 test('an administrator writes all of it', async () => {

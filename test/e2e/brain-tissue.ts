@@ -100,7 +100,8 @@ export function brainTissueScenario(stage: () => Stage): void {
   })
 
   test('it completes, with the model that fedsam run of the same job has', async () => {
-    await stage().kubectl(['wait', '--for=condition=Complete', `fj/${NAME}`, '--timeout=600s'])
+    await stage().complete(NAME)
+    await stage().kubectl(['wait', '--for=condition=Complete', `fj/${NAME}`, '--timeout=60s'])
     const { AGE: _, METRIC, ...shown } = await columns(stage())
     assert.deepEqual(shown, { NAME, STATE: 'Complete', ROUND: `${ROUNDS}/${ROUNDS}`, CLIENTS: '3/3' })
     const { training } = await stage().status(NAME)

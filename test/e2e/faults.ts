@@ -79,7 +79,7 @@ export function faultScenarios(stage: () => Stage): void {
     const job = pacedJob('calm')
     reference = await modelOfPacedJob(job)
     await stage().apply(job)
-    await stage().kubectl(['wait', '--for=condition=Complete', 'fj/calm', '--timeout=240s'])
+    await stage().complete('calm')
     assert.equal(await modelInBucket(stage(), 'calm'), reference)
     await stage().kubectl(['delete', 'fj', 'calm'])
   })
@@ -96,7 +96,7 @@ export function faultScenarios(stage: () => Stage): void {
           const struck = (): Promise<boolean> => strike(stage(), job).then(() => true)
           await until(`${name} while ${phase}`, struck, Boolean)
         }
-        await stage().kubectl(['wait', '--for=condition=Complete', `fj/${job}`, '--timeout=300s'])
+        await stage().complete(job)
         // A neighbour may have struck the S3 server at this moment: then a moment later.
         const model = await until('the model', () => modelInBucket(stage(), job), Boolean)
         assert.equal(model, reference)

@@ -83,7 +83,7 @@ export function missingScenarios(stage: () => Stage): void {
       )
       assert.equal(seen.conditions?.find(({ type }) => type === 'Failed')?.status, 'False')
       await provide(stage())
-      await stage().kubectl(['wait', '--for=condition=Complete', `fj/${jobName}`, '--timeout=420s'])
+      await stage().complete(jobName)
       await stage().kubectl(['delete', 'fj', jobName])
     })
   }

@@ -76,7 +76,7 @@ export function sourceScenario(stage: () => Stage): void {
 
   test('with the right ones it has the model of the folders', async () => {
     await stage().apply(keys(stage().credentials.AWS_SECRET_ACCESS_KEY!))
-    await stage().kubectl(['wait', '--for=condition=Complete', `fj/${NAME}`, '--timeout=420s'])
+    await stage().complete(NAME)
     const local = await modelOfLocalRun(
       'examples/brain-tissue.yaml',
       'spec.rounds=1',

@@ -3,6 +3,7 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FederatedJobStatus } from '#protocol/generated/federatedjob.ts'
 import { findQuickstart, openBucket, REGION, uploadCheckpoint } from '#scripts/cluster/quickstart.ts'
 import { claimOf } from '#scripts/cluster/volumes.ts'
@@ -14,6 +15,9 @@ import { untilSeen } from '../until.ts'
 export const SYSTEM = 'fedsam-system'
 export const TEAM = 'team-a'
 export { BUCKET } from '#scripts/cluster/quickstart.ts'
+
+/** Seconds for which the status of a job that trains may stay the same. A busy machine makes rounds slow, but it finishes them. */
+const LONGEST_STILL = 300
 
 /** Labels the volumes, which are in no namespace. */
 const VOLUMES = { 'fedsam.dev/stage': 'e2e' }
@@ -33,6 +37,8 @@ export interface Stage {
   /** The same as variables for programs. */
   readonly credentials: Readonly<Record<string, string>>
   status(job: string): Promise<FederatedJobStatus>
+  /** Waits until the job is complete, for as long as its status moves on. */
+  complete(job: string): Promise<void>
   stop(): Promise<void>
 }
 
@@ -84,6 +90,8 @@ async function furnish(node: RunningNode, folder: string): Promise<Omit<Stage, '
     const list = { apiVersion: 'v1', kind: 'List', items: objects }
     await kubectl(['apply', '--server-side', '-f', '-'], JSON.stringify(list))
   }
+  const statusOf = async (job: string): Promise<FederatedJobStatus> =>
+    JSON.parse(await kubectl(['get', 'fj', job, '-o', 'json'])).status ?? {}
   const restricted = { 'pod-security.kubernetes.io/enforce': 'restricted' }
   await node.kubectl(
     ['apply', '-f', '-'],
@@ -104,9 +112,8 @@ async function furnish(node: RunningNode, folder: string): Promise<Omit<Stage, '
       // A pod that the scheduler sees before the claim is bound may wait for minutes until it is looked at again.
       await kubectl(['wait', '--for=jsonpath={.status.phase}=Bound', `pvc/${name}`, '--timeout=60s'])
     },
-    async status(job) {
-      return JSON.parse(await kubectl(['get', 'fj', job, '-o', 'json'])).status ?? {}
-    },
+    status: statusOf,
+    complete: (job) => untilComplete(job, () => statusOf(job)),
   }
 }
 
@@ -122,4 +129,21 @@ export function until<T>(
   seconds = 120,
 ): Promise<T> {
   return untilSeen(what, look, holds, { seconds })
+}
+
+/** Resolves once the condition Complete is true. Throws where the job fails, or its status does not change for LONGEST_STILL. */
+async function untilComplete(job: string, statusOf: () => Promise<FederatedJobStatus>): Promise<void> {
+  let seen = ''
+  for (let changedAt = performance.now(); ; ) {
+    const { conditions = [], training, summary } = await statusOf()
+    const holds = conditions.filter(({ status }) => status === 'True').map(({ type }) => type)
+    if (holds.includes('Complete')) return
+    const now = JSON.stringify([training, summary])
+    if (now !== seen) changedAt = performance.now()
+    seen = now
+    if (holds.includes('Failed')) throw new Error(`${job} failed: ${seen}`)
+    if (performance.now() - changedAt > LONGEST_STILL * 1000)
+      throw new Error(`${job} made no progress for ${LONGEST_STILL} s: ${seen}`)
+    await sleep(1000)
+  }
 }

@@ -28,16 +28,15 @@ if (behaviour === 'cannot-start') {
   say({ type: 'error', code: 'BadData', message: 'there is no picture', remedy: 'put one there' })
   process.exit(1)
 }
-/** Longer than a silent trainer lives in the tests. Milliseconds. */
-const COMPUTES_MS = 2500
-const BUSY = 'while :; do :; done'
+/** It computes until this file exists. */
+const enough = `${file}.enough`
+const BUSY = `while ! [ -e '${enough}' ]; do :; done`
 
-/** Computes in the place that the behaviour names; resolves when it has. Only there a processor is used. */
+/** Computes in the place that the behaviour names, until the test has seen enough. Only there it uses a processor. */
 async function compute(place: string): Promise<void> {
-  const spin = `const end = Date.now() + ${COMPUTES_MS}; while (Date.now() < end);`
+  const spin = `const { existsSync } = require('node:fs'); while (!existsSync(${JSON.stringify(enough)}));`
   if (place === 'constructor' || place === 'itself') {
-    const end = Date.now() + COMPUTES_MS
-    while (Date.now() < end);
+    while (!existsSync(enough));
     return
   }
   if (place === 'thread') new Worker(spin, { eval: true })
@@ -46,7 +45,8 @@ async function compute(place: string): Promise<void> {
   // Its parent ends at once, so another process becomes its parent; `detached` gives it a session of its own.
   if (place === 'orphan')
     spawn('sh', ['-c', `sh -c 'echo $$ >"${file}.orphan"; ${BUSY}' &`], { detached: true })
-  await sleep(COMPUTES_MS)
+  // Seldom: the checks of a waiting process must not count as progress.
+  while (!existsSync(enough)) await sleep(100)
 }
 
 /** Writes a line without an end until nobody reads it. */

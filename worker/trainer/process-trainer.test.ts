@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type Clock, systemClock } from '#runtime/clock.ts'
 import { jumpingClock } from '#test/jumping-clock.ts'
+import { jumpUntilSettled, jumpWhileComputing, SILENT_SECONDS } from '#test/trainers/silence.ts'
 import { until, untilSeen } from '#test/until.ts'
 import { childTrainer } from './process-trainer.ts'
 import type { Trainer } from './seam.ts'
@@ -48,7 +49,7 @@ function awkward(behaviour: string, options: Options = {}): Trainer {
 }
 
 /** Without /proc, processor time is not measured. */
-const SILENT = /wrote nothing (and used no processor time )?for 20 s/
+const SILENT = /wrote nothing (and used no processor time )?for 1000 s/
 
 /** What is measured by /proc. */
 const ON_LINUX = { skip: process.platform !== 'linux' && 'there is no /proc' }
@@ -146,23 +147,33 @@ describe('a trainer in a process', () => {
 
 describe('a trainer that reports nothing', () => {
   test('for noProgressSeconds in a call is killed, and the next call starts a new one', async () => {
-    const of = awkward('hangs-once', { noProgressSeconds: 20, clock: systemClock(40) })
+    const clock = jumpingClock()
+    const of = awkward('hangs-once', { noProgressSeconds: SILENT_SECONDS, clock })
     await of.ready()
-    await assert.rejects(fit(of), { code: 'TrainerFailed', message: SILENT })
+    const fitting = assert.rejects(fit(of), { code: 'TrainerFailed', message: SILENT })
+    await untilCalled()
+    await jumpUntilSettled(clock, fitting)
+    await fitting
     assert.equal((await fit(of)).numExamples, 3)
     assert.equal(await lives(), 2)
   })
 
   test('before it is ready is killed too', async () => {
-    const of = awkward('never-ready', { noProgressSeconds: 20, clock: systemClock(20) })
-    await assert.rejects(of.ready(), { code: 'TrainerFailed', message: SILENT })
+    const clock = jumpingClock()
+    const of = awkward('never-ready', { noProgressSeconds: SILENT_SECONDS, clock })
+    const starting = assert.rejects(of.ready(), { code: 'TrainerFailed', message: SILENT })
+    await jumpUntilSettled(clock, starting)
+    await starting
   })
 
   for (const place of ['constructor', 'itself', 'thread', 'child', 'grandchild', 'orphan']) {
     test(`but computes for longer than noProgressSeconds keeps running: ${place}`, ON_LINUX, async () => {
-      const of = awkward(`computes-in-${place}`, { noProgressSeconds: 20, clock: systemClock(20) })
-      await of.ready()
-      assert.equal((await fit(of)).numExamples, 3)
+      const clock = jumpingClock()
+      const of = awkward(`computes-in-${place}`, { noProgressSeconds: SILENT_SECONDS, clock })
+      const fitting = of.ready().then(() => fit(of))
+      await jumpWhileComputing(clock, join(folder, 'lives'), fitting)
+      await writeFile(join(folder, 'lives.enough'), '')
+      assert.equal((await fitting).numExamples, 3)
       assert.equal(await lives(), 1)
     })
   }

@@ -1,4 +1,4 @@
-// Where a coordinator finds its job and everything else: all that is missing in one error.
+// Where a coordinator finds its job and everything else. One error names every missing variable.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { outputUri, readOrigin, readPlaces } from './environment.ts'
@@ -14,7 +14,7 @@ test('a job comes from a file, or from the cluster', () => {
   })
 })
 
-test('all that is missing or wrong is named', () => {
+test('one error names every missing or wrong variable', () => {
   const wrong = (read: () => unknown, message: RegExp) => assert.throws(read, { code: 'InvalidJob', message })
   wrong(() => readOrigin({}), /FEDSAM_JOB_FILE/)
   wrong(

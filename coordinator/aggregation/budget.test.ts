@@ -9,12 +9,12 @@ const demand = (changes: Partial<FoldDemand> = {}): FoldDemand => {
   return { list, columns: 1, vectors: 0, ...changes }
 }
 
-test('with memory enough, slices are whole digest blocks and no larger than pays', () => {
+test('with enough memory, slices are whole digest blocks, and at most LARGEST_SLICE', () => {
   assert.equal(sliceBytes(demand(), 2 ** 29), BLOCK_BYTES)
   assert.equal(sliceBytes(demand(), 2 ** 40), BLOCK_BYTES)
 })
 
-test('the choice fits, and the next larger one would not', () => {
+test('the chosen slice fits, and the next larger one does not', () => {
   for (const given of [
     demand({ columns: 100 }),
     demand({ vectors: 2 }),
@@ -29,7 +29,7 @@ test('the choice fits, and the next larger one would not', () => {
   }
 })
 
-test('what counts: five reads, two slices as bytes, a column of f64 each, and three of each state vector', () => {
+test('the memory of a fold: five reads, two slices as bytes, each column as f64, and three of each state vector', () => {
   const asBytes = 5 * BLOCK_BYTES + 2 * BLOCK_BYTES
   const column = 2 * BLOCK_BYTES // F32 as f64
   assert.equal(memoryOf(demand(), BLOCK_BYTES), asBytes + column)
@@ -37,7 +37,7 @@ test('what counts: five reads, two slices as bytes, a column of f64 each, and th
   assert.equal(memoryOf(demand({ vectors: 2 }), BLOCK_BYTES), asBytes + 7 * column)
 })
 
-test('too little memory is refused with what is needed', () => {
+test('too little memory is refused, and the error names the least memory', () => {
   const given = demand({ columns: 1000 })
   const least = memoryOf(given, BLOCK_BYTES / 64)
   assert.equal(sliceBytes(given, least), BLOCK_BYTES / 64)

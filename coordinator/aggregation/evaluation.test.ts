@@ -10,7 +10,7 @@ test('loss and metrics are weighted by examples', () => {
   assert.deepEqual(mean, { loss: 1.75, numExamples: 4, metrics: { dice: (0.5 + 3 * 0.9) / 4 } })
 })
 
-test('a metric counts only where everyone reports it', () => {
+test('a metric counts only where every client reports it', () => {
   const mean = meanEvaluation([
     { loss: 1, numExamples: 1, metrics: { dice: 1, iou: 1 } },
     { loss: 1, numExamples: 1, metrics: { dice: 0, accuracy: 1 } },
@@ -18,7 +18,7 @@ test('a metric counts only where everyone reports it', () => {
   assert.deepEqual(mean?.metrics, { dice: 0.5 })
 })
 
-test('who evaluated no example does not count, and nobody is null', () => {
+test('a client without evaluated examples does not count, and the mean of no client is null', () => {
   const empty = { loss: 9, numExamples: 0, metrics: {} }
   assert.equal(meanEvaluation([]), null)
   assert.equal(meanEvaluation([empty]), null)

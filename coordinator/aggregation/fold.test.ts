@@ -23,7 +23,7 @@ interface Case {
   readonly strategy?: Strategy
 }
 
-/** Stores base and updates, and makes the request; tests change what they are about. */
+/** Stores base and updates, and returns the request; each test changes its part. */
 async function prepared(
   { base, updates, rules, strategy = strategyFrom({ type: 'FedAvg' }) }: Case,
   store: ObjectStore = createMemoryStore(),
@@ -61,7 +61,7 @@ function noise(seed: number, length: number): Float32Array {
   })
 }
 
-/** Tensors of odd lengths and dtypes, so that elements lie across cuts and unaligned; about 1.7 MB. */
+/** Tensors of odd lengths and dtypes, about 1.7 MB: cuts fall within elements, and elements are not aligned. */
 function assorted(seed: number): Tensor[] {
   return [
     vector('a.flags', 'BOOL', [1, 0, seed % 2]),
@@ -101,7 +101,7 @@ test('FedAvg: the mean weighted by num_examples', async () => {
   assert.deepEqual(model, { key: MODEL, ...digestPayload((await request.store.get(MODEL))!) })
 })
 
-test('each rule does what it says, and counters stay exact', async () => {
+test('each rule has its effect, and counters stay exact', async () => {
   const big = 2 ** 53
   const tensors = (flag: number, average: number, count: number): Tensor[] => [
     vector('average', 'F32', [average]),
@@ -133,7 +133,7 @@ test('each rule does what it says, and counters stay exact', async () => {
   )
 })
 
-/** Digests of what a fold makes, in a store of its own; and of a second one that goes on from its state. */
+/** Digests of a fold's results in its own store, and of a second fold that continues from its state. */
 async function outcome(changed: Partial<FoldRequest>, of: Case = ASSORTED): Promise<string[]> {
   const request = { ...(await prepared(of)), ...changed }
   const { model, state, rejected } = await fold(request)
@@ -186,7 +186,7 @@ for (const type of STRATEGIES) {
   })
 }
 
-test('a base that the buffers has is not read; another one is', async () => {
+test('a base that the buffers hold is not read; another base is', async () => {
   const buffers = createFoldBuffers(PLENTY)
   const request = await prepared(ASSORTED)
   const first = await fold({ ...request, buffers })
@@ -200,7 +200,7 @@ test('a base that the buffers has is not read; another one is', async () => {
   })
 })
 
-test('a server optimizer goes on from its state', async () => {
+test('a server optimizer continues from its state', async () => {
   const store = createMemoryStore()
   const strategy = strategyFrom({ type: 'FedAvgM', fedAvgM: { serverMomentum: 0.5 } })
   const updates = [{ client: 'a', numExamples: 1, tensors: three([1, 0, -2], 'F64') }]
@@ -212,7 +212,7 @@ test('a server optimizer goes on from its state', async () => {
   assert.deepEqual(await storedValues(store, 'rounds/1/2/model.safetensors', 'w'), [1.5, 0, -3])
 })
 
-test('a result that is there already is compared, never believed', async () => {
+test('a result that exists already is compared with the computed one', async () => {
   const request = await prepared(ASSORTED)
   const first = await fold(request)
   assert.deepEqual(await fold(request), first)
@@ -225,7 +225,7 @@ test('a result that is there already is compared, never believed', async () => {
   )
 })
 
-/** A store whose reads of one key go through `change`, which is told how often it was asked. */
+/** A store whose reads of one key pass through `change`, with the number of the read. */
 function meddling(
   store: ObjectStore,
   key: string,
@@ -241,7 +241,7 @@ function meddling(
   }
 }
 
-test('bytes that do not fit their digest are read again; damage that stays ends the fold and leaves nothing', async () => {
+test('bytes without their digest are read again; lasting damage ends the fold, which leaves no object', async () => {
   const request = await prepared(ASSORTED)
   const { key } = request.updates[1]!.payload
   const flipped = (bytes: Uint8Array): Uint8Array => bytes.map((byte, i) => (i === 77 ? byte ^ 1 : byte))
@@ -258,7 +258,7 @@ test('bytes that do not fit their digest are read again; damage that stays ends 
   }
 })
 
-test('a fold that fails has ended its writes before it says so', async () => {
+test('a fold that fails has ended its writes before it rejects', async () => {
   const strategy = strategyFrom({ type: 'FedAdam' })
   const request = await prepared({ ...ASSORTED, strategy })
   let ended = 0
@@ -270,7 +270,7 @@ test('a fold that fails has ended its writes before it says so', async () => {
   assert.equal(ended, 2)
 })
 
-test("a store's own buffers are not written to", async () => {
+test("the fold never writes into a store's own buffers", async () => {
   const request = await prepared(ASSORTED)
   const bytes = (await request.store.get(request.base.key))!
   const store = meddling(request.store, request.base.key, () => bytes)
@@ -278,7 +278,7 @@ test("a store's own buffers are not written to", async () => {
   assert.equal(digestPayload(bytes).sha256, request.base.sha256)
 })
 
-test('a fold that cannot be right does not start', async () => {
+test('a fold with a wrong input does not start', async () => {
   const request = await prepared(ASSORTED)
   const code = (expected: string) => (error: unknown) =>
     error instanceof FedsamError && error.code === expected
@@ -316,7 +316,7 @@ for (const at of [0, 1, 2]) {
   }
 }
 
-test('Krum leaves the outlier out and says so', async () => {
+test('Krum excludes the outlier and reports it', async () => {
   const request = await prepared({
     base: three([0, 0, 0]),
     updates: [

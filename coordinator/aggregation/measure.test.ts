@@ -57,6 +57,6 @@ test('inner products of the deltas, over Optimise tensors only', () => {
   }
 })
 
-test('cuts change no bit', () => {
+test('cuts into slices change no bit', () => {
   for (const bytes of [2 ** 20, 2 ** 16, 12_345]) assert.deepEqual(gram(bytes), gram(2 ** 30))
 })

@@ -12,7 +12,7 @@ const written = (dtype: DType, values: number[]): number[] => {
   return [...numbersOf(dtype, bytesOf(dtype, values))]
 }
 
-test('every dtype comes back as it went, aligned or not', () => {
+test('every dtype is read back as it was written, aligned or not', () => {
   const dtypes: DType[] = ['F64', 'F32', 'F16', 'BF16', 'I64', 'I32', 'I16', 'I8', 'U8', 'BOOL']
   for (const dtype of dtypes) {
     const values = dtype === 'BOOL' ? [0, 1, 1] : dtype === 'U8' ? [0, 7, 255] : [-3, 0, 96]
@@ -45,7 +45,7 @@ test('integers are rounded to the nearest, halves up', () => {
   assert.deepEqual(written('I64', [2 ** 53 - 1, -(2 ** 62)]), [2 ** 53 - 1, -(2 ** 62)])
 })
 
-test('what does not fit is named by its index', () => {
+test('a value that does not fit is reported by its index', () => {
   const cases: [DType, number][] = [
     ['F64', Number.POSITIVE_INFINITY],
     ['F64', Number.NaN],
@@ -64,7 +64,7 @@ test('what does not fit is named by its index', () => {
   assert.deepEqual(written('F16', [65_519]), [65_504])
 })
 
-test('I64 stays exact where it is asked for', () => {
+test('exactNumbersOf keeps I64 exact', () => {
   const values = BigInt64Array.of(2n ** 53n + 1n, -1n)
   assert.deepEqual(exactNumbersOf('I64', new Uint8Array(values.buffer)), values)
 })
@@ -87,7 +87,7 @@ test('the first NaN or infinity is found, in every float dtype', () => {
     assert.equal(firstNotFinite(dtype, bytes.subarray(1)), 3, `${dtype} ${pattern}`)
   }
   assert.equal(firstNotFinite('I32', new Uint8Array(8).fill(255)), -1)
-  // Many are looked at together: none is missed at their borders, and the first one is named.
+  // One test covers many words: it misses none at the borders, and names the first.
   for (const at of [0, 4095, 4096, 10_000, 12_287]) {
     const values = new Float32Array(12_288).fill(-3e38)
     values.fill(Number.NaN, at)

@@ -13,13 +13,13 @@ async function push(store: ObjectStore, bytes = BYTES) {
   return writer.finish()
 }
 
-test('what was pushed is stored under the key, with its digests', async () => {
+test('the pushed chunks are stored under the key, and the result has their digests', async () => {
   const store = createMemoryStore()
   assert.deepEqual(await push(store), { key: 'k', ...digestPayload(BYTES) })
   assert.deepEqual(await store.get('k'), BYTES)
 })
 
-test('a store that sees that the object is there reads nothing: the writer does not wait for it', async () => {
+test('a store that finds the object reads no chunk, and the writer does not wait for it', async () => {
   const store = createMemoryStore()
   await store.put('k', BYTES)
   const lazy: ObjectStore = { ...store, write: async () => 'Exists' }
@@ -45,7 +45,7 @@ test('a failing store is reported, early or late', async () => {
   await assert.rejects(push(late), /no space/)
 })
 
-test('an aborted write leaves nothing', async () => {
+test('an aborted write leaves no object', async () => {
   const store = createMemoryStore()
   const writer = writePayload(store, 'k', BYTES.length)
   await writer.push(BYTES.subarray(0, 1000))

@@ -17,7 +17,7 @@ test('results come in order, and no more than `ahead` tasks are started early', 
   assert.deepEqual(seen, [0, 1, 2, 3, 4, 5])
 })
 
-test('an error comes at its turn; what is under way is waited for', async () => {
+test('an error is thrown at the turn of its task, after the running tasks have ended', async () => {
   let settled = false
   const tasks = [
     async () => 'good',

@@ -1,11 +1,11 @@
-// Which rule a tensor gets from its type and name, once for the whole run.
+// The rule of each tensor, from its dtype and name, once for the whole run.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { DType, TensorRule, TensorSpec } from '#protocol/tensors.ts'
 import { strategyFrom } from '../strategies/presets.ts'
 import { adviceOn, tensorList } from './tensor-rules.ts'
 
-test('floats are optimised, statistics averaged, counters keep the largest, the rest stays', () => {
+test('floats are optimised, statistics averaged, counters take the largest value, and other tensors keep theirs', () => {
   const cases: readonly [name: string, dtype: DType, rule: TensorRule][] = [
     ['w', 'F64', 'Optimise'],
     ['w', 'F32', 'Optimise'],

@@ -156,14 +156,14 @@ for (const [what, change, reason, message] of REJECTIONS) {
   })
 }
 
-test('a difference is capped, however long the lists', async () => {
+test('the text of a difference is short for lists of any length', async () => {
   const many = Array.from({ length: 50 }, (_, i) => vector(`extra-${i}-${'x'.repeat(1000)}`, 'U8', [1]))
   const admission = await admitted({ bytes: writeSafetensors(many) })
   assert.ok(admission.kind === 'Rejected' && admission.message.length < 2000)
   assert.match(admission.message, /missing: bias, count, weight; not in the run: .* and 45 more/)
 })
 
-test("a header that is much longer than the run's is rejected by its length, unread", async () => {
+test("a header that is much longer than the run's is rejected by its length and not read", async () => {
   const many = Array.from({ length: 900 }, (_, i) => vector(`extra-${i}-${'x'.repeat(100)}`, 'U8', [1]))
   const admission = await admitted({ bytes: writeSafetensors(many) })
   assert.ok(admission.kind === 'Rejected' && admission.reason === 'WrongTensors')
@@ -179,7 +179,7 @@ test('a header of a megabyte of backslashes is rejected', async () => {
   assert.equal(admission.kind === 'Rejected' && admission.reason, 'WrongTensors')
 })
 
-test('while a large update is checked in memory, the event loop turns between two blocks', async () => {
+test('the event loop turns between two blocks of a large update', async () => {
   const large = [vector('w', 'U8', new Uint8Array(8 * BLOCK_BYTES))]
   const bytes = writeSafetensors(large)
   let turns = 0

@@ -37,7 +37,7 @@ export interface AdmissionRequest {
   readonly receipt: Receipt
   /** The receipt's upload. */
   readonly payload: PayloadRef
-  /** SHA-256 of the plan's base model; null where there is none yet. */
+  /** SHA-256 of the plan's base model; null in round 0. */
   readonly base: string | null
   readonly list: TensorList
 }

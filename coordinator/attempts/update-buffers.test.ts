@@ -1,9 +1,9 @@
-// Memory for updates: nobody's twice, and no more of it kept than a bound.
+// Buffers for updates: each has one holder at a time, and free buffers are bounded.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createUpdateBuffers } from './update-buffers.ts'
 
-test('what was given back is taken again, by one taker', () => {
+test('a returned buffer is used again, by one holder', () => {
   const memory = createUpdateBuffers()
   const [a, b] = [memory.take(10), memory.take(10)]
   assert.notEqual(a, b)
@@ -12,7 +12,7 @@ test('what was given back is taken again, by one taker', () => {
   assert.notEqual(memory.take(10), a)
 })
 
-test('another size begins anew', () => {
+test('another size drops the old buffers', () => {
   const memory = createUpdateBuffers()
   memory.giveBack(new Uint8Array(10))
   assert.equal(memory.take(20).length, 20)
@@ -22,7 +22,7 @@ test('another size begins anew', () => {
   assert.equal(memory.take(10).length, 10)
 })
 
-test('what is kept is bounded', () => {
+test('free buffers are bounded', () => {
   const memory = createUpdateBuffers()
   const large: Uint8Array[] = Array.from({ length: 5 }, () => new Uint8Array(20 * 2 ** 20))
   for (const bytes of large) memory.giveBack(bytes)

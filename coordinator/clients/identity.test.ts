@@ -1,4 +1,4 @@
-// Whose token it is: keys made here, as an API server has them, and every way in which a token is not the client's.
+// Whether a token belongs to a client. The test creates keys as an API server has them, and tries every wrong token.
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { describe, test } from 'node:test'

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createLimitedLog } from './limited-log.ts'
 
-test('of many lines the first are written, the others are counted', () => {
+test('the first lines of a period are written, and the others counted', () => {
   const lines: string[] = []
   let now = 0
   const log = createLimitedLog(
@@ -20,7 +20,7 @@ test('of many lines the first are written, the others are counted', () => {
   assert.deepEqual(lines.slice(20), ['980 more lines of this kind were not written', 'later'])
 })
 
-test('a long line is cut', () => {
+test('a long line is shortened', () => {
   const lines: string[] = []
   createLimitedLog(
     (line) => void lines.push(line),

@@ -104,7 +104,7 @@ function replaceOpen(open: Map<string, OpenRequest>, client: string): OpenReques
 }
 
 /**
- * Why the sender is not this client. Throws where the check is impossible now: then nobody is answered, and the client asks again.
+ * Why the sender is not this client. Throws where the check is impossible now: then no answer is sent, and the client asks again.
  */
 async function whyRefused(
   { verify, observe }: Pick<ClientsContext, 'verify' | 'observe'>,

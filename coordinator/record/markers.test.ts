@@ -1,4 +1,4 @@
-// The record's writes: claims are never shared, what is there already wins, and a newer coordinator ends an older one.
+// Writes of markers: no two coordinators share an epoch, an existing marker wins, and a newer coordinator ends an older one.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { encodeJson } from '#protocol/canonical.ts'
@@ -34,7 +34,7 @@ async function bookOf(store: ObjectStore): Promise<RunMarkers> {
 }
 
 describe('epochs', () => {
-  test('are claimed by one coordinator each, however many begin at once', async () => {
+  test('are claimed by one coordinator each, also where twelve start at once', async () => {
     const store = createMemoryStore()
     const claims = await Promise.all(
       Array.from({ length: 12 }, (_, i) => claimEpoch(store, `coordinator-${i}`)),
@@ -45,7 +45,7 @@ describe('epochs', () => {
     )
   })
 
-  test('whose write was answered as "already there" are ours where they carry our incarnation', async () => {
+  test('belong to a coordinator whose write had the answer Exists, where they carry its incarnation', async () => {
     const store = createMemoryStore()
     const forgetful: ObjectStore = {
       ...store,
@@ -58,7 +58,7 @@ describe('epochs', () => {
     assert.equal(await store.size(epochKey(2)), undefined)
   })
 
-  test('show a coordinator that a newer one is there', async () => {
+  test('show a coordinator that a newer one exists', async () => {
     const store = createMemoryStore()
     const first = await bookOf(store)
     await first.assertCurrent()
@@ -68,7 +68,7 @@ describe('epochs', () => {
 })
 
 describe('run.json', () => {
-  test('is left once and found again', async () => {
+  test('is written once and read back', async () => {
     const store = createMemoryStore()
     const left = await openRun(store, RUN)
     assert.deepEqual(await openRun(store, RUN), left)
@@ -80,15 +80,15 @@ describe('run.json', () => {
     await assert.rejects(openRun(store, { ...RUN, seed: 1 }), { code: 'OutputInUse' })
   })
 
-  test('that is no run is damaged', async () => {
+  test('that does not describe a run is damaged', async () => {
     const store = createMemoryStore()
     await store.put(RUN_KEY, encodeJson({ schema: 'fedsam.run/1' }))
     await assert.rejects(readRecord(store, 'run', RUN_KEY), { code: 'RecordDamaged' })
   })
 })
 
-describe('a marker that is there already', () => {
-  test('of an older coordinator stands: the newer one goes on from it', async () => {
+describe('a marker that exists already', () => {
+  test('of an older coordinator counts: the newer one continues from it', async () => {
     const store = createMemoryStore()
     const older = await bookOf(store)
     const newer = await bookOf(store)
@@ -104,7 +104,7 @@ describe('a marker that is there already', () => {
     await assert.rejects(older.writeDecision(abandoned('mine')), { code: 'Superseded' })
   })
 
-  test('of this very coordinator is its own write', async () => {
+  test('of the same coordinator is its own write', async () => {
     const markers = await bookOf(createMemoryStore())
     const first = await markers.writeDecision(abandoned('mine'))
     assert.deepEqual(await markers.writeDecision(abandoned('mine')), first)

@@ -19,7 +19,7 @@ const hostile: readonly [what: string, name: string, text: string][] = [
   ['no end', 'a'.repeat(5000), 'a'.repeat(60)],
 ]
 for (const [what, name, text] of hostile) {
-  test(`a name that is ${what} is shown, not obeyed`, () => {
+  test(`a name that is ${what} is shown and not interpreted`, () => {
     assert.equal(markdownText(name), text)
   })
 }

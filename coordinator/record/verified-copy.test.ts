@@ -1,4 +1,4 @@
-// A copy within the store is the recorded bytes, or none.
+// A copy has the bytes that the record names, or does not exist.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { digestPayload } from '#protocol/digest.ts'
@@ -9,7 +9,7 @@ const BODY = Uint8Array.from({ length: 9 * 1024 * 1024 + 3 }, (_, i) => (i * 7) 
 const PAYLOAD = { key: 'rounds/0/1/updates/a/0123456789abcdef.safetensors', ...digestPayload(BODY) }
 const TARGET = 'rounds/0/1/model.safetensors'
 
-test('a payload is copied with its digests, and again without harm', async () => {
+test('a payload is copied with its digests, and a second copy changes nothing', async () => {
   const store = createMemoryStore()
   await store.put(PAYLOAD.key, BODY)
   const copied = await copyPayload(store, { payload: PAYLOAD }, TARGET)
@@ -18,7 +18,7 @@ test('a payload is copied with its digests, and again without harm', async () =>
   assert.deepEqual(await copyPayload(store, { payload: PAYLOAD }, TARGET), copied)
 })
 
-test('a damaged payload is not copied, and one with other bytes in its place is told', async () => {
+test('a damaged payload is not copied, and other bytes under the target key are reported', async () => {
   const store = createMemoryStore()
   const damaged = new Uint8Array(BODY)
   damaged[BODY.length - 1] = damaged[BODY.length - 1]! ^ 1

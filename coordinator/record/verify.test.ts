@@ -58,7 +58,7 @@ async function recordWith(
 }
 
 describe('a record', () => {
-  test('that nobody touched is sound, with what retention deleted told', async () => {
+  test('that is unchanged is sound, and lists the payloads that retention deleted', async () => {
     const { problems, complete, results, absent } = await verifyRecord(await recordWith((_, bytes) => bytes))
     assert.deepEqual(problems, [])
     assert.deepEqual({ complete, results }, { complete: true, results: 4 })
@@ -68,7 +68,7 @@ describe('a record', () => {
     )
   })
 
-  test('with one bit changed, in whatever object that counts, is not', async () => {
+  test('with one changed bit, in any object that counts, is not sound', async () => {
     const counting = [...written.keys()].filter(
       (key) => !key.startsWith('coordinators/') && key !== 'output/manifest.json',
     )
@@ -85,7 +85,7 @@ describe('a record', () => {
     }
   })
 
-  test('without one of its markers is not', async () => {
+  test('without one of its markers is not sound', async () => {
     for (const missing of [
       'run.json',
       'rounds/1/1/plan.json',
@@ -99,7 +99,7 @@ describe('a record', () => {
     }
   })
 
-  test('whose last result is cut off has an output that is not of it', async () => {
+  test('whose last result is missing has an output of another chain', async () => {
     const { problems } = await verifyRecord(
       await recordWith((key, bytes) => (key === 'rounds/3/result.json' ? undefined : bytes)),
     )

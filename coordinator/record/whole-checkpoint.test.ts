@@ -98,7 +98,7 @@ test('a tied tensor is there once, under its shared name, whichever name the bas
   }
 })
 
-test('a base that is damaged is said to be so', async () => {
+test('a damaged base is reported', async () => {
   const damaged = (says: RegExp) => ({ code: 'RecordDamaged', message: says })
   const none = { 'config.json': encodeJson({}) }
   await assert.rejects(merged(none, some), damaged(/has no file model\.safetensors/))

@@ -1,4 +1,4 @@
-// What is waited for, what fails the run, and what ends the process: one row a case.
+// Which faults the coordinator waits for, which fail the run, and which end the process: one row for each case.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type ErrorCode, FedsamError } from '#protocol/errors.ts'
@@ -39,6 +39,6 @@ test('a run that failed fails for its own reason', () => {
   }
 })
 
-test('an error that is not ours ends the process: another one may do better', () => {
+test('an unexpected error ends the process: another process may succeed', () => {
   assert.deepEqual(judgeFault(new TypeError('undefined is not a function')), { kind: 'End' })
 })

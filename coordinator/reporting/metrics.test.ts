@@ -1,4 +1,4 @@
-// What a coordinator counts of a run.
+// The metrics that a coordinator counts from the events of a run.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { RunEvent } from '#protocol/events.ts'

@@ -1,4 +1,4 @@
-// When the status is written: changes of state at once, progress now and then, the last one for certain.
+// When the status is written: changes of state at once, progress at intervals, and the last status always.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { FedsamError } from '#protocol/errors.ts'
@@ -49,7 +49,7 @@ function open(answer: (count: number) => Promise<void> | void = () => {}, speed 
 }
 
 describe('the status', () => {
-  test('is written as it begins, and at every change of state', async () => {
+  test('is written at the start, and at every change of state', async () => {
     const { reporting, writes, stop, running } = open()
     await until('1 write', () => writes.length === 1)
     reporting.report(hindered('away'))
@@ -64,7 +64,7 @@ describe('the status', () => {
     await running
   })
 
-  test('of progress waits, and many steps are one write', async () => {
+  test('of progress waits, and several steps are one write', async () => {
     const { reporting, writes, stop, running } = open(undefined, 50)
     await until('1 write', () => writes.length === 1)
     for (let i = 0; i < 5; i += 1) reporting.report(admitted)
@@ -75,7 +75,7 @@ describe('the status', () => {
     await running
   })
 
-  test('that was not accepted is written again, the newest one, while news is taken', async () => {
+  test('that was not accepted is replaced by the newest one, and events do not wait for the write', async () => {
     const { reporting, writes, stop, said, running } = open((count) => {
       if (count < 3) throw new Error('the server is away')
     }, 50)
@@ -90,7 +90,7 @@ describe('the status', () => {
     await running
   })
 
-  test('that is the last is waited for; asked to stop, it is not', async () => {
+  test('is awaited at the end of the run, but not after a request to stop', async () => {
     const hold = Promise.withResolvers<void>()
     const { reporting, writes, stop, running } = open((count) => (count === 2 ? hold.promise : undefined))
     await until('1 write', () => writes.length === 1)
@@ -109,7 +109,7 @@ describe('the status', () => {
     await running
   })
 
-  test('that the API server refuses is cut until it is accepted, and the end of the run does not wait for it', async () => {
+  test('that the API server refuses is shortened until it is accepted, and the end of the run does not wait for it', async () => {
     const { reporting, writes, stop, said, running } = open((count) => {
       if (count === 2) throw new StatusRefused('absent[0].name: Too long')
     })
@@ -129,7 +129,7 @@ describe('the status', () => {
     await running
   })
 
-  test('that is refused in every form is given up: it is not repeated, and the next change of state is written', async () => {
+  test('that is refused in every form is not repeated, and the next change of state is written', async () => {
     const { reporting, writes, stop, said, running } = open((count) => {
       if (count <= 3) throw new StatusRefused('no')
     })
@@ -144,7 +144,7 @@ describe('the status', () => {
     await running
   })
 
-  test('that is no longer ours ends it', async () => {
+  test('of a newer coordinator ends the writing', async () => {
     const { running } = open(() => {
       throw new FedsamError('Superseded', 'another job has its name')
     })

@@ -1,4 +1,4 @@
-// From news to status: one row a rule, then any order of news against the bounds and rules of the schema.
+// From events to status: one row for each rule, then any order of events against the bounds and rules of the schema.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
@@ -35,7 +35,7 @@ describe('state', () => {
     ['trains', [started(), opened(1)], 'Training', 'Training'],
     ['asks for parameters', [started(), opened(0, { kind: 'Initialise' })], 'Training', 'Training'],
     [
-      'goes on training while a round settles',
+      'keeps training while a round settles',
       [opened(1), completed(1), waiting(['a', 'b'], [gone('c')])],
       'Training',
       'Training',
@@ -48,7 +48,7 @@ describe('state', () => {
     ],
     ['loses its quorum', [opened(1), abandoned()], 'QuorumLost', 'QuorumNotReached'],
     [
-      'has lost it while it waits',
+      'keeps QuorumLost while it waits',
       [opened(1), abandoned(), waiting(['a'], [gone('b')])],
       'QuorumLost',
       'QuorumNotReached',
@@ -56,7 +56,7 @@ describe('state', () => {
     ['has it again', [opened(1), abandoned(), opened(1, { attempt: 2 })], 'Training', 'Training'],
     ['finishes', [opened(3), completed(3), opened(4, { kind: 'Evaluate' })], 'Finishing', 'Evaluating'],
     [
-      'still finishes where nobody evaluates',
+      'still finishes where no client evaluates',
       [opened(4, { kind: 'Evaluate' }), abandoned({ kind: 'Evaluate' })],
       'Finishing',
       'Evaluating',
@@ -86,7 +86,7 @@ describe('state', () => {
 })
 
 describe('clients', () => {
-  test('are counted, and the missing are named with what they prepare', () => {
+  test('are counted, and missing clients are named with what they prepare', () => {
     const status = after([started(), waiting(['a'], [gone('b', '1 of 2 MB'), gone('c')])])
     assert.deepEqual(status.clients, {
       total: 3,
@@ -104,7 +104,7 @@ describe('clients', () => {
     assert.deepEqual([joined.clients?.available, joined.clients?.absent?.map(({ name }) => name)], [2, ['c']])
   })
 
-  test('of an attempt: cohort, accepted, and what became of the others', () => {
+  test('of an attempt: cohort, accepted, and the outcomes of other clients', () => {
     const status = after([
       opened(1),
       admitted(1, 'a'),
@@ -180,7 +180,7 @@ describe('rounds', () => {
     assert.deepEqual(status.bytes, { received: 0, sent: 600 })
   })
 
-  test('are the last ten, and output says whose model it is', () => {
+  test('are the last ten, and output names the round of its model', () => {
     const status = after([...Array(12).keys()].map((i) => completed(i + 1)).concat(over))
     assert.deepEqual(
       status.rounds?.map(({ round }) => round),
@@ -190,7 +190,7 @@ describe('rounds', () => {
     assert.deepEqual({ uri, round, digest }, { uri: facts().outputUri, round: 2, digest: `sha256:${SHA}` })
   })
 
-  test('that ended when no status could be written are told from the record', () => {
+  test('that ended when no status could be written are added from the record', () => {
     const written = after([started(), opened(1), completed(1)])
     const recorded = [1, 2].map((round) => ({
       round,
@@ -207,7 +207,7 @@ describe('rounds', () => {
     ])
   })
 
-  test('never go back: a coordinator that goes on has what was written before', () => {
+  test('never decrease: a resumed coordinator keeps what was written before', () => {
     const before = after([started({ epoch: 4 }), opened(2, { attempt: 3 }), admitted(2, 'a')])
     const again = after([started({ epoch: 5, completed: 1 })], beginStatus('6f3a', before, NOW))
     const { epoch, round, attempt, bytes, state } = again
@@ -215,7 +215,7 @@ describe('rounds', () => {
       { epoch, round, attempt, bytes, state },
       { epoch: 5, round: 2, attempt: 3, bytes: { received: 100, sent: 0 }, state: 'Starting' },
     )
-    assert.equal(beginStatus('other', before, NOW).round, 0, 'another job begins anew')
+    assert.equal(beginStatus('other', before, NOW).round, 0, 'another job begins at 0')
   })
 })
 
@@ -235,7 +235,7 @@ test('clients that did not evaluate are named until the next model is evaluated'
 describe('a pause', () => {
   const paused = after([abandoned({ reason: 'NotEnoughClients', pauseSeconds: 30 })])
 
-  test('is said until when, and is over when something opens or its time has come', () => {
+  test('is reported with its end, and ends when an attempt opens or its time has passed', () => {
     assert.equal(paused.pauseUntil, '2026-11-24T08:00:30Z')
     const wait = waiting(['a'], [gone('b')])
     assert.equal(nextStatus(paused, wait, facts(10)).pauseUntil, paused.pauseUntil)
@@ -245,7 +245,7 @@ describe('a pause', () => {
   })
 })
 
-describe('what is told', () => {
+describe('isTransition', () => {
   test('at once: state, reason, pause and epoch; not how far a round is', () => {
     const one = after([started(), opened(1)])
     const transition = (news: StatusEvent): boolean => isTransition(one, nextStatus(one, news, facts()))
@@ -291,7 +291,7 @@ function fitsNumber({ type, minimum, maximum }: StructuralSchema, value: number)
   return value >= minimum! && value <= maximum! && (type !== 'integer' || Number.isInteger(value))
 }
 
-test('any news in any order keep to the schema, and go on', () => {
+test('any events in any order keep within the schema, and never decrease', () => {
   const schema = FEDERATED_JOB_SCHEMA.properties!.status!.properties!.training!
   const long = 'x'.repeat(10_000)
   const crowd = [...Array(1500).keys()].map((i) => gone(`client-${i}`, long))

@@ -15,7 +15,7 @@ const INPUT: AvailabilityInput = {
 }
 
 describe('an attempt', () => {
-  test('opens at once when everybody is there', () => {
+  test('opens at once when every client is ready', () => {
     assert.deepEqual(decideAvailability(INPUT), { kind: 'Open' })
   })
 
@@ -29,7 +29,7 @@ describe('an attempt', () => {
     assert.deepEqual(decideAvailability({ ...few, waited: 100 }), { kind: 'Abandon', missing: ['b', 'c'] })
   })
 
-  test('with the minimum there waits settleSeconds for the others, and opens without them', () => {
+  test('with the minimum ready waits settleSeconds for the others, and opens without them', () => {
     const most = { ...INPUT, present: ['a', 'c'] }
     assert.deepEqual(decideAvailability({ ...most, settled: 4 }), {
       kind: 'Wait',
@@ -39,7 +39,7 @@ describe('an attempt', () => {
     assert.deepEqual(decideAvailability({ ...most, settled: 10 }), { kind: 'Open' })
   })
 
-  test('is not held up by those who were lost in the last one, though the minimum counts without them', () => {
+  test('does not wait for clients that the last attempt lost, and the minimum counts without them', () => {
     assert.deepEqual(decideAvailability({ ...INPUT, present: ['a', 'c'], lost: ['b'] }), { kind: 'Open' })
     const few = { ...INPUT, present: ['a'], lost: ['b', 'c'], settled: null }
     assert.equal(decideAvailability(few).kind, 'Wait')
@@ -49,7 +49,7 @@ describe('an attempt', () => {
     assert.equal(decideAvailability({ ...INPUT, present: ['a', 'b'], waited: 500, settled: 1 }).kind, 'Wait')
   })
 
-  test('waits for those that only evaluate as for the others, but does not count them', () => {
+  test('waits for clients that only evaluate, but does not count them', () => {
     const public_ = { ...INPUT, counted: ['a', 'b'], awaited: ['a', 'b', 'public'] }
     assert.deepEqual(decideAvailability({ ...public_, present: ['a', 'b'], settled: 4 }), {
       kind: 'Wait',
@@ -62,7 +62,7 @@ describe('an attempt', () => {
   })
 })
 
-test('the time to settle begins when enough are there, and again when too few were left', () => {
+test('the settle time begins when enough clients are ready, and begins again after there were too few', () => {
   assert.equal(enoughSince(null, false, 1), null)
   assert.equal(enoughSince(null, true, 2), 2)
   assert.equal(enoughSince(2, true, 5), 2)

@@ -14,11 +14,15 @@ const INPUT: ClosingInput = {
 }
 
 const CASES: readonly [string, Partial<ClosingInput>, ReturnType<typeof decideClosing>][] = [
-  ['waits for everybody until the deadline', { elapsed: 40 }, { kind: 'Wait', seconds: 60 }],
+  ['waits for every client until the deadline', { elapsed: 40 }, { kind: 'Wait', seconds: 60 }],
   ['closes when all are in', { cohort: [A!, A!, A!] }, { kind: 'Close' }],
-  ['closes when nothing more can come and the quorum is there', { cohort: [A!, S!, A!] }, { kind: 'Close' }],
   [
-    'goes on after the quorum without a grace',
+    'closes when no more updates can arrive and the quorum is reached',
+    { cohort: [A!, S!, A!] },
+    { kind: 'Close' },
+  ],
+  [
+    'continues after the quorum where there is no grace',
     { cohort: [A!, A!, P!], sinceQuorum: 50, elapsed: 60 },
     { kind: 'Wait', seconds: 40 },
   ],
@@ -51,7 +55,7 @@ const CASES: readonly [string, Partial<ClosingInput>, ReturnType<typeof decideCl
     { cohort: [A!, A!, A!], evaluators: [P!], elapsed: 100 },
     { kind: 'Close' },
   ],
-  ['that only evaluates needs nobody', { cohort: [], evaluators: [S!], quorum: 0 }, { kind: 'Close' }],
+  ['that only evaluates needs no update', { cohort: [], evaluators: [S!], quorum: 0 }, { kind: 'Close' }],
 ]
 
 describe('a round', () => {

@@ -1,6 +1,6 @@
-// When an open attempt ends: everyone reported, the deadline, or the grace after the quorum. Pure.
+// Decides when an open attempt ends: all participants have reported, the deadline, or the grace after the quorum. Pure.
 
-/** How far a member of the attempt is. Settled means that nothing more will come of it. */
+/** How far a participant is. Settled: its part has ended without an admitted update. */
 export type Standing = 'Pending' | 'Admitted' | 'Settled'
 
 export interface ClosingInput {

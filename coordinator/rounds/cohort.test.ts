@@ -44,7 +44,7 @@ describe('the choice', () => {
     )
   })
 
-  test('changes with the round and the attempt, so that everybody has a turn', () => {
+  test('changes with the round and the attempt, so that each client has a turn', () => {
     const chosen = Array.from({ length: 20 }, (_, i) =>
       chooseCohort({ ...INPUT, round: i + 1 }).cohort.join(),
     )

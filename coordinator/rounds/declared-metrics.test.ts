@@ -1,4 +1,4 @@
-// Which declared metrics an evaluation does not have, and whether a later one may have them.
+// Which declared metrics an evaluation lacks, and whether a later evaluation may have them.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type DeclaredInput, missingMetrics } from './declared-metrics.ts'
@@ -18,7 +18,7 @@ test('a metric that every client reports counts', () => {
   assert.deepEqual(judge({ evaluations }), [])
 })
 
-test('a client that evaluated no example does not speak', () => {
+test('a client that evaluated no example does not count', () => {
   assert.deepEqual(judge({ evaluations: [evaluated('a', { dice: 1 }), evaluated('b', {}, 0)] }), [])
 })
 
@@ -33,7 +33,7 @@ test('part of the clients report it: it does not count, and may later', () => {
   })
 })
 
-test('nobody reports it: hopeless, unless an earlier model had it', () => {
+test('no client reports it: hopeless, unless an earlier model had it', () => {
   const evaluations = [evaluated('a', { iou: 1 }), evaluated('b', {})]
   assert.equal(judge({ evaluations })[0]?.isHopeless, true)
   const before = (metrics: Record<string, number>) => [
@@ -43,7 +43,7 @@ test('nobody reports it: hopeless, unless an earlier model had it', () => {
   assert.equal(judge({ evaluations, history: before({ dice: 1 }) })[0]?.isHopeless, false)
 })
 
-test('nobody evaluated: everybody who was asked is named, and it is not hopeless', () => {
+test('no client evaluated: every evaluator is named, and it is not hopeless', () => {
   const [missing] = judge({})
   assert.deepEqual([missing?.without, missing?.reported, missing?.isHopeless], [['a', 'b'], [], false])
 })

@@ -19,13 +19,13 @@ test('the count grows until the run fails', () => {
   )
 })
 
-test('a run that failed begins again, also with another number of attempts', () => {
+test('a failed run begins to count again, also with another number of attempts', () => {
   const failed = { ...countFailure(null, NOW), count: 3 }
   assert.equal(countFailure(failed, NOW).count, 1)
   assert.equal(countFailure(failed, { ...NOW, maxFailedRounds: 5 }).count, 1)
 })
 
-test('a job with changed settings begins again', () => {
+test('a job with changed settings begins to count again', () => {
   const before = countFailure(null, NOW)
   assert.equal(countFailure(before, { ...NOW, settings: 'b'.repeat(64) }).count, 1)
 })

@@ -24,7 +24,7 @@ describe('the best round', () => {
     assert.equal(bestRound({ ...byLoss, bestBy: { metric: 'loss', mode: 'Max' } }, dice)?.round, 0)
   })
 
-  test('is none without a rule, an evaluation, or the metric', () => {
+  test('is null without a rule, an evaluation, or the metric', () => {
     assert.equal(bestRound({ bestBy: null, stopWhen: null }, history(0.5)), null)
     assert.equal(bestRound(rule({}), []), null)
     assert.equal(bestRound({ bestBy: { metric: 'iou', mode: 'Max' }, stopWhen: null }, history(0.5)), null)
@@ -56,7 +56,7 @@ describe('training', () => {
     assert.equal(decideStop(patient, history(0.5, 0.6, 0.55, 0.61), AT), null)
   })
 
-  test('goes on where nobody reports the metric', () => {
+  test('continues where no client reports the metric', () => {
     assert.equal(
       decideStop(rule({ metric: 'iou', target: 0.1, patience: 1 }), history(0.5, 0.4, 0.3), AT),
       null,

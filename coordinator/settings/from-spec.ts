@@ -25,9 +25,9 @@ const LIVE_FIELDS: readonly (keyof CompleteFederatedJobSpec)[] = [
 export interface LocalFiles {
   /** Folder of the base checkpoint; null where the trainer has none. */
   readonly checkpoint: string | null
-  /** File of `model.initialParameters`; '' where there is none. */
+  /** File of `model.initialParameters`; '' where the job names none. */
   readonly initialParameters: string
-  /** Record of `resumeFrom`, a folder or s3://bucket/prefix; '' where there is none. */
+  /** Record of `resumeFrom`, a folder or s3://bucket/prefix; '' where the job names none. */
   readonly resumeFrom: string
 }
 

@@ -1,4 +1,4 @@
-// What a run begins with in a cluster: from a Hub, a real S3 server and a folder, with whose credentials, and never twice.
+// The files that a run starts from in a cluster: from a Hub, a real S3 server and a folder, with which credentials, and only once.
 import assert from 'node:assert/strict'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -67,7 +67,7 @@ async function secret(name: string, files: Readonly<Record<string, string>>): Pr
 }
 
 describe('a checkpoint', () => {
-  test('of s3:// is fetched as storage is reached', async () => {
+  test('of s3:// is fetched with the settings for the storage of the run', async () => {
     const { checkpoint } = await filesOf(jobOf('s3://models/sam'), createMemoryStore(), sources())
     assert.deepEqual((await readdir(checkpoint!)).sort(), ['config.json', 'model.safetensors'])
     assert.equal(await readFile(join(checkpoint!, 'config.json'), 'utf8'), 'config.json')
@@ -93,7 +93,7 @@ describe('a checkpoint', () => {
     assert.ok((await readdir(checkpoint!)).includes('model.safetensors'))
   })
 
-  test('that the record has pinned is not looked for', async () => {
+  test('that the record has pinned is not fetched', async () => {
     const store = createMemoryStore()
     const base = { uri: 's3://gone/sam', digest: 'a'.repeat(64), files: [] }
     await store.put(
@@ -140,13 +140,13 @@ describe('a checkpoint', () => {
     })
   }
 
-  test('is none for a Command', async () => {
+  test('does not exist for a Command trainer', async () => {
     const job = jobOf('', { trainer: { type: 'Command', command: { command: ['x'] } } })
     assert.equal((await filesOf(job, createMemoryStore(), sources())).checkpoint, null)
   })
 })
 
-test('initial parameters of s3:// are fetched until round 0 is there', async () => {
+test('initial parameters of s3:// are fetched until the record has round 0', async () => {
   const job = jobOf(dir, { model: { initialParameters: 's3://models/start.safetensors' } })
   const store = createMemoryStore()
   const { initialParameters } = await filesOf(job, store, sources())

@@ -1,4 +1,4 @@
-// Strategies against what flwr 1.42 computed: three rounds of seven clients, client 5 an outlier, state carried on.
+// Strategies against the results of flwr 1.42: three rounds of seven clients, client 5 an outlier, with state from round to round.
 // Float64 end to end, through the fold as a run uses it. Data and its meaning: test/golden/strategies/strategies.json.
 
 import assert from 'node:assert/strict'

@@ -131,7 +131,7 @@ test('FedTrimmedAvg: unweighted, both tails cut', () => {
   close(apply(trimmed, OUTLIER), [1.5, 12.5, 0.375])
 })
 
-test('many updates are sorted as few are', () => {
+test('more than 40 updates are sorted like fewer ones', () => {
   const median = strategyFrom({ type: 'FedMedian' })
   const updates = Array.from({ length: 101 }, (_, i) => [[(i * 37) % 101, -i, 1], 1] as const)
   close(apply(median, { base: [0, 0, 0], updates: updates.map(([p, n]) => [[...p], n]) }), [50, -50, 1])
@@ -146,7 +146,7 @@ test('Krum: of equal scores the first in the order of the names is kept', () => 
   assert.deepEqual(weights(2), [5, 3, 0])
 })
 
-test('Krum: one of those that lie close; Multi-Krum: the mean of several', () => {
+test('Krum: one of the updates that are close together; Multi-Krum: the mean of several', () => {
   const krum = strategyFrom({ type: 'Krum', krum: { numMaliciousNodes: 0 } })
   close(apply(krum, OUTLIER), [2, 12, 0.5])
   const multi = strategyFrom({ type: 'MultiKrum', multiKrum: { numNodesToSelect: 3 } })
@@ -166,7 +166,7 @@ test('the fewest updates that a strategy can combine', () => {
   assert.equal(minimum('MultiKrum', { numNodesToSelect: 9 }), 9)
 })
 
-test('every strategy leaves the model where it is when no update moves it', () => {
+test('no strategy changes the model where no update changes it', () => {
   const types = SPEC_SCHEMA.properties?.strategy?.properties?.type?.enum ?? []
   assert.ok(types.length >= 9)
   for (const type of types) {
@@ -215,7 +215,7 @@ test('docs/strategies.md has a row for every strategy, with its parameters and t
   }
 })
 
-test('a strategy that cannot be is refused with its field', () => {
+test('a wrong strategy is refused, and the error names the field', () => {
   const cases: [Parameters<typeof strategyFrom>[0], string][] = [
     [{ type: 'FedSGD' }, 'spec.strategy.type is "FedSGD", which is no strategy'],
     [{ type: 'toString' }, 'spec.strategy.type is "toString", which is no strategy'],

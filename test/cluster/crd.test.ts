@@ -144,7 +144,7 @@ const MISTAKES: readonly (readonly [string, Readonly<Record<string, unknown>>, R
   [
     'an evaluation by nobody',
     { evaluation: { bestBy: { metric: 'dice' } }, strategy: { fractionEvaluate: 0 } },
-    /spec\.evaluation: .*nobody would evaluate: .*; raise fractionEvaluate or remove evaluation/,
+    /spec\.evaluation: .*nobody would evaluate, because .*; raise fractionEvaluate or remove evaluation/,
   ],
   [
     'a stop that never comes',

@@ -23,8 +23,7 @@ export function resumeScenario(stage: () => Stage): void {
     await stage().claim(TRAINERS_CLAIM, 'test/trainers')
     const run = async (job: ReturnType<typeof pacedJob>): Promise<void> => {
       await stage().apply(job)
-      const name = `fj/${job.metadata.name}`
-      await stage().kubectl(['wait', '--for=condition=Complete', name, '--timeout=240s'])
+      await stage().complete(job.metadata.name)
     }
     const fitMs = 500
     await run(pacedJob('half', { rounds: HALF, fitMs }))

@@ -338,3 +338,14 @@ test('any events in any order keep within the schema, and never decrease', () =>
     }
   }
 })
+
+test('a run that starts from another run is at the round of that run before it trains', () => {
+  const resumed = {
+    ...{ prefix: 's3://bucket/run', round: 5, name: 'other', run: SHA, result: SHA },
+    state: 'Carried',
+  } as const
+  const { round, attempt, head } = after([
+    { event: 'Initialised', origin: 'Resumed', client: null, narrow: {}, resumed, head: SHA },
+  ])
+  assert.deepEqual({ round, attempt, head }, { round: 5, attempt: 1, head: `sha256:${SHA}` })
+})

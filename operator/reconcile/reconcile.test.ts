@@ -174,6 +174,19 @@ test('a job without a round within the start deadline fails; a job with a round 
   assert.equal(truths(reconcile(begun)).Failed, 'False NotFailed')
 })
 
+test('a job from round 5 of another run has a round within the start deadline once it is in round 6', () => {
+  const resumed = (fields: object) => ({
+    ...running,
+    now: NOW + 3_600_000,
+    job: withTraining(
+      { ...running.job, spec: { ...SPEC, resumeFrom: { prefix: 's3://bucket/run', round: 5 } } },
+      training('Waiting', { reason: 'NotEnoughClients', ...fields }),
+    ),
+  })
+  assert.equal(truths(reconcile(resumed({ round: 5 }))).Failed, 'True StartDeadlineExceeded')
+  assert.equal(truths(reconcile(resumed({ round: 6 }))).Failed, 'False NotFailed')
+})
+
 test('the active deadline ends a run that trains', () => {
   const job = withTraining(
     { ...running.job, spec: { ...SPEC, activeDeadlineSeconds: 60 } },

@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import { IMAGES, OPERATOR, PROGRAMS, TRAINER, type Variables } from '#protocol/environment.ts'
 import { SOURCES } from '../scripts/pack.ts'
 import { reachedFiles } from '../scripts/test/imports.ts'
+import { bannedWords, MAY_HOLD_BANNED_WORDS } from './architecture/banned-words.ts'
 import {
   AROUND,
   codeOf,
@@ -285,6 +286,42 @@ test('every path in the docs exists', async () => {
     missing.push(...wrong.map((path) => `${page}: ${path}`))
   }
   assert.deepEqual(missing, [])
+})
+
+/** Texts that people read: code, documents, schemas, charts, scripts. */
+const TEXTS = [
+  '*.{md,json}',
+  'Dockerfile',
+  `{${[...PRODUCT, ...AROUND, 'charts', 'crds', 'docs', 'examples', 'python'].join()}}/**/{*.{ts,js,mjs,py,md,yaml,sh,tpl,txt},Dockerfile}`,
+]
+
+test('no text has a banned word', async () => {
+  const wrong: string[] = []
+  let read = 0
+  for await (const file of glob(TEXTS)) {
+    if (file === 'package-lock.json' || MAY_HOLD_BANNED_WORDS.some((path) => path.test(file))) continue
+    read += 1
+    const found = bannedWords(await readFile(file, 'utf8'))
+    wrong.push(...found.map(({ line, word, instead }) => `${file}:${line}: "${word}"; write: ${instead}`))
+  }
+  assert.deepEqual(wrong, [])
+  assert.ok(read > 700)
+})
+
+test('the glossary is sorted, and has each word once', async () => {
+  const rows = (await readFile('docs/glossary.md', 'utf8')).matchAll(/^\| ([^|-][^|]*?) \|/gm)
+  const words = [...rows].map(([, word]) => word!.toLowerCase()).slice(1) // the first row is the head
+  assert.ok(words.length > 100)
+  assert.deepEqual(words, [...new Set(words)].sort())
+})
+
+test('each ADR has a number of its own, and the numbers have no gap', async () => {
+  const numbers: string[] = []
+  for await (const file of glob('docs/adr/*.md')) numbers.push(file.slice('docs/adr/'.length).split('-')[0]!)
+  assert.deepEqual(
+    numbers.sort(),
+    numbers.map((_, index) => String(index + 1).padStart(4, '0')),
+  )
 })
 
 test('no file is long without a reason', async () => {

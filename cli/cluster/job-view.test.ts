@@ -42,7 +42,7 @@ test('what an earlier job of the same name left is not shown', () => {
   assert.equal(viewOf(facts('Training', { uid: 'old' })).round, 0)
 })
 
-test('every state of the table is told by its conditions alone', () => {
+test('every state of the table follows from its conditions alone', () => {
   const states: JobState[] = ['Waiting', 'Training', 'QuorumLost', 'Suspended', 'Complete', 'Failed']
   for (const state of states) assert.equal(viewOf(facts(state)).state, state)
 })

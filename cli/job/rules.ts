@@ -1,11 +1,11 @@
-// Evaluates the CRD's cross-field rules (CEL) as the API server does, so that each stands in the CRD and nowhere else.
+// Evaluates the CRD's cross-field rules (CEL) as the API server does, so that the CRD is the only place of each.
 // All numbers are CEL's double here, which compares with its int; arithmetic that mixes them throws, and so shows in a test.
 import { Environment } from '@marcbachmann/cel-js'
 import { FEDERATED_JOB_SCHEMA } from '#protocol/generated/schema.ts'
 import type { StructuralSchema, ValidationRule } from '#protocol/schema.ts'
 import { type Path, type Problem, show } from './problem.ts'
 
-/** A rule and where it stands: "spec.partitions[]". */
+/** A rule, and the path of its field: "spec.partitions[]". */
 export interface PlacedRule {
   readonly at: string
   readonly rule: ValidationRule

@@ -2,7 +2,7 @@
 // yes is true, 010 and 0o10 are 8, 08 is 8 too, 1_000 is 1000. The rules are those of resolve.go in that module.
 // Integers that a double cannot hold are bigints, so that a message can show every digit.
 
-/** What a scalar stands for. */
+/** The value of a scalar. */
 export type ScalarValue = string | number | bigint | boolean | null
 
 /** A scalar that kubectl cannot read. `message` says what is wrong and, after a semicolon, what to do. */
@@ -65,7 +65,7 @@ export function isInteger(text: string): boolean {
   return INTEGER.test(text.replaceAll('_', ''))
 }
 
-/** The number that a text stands for; undefined for every other text. */
+/** The number that a text means; undefined for every other text. */
 function numberOf(text: string): number | bigint | undefined {
   if (!/^[-+.0-9]/.test(text)) return undefined
   // After a leading point an underscore counts between two digits only: ._5 is text.

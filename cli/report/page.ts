@@ -84,7 +84,7 @@ ${pictures.sites.map(
   return html`<section><h2>Held-out images</h2>${body}</section>`
 }
 
-/** The image lies in the page once and is shown below each layer. */
+/** The page contains the image once, and shows it below each layer. */
 function pictureRow({ stem, width, height, image, truth, predictions }: HeldOutPicture, id: string): Markup {
   const box = `0 0 ${width} ${height}`
   const tile = (label: Markup, shown: Markup, spoken: string): Markup =>

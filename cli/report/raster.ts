@@ -1,5 +1,5 @@
 // Pictures of a report: small PNG files as data: URIs, from raw pixels. Large images are made smaller; a mask becomes a layer
-// that is clear where it says nothing, so that it lies over the image in the page.
+// that is clear where it says nothing, so that the page can put it over the image.
 import sharp from 'sharp'
 import type { RgbImage } from '#worker/data/images.ts'
 

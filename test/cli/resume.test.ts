@@ -78,7 +78,7 @@ describe('five rounds, and five more from their record, have the bytes of ten ro
     ])
     assert.equal(code, 0, stderr)
     assert.equal(await modelOf('processes'), await modelOf('whole-FedAvg'))
-    // And from a record that lies in the bucket of a run in processes.
+    // And from a record in the bucket of a run in processes.
     await complete('after-processes', 'rounds=11', from('processes', ROUNDS))
     await complete('eleven', 'rounds=11')
     assert.equal(await modelOf('after-processes'), await modelOf('eleven'))

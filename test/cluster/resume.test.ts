@@ -19,7 +19,7 @@ before(async () => {
 })
 after(() => runs?.close())
 
-/** A job that is there, and where its record lies. */
+/** A job that exists, and the address of its record. */
 interface Job {
   readonly name: string
   readonly uid: string

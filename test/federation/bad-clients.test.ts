@@ -23,7 +23,7 @@ import { eventsOf, openFederation, runFederation } from './federation.ts'
 const SIZE = 1000
 const GOOD = ['good-a', 'good-b', 'good-slow']
 
-const LIES: Readonly<Record<string, Lie>> = {
+const FALSE_UPDATES: Readonly<Record<string, Lie>> = {
   'wrong-base': ({ body, receipt }) => ({ body, receipt: { ...receipt, base: 'e'.repeat(64) } }),
   truncated: ({ body, receipt }) => ({ body: body.subarray(0, body.length / 2), receipt }),
   'wrong-digest': ({ body, receipt }) => {
@@ -138,11 +138,11 @@ describe('twelve clients and one that never comes', () => {
     const over = new AbortController()
     const prefix = subjectPrefix(federation.fixed.namespace, federation.fixed.uid)
     const { bus } = federation
-    const crooked = Object.entries(LIES).map(([client, lie]) =>
+    const crooked = Object.entries(FALSE_UPDATES).map(([client, lie]) =>
       serveCrookedly({ client, prefix, bus, transfers, lie, signal: over.signal }),
     )
     try {
-      const honest = clients.filter((client) => client !== 'silent' && LIES[client] === undefined)
+      const honest = clients.filter((client) => client !== 'silent' && FALSE_UPDATES[client] === undefined)
       for (const client of honest) void federation.work(client)
       await federation.coordinate()
       const [completed] = eventsOf(federation.events, 'RoundCompleted')

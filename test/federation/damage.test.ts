@@ -169,7 +169,7 @@ describe('an update that changes after its admission', () => {
   })
 })
 
-test("another coordinator's result of an earlier attempt stands, with its decision", async () => {
+test("another coordinator's result of an earlier attempt counts, with its decision", async () => {
   // When the second attempt's result is about to be left, the first coordinator has left that of the first.
   const damaged = damagedStore(async (memory, key, body) => {
     if (key !== resultKey(1) || (await memory.size(key)) !== undefined) return memory.put(key, body)

@@ -81,7 +81,7 @@ test('runs of another size are refused', () => {
   }
 })
 
-test('the selected category lies on top', () => {
+test('the selected category covers the others', () => {
   const whole = { kind: 'Polygons', polygons: [[0, 0, 2, 0, 2, 1, 0, 1]] } as const
   const left = { kind: 'Polygons', polygons: [[0, 0, 1, 0, 1, 1, 0, 1]] } as const
   const objects = [

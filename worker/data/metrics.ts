@@ -35,7 +35,7 @@ export function boxMask(box: Box, width: number, height: number): Uint8Array {
   return mask
 }
 
-/** The ellipse that touches the box's four outer edges, as a mask of the pixels whose centre lies in it. */
+/** The ellipse that touches the box's four outer edges, as a mask of the pixels whose centre is in it. */
 export function ellipseMask(box: Box, width: number, height: number): Uint8Array {
   const mask = boxMask(box, width, height)
   const [x1, y1, x2, y2] = box

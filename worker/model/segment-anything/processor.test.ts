@@ -65,7 +65,7 @@ for (const name of CASES) {
   })
 }
 
-test('the ground truth lies where the model sees the picture: resized by nearest, padded right and below', () => {
+test('the ground truth is where the model sees the picture: resized by nearest, padded right and below', () => {
   const mask = new Uint8Array(6 * 3).fill(1)
   const low = lowResolutionMask({ width: 6, height: 3, mask }, tiny, 4)
   assert.deepEqual([...low], [1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0])

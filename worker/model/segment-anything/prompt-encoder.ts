@@ -27,7 +27,7 @@ const NOT_A_POINT: SparseToken = { at: undefined, embedding: 'prompt_encoder.not
 
 /**
  * Sparse tokens of `count` (= B·P) prompts → rows [B·P·tokens, D] and the number of tokens a prompt.
- * Points without a box get one more token that stands for "no point", as Hugging Face pads them.
+ * Points without a box get one more token that means "no point", as Hugging Face pads them.
  */
 export function encodeSparse(
   net: Network,

@@ -44,7 +44,7 @@ function triangleAxis(input: number, output: number): FixedPointAxis {
   }
 }
 
-/** Where one axis lies in memory: `lines` runs of samples `step` apart; `lineStart` finds a run's first sample. */
+/** The layout of one axis in memory: `lines` runs of samples `step` apart; `lineStart` finds a run's first sample. */
 interface Layout {
   readonly lines: number
   readonly step: number

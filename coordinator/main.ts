@@ -12,7 +12,7 @@ import { runProgram } from '#runtime/process.ts'
 import { connectNats } from '#transport/bus/nats/bus.ts'
 import { fetchCheckpoint } from '#transport/hugging-face/checkpoint.ts'
 import { openKubernetes, podAccess } from '#transport/kubernetes/api.ts'
-import { openKubernetesJob } from '#transport/kubernetes/job.ts'
+import { type JobIdentity, openKubernetesJob } from '#transport/kubernetes/job.ts'
 import { openClusterKeys } from '#transport/kubernetes/keys.ts'
 import type { CoordinatedJob, JobSource } from '#transport/ports.ts'
 import { boundedStore } from '#transport/store/bounded.ts'
@@ -81,7 +81,7 @@ async function runInCluster(
   { identity, metricsPort, account }: Extract<JobOrigin, { kind: 'Cluster' }>,
   signal: AbortSignal,
 ): Promise<void> {
-  const { namespace, name, uid } = identity
+  const { name, uid } = identity
   const clock = systemClock()
   const metrics = openMetrics(identity)
   let hindrance: string | undefined = 'the coordinator is starting'
@@ -97,7 +97,7 @@ async function runInCluster(
     const { source, sink } = await openKubernetesJob({ client, identity, clock, signal, log })
     const places = () => readPlaces(process.env, name)
     const now = (): number => Date.now()
-    const subjectOf = (partition: string): string | undefined => accountOf(source, partition)
+    const ownerOf = (partition: string): string | undefined => accountOf(identity, source, partition)
     await coordinateJob({
       source,
       sink,
@@ -119,7 +119,12 @@ async function runInCluster(
           temporary: tmpdir(),
         })
       },
-      verify: verifyBy({ keys: openClusterKeys(client, clock), audience: audienceOf(uid), subjectOf, now }),
+      verify: verifyBy({
+        keys: openClusterKeys(client, clock),
+        audience: audienceOf(uid),
+        subjectOf: ownerOf,
+        now,
+      }),
       outputUri: outputUri(process.env),
       clock,
       now,
@@ -138,11 +143,14 @@ async function runInCluster(
     client.close()
     await probes.close()
   }
+}
 
-  /** The account that a partition's pod runs as; undefined where the job has no such partition. */
-  function accountOf(source: JobSource, partition: string): string | undefined {
-    const found = source.job().spec.partitions.find((one) => one.name === partition)
-    if (found === undefined) return undefined
-    return subjectOf(namespace, workerAccount(name, found))
-  }
+/** The account that a partition's pod runs as; undefined where the job has no such partition. */
+function accountOf(
+  { namespace, name }: JobIdentity,
+  source: JobSource,
+  partition: string,
+): string | undefined {
+  const found = source.job().spec.partitions.find((one) => one.name === partition)
+  return found === undefined ? undefined : subjectOf(namespace, workerAccount(name, found))
 }

@@ -75,11 +75,11 @@ function whoIsAwaited(
   { kind }: AttemptAssignment,
 ): { counted: readonly string[]; awaited: readonly string[] } {
   const { members } = live()
-  const everybody = members.map(({ name }) => name)
-  if (kind === 'Evaluate') return { counted: everybody, awaited: everybody }
+  const all = members.map(({ name }) => name)
+  if (kind === 'Evaluate') return { counted: all, awaited: all }
   const counted = members.filter(({ train }) => train).map(({ name }) => name)
   const evaluates = kind === 'Train' && fixed.fractionEvaluate > 0
-  return { counted, awaited: evaluates ? everybody : counted }
+  return { counted, awaited: evaluates ? all : counted }
 }
 
 /** Clients that the attempt before lost. Round 0 waited for trainers only, so it can have lost only trainers. */

@@ -51,12 +51,16 @@ test('a store out of reach is no newer coordinator', async () => {
 })
 
 test('the watch continues while the store is away, and ends with the newer coordinator', async () => {
-  const { state, guard } = setUp()
+  const { state, stop, guard } = setUp()
   state.error = new FedsamError('StorageUnreachable', 'the store is away')
   const watching = guard.watch()
   while (state.checks < 3) await new Promise(setImmediate)
   state.error = SUPERSEDED
+  const before = state.checks
+  for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate)
+  stop.abort()
   await watching
+  assert.equal(state.checks, before + 1, 'the watch has ended')
   assert.throws(() => guard.throwIfStopped(), SUPERSEDED)
 })
 

@@ -1,5 +1,5 @@
-// Readers of a record meet whatever somebody wrote: every marker is replaced by junk, by other JSON, or by itself with a few
-// bytes or fields changed. The reader reports a problem or throws RecordDamaged.
+// Readers of a record accept any bytes in the store without a crash: every marker is replaced by junk, by other JSON, or by
+// itself with a few bytes or fields changed. The reader reports a problem or throws RecordDamaged.
 import fc from 'fast-check'
 import { runFederation } from '#test/federation/federation.ts'
 import { fuzz } from '#test/fuzz.ts'

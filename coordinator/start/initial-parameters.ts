@@ -34,7 +34,7 @@ export async function initialise(context: AttemptsContext): Promise<Initialised>
     origin.kind === 'Checkpoint' ? await fromBase(context, origin.select) : await fromFile(context, origin),
   )
   const model = await copyTensors(context.markers.store, attemptKeys(0, 1).model, tensors)
-  const result = await leaveInitial(context, { model, tensors, origin: { kind: origin.kind, client: null } })
+  const result = await writeInitial(context, { model, tensors, origin: { kind: origin.kind, client: null } })
   return { result, decision: null }
 }
 
@@ -89,7 +89,7 @@ async function initialiseFromClient(context: AttemptsContext): Promise<Initialis
     const isKept = tensors.every(({ narrow }) => narrow === undefined)
     // An update is in canonical form already, so the model has its bytes, unless the run keeps wider floats.
     const model = isKept ? await copyPayload(store, update, key) : await copyTensors(store, key, tensors)
-    return leaveInitial(context, {
+    return writeInitial(context, {
       model,
       tensors,
       origin: { kind: 'Client', client: update.client },
@@ -105,7 +105,7 @@ interface Initial {
   readonly closed?: ClosedAttempt
 }
 
-function leaveInitial(
+function writeInitial(
   { markers }: Pick<AttemptsContext, 'markers'>,
   { closed, model, tensors, origin }: Initial,
 ): Promise<Marked<RoundResult>> {

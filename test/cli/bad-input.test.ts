@@ -78,7 +78,7 @@ const CASES: readonly Case[] = [
       '  rounds: 1\n',
       '  rounds: 1\n  strategy: {fractionEvaluate: 0.3}\n  evaluation: {bestBy: {metric: loss}}\n',
     ),
-    says: 'fedsam: job.yaml:7: spec.evaluation: is set, but nobody would evaluate: floor(partitions x strategy.fractionEvaluate) is 0; raise fractionEvaluate or remove evaluation\n',
+    says: 'fedsam: job.yaml:7: spec.evaluation: is set, but nobody would evaluate, because floor(partitions x strategy.fractionEvaluate) is 0; raise fractionEvaluate or remove evaluation\n',
   },
   {
     name: 'the split holds nothing out',

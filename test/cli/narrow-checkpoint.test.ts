@@ -90,5 +90,5 @@ test('with --dtype original each trained tensor is rounded once to the dtype of 
 test('another dtype is refused', async () => {
   const { code, stderr } = await startFedsam(dir, ['export', 'out', '--to', 'other', '--dtype', 'bf16'])
   assert.equal(code, 2)
-  assert.match(stderr, /--dtype is bf16; write float32 or original/)
+  assert.match(stderr, /--dtype bf16 is not supported: write float32 or original/)
 })

@@ -186,7 +186,7 @@ function sinkOf({ client, identity }: KubernetesJobOptions, reader: Reader): Sta
     throw new FedsamError(
       'Superseded',
       `the status has epoch ${stored.epoch}, this coordinator has ${epoch}`,
-      { remedy: 'nothing: the newer coordinator continues the run' },
+      { remedy: 'do nothing: the newer coordinator continues the run' },
     )
   }
   /** Reads the job again after a refused write. Returns whether the write may be retried at once; throws where it may not. */

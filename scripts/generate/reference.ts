@@ -12,7 +12,7 @@ export function emitReference(root: DescribedSchema, banner: string): string {
     root.description,
     '',
     'Short names `fj` and `fedjob`, category `fedsam`. A field in **bold** is required. `fedsam run` reads the same fields by the',
-    'same rules; what only a cluster needs (`storage`, `messaging`, `workers`, `coordinator`, `source`) it leaves aside.',
+    'same rules, and ignores the fields for a cluster alone (`storage`, `messaging`, `workers`, `coordinator`, `source`).',
     '',
     `\`metadata.name\`: ${at(root, 'metadata.name').description}`,
     '',
@@ -48,7 +48,7 @@ function sectionOf(path: string): string | undefined {
 
 function emitRules(path: string, schema: DescribedSchema): string[] {
   const lines = rulesOf(path, schema)
-  return lines.length === 0 ? [] : ['Refused where:', '', ...lines, '']
+  return lines.length === 0 ? [] : ['The API server and `fedsam` refuse a job where:', '', ...lines, '']
 }
 
 function rulesOf(path: string, schema: DescribedSchema): string[] {

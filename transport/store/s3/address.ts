@@ -10,7 +10,11 @@ interface S3Address {
 /** Throws InvalidJob for anything but s3://bucket, with or without a prefix. */
 export function s3Address(uri: string): S3Address {
   const match = /^s3:\/\/([^/]+)\/?(.*)$/.exec(uri)
-  if (match === null) throw new FedsamError('InvalidJob', `${uri} is not s3://bucket/prefix`)
+  if (match === null) {
+    throw new FedsamError('InvalidJob', `the address ${uri} is not s3://bucket/prefix`, {
+      remedy: 'write the name of the bucket after s3://, and then the prefix of the run or of the checkpoint',
+    })
+  }
   return { bucket: match[1]!, prefix: match[2]!.replace(/\/$/, '') }
 }
 

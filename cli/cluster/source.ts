@@ -23,11 +23,8 @@ export const SOURCE_OPTIONS = {
   'credentials-from-secret': { type: 'boolean' },
 } as const
 
-/**
- * Digests from another source than the store: the job's status in the cluster. "sha256:…", or undefined where the status has
- * none.
- */
-export interface Witness {
+/** Digests in the job's status in the cluster, which a change of the store leaves unchanged. Each is "sha256:…". */
+export interface ReportedDigests {
   /** The newest reported result. A running job may have written later ones. */
   readonly head?: string | undefined
   readonly complete?: boolean
@@ -47,11 +44,11 @@ const ATTEMPTS = 3
 export async function withRecord<T>(
   source: string,
   options: SourceOptions,
-  use: (store: ObjectStore, witness: Witness) => Promise<T>,
+  use: (store: ObjectStore, reported: ReportedDigests) => Promise<T>,
 ): Promise<T> {
-  const { store, hint, witness = {} } = await openRecord(source, options)
+  const { store, hint, reported = {} } = await openRecord(source, options)
   try {
-    return await use(store, witness)
+    return await use(store, reported)
   } catch (error) {
     throw withHint(error, hint)
   } finally {
@@ -63,7 +60,7 @@ interface OpenRecord {
   readonly store: ObjectStore
   /** The remedy where this machine cannot reach the store. */
   readonly hint?: string | undefined
-  readonly witness?: Witness
+  readonly reported?: ReportedDigests
 }
 
 async function openRecord(source: string, options: SourceOptions): Promise<OpenRecord> {
@@ -72,8 +69,8 @@ async function openRecord(source: string, options: SourceOptions): Promise<OpenR
       const job = await findJob(cluster, source)
       const s3 = await jobBucket(cluster, job, options)
       const { head, output, state } = job.status?.training ?? {}
-      const witness = { head, complete: state === 'Complete', model: output?.digest }
-      return { store: boundedStore(openS3Store(s3)), hint: endpointHint(s3.endpoint), witness }
+      const reported = { head, complete: state === 'Complete', model: output?.digest }
+      return { store: boundedStore(openS3Store(s3)), hint: endpointHint(s3.endpoint), reported }
     })
   }
   if (source.startsWith('s3://')) {

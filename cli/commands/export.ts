@@ -49,8 +49,8 @@ export const exportRun: RunCommand = async (args) => {
   const target = resolve(values.to)
   const source = positionals[0]!
   await refuseUsed(target, source)
-  return withRecord(source, values, async (store, witness) => {
-    const { problems, manifest } = await checkRecord(store, 'Output', { expected, witness })
+  return withRecord(source, values, async (store, reported) => {
+    const { problems, manifest } = await checkRecord(store, 'Output', { expected, reported })
     if (problems.length > 0) return refuse(problems)
     const { base, replaced, round, narrow, resumedFrom } = await exportModel(store, target, {
       dtype,

@@ -13,8 +13,8 @@ export const verify: RunCommand = async (args) => {
   const options = { ...SOURCE_OPTIONS, ...EXPECT_OPTIONS } as const
   const { values, positionals } = readArguments(args, options, ['SOURCE'])
   const expected = expectedHead(values['expect-head'])
-  return withRecord(positionals[0]!, values, async (store, witness) =>
-    report(await checkRecord(store, 'Everything', { expected, witness })),
+  return withRecord(positionals[0]!, values, async (store, reported) =>
+    report(await checkRecord(store, 'Everything', { expected, reported })),
   )
 }
 

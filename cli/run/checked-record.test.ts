@@ -1,11 +1,11 @@
-// A record that fits itself may still be another one: the job's status and the head that a user expects are held against it.
+// A consistent record may still be another run's. The job's status and the head that a user expects must match it.
 import assert from 'node:assert/strict'
 import { before, describe, test } from 'node:test'
 import { verifyRecord } from '#coordinator/record/verify.ts'
 import { runFederation } from '#test/federation/federation.ts'
 import { createMemoryStore } from '#test/given/memory-store.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
-import type { Witness } from '../cluster/source.ts'
+import type { ReportedDigests } from '../cluster/source.ts'
 import { checkRecord, expectedHead } from './checked-record.ts'
 
 const store = createMemoryStore()
@@ -19,18 +19,18 @@ before(async () => {
   model = found.manifest!.files.find(({ name }) => name === 'model.safetensors')!.sha256
 })
 
-const check = async (witness: Witness, expected?: string): Promise<readonly string[]> =>
-  (await checkRecord(store, 'Output', { expected, witness })).problems
+const check = async (reported: ReportedDigests, expected?: string): Promise<readonly string[]> =>
+  (await checkRecord(store, 'Output', { expected, reported })).problems
 const OTHER = '0'.repeat(64)
 
 describe('a record', () => {
   test('that the status describes is sound', async () => {
-    const witness = { head: `sha256:${chain.at(-1)}`, complete: true, model: `sha256:${model}` }
-    assert.deepEqual(await check(witness, chain.at(-1)), [])
+    const reported = { head: `sha256:${chain.at(-1)}`, complete: true, model: `sha256:${model}` }
+    assert.deepEqual(await check(reported, chain.at(-1)), [])
     assert.deepEqual(await check({}), [])
   })
 
-  test('that is ahead of the status of a run that goes on is sound', async () => {
+  test('that is ahead of the status of a running job is sound', async () => {
     assert.deepEqual(await check({ head: `sha256:${chain[0]}`, complete: false }), [])
   })
 

@@ -4,7 +4,7 @@ import { type Scope, type Verification, verifyRecord } from '#coordinator/record
 import { FedsamError } from '#protocol/errors.ts'
 import { RUN_KEY } from '#protocol/keys.ts'
 import type { ObjectStore } from '#transport/ports.ts'
-import type { Witness } from '../cluster/source.ts'
+import type { ReportedDigests } from '../cluster/source.ts'
 import { UsageError } from '../commands/command.ts'
 
 /** Options of commands that check a record. */
@@ -25,7 +25,7 @@ export function expectedHead(text: string | undefined): string | undefined {
 export async function checkRecord(
   store: ObjectStore,
   scope: Scope,
-  { expected, witness }: { readonly expected: string | undefined; readonly witness: Witness },
+  { expected, reported }: { readonly expected: string | undefined; readonly reported: ReportedDigests },
 ): Promise<Verification> {
   if ((await store.size(RUN_KEY)) === undefined) {
     throw new FedsamError('InvalidJob', `${store.description} holds no run`, {
@@ -33,22 +33,22 @@ export async function checkRecord(
     })
   }
   const found = await verifyRecord(store, scope)
-  return { ...found, problems: [...found.problems, ...contradictions(found, expected, witness)] }
+  return { ...found, problems: [...found.problems, ...contradictions(found, expected, reported)] }
 }
 
 function contradictions(
   { head, chain, manifest }: Verification,
   expected: string | undefined,
-  witness: Witness,
+  reported: ReportedDigests,
 ): string[] {
   const model = manifest?.files.find(({ name }) => name === 'model.safetensors')?.sha256
-  const reported = witness.head?.replace(/^sha256:/, '')
+  const reportedHead = reported.head?.replace(/^sha256:/, '')
   // A running job may be ahead of its status.
-  const seen = witness.complete !== true && chain.includes(reported ?? '') ? reported : head
+  const seen = reported.complete !== true && chain.includes(reportedHead ?? '') ? reportedHead : head
   return [
     ...differs(`--expect-head names the head sha256:${expected}`, head, expected),
-    ...differs(`the job's status names the head ${witness.head}`, seen, reported),
-    ...differs(`the job's status names the model ${witness.model}`, model, witness.model),
+    ...differs(`the job's status names the head ${reported.head}`, seen, reportedHead),
+    ...differs(`the job's status names the model ${reported.model}`, model, reported.model),
   ]
 }
 

@@ -37,7 +37,7 @@ function pod(labels: Readonly<Record<string, string>>): KubernetesObject {
   return { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p', namespace: 'team-a', labels }, status: {} }
 }
 
-test('what an earlier job of the same name left is not shown', () => {
+test('the remains of an earlier job of the same name are not shown', () => {
   assert.equal(viewOf(facts('Training')).round, 4)
   assert.equal(viewOf(facts('Training', { uid: 'old' })).round, 0)
 })
@@ -80,7 +80,7 @@ test("a pod's problem explains silence, not what an update lacked", () => {
   assert.equal(message('Rejected'), 'not heard')
 })
 
-test('of many clients those are listed that have something to tell', () => {
+test('of many clients, only those with a problem or a result are listed', () => {
   const partitions = Array.from({ length: 100 }, (_, i) => ({ name: `site-${i}` }))
   const absent = [{ name: 'site-7', outcome: 'Late' }] as const
   const lines = statusLines(
@@ -91,7 +91,7 @@ test('of many clients those are listed that have something to tell', () => {
   assert.deepEqual(lines.slice(from, from + 3), ['Clients', '  site-7  Late', '  and 99 without a problem'])
 })
 
-test('a failed evaluation is shown with its reason, and gives way to what became of the client', () => {
+test('a failed evaluation is shown with its reason, unless the client has a later outcome', () => {
   const lacking = {
     name: 'site-a',
     outcome: 'Failed',

@@ -38,13 +38,13 @@ test('the coordinator first, then clients by name, each container as it starts',
   ])
 })
 
-test('one client alone, also the coordinator', () => {
+test('the logs of one client alone, or of the coordinator alone', () => {
   assert.deepEqual(told('site-a'), ['a-1/network [site-a network]', 'a-1/trainer [site-a]'])
   assert.deepEqual(told('coordinator'), ['c-1/coordinator [coordinator]'])
   assert.deepEqual(told('site-z'), [])
 })
 
-test('the pods of one client follow each other as they were made', () => {
+test('the pods of one client follow in the order of their creation', () => {
   const pods = [worker('a-2', 'site-a', []), worker('a-1', 'site-a', [])]
   assert.deepEqual(
     logSources(pods).map(({ pod }) => pod),

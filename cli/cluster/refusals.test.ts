@@ -9,7 +9,7 @@ const ASKED = { server: 'https://k8s.example:6443', context: 'prod', words: 'lis
 const failure = (code: string, more: object = {}): Error =>
   Object.assign(new Error(`it is ${code}`), { code, ...more })
 
-test('every refusal that people can act on has a code and a remedy', () => {
+test('every rejection that users can act on has a code and a remedy', () => {
   const cases: readonly (readonly [unknown, string, RegExp])[] = [
     [
       failure('ECONNREFUSED'),
@@ -42,7 +42,7 @@ test('every refusal that people can act on has a code and a remedy', () => {
   }
 })
 
-test('what is not known stays what it is', () => {
+test('an unknown error stays as it is', () => {
   for (const error of [new ApiError(404, 'NotFound', 'no'), new TypeError('a defect'), failure('ENOENT')])
     assert.equal(explainRefusal(error, ASKED), error)
 })

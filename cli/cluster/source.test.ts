@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { FedsamError } from '#protocol/errors.ts'
 import { endpointHint, withHint } from './source.ts'
 
-test('names of Services get a way, names that anybody reaches do not', () => {
+test('the hint is given for names of Services, and not for names that every machine resolves', () => {
   const cases: readonly (readonly [string | undefined, string | undefined])[] = [
     [undefined, undefined],
     ['https://s3.eu-central-1.amazonaws.com', undefined],
@@ -30,7 +30,7 @@ test('names of Services get a way, names that anybody reaches do not', () => {
   }
 })
 
-test('the way is the remedy only where no answer came', () => {
+test('the hint is the remedy only where the store did not answer', () => {
   const away = new FedsamError('StorageUnreachable', 'x: ENOTFOUND', {
     remedy: 'check',
     cause: new Error('a'),

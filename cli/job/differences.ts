@@ -1,4 +1,4 @@
-// Where two job specs differ, field by field, with both values. Pure; a field that is null and one that is absent are equal.
+// Compares two job specs field by field, and returns each difference with both values. A null field equals an absent one. Pure.
 
 import { canonicalJson } from '#protocol/canonical.ts'
 import { isObject } from '#protocol/json-object.ts'
@@ -23,7 +23,7 @@ export function differences(from: unknown, to: unknown, path: string): Differenc
   return canonicalJson(from ?? null) === canonicalJson(to ?? null) ? [] : [{ path, from, to }]
 }
 
-/** Names come from a file: one such as "constructor" must not find a field of every object. */
+/** The names come from a file. A name such as "constructor" must not find the property that every object has. */
 function fieldOf(object: Readonly<Record<string, unknown>>, name: string): unknown {
   return Object.hasOwn(object, name) ? object[name] : undefined
 }

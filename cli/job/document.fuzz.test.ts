@@ -1,4 +1,4 @@
-// Reading a job file ends in a value or a refusal, within bounds, whatever the bytes are.
+// Any bytes as a job file: they are read, or rejected with InvalidJob, within the bounds of test/fuzz.ts.
 import fc from 'fast-check'
 import { fuzz } from '#test/fuzz.ts'
 import { yamlFile } from '#test/yaml-documents.ts'

@@ -1,5 +1,5 @@
-// The value of a job file: what kubectl makes of each notation (compared with kubectl itself in test/cluster/yaml.test.ts), and
-// the words of each refusal.
+// A job file has the value that kubectl reads from each notation, and each rejection has its exact text.
+// test/cluster/yaml.test.ts compares with kubectl itself.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FedsamError } from '#protocol/errors.ts'
@@ -20,7 +20,7 @@ function refusalOf(text: string | Uint8Array): string {
   return 'taken'
 }
 
-test('a scalar is what kubectl makes of it', () => {
+test('a scalar has the value that kubectl reads', () => {
   const scalars: readonly [string, unknown][] = [
     ...pairs(8, [
       '8',
@@ -77,7 +77,7 @@ function pairs(value: unknown, texts: readonly string[]): [string, unknown][] {
   return texts.map((text) => [text, value])
 }
 
-test('aliases and merge keys copy what they name; what comes later in the text wins', () => {
+test('aliases and merge keys copy the named value; the later value in the text wins', () => {
   const base = 'base: &b {x: 1, w: [2]}\n'
   assert.deepEqual(read(`${base}a: {<<: *b, x: 3}\n`), { base: { x: 1, w: [2] }, a: { x: 3, w: [2] } })
   assert.deepEqual(read(`${base}a: {x: 3, <<: *b}\n`), { base: { x: 1, w: [2] }, a: { x: 1, w: [2] } })
@@ -91,7 +91,7 @@ test('aliases and merge keys copy what they name; what comes later in the text w
   assert.notEqual(a, b, 'a change of one must not change the other')
 })
 
-test('keys become text', () => {
+test('every key becomes text', () => {
   assert.deepEqual(read('010: a\nyes: b\n"1.5": c\ntoString: d\nconstructor: e\n'), {
     8: 'a',
     true: 'b',
@@ -101,7 +101,7 @@ test('keys become text', () => {
   })
 })
 
-test('ends of lines, a byte order mark, marks of documents and comments change nothing', () => {
+test('line ends, a byte order mark, document markers and comments do not change the value', () => {
   const texts = [
     'a: 1',
     '\ufeffa: 1\n',
@@ -115,7 +115,7 @@ test('ends of lines, a byte order mark, marks of documents and comments change n
   assert.deepEqual(read('a: |\r\n  x\r\n  y\r\n'), { a: 'x\ny\n' })
 })
 
-test('a text that only some readers take is refused, with its line and what to do', () => {
+test('a text that only some YAML readers accept is rejected, with its line and a remedy', () => {
   const refusals: readonly [string, string][] = [
     ['a: 1\nb: 2\na: 3\n', ':3: has the key a twice; remove one of them'],
     ['a: {8: 1, 010: 2}\n', ':1: has the key 8 twice; remove one of them'],
@@ -181,7 +181,7 @@ function nestedBlocks(levels: number): string {
   return Array.from({ length: levels }, (_, level) => `${' '.repeat(level + 1)}a:\n`).join('')
 }
 
-test('tabs, question marks and long keys stay where kubectl takes them', () => {
+test('tabs, question marks and long keys are accepted where kubectl accepts them', () => {
   const texts: readonly [string, unknown][] = [
     ['a:\tb\t# c\n', { a: 'b' }],
     ['a:\n  b: c\n    \t\nd: 1\n', { a: { b: 'c' }, d: 1 }],
@@ -196,7 +196,7 @@ test('tabs, question marks and long keys stay where kubectl takes them', () => {
   for (const [text, value] of texts) assert.deepEqual(read(text), value, JSON.stringify(text))
 })
 
-test('aliases that make a small file a large value are refused before they are resolved', () => {
+test('aliases that turn a small file into a large value are rejected before they are resolved', () => {
   const bomb = (levels: number): string =>
     ['l0: &l0 [1]']
       .concat(
@@ -209,7 +209,7 @@ test('aliases that make a small file a large value are refused before they are r
   assert.equal(refusalOf(bomb(30).replaceAll(/\[\*l0.*/g, '{<<: [*l0]}')), says)
 })
 
-test('bytes that are not UTF-8, and more bytes than a cluster stores, are refused', () => {
+test('bytes that are not UTF-8, and more bytes than a cluster stores, are rejected', () => {
   const says = 'job.yaml: is not text in UTF-8; save it in UTF-8'
   assert.equal(refusalOf(Uint8Array.of(0x61, 0x3a, 0x20, 0xff)), says)
   assert.equal(refusalOf(Buffer.from('\ufeffa: 1\n', 'utf16le')), says)

@@ -1,14 +1,13 @@
-// A job file as YAML: one document, its plain value, and the line of each field. Guarantees: the value is the one that kubectl
-// makes of the same text, and every text ends in a value or in an error with its line. YAML that only some readers take is
-// refused. What a scalar and an object mean is left to yaml-scalar.ts and yaml-value.ts, kubectl's own rules to
-// yaml-scanner-rules.ts.
+// Reads a job file as YAML: one document, its plain value, and the line of each field. Guarantees the value that kubectl reads
+// from the same text, or an error with a line. It rejects YAML that only some readers accept. yaml-scalar.ts and yaml-value.ts
+// give scalars and objects their values; yaml-scanner-rules.ts has the rules of kubectl's scanner.
 import { Composer, type Document, isAlias, isMap, isSeq, Lexer, LineCounter, type Node, Parser } from 'yaml'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Path } from './problem.ts'
 import { ScannerRules } from './yaml-scanner-rules.ts'
 import { isMerge, keyName, readNodes, type Targets, type YamlProblem, type YamlValue } from './yaml-value.ts'
 
-/** A parsed file. `locate` gives the line (from 1) of a field, or of the nearest field around one that is not there. */
+/** A parsed file. `locate` gives the line (from 1) of a field; for an absent field, that of the nearest field around it. */
 export interface JobDocument {
   readonly value: unknown
   /** Whether the file itself has this field. */
@@ -16,16 +15,16 @@ export interface JobDocument {
   locate(path: Path): number
 }
 
-/** A job is as large as one object of the API server at most: 1.5 MiB is the limit of its store. */
+/** Bytes of a job file: etcd, the store of the API server, accepts no object above 1.5 MiB. */
 export const MOST_BYTES = 1.5 * 2 ** 20
-/** Objects and lists in one another. The deepest field of a job, in a pod template, has about 20. */
+/** Levels of nested objects and lists. The deepest field of a job, in a pod template, has about 20. */
 const MOST_LEVELS = 200
 
 const START = 'write a job: apiVersion, kind, metadata and spec'
 
 /**
  * Parses the text of a job file; `file` is its name in messages.
- * Throws FedsamError InvalidJob where it is not YAML, or does not hold exactly one document, or that is not an object.
+ * Throws FedsamError InvalidJob for a text that is not YAML, or does not hold exactly one document with an object.
  */
 export function readDocument(file: string, bytes: Uint8Array): JobDocument {
   const text = decode(file, bytes)
@@ -71,7 +70,7 @@ interface ReadDocument {
 
 type Parsed = { readonly documents: readonly ReadDocument[] } | { readonly problems: readonly YamlProblem[] }
 
-/** The documents that hold something. kubectl skips the others, for example what follows a `---` at the end. */
+/** The documents with content. kubectl skips empty ones, for example the one after a `---` at the end. */
 function parse(given: string, lines: LineCounter): Parsed {
   const text = given.replaceAll('\r\n', '\n')
   const early = foreignLine(text)
@@ -99,7 +98,7 @@ function compose(
 ): { documents: readonly Document.Parsed[] } | { problems: YamlProblem[] } {
   const parser = new Parser(lines.addNewLine)
   lines.addNewLine(0)
-  // Scalars stay text: yaml-scalar.ts says what they mean. Equal keys and tags are left to yaml-value.ts.
+  // Scalars stay text: yaml-scalar.ts gives them values. yaml-value.ts checks for equal keys and for tags.
   const composer = new Composer({
     schema: 'failsafe',
     resolveKnownTags: false,
@@ -119,16 +118,16 @@ function compose(
   }
   tokens.push(...parser.end())
   const documents = [...composer.compose(tokens, false, text.length)]
-  // The first error is the cause, others follow from it.
+  // The first error is the cause; the others follow from it.
   const error = documents.flatMap(({ errors }) => errors)[0]
   if (!error) return { documents }
   return { problems: [{ offset: error.pos[0], message: `is not YAML: ${error.message}; correct it` }] }
 }
 
-/** Characters that libyaml refuses, or that it reads as the end of a line and others do not. */
+/** Characters that libyaml rejects, or that libyaml alone reads as the end of a line. */
 const FOREIGN = /[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ufefe\uff00-\ufffd]/
 
-/** The first line that kubectl reads in another way than YAML's other readers, or not at all. */
+/** The first line that kubectl cannot read, or reads differently from other YAML readers. */
 function foreignLine(text: string): YamlProblem | undefined {
   const at = text.search(FOREIGN)
   if (at >= 0) {
@@ -163,7 +162,7 @@ function decode(file: string, bytes: Uint8Array): string {
   }
 }
 
-/** Whether a path exists, and the offset of its last step that does: a field's name, a list's item. */
+/** Whether a path exists, and the offset of the last step that exists: a field's name or a list's item. */
 function find(contents: Node, path: Path, targets: Targets): { found: boolean; offset: number } {
   let node: Node | undefined = contents
   let offset = contents.range?.[0] ?? 0
@@ -177,7 +176,7 @@ function find(contents: Node, path: Path, targets: Targets): { found: boolean; o
 }
 
 interface Child {
-  /** What has the line: the key, or the item. */
+  /** The node that has the line: a key, or an item. */
   readonly named: Node
   readonly child: Node | null
 }
@@ -189,7 +188,7 @@ function childOf(given: Node | undefined, step: string | number, targets: Target
     return item && { named: item, child: item }
   }
   if (!isMap(node)) return undefined
-  // The last one wins, as in the value.
+  // The last key wins, as in the value.
   for (const { key, value } of [...node.items].reverse() as { key: Node; value: Node | null }[]) {
     const found = isMerge(key) ? mergedChild(value, step, targets) : ownChild(key, value, step, targets)
     if (found) return found

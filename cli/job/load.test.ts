@@ -1,4 +1,4 @@
-// What people read when a job file is wrong, letter by letter, and what programs get when it is right.
+// A wrong job file gives the exact text of the message; a correct one gives the complete job.
 import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -254,10 +254,10 @@ const REFUSALS: readonly Refusal[] = [
 ]
 
 for (const { given, text, sets, says } of REFUSALS) {
-  test(`${given} is refused`, async () => assert.equal(await refusal(text, sets), says))
+  test(`${given} is rejected`, async () => assert.equal(await refusal(text, sets), says))
 }
 
-test('a file that cannot be read is named', async () => {
+test('an unreadable file is named', async () => {
   const message = async (file: string) =>
     ((await loadJob(file).catch((error) => error)) as FedsamError).message
   assert.equal(
@@ -278,7 +278,7 @@ test('--set reads a value as the file does', async () => {
   assert.deepEqual(spec.partitions[0]?.dataset.labels, [16, 10])
 })
 
-test('names of the language in maps of the user stay what they are', async () => {
+test('names of JavaScript properties are plain keys in maps of the user', async () => {
   const program = 'type: Command, command: {command: [train]}'
   const text = `${HEAD}  trainer: {${program}, config: {toString: a, constructor: b}}\n${PAIR}`
   const { spec } = await loadJob(await written(text))
@@ -288,7 +288,7 @@ test('names of the language in maps of the user stay what they are', async () =>
   ])
 })
 
-test('a job file without an end is read no further than a job may be long', async () => {
+test('an endless job file is read only up to the limit of a job', async () => {
   const error: unknown = await loadJob('/dev/zero').catch((cause) => cause)
   assert.ok(error instanceof FedsamError)
   assert.match(
@@ -297,7 +297,7 @@ test('a job file without an end is read no further than a job may be long', asyn
   )
 })
 
-test('--set reaches fields, list items and absent objects, and takes YAML', async () => {
+test('--set changes fields, list items and absent objects, and accepts YAML', async () => {
   const sets = [
     'rounds=3',
     'spec.round.graceSeconds=null',
@@ -319,12 +319,12 @@ test('--set reaches fields, list items and absent objects, and takes YAML', asyn
   )
 })
 
-test('a job as the cluster gives it back is a job file too', async () => {
+test('a job that kubectl exports from a cluster is a valid job file', async () => {
   const text = `${HEAD.replace('{name: job}', '{name: job, namespace: team-a, uid: 6f3a, labels: {a: b}}')}${PAIR}status: {observedGeneration: 1}\n`
   assert.equal((await loadJob(await written(text))).namespace, 'team-a')
 })
 
-test('the example is valid, and its folders lie beside it', async () => {
+test('the example is valid, and its folders are beside it', async () => {
   const examples = fileURLToPath(new URL('../../examples', import.meta.url))
   const job = await loadJob(join(examples, 'brain-tissue.yaml'))
   assert.equal(job.name, 'brain-tissue')
@@ -342,7 +342,7 @@ test('the example is valid, and its folders lie beside it', async () => {
   )
 })
 
-test('what has a scheme, or is absent, is no local path', async () => {
+test('an address with a scheme, and an absent value, are not local paths', async () => {
   const text = `${HEAD}${PAIR}  resumeFrom: {prefix: runs/one, round: 2}\n`
   const spec = resolveLocalPaths(await loadJob(await written(text)))
   assert.equal(spec.trainer.segmentAnything?.checkpoint.uri, 'hf://facebook/sam-vit-base')

@@ -1,5 +1,5 @@
-// Loads a job file: YAML, --set overrides, structure, defaults, rules. Everything that is wrong is reported at once, each with
-// its line, its field, and what to do; nothing is written and nothing else is read. Folders are left to paths.ts.
+// Loads a job file: YAML, --set overrides, structure, defaults, rules. Guarantees one report of all problems, each with its
+// line, its field, and a remedy. It reads only the job file, and writes nothing. paths.ts resolves the folders of the job.
 
 import { createReadStream } from 'node:fs'
 import { dirname, resolve } from 'node:path'
@@ -17,9 +17,9 @@ import { checkStructure } from './structure.ts'
 
 /** A valid job. Paths in `spec` are as written: see resolveLocalPaths. */
 export interface LoadedJob {
-  /** As it was given. */
+  /** The job file's name, as the user gave it. */
   readonly file: string
-  /** The folder that relative paths of the job are relative to; absolute. */
+  /** The absolute path of the folder that the job's relative paths start from. */
   readonly folder: string
   readonly name: string
   readonly namespace: string
@@ -44,7 +44,7 @@ export async function loadJob(file: string, sets: readonly string[] = []): Promi
   }
 }
 
-/** Everything that is wrong with a job's value. */
+/** All problems of a job's value. */
 export function findProblems(job: unknown): Problem[] {
   const { apiVersion, kind } = job as Readonly<Record<string, unknown>>
   const foreign = [
@@ -57,7 +57,7 @@ export function findProblems(job: unknown): Problem[] {
   return [...structure, ...checkRules(completed, { tolerant: structure.length > 0 })]
 }
 
-/** The schema, with what the API server itself demands of metadata. */
+/** The schema, with the API server's own rules for metadata. */
 const LOCAL_SCHEMA: StructuralSchema = {
   ...FEDERATED_JOB_SCHEMA,
   required: ['metadata', ...(FEDERATED_JOB_SCHEMA.required ?? [])],
@@ -77,7 +77,7 @@ function checkConstant(field: string, value: unknown, wanted: string): Problem[]
   return [{ path: [field], message: `${found}; write ${field}: ${wanted}` }]
 }
 
-/** The file's bytes, a pipe's too. Reads no further than one byte past the most that a job may have. */
+/** The bytes of a file or pipe. Reads at most one byte more than a job may have. */
 async function readBytes(file: string): Promise<Uint8Array> {
   try {
     const chunks: Buffer[] = []
@@ -124,7 +124,7 @@ function refuse(
   const lines = problems.map(({ path, message }) => {
     const override =
       overrides.findLast((candidate) => isWithin(path, candidate.path)) ??
-      // An object that a --set made on its way.
+      // A --set created this object on the way to its field.
       (document.has(path) ? undefined : overrides.findLast((candidate) => isWithin(candidate.path, path)))
     const place = override ? `--set ${override.text}` : `${file}:${document.locate(path)}`
     return `${place}: ${pathText(path)}: ${message}`

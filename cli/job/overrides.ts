@@ -1,16 +1,17 @@
-// --set path=value: changes one field of a job before it is checked. A path may leave out "spec."; a list's items go by index,
-// one past the last adds one; the value is YAML ("3", "true", "[2]", "{root: data/a}", nothing for the default).
+// Applies --set path=value, which changes one field of a job before the checks. A path may omit "spec.". A list's items have
+// indices; the index after the last adds an item. The value is YAML ("3", "true", "[2]", "{root: data/a}"); an empty one
+// selects the default.
 import { readValue } from './document.ts'
 import { type Path, pathText } from './problem.ts'
 
-/** What one --set asks for. `text` is as it was written. */
+/** One --set: the path, the value, and `text`, the argument as the user wrote it. */
 export interface Override {
   readonly text: string
   readonly path: Path
   readonly value: unknown
 }
 
-/** Reads one --set, or says what is wrong with it and, after a semicolon, what to do. */
+/** Reads one --set. A failure names the problem and, after a semicolon, the remedy. */
 export function readOverride(text: string): Override | { readonly problem: string } {
   const equals = text.indexOf('=')
   const written = equals < 0 ? text : text.slice(0, equals)
@@ -28,7 +29,7 @@ export function readOverride(text: string): Override | { readonly problem: strin
   return 'problem' in read ? { problem: `its value ${read.problem}` } : { text, path, value: read.value }
 }
 
-/** A copy of `job` with the field set, or what is in the way. Objects on the way that are absent are made. */
+/** A copy of `job` with the field set, or the reason why it cannot be set. Creates absent objects on the path. */
 export function applyOverride(
   job: unknown,
   { path, value }: Override,
@@ -40,7 +41,7 @@ export function applyOverride(
     if (problem) return { problem }
     const fields = node as Record<string | number, unknown>
     if (depth === path.length - 1) fields[step] = value
-    // A field of the job itself: toString is on every object of the language.
+    // Only the job's own fields count: every JavaScript object has toString.
     else if (!Object.hasOwn(fields, step) || fields[step] == null) {
       fields[step] = typeof path[depth + 1] === 'number' ? [] : {}
     }

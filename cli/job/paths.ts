@@ -1,11 +1,11 @@
-// Where a job's files lie on this machine: folders in a job file are relative to the file, not to where the command runs.
+// Resolves the folders of a job on this machine. They are relative to the job file, not to the current folder.
 import { resolve } from 'node:path'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import type { LoadedJob } from './load.ts'
 
 /**
- * The job's spec for a run on this machine: dataset roots, folders that hold checkpoints, initial parameters and the record to
- * resume from are absolute; anything with a scheme (hf://, s3://) stays. The record keeps the spec as it was written.
+ * The job's spec for a run on this machine. Dataset roots and folders of checkpoints, of initial parameters and of the record to
+ * resume from become absolute. Addresses with a scheme (hf://, s3://) stay. The record stores the spec as the user wrote it.
  */
 export function resolveLocalPaths({
   folder,

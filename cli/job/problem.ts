@@ -1,9 +1,9 @@
-// What is wrong with a job file, as data: the place, and what to do about it. load.ts turns places into lines of the file.
+// A problem of a job file as data: its place, and a message with a remedy. load.ts finds the line of each place.
 
 /** Field names and list indices from the root of the job. */
 export type Path = readonly (string | number)[]
 
-/** One thing that is wrong: `message` says what and, after a semicolon, what to do. */
+/** One problem: `message` describes it and, after a semicolon, names the remedy. */
 export interface Problem {
   readonly path: Path
   readonly message: string
@@ -17,7 +17,7 @@ export function pathText(path: Path): string {
     .replace(/^\./, '')
 }
 
-/** A value as a message shows it, short, on one line, and without the user and password of an address. */
+/** A value for a message: short, on one line, and without the user and password of an address. */
 export function show(value: unknown): string {
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'object' && value !== null) return 'an object'
@@ -26,7 +26,7 @@ export function show(value: unknown): string {
   return text.length <= 80 ? text : `${text.slice(0, 76)}…"`
 }
 
-/** The word that was probably meant: at most a third of the letters off, letter case ignored; undefined where none is near. */
+/** The allowed word that the user probably meant: at most a third of its letters differ, ignoring case. Undefined for none. */
 export function nearest(word: string, words: readonly string[]): string | undefined {
   const ranked = words
     .map((candidate) => ({ candidate, distance: editDistance(word.toLowerCase(), candidate.toLowerCase()) }))
@@ -35,7 +35,7 @@ export function nearest(word: string, words: readonly string[]): string | undefi
   return best && best.distance <= Math.max(1, Math.floor(word.length / 3)) ? best.candidate : undefined
 }
 
-/** Levenshtein's distance: insertions, deletions and replacements from a to b. */
+/** Levenshtein distance: the number of insertions, deletions and replacements from a to b. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j)
   for (let i = 1; i <= a.length; i++) {

@@ -1,11 +1,11 @@
-// Evaluates the CRD's cross-field rules (CEL) as the API server does, so that the CRD is the only place of each.
-// All numbers are CEL's double here, which compares with its int; arithmetic that mixes them throws, and so shows in a test.
+// Evaluates the CRD's cross-field rules (CEL) as the API server does, so that the CRD is the only place of each rule.
+// Every number is a CEL double here. A double compares with an int; arithmetic that mixes the two throws, and a test shows it.
 import { Environment } from '@marcbachmann/cel-js'
 import { FEDERATED_JOB_SCHEMA } from '#protocol/generated/schema.ts'
 import type { StructuralSchema, ValidationRule } from '#protocol/schema.ts'
 import { type Path, type Problem, show } from './problem.ts'
 
-/** A rule, and the path of its field: "spec.partitions[]". */
+/** A rule and its place in the schema, for example "spec.partitions[]". */
 export interface PlacedRule {
   readonly at: string
   readonly rule: ValidationRule
@@ -21,15 +21,15 @@ export function celRules(schema: StructuralSchema = FEDERATED_JOB_SCHEMA, at = '
   return [...own, ...fields, ...items]
 }
 
-/** Whether a rule compares with the stored object: it holds only for changes. */
+/** Whether a rule compares with the stored object, and so applies only to changes. */
 export function isTransition(rule: ValidationRule): boolean {
   return /\boldSelf\b/.test(rule.rule)
 }
 
 /**
- * What the rules refuse in a job with its structural defaults. `old`: the stored job that it would replace; without it, rules
- * for changes do not apply. `tolerant`: pass over a rule that cannot be evaluated, because checkStructure found a value of the
- * wrong type and names it; otherwise such a rule throws, for it is the rule that is wrong.
+ * The problems that the rules find in a job with its structural defaults. `old` is the stored job that it would replace; without
+ * it, rules for changes do not apply. `tolerant` skips a rule that cannot be evaluated, because checkStructure reports the value
+ * of the wrong type. Otherwise such a rule throws, because the rule itself is wrong.
  */
 export function checkRules(value: unknown, options: { old?: unknown; tolerant?: boolean } = {}): Problem[] {
   const checker = new RuleChecker(options.tolerant ?? false)
@@ -43,7 +43,7 @@ interface Node {
   readonly path: Path
 }
 
-/** One check: holds the CEL environment, which is costly to make, and the rules parsed so far. */
+/** One check: holds the CEL environment, which is costly to create, and the parsed rules. */
 class RuleChecker {
   readonly #environment = new Environment({ unlistedVariablesAreDyn: true })
   readonly #parsed = new Map<string, ReturnType<Environment['parse']>>()
@@ -78,7 +78,7 @@ class RuleChecker {
   }
 }
 
-/** "4 is above …": a scalar that is to blame is shown before what is wrong with it. */
+/** "4 is above …": the message begins with the scalar at fault. */
 function blameText(message: string, value: unknown): string {
   const scalar = typeof value === 'number' || (typeof value === 'string' && value !== '')
   return scalar && message.startsWith('is ') ? `${show(value)} ${message}` : message
@@ -112,18 +112,18 @@ function childrenOf({ schema, value, old, path }: Node): Node[] {
   }))
 }
 
-/** The stored item that an item replaces: known only in lists with a key. */
+/** The stored item that an item replaces. Only lists with a key have one. */
 function oldItem(schema: StructuralSchema, item: unknown, old: unknown): unknown {
   const key = schema['x-kubernetes-list-map-keys']?.[0]
   if (key === undefined || !Array.isArray(old)) return undefined
   return old.find((other) => lookUp(other, [key]) === lookUp(item, [key]))
 }
 
-/** The value as rules see it: in an object, a null counts as absent. */
+/** The value as rules see it: a null field of an object counts as absent. */
 function celValue(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(celValue)
   if (typeof value !== 'object' || value === null) return value
   const fields = Object.entries(value).filter(([, field]) => field !== null)
-  // A map: the evaluator asks an object for its constructor, which may be a field of the user's.
+  // A Map, because the evaluator reads `constructor` of an object, and the user's data may have a field of that name.
   return new Map(fields.map(([name, field]) => [name, celValue(field)]))
 }

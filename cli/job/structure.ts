@@ -1,9 +1,9 @@
-// Checks a value against the structural schema: what the API server's schema validation refuses, in words that say what to write.
-// Unknown fields are refused, as kubectl does. Rules across fields are left to rules.ts.
+// Checks a value against the structural schema, as the API server does, with messages that name the value to write.
+// It rejects unknown fields, as kubectl does. rules.ts checks the rules across fields.
 import { fieldSchema, type StructuralSchema } from '#protocol/schema.ts'
 import { nearest, type Path, type Problem, pathText, show } from './problem.ts'
 
-/** What a pattern of the CRD means, in words. A pattern that is not here fails the tests. */
+/** The meaning of each pattern of the CRD, in words. A pattern without an entry fails the tests. */
 const PATTERN_WORDS: Readonly<Record<string, string>> = {
   '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$':
     "a DNS label: lower-case letters, digits and '-', with a letter or a digit at both ends",
@@ -29,9 +29,9 @@ const PATTERN_WORDS: Readonly<Record<string, string>> = {
   '^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$': 'one word in CamelCase',
 }
 
-/** Everything in `value` that the schema refuses, in the order of the value's fields. */
+/** All problems that the schema finds in `value`, in the order of its fields. */
 export function checkStructure(schema: StructuralSchema, value: unknown, path: Path = []): Problem[] {
-  // As the API server does: a null where null is not allowed counts as absent.
+  // The API server treats a null as absent where the schema does not allow null.
   if (value === null) return []
   if (!hasType(schema, value)) return [{ path, message: `is ${show(value)}; write ${expected(schema)}` }]
   if (Array.isArray(value)) return checkList(schema, value, path)
@@ -41,7 +41,7 @@ export function checkStructure(schema: StructuralSchema, value: unknown, path: P
   return []
 }
 
-/** "an integer from 1 to 10": what the schema allows, in words. */
+/** The values that the schema allows, in words: "an integer from 1 to 10". */
 export function expected(schema: StructuralSchema): string {
   if (schema.enum) return schema.enum.length === 1 ? schema.enum[0]! : `one of ${schema.enum.join(', ')}`
   if (schema.pattern) return PATTERN_WORDS[schema.pattern] ?? `what matches ${schema.pattern}`
@@ -106,7 +106,7 @@ function checkObject(
   ]
 }
 
-/** A value that the schema leaves open. A number that JSON's readers round would not be the one that was written. */
+/** Checks a value without a schema. Rejects a number that JSON readers would round to another one. */
 function checkFree(value: unknown, path: Path): Problem[] {
   if (typeof value === 'bigint') {
     const most = Number.MAX_SAFE_INTEGER

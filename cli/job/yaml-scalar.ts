@@ -1,11 +1,11 @@
-// Scalars of YAML as kubectl reads them. kubectl uses go.yaml.in/yaml/v2, which takes some rules from YAML 1.1 and some from 1.2:
-// yes is true, 010 and 0o10 are 8, 08 is 8 too, 1_000 is 1000. The rules are those of resolve.go in that module.
-// Integers that a double cannot hold are bigints, so that a message can show every digit.
+// Reads YAML scalars as kubectl does. kubectl uses go.yaml.in/yaml/v2, which mixes rules of YAML 1.1 and 1.2: yes is true, 010,
+// 0o10 and 08 are 8, 1_000 is 1000. The rules come from resolve.go in that module. An integer that a double cannot hold becomes
+// a bigint, so that a message can show every digit.
 
 /** The value of a scalar. */
 export type ScalarValue = string | number | bigint | boolean | null
 
-/** A scalar that kubectl cannot read. `message` says what is wrong and, after a semicolon, what to do. */
+/** A scalar that kubectl cannot read. `message` describes the problem and, after a semicolon, names the remedy. */
 export class ScalarError extends Error {
   override readonly name = 'ScalarError'
 }
@@ -25,7 +25,7 @@ function wordsFor<T>(value: T, words: readonly string[]): (readonly [string, T])
   return words.map((word) => [word, value] as const)
 }
 
-/** The value of a scalar without quotes and without a tag. Throws ScalarError for text that only some readers take. */
+/** The value of a scalar without quotes or tag. Throws ScalarError for text that only some readers accept. */
 export function plainScalar(text: string): ScalarValue {
   const word = WORDS.get(text)
   if (typeof word === 'number') {
@@ -34,7 +34,7 @@ export function plainScalar(text: string): ScalarValue {
   return word !== undefined ? word : (numberOf(text) ?? text)
 }
 
-/** The value of a scalar with a tag, `tag:yaml.org,2002:int` or `!local`. Throws ScalarError where the two do not fit. */
+/** The value of a scalar with a tag, `tag:yaml.org,2002:int` or `!local`. Throws ScalarError if the text does not fit. */
 export function taggedScalar(tag: string, text: string): ScalarValue {
   const kind = tag.startsWith(CORE_TAG) ? tag.slice(CORE_TAG.length) : ''
   if (kind === 'binary') return decodedBase64(text)
@@ -47,7 +47,7 @@ export function taggedScalar(tag: string, text: string): ScalarValue {
   )
 }
 
-/** Tags that check a value. Every other tag makes text. */
+/** Tags that check a value. With any other tag, the value is text. */
 const CHECKED_TAGS: ReadonlySet<string> = new Set(['bool', 'float', 'int', 'null'])
 
 function fits(kind: string, value: ScalarValue, text: string): boolean {
@@ -65,7 +65,7 @@ export function isInteger(text: string): boolean {
   return INTEGER.test(text.replaceAll('_', ''))
 }
 
-/** The number that a text means; undefined for every other text. */
+/** The number in a text; undefined for a text that is not a number. */
 function numberOf(text: string): number | bigint | undefined {
   if (!/^[-+.0-9]/.test(text)) return undefined
   // After a leading point an underscore counts between two digits only: ._5 is text.
@@ -79,11 +79,11 @@ function numberOf(text: string): number | bigint | undefined {
   const value = Number(digits)
   const whole = /^\+?(-?[0-9]+)(?:\.0*)?$/.exec(digits)?.[1]
   if (whole !== undefined && !Number.isSafeInteger(value)) return BigInt(whole)
-  // Go refuses what a double cannot hold, and so it stays a string.
+  // Go rejects a number that a double cannot hold, so it stays a string.
   return Number.isFinite(value) ? value + 0 : undefined
 }
 
-/** Whether Go has an integer for it: 64 bits with a sign, or without one. Larger decimals become floats, the others stay text. */
+/** Whether Go has an integer of this value: 64 bits, signed or unsigned. Larger decimals become floats, the others stay text. */
 function isGoInteger(value: number | bigint, text: string): boolean {
   return value >= -(2n ** 63n) && value < (text.startsWith('+') ? 2n ** 63n : 2n ** 64n)
 }
@@ -102,7 +102,7 @@ function integerOf([, sign, binary, hexadecimal, octal, decimal]: RegExpExecArra
   return Number.isSafeInteger(Number(value)) ? Number(value) : value
 }
 
-/** kubectl decodes !!binary to text. Throws ScalarError for what is not Base64, or not text in UTF-8. */
+/** kubectl decodes !!binary to text. Throws ScalarError for text that is not Base64, or bytes that are not UTF-8. */
 function decodedBase64(text: string): string {
   const letters = text.replaceAll(/[\r\n]/g, '')
   const bytes = Buffer.from(letters, 'base64')

@@ -1,15 +1,15 @@
-// Rules of kubectl's YAML scanner (scannerc.go of go.yaml.in/yaml/v2) that the package yaml does not have: where a tab may be,
-// where a flow key must end, and which letters end a scalar. Guarantees one verdict per lexeme, in their order; all other rules
-// are left to the package and to yaml-value.ts.
+// Checks the rules of kubectl's YAML scanner (scannerc.go of go.yaml.in/yaml/v2) that the package yaml does not have: the places
+// of tabs, the end of flow keys, and the characters that end a scalar. Guarantees one verdict per lexeme, in their order. The
+// package and yaml-value.ts check all other rules.
 import { CST } from 'yaml'
 import type { YamlProblem } from './yaml-value.ts'
 
-/** Characters from the start of a key to its colon, as libyaml has it. */
+/** Characters from the start of a key to its colon: the limit of libyaml. */
 const LONGEST_KEY = 1024
 
-/** One [ ] or { } that is open. */
+/** An open [ ] or { }. */
 interface Flow {
-  /** Where the current entry begins; undefined after a comma. */
+  /** The offset of the current entry; undefined after a comma. */
   entry: number | undefined
   /** Whether the entry began with a question mark. */
   explicit: boolean
@@ -19,18 +19,18 @@ interface Flow {
 export class ScannerRules {
   readonly #text: string
   readonly #flows: Flow[] = []
-  /** Columns of the block collections that are open. */
+  /** Columns of the open block collections. */
   #indents: number[] = []
   /** Columns of question marks that begin a key. Such a key may have several lines. */
   readonly #explicit = new Set<number>()
   /** Whether a key may begin here. Then a tab may not be here, outside of flows. */
   #keyAllowed = true
-  /** Where the last possible key of a block began, and its column. */
+  /** The offset of a block's last possible key, and its column. */
   #keyAt = 0
   #keyColumn = 0
-  /** Where the line of the lexeme begins. */
+  /** The offset of the lexeme's line. */
   #lineStart = 0
-  /** A scalar without quotes takes the blanks after it, until a comment. */
+  /** Whether blanks may belong to a scalar without quotes, which continues until a comment. */
   #afterPlain = false
   #broken = false
   #next: 'Token' | 'Plain' | 'BlockText' = 'Token'
@@ -40,7 +40,7 @@ export class ScannerRules {
     this.#text = text
   }
 
-  /** What kubectl refuses in this lexeme, which begins at `offset`. */
+  /** The problem that kubectl finds in this lexeme, which begins at `offset`. */
   next(lexeme: string, offset: number): YamlProblem | undefined {
     const problem = this.#judge(lexeme, offset)
     const end = lexeme.lastIndexOf('\n')

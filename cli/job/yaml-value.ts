@@ -1,10 +1,10 @@
-// The plain value of a YAML document as kubectl makes JSON of it: aliases and merge keys are resolved in the order of the
-// text, keys become strings. Guarantees: every problem has its place, and aliases cannot make a small file a large value.
-// What is not the same for every reader is refused: a key twice, a key that is a list, a number as key with a fraction.
+// Converts a YAML document to its plain value, as kubectl converts it to JSON: it resolves aliases and merge keys in the order
+// of the text, and keys become strings. Guarantees that every problem has its place, and that aliases cannot turn a small file
+// into a large value. It rejects keys that readers treat differently: a key twice, a list, a number with a fraction.
 import { isAlias, isMap, isScalar, isSeq, type Node, type Pair, Scalar, type YAMLMap } from 'yaml'
 import { isInteger, plainScalar, ScalarError, type ScalarValue, taggedScalar } from './yaml-scalar.ts'
 
-/** Something that cannot be read, at an offset of the text. */
+/** A problem at an offset of the text. */
 export interface YamlProblem {
   readonly offset: number
   readonly message: string
@@ -12,13 +12,13 @@ export interface YamlProblem {
 
 export type YamlValue = ScalarValue | readonly YamlValue[] | { readonly [field: string]: YamlValue }
 
-/** Which node an alias names. Aliases without a target are absent. */
+/** The node that each alias names. Aliases without a target are absent. */
 export type Targets = ReadonlyMap<Node, Node>
 
-/** Values that a file may have after its aliases are resolved: 1000 partitions with a hundred fields each. */
+/** Values that a file may have after its aliases are resolved: enough for 1000 partitions with a hundred fields each. */
 const MOST_VALUES = 100_000
 
-/** The value of a document's node, or everything that is wrong with it. */
+/** The value of a document's node, or all its problems. */
 export function readNodes(
   root: Node | null,
   text: string,
@@ -96,12 +96,12 @@ function scalarValue({ tag, type, value }: Scalar): ScalarValue {
   return type === Scalar.PLAIN ? plainScalar(text) : text
 }
 
-/** One reading: collects what is wrong on the way. */
+/** Reads one document, and collects its problems. */
 class Reader {
   readonly problems: YamlProblem[] = []
   readonly #text: string
   readonly #targets: Targets
-  /** Values below a node; undefined while it is counted. */
+  /** The number of values below a node; undefined while the node is being counted. */
   readonly #counts = new Map<Node, number | undefined>()
 
   constructor(text: string, targets: Targets) {
@@ -113,7 +113,7 @@ class Reader {
     this.problems.push({ offset: node?.range?.[0] ?? 0, message })
   }
 
-  /** How many values a node has once its aliases are resolved. Refuses an alias without a target or within its own target. */
+  /** The number of values of a node with its aliases resolved. Rejects an alias without a target or within its own target. */
   count(node: Node | null): number {
     if (node === null) return 1
     if (isAlias(node)) return this.#countTarget(node)
@@ -125,7 +125,7 @@ class Reader {
     return count
   }
 
-  /** libyaml takes these names only. */
+  /** The only names that libyaml accepts. */
   #checkAnchor(node: Node): void {
     const name = 'anchor' in node ? String(node.anchor ?? 'none') : 'none'
     if (!/^[\w-]+$/.test(name)) this.refuse(node, `has the anchor &${name}; use letters, digits, _ and -`)
@@ -178,7 +178,7 @@ class Reader {
     }
   }
 
-  /** {a:1} is one key a:1 and not a field, and {a:} is read by each reader in its own way. */
+  /** {a:1} has the one key a:1, not the field a, and readers differ about {a:}. */
   #isGlued(key: Node | null, value: Node | null): boolean {
     if (!isScalar(key) || key.type !== Scalar.PLAIN) return false
     if (value === null && String(key.value).includes(':')) return true
@@ -186,7 +186,7 @@ class Reader {
     return this.#text[end] === ':' && /^\S/.test(this.#text.slice(end + 1, end + 2))
   }
 
-  /** As kubectl does it: what comes later in the text wins, be it merged or written here. */
+  /** As in kubectl, the later value in the text wins, whether it is merged or written here. */
   #merge({ key, value }: Pair<Node | null, Node | null>, fields: Record<string, YamlValue>): void {
     const sources = isSeq(value) ? [...(value.items as Node[])].reverse() : [value]
     for (const source of sources) {

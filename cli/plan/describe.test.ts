@@ -33,7 +33,7 @@ test('a job of one round and one client is described in the singular', () => {
   ])
 })
 
-test('a strategy that measures and optimizes says what it keeps and reads', () => {
+test('the plan of a strategy that measures and optimizes names its state and its reads', () => {
   const spec = specOf({ rounds: 3, model: { initialParameters: 'start.safetensors' } })
   const plan = { ...OPEN, cohort: 3, evaluators: 2, minimum: 3, vectors: 2, readings: 2, holdsCohort: true }
   const lines = describePlan('large', spec, plan).join('\n')

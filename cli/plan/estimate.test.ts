@@ -26,7 +26,7 @@ test('one payload is the header and the data', () => {
   assert.equal(payloadBytes(LIST), Math.ceil(header / 8) * 8 + 4000)
 })
 
-test('everybody fetches, the cohort sends, kept updates are read once', () => {
+test('every client fetches, the cohort sends, and updates that stay in memory are read once', () => {
   const { modelBytes, bytes, steps } = estimateRound(DEMAND)
   assert.deepEqual(bytes, {
     down: 3 * modelBytes,
@@ -60,7 +60,7 @@ test('the clients that evaluate are a share of all clients, rounded down', () =>
   assert.equal(evaluators({ onlookers: 1, fractionEvaluate: 0.5 }), 2, 'clients that only evaluate count')
 })
 
-test('a strategy that measures reads what memory does not keep once more', () => {
+test('a strategy that measures reads updates that do not stay in memory once more', () => {
   const read = (given: Partial<RoundDemand>) => {
     const { bytes, modelBytes } = estimateRound({ ...DEMAND, ...given })
     return bytes.read / modelBytes

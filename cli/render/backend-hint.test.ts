@@ -16,7 +16,7 @@ test('the first client on WebAssembly brings the command, and no other one', () 
   assert.equal(hint(joined('Wasm')), undefined)
 })
 
-test('who asked for WebAssembly, or brings a program, hears nothing', () => {
+test('a job that asks for WebAssembly, or has its own program, gets no hint', () => {
   for (const spec of [trainer('SegmentAnything', 'Wasm'), trainer('Command', 'Auto')]) {
     assert.equal(createBackendHint(spec, 'x')(joined('Wasm')), undefined)
   }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ageText, alignRows, labelled, wrapText } from './columns.ts'
 
-test('columns are as wide as their widest cell; numbers stand to the right', () => {
+test('columns are as wide as their widest cell; numbers are aligned to the right', () => {
   const rows = [
     ['a', '1', 'x'],
     ['long', '22'],
@@ -20,7 +20,7 @@ test('sentences wrap below their beginning, and a word that is too long stays wh
   assert.deepEqual(wrapText('supercalifragilistic a', 8, 0), ['supercalifragilistic', 'a'])
 })
 
-test('ages as kubectl says them', () => {
+test('ages have the notation of kubectl', () => {
   const now = Date.parse('2026-11-24T08:00:00Z')
   const ages = [
     '2026-11-24T07:58:01Z',

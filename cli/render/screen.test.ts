@@ -7,7 +7,7 @@ const recorder = (isTTY: boolean) => {
   return { written, isTTY, columns: 12, write: (text: string) => written.push(text) }
 }
 
-test('a pipe sees the lines that stay and nothing else', () => {
+test('a pipe receives only the permanent lines', () => {
   const output = recorder(false)
   const screen = openScreen(output, recorder(false))
   screen.live('working')
@@ -17,7 +17,7 @@ test('a pipe sees the lines that stay and nothing else', () => {
   assert.equal(output.written.join(''), 'one\ntwo\n')
 })
 
-test('a terminal keeps the live line below what is said, cut to its width', () => {
+test('a terminal keeps the live line below the permanent lines, cut to its width', () => {
   const output = recorder(true)
   const errors = recorder(true)
   const screen = openScreen(output, errors)

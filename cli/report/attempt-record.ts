@@ -1,4 +1,4 @@
-// One attempt of a run as its record holds it: record-facts.ts reads the markers, curves.ts and the report use them.
+// The type of one attempt of a run, as its record stores it. record-facts.ts reads the markers; curves.ts and the tables use them.
 import type { Decision, Plan, Receipt, RoundResult } from '#protocol/record.ts'
 
 /** The markers of one closed or abandoned attempt. */

@@ -1,13 +1,14 @@
-// The rounds as a table: an attempt a row, with whose updates counted, what became of everyone else and why. Pure.
+// The table of rounds: one row per attempt, with the clients whose updates count, and the outcome and reason of each other client.
+// Pure.
 import type { ClientOutcome, NotEvaluated } from '#protocol/record.ts'
 import type { AttemptFacts } from './facts.ts'
 import { byteText, metricText } from './figures.ts'
 import { html, type Markup } from './markup.ts'
 
-/** More names than these are counted, and listed when asked for. */
+/** Names in one cell of the table. Of more names the cell shows the number, and the list when the reader opens it. */
 const NAMES = 6
 
-/** The table of all attempts; abandoned ones say why. */
+/** The table of all attempts. The row of an abandoned attempt gives the reason. */
 export function attemptTable(attempts: readonly AttemptFacts[]): Markup {
   if (attempts.length === 0) return html`<p class="none">No attempt was closed yet.</p>`
   return html`<div class="wide"><table class="rounds">
@@ -54,7 +55,7 @@ function received({ accepted }: AttemptFacts): string {
   return `${known.length < accepted.length ? 'at least ' : ''}${byteText(sum(known))}`
 }
 
-/** Lost clients stand each with outcome and reason; those that were not asked are only counted. */
+/** Lists each lost client with outcome and reason. Shows only the number of clients that were not selected. */
 function outcomes(others: readonly ClientOutcome[]): Markup {
   const lost = others.filter(({ outcome }) => outcome !== 'NotSelected')
   const notSelected = others.filter(({ outcome }) => outcome === 'NotSelected').map(({ client }) => client)
@@ -64,7 +65,7 @@ function outcomes(others: readonly ClientOutcome[]): Markup {
   )}${notSelected.length === 0 ? undefined : html`<div class="quiet">not selected: ${names(notSelected)}</div>`}`
 }
 
-/** Failed evaluations one by one with their reason; clients that hold nothing out are only named. */
+/** Lists each failed evaluation with its reason. Clients without held-out images appear only by name. */
 function unmeasured({ round, others, notEvaluated }: AttemptFacts): Markup {
   const named = new Set(others.filter(({ outcome }) => outcome !== 'NotSelected').map(({ client }) => client))
   const news = notEvaluated.filter(({ client }) => !named.has(client))

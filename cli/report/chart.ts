@@ -1,5 +1,5 @@
-// A curve as inline SVG: axes, a line per client, a thick one for the mean over all, each told apart by colour, dashes and a
-// label at its end, so that it can be read without colours. Values show when a point is pointed at. Pure.
+// Draws a curve as inline SVG: axes, a line per client, and a thick line for the mean over all clients. Lines differ in colour,
+// in dashes and in the label at the end, so the chart is readable without colours. A point shows its value under the pointer. Pure.
 import { shortened } from '#protocol/text.ts'
 import type { Curve, Point } from './facts.ts'
 import { metricText, ticks, tickText } from './figures.ts'
@@ -12,10 +12,10 @@ const RIGHT = 136
 const TOP = 14
 const BOTTOM = 40
 
-/** Above it, clients are thin lines without names, and only the mean is labelled. */
+/** Clients with named lines. Above this number, clients have thin lines without names, and only the mean has a label. */
 const NAMED_CLIENTS = 8
 const LABEL_HEIGHT = 14
-/** Characters of a line's name, as many as the right margin holds. */
+/** Characters of a line's name: the right margin has space for this number. */
 const LONGEST_NAME = 11
 
 interface Scale {
@@ -29,7 +29,7 @@ interface Line {
   readonly points: readonly Point[]
 }
 
-/** The figure of one curve; a sentence where there is nothing to draw. */
+/** The figure of one curve; a sentence for a curve without values. */
 export function chart(curve: Curve): Markup {
   const named = curve.clients.length <= NAMED_CLIENTS
   const lines: Line[] = [
@@ -106,7 +106,7 @@ function drawLine({ name, style, points }: Line, scale: Scale): Markup {
   return html`<g class="${style}"><path d="${path}"/>${dots}</g>`
 }
 
-/** Names with the last value at the lines' ends, moved apart where they would lie on each other. */
+/** Names with the last value at the lines' ends, moved apart where they would overlap. */
 function endLabels(lines: readonly Line[], scale: Scale): Markup {
   const x = WIDTH - RIGHT + 8
   const wanted = lines.map(({ name, style, points }) => ({ name, style, end: points.at(-1)! }))
@@ -122,7 +122,7 @@ function endLabels(lines: readonly Line[], scale: Scale): Markup {
   )}</g>`
 }
 
-/** Ascending places, each at least `distance` below the one before, kept within the range where that is possible. */
+/** Ascending places, each at least `distance` below the previous one, within the range where possible. */
 export function apart(
   places: readonly number[],
   distance: number,

@@ -1,17 +1,17 @@
-// From attempts to curves: the evaluation of every model (each is evaluated in the round after the one that made it) and the
-// metrics of every round's training, per client and over all. Pure.
+// Converts attempts to curves: the evaluation of every model, and the training metrics of every round, for each client and over
+// all clients. The clients evaluate a model in the round after the one that produced it. Pure.
 import type { Evaluation } from '#protocol/record.ts'
 import type { AttemptRecord } from './attempt-record.ts'
 import type { Curve, Point } from './facts.ts'
 
-/** One measurement: the round, and named values over all clients and of each. */
+/** One measurement: the round, and the named values of each client and over all clients. */
 interface Row {
   readonly round: number
   readonly mean: Readonly<Record<string, number>>
   readonly clients: ReadonlyMap<string, Readonly<Record<string, number>>>
 }
 
-/** Curves of what was evaluated, then of what was trained; metrics by name, the loss last. */
+/** The curves of evaluation, then those of training; metrics by name, the loss last. */
 export function curvesOf(clients: readonly string[], attempts: readonly AttemptRecord[]): Curve[] {
   const evaluated = latest(attempts.flatMap(evaluationRow))
   const trained = latest(attempts.flatMap(trainingRow))
@@ -21,7 +21,7 @@ export function curvesOf(clients: readonly string[], attempts: readonly AttemptR
   ]
 }
 
-/** A round may have been closed twice, where the first one's updates were damaged before they were aggregated. */
+/** A round may close twice: once with updates that are damaged before aggregation, and then in another attempt. */
 function latest(rows: readonly Row[]): Row[] {
   return [...new Map(rows.map((row) => [row.round, row])).values()]
 }

@@ -1,8 +1,8 @@
-// What a report shows, as plain data. record-facts.ts and pictures.ts gather it, page.ts turns it into HTML; neither knows the
-// other.
+// The types of a report's content, as plain data. record-facts.ts and pictures.ts gather it; page.ts converts it to HTML. These
+// files do not import each other.
 import type { ClientOutcome, NotEvaluated } from '#protocol/record.ts'
 
-/** A run, as its record tells it. */
+/** A run, as its record describes it. */
 export interface RunFacts {
   readonly job: string
   readonly state: 'Complete' | 'Failed' | 'Unfinished'
@@ -36,23 +36,23 @@ export interface AttemptFacts {
   readonly round: number
   readonly attempt: number
   readonly kind: 'Train' | 'Evaluate'
-  /** Empty where it was closed; else why it was abandoned. */
+  /** Empty for a closed attempt; otherwise the reason why it was abandoned. */
   readonly abandoned: string
   readonly accepted: readonly AcceptedUpdate[]
-  /** Everyone whose update does not count, NotSelected included. */
+  /** The clients whose update does not count, NotSelected included. */
   readonly others: readonly ClientOutcome[]
-  /** Everyone who was asked to evaluate the model that the attempt started from and measured nothing. */
+  /** The clients that were to evaluate the attempt's starting model and returned no measurement. */
   readonly notEvaluated: readonly NotEvaluated[]
   /** Training metrics over the accepted updates, weighted by examples. */
   readonly metrics: Readonly<Record<string, number>>
-  /** Null where the record does not hold it (abandoned attempts). */
+  /** Null where the record does not store it (abandoned attempts). */
   readonly seconds: number | null
 }
 
 export interface AcceptedUpdate {
   readonly client: string
   readonly numExamples: number
-  /** Of the update; null where its receipt is gone. */
+  /** Size of the update; null where its receipt no longer exists. */
   readonly bytes: number | null
 }
 
@@ -72,12 +72,12 @@ export interface SitePictures {
   readonly pictures: readonly HeldOutPicture[]
 }
 
-/** Pictures, or why there are none. */
+/** Pictures, or the reason why the report has none. */
 export type Pictures =
   | { readonly sites: readonly SitePictures[]; readonly prompts: 'Box' | 'Points' }
   | { readonly absent: string }
 
-/** The same measure for several ways to get a mask; a demo adds it. */
+/** One measure for several ways to produce a mask. Only a demo adds it. */
 export interface Comparison {
   readonly caption: string
   readonly sites: readonly string[]
@@ -90,9 +90,9 @@ export interface ComparisonRow {
   readonly name: string
   /** As Comparison.sites. */
   readonly values: readonly number[]
-  /** The site that it was trained on, where that is one alone: its own value is set apart. */
+  /** The only site whose data trained the model, if there is only one: the table marks that site's value. */
   readonly trainedOn?: string
-  /** Over the sites; over the other sites where it was trained on one alone. */
+  /** The mean over the sites. For a model of one site, the mean over the other sites. */
   readonly mean: number
   readonly highlighted: boolean
 }

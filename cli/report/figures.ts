@@ -1,4 +1,4 @@
-// Numbers as people read them. Pure.
+// Formats numbers for people. Pure.
 
 /** 636520 → "637 kB". */
 export function byteText(bytes: number): string {
@@ -21,7 +21,7 @@ export function metricText(value: number): string {
 
 /**
  * Round numbers that cover low to high, both ends inside, about `wanted` of them: steps of 1, 2 or 5 times a power of ten.
- * A single value gets room around it.
+ * A single value gets a range around it.
  */
 export function ticks(low: number, high: number, wanted: number): number[] {
   const span = high > low ? high - low : Math.max(Math.abs(high), 1) * 0.1
@@ -33,7 +33,7 @@ export function ticks(low: number, high: number, wanted: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step)
 }
 
-/** A tick's label, with as many decimals as its step needs. */
+/** A tick's label, with the decimals that its step needs. */
 export function tickText(value: number, step: number): string {
   if (step >= 1e6 || step < 1e-5) return value.toExponential(1)
   return value.toFixed(Math.max(0, -Math.floor(Math.log10(step) + 1e-9)))

@@ -1,12 +1,12 @@
-// HTML as values: whatever is put into a template is escaped, unless it is markup itself. So a client's name or a message of a
-// trainer can never become part of the page. Pure.
+// HTML as values. A template escapes every value except markup, so a client's name or a trainer's message can never become
+// markup of the page. Pure.
 
 /** Text that is already HTML (or SVG). Only `html` makes it. */
 export interface Markup {
   readonly markup: string
 }
 
-/** What a template takes: text and numbers are escaped, markup is not, lists are joined, nothing is left out. */
+/** A value in a template: text and numbers are escaped, markup is not, lists are joined, undefined is nothing. */
 export type Content = string | number | Markup | undefined | readonly Content[]
 
 /** html`<td>${anything}</td>` */

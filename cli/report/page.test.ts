@@ -31,7 +31,7 @@ test('the page loads nothing and runs nothing', () => {
   }
 })
 
-test('names and messages are text, whatever they hold', () => {
+test('names and messages stay text, with any content', () => {
   assert.match(page, /&lt;b&gt;&quot;troubled&quot; &amp; co&lt;\/b&gt;/)
   assert.match(page, /aria-label="a&lt;1&gt; with its true mask"/)
   assert.equal(
@@ -40,7 +40,7 @@ test('names and messages are text, whatever they hold', () => {
   )
 })
 
-test('every client that was lost is shown with its outcome and reason', () => {
+test('the page shows every lost client with its outcome and reason', () => {
   assert.match(page, /<b>&lt;script&gt;<\/b> Rejected \(NotFinite\): tensor &quot;w&quot; holds NaN/)
   assert.match(page, /<b>site-a<\/b> Late</)
   assert.match(page, /abandoned: QuorumNotReached: 1 of 2/)
@@ -48,7 +48,7 @@ test('every client that was lost is shown with its outcome and reason', () => {
   assert.match(page, /1,234<\/td>\s*<td class="number">637 kB/)
 })
 
-test('an evaluation that failed is shown with its reason; a lost client is not named twice', () => {
+test('the page shows a failed evaluation with its reason, and names a lost client once', () => {
   assert.match(
     page,
     /<b>site-a<\/b> did not evaluate the model of round 0: Failed \(TrainerFailed\): no &lt;layer&gt;/,
@@ -78,7 +78,7 @@ test('a curve of many clients names only the mean', () => {
   assert.match(markup, /30 clients/)
 })
 
-test('labels at the ends of lines do not lie on each other', () => {
+test('labels at the ends of lines do not overlap', () => {
   assert.deepEqual(apart([10, 12, 100], 14, [0, 200]), [10, 24, 100])
   assert.deepEqual(apart([95, 98, 100], 14, [0, 100]), [72, 86, 100])
 })
@@ -105,7 +105,7 @@ test('figures are short', () => {
   assert.deepEqual([0.80135, 123.456, 1.2e-6].map(metricText), ['0.8014', '123.5', '1.20e-6'])
 })
 
-test('images are chosen from all over the held-out ones', () => {
+test('the chosen images are spread over all held-out ones', () => {
   assert.deepEqual(spread([1, 2, 3, 4, 5, 6], 3), [2, 4, 6])
   assert.deepEqual(spread([1, 2], 3), [1, 2])
 })

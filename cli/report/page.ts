@@ -1,4 +1,5 @@
-// The report as one HTML page from its facts: no script, no network, every picture and style inside. Pure.
+// Converts the facts of a run to one HTML page. The page has no script, needs no network, and contains all pictures and styles.
+// Pure.
 
 import { attemptTable } from './attempts.ts'
 import { chart } from './chart.ts'

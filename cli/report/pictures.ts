@@ -1,5 +1,5 @@
-// Held-out images with what the pretrained and the trained model make of them. Computed here, in the process that writes the
-// report: the model from the run's base checkpoint, once with its own parameters and once with those of the output.
+// Computes the report's pictures: held-out images with the masks of the pretrained and of the trained model. It runs the model of
+// the base checkpoint in this process, once with the checkpoint's parameters and once with those of the output.
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { readSafetensors } from '#protocol/safetensors.ts'
 import type { RgbImage } from '#worker/data/images.ts'
@@ -27,7 +27,7 @@ export interface PictureOptions {
   readonly cache: (partition: string) => string
 }
 
-/** A report is to be looked at, not scrolled through. */
+/** Sites in a report, and images of each: a reader should see all without much scrolling. */
 const SITES = 8
 const PER_SITE = 3
 

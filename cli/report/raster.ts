@@ -1,9 +1,9 @@
-// Pictures of a report: small PNG files as data: URIs, from raw pixels. Large images are made smaller; a mask becomes a layer
-// that is clear where it says nothing, so that the page can put it over the image.
+// Encodes the pictures of a report as small PNG files in data: URIs. It shrinks large images. A mask becomes a layer that is
+// transparent outside the mask, so that the page can show it over the image.
 import sharp from 'sharp'
 import type { RgbImage } from '#worker/data/images.ts'
 
-/** Longest side in a report, in pixels. */
+/** The longest side of a picture in the report, in pixels. */
 const LONGEST = 320
 
 export type Colour = readonly [red: number, green: number, blue: number, alpha: number]

@@ -1,5 +1,5 @@
-// A run's record as the report's facts: reads it marker by marker, in the order of the rounds. The store of the caller bounds the
-// length of a marker. Payloads are not read.
+// Converts a run's record to the report's facts. It reads the markers in the order of the rounds, and no payload. The caller's
+// store bounds the length of a marker.
 import { readRecord } from '#coordinator/record/markers.ts'
 import { attemptKeys, MANIFEST_KEY, RUN_KEY, resultKey } from '#protocol/keys.ts'
 import {
@@ -18,13 +18,13 @@ import type { AttemptFacts, RunFacts } from './facts.ts'
 import { byteText } from './figures.ts'
 
 export interface RecordOptions {
-  /** The rounds that were asked for: they may change while running, so the record does not hold them. */
+  /** The rounds in the job's spec. The user may change them during a run, so the record does not store them. */
   readonly rounds: number
   /** Why the run ended without a result. */
   readonly failure?: string
 }
 
-/** Reads the record in `store`; undefined where the run has not begun. Throws RecordDamaged. */
+/** Reads the record in `store`; undefined before the run begins. Throws RecordDamaged. */
 export async function gatherRunFacts(
   store: ObjectStore,
   options: RecordOptions,
@@ -57,7 +57,7 @@ export async function gatherRunFacts(
 
 type Read = <K extends keyof Records>(kind: K, key: string) => Promise<Records[K] | undefined>
 
-/** Attempts are numbered without gaps, so counting up finds them. One without a decision is still open. */
+/** Attempt numbers have no gaps, so counting up finds all attempts. An attempt without a decision is still open. */
 async function attemptsOf(
   read: Read,
   round: number,

@@ -1,7 +1,7 @@
-// The report's style sheet. Light and dark follow the reader's setting; the colours of lines keep a contrast of 3 to 1 against
-// either ground and differ in lightness, and dashes tell them apart where colours do not (palette after Okabe and Ito).
+// The report's style sheet, light or dark by the reader's setting. The colours of lines have a contrast of at least 3 to 1 on
+// both backgrounds and differ in lightness; dashes distinguish lines without colour. The palette follows Okabe and Ito.
 
-/** Colours of clients' lines: light ground, dark ground, dashes. */
+/** Styles of clients' lines: colour on a light and on a dark background, and dashes. */
 const LINES = [
   ['#0072b2', '#56b4e9', ''],
   ['#b35900', '#e69f00', '7 3'],

@@ -1,5 +1,5 @@
-// The report as `fedsam run` leaves it, from a real record: of a run that lost a client, of one that failed; a record that somebody
-// changed is not read past its bounds.
+// The report that `fedsam run` writes from a real record: of a run with a lost client, and of a failed run. The report reads a
+// record that somebody changed only within its bounds.
 import assert from 'node:assert/strict'
 import { mkdtemp, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -30,7 +30,7 @@ await serveTrainer(async () => quadraticWork({ client, size: 1000, before }))
 })
 after(() => rm(dir, { recursive: true, force: true }))
 
-test('a run ends with the path of its report, which names the client that it lost', async () => {
+test('a run ends with the path of its report, and the report names the lost client', async () => {
   const { code, stdout } = await startFedsam(dir, ['run', 'toy.yaml', '--output', 'out'])
   assert.equal(code, 0)
   const path = /^report: (.*)$/m.exec(stdout)?.[1]
@@ -44,7 +44,7 @@ test('a run ends with the path of its report, which names the client that it los
   assert.match(page, /The trainer is a Command/)
 })
 
-test('a run that failed has a report that says why', async () => {
+test('the report of a failed run gives the reason', async () => {
   const job = (await readFile(join(dir, 'toy.yaml'), 'utf8')).replace('trainer.ts', 'missing.ts')
   await writeFile(join(dir, 'broken.yaml'), job)
   const { code, stdout } = await startFedsam(dir, ['run', 'broken.yaml', '--output', 'failed'])
@@ -55,7 +55,7 @@ test('a run that failed has a report that says why', async () => {
   assert.match(page, /0 of 3 clients are left/)
 })
 
-test('a marker of many megabytes, and a link in the place of one, are refused by name', async () => {
+test('a marker of many megabytes, and a link in place of a marker, are rejected by name', async () => {
   const { code } = await startFedsam(dir, ['run', 'toy.yaml', '--output', 'changed'])
   assert.equal(code, 0)
   const changed = join(dir, 'changed')

@@ -1,5 +1,5 @@
-// The report of a run on this machine: gathers what its record and its data hold, writes report.html into the output folder.
-// A report never fails a run: what cannot be shown is said in its place.
+// Writes the report of a run on this machine: gathers facts from the record and the data, and writes report.html into the output
+// folder. A report never fails a run: in the place of a missing part it gives the reason.
 import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
@@ -24,7 +24,7 @@ export interface ReportOptions {
   readonly comparison?: Comparison
 }
 
-/** Writes the report; resolves to its path, or to undefined where there is no record yet. */
+/** Writes the report. Resolves to its path, or to undefined for a run without a record. */
 export async function writeReport(options: ReportOptions): Promise<string | undefined> {
   const { output, spec, failure, comparison } = options
   const record = await openRecordFolder(await recordFolder(output))
@@ -35,7 +35,7 @@ export async function writeReport(options: ReportOptions): Promise<string | unde
   if (run === undefined) return undefined
   const pictures = await picturesOf(options, record)
   const file = join(output, 'report.html')
-  // A reader beside us sees the old report or the new one.
+  // A rename, so that a reader sees the old report or the new one, never a part.
   const draft = `${file}.draft`
   await writeFile(draft, reportPage({ run, pictures, ...(comparison === undefined ? {} : { comparison }) }))
   await rename(draft, file)
@@ -55,7 +55,7 @@ async function picturesOf(options: ReportOptions, record: ObjectStore): Promise<
   if (heldOut.every(({ stems }) => stems.length === 0)) return { absent: 'No image was held out.' }
   try {
     const cache = (partition: string): string => join(output, 'scratch', partition)
-    // Its codecs are heavy, and only reports with pictures need them.
+    // Imported late: the picture codecs are heavy, and only reports with pictures need them.
     const { gatherPictures } = await import('./pictures.ts')
     const trained = async (): Promise<Uint8Array> => (await record.get(model, { offset: 0, length: size }))!
     const sites = await gatherPictures({ spec, heldOut, checkpoint, trained, cache })

@@ -59,7 +59,7 @@ test('of eight processes one gets the lock, and the others learn its process id'
   await Promise.all([...contenders, late].map(end))
 })
 
-test('an owner that was killed blocks nobody', async () => {
+test('the lock of a killed owner is free', async () => {
   const output = join(dir, 'killed')
   const owner = contend(output)
   assert.equal(await owner.says, 'held')
@@ -84,7 +84,7 @@ test('within one process there is one owner too, and a released lock is free', a
   assert.deepEqual(await readdir(join(output, LOCK_FOLDER)), ['lock'])
 })
 
-test('a lock held on another host is named with it, and junk about an owner is not believed', async () => {
+test('a lock held on another host is named with it, and invalid text about an owner is ignored', async () => {
   const output = join(dir, 'named')
   const lock = await lockOutput(output)
   const file = join(output, LOCK_FOLDER, 'owner.json')

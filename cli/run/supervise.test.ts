@@ -45,14 +45,14 @@ describe('a program that ends with', { timeout: 600_000 }, () => {
 
   for (const { code, action } of Object.values(POD_EXITS)) {
     if (action !== 'FailJob') continue
-    test(`${code} is not started again, and its last words are repeated`, async () => {
+    test(`${code} is not started again, and its last lines are repeated`, async () => {
       const { count, error } = await starts([code])
       assert.equal(count, 1)
       assert.match(String(error), new RegExp(`the program ended \\(code ${code}\\): it broke; mend it`))
     })
   }
 
-  test('what a restart may cure is started until it ends well', async () => {
+  test('a code that a restart may cure is started again until it succeeds', async () => {
     assert.deepEqual(await starts([75, 1, 80, 0]), { count: 4, error: undefined })
   })
 
@@ -62,7 +62,7 @@ describe('a program that ends with', { timeout: 600_000 }, () => {
     assert.match(String(error), /code 75, 10 times in a row/)
   })
 
-  test('failures and then something final ends at once', async () => {
+  test('a final code after failures ends the supervision at once', async () => {
     assert.equal((await starts([75, 78])).count, 2)
   })
 })

@@ -16,7 +16,7 @@ function commandOf(trainer: object, env: Record<string, string> = INHERITED) {
 
 const command = (env: object[]) => ({ type: 'Command', command: { command: ['./train'], env } })
 
-test("a user's program has what is inherited, its partition, and its own variables last", () => {
+test("a user's program gets the inherited variables, its partition, and its own variables last", () => {
   const { env, cwd } = commandOf(
     command([{ name: 'EPOCHS', value: '2' }, { name: 'PATH', value: '/own' }, { name: 'EMPTY' }]),
   )
@@ -26,14 +26,14 @@ test("a user's program has what is inherited, its partition, and its own variabl
   assert.equal(cwd, '/job')
 })
 
-test('the built-in trainer has what is inherited, and a name for messages', () => {
+test('the built-in trainer gets the inherited variables, and a name for messages', () => {
   const checkpoint = { uri: 'models/sam' }
   const { env, name } = commandOf({ type: 'SegmentAnything', segmentAnything: { checkpoint } })
   assert.deepEqual(env, INHERITED)
   assert.equal(name, 'SegmentAnything')
 })
 
-test('a variable that a pod reads from a Secret is one that is passed here, and is refused without', () => {
+test('a variable that a pod reads from a Secret comes from the environment here, and is required', () => {
   const secret = command([{ name: 'KEY', valueFrom: { secretKeyRef: { name: 's', key: 'k' } } }])
   assert.equal(commandOf(secret, { KEY: 'passed' }).env.KEY, 'passed')
   assert.throws(() => commandOf(secret, {}), {

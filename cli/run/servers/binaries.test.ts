@@ -31,7 +31,7 @@ const installs = async (folder: string): Promise<string[]> => {
     .filter((line) => line.startsWith('install'))
 }
 
-test('many callers at once get one build, of the pinned version, and the next one none', async () => {
+test('many concurrent callers share one build of the pinned version, and the next caller builds nothing', async () => {
   await withGo(BUILDS, async (env, folder) => {
     const lines: string[] = []
     const log = (line: string) => lines.push(line)
@@ -58,7 +58,7 @@ test('a lock whose owner is dead is taken over', async () => {
   })
 })
 
-test('a build that fails says why and leaves nothing', async () => {
+test('a failed build gives the reason and leaves no file', async () => {
   await withGo('echo "module not found" >&2; exit 3', async (env, folder) => {
     await assert.rejects(ensureBinary('versitygw', { env }), {
       code: 'StorageUnreachable',
@@ -70,7 +70,7 @@ test('a build that fails says why and leaves nothing', async () => {
   })
 })
 
-test('without Go the error says how to get it', async () => {
+test('without Go, the error names how to install it', async () => {
   await withGo('', async (env, folder) => {
     await assert.rejects(ensureBinary('nats-server', { env: { ...env, PATH: join(folder, 'none') } }), {
       code: 'MessagingUnreachable',
@@ -79,7 +79,7 @@ test('without Go the error says how to get it', async () => {
   })
 })
 
-test('an executable that the environment names is taken as it is', async () => {
+test('an executable that the environment names is used unchanged', async () => {
   await withGo('', async (env, folder) => {
     const named = { ...env, FEDSAM_NATS_SERVER: '/somewhere/nats-server' }
     assert.equal(await ensureBinary('nats-server', { env: named }), '/somewhere/nats-server')

@@ -1,7 +1,6 @@
-// The two servers that local runs, tests and benchmarks need: nats-server and versitygw (an S3 server), as executables.
-// They are built once by `go install` at pinned versions and kept in the user's cache folder, so only the first run pays.
-// Guarantees: the file at the returned path is complete; any number of callers and processes may ask at the same time.
-// Starting and stopping them is the matter of servers.ts.
+// Provides the executables of the two servers that local runs, tests and benchmarks need: nats-server and versitygw (an S3
+// server). `go install` builds each once, at a pinned version, into the user's cache folder. Guarantees that the file at the
+// returned path is complete, for any number of concurrent callers and processes. servers.ts starts and stops the servers.
 
 import { execFile, spawn } from 'node:child_process'
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
@@ -22,7 +21,7 @@ export interface GoProgram {
   readonly name: string
   readonly module: string
   readonly version: string
-  /** Names the environment variable with which a user says which executable to take. */
+  /** The environment variable with which a user selects another executable. */
   readonly variable: string
   readonly code: ErrorCode
 }
@@ -44,7 +43,7 @@ const SOURCES: Readonly<Record<Binary, GoProgram>> = {
   },
 }
 
-/** A build takes about a minute on two cores; a lock this old belongs to nobody. */
+/** Milliseconds until another caller removes a lock: far longer than a build, which takes about a minute on two cores. */
 const STALE_LOCK_MS = 15 * 60 * 1000
 
 export interface BinaryOptions {
@@ -56,7 +55,7 @@ export interface BinaryOptions {
 /**
  * The path of an executable: the one that its variable names (a path, or a name on PATH),
  * otherwise the one in the cache, which is built first where it is missing (about a minute, needs Go and its module proxy).
- * Throws FedsamError MessagingUnreachable or StorageUnreachable where it cannot be had.
+ * Throws FedsamError MessagingUnreachable or StorageUnreachable if the build fails.
  */
 export async function ensureBinary(name: Binary, options: BinaryOptions = {}): Promise<string> {
   return ensureGoProgram(SOURCES[name], options)
@@ -110,8 +109,8 @@ export async function ensureGoProgram(program: GoProgram, options: BinaryOptions
 }
 
 /**
- * True: the lock is ours. The lock only saves a second build: two holders (after a stale one was removed twice) would
- * both build, and the rename at the end keeps the outcome whole.
+ * Whether this process got the lock. The lock only saves a second build. If a stale lock is removed twice, two holders build,
+ * and the rename at the end keeps the result complete.
  */
 async function takeLock(lock: string): Promise<boolean> {
   try {
@@ -122,7 +121,7 @@ async function takeLock(lock: string): Promise<boolean> {
   }
   const [owner, age] = await Promise.all([readFile(lock, 'utf8'), stat(lock)]).then(
     ([text, { mtimeMs }]) => [Number(text), Date.now() - mtimeMs] as const,
-    () => [0, 0] as const, // gone in between: try again
+    () => [0, 0] as const, // removed in between: try again
   )
   if (age > STALE_LOCK_MS || (owner > 0 && !isAlive(owner))) await rm(lock, { force: true })
   return false
@@ -137,7 +136,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Builds into a folder of its own and renames: nobody ever sees half an executable. */
+/** Builds into a folder of its own and renames it, so that no caller sees an incomplete executable. */
 async function build(program: GoProgram, folder: string, options: BinaryOptions): Promise<void> {
   const { name, module, version, variable, code } = program
   const log = options.log ?? (() => {})

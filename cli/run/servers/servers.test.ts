@@ -1,4 +1,4 @@
-// The servers start, stop, come back on their port, and are never left behind.
+// The servers start, stop, restart on the same port, and never outlive the process that started them.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -16,7 +16,7 @@ async function withFolder(check: (folder: string) => Promise<void>): Promise<voi
   await check(folder).finally(() => rm(folder, { recursive: true }))
 }
 
-/** Running: there, and no zombie that nobody has waited for yet. */
+/** Whether a process exists and is not a zombie. */
 async function isRunning(pid: number): Promise<boolean> {
   try {
     process.kill(pid, 0)
@@ -29,7 +29,7 @@ async function isRunning(pid: number): Promise<boolean> {
 
 const ends = (pid: number): Promise<void> => until(`server ${pid} ends`, async () => !(await isRunning(pid)))
 
-test('both servers start beside each other, answer, and stop', async () => {
+test('both servers start at the same time, answer, and stop', async () => {
   await withFolder(async (folder) => {
     const [nats, s3] = await Promise.all([
       startNats({ folder: join(folder, 'nats') }),
@@ -44,7 +44,7 @@ test('both servers start beside each other, answer, and stop', async () => {
   })
 })
 
-test('a server comes back on the same port with the same keys', async () => {
+test('a server restarts on the same port with the same keys', async () => {
   await withFolder(async (folder) => {
     const first = await startS3({ folder, bucket: 'fedsam' })
     await first.stop()
@@ -54,7 +54,7 @@ test('a server comes back on the same port with the same keys', async () => {
   })
 })
 
-test('a server that cannot start says so', async () => {
+test('a server that cannot start is an error with the reason', async () => {
   await withFolder(async (folder) => {
     const env = { FEDSAM_NATS_SERVER: '/bin/false' }
     await assert.rejects(startNats({ folder, env }), {
@@ -64,7 +64,7 @@ test('a server that cannot start says so', async () => {
   })
 })
 
-test('servers end with the process that started them, even when it is killed', async () => {
+test('servers end with the process that started them, even if it is killed', async () => {
   await withFolder(async (folder) => {
     const program = `
       import { startNats, startS3 } from './servers.ts'

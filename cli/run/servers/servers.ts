@@ -1,6 +1,6 @@
-// Starts and stops the servers that a run in several processes, the tests and the benchmark use: NATS and S3 on 127.0.0.1.
-// Promises: ready when the promise resolves; never left behind, not even when the process that started them is killed.
-// Where the executables come from is the matter of binaries.ts.
+// Starts and stops the servers of runs in several processes, of tests and of benchmarks: NATS and S3 on 127.0.0.1. Guarantees that
+// a server is ready when the promise resolves, and ends with the process that started it, even if that process is killed.
+// binaries.ts provides the executables.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -13,7 +13,7 @@ import { type BinaryOptions, ensureBinary } from './binaries.ts'
 
 export interface Server {
   readonly pid: number
-  /** Asks it to end (SIGTERM), kills it after five seconds, and resolves when it is gone. */
+  /** Sends SIGTERM, kills the server after five seconds, and resolves when it has ended. */
   stop(): Promise<void>
 }
 
@@ -30,13 +30,13 @@ export interface S3Server extends Server {
   readonly port: number
 }
 
-/** The longest that a server may take to listen, in milliseconds. On a machine with ten busy processes a start took 15 s. */
+/** Milliseconds until a server must listen. On a machine with ten busy processes a start took 15 s. */
 const MOST_START_MS = 120_000
 
 interface StartOptions extends BinaryOptions {
-  /** Where it keeps its files and its log; created where missing. */
+  /** The folder of its files and its log; created if missing. */
   readonly folder: string
-  /** A port to come back to; a free one otherwise. */
+  /** The port of an earlier start; a free port if absent. */
   readonly port?: number
 }
 
@@ -61,14 +61,14 @@ export async function startNats(options: StartOptions & { readonly config?: stri
 /** Starts versitygw over a folder, with one bucket (at least three letters) and keys that only this machine knows. */
 export async function startS3(options: StartOptions & { readonly bucket: string }): Promise<S3Server> {
   const executable = await ensureBinary('versitygw', options)
-  // A bucket is a folder of the gateway's root; temporary files of the gateway lie inside of the bucket.
+  // A bucket is a folder of the gateway's root. The gateway writes temporary files inside the bucket.
   await mkdir(join(options.folder, 'buckets', options.bucket), { recursive: true })
   const accessKey = 'fedsam'
   const secretKey = await secretOf(options.folder)
   const { server, port } = await startOnPort(options, {
     code: 'StorageUnreachable',
     log: join(options.folder, 'versitygw.log'),
-    // Without --keep-alive every request would pay for a connection of its own.
+    // Without --keep-alive every request would open its own connection.
     command: (port) => [
       ...[executable, '--port', `127.0.0.1:${port}`, '--keep-alive', '--quiet'],
       ...['posix', join(options.folder, 'buckets')],
@@ -79,7 +79,7 @@ export async function startS3(options: StartOptions & { readonly bucket: string 
   return { ...server, port, endpoint, accessKey, secretKey, bucket: options.bucket }
 }
 
-/** The same folder keeps its secret, so that a client with a grant can continue after a restart. */
+/** A folder keeps its secret, so that a client with a grant can continue after a restart. */
 async function secretOf(folder: string): Promise<string> {
   const file = join(folder, 'secret')
   const known = await readFile(file, 'utf8').catch(() => '')
@@ -96,7 +96,7 @@ interface Recipe {
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** Another program may take a free port before the server binds it: then another port is tried. */
+/** Another program may bind the free port before the server does; then this tries another port. */
 async function startOnPort(options: StartOptions, recipe: Recipe): Promise<{ server: Server; port: number }> {
   const attempts = options.port === undefined ? 4 : 1
   for (let attempt = 1; ; attempt++) {
@@ -113,9 +113,9 @@ async function startOnPort(options: StartOptions, recipe: Recipe): Promise<{ ser
 }
 
 /**
- * Runs a command in a session of its own (a Ctrl-C in the terminal is for us, not for it), guarded by a shell that waits
- * on a pipe which only this process holds: when this process ends, however it ends, the pipe closes and the guard
- * kills the server. The pid is the server's: the shell replaces itself by it.
+ * Runs a command in its own session, so that Ctrl-C in the terminal reaches only this process. A guard, which is a shell, reads
+ * from a pipe that only this process holds. When this process ends in any way, the pipe closes and the guard kills the server.
+ * The pid is the server's, because the shell replaces itself by the server.
  */
 async function startGuarded(recipe: Recipe, port: number): Promise<Server & { child: ChildProcess }> {
   const log = await open(recipe.log, 'a')
@@ -127,8 +127,8 @@ async function startGuarded(recipe: Recipe, port: number): Promise<Server & { ch
   })
   await once(child, 'spawn').finally(() => log.close())
   const pipe = child.stdio[3]
-  child.once('exit', () => pipe?.destroy()) // the guard has nothing to guard any more
-  child.unref() // a forgotten server keeps nobody from ending
+  child.once('exit', () => pipe?.destroy()) // the guard has no server any more
+  child.unref() // a server must not keep this process from ending
   ;(pipe as { unref?: () => void }).unref?.()
   return { child, pid: child.pid ?? 0, stop: () => stop(child) }
 }

@@ -127,7 +127,7 @@ test('a COCO data set is inspected and loaded; images without objects are empty'
   )
 })
 
-test('an annotations file that cannot be used is named with the reason', async (t) => {
+test('an unusable annotations file is named with the reason', async (t) => {
   const cases: [string, Record<string, string>, RegExp][] = [
     ['', {}, /"" is not named/],
     ['x.json', {}, /x\.json does not exist/],

@@ -40,7 +40,7 @@ for (const [pattern, message] of HOSTILE) {
   })
 }
 
-test('a pattern that cannot be used is refused with the reason', () => {
+test('an unusable pattern is rejected with the reason', () => {
   for (const [pattern, message] of [
     ['(', /is not a regular expression/],
     ['^p[0-9]', /has 0 capture groups, not one/],

@@ -1,4 +1,4 @@
-// Images become upright 8-bit RGB, and what cannot be read says why.
+// Images become upright 8-bit RGB, and an unreadable file is an error with the reason.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import sharp from 'sharp'
@@ -66,7 +66,7 @@ test('of 16 bits the high byte is kept, grey or colour, as libvips and Pillow (R
   )
 })
 
-test('a JPEG of 12 bits is refused with what to do', async () => {
+test('a JPEG of 12 bits is rejected with a remedy', async () => {
   const jpeg = await sharp(Buffer.alloc(3), { raw: { width: 1, height: 1, channels: 3 } })
     .jpeg()
     .toBuffer()
@@ -82,7 +82,7 @@ test('EXIF orientation is applied: a picture stored on its side comes out uprigh
   assert.deepEqual([image.width, image.height, image.data.length], [8, 16, 16 * 8 * 3])
 })
 
-test('what cannot be read says why', async () => {
+test('an unreadable file is an error with the reason', async () => {
   const jpeg = await sharp(Buffer.alloc(64 * 64 * 3, 7), { raw: { width: 64, height: 64, channels: 3 } })
     .jpeg()
     .toBuffer()

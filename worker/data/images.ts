@@ -1,6 +1,6 @@
 // PNG and JPEG files to 8-bit RGB pixels, upright, with the numbers of Pillow's convert('RGB'), and so of Hugging Face's
 // recipe: EXIF orientation is applied, colour profiles and gamma are not, grey becomes RGB, transparency is dropped.
-// Of 16 bits the high byte is kept. Reading the file is left to the caller.
+// Of 16 bits it keeps the high byte. The caller reads the file.
 import sharp from 'sharp'
 import { unusable } from './dataset.ts'
 import { damaged, MOST_PIXELS, readPictureHeader } from './picture-header.ts'
@@ -16,7 +16,7 @@ export interface RgbImage {
 export const IMAGE_EXTENSIONS: readonly string[] = ['png', 'jpg', 'jpeg']
 
 /**
- * Decodes the content of a PNG or JPEG file, whatever its name.
+ * Decodes the content of a PNG or JPEG file, and ignores its name.
  * Throws FedsamError BadData for another format, a picture of more than MOST_PIXELS, a truncated or a damaged file.
  */
 export async function decodeImage(content: Uint8Array): Promise<RgbImage> {
@@ -35,7 +35,7 @@ export async function decodeImage(content: Uint8Array): Promise<RgbImage> {
     const { data, info } = await pixels.raw().toBuffer({ resolveWithObject: true })
     return { width: info.width, height: info.height, data: asRgb(data, info.channels) }
   } catch (cause) {
-    // The decoder's own words change with what it decodes at the same time.
+    // The decoder's own message depends on other images that it decodes at the same time.
     throw damaged(format, 'it is damaged or incomplete', cause)
   }
 }

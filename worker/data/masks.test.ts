@@ -1,4 +1,4 @@
-// Mask values arrive as they were saved, at every bit depth; anything ambiguous is refused.
+// Decoded mask values equal the saved ones, at every bit depth; an ambiguous mask is rejected.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import sharp from 'sharp'
@@ -35,7 +35,7 @@ test('labels select values; with none, every non-zero one is the object', () => 
   assert.deepEqual([...selectLabels(map, [700, 0])], [1, 0, 0, 1])
 })
 
-test('what has no unambiguous labels is refused with the reason', async () => {
+test('a mask with ambiguous labels is rejected with the reason', async () => {
   const jpeg = await sharp(Buffer.alloc(64), { raw: { width: 8, height: 8, channels: 1 } })
     .jpeg()
     .toBuffer()

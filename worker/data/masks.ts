@@ -23,7 +23,7 @@ export function decodeMask(content: Uint8Array): LabelMap {
   if (format === undefined) throw unusable('is not a PNG', REDRAW)
   const header = readPictureHeader(content)
   const { width, height, interlaced, depth } = header
-  // The decoder mixes up interlaced pixels below 8 bits.
+  // The decoder returns wrong pixels for interlaced images of fewer than 8 bits.
   if (interlaced && depth < 8) {
     throw unusable('is an interlaced PNG of fewer than 8 bits per pixel, which is not supported', REDRAW)
   }
@@ -66,7 +66,7 @@ interface Chunk {
   readonly whole: Uint8Array
 }
 
-/** Header, pixels and end; what else a PNG carries (texts, profiles, palettes) says nothing about labels. */
+/** The chunks of header, pixels and end. The others (texts, profiles, palettes) do not concern labels. */
 function pixelChunks(content: Uint8Array): Chunk[] {
   const view = new DataView(content.buffer, content.byteOffset, content.byteLength)
   const chunks: Chunk[] = []
@@ -84,7 +84,7 @@ function pixelChunks(content: Uint8Array): Chunk[] {
   return chunks
 }
 
-/** Bytes after the pixels that some encoders write, and that are ignored. */
+/** Bytes that an encoder may write after the pixels; they are ignored. */
 const EXCESS_BYTES = 65_536
 
 /**
@@ -140,7 +140,7 @@ function labelChannel({ data, channels, depth }: Png): Uint8Array | Uint16Array 
   for (let i = 0; i < size; i++) {
     const at = i * channels
     if (channels >= 3 && (data[at] !== data[at + 1] || data[at] !== data[at + 2])) {
-      throw unusable('is a colour picture, so its labels cannot be told', REDRAW)
+      throw unusable('is a colour picture, so its labels are ambiguous', REDRAW)
     }
     values[i] = data[at]!
   }

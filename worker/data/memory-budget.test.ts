@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { MemoryBudget } from './memory-budget.ts'
 
-test('the bytes of what runs never exceed the budget; everything runs, in order', async () => {
+test('the bytes of running work never exceed the budget; all work runs, in order', async () => {
   const requests = fc.array(fc.record({ bytes: fc.integer({ min: 0, max: 15 }), fails: fc.boolean() }))
   await fc.assert(
     fc.asyncProperty(requests, fc.scheduler(), async (list, scheduler) => {

@@ -14,7 +14,7 @@ test('dice and intersection over union', () => {
   assert.throws(() => dice(a, new Uint8Array(3)), RangeError)
 })
 
-test('a box as a mask holds its last row and column and stays in the picture', () => {
+test('a box as a mask includes its last row and column, and stays in the picture', () => {
   assert.deepEqual([...boxMask([1, 1, 2, 1], 4, 3)], [0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0])
   assert.deepEqual([...boxMask([-1, 1, 5, 9], 2, 2)], [0, 0, 1, 1])
 })

@@ -1,4 +1,4 @@
-// Headers say how large a picture is before a pixel is decoded; a picture that is too large is refused with what to do.
+// Headers give the size of a picture before a pixel is decoded; a picture that is too large is rejected with a remedy.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import sharp from 'sharp'
@@ -44,7 +44,7 @@ test('size, channels and depth of PNG and JPEG files', async () => {
   for (const [content, expected] of cases) assert.partialDeepStrictEqual(readPictureHeader(content), expected)
 })
 
-test('a picture that is too large is refused before it is decoded, with what to do', async () => {
+test('a picture that is too large is rejected before it is decoded, with a remedy', async () => {
   assert.equal(MOST_PIXELS, 16_384 * 16_384)
   const most = png({ width: 1, samples: [1] })
   pngHeader(most, { width: 16_384, height: 16_384 })
@@ -80,7 +80,7 @@ test('a mask whose decoded bytes are too many is refused, though its pixels are 
   })
 })
 
-test('what is no header is refused', () => {
+test('bytes without a valid header are rejected', () => {
   const whole = png({ width: 1, samples: [1] })
   const colour = Buffer.from(whole)
   colour[25] = 5

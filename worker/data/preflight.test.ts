@@ -1,4 +1,4 @@
-// What the preflight finds: counts on a good data set, and one named problem for each way to get it wrong.
+// The preflight reports counts of a good data set, and one named problem for each kind of fault.
 import assert from 'node:assert/strict'
 import { symlink } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -195,7 +195,7 @@ test('found: missing root', async (t) => {
   assert.equal(report.images, 0)
 })
 
-test('images and masks in one folder are refused, however the folder is written', async (t) => {
+test('images and masks in one folder are rejected, for any spelling of the folder', async (t) => {
   const folder = await folderOf(t, pair('a'))
   await symlink('images', join(folder, 'again'))
   for (const annotationSubfolder of ['images', './images/', 'masks/../images', 'again']) {
@@ -222,7 +222,7 @@ test('names are paired by Unicode normal form; two files of one name are refused
   assert.ok(problems[0]!.fatal)
 })
 
-test('what is left out is said once a kind, with a count and names, cut where there are many', async (t) => {
+test('each kind of left-out file is reported once, with a count and at most a few names', async (t) => {
   const stems = Array.from({ length: 12 }, (_, i) => `e${i}`)
   const empties = Object.fromEntries(
     stems.flatMap((stem) => [
@@ -268,7 +268,7 @@ test('objects that have no pixel left at the resolution of the model are named',
   assert.deepEqual((await inspectDataset(specOf(), folder)).vanishing, [])
 })
 
-test('pictures that are not 8-bit RGB or grey are named with what the model sees', async (t) => {
+test('pictures that are not 8-bit RGB or grey are named, with the values that the model sees', async (t) => {
   const deep = png({ width: 2, samples: [0, 4095, 17, 4095], depth: 16 })
   const bits = png({ width: 2, samples: [0, 1, 0, 1], depth: 1 })
   const palette = png({ width: 2, samples: [0, 1, 0, 1], depth: 1, colour: PALETTE })

@@ -1,9 +1,9 @@
-// Seeded draws: pinned, so that no release changes what a seed means.
+// Seeded draws have pinned values, so that no release changes the draws of a seed.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { randomFrom, shuffle } from './random.ts'
 
-test('a seed means the same draws for ever', () => {
+test('a seed gives the same draws in every release', () => {
   const random = randomFrom('seed')
   assert.deepEqual(
     Array.from({ length: 6 }, () => random.below(1000)),

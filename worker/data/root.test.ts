@@ -28,7 +28,7 @@ function replaced(
   replace: (path: string, t: TestContext) => Promise<unknown>,
   message: RegExp,
 ): void {
-  test(`refused with its name: ${what}`, async (t) => {
+  test(`rejected with its name: ${what}`, async (t) => {
     for (const [spec, names] of LAYOUTS) {
       for (const name of names) {
         const folder = await folderOf(t, files)
@@ -89,7 +89,7 @@ test('a path outside of the root is refused by its text', async (t) => {
   await assert.rejects(readFileWithin(folder, 'images', MOST_PICTURE_BYTES), { message: /is a folder/ })
 })
 
-test('a folder that cannot be read names what to do: a circle of links, a file in its place', async (t) => {
+test('an unreadable folder is rejected with a remedy: a circle of links, a file in its place', async (t) => {
   const folder = await folderOf(t, files)
   await symlink('circle', join(folder, 'circle'))
   await writeFile(join(folder, 'file'), '')

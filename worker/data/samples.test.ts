@@ -1,4 +1,4 @@
-// Samples load as they lie on disk; boxes follow the recipe.
+// Samples equal the files on disk; boxes follow the recipe.
 import assert from 'node:assert/strict'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'

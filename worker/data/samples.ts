@@ -57,7 +57,7 @@ export async function loadSamples(
 
 function changed(message: string): FedsamError {
   return new FedsamError('BadData', message, {
-    remedy: 'The data changed after the preflight: start the run again.',
+    remedy: 'The data changed after the preflight: stop changing it, and start the run again.',
   })
 }
 

@@ -43,7 +43,7 @@ test('sizes of train, held out and gap', () => {
     assert.deepEqual(sizes(n, fraction), expected, `${n} at ${fraction}`)
 })
 
-test('every stem is in exactly one part, something is trained on, and the gap is a gap', () => {
+test('every stem is in exactly one part, the training part is not empty, and the gap separates the parts', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 80 }),
@@ -82,7 +82,7 @@ test('groups are never divided, whatever the fraction', () => {
   )
 })
 
-test('ten groups of four at 0.2 hold two groups out, the same ones always', () => {
+test('ten groups of four at 0.2 hold out two groups, always the same ones', () => {
   const stems = Array.from({ length: 40 }, (_, i) => `p${i % 10}-${i}`)
   const rule = { heldOutFraction: 0.2, groupPattern: '^(p[0-9])-' }
   const split = splitStems(stems, rule)

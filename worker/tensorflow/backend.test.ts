@@ -1,4 +1,4 @@
-// Backends: an explicit choice is that one or an error, Auto falls back and says why, gradients are there on each.
+// Backends: an explicit choice is loaded or an error, Auto falls back with the reason, and each backend has gradients.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
@@ -10,7 +10,7 @@ const BACKENDS: [BackendName, string][] = [
   ['CPU', 'cpu'],
 ]
 for (const [prefer, active] of BACKENDS)
-  test(`${prefer}: is loaded when asked for, and has gradients`, async () => {
+  test(`${prefer}: is loaded when selected, and has gradients`, async () => {
     const { tf, name } = await loadBackend({ prefer })
     assert.equal(name, prefer)
     assert.equal(tf.getBackend(), active)
@@ -20,22 +20,23 @@ for (const [prefer, active] of BACKENDS)
     assert.equal(slope, 6)
   })
 
-test('native TensorFlow computes on one thread unless told otherwise, for the same bytes everywhere', async () => {
+test('native TensorFlow computes on one thread by default, for the same bytes on every machine', async () => {
   await loadBackend({ prefer: 'TensorFlow', threads: 4 })
   assert.equal(process.env.TF_NUM_INTRAOP_THREADS, '1')
 })
 
-test('Auto takes native TensorFlow where it is', async () => {
+test('Auto loads native TensorFlow where it is built', async () => {
   const { name, reason } = await loadBackend({ prefer: 'Auto' })
   assert.equal(name, 'TensorFlow')
   assert.match(reason, /^Native TensorFlow on the [CG]PU\.$/)
 })
 
-test('a backend that has no GPU where one is required is refused', async () => {
+test('a backend without a GPU is rejected where a GPU is required', async () => {
   for (const prefer of ['Wasm', 'CPU'] as const)
     await assert.rejects(loadBackend({ prefer, requireGpu: true }), {
       code: 'NoAccelerator',
-      message: /A GPU is required/,
+      message: /^A GPU is required, but/,
+      remedy: /^Set backend to TensorFlow/,
     })
 })
 
@@ -56,20 +57,20 @@ function withoutNative(options: string): string {
   return stdout.trim() || stderr
 }
 
-test('without the addon Auto falls back to wasm and says why; the explicit choice fails', () => {
+test('without the addon Auto falls back to wasm and gives the reason; the explicit choice fails', () => {
   assert.equal(
     withoutNative("{ prefer: 'Auto' }"),
-    'Wasm: WebAssembly, on one core. Native TensorFlow is not here: no addon',
+    'Wasm: WebAssembly, on one core. Native TensorFlow cannot be loaded: no addon',
   )
   assert.equal(
     withoutNative("{ prefer: 'TensorFlow' }"),
-    'NoAccelerator: Native TensorFlow is not here: no addon',
+    'NoAccelerator: Native TensorFlow cannot be loaded: no addon',
   )
 })
 
 test('a required GPU is never replaced by a slower backend', () => {
   assert.match(
     withoutNative("{ prefer: 'Auto', requireGpu: true }"),
-    /^NoAccelerator: Native TensorFlow is not here/,
+    /^NoAccelerator: Native TensorFlow cannot be loaded/,
   )
 })

@@ -1,6 +1,6 @@
-// Chooses what TensorFlow.js computes on: native TensorFlow (GPU or CPU), WebAssembly, or plain JavaScript.
-// Promises: an explicit choice is that backend or an error, never another one; Auto says what it took and why.
-// Gradients are registered whatever the backend. Leaves building the native addon to addon/build.ts.
+// Chooses the backend of TensorFlow.js: native TensorFlow (GPU or CPU), WebAssembly, or plain JavaScript. Guarantees that an
+// explicit choice loads that backend or throws, that Auto gives the reason of its choice, and that every backend has gradients.
+// addon/build.ts builds the native addon.
 import { createRequire } from 'node:module'
 import { dirname, sep } from 'node:path'
 import util from 'node:util'
@@ -12,7 +12,7 @@ export type TensorFlow = typeof import('@tensorflow/tfjs-core')
 /** Backends by name, fastest first. */
 export type BackendName = 'TensorFlow' | 'Wasm' | 'CPU'
 
-/** A loaded backend. `reason` is one sentence for people: which backend, and why this one. */
+/** A loaded backend. `reason` names it for users, and says why a faster one was not loaded. */
 export interface Backend {
   readonly tf: TensorFlow
   readonly name: BackendName
@@ -32,15 +32,15 @@ export interface BackendOptions {
 
 /**
  * Loads a backend into this process, once (TensorFlow.js has one active backend per process).
- * Throws NoAccelerator where the preferred backend, or a required GPU, is not here.
+ * Throws NoAccelerator if this machine lacks the preferred backend, or a required GPU.
  */
 export async function loadBackend({
   prefer,
   requireGpu = false,
   threads = 1,
 }: BackendOptions): Promise<Backend> {
-  // Sums are cut by the number of threads, so gradients' last bits follow it: one thread gives the same bytes whatever
-  // the number of cores (and small models only lose by more). libtensorflow reads these when it is loaded.
+  // TensorFlow divides sums among its threads, so the last bits of gradients depend on their number. One thread gives the same
+  // bytes on every machine, and more threads only slow small models. libtensorflow reads these variables when it is loaded.
   process.env.TF_NUM_INTRAOP_THREADS ??= String(threads)
   process.env.TF_NUM_INTEROP_THREADS ??= String(threads)
   if (prefer !== 'Auto') return LOADERS[prefer](requireGpu)
@@ -54,7 +54,9 @@ export async function loadBackend({
       refusals.push(error.message)
     }
   }
-  throw new FedsamError('NoAccelerator', `No TensorFlow.js backend can be loaded. ${refusals.join(' ')}`)
+  throw new FedsamError('NoAccelerator', `No TensorFlow.js backend can be loaded. ${refusals.join(' ')}`, {
+    remedy: 'Install the packages of FedSAM again.',
+  })
 }
 
 const LOADERS: Readonly<Record<BackendName, (requireGpu: boolean) => Promise<Backend>>> = {
@@ -64,27 +66,26 @@ const LOADERS: Readonly<Record<BackendName, (requireGpu: boolean) => Promise<Bac
 }
 
 async function loadTensorFlow(requireGpu: boolean): Promise<Backend> {
-  // TensorFlow's own log would fill the terminal with notes about instruction sets.
+  // TensorFlow would log notes about instruction sets.
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '2'
-  // Otherwise TensorFlow takes all memory of the GPU at once, even where other programs share the GPU.
+  // By default TensorFlow takes all memory of the GPU at once, even if other programs share the GPU.
   process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true'
   restoreRemovedNodeFunctions()
   let tf: TensorFlow
   try {
     tf = require('@tensorflow/tfjs-node-gpu') as TensorFlow
   } catch (cause) {
-    throw new FedsamError('NoAccelerator', `Native TensorFlow is not here: ${firstLine(cause)}`, {
+    throw new FedsamError('NoAccelerator', `Native TensorFlow cannot be loaded: ${firstLine(cause)}`, {
       cause,
       remedy: 'Run `node worker/tensorflow/addon/build.ts`, or set backend to Wasm.',
     })
   }
   tf.enableProdMode()
-  if (!(await tf.setBackend('tensorflow')))
-    throw new FedsamError('NoAccelerator', 'Native TensorFlow cannot be started.')
+  if (!(await tf.setBackend('tensorflow'))) throw cannotStart('Native TensorFlow', 'Wasm')
   const gpu = (tf.backend() as { isUsingGpuDevice?: boolean }).isUsingGpuDevice === true
   if (requireGpu && !gpu)
-    throw new FedsamError('NoAccelerator', 'A GPU is required, and TensorFlow found none on this machine.', {
-      remedy: 'Give the worker a GPU, or take the requirement away.',
+    throw new FedsamError('NoAccelerator', 'A GPU is required, but TensorFlow found none on this machine.', {
+      remedy: 'Give the worker a GPU, or set accelerator.whenUnseen to UseCPU.',
     })
   return { tf, name: 'TensorFlow', gpu, reason: `Native TensorFlow on the ${gpu ? 'GPU' : 'CPU'}.` }
 }
@@ -103,8 +104,7 @@ async function loadWasm(requireGpu: boolean): Promise<Backend> {
   wasm.setWasmPaths(
     dirname(require.resolve('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm')) + sep,
   )
-  if (!(await tf.setBackend('wasm')))
-    throw new FedsamError('NoAccelerator', 'The WebAssembly backend cannot be started.')
+  if (!(await tf.setBackend('wasm'))) throw cannotStart('The WebAssembly backend', 'TensorFlow')
   return { tf, name: 'Wasm', gpu: false, reason: 'WebAssembly, on one core.' }
 }
 
@@ -112,12 +112,11 @@ async function loadCpu(requireGpu: boolean): Promise<Backend> {
   refuseGpu(requireGpu, 'JavaScript')
   const tf = withGradients()
   require('@tensorflow/tfjs-backend-cpu')
-  if (!(await tf.setBackend('cpu')))
-    throw new FedsamError('NoAccelerator', 'The CPU backend cannot be started.')
+  if (!(await tf.setBackend('cpu'))) throw cannotStart('The CPU backend', 'Wasm')
   return { tf, name: 'CPU', gpu: false, reason: 'Plain JavaScript: for tests of tiny models only.' }
 }
 
-/** The umbrella package: tfjs-core by itself has no gradients registered. */
+/** Loads the complete package: tfjs-core alone registers no gradients. */
 function withGradients(): TensorFlow {
   const tf = require('@tensorflow/tfjs') as TensorFlow
   // Production mode also keeps the CPU backend from printing an advertisement.
@@ -126,7 +125,16 @@ function withGradients(): TensorFlow {
 }
 
 function refuseGpu(required: boolean, what: string): void {
-  if (required) throw new FedsamError('NoAccelerator', `A GPU is required, and ${what} does not use one.`)
+  if (!required) return
+  throw new FedsamError('NoAccelerator', `A GPU is required, but ${what} does not use one.`, {
+    remedy: 'Set backend to TensorFlow, or accelerator.whenUnseen to UseCPU.',
+  })
+}
+
+function cannotStart(what: string, other: BackendName): FedsamError {
+  return new FedsamError('NoAccelerator', `${what} cannot be started.`, {
+    remedy: `Set backend to ${other}.`,
+  })
 }
 
 function firstLine(error: unknown): string {

@@ -1,5 +1,5 @@
-// Loads native TensorFlow and computes one sum: an image's build runs it, so that the compile cache has TensorFlow.js and an image
-// whose libraries do not fit is never finished.
+// Loads native TensorFlow and computes one sum. The build of an image runs it, for two reasons: the compile cache then has
+// TensorFlow.js, and the build fails if the libraries do not fit the image.
 import { loadBackend } from './backend.ts'
 
 const { tf, reason } = await loadBackend({ prefer: 'TensorFlow' })

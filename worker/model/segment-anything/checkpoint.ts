@@ -1,7 +1,7 @@
-// Hugging Face checkpoints of SAM as folders: config.json, model.safetensors or its shards. Promises: what is returned
-// is complete and of the right shapes, or BadCheckpoint names every missing, extra and misshapen tensor, before the first
-// of them is read; files are read tensor by tensor, so their size is no limit. Only regular files are opened. Leaves
-// fetching a checkpoint, and image preprocessing, to others.
+// Reads a folder with a Hugging Face checkpoint of SAM: config.json, and model.safetensors or its shards. Guarantees complete
+// tensors of the right shapes; otherwise BadCheckpoint names every missing, extra and misshapen tensor before one is read. It
+// opens only regular files, and reads tensor by tensor, so files may have any size. processor-file.ts reads the image processor;
+// transport/ fetches checkpoints.
 
 import { realpath } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -39,7 +39,7 @@ export async function readConfig(folder: string): Promise<Pick<Checkpoint, 'conf
     throw unusable(
       folder,
       'config.json is missing',
-      'Name a folder that holds config.json and model.safetensors.',
+      'Name a folder that contains config.json and model.safetensors.',
     )
   return { config: parseSamConfig(parseJson(folder, 'config.json', configJson)), configJson }
 }
@@ -62,7 +62,7 @@ interface Stored extends PlacedTensor {
   readonly file: string
 }
 
-/** What is wrong with a tensor list for this configuration, a sentence part each; nothing wrong: []. */
+/** The faults of a tensor list for this configuration, a part of a sentence each; [] for a correct list. */
 function faultsOf(config: SamConfig, found: readonly TensorSpec[]): string[] {
   const wanted = tensorShapes(config)
   const byName = new Map(found.map((tensor) => [tensor.name, tensor]))
@@ -129,7 +129,7 @@ async function readTensors(stored: readonly Stored[]): Promise<Map<string, Tenso
   return tensors
 }
 
-/** Opens a file of weights. BadCheckpoint says why it cannot be used. */
+/** Opens a file of weights. Throws BadCheckpoint with the reason if the file is unusable. */
 async function reading<T>(path: string, use: (file: RegularFile) => Promise<T>): Promise<T> {
   try {
     return await openWithin(path, Number.POSITIVE_INFINITY, use)
@@ -157,7 +157,7 @@ function faultOf(cause: unknown): string | undefined {
   return cause instanceof FedsamError ? `it ${cause.message}` : undefined
 }
 
-/** The text of a small JSON file; undefined where it does not exist. BadCheckpoint says why it cannot be read. */
+/** The text of a small JSON file; undefined if it does not exist. Throws BadCheckpoint with the reason if it is unreadable. */
 export async function readJsonFile(path: string, mostBytes = MOST_JSON_BYTES): Promise<string | undefined> {
   const exists = await realpath(path).then(
     () => true,

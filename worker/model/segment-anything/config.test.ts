@@ -1,4 +1,4 @@
-// Configurations: what is absent has Hugging Face's defaults, and what cannot be computed exactly is refused by name.
+// Configurations: an absent field has Hugging Face's default, and a model that cannot be computed exactly is rejected by field.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
@@ -80,7 +80,7 @@ const REFUSED: [unknown, RegExp][] = [
   [{ mask_decoder_config: { attention_downsample_rate: 3 } }, /does not divide into its heads/],
 ]
 for (const [json, message] of REFUSED)
-  test(`refused: ${JSON.stringify(json).slice(0, 80)}`, () =>
+  test(`rejected: ${JSON.stringify(json).slice(0, 80)}`, () =>
     assert.throws(() => parseSamConfig(json), { code: 'BadCheckpoint', message }))
 
 test('every count has an upper bound', () => {

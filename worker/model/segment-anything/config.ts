@@ -1,7 +1,6 @@
-// A SAM checkpoint's configuration: Hugging Face's config.json in, one flat, complete value out.
-// Promises: a field that is absent has Hugging Face's default (those of sam-vit-base), a model that this code cannot
-// compute exactly is refused with the field's name, and so is a count that no real model has. Leaves reading the file to
-// checkpoint.ts.
+// Converts Hugging Face's config.json of a SAM checkpoint to one flat, complete value. An absent field gets Hugging Face's default,
+// that of sam-vit-base. Guarantees that a model that this code cannot compute exactly, or a count that no real model has, is
+// rejected with the field's name. checkpoint.ts reads the file.
 
 import { FedsamError } from '#protocol/errors.ts'
 import { isObject } from '#protocol/json-object.ts'
@@ -72,7 +71,7 @@ interface Fields {
   list(name: string, fallback: readonly number[]): readonly number[]
 }
 
-/** The configuration of Hugging Face's config.json (parsed). Throws BadCheckpoint naming the field. */
+/** The configuration of Hugging Face's config.json (parsed). Throws BadCheckpoint, which names the field. */
 export function parseSamConfig(json: unknown): SamConfig {
   const root = fieldsOf(json, '')
   root.only('model_type', 'sam')

@@ -1,6 +1,6 @@
-// The layers that SAM is made of, on matrices [rows, channels], with gradients written out where TensorFlow.js has none
-// on every backend or needs several times the operations. Promises: only matrix products with equal batches, no
-// gather, einsum or convolution, so that all backends can train. Weights keep PyTorch's layout ([out, in]).
+// The layers of SAM, on matrices [rows, channels]. Gradients are written out where a backend of TensorFlow.js lacks them, or needs
+// several times the operations. Guarantees that all backends can train: the layers use matrix products with equal batches, and no
+// gather, einsum or convolution. Weights have PyTorch's layout ([out, in]).
 import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from '@tensorflow/tfjs-core'
 import { multiply, type Network, sumRows } from './network.ts'
 

@@ -4,10 +4,10 @@
 import type { Scalar, Tensor, Tensor2D } from '@tensorflow/tfjs-core'
 import type { TensorFlow } from '#worker/tensorflow/backend.ts'
 
-/** Names as the job file writes them. */
+/** The names in a job file. */
 export type LossName = 'DiceCE' | 'Dice' | 'DiceFocal'
 
-/** Keeps empty masks from dividing by nothing; MONAI's smooth_nr and smooth_dr. */
+/** Keeps an empty mask from a division by zero; MONAI's smooth_nr and smooth_dr. */
 const SMOOTH = 1e-5
 /** MONAI's gamma. */
 const FOCUS = 2

@@ -8,7 +8,7 @@ import type { Network } from './network.ts'
 /** Hugging Face builds the last norm without the configured epsilon: it has PyTorch's default. */
 const FINAL_EPSILON = 1e-5
 
-/** What the decoder is given, for B·P prompts. */
+/** The decoder's input, for B·P prompts. */
 export interface DecoderInputs {
   /** Number of prompts, B·P. */
   readonly prompts: number

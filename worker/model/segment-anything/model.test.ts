@@ -1,5 +1,5 @@
-// The model's promises beyond golden numbers: no tensor is left behind, only named tensors move, batches and prompts do
-// not see each other, and every trainable part has the gradient that central differences give.
+// The model's guarantees beyond golden numbers: every tensor is freed, only named tensors change, batches and prompts do not
+// affect each other, and every trainable part has the gradient that central differences give.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { fromFloat32, toFloat32 } from '#protocol/half.ts'
@@ -35,7 +35,7 @@ const training = (parts: TrainablePart[]) => {
   return { names, loss: 'DiceCE' as const, optimizer, state: freshOptimizerState() }
 }
 
-test('steps, predictions and a changed model leave no tensor behind', async () => {
+test('steps, predictions and a changed model free all their tensors', async () => {
   const batch = { images: 2, embeddings, boxes, truth }
   const decoder = training(['MaskDecoder'])
   const round = async () => {
@@ -60,7 +60,7 @@ test('disposing frees everything', async () => {
   assert.equal(tf.memory().numTensors, before)
 })
 
-test('a step moves the named tensors and no other', async () => {
+test('a step changes only the named tensors', async () => {
   const fresh = createSegmentAnything(tf, checkpoint.config, checkpoint.tensors)
   const decoder = training(['MaskDecoder'])
   await fresh.trainStep({ images: 2, embeddings, boxes, truth }, decoder)
@@ -71,7 +71,7 @@ test('a step moves the named tensors and no other', async () => {
   fresh.dispose()
 })
 
-test('a batch is its samples, and two prompts are two predictions', async () => {
+test('a batch gives the results of its samples, and two prompts give two predictions', async () => {
   const two = inputs.values('input_boxes_two')
   const together = await model.predict({ images: 2, embeddings, boxes: two, promptsPerImage: 2 })
   const size = together.lowResMasks.length / 4
@@ -87,11 +87,17 @@ test('a batch is its samples, and two prompts are two predictions', async () => 
   }
 })
 
-test('an unknown or misshapen tensor is not taken', () => {
+test('an unknown or misshapen tensor is rejected', () => {
   const name = 'mask_decoder.iou_token.weight'
   const [token] = model.getTensors([name])
-  assert.throws(() => model.setTensors([{ ...token!, name: 'nothing' }]), { code: 'BadCheckpoint' })
-  assert.throws(() => model.setTensors([{ ...token!, shape: [32, 1] }]), { code: 'BadCheckpoint' })
+  const rejects = (change: object, message: string) =>
+    assert.throws(() => model.setTensors([{ ...token!, ...change }]), {
+      code: 'BadCheckpoint',
+      message,
+      remedy: 'Use parameters of a model with the same config.json.',
+    })
+  rejects({ name: 'nothing' }, 'The model has no tensor named nothing.')
+  rejects({ shape: [32, 1] }, `Tensor ${name} has shape [32,1], but the model's has [${token!.shape}].`)
 })
 
 const half = (values: Float32Array) => values.subarray(0, values.length / 2)

@@ -1,6 +1,6 @@
-// Segment Anything as the trainer uses it: plain arrays in and out, tensors inside. Promises: image embeddings are
-// computed apart from decoding (so they can be cached while the encoder is frozen), a training step moves only the named
-// tensors, and no call leaves tensors behind. Leaves data, batches, rounds and checkpoints' files to others.
+// The Segment Anything model for the trainer: plain arrays in and out, tensors inside. It computes image embeddings apart from
+// decoding, so that the trainer can cache them while the encoder is frozen. Guarantees that a training step changes only the named
+// tensors, and that every call frees its tensors. worker/trainer has the batches and rounds; checkpoint.ts reads the files.
 import type * as tfjs from '@tensorflow/tfjs-core'
 import type { Tensor } from '#protocol/tensors.ts'
 import type { TensorFlow } from '#worker/tensorflow/backend.ts'
@@ -17,7 +17,7 @@ import { createWeights, type Weights } from './weights.ts'
 /** Images of a batch: embeddings [B, G, G, C] (from encodeImages), or pixels [B, 3, H, W] where the encoder trains. */
 export type Images = { readonly embeddings: Float32Array } | { readonly pixels: Float32Array }
 
-/** B images with P prompts each (1 if not said), image by image. Masks are low-resolution logits [B·P, 4G, 4G]. */
+/** B images with P prompts each (default 1), image by image. Masks are low-resolution logits [B·P, 4G, 4G]. */
 export type Prompted = Images &
   Prompts & { readonly images: number; readonly promptsPerImage?: number; readonly masks?: Float32Array }
 

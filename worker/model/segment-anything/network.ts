@@ -18,8 +18,8 @@ export interface Network {
 
 /**
  * a · b of two matrices, or of two equally long stacks of them, either side transposed first.
- * The wasm backend has a fast product (SIMD, tiled) only for matrices that lie as they are multiplied; its product of
- * transposed matrices is ten times slower than transposing them.
+ * The wasm backend has a fast product (SIMD, tiled) only for matrices that are not transposed; its product of
+ * transposed matrices is ten times slower than transposing them first.
  */
 export function multiply<T extends Tensor>(
   tf: TensorFlow,

@@ -36,7 +36,7 @@ test('SGD, with and without momentum and decay', () => {
   near(after({ type: 'SGD', learningRate: 0.1, weightDecay: 0.5 }, [0]), 0.95)
 })
 
-test('moments go by name, whatever the order', () => {
+test('moments belong to names, in any order of the tensors', () => {
   const settings: OptimizerSettings = { type: 'Adam', learningRate: 0.1 }
   const run = (orders: string[][]) => {
     const state = freshOptimizerState()

@@ -1,8 +1,8 @@
-// Local optimizers on plain arrays: the same numbers on every backend, in PyTorch's formulas. Promises: moments go by
-// tensor name, never by position, and are plain data that the caller keeps, forgets or stores.
+// Local optimizers on plain arrays, by PyTorch's formulas. Guarantees the same numbers on every backend. Moments belong to tensor
+// names, never to positions, and are plain data that the caller keeps, drops or stores.
 // Sources: torch.optim.Adam, AdamW, SGD (defaults of PyTorch 2, eps 1e-8).
 
-/** What to step with. Momentum is SGD's alone; betas and epsilon are Adam's. */
+/** The settings of a step. Only SGD uses momentum; only Adam and AdamW use betas and epsilon. */
 export interface OptimizerSettings {
   readonly type: 'Adam' | 'AdamW' | 'SGD'
   readonly learningRate: number
@@ -16,7 +16,7 @@ export interface Moments {
   readonly second: Float32Array
 }
 
-/** Everything that lasts from step to step. */
+/** The state between two steps. */
 export interface OptimizerState {
   steps: number
   readonly moments: Map<string, Moments>

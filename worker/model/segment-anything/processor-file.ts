@@ -1,12 +1,12 @@
-// The processor of a checkpoint folder: preprocessor_config.json, or the processor_config.json that newer versions write.
-// Promises that it fits the model, whose input has one size.
+// Reads the processor of a checkpoint folder: preprocessor_config.json, or the processor_config.json of newer versions.
+// Guarantees that its image size is that of the model.
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import { readJsonFile } from './checkpoint.ts'
 import type { SamConfig } from './config.ts'
 import { type Processor, processorFrom } from './processor.ts'
 
-/** Throws BadCheckpoint where neither file is there, one cannot be read, or it is another model's. */
+/** Throws BadCheckpoint if neither file exists, if one cannot be read, or if it belongs to another model. */
 export async function readProcessor(folder: string, { vision }: SamConfig): Promise<Processor> {
   for (const name of ['preprocessor_config.json', 'processor_config.json']) {
     const path = join(folder, name)
@@ -20,10 +20,16 @@ export async function readProcessor(folder: string, { vision }: SamConfig): Prom
       { remedy: REMEDY },
     )
   }
-  throw new FedsamError('BadCheckpoint', `${folder}: preprocessor_config.json is missing`, { remedy: REMEDY })
+  throw new FedsamError(
+    'BadCheckpoint',
+    `Checkpoint ${folder} cannot be used: preprocessor_config.json is missing.`,
+    {
+      remedy: REMEDY,
+    },
+  )
 }
 
-const REMEDY = 'Take the one that belongs to the checkpoint.'
+const REMEDY = 'Use the preprocessor_config.json that belongs to the checkpoint.'
 
 function parse(path: string, text: string): unknown {
   try {

@@ -98,7 +98,7 @@ test('a configuration is read with defaults, nested or not', () => {
   assert.deepEqual(processorFrom({ do_normalize: false, do_rescale: false }).std, [1, 1, 1])
 })
 
-test('a configuration that cannot be followed is refused by field', () => {
+test('an unsupported configuration is rejected by field', () => {
   const refused: [unknown, RegExp][] = [
     [{ size: { height: 224, width: 224 } }, /size\.longest_edge/],
     [{ resample: 3 }, /resample/],

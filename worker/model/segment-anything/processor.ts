@@ -1,6 +1,6 @@
-// Pictures to model input and masks back, equal to Hugging Face's SamImageProcessor (its default, torchvision path):
-// resize the longest side, rescale, normalise, then pad right and below, so that padding is 0 and not black.
-// Pure functions on typed arrays; decoding files is left to worker/data. Held by test/golden/sam/processor.
+// Converts pictures to model input, and masks back: resizes the longest side, rescales, normalises, then pads right and below, so
+// that padding is 0 and not black. Guarantees the numbers of Hugging Face's SamImageProcessor (its default, torchvision path);
+// test/golden/sam/processor has them. Pure functions on typed arrays; worker/data decodes the files.
 import * as v from 'valibot'
 import { FedsamError } from '#protocol/errors.ts'
 import { resizeAntialiased, resizeBilinear, resizeNearest, type Size } from './resize.ts'
@@ -58,9 +58,9 @@ const ConfigSchema = v.object({
 })
 
 /**
- * Reads a parsed preprocessor_config.json (or processor_config.json, which wraps it as `image_processor`). What is
- * absent has SAM's default; a missing pad_size is the longest edge.
- * Throws FedsamError BadCheckpoint naming the field that it cannot follow.
+ * Reads a parsed preprocessor_config.json (or processor_config.json, which wraps it as `image_processor`). An absent
+ * field has SAM's default; an absent pad_size is the longest edge.
+ * Throws FedsamError BadCheckpoint, which names the unsupported field.
  */
 export function processorFrom(config: unknown): Processor {
   const nested = v.safeParse(v.object({ image_processor: v.looseObject({}) }), config)
@@ -87,7 +87,7 @@ export function processorFrom(config: unknown): Processor {
 function unsupported(detail: string): FedsamError {
   return new FedsamError(
     'BadCheckpoint',
-    `the checkpoint's preprocessor_config.json cannot be followed: ${detail}`,
+    `the checkpoint's preprocessor_config.json is not supported: ${detail}`,
     {
       remedy: 'Use the preprocessor_config.json that belongs to a Segment Anything checkpoint.',
     },
@@ -143,7 +143,7 @@ export interface MaskPixels {
 
 /**
  * The ground truth at the decoder's resolution [side, side] (4 × the grid; Hugging Face's mask_size): nearest, the
- * longest side at `side · longestEdge / processor.side`, zero-padded right and below, as the model's own masks lie.
+ * longest side at `side · longestEdge / processor.side`, zero-padded right and below, like the model's own masks.
  */
 export function lowResolutionMask(truth: MaskPixels, processor: Processor, side: number): Uint8Array {
   const longest = Math.round((side * processor.longestEdge) / processor.side)

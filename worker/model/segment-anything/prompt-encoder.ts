@@ -6,7 +6,7 @@ import { POSITIONAL } from '#protocol/segment-anything.ts'
 import { affine, gelu, layerNorm } from './layers.ts'
 import type { Network } from './network.ts'
 
-/** What is asked of each image: the same number of prompts, points and boxes for every image of a batch. */
+/** The prompts of each image: the same number of prompts, points and boxes for every image of a batch. */
 export interface Prompts {
   /** Corners x1, y1, x2, y2: [B·P, 4]. */
   readonly boxes?: Float32Array
@@ -109,7 +109,7 @@ export function encodeMasks(net: Network, nestedMasks: Tensor2D): Tensor2D {
   const { tf, config } = net
   const { epsilon, maskInputChannels } = config.prompt
   const path = 'prompt_encoder.mask_embed'
-  // A convolution of stride 2 and kernel 2 is a product: four neighbours, which lie together, are one row.
+  // A convolution of stride 2 and kernel 2 is a product: four neighbours, which are adjacent, form one row.
   const convolve = (rows: Tensor2D, name: string) => {
     const weight = net.weight(`${path}.${name}.weight`)
     const kernel = tf.reshape(tf.transpose(weight, [0, 2, 3, 1]), [weight.shape[0]!, -1]) as Tensor2D // [out, k·k·in]

@@ -1,5 +1,5 @@
 // Every tensor of a SAM checkpoint by its Hugging Face name, with its shape, computed from the configuration.
-// Promises: the list is complete, so a checkpoint can be judged (missing, extra, misshapen) before anything is computed.
+// Guarantees a complete list, so that checkpoint.ts finds missing, extra and misshapen tensors before any computation.
 import { POSITIONAL } from '#protocol/segment-anything.ts'
 import type { SamConfig } from './config.ts'
 

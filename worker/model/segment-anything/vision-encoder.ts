@@ -106,7 +106,7 @@ export function neck(net: Network, rows: Tensor2D): Tensor2D {
   const path = 'vision_encoder.neck'
   return tf.tidy(() => {
     const pointwise = tf.reshape(net.weight(`${path}.conv1.weight`), [channels, hiddenSize]) as Tensor2D
-    // Neck norms are built with 1e-6 whatever the configuration says.
+    // Hugging Face builds the norms of the neck with 1e-6, for any configuration.
     const narrow = layerNorm(
       net,
       affine(net, rows, pointwise, { path: `${path}.conv1` }),

@@ -1,5 +1,5 @@
-// A network's weights: the master copy as plain 32-bit floats, and tensors on the backend made from it when they are
-// first needed. Promises: a weight that changes is replaced on the backend, never stale; dispose frees them all.
+// A network's weights: a master copy in plain 32-bit floats, and tensors on the backend, created from it at their first use.
+// Guarantees that no tensor on the backend is stale: a changed weight is replaced. `dispose` frees all tensors.
 import type * as tfjs from '@tensorflow/tfjs-core'
 import { FedsamError } from '#protocol/errors.ts'
 import { fromFloat32, toFloat32 } from '#protocol/half.ts'
@@ -27,7 +27,7 @@ export function createWeights(tf: TensorFlow, tensors: Iterable<Tensor>): Weight
 
   const master = (name: string) => {
     const found = masters.get(name)
-    if (found === undefined) throw new FedsamError('BadCheckpoint', `The model has no tensor named ${name}.`)
+    if (found === undefined) throw unfit(`The model has no tensor named ${name}.`)
     return found
   }
   const changed = (name: string) => {
@@ -39,7 +39,8 @@ export function createWeights(tf: TensorFlow, tensors: Iterable<Tensor>): Weight
       const known = onBackend.get(name)
       if (known !== undefined) return known
       const { shape, values } = master(name)
-      // Made inside whatever scope needs it first, kept beyond it. A copy: the CPU backend would alias the master.
+      // The scope that first needs the tensor creates it, and `keep` lets it outlive the scope. It is a copy, because the CPU
+      // backend would alias the master.
       const made = tf.keep(tf.tensor(values.slice(), [...shape], 'float32'))
       onBackend.set(name, made)
       return made
@@ -55,10 +56,7 @@ export function createWeights(tf: TensorFlow, tensors: Iterable<Tensor>): Weight
       for (const tensor of given) {
         const { shape, values } = master(tensor.name)
         if (tensor.shape.join() !== shape.join())
-          throw new FedsamError(
-            'BadCheckpoint',
-            `${tensor.name} is [${tensor.shape}] where the model has [${shape}].`,
-          )
+          throw unfit(`Tensor ${tensor.name} has shape [${tensor.shape}], but the model's has [${shape}].`)
         values.set(toFloat32(tensor))
         changed(tensor.name)
       }
@@ -67,4 +65,10 @@ export function createWeights(tf: TensorFlow, tensors: Iterable<Tensor>): Weight
       for (const name of [...onBackend.keys()]) changed(name)
     },
   }
+}
+
+function unfit(message: string): FedsamError {
+  return new FedsamError('BadCheckpoint', message, {
+    remedy: 'Use parameters of a model with the same config.json.',
+  })
 }

@@ -1,11 +1,11 @@
 // Self-attention over a square of patches with decomposed relative positions, the image encoder's only attention.
-// Promises: the bias is added before the softmax and made of the unscaled query, as in SAM; memory is bounded by
-// attending in groups of windows and heads. Leaves cutting windows to vision-encoder.ts.
+// As in SAM, the bias comes from the unscaled query, and is added before the softmax. Guarantees bounded memory: it computes
+// groups of windows and heads one after another. vision-encoder.ts divides the image into windows.
 import type { Tensor, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core'
 import { linear } from './layers.ts'
 import { multiply, type Network } from './network.ts'
 
-/** Elements of attention scores held at once: 128 MB. */
+/** Elements of the attention scores in memory at the same time: 128 MB. */
 const MAX_SCORES = 2 ** 25
 
 /** Rows [B·side·side, hidden] of B squares → the same shape. Weights under `path`: qkv, proj, rel_pos_h, rel_pos_w. */

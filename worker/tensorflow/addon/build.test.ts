@@ -1,5 +1,5 @@
-// Building native TensorFlow: what a machine lacks is said in a sentence, a wrong download is not used and leaves
-// nothing behind, a cached build is only linked. (The cold build itself runs wherever the cache is empty.)
+// Building native TensorFlow: a sentence names the tool that the machine lacks, a wrong download is rejected and deleted, and a
+// cached build is only linked. A machine with an empty cache runs the cold build too.
 import assert from 'node:assert/strict'
 import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -34,21 +34,22 @@ async function pretend(commands: Record<string, string>): Promise<string> {
 
 const silently = { log: () => undefined }
 
-test('no python3, no pip, no g++: the reason names it', async () => {
+test('the reason names the missing tool: python3, pip, or g++', async () => {
   await pretend({})
-  assert.match((await ensureTensorFlow(silently)).reason, /^python3 with pip is not here/)
+  assert.match((await ensureTensorFlow(silently)).reason, /^python3 with pip is not installed/)
   await rm(join(folder, 'bin'), { recursive: true })
   await pretend({ python3: 'echo "No module named pip" >&2; exit 1' })
   assert.deepEqual(await ensureTensorFlow(silently), {
     built: false,
-    reason: 'python3 with pip is not here, so native TensorFlow cannot be built: No module named pip.',
+    reason:
+      'python3 with pip is not installed, so native TensorFlow cannot be built; install it: No module named pip.',
   })
   await rm(join(folder, 'bin'), { recursive: true })
   await pretend({ python3: 'exit 0' })
-  assert.match((await ensureTensorFlow(silently)).reason, /^g\+\+ is not here/)
+  assert.match((await ensureTensorFlow(silently)).reason, /^g\+\+ is not installed, .*; install it/)
 })
 
-test('a failed and a wrong download leave nothing behind', async () => {
+test('a failed download and a wrong one leave no file', async () => {
   const cache = await pretend({
     'g++': 'exit 0',
     python3: '[ "$3" = --version ] || { echo "no network" >&2; exit 1; }',
@@ -66,7 +67,7 @@ test('a failed and a wrong download leave nothing behind', async () => {
   assert.deepEqual(await readdir(cache), [])
 })
 
-test('a cached build is used, by two runs at once too', async () => {
+test('a cached build is used, also by two concurrent runs', async () => {
   const [one, other] = await Promise.all([ensureTensorFlow(silently), ensureTensorFlow(silently)])
   assert.equal(one.built, true, one.reason)
   assert.equal(other.built, true, other.reason)

@@ -1,7 +1,6 @@
-// Native TensorFlow for TensorFlow.js without its installer: stages the pinned library and compiles the addon, once per
-// user, into ~/.cache/fedsam/tensorflow, then links both into node_modules. Promises: never throws for what a machine
-// lacks (it returns the reason), safe for runs side by side (built in a folder of its own, renamed at the end), quick
-// when cached. Leaves choosing a backend to worker/tensorflow.
+// Builds native TensorFlow for TensorFlow.js, without its installer: downloads the pinned library and compiles the addon once per
+// user, into ~/.cache/fedsam/tensorflow, then links both into node_modules. Guarantees that a missing tool is a reason and not an
+// exception, and that concurrent runs are safe: each builds in its own folder and renames it. backend.ts chooses the backend.
 import { spawn } from 'node:child_process'
 import { createHash, randomUUID } from 'node:crypto'
 import { createReadStream, existsSync } from 'node:fs'
@@ -12,7 +11,7 @@ import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { BUILD_NAME, HEADER_FOLDERS, LIBRARIES, WHEEL } from './pinned.ts'
 
-/** Whether native TensorFlow can be used now, and one sentence saying why or why not. */
+/** Whether native TensorFlow is usable now, and one sentence with the reason. */
 export interface TensorFlowBuild {
   readonly built: boolean
   readonly reason: string
@@ -37,8 +36,8 @@ function buildFolder(): string {
 }
 
 /**
- * Makes @tensorflow/tfjs-node-gpu loadable. Cold: a download of 230 MB and a compile of some ten seconds; cached: links
- * only. Throws nothing that a missing tool, network or platform could cause.
+ * Prepares @tensorflow/tfjs-node-gpu for loading. A cold build downloads 230 MB and compiles for some ten seconds; a cached
+ * build is only linked. A missing tool, network or platform is a reason in the result, not an exception.
  */
 export async function ensureTensorFlow({ log }: { log: Log }): Promise<TensorFlowBuild> {
   const target = packageFolder('@tensorflow/tfjs-node-gpu')
@@ -87,7 +86,7 @@ async function buildInto(build: string, target: string, log: Log): Promise<void>
 }
 
 async function need(command: string, args: string[], name: string): Promise<void> {
-  await run(command, args, `${name} is not here, so native TensorFlow cannot be built`)
+  await run(command, args, `${name} is not installed, so native TensorFlow cannot be built; install it`)
 }
 
 async function download(folder: string, log: Log): Promise<string> {
@@ -121,7 +120,7 @@ async function download(folder: string, log: Log): Promise<string> {
   return join(folder, file)
 }
 
-/** Only what is needed of the wheel: two libraries into deps/lib, headers into include/. */
+/** Unpacks the needed parts of the wheel: two libraries into deps/lib, headers into include/. */
 async function unpack(wheel: string, folder: string): Promise<void> {
   const program = [
     'import sys, zipfile',
@@ -136,7 +135,7 @@ async function unpack(wheel: string, folder: string): Promise<void> {
     const soname = member.split('/').at(-1)!
     await rename(join(folder, member), join(libraries, soname))
     await symlink(soname, join(libraries, link))
-    // Symbols of the library itself are 190 MB; without `strip` it only takes more room.
+    // The library's symbols take 190 MB. Without the tool `strip` the library works too, and takes more space.
     await run('strip', ['--strip-unneeded', join(libraries, soname)], 'strip failed').catch(() => undefined)
   }
 }
@@ -168,7 +167,7 @@ async function compile(target: string, folder: string): Promise<void> {
   await run(process.execPath, ['-e', load], 'The compiled addon cannot be loaded')
 }
 
-/** Another run may have finished first: then its build is kept, and this one is deleted. */
+/** Another run may have finished first. Then its build stays, and the caller deletes this one. */
 async function install(scratch: string, build: string): Promise<void> {
   try {
     await rename(scratch, build)
@@ -182,7 +181,7 @@ async function linkInto(target: string, build: string): Promise<void> {
   for (const part of [ADDON, 'deps']) await link(join(build, part), join(target, part))
 }
 
-/** Points `path` at `to`; a rename, so that a reader beside us never finds it absent. */
+/** Links `path` to `to`. It renames the link into place, so that another reader never finds the path absent. */
 async function link(to: string, path: string): Promise<void> {
   if ((await readlink(path).catch(() => undefined)) === to) return
   const fresh = `${path}.${randomUUID()}`
@@ -193,19 +192,19 @@ async function link(to: string, path: string): Promise<void> {
   })
 }
 
-/** Runs a command to its end; fails with `otherwise` and the command's own last line. */
-async function run(command: string, args: readonly string[], otherwise: string): Promise<void> {
+/** Runs a command to its end. Throws StepFailed with `failure` and the last line of the command's error output. */
+async function run(command: string, args: readonly string[], failure: string): Promise<void> {
   const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] })
-  let said = ''
+  let output = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said = (said + text).slice(-4000)
+    output = (output + text).slice(-4000)
   })
   const code = await new Promise<number | null>((resolve) => {
     child.on('error', () => resolve(-1))
     child.on('close', resolve)
   })
-  const lastLine = said.trim().split('\n').at(-1)
-  if (code !== 0) throw new StepFailed(`${otherwise}${lastLine ? `: ${lastLine}` : ''}.`)
+  const lastLine = output.trim().split('\n').at(-1)
+  if (code !== 0) throw new StepFailed(`${failure}${lastLine ? `: ${lastLine}` : ''}.`)
 }
 
 if (import.meta.main) {

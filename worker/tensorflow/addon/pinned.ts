@@ -1,5 +1,5 @@
-// Which TensorFlow library the native backend is built on, and which of its files are needed.
-// The wheel is used as a zip file only: no Python package is installed, and any Python 3 with pip can fetch it.
+// Pins the TensorFlow library of the native backend, and names the needed files in it. The build uses the wheel only as a zip
+// file: it installs no Python package, and any Python 3 with pip can download it.
 
 /** The pinned wheel. `tag` selects the same file for every Python version. */
 export const WHEEL = {
@@ -24,5 +24,5 @@ export const HEADER_FOLDERS = [
   'tensorflow/include/xla/tsl/',
 ] as const
 
-/** Folder name of one build in the user's cache: version and checksum, so that a new pin never meets an old build. */
+/** Folder name of one build in the user's cache: version and checksum, so that a new pin never uses an old build. */
 export const BUILD_NAME = `${WHEEL.version}-${WHEEL.sha256.slice(0, 8)}`

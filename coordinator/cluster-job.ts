@@ -12,7 +12,7 @@ import type { Verify } from './clients/context.ts'
 import { type Fault, judgeFault } from './reporting/faults.ts'
 import { beginStatus } from './reporting/status.ts'
 import { openReporting, type Reporting } from './reporting/status-writer.ts'
-import { coordinate } from './run/run.ts'
+import { coordinate } from './run/run-from-record.ts'
 import { compileFixed, compileLive, type LocalFiles } from './settings/from-spec.ts'
 import type { LiveSettings, OpenRecord, Pace } from './settings/settings.ts'
 

@@ -58,7 +58,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
 const TRAINER_SIDE = /^worker\/(trainer|model|data|tensorflow)\//
 const NETWORK_END = ['worker/trainer/process-trainer.ts', 'worker/trainer/process.ts']
 /** A file of transport/ that reaches no network. */
-const LAST_WORD = 'runtime/termination.ts'
+const LAST_WORD = 'runtime/termination-message.ts'
 
 /** Programs' entries and the command line alone choose implementations. The client of a kubeconfig serves both. */
 const IMPLEMENTATIONS =

@@ -172,7 +172,7 @@ export const FRESH: readonly Mutant[] = [
   },
   {
     id: 'B12',
-    file: 'runtime/process.ts',
+    file: 'runtime/run-program.ts',
     from: 'process.exit(stop.signal.aborted ? POD_EXITS.AskedToStop.code : 0)',
     to: 'process.exit(0)',
     what: 'a program that was asked to stop says that the run is over',

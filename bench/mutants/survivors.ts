@@ -125,7 +125,7 @@ export const SURVIVORS: readonly Mutant[] = [
   },
   {
     id: 'N5',
-    file: 'coordinator/run/run.ts',
+    file: 'coordinator/run/run-from-record.ts',
     from: '(markers.epoch > 1 && presence.last(name) === undefined)',
     to: 'false',
     what: 'a second coordinator does not wait for workers of the first',

@@ -2,7 +2,7 @@
 // place of NATS. Coordinator and worker are the same code as in a cluster.
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { coordinate, type RunOutcome } from '#coordinator/run/run.ts'
+import { coordinate, type RunOutcome } from '#coordinator/run/run-from-record.ts'
 import { compileFixed, compileLive } from '#coordinator/settings/from-spec.ts'
 import { DEFAULT_PACE } from '#coordinator/settings/settings.ts'
 import { subjectPrefix } from '#protocol/messages.ts'

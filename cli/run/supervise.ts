@@ -91,7 +91,7 @@ function runOnce({ command, env, onLine, log, signal }: SuperviseOptions): Promi
   })
 }
 
-/** A program writes its reason as one JSON line (runtime/process.ts); this is its message. */
+/** A program writes its reason as one JSON line (runtime/run-program.ts); this is its message. */
 function messageOf(line: string): string {
   if (!line.startsWith('{"code":')) return line
   try {

@@ -1,5 +1,5 @@
 // Waits until enough clients are ready, then drafts the attempt's plan with its cohort; or gives the attempt up. It stores nothing:
-// attempts.ts writes the plan. rounds/ decides how long to wait and who takes part.
+// round.ts writes the plan. rounds/ decides how long to wait and who takes part.
 import { canonicalJson } from '#protocol/canonical.ts'
 import type { ClientOutcome, Plan } from '#protocol/record.ts'
 import { rankClients } from '#protocol/seeds.ts'

@@ -1,13 +1,13 @@
 // Runs one attempt at a round: reads what the record has of it, waits for clients, writes the plan, opens the attempt, and
-// returns its decision. A coordinator that takes over an attempt enters at the first step that the record lacks. attempts.ts
+// returns its decision. A coordinator that takes over an attempt enters at the first step that the record lacks. round.ts
 // decides what follows.
 import type { AbandonedDecision, ClosedDecision, Plan } from '#protocol/record.ts'
 import type { Marked } from '../record/markers.ts'
 import { admitTo } from './admission.ts'
 import type { AttemptAssignment } from './assignment.ts'
-import { openAttempt } from './attempt.ts'
 import type { AttemptsContext } from './context.ts'
 import { abandonUnopened } from './decision.ts'
+import { openAttempt } from './open-attempt.ts'
 import type { Change } from './participants.ts'
 import { awaitOpening } from './planning.ts'
 import type { AdmittedUpdate } from './receipts.ts'

@@ -2,7 +2,7 @@
 import type { Observer } from '#protocol/events.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Notifier } from '#runtime/notifier.ts'
-import type { EpochGuard } from '../record/epoch-guard.ts'
+import type { EpochGuard } from '../record/epochs.ts'
 import type { RunMarkers } from '../record/markers.ts'
 import type { FixedSettings, LiveSettings, Pace } from '../settings/settings.ts'
 import type { CurrentAttempt } from './current-attempt.ts'

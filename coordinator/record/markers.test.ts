@@ -6,7 +6,8 @@ import { epochKey, RUN_KEY } from '#protocol/keys.ts'
 import type { AbandonedDecision, RunRecord } from '#protocol/record.ts'
 import { createMemoryStore } from '#test/given/memory-store.ts'
 import type { ObjectStore } from '#transport/ports.ts'
-import { claimEpoch, openMarkers, openRun, type RunMarkers, readRecord } from './markers.ts'
+import { claimEpoch } from './epochs.ts'
+import { openMarkers, openRun, type RunMarkers, readRecord } from './markers.ts'
 
 const RUN: RunRecord = {
   schema: 'fedsam.run/1',

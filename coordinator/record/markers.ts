@@ -1,5 +1,5 @@
-// The markers of a run: only this file claims, writes and reads them. A write never overwrites. If the key exists already, the
-// marker is read back, and the store's version counts.
+// The markers of a run: only this file writes and reads them; epochs.ts claims the epochs. A write never
+// overwrites. If the key exists already, the marker is read back, and the store's version counts.
 //
 // Epochs. Each coordinator that starts claims the next free number, and signs its markers with it. Several coordinators may run
 // at once, for example when a node comes back after its pod was replaced. Every key has one winner, the first writer, so both
@@ -9,7 +9,7 @@
 //     epoch 1   claims 1 ── plan(1) ─────────────── decision exists, epoch 2 > 1 ──► Superseded
 //     epoch 2        claims 2 ── reads plan(1) ── decision(2) ── fold ── result(2) ──► continues
 //
-// epoch-guard.ts ends the older coordinator earlier, as soon as it sees the key of the next epoch.
+// epochs.ts ends the older coordinator earlier, as soon as it sees the key of the next epoch.
 import { encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
@@ -59,17 +59,6 @@ export async function readRecord<K extends keyof Records>(
 ): Promise<Marked<Records[K]> | undefined> {
   const bytes = await store.get(key)
   return bytes === undefined ? undefined : { value: readMarker(kind, key, bytes), digest: sha256(bytes) }
-}
-
-/** Claims the next epoch: the first number whose key does not exist. Epochs have no gaps, so counting up from 1 finds it. */
-export async function claimEpoch(store: ObjectStore, incarnation: string): Promise<number> {
-  for (let epoch = 1; ; epoch += 1) {
-    if ((await store.size(epochKey(epoch))) !== undefined) continue
-    const claim = encodeJson({ schema: 'fedsam.coordinator/1', epoch, incarnation })
-    if ((await store.put(epochKey(epoch), claim)) === 'Created') return epoch
-    const there = await readRecord(store, 'epoch', epochKey(epoch))
-    if (there?.value.incarnation === incarnation) return epoch
-  }
 }
 
 /** Writes run.json, or reads the existing one, which must describe the same run. Throws OutputInUse where it does not. */

@@ -5,7 +5,7 @@
 import { attemptKeys } from '#protocol/keys.ts'
 import type { RoundResult } from '#protocol/record.ts'
 import { bestRound, type StoppingRule } from '../rounds/stopping.ts'
-import type { EpochGuard } from './epoch-guard.ts'
+import type { EpochGuard } from './epochs.ts'
 import { payloadNamedAt } from './marker-facts.ts'
 import type { RunMarkers } from './markers.ts'
 import type { Progress } from './progress.ts'

@@ -1,12 +1,12 @@
 // Runs the rounds that the record lacks: the initial parameters, the training rounds, and the evaluation of the last model. It
-// deletes expired payloads while the next round runs (record/retention.ts). The output is left to run.ts.
+// deletes expired payloads while the next round runs (record/retention.ts). The output is left to run-from-record.ts.
 import { FedsamError } from '#protocol/errors.ts'
 import { initialDTypes, narrowTensors } from '#protocol/initial-dtypes.ts'
 import type { ClosedDecision, RoundResult } from '#protocol/record.ts'
 import type { DType } from '#protocol/tensors.ts'
 import { fold } from '../aggregation/fold.ts'
 import { adviceOn } from '../aggregation/tensor-rules.ts'
-import { type ClosedAttempt, type ConcludedRound, concludeRound } from '../attempts/attempts.ts'
+import { type ClosedAttempt, type ConcludedRound, concludeRound } from '../attempts/round.ts'
 import { type DecidedUpdate, updatesOf } from '../attempts/updates.ts'
 import type { Marked } from '../record/markers.ts'
 import { noteEvaluation, noteResult, type Progress } from '../record/progress.ts'

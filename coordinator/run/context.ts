@@ -1,4 +1,4 @@
-// Everything that the steps of a run share: record, settings, ports, and the state in memory. run.ts builds one value per
+// Everything that the steps of a run share: record, settings, ports, and the state in memory. run-from-record.ts builds one value per
 // coordinator. No function changes a field of it: objects with a state of their own have verbs.
 import type { FoldBuffers } from '../aggregation/fold-buffers.ts'
 import type { AttemptsContext } from '../attempts/context.ts'

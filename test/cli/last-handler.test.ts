@@ -5,7 +5,7 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { unexpectedWord } from '#runtime/termination.ts'
+import { unexpectedWord } from '#runtime/termination-message.ts'
 import { ROOT, startFedsam } from './fedsam.ts'
 
 let dir = ''
@@ -61,7 +61,7 @@ for (const [what, code] of Object.entries(DEFECTS)) {
 
 test('a program of a pod says the same as one line of JSON', async () => {
   const program = `
-    import { runProgram } from ${JSON.stringify(new URL('../../runtime/process.ts', import.meta.url).href)}
+    import { runProgram } from ${JSON.stringify(new URL('../../runtime/run-program.ts', import.meta.url).href)}
     await runProgram(process.env, async () => { throw new TypeError('broken\\nby us') })`
   const env = { TMPDIR: dir, FEDSAM_TERMINATION_LOG: join(dir, 'word') }
   const { code, stderr } = await node(['--input-type=module', '-e', program], env)

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Verify } from '#coordinator/clients/context.ts'
-import { coordinate, type RunOutcome } from '#coordinator/run/run.ts'
+import { coordinate, type RunOutcome } from '#coordinator/run/run-from-record.ts'
 import {
   DEFAULT_PACE,
   type FixedSettings,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { verifyRecord } from '#coordinator/record/verify.ts'
-import type { RunOutcome } from '#coordinator/run/run.ts'
+import type { RunOutcome } from '#coordinator/run/run-from-record.ts'
 import { attemptKeys } from '#protocol/keys.ts'
 import { createInProcessBus } from '#transport/bus/in-process/bus.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'

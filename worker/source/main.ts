@@ -1,7 +1,7 @@
 // The data sidecar of a worker's pod as a program: fetches the partition's S3 source once, then does nothing until it is stopped.
 // An error ends it with the reason, and the kubelet restarts it.
 
-import { runProgram, untilStopped } from '#runtime/process.ts'
+import { runProgram, untilStopped } from '#runtime/run-program.ts'
 import { openPrefix } from '#transport/store/s3/prefix.ts'
 import { sourceSettings } from '../environment.ts'
 import { fetchSource } from './fetch.ts'

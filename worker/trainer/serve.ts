@@ -3,7 +3,7 @@
 import { PassThrough } from 'node:stream'
 import { FedsamError } from '#protocol/errors.ts'
 import { podExitCode } from '#protocol/exit-codes.ts'
-import { leaveLastWord, unexpectedWord } from '#runtime/termination.ts'
+import { leaveLastWord, unexpectedWord } from '#runtime/termination-message.ts'
 import { LONGEST_LINE, readLines } from './lines.ts'
 import { readTrainerCall, type TrainerCall, type TrainerLine } from './seam.ts'
 

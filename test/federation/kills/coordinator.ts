@@ -1,5 +1,5 @@
 // A coordinator in a process of its own that can end itself at any of its writes: node coordinator.ts ORDERS
-import { coordinate } from '#coordinator/run/run.ts'
+import { coordinate } from '#coordinator/run/run-from-record.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { connectNats } from '#transport/bus/nats/bus.ts'
 import { openFilesystemStore } from '#transport/store/filesystem/store.ts'

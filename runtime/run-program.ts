@@ -5,7 +5,7 @@ import { FedsamError } from '#protocol/errors.ts'
 import { POD_EXITS, podExitCode } from '#protocol/exit-codes.ts'
 import { tuneEngine } from './engine.ts'
 import type { Environment } from './environment.ts'
-import { leaveLastWord, unexpectedWord } from './termination.ts'
+import { leaveLastWord, unexpectedWord } from './termination-message.ts'
 
 /**
  * Runs a program's body with a signal that asks it to stop, then exits the process. With `endWithParent` the end of standard input

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FedsamError } from '#protocol/errors.ts'
 import { createNotifier } from '#runtime/notifier.ts'
-import { openEpochGuard } from './epoch-guard.ts'
+import { openEpochGuard } from './epochs.ts'
 
 /** A guard over markers whose check of the store fails with `error` once a test sets it. */
 function setUp() {

@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { leaveLastWord } from './termination.ts'
+import { leaveLastWord } from './termination-message.ts'
 
 let folder: string
 before(async () => {

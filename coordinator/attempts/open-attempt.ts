@@ -4,9 +4,9 @@
 // Life of an attempt (the marker that begins each step is the only thing that a restart needs):
 //
 //     awaitOpening ──► plan.json ──► open: tasks out, receipts in ──► decision.json ──► fold ──► result.json
-//     (planning.ts)      │           (attempt.ts, until-closed.ts)      │ Closed        (run/all-rounds.ts)
+//     (planning.ts)      │           (open-attempt.ts, until-closed.ts)      │ Closed        (run/all-rounds.ts)
 //          │             │                                              │
-//          │             └ a restart reads the plan and the receipts    └ Abandoned: the next attempt begins (attempts.ts)
+//          │             └ a restart reads the plan and the receipts    └ Abandoned: the next attempt begins (round.ts)
 //          └ too few clients: decision.json Abandoned, without a plan
 import type { Have, Task } from '#protocol/messages.ts'
 import type { ClientOutcome, Plan } from '#protocol/record.ts'

@@ -1,11 +1,25 @@
-// Ends a coordinator that a newer one supersedes, or that was asked to stop. It asks the store for a newer epoch every
-// `pollSeconds`, and before steps that could harm the newer coordinator, such as deleting payloads. After it has found one, every
-// check throws. The markers stay correct without this guard (markers.ts): it keeps two coordinators from giving clients different
-// tasks.
+// Epochs: claims the number of a coordinator that starts, and ends a coordinator that a newer one supersedes, or that was asked to
+// stop. The guard asks the store for a newer epoch every `pollSeconds`, and before steps that could harm the newer coordinator, such
+// as deleting payloads. After it has found one, every check throws. The markers stay correct without the guard (markers.ts): it keeps
+// two coordinators from giving clients different tasks.
+import { encodeJson } from '#protocol/canonical.ts'
 import { FedsamError } from '#protocol/errors.ts'
+import { epochKey } from '#protocol/keys.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Notifier } from '#runtime/notifier.ts'
-import type { RunMarkers } from './markers.ts'
+import type { ObjectStore } from '#transport/ports.ts'
+import { type RunMarkers, readRecord } from './markers.ts'
+
+/** Claims the next epoch: the first number whose key does not exist. Epochs have no gaps, so counting up from 1 finds it. */
+export async function claimEpoch(store: ObjectStore, incarnation: string): Promise<number> {
+  for (let epoch = 1; ; epoch += 1) {
+    if ((await store.size(epochKey(epoch))) !== undefined) continue
+    const claim = encodeJson({ schema: 'fedsam.coordinator/1', epoch, incarnation })
+    if ((await store.put(epochKey(epoch), claim)) === 'Created') return epoch
+    const there = await readRecord(store, 'epoch', epochKey(epoch))
+    if (there?.value.incarnation === incarnation) return epoch
+  }
+}
 
 export interface EpochGuard {
   /** Throws Superseded where a newer coordinator was found, Interrupted where the signal is aborted. Reads nothing. */

@@ -99,7 +99,7 @@ test('a lock held on another host is named with it, and invalid text about an ow
   await lock.release()
 })
 
-test('a folder that holds no lock is refused with what to do', async () => {
+test('a folder that cannot contain a lock is rejected with a remedy', async () => {
   await writeFile(join(dir, 'file'), '')
   await mkdir(join(dir, 'odd', LOCK_FOLDER, 'lock'), { recursive: true })
   for (const output of ['/dev/null', '/proc/fedsam', join(dir, 'file', 'below'), join(dir, 'odd')]) {

@@ -110,7 +110,7 @@ describe('an output', () => {
     ],
   ]
   for (const [what, wanted, record, message, remedy] of refused) {
-    test(`${what} is refused`, () => {
+    test(`${what} is rejected`, () => {
       assert.throws(
         () => decideOutput({ ...WANTED, ...wanted }, { ...RECORD, ...record }),
         (error) => {

@@ -30,7 +30,7 @@ const waiting = (kind: 'Train' | 'Evaluate', needed: number): RunEvent => ({
   needed,
 })
 
-test('a round that waits for more workers than are left ends the run, whether the wait or the loss comes first', () => {
+test('a round that needs more workers than remain ends the run, whether the wait or the loss comes first', () => {
   for (const lossFirst of [true, false]) {
     const { watch, reported } = watched()
     if (lossFirst) watch.lost('a', 'no data')

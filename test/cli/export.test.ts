@@ -50,7 +50,7 @@ test('an export never overwrites', async () => {
   assert.match(stderr, /sam is not empty/)
 })
 
-test('a plan of the job names what travels', async () => {
+test('a plan of the job gives the size of the model and the steps of each client', async () => {
   const { code, stdout } = await startFedsam(dir, ['plan', 'job.yaml', '--json'])
   assert.equal(code, 0)
   const { plan } = JSON.parse(stdout)

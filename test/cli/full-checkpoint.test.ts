@@ -26,7 +26,7 @@ const run = (output: string, ...sets: string[]): Promise<Ended> =>
 const bytesOf = (...path: string[]): Promise<Buffer> => readFile(join(dir, ...path))
 const digestOf = async (...path: string[]): Promise<string> => sha256(await bytesOf(...path))
 
-test('the output holds the checkpoint that an export writes, and says so', async () => {
+test('the output contains the checkpoint that an export writes, and the run names it', async () => {
   const exported = await startFedsam(dir, ['export', 'out', '--to', 'exported'])
   assert.equal(exported.code, 0, exported.stderr)
   const names = ['config.json', 'model.safetensors', 'preprocessor_config.json']
@@ -43,7 +43,7 @@ test('the output holds the checkpoint that an export writes, and says so', async
   )
 })
 
-test('verify derives it: a file that was replaced is found, also where the manifest names its digest', async () => {
+test('verify derives the checkpoint: it finds a replaced file, even one whose digest is in the manifest', async () => {
   const sound = await startFedsam(dir, ['verify', 'out'])
   assert.equal(sound.code, 0, sound.stdout)
   await cp(join(dir, 'out'), join(dir, 'forged'), { recursive: true })
@@ -64,7 +64,7 @@ test('verify derives it: a file that was replaced is found, also where the manif
   assert.match(again.stdout, /^output\/checkpoint\/model\.safetensors is not the file of round 2$/m)
 })
 
-test('one round, and one more from its record, have the bytes of two rounds', async () => {
+test('one round, and one more from its record, give the bytes of two rounds', async () => {
   assert.equal((await run('first')).code, 0)
   const { code, stdout, stderr } = await run('second', 'rounds=2', 'resumeFrom={prefix: first, round: 1}')
   assert.equal(code, 0, stderr)
@@ -75,7 +75,7 @@ test('one round, and one more from its record, have the bytes of two rounds', as
   )
 })
 
-test('another checkpoint and other parts than those of the other run are refused, by plan too', async () => {
+test('a checkpoint or parts that differ from those of the source run are rejected, by plan too', async () => {
   await cp(join(dir, 'sam'), join(dir, 'other-sam'), { recursive: true })
   const config = (await bytesOf('sam/config.json')).toString()
   await writeFile(join(dir, 'other-sam/config.json'), `${config}\n`)
@@ -106,7 +106,7 @@ test('another checkpoint and other parts than those of the other run are refused
   assert.ok(!names.includes('refused'))
 })
 
-test('a trainer without a base is refused, and hears that its model is whole', async () => {
+test('fullCheckpoint is rejected for a trainer without a base; the error says that its model is complete', async () => {
   const trainer = 'trainer={type: Command, command: {command: [./client]}}'
   const { code, stderr } = await startFedsam(dir, [
     ...['run', 'job.yaml', '--output', 'command', '--set', trainer, '--set', 'output.fullCheckpoint=true'],

@@ -45,7 +45,7 @@ const refusals: readonly [job: string, file: string, says: RegExp][] = [
   ],
 ]
 for (const [job, file, says] of refusals) {
-  test(`${file} for ${job} is refused, and no file stays`, async () => {
+  test(`${file} for ${job} is rejected, and no file remains`, async () => {
     const had = (await readdir(dir)).sort()
     for (const command of ['plan', 'run']) {
       const { code, stderr } = await startFedsam(dir, [

@@ -59,7 +59,7 @@ for (const [what, code] of Object.entries(DEFECTS)) {
   })
 }
 
-test('a program of a pod says the same as one line of JSON', async () => {
+test('a program of a pod writes the same as one line of JSON', async () => {
   const program = `
     import { runProgram } from ${JSON.stringify(new URL('../../runtime/run-program.ts', import.meta.url).href)}
     await runProgram(process.env, async () => { throw new TypeError('broken\\nby us') })`
@@ -73,7 +73,7 @@ test('a program of a pod says the same as one line of JSON', async () => {
   assert.match(await readFile(word.remedy.split(': ').at(-1)!, 'utf8'), /by us\n +at /)
 })
 
-test('without a folder for the details the message says so', () => {
+test('without a folder for the details, the message says that they could not be written', () => {
   const { message, remedy } = unexpectedWord(new Error('x'.repeat(5000)), join(dir, 'nowhere'))
   assert.ok(message.length < 400)
   assert.match(remedy, /could not be written to/)
@@ -89,7 +89,7 @@ describe('a program that is started by hand', () => {
     ['operator/main.ts', 78, /FEDSAM_WORKER_IMAGE/],
   ]
   for (const [file, code, says] of starts) {
-    test(`${file} says what is missing`, async () => {
+    test(`${file} names the missing input`, async () => {
       const ended = await node([file])
       assert.equal(ended.code, code, ended.stderr)
       assert.match(ended.stdout + ended.stderr, says)
@@ -98,7 +98,7 @@ describe('a program that is started by hand', () => {
 })
 
 describe('an old Node', () => {
-  test('learns which one is needed, by either name of the command', async () => {
+  test('gets a message with the required version, by either name of the command', async () => {
     const old = preload("Object.defineProperty(process.versions, 'node', { value: '20.1.0' })")
     const { code, stderr } = await node([old, 'cli/fedsam.js', 'run', 'job.yaml'])
     assert.equal(code, 2)
@@ -118,7 +118,7 @@ describe('an old Node', () => {
   })
 })
 
-test('packages that are missing are named, with what to do', async () => {
+test('missing packages are named, with a remedy', async () => {
   const { code, stderr } = await node([
     preload(
       "import { register } from 'node:module'; register('data:text/javascript,export async function resolve(s, c, n) { if (s.includes(`main.ts`)) { const e = new Error(`Cannot find package x`); e.code = `ERR_MODULE_NOT_FOUND`; throw e } return n(s, c) }')",

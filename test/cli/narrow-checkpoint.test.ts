@@ -37,7 +37,7 @@ before(async () => {
 })
 after(() => rm(dir, { recursive: true, force: true }))
 
-test('what trains is kept as float32, what was learned is in the output, and the run says so', async () => {
+test('trained tensors are stored as float32, the output contains the change, and the run reports it', async () => {
   assert.match(said, /round 0: \d+ tensors in BF16, \d+ tensors in F16 become float32 in this run/)
   const base = await read('sam/model.safetensors')
   const output = await read('out/output/model.safetensors')
@@ -54,14 +54,14 @@ test('what trains is kept as float32, what was learned is in the output, and the
   assert.ok(moved > 0.8 * elements, `${moved} of ${elements} parameters moved`)
 })
 
-test('the plan counts what travels as float32', async () => {
+test('the plan counts transfers in float32', async () => {
   const { code, stdout, stderr } = await startFedsam(dir, ['plan', 'job.yaml', '--json', ...SETS])
   assert.equal(code, 0, stderr)
   const { length } = await readFile(join(dir, 'out/output/model.safetensors'))
   assert.equal(JSON.parse(stdout).plan.modelBytes, length)
 })
 
-test('an export holds the trained tensors as float32, and says what they came as', async () => {
+test('an export contains the trained tensors as float32, and reports their original dtype', async () => {
   const { code, stdout, stderr } = await startFedsam(dir, ['export', 'out', '--to', 'wide'])
   assert.equal(code, 0, stderr)
   assert.match(stdout, /came as BF16 and F16 and are float32 here.*--dtype original/)
@@ -87,7 +87,7 @@ test('with --dtype original each trained tensor is rounded once to the dtype of 
   }
 })
 
-test('another dtype is refused', async () => {
+test('another dtype is rejected', async () => {
   const { code, stderr } = await startFedsam(dir, ['export', 'out', '--to', 'other', '--dtype', 'bf16'])
   assert.equal(code, 2)
   assert.match(stderr, /--dtype bf16 is not supported: write float32 or original/)

@@ -28,7 +28,7 @@ function assertRefused({ code, stderr }: Ended, message: RegExp): void {
 }
 
 describe('a finished run', () => {
-  test('with more rounds continues to the model of a run that had them from the start', async () => {
+  test('with more rounds continues, to the same model as a run that has them from the start', async () => {
     assert.equal((await run('raised')).code, 0)
     const earlier = await modelOf('raised')
     const { code, stdout, stderr } = await run('raised', '--set', 'rounds=4')
@@ -42,7 +42,7 @@ describe('a finished run', () => {
     assert.equal(sha256(kept), earlier)
   })
 
-  test('starts nothing for the same job, and says so', async () => {
+  test('is reported as complete for the same job, and starts nothing', async () => {
     const { code, stdout } = await run('whole', '--set', 'rounds=4')
     assert.equal(code, 0)
     assert.match(
@@ -52,7 +52,7 @@ describe('a finished run', () => {
     assert.doesNotMatch(stdout, /joined|starting/)
   })
 
-  test('of a job that changed is refused with what differs', async () => {
+  test('of a changed job is rejected with the differences', async () => {
     assertRefused(await run('whole', '--set', 'rounds=3'), /spec\.rounds is 3 and was 4/)
     assertRefused(
       await run('whole', '--set', 'rounds=4', '--set', 'seed=5'),
@@ -66,7 +66,7 @@ describe('a finished run', () => {
   })
 })
 
-test('an output is refused while another process runs on it, and free when that process was killed', async () => {
+test('an output is rejected while another process uses it, and accepted after that process is killed', async () => {
   const args = ['run', 'toy.yaml', '--output', 'busy', '--set', 'rounds=100000']
   const begun = Promise.withResolvers<ChildProcess>()
   const first = startFedsam(dir, args, {
@@ -85,8 +85,8 @@ test('an output is refused while another process runs on it, and free when that 
   assert.equal(third.code, 0, third.stderr)
 })
 
-describe('an output that is no place for a run is refused with 2', () => {
-  test('special files, files, and file systems that hold no folders', async () => {
+describe('an unusable output is rejected with exit code 2', () => {
+  test('special files, files, and file systems that accept no folders', async () => {
     await writeFile(join(dir, 'file'), '')
     for (const output of [
       '/proc/fedsam',
@@ -100,7 +100,7 @@ describe('an output that is no place for a run is refused with 2', () => {
     }
   })
 
-  test('a folder of something else', async () => {
+  test('a folder with other content', async () => {
     await mkdir(join(dir, 'mine', 'base'), { recursive: true })
     assertRefused(await run('mine'), /mine is not empty and holds no run/)
   })
@@ -150,7 +150,7 @@ describe('an output that is no place for a run is refused with 2', () => {
   }
 })
 
-test('a run that ended before it had a record leaves a folder that the next run takes', async () => {
+test('a run that ends before its record begins leaves a folder that the next run accepts', async () => {
   await mkdir(join(dir, 'early', '.lock~'), { recursive: true })
   await mkdir(join(dir, 'early', 'scratch'), { recursive: true })
   const { code, stderr } = await run('early')
@@ -169,7 +169,7 @@ describe('an export', () => {
     assertRefused(await exported('whole', '--to', '/proc/fedsam'), /cannot be written \(ENOENT\)/)
   })
 
-  test('has the head that the user expects, or is refused', async () => {
+  test('has the head that the user expects, or is rejected', async () => {
     const { stdout } = await startFedsam(dir, ['verify', 'whole'])
     const [, head] = /^head (sha256:[0-9a-f]{64})$/m.exec(stdout)!
     const other = `sha256:${'0'.repeat(64)}`
@@ -204,7 +204,7 @@ describe('an export', () => {
   })
 })
 
-test('a run in several processes keeps its files to its user, and takes more rounds too', async () => {
+test('a run in several processes keeps its files private to its user, and accepts more rounds too', async () => {
   const first = await run('processes', '--processes')
   assert.equal(first.code, 0, first.stderr)
   for (const file of ['servers/coordinator.json', 'job.json']) {

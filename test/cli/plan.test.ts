@@ -44,7 +44,7 @@ const inCluster = (source: string): string[] =>
     set,
   ])
 
-test('plan and run take a job file of a cluster and say what they leave aside', async () => {
+test('plan and run accept a job file of a cluster, and name the fields that they ignore', async () => {
   const claim = inCluster('{persistentVolumeClaim: {claimName: data-a}}')
   const planned = await startFedsam(dir, ['plan', 'job.yaml', ...claim])
   assert.equal(planned.code, 0, planned.stderr)
@@ -59,7 +59,7 @@ test('plan and run take a job file of a cluster and say what they leave aside', 
   for (const line of [elsewhere, deadline]) assert.ok(ran.stdout.split('\n').includes(line), ran.stdout)
 })
 
-test('plan and run refuse a value that is reserved, by the rule of the schema', async () => {
+test('plan and run reject a reserved value, by the rule of the schema', async () => {
   for (const command of ['plan', 'run']) {
     const set = 'trainer.segmentAnything.backend=WebGPU'
     const { code, stderr } = await startFedsam(dir, [command, 'job.yaml', '--set', set])
@@ -70,7 +70,7 @@ test('plan and run refuse a value that is reserved, by the rule of the schema', 
   }
 })
 
-test('plan names the variables that a cluster would fill, and run refuses the job without them', async () => {
+test('plan names the variables that a cluster would set, and run rejects the job without them', async () => {
   const env = '[{name: SITE_KEY, valueFrom: {secretKeyRef: {name: k, key: v}}}, {name: SITE, value: a}]'
   const set = ['--set', `trainer.command.env=${env}`]
   const planned = await startFedsam(dir, ['plan', 'toy.yaml', ...set])

@@ -65,7 +65,7 @@ function preflightOf(stdout: string): string[] {
   )
 }
 
-test('plan and run print the same preflight, with counts and names of what is left out', async () => {
+test('plan and run print the same preflight, with counts and names of the left-out files', async () => {
   const planned = await startFedsam(dir, ['plan', 'job.yaml', ...PUBLIC])
   assert.equal(planned.code, 0, planned.stderr)
   const run = await startFedsam(dir, ['run', 'job.yaml', '--output', 'out', ...PUBLIC])
@@ -91,7 +91,7 @@ test('plan and run print the same preflight, with counts and names of what is le
   assert.match(run.stdout, /^round 1\/1 {2}2 updates/m)
 })
 
-test('plan --json holds every name', async () => {
+test('plan --json contains every name', async () => {
   const { code, stdout } = await startFedsam(dir, ['plan', 'job.yaml', '--json', ...PUBLIC])
   assert.equal(code, 0)
   const { preflight } = JSON.parse(stdout)
@@ -109,7 +109,7 @@ test('plan --json holds every name', async () => {
   )
 })
 
-test('plan and run refuse bad data with the same lines and exit code', async () => {
+test('plan and run reject bad data with the same lines and exit code', async () => {
   execFileSync('mkfifo', [join(dir, 'b/images/s5.png')])
   await writeFile(
     join(dir, 'b/masks/s5.png'),

@@ -53,7 +53,7 @@ async function assertRefused(output: string, { code, stderr }: Ended, message: R
   await assert.rejects(stat(join(dir, output)), { code: 'ENOENT' })
 }
 
-describe('five rounds, and five more from their record, have the bytes of ten rounds', () => {
+describe('five rounds, and five more from their record, give the bytes of ten rounds', () => {
   for (const type of STRATEGIES) {
     test(type, async () => {
       await complete(`whole-${type}`, `strategy.type=${type}`)
@@ -71,7 +71,7 @@ describe('five rounds, and five more from their record, have the bytes of ten ro
     })
   }
 
-  test('in processes of their own too', async () => {
+  test('in several processes too', async () => {
     const { code, stderr } = await startFedsam(dir, [
       ...['run', 'toy.yaml', '--output', 'processes', '--processes'],
       ...['--set', from('half-FedAvg', HALF)],
@@ -84,7 +84,7 @@ describe('five rounds, and five more from their record, have the bytes of ten ro
     assert.equal(await modelOf('after-processes'), await modelOf('eleven'))
   })
 
-  test('over a chain of two records, which name each other', async () => {
+  test('over a chain of two records, each with the digest of the previous one', async () => {
     await complete('seven', 'rounds=7', from('half-FedAvg', HALF))
     await complete('chained', from('seven', 7))
     assert.equal(await modelOf('chained'), await modelOf('whole-FedAvg'))
@@ -97,7 +97,7 @@ describe('five rounds, and five more from their record, have the bytes of ten ro
   })
 })
 
-test('a fork leaves its source as it was, and its record is sound without it', async () => {
+test('a fork does not change its source, and its record is sound without the source', async () => {
   const before = await pictureOf('half-FedAdam')
   const sets = ['seed=9', 'strategy.type=FedYogi', 'rounds=7', from('half-FedAdam', HALF)]
   const said = await complete('fork', ...sets)
@@ -121,7 +121,7 @@ test('a fork leaves its source as it was, and its record is sound without it', a
   }
 })
 
-test('plan says where the run starts, what is left, and what becomes of the state', async () => {
+test('plan names the start of the run, the remaining rounds, and the use of the state', async () => {
   const plan = async (...sets: string[]): Promise<string> => {
     const { code, stdout, stderr } = await startFedsam(dir, [
       ...['plan', 'toy.yaml'],
@@ -140,7 +140,7 @@ test('plan says where the run starts, what is left, and what becomes of the stat
   assert.match(other, /the server optimizer's state begins at 0; round 6 is left\n/)
 })
 
-describe('a record that cannot be used is refused by run and plan, before anything is written', () => {
+describe('run and plan reject an unusable record before they write a file', () => {
   const both = async (message: RegExp, ...sets: string[]): Promise<void> => {
     await assertRefused('refused', await run('refused', ...sets), message)
     const args = ['plan', 'toy.yaml', ...sets.flatMap((set) => ['--set', set])]
@@ -237,7 +237,7 @@ describe('a record that cannot be used is refused by run and plan, before anythi
   })
 })
 
-test('a model whose bytes changed is refused while it is copied, and the run starts once they are back', async () => {
+test('a model with changed bytes is rejected during its copy, and the run starts when the bytes are restored', async () => {
   const path = join(dir, 'half-FedAvg/rounds/5/1/model.safetensors')
   const bytes = await readFile(path)
   await writeFile(path, bytes.with(bytes.length - 1, bytes.at(-1)! ^ 1))

@@ -18,7 +18,7 @@ after(() => rm(dir, { recursive: true, force: true }))
 const modelOf = async (output: string): Promise<string> =>
   sha256(await readFile(join(dir, output, 'output', 'model.safetensors')))
 
-test('a job runs to its end and says where the output is', async () => {
+test('a job runs to its end and names the output folder', async () => {
   const { code, stdout } = await startFedsam(dir, ['run', 'toy.yaml', '--output', 'plain'])
   assert.equal(code, 0)
   assert.match(stdout, /^round 3\/3 {2}3 updates/m)
@@ -40,7 +40,7 @@ test('bestBy: loss without a mode leaves the model of the smallest loss', async 
   assert.equal((await read('manifest.json')).evaluation.loss, Math.min(...losses))
 })
 
-test('a metric that no client reports ends the run with 1, and what they report is named', async () => {
+test('a metric that no client reports ends the run with 1, and the message names the reported metrics', async () => {
   const args = ['run', 'toy.yaml', '--output', 'typo', '--set', 'evaluation={bestBy: {metric: dice}}']
   const { code, stderr } = await startFedsam(dir, args)
   assert.equal(code, 1)
@@ -51,7 +51,7 @@ test('a metric that no client reports ends the run with 1, and what they report 
   assert.match(stderr, /^ {2}name one of the reported metrics/m)
 })
 
-test('a complete run is complete when it is started again, and trains nothing', async () => {
+test('a complete run that is started again stays complete, and trains nothing', async () => {
   const before = await modelOf('plain')
   const { code, stdout } = await startFedsam(dir, ['run', 'toy.yaml', '--output', 'plain', '--json'])
   assert.equal(code, 0)
@@ -64,7 +64,7 @@ test('a complete run is complete when it is started again, and trains nothing', 
   assert.equal(await modelOf('plain'), before)
 })
 
-test("where the trainer brought the model, an export is that model with its card, and help tells each command's options", async () => {
+test("where the trainer provides the model, an export is that model with its card; help lists each command's options", async () => {
   const { code, stdout } = await startFedsam(dir, ['export', 'plain', '--to', 'model'])
   assert.equal(code, 0)
   assert.match(stdout, /\d+ trained tensors of round 3, the whole model\n$/)
@@ -76,7 +76,7 @@ test("where the trainer brought the model, an export is that model with its card
   assert.match(help.stdout, /own AWS credentials/)
 })
 
-test('a record is sound until a byte of it changes', async () => {
+test('a record is sound until one of its bytes changes', async () => {
   const sound = await startFedsam(dir, ['verify', 'plain'])
   assert.equal(sound.code, 0, sound.stdout)
   assert.match(sound.stdout, /the record is sound/)
@@ -88,7 +88,7 @@ test('a record is sound until a byte of it changes', async () => {
   assert.match(stdout, /rounds\/3\/1\/model\.safetensors/)
 })
 
-test('--json prints one object a line and nothing else', async () => {
+test('--json prints only one object a line', async () => {
   const { code, stdout } = await startFedsam(dir, [
     'run',
     'toy.yaml',
@@ -108,7 +108,7 @@ test('--json prints one object a line and nothing else', async () => {
   assert.equal(events.at(-1).event, 'RunCompleted')
 })
 
-test('Ctrl-C ends with 130, and the run goes on to the model that it would have had', async () => {
+test('Ctrl-C ends with 130, and the next start continues to the same model as an uninterrupted run', async () => {
   const whole = await startFedsam(dir, ['run', 'long.yaml', '--output', 'whole', '--set', 'rounds=20'])
   assert.equal(whole.code, 0)
   let interrupted = false
@@ -127,7 +127,7 @@ test('Ctrl-C ends with 130, and the run goes on to the model that it would have 
   assert.equal(await modelOf('stopped'), await modelOf('whole'))
 })
 
-test('a run that too few clients are left for fails with 1 and says what ended them, in either kind of run', async () => {
+test('a run with too few remaining clients fails with 1 and names the cause, in either kind of run', async () => {
   // What a restart cannot cure ends a program for good.
   const broken = toyJob(1).replace('quadratic-main.ts","toy"', 'awkward-main.ts","cannot-start"')
   await writeFile(join(dir, 'broken.yaml'), broken)

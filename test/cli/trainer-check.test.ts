@@ -78,7 +78,7 @@ describe('a program on the seam', () => {
     })
   }
 
-  test('sees no secret of the shell, but what --pass-env names', async () => {
+  test('sees no secret of the shell except the variables that --pass-env names', async () => {
     const program = [
       '--',
       'node',
@@ -97,7 +97,7 @@ describe('a program on the seam', () => {
     assert.match(absent.stderr, /--pass-env NOT_SET: the variable is not set in this shell/)
   })
 
-  test('that cannot start says why', async () => {
+  test('that cannot start is an error with the reason', async () => {
     const { code, stdout } = await check('node', AWKWARD, 'cannot-start')
     assert.equal(code, 1)
     assert.match(stdout, /wrong the start: there is no picture\n +put one there/)
@@ -108,7 +108,7 @@ describe('a program on the seam', () => {
   })
 })
 
-test('the command names what is missing', async () => {
+test('the command names the missing argument', async () => {
   for (const [args, says] of [
     [['trainer', 'check'], /the program is missing: write it after --/],
     [['trainer', 'fix', '--', 'true'], /no command trainer fix/],

@@ -31,7 +31,7 @@ test('a folder, which no pod has', async () => {
   assert.match(says, /runs\/one is a folder/)
 })
 
-test('a bucket that holds no run at that prefix, and then one, by the address of its output too', async () => {
+test('a bucket without a run at that prefix, and then with one, by the address of its output too', async () => {
   const prefix = 's3://models/team/old/uid'
   await assert.rejects(checkSourceRecord(storage(), { prefix, round: 1 }), {
     code: 'RecordUnavailable',

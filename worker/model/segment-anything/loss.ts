@@ -1,5 +1,5 @@
-// Losses of mask logits against true masks, as MONAI computes them for one channel: Dice of squared predictions, binary
-// cross entropy, focal. Promises: gradients written out, so every backend has them, and stable for large logits.
+// Losses of mask logits against true masks, as MONAI computes them for one channel: Dice of squared predictions, binary cross
+// entropy, focal. Gradients are written out, so every backend has them. Guarantees finite values for large logits.
 // Source: Project-MONAI/MONAI monai/losses/{dice,focal_loss}.py (sigmoid, squared_pred, reduction mean).
 import type { Scalar, Tensor, Tensor2D } from '@tensorflow/tfjs-core'
 import type { TensorFlow } from '#worker/tensorflow/backend.ts'

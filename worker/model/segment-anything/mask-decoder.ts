@@ -1,6 +1,6 @@
-// SAM's mask decoder: tokens and image attend to each other, the image is enlarged fourfold, and each mask token's
-// hypernetwork turns it into a mask. Promises: equal to Hugging Face's SamMaskDecoder; training computes only the
-// single mask, whose gradients are those of computing all. Rows are [B·P·tokens, D] and [B·P·G·G, D].
+// SAM's mask decoder: tokens and image attend to each other, the image is enlarged fourfold, and each mask token's hypernetwork
+// converts it to a mask. Guarantees the numbers of Hugging Face's SamMaskDecoder. Training computes only the single mask: its
+// gradients equal those of a computation of all masks. Rows are [B·P·tokens, D] and [B·P·G·G, D].
 import type { Tensor, Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core'
 import { affine, attend, gelu, layerNorm, linear } from './layers.ts'
 import type { Network } from './network.ts'

@@ -72,7 +72,7 @@ export function createSegmentAnything(
     const { value, grads } = tf.tidy(() => {
       const truth = decoding.masks(batch.truth)
       const compute = () => maskLoss(tf, loss, decoding.singleMask(net, batch), truth)
-      // tf.valueAndGrads would refuse a tensor that the loss does not depend on; here it has no gradient, as in PyTorch.
+      // tf.valueAndGrads rejects a tensor that the loss does not depend on. Here such a tensor has no gradient, as in PyTorch.
       return tf.engine().gradients(compute, names.map(weights.tensor))
     })
     const found = grads.map(

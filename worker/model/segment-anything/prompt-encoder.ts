@@ -1,6 +1,6 @@
-// SAM's prompt encoder: boxes, points and a mask become embeddings of the decoder's width. Promises: equal to Hugging
-// Face's SamPromptEncoder. Coordinates are pixels of the model's square input. Positions are computed here in 64-bit
-// floats from plain numbers; only learned embeddings are tensors, so that they can train.
+// SAM's prompt encoder: converts boxes, points and a mask to embeddings of the decoder's width. Guarantees the numbers of Hugging
+// Face's SamPromptEncoder. Coordinates are pixels of the model's square input. It computes positions in 64-bit floats; only
+// learned embeddings are tensors, so that they can train.
 import type { Tensor1D, Tensor2D } from '@tensorflow/tfjs-core'
 import { POSITIONAL } from '#protocol/segment-anything.ts'
 import { affine, gelu, layerNorm } from './layers.ts'

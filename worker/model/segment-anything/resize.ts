@@ -1,5 +1,5 @@
-// Picture resizing with the numbers of PyTorch: 8-bit bilinear with anti-aliasing, float bilinear, and nearest.
-// Promises bit-equal 8-bit results (fixed-point weights, two rounded passes) on every machine; plain typed arrays.
+// Resizes pictures in plain typed arrays with the numbers of PyTorch: 8-bit bilinear with anti-aliasing, float bilinear, and
+// nearest. Guarantees equal 8-bit results on every machine, by fixed-point weights and two rounded passes.
 // Sources: PyTorch aten/src/ATen/native/cpu/UpSampleKernel.cpp and aten/src/ATen/native/UpSample.h.
 
 /** A height and a width in pixels, in this order as in Hugging Face's processor. */

@@ -1,6 +1,6 @@
-// SAM's image encoder: patches, transformer layers that attend in windows or over the whole image, and a neck that
-// makes the embedding. Promises: equal to Hugging Face's SamVisionEncoder, window padding included (padded tokens are
-// not masked: they take part with key and value of the bias alone). Rows are [B·G·G, channels], G the grid's side.
+// SAM's image encoder: patches, transformer layers that attend in windows or over the whole image, and a neck that produces the
+// embedding. Guarantees the numbers of Hugging Face's SamVisionEncoder, window padding included: padded tokens are not masked, and
+// their key and value come from the bias alone. Rows are [B·G·G, channels]; G is the grid's side.
 import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from '@tensorflow/tfjs-core'
 import { affine, gelu, layerNorm, linear } from './layers.ts'
 import type { Network } from './network.ts'

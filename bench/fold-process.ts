@@ -3,7 +3,7 @@
 
 import { readFile } from 'node:fs/promises'
 import { type FoldRequest, fold } from '#coordinator/aggregation/fold.ts'
-import { strategyFrom } from '#coordinator/strategies/presets.ts'
+import { strategyFrom } from '#coordinator/strategies/registry.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { attemptKeys } from '#protocol/keys.ts'
 import { tuneEngine } from '#runtime/engine.ts'

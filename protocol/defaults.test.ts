@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { applyDefaults, completeSpec } from './defaults.ts'
-import type { StructuralSchema } from './schema.ts'
+import type { StructuralSchema } from './structural-schema.ts'
 
 const NESTED: StructuralSchema = {
   type: 'object',

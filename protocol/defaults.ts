@@ -5,7 +5,7 @@ import type { CompleteFederatedJobSpec, FederatedJobSpec } from './generated/fed
 import { FEDERATED_JOB_SCHEMA } from './generated/schema.ts'
 import { isObject } from './json-object.ts'
 import { withMode } from './metric-mode.ts'
-import { fieldSchema, type StructuralSchema } from './schema.ts'
+import { fieldSchema, type StructuralSchema } from './structural-schema.ts'
 
 /**
  * A copy of `value` with the schema's defaults, by the API server's rules of structural defaulting: an absent field, or a null

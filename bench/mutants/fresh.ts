@@ -224,7 +224,7 @@ export const FRESH: readonly Mutant[] = [
     from: 'kept.has(i) ? numExamples : 0',
     to: 'kept.has(i) ? 1 : 0',
     what: 'Multi-Krum averages without weights',
-    tests: ['coordinator/strategies/presets.test.ts', 'coordinator/strategies/golden.test.ts'],
+    tests: ['coordinator/strategies/registry.test.ts', 'coordinator/strategies/golden.test.ts'],
   },
   {
     id: 'C7x',

@@ -105,7 +105,7 @@ export const SURVIVORS: readonly Mutant[] = [
     from: 'scores[a]! - scores[b]! || a - b',
     to: 'scores[a]! - scores[b]! || b - a',
     what: 'of equal scores the last is kept',
-    tests: ['coordinator/strategies/presets.test.ts'],
+    tests: ['coordinator/strategies/registry.test.ts'],
   },
   {
     id: 'I4',

@@ -1,7 +1,7 @@
 // `fedsam plan`: prints what a job will exchange, compute and need, without starting it. Refuses every job that `run` refuses.
 import { memoryOf, sliceBytes } from '#coordinator/aggregation/budget.ts'
 import { tensorList } from '#coordinator/aggregation/tensor-rules.ts'
-import { strategyFrom } from '#coordinator/strategies/presets.ts'
+import { strategyFrom } from '#coordinator/strategies/registry.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { keptTensors } from '#protocol/half.ts'
 import { exchangedTensors, type TrainablePart } from '#protocol/segment-anything.ts'

@@ -2,7 +2,7 @@
 // Every number is a CEL double here. A double compares with an int; arithmetic that mixes the two throws, and a test shows it.
 import { Environment } from '@marcbachmann/cel-js'
 import { FEDERATED_JOB_SCHEMA } from '#protocol/generated/schema.ts'
-import type { StructuralSchema, ValidationRule } from '#protocol/schema.ts'
+import type { StructuralSchema, ValidationRule } from '#protocol/structural-schema.ts'
 import { type Path, type Problem, show } from './problem.ts'
 
 /** A rule and its place in the schema, for example "spec.partitions[]". */

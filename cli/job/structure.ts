@@ -1,6 +1,6 @@
 // Checks a value against the structural schema, as the API server does, with messages that name the value to write.
 // It rejects unknown fields, as kubectl does. rules.ts checks the rules across fields.
-import { fieldSchema, type StructuralSchema } from '#protocol/schema.ts'
+import { fieldSchema, type StructuralSchema } from '#protocol/structural-schema.ts'
 import { nearest, type Path, type Problem, pathText, show } from './problem.ts'
 
 /** The meaning of each pattern of the CRD, in words. A pattern without an entry fails the tests. */

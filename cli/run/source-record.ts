@@ -14,7 +14,7 @@ import {
   pinned,
   readSourceRound,
 } from '#coordinator/start/source-round.ts'
-import { strategyFrom } from '#coordinator/strategies/presets.ts'
+import { strategyFrom } from '#coordinator/strategies/registry.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { keptTensors } from '#protocol/half.ts'

@@ -11,7 +11,7 @@ import type { Tensor, TensorList } from '#protocol/tensors.ts'
 import { createMemoryStore } from '#test/given/memory-store.ts'
 import { listOf, storedValues, storeTensors } from '#test/payloads.ts'
 import { type Dataset, evaluate, type Parameters, train } from '#test/trainers/dense-network.ts'
-import { strategyFrom } from '../strategies/presets.ts'
+import { strategyFrom } from '../strategies/registry.ts'
 import { fold } from './fold.ts'
 import { numbersOf } from './numbers.ts'
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { DType, TensorRule, TensorSpec } from '#protocol/tensors.ts'
-import { strategyFrom } from '../strategies/presets.ts'
+import { strategyFrom } from '../strategies/registry.ts'
 import { adviceOn, tensorList } from './tensor-rules.ts'
 
 test('floats are optimised, statistics averaged, counters take the largest value, and other tensors keep theirs', () => {

@@ -1,5 +1,5 @@
 // Judges one receipt in the store: none, rejected with a reason, an evaluation, or an admitted update. It throws faults of the
-// store only: faults of a client are judgements. The attempt decides whether the judgement still counts (open-attempt.ts).
+// store only: faults of a client are judgements. The attempt decides whether the judgement still counts (attempt.ts).
 import { FedsamError } from '#protocol/errors.ts'
 import { attemptKeys } from '#protocol/keys.ts'
 import type { RejectionReason } from '#protocol/outcomes.ts'

@@ -5,9 +5,9 @@ import { waitAtMost } from '#runtime/notifier.ts'
 import type { Marked } from '../record/markers.ts'
 import { type ClosingDecision, decideClosing } from '../rounds/closing.ts'
 import type { AttemptAssignment } from './assignment.ts'
+import type { OpenAttempt } from './attempt.ts'
 import type { AttemptsContext } from './context.ts'
 import { abandon, close } from './decision.ts'
-import type { OpenAttempt } from './open-attempt.ts'
 
 /** Resolves to the decision of this coordinator, or to the one that another coordinator wrote before. */
 export async function runUntilClosed(

@@ -6,7 +6,7 @@ import type { Notifier } from '#runtime/notifier.ts'
 import type { Marked } from '../record/markers.ts'
 import type { AttemptUploads } from './attempt-uploads.ts'
 
-/** The part of an open attempt that clients reach (attempts/open-attempt.ts implements it). */
+/** The part of an open attempt that clients reach (attempts/attempt.ts implements it). */
 export interface ServedAttempt {
   readonly plan: Marked<Plan>
   /** The client's task; undefined where it has none, or has completed it. */

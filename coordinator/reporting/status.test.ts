@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import { FEDERATED_JOB_SCHEMA } from '#protocol/generated/schema.ts'
-import type { StructuralSchema } from '#protocol/schema.ts'
+import type { StructuralSchema } from '#protocol/structural-schema.ts'
 import {
   abandoned,
   admitted,

@@ -11,7 +11,7 @@ import type { Tensor } from '#protocol/tensors.ts'
 import { createMemoryStore } from '#test/given/memory-store.ts'
 import { listOf, storedValues, storeTensors } from '#test/payloads.ts'
 import { fold } from '../aggregation/fold.ts'
-import { strategyFrom } from './presets.ts'
+import { strategyFrom } from './registry.ts'
 
 const folder = new URL('../../test/golden/strategies/', import.meta.url)
 const golden = new Map(

@@ -3,7 +3,7 @@
 // job may be older than the schema's bounds, so the coordinator checks them too.
 import { applyDefaults, parametersField, parametersSchema } from '#protocol/defaults.ts'
 import { FedsamError } from '#protocol/errors.ts'
-import type { StructuralSchema } from '#protocol/schema.ts'
+import type { StructuralSchema } from '#protocol/structural-schema.ts'
 
 /**
  * The values of all parameters of the strategy `type`, with defaults. `given` is the field of spec.strategy that has its name.

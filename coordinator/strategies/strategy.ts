@@ -1,5 +1,5 @@
 // The type of a strategy: a value of pure functions. The fold (coordinator/aggregation/) streams slices of the parameters through
-// it. A strategy never sees a store, a clock or a whole update. presets.ts has the table of strategies. Arithmetic is f64, with
+// it. A strategy never sees a store, a clock or a whole update. registry.ts has the table of strategies. Arithmetic is f64, with
 // only + - × ÷ √, so that the same updates give the same bytes on every machine.
 
 /** Any typed array of numbers: the values of a tensor in their own dtype. */

@@ -1,7 +1,7 @@
-// Reads the CRD as the generators use it: each node checked against the subset of protocol/schema.ts. A keyword that nobody here
+// Reads the CRD as the generators use it: each node checked against the subset of protocol/structural-schema.ts. A keyword that nobody here
 // knows throws, so that nothing in the CRD is silently without effect on the command line.
 import { parse } from 'yaml'
-import type { StructuralSchema } from '#protocol/schema.ts'
+import type { StructuralSchema } from '#protocol/structural-schema.ts'
 
 /** A schema node with its text. */
 export interface DescribedSchema extends StructuralSchema {

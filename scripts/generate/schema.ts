@@ -1,5 +1,5 @@
 // Emits protocol/generated/schema.ts: the CRD's schema as data, without its descriptions.
-import type { StructuralSchema } from '#protocol/schema.ts'
+import type { StructuralSchema } from '#protocol/structural-schema.ts'
 import type { DescribedSchema } from './crd.ts'
 
 /** TypeScript source of FEDERATED_JOB_SCHEMA. */

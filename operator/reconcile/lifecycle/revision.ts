@@ -6,7 +6,7 @@ import { SPEC_SCHEMA } from '#protocol/defaults.ts'
 import { sha256 } from '#protocol/digest.ts'
 import type { CompletePartitionSpec } from '#protocol/generated/federatedjob.ts'
 import { REVISION_ANNOTATION } from '#protocol/labels.ts'
-import type { StructuralSchema } from '#protocol/schema.ts'
+import type { StructuralSchema } from '#protocol/structural-schema.ts'
 import type { Json, KubernetesObject } from '../../objects/shapes.ts'
 
 /** The annotations of a partition's Job. */

@@ -6,7 +6,7 @@ import { FedsamError } from '#protocol/errors.ts'
 import { weighByKrum } from './krum.ts'
 import { addDelta, divide } from './mean.ts'
 import { readParameters } from './parameters.ts'
-import { strategyFrom } from './presets.ts'
+import { strategyFrom } from './registry.ts'
 import type { Strategy } from './strategy.ts'
 
 interface Given {

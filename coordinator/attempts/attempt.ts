@@ -4,7 +4,7 @@
 // Life of an attempt (the marker that begins each step is the only thing that a restart needs):
 //
 //     awaitOpening ──► plan.json ──► open: tasks out, receipts in ──► decision.json ──► fold ──► result.json
-//     (planning.ts)      │           (open-attempt.ts, until-closed.ts)      │ Closed        (run/all-rounds.ts)
+//     (planning.ts)      │           (attempt.ts, until-closed.ts)      │ Closed        (run/all-rounds.ts)
 //          │             │                                              │
 //          │             └ a restart reads the plan and the receipts    └ Abandoned: the next attempt begins (round.ts)
 //          └ too few clients: decision.json Abandoned, without a plan

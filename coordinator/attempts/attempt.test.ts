@@ -8,7 +8,7 @@ import type { Plan, Receipt } from '#protocol/record.ts'
 import { localSeed } from '#protocol/seeds.ts'
 import { createMemoryStore } from '#test/given/memory-store.ts'
 import type { ObjectStore } from '#transport/ports.ts'
-import { type AttemptOptions, openAttempt } from './open-attempt.ts'
+import { type AttemptOptions, openAttempt } from './attempt.ts'
 
 const BASE = { key: 'rounds/0/1/model.safetensors', size: 8, sha256: 'b'.repeat(64), blocks: [] }
 

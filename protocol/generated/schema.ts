@@ -1,5 +1,5 @@
 // Generated from crds/fedsam.dev_federatedjobs.yaml by npm run generate. Do not edit.
-import type { StructuralSchema } from '../schema.ts'
+import type { StructuralSchema } from '../structural-schema.ts'
 
 /** The structural schema of a FederatedJob, v1alpha1: defaults, bounds and rules. */
 export const FEDERATED_JOB_SCHEMA: StructuralSchema = {

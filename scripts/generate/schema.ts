@@ -5,7 +5,7 @@ import type { DescribedSchema } from './crd.ts'
 /** TypeScript source of FEDERATED_JOB_SCHEMA. */
 export function emitSchema(schema: DescribedSchema, banner: string): string {
   return [
-    `${banner}import type { StructuralSchema } from '../schema.ts'`,
+    `${banner}import type { StructuralSchema } from '../structural-schema.ts'`,
     '',
     '/** The structural schema of a FederatedJob, v1alpha1: defaults, bounds and rules. */',
     `export const FEDERATED_JOB_SCHEMA: StructuralSchema = ${JSON.stringify(withoutText(schema), null, 1)}`,

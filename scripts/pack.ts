@@ -71,14 +71,18 @@ async function emit(stage: string): Promise<void> {
 async function publishedPackage(): Promise<PackageJson> {
   const source = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as PackageJson
   const { scripts: _scripts, devDependencies: _dev, private: _private, ...rest } = source
-  const folders = Object.keys(source.imports).map((name) => name.slice(1, -2))
   return {
     ...rest,
     bin: Object.fromEntries(
       Object.entries(source.bin).map(([name, entry]) => [name, entry.replace(/\.ts$/, '.js')]),
     ),
-    imports: Object.fromEntries(folders.map((name) => [`#${name}/*.ts`, `./${name}/*.js`])),
+    imports: Object.fromEntries(Object.entries(source.imports).map(emittedImport)),
   }
+}
+
+/** A folder's pattern or the alias of one file (an older name of it), with the emitted file in place of the source. */
+function emittedImport([name, path]: [string, string]): [string, string] {
+  return name.endsWith('/*') ? [`${name}.ts`, `${path}.js`] : [name, path.replace(/\.ts$/, '.js')]
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

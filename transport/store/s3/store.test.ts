@@ -136,3 +136,8 @@ test('a download that breaks off resumes there', async () => {
     assert.equal(service.asked.length, 3)
   }).finally(() => rm(folder, { recursive: true }))
 })
+
+test('the older name of this module still loads it: scripts of bug reports import that name', async () => {
+  const older = await import('#transport/s3.ts')
+  assert.equal(older.openS3Store, openS3Store)
+})

@@ -7,18 +7,10 @@ import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { PRODUCT } from './folders.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-/** Folders whose TypeScript is emitted, and paths that are copied unchanged. */
-export const SOURCES = [
-  'protocol',
-  'runtime',
-  'transport',
-  'coordinator',
-  'worker',
-  'operator',
-  'cli',
-] as const
+/** Paths that are copied unchanged. */
 const COPIED = ['README.md', 'LICENSE', 'CHANGELOG.md', 'crds', 'docs', 'examples/brain-tissue.yaml'] as const
 
 const NOT_SHIPPED = /\.test\.ts$/
@@ -54,7 +46,7 @@ export async function pack(folder: string): Promise<string> {
 
 async function emit(stage: string): Promise<void> {
   for await (const file of glob(
-    SOURCES.map((folder) => `${folder}/**/*.{ts,js}`),
+    PRODUCT.map((folder) => `${folder}/**/*.{ts,js}`),
     { cwd: ROOT },
   )) {
     if (NOT_SHIPPED.test(file)) continue

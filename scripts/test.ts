@@ -8,6 +8,7 @@ import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { fileURLToPath } from 'node:url'
 import { UsageError } from '#cli/commands/command.ts'
+import { PRODUCT } from './folders.ts'
 import { ensurePackages, whyNoNode } from './kubernetes/node/packages.ts'
 import { chooseFiles, readTestArguments, USAGE } from './test/arguments.ts'
 import { buildParts, PartFailed, requireWritable } from './test/build.ts'
@@ -20,17 +21,7 @@ import { RunningFiles, watchSilence } from './test/progress.ts'
 import { inOneReport, type TestEvent } from './test/report.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const FOLDERS = [
-  'protocol',
-  'runtime',
-  'transport',
-  'coordinator',
-  'worker',
-  'operator',
-  'cli',
-  'scripts',
-  'test',
-]
+const FOLDERS = [...PRODUCT, 'scripts', 'test']
 const END_TO_END = 'test/e2e/'
 /** Inputs of each fuzz test under --fast: the first of the 10,000 that the whole run reads. */
 const FAST_FUZZ_CASES = '2000'

@@ -6,19 +6,10 @@ import { glob, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { IMAGES, OPERATOR, PROGRAMS, TRAINER, type Variables } from '#protocol/environment.ts'
-import { SOURCES } from '../scripts/pack.ts'
+import { AROUND, PRODUCT } from '../scripts/folders.ts'
 import { reachedFiles } from '../scripts/test/imports.ts'
 import { bannedWords, MAY_HOLD_BANNED_WORDS } from './architecture/banned-words.ts'
-import {
-  AROUND,
-  codeOf,
-  folderOf,
-  importCycles,
-  isOurs,
-  isTest,
-  PRODUCT,
-  sourceFiles,
-} from './architecture/source-files.ts'
+import { codeOf, folderOf, importCycles, isOurs, isTest, sourceFiles } from './architecture/source-files.ts'
 
 type Folder = (typeof PRODUCT)[number]
 
@@ -223,7 +214,6 @@ test('what ships is reached from an entry: no fixture and no dead file in the pa
     files.filter((file) => !isTest(file) && !reached.has(file)),
     [],
   )
-  assert.deepEqual([...SOURCES], [...PRODUCT])
 })
 
 /** What two programs agree on, and the one file that may write it. Tests may write it again: that checks the file. */

@@ -3,20 +3,6 @@ import { readFileSync } from 'node:fs'
 import { glob } from 'node:fs/promises'
 import { dirname, join, normalize } from 'node:path'
 
-/** The folders that ship: each is one program or one layer that programs share. */
-export const PRODUCT = [
-  'protocol',
-  'runtime',
-  'transport',
-  'coordinator',
-  'worker',
-  'operator',
-  'cli',
-] as const
-
-/** Folders that prove, build or measure the product. Nothing in the product may need them. */
-export const AROUND = ['scripts', 'test', 'bench'] as const
-
 export interface Import {
   readonly file: string
   /** A file of ours relative to the root, a package name, or node:… */

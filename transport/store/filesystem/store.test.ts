@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { createGrantedTransfers } from '../../grants/transfers.ts'
 import { openFilesystemStore } from './store.ts'
@@ -83,6 +83,23 @@ test('temporary files of crashed writers are deleted when they are old, and not 
     assert.deepEqual(await readdir(temporary), ['new'])
     assert.deepEqual(await readdir(join(folder, '.store~', 'uploads')), [uploads[1]])
   })
+})
+
+test('opening a store deletes nothing through a link, and a strict store deletes nothing at all', async () => {
+  for (const linked of ['.store~', '.store~/temporary', '.store~/uploads', '']) {
+    await withFolder(async (folder) => {
+      const [foreign, record] = [join(folder, 'foreign'), join(folder, 'record')]
+      const old = linked === '' ? join(record, '.store~', 'temporary', 'old') : join(foreign, 'uploads', 'old')
+      for (const path of [join(foreign, 'uploads'), dirname(old), dirname(join(record, linked))])
+        await mkdir(path, { recursive: true })
+      const target = linked === '.store~' ? foreign : join(foreign, 'uploads')
+      if (linked !== '') await symlink(target, join(record, linked))
+      await writeFile(old, 'x')
+      await utimes(old, 0, 0)
+      await openFilesystemStore({ folder: record, strict: linked === '' })
+      await assert.doesNotReject(stat(old), linked)
+    })
+  }
 })
 
 test('a folder is deleted with its last object, without disturbing concurrent writers', async () => {

@@ -2,7 +2,7 @@
 // those of ports.ts. link(2) creates an object only where none exists; `durable` (the default) syncs each object and its folder.
 // Opening creates no file, so it also works in a folder without the right to write.
 
-import { readdir, rm, rmdir, stat, unlink } from 'node:fs/promises'
+import { readdir, realpath, rm, rmdir, stat, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { exactly } from '#runtime/chunks.ts'
 import type { ByteRange, ObjectStore } from '../../ports.ts'
@@ -35,12 +35,17 @@ interface FilesystemOptions {
   readonly now?: () => number
 }
 
-/** Opens the store, and deletes what crashed writers left: temporary files after a day, open uploads after a week. */
+/**
+ * Opens the store, and deletes what crashed writers left: temporary files after a day, open uploads after a week. A strict store
+ * keeps them, because opening another user's record must not change it.
+ */
 export async function openFilesystemStore(options: FilesystemOptions): Promise<ObjectStore> {
   const { durable = true, strict = false } = options
   const folder: Folder = { root: resolve(options.folder), durable, strict }
-  await sweep(internalPath(folder, 'temporary'), DAY_MS)
-  await sweep(internalPath(folder, 'uploads'), 7 * DAY_MS)
+  if (!strict) {
+    await sweep(folder, 'temporary', DAY_MS)
+    await sweep(folder, 'uploads', 7 * DAY_MS)
+  }
   return {
     description: `folder ${options.folder}`,
     ...objectsOf(folder),
@@ -50,11 +55,15 @@ export async function openFilesystemStore(options: FilesystemOptions): Promise<O
   }
 }
 
-async function sweep(path: string, ageMs: number): Promise<void> {
-  for (const name of await readdir(path).catch(() => [])) {
-    const found = await stat(join(path, name)).catch(() => undefined)
-    const old = found !== undefined && Date.now() - found.mtimeMs > ageMs
-    if (old) await rm(join(path, name), { recursive: true, force: true }).catch(() => {})
+/** Deletes old entries of an internal folder. It skips a link: its entries could be any files of this machine. */
+async function sweep(folder: Folder, name: string, ageMs: number): Promise<void> {
+  const path = internalPath(folder, name)
+  const found = await Promise.all([realpath(folder.root), realpath(path)]).catch(() => undefined)
+  if (found === undefined || found[1] !== internalPath({ ...folder, root: found[0] }, name)) return
+  for (const entry of await readdir(path).catch(() => [])) {
+    const left = await stat(join(path, entry)).catch(() => undefined)
+    const old = left !== undefined && Date.now() - left.mtimeMs > ageMs
+    if (old) await rm(join(path, entry), { recursive: true, force: true }).catch(() => {})
   }
 }
 

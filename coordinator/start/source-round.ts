@@ -9,6 +9,7 @@ import type { TensorSpec } from '#protocol/tensors.ts'
 import { listed } from '#protocol/text.ts'
 import type { ObjectStore, StoreReader } from '#transport/ports.ts'
 import { readPayload } from '../aggregation/payload-reader.ts'
+import { payloadLayout } from '../aggregation/slices.ts'
 import { stateLayout } from '../aggregation/state.ts'
 import { tensorDifference } from '../aggregation/tensor-difference.ts'
 import { type Marked, readRecord } from '../record/markers.ts'
@@ -28,6 +29,8 @@ export interface SourceRound {
 export type CarriedState = 'Carried' | 'Fresh' | 'None'
 
 const FIELD = 'spec.resumeFrom'
+/** What to do about a record with other bytes than its markers name. */
+const RESTORE = 'restore that record from a copy, or name another one'
 /** Rounds that one message names. */
 const NAMED = 10
 
@@ -37,7 +40,7 @@ const NAMED = 10
  * round).
  */
 export async function readSourceRound(reader: StoreReader, round: number): Promise<SourceRound> {
-  return aboutSource(verifiedRound(reader, round))
+  return aboutSource(verifiedRound(namingField(reader), round))
 }
 
 async function verifiedRound(reader: StoreReader, round: number): Promise<SourceRound> {
@@ -55,26 +58,69 @@ async function verifiedRound(reader: StoreReader, round: number): Promise<Source
     })
   }
   const { run, links } = chain
+  if (run !== undefined) await refuseGap(reader, firstRound(run.value) + links.length, round)
   const link = links.at(-1)
   if (run === undefined || link?.result.value.round !== round || link.plan?.kind === 'Evaluate')
     throw await lacksRound(reader, round)
-  const { model, state } = link.result.value
-  for (const payload of [model, ...(state === null ? [] : [state])])
-    if ((await reader.size(payload.key)) === undefined) throw await retired(reader, round)
+  await checkPayloads(reader, link.result.value)
   return { run, result: link.result, first: links[0]!.result.value }
 }
 
-/** Turns errors of reading the other record into errors of the field that names it. */
+/** A run writes its results in order: a round has a result only if every round before it has one. */
+async function refuseGap(reader: StoreReader, missing: number, round: number): Promise<void> {
+  if (missing >= round || (await reader.size(resultKey(round))) === undefined) return
+  // The run may have written both since.
+  if ((await reader.size(resultKey(missing))) !== undefined) return
+  throw bad(`${reader.description} is damaged: ${resultKey(missing)} is missing`, { remedy: RESTORE })
+}
+
+const payloadsOf = ({ model, state }: RoundResult): PayloadRef[] => [
+  model,
+  ...(state === null ? [] : [state]),
+]
+
+/** Without a read of the parameters: model and state exist in their sizes, and the model begins as its tensors demand. */
+async function checkPayloads(reader: StoreReader, result: RoundResult): Promise<void> {
+  const { round, model, tensors } = result
+  const { description } = reader
+  for (const { key, size } of payloadsOf(result)) {
+    const stored = await reader.size(key)
+    if (stored === undefined) throw await retired(reader, round)
+    if (stored !== size)
+      throw bad(`${description} is damaged: ${key} has ${stored} bytes; its marker names ${size}`, {
+        remedy: RESTORE,
+      })
+  }
+  const { header, size } = payloadLayout(tensors)
+  const begin = model.size === size ? await readPayload(reader, { payload: model }, [0, header.length]) : null
+  if (begin !== null && Buffer.compare(begin, header) === 0) return
+  throw bad(`${description} is damaged: ${model.key} is not a model of the tensors that its result names`, {
+    remedy: RESTORE,
+  })
+}
+
+/** Turns damage of the other record into an error of the field that names it. */
 async function aboutSource<T>(reading: Promise<T>): Promise<T> {
   try {
     return await reading
   } catch (error) {
-    if (!(error instanceof FedsamError)) throw error
-    const { code, message, remedy, cause } = error
-    if (code === 'StorageUnreachable')
+    if (!(error instanceof FedsamError) || error.code !== 'RecordDamaged') throw error
+    throw bad(error.message, { remedy: RESTORE, cause: error })
+  }
+}
+
+/** The reader, which names the field where it is out of reach. Errors of the run's own store keep their code. */
+function namingField(reader: StoreReader): StoreReader {
+  const reached = <T>(reading: Promise<T>): Promise<T> =>
+    reading.catch((error: unknown) => {
+      if (!(error instanceof FedsamError) || error.code !== 'StorageUnreachable') throw error
+      const { message, remedy, cause } = error
       throw new FedsamError('RecordUnavailable', `${FIELD}.prefix: ${message}`, { remedy, cause })
-    if (code !== 'RecordDamaged') throw error
-    throw bad(message, { remedy: 'restore that record from a copy, or name another one', cause: error })
+    })
+  return {
+    ...reader,
+    get: (...args) => reached(reader.get(...args)),
+    size: (key) => reached(reader.size(key)),
   }
 }
 
@@ -82,7 +128,7 @@ function bad(message: string, options: { remedy: string; cause?: unknown }): Fed
   return new FedsamError('BadRecord', `${FIELD}: ${message}`, options)
 }
 
-/** A training round of the other record, and whether the store still has its model. */
+/** A training round of the other record, and whether the store still has its model and state. */
 interface HeldRound {
   readonly round: number
   readonly isHeld: boolean
@@ -98,8 +144,9 @@ async function heldRounds(reader: StoreReader): Promise<HeldRound[]> {
       result.plan === null
         ? undefined
         : await readRecord(reader, 'plan', attemptKeys(round, result.attempt).plan)
-    if (plan?.value.kind !== 'Evaluate')
-      held.push({ round, isHeld: (await reader.size(result.model.key)) !== undefined })
+    if (plan?.value.kind === 'Evaluate') continue
+    const sizes = await Promise.all(payloadsOf(result).map(({ key }) => reader.size(key)))
+    held.push({ round, isHeld: !sizes.includes(undefined) })
   }
 }
 
@@ -191,12 +238,13 @@ export async function copySourceRound(
   }
   const { round, model, tensors } = source.result.value
   const keys = attemptKeys(round, 1)
+  const from = namingField(reader)
   return aboutSource(
     (async () => {
-      const state = await stateToCarry(reader, source, strategy)
+      const state = await stateToCarry(from, source, strategy)
       return {
-        model: await copyPayload(store, { payload: model }, keys.model, reader),
-        state: state && (await copyPayload(store, { payload: state }, keys.state, reader)),
+        model: await copyPayload(store, { payload: model }, keys.model, from),
+        state: state && (await copyPayload(store, { payload: state }, keys.state, from)),
         tensors,
         narrow: narrowTensors(source.first),
         carried: outcomeOf(state, tensors, strategy),
@@ -211,7 +259,7 @@ export async function carriedState(
   source: SourceRound,
   strategy: Strategy,
 ): Promise<CarriedState> {
-  const state = await aboutSource(stateToCarry(reader, source, strategy))
+  const state = await aboutSource(stateToCarry(namingField(reader), source, strategy))
   return outcomeOf(state, source.result.value.tensors, strategy)
 }
 

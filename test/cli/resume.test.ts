@@ -205,6 +205,24 @@ describe('run and plan reject an unusable record before they write a file', () =
       (text) => text.slice(0, 99),
       /is damaged: rounds\/5\/result\.json is not JSON\n/,
     ],
+    [
+      'a model of other tensors',
+      'rounds/5/result.json',
+      (text) => text.replace('"shape":[500]', '"shape":[400]'),
+      /is damaged: rounds\/5\/1\/model\.safetensors is not a model of the tensors that its result names\n/,
+    ],
+    [
+      'a model in another size',
+      'rounds/5/1/model.safetensors',
+      (text) => `${text} `,
+      /is damaged: rounds\/5\/1\/model\.safetensors has \d+ bytes; its marker names 4136\n/,
+    ],
+    [
+      'a file in the place of a model',
+      'rounds/5/result.json',
+      (text) => text.replace('rounds/5/1/model.safetensors', 'job.json'),
+      /is damaged: job\.json has \d+ bytes; its marker names 4136\n/,
+    ],
     ['no run.json of ours', 'run.json', () => '{}', /: run\.json: /],
   ]
   for (const [what, file, change, says] of damages) {
@@ -216,6 +234,20 @@ describe('run and plan reject an unusable record before they write a file', () =
       await both(says, from(copy, HALF))
     })
   }
+
+  test('that lacks the result of an earlier round, or the state of the round', async () => {
+    await cp(join(dir, 'half-FedAdam'), join(dir, 'lacking'), { recursive: true })
+    await rm(join(dir, 'lacking/rounds/5/1/state.safetensors'))
+    await both(
+      /lacking no longer holds the model of round 5\n {2}name a round whose model still exists: 4; output/,
+      from('lacking', HALF),
+    )
+    for (const round of [3, 0]) {
+      await rm(join(dir, 'lacking/rounds', String(round), 'result.json'))
+      const says = new RegExp(`lacking is damaged: rounds/${round}/result\\.json is missing\\n`)
+      await both(says, from('lacking', HALF))
+    }
+  })
 
   test('that is this very output', async () => {
     const { code, stderr } = await run('half-FedAvg', from('half-FedAvg', HALF))
@@ -237,7 +269,7 @@ describe('run and plan reject an unusable record before they write a file', () =
   })
 })
 
-test('a model with changed bytes is rejected during its copy, and the run starts when the bytes are restored', async () => {
+test('a model with changed bytes is rejected, and the run starts when the bytes are restored', async () => {
   const path = join(dir, 'half-FedAvg/rounds/5/1/model.safetensors')
   const bytes = await readFile(path)
   await writeFile(path, bytes.with(bytes.length - 1, bytes.at(-1)! ^ 1))
@@ -253,6 +285,14 @@ test('a model with changed bytes is rejected during its copy, and the run starts
   }
   await complete('bad-model', from('half-FedAvg', HALF))
   assert.equal(await modelOf('bad-model'), await modelOf('whole-FedAvg'))
+})
+
+test('a fault of the own output does not name the other record', async () => {
+  await complete('own', 'rounds=6', from('half-FedAvg', HALF))
+  for (const path of ['output', 'rounds']) await rm(join(dir, 'own', path), { recursive: true })
+  await writeFile(join(dir, 'own', 'rounds'), 'a file in the place of a folder')
+  const { stderr } = await run('own', 'rounds=6', from('half-FedAvg', HALF))
+  assert.match(stderr, /^fedsam: folder \S+own: (ENOTDIR|EEXIST)/m)
 })
 
 test('a program with other tensors ends the run at its first attempt, and names the field', async () => {

@@ -89,7 +89,8 @@ test('opening a store deletes nothing through a link, and a strict store deletes
   for (const linked of ['.store~', '.store~/temporary', '.store~/uploads', '']) {
     await withFolder(async (folder) => {
       const [foreign, record] = [join(folder, 'foreign'), join(folder, 'record')]
-      const old = linked === '' ? join(record, '.store~', 'temporary', 'old') : join(foreign, 'uploads', 'old')
+      const old =
+        linked === '' ? join(record, '.store~', 'temporary', 'old') : join(foreign, 'uploads', 'old')
       for (const path of [join(foreign, 'uploads'), dirname(old), dirname(join(record, linked))])
         await mkdir(path, { recursive: true })
       const target = linked === '.store~' ? foreign : join(foreign, 'uploads')

@@ -172,10 +172,17 @@ export function endpointHint(endpoint: string | undefined): string | undefined {
 
 /** The error of an unreachable store, with the hint as its remedy; any other error keeps its own remedy. */
 export function withHint(error: unknown, hint: string | undefined): unknown {
-  if (hint === undefined || !(error instanceof FedsamError) || error.code !== 'StorageUnreachable')
-    return error
+  if (hint === undefined || !isOutOfReach(error)) return error
   const answered = (error.cause as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata
     ?.httpStatusCode
   if (answered !== undefined) return error
   return new FedsamError(error.code, error.message, { remedy: hint, cause: error.cause })
+}
+
+/** Of a record that another job names, too. One that the store answered about has no cause. */
+function isOutOfReach(error: unknown): error is FedsamError {
+  if (!(error instanceof FedsamError)) return false
+  return (
+    error.code === 'StorageUnreachable' || (error.code === 'RecordUnavailable' && error.cause !== undefined)
+  )
 }

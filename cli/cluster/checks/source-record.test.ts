@@ -51,3 +51,12 @@ test('a bucket without a run at that prefix, and then with one, by the address o
   }
   await store.close()
 })
+
+test('a bucket that only pods reach: the way to it from here', async () => {
+  const inside = { ...storage(), endpoint: 'http://minio.storage.svc:9000' }
+  await assert.rejects(checkSourceRecord(inside, { prefix: 's3://models/team/old/uid', round: 1 }), {
+    code: 'RecordUnavailable',
+    message: /^spec\.resumeFrom\.prefix: s3:\/\/models\/team\/old\/uid: /,
+    remedy: /kubectl -n storage port-forward svc\/minio 9000:9000/,
+  })
+})

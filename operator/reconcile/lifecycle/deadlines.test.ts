@@ -88,3 +88,24 @@ test('a recreated worker does not move the start deadline', () => {
   )
   assert.equal(truths(reconcile({ ...all, children, now: NOW + HOUR })).Failed, 'True StartDeadlineExceeded')
 })
+
+test('the message of the start deadline names the fault that the job waited for, or the missing clients', () => {
+  const all = admitted({ ...queued, now: NOW }, /./, NOW)
+  const late = (reason: string): string => {
+    const waiting = training('Waiting', {
+      round: 0,
+      reason,
+      message: 'spec.resumeFrom.prefix: s3://b/p holds no run.',
+    })
+    const job = withTraining(all.job, waiting)
+    return messageOf({ ...all, job, now: NOW + HOUR }, 'Failed')
+  }
+  assert.match(
+    late('RecordUnavailable'),
+    /\(3600\)\. The coordinator waited: spec\.resumeFrom\.prefix: s3:\/\/b\/p holds no run\. Correct the cause/,
+  )
+  assert.match(
+    late('NotEnoughClients'),
+    /\(3600\)\. Find out from the events and logs of the pods which client/,
+  )
+})

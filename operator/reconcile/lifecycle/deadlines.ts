@@ -48,9 +48,7 @@ export function nearestDeadline(
   if (!started && toStart !== undefined) {
     const seconds = spec.startDeadlineSeconds
     const at = toStart + seconds * 1000
-    const message =
-      `No round began within spec.startDeadlineSeconds (${seconds}). ` +
-      'Find out from the events and logs of the pods which client was missing, and create the job again.'
+    const message = `No round began within spec.startDeadlineSeconds (${seconds}). ${startAdvice(training)}`
     deadlines.push({ at, reason: 'StartDeadlineExceeded', message })
   }
   const active = clockOf(facts, [coordinator])
@@ -62,6 +60,14 @@ export function nearestDeadline(
     deadlines.push({ at: active + longest * 1000, reason: 'DeadlineExceeded', message })
   }
   return deadlines.sort((a, b) => a.at - b.at)[0]
+}
+
+/** The fault for which the coordinator waits at the end; otherwise a client was missing. */
+function startAdvice(training: TrainingStatus | undefined): string {
+  const { state, reason, message = '' } = training ?? {}
+  if (state === 'Waiting' && reason !== 'NotEnoughClients' && message !== '')
+    return `The coordinator waited: ${message.replace(/\.$/, '')}. Correct the cause, and create the job again.`
+  return 'Find out from the events and logs of the pods which client was missing, and create the job again.'
 }
 
 /** When the clock of these Jobs started, in milliseconds since 1970; undefined while a queue holds one of them. */

@@ -2,7 +2,7 @@
 // before a byte of the new run is written. It trusts nothing in it: no link is followed, and no marker of any length is read into
 // memory.
 import { realpath } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, sep } from 'node:path'
 import { selectionOf } from '#coordinator/settings/from-spec.ts'
 import type { OpenRecord } from '#coordinator/settings/settings.ts'
 import { describeBase } from '#coordinator/start/base.ts'
@@ -37,7 +37,7 @@ export async function sourceAddress({ resumeFrom }: CompleteFederatedJobSpec): P
   return resumeFrom.prefix.startsWith('s3://') ? resumeFrom.prefix : recordFolder(resumeFrom.prefix)
 }
 
-/** Throws InvalidJob where the record is the run's own, or one that a run in processes cannot read. */
+/** Throws InvalidJob where the record is the run's own, holds the run's output, or cannot be read by a run in processes. */
 export async function refuseSource(
   { resumeFrom }: CompleteFederatedJobSpec,
   { output, processes }: { readonly output: string; readonly processes: boolean },
@@ -52,10 +52,17 @@ export async function refuseSource(
       { remedy: 'leave --processes out, or copy that record to a folder and name the folder' },
     )
   }
-  if ((await realPath(prefix)) !== (await realPath(output))) return
-  throw new FedsamError('InvalidJob', `spec.resumeFrom.prefix: ${prefix} is the output of this very run`, {
-    remedy: 'name another folder with --output; to raise the rounds of that run, remove resumeFrom',
-  })
+  const [source, own] = [await realPath(prefix), await realPath(output)]
+  if (own === source)
+    throw new FedsamError('InvalidJob', `spec.resumeFrom.prefix: ${prefix} is the output of this very run`, {
+      remedy: 'name another folder with --output; to raise the rounds of that run, remove resumeFrom',
+    })
+  if (own.startsWith(join(source, sep)))
+    throw new FedsamError(
+      'InvalidJob',
+      `spec.resumeFrom.prefix: the output ${output} is inside ${prefix}, which the run only reads`,
+      { remedy: 'name a folder outside of that record with --output' },
+    )
 }
 
 /** Without links, also of a path whose last folders do not exist yet. */

@@ -1,6 +1,7 @@
 // `spec.resumeFrom` of a run on this machine: the same bytes as a run that was never interrupted, a source that nothing changes, a
 // record that needs its source no longer, and a sentence for every record that cannot be used.
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { cp, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -253,6 +254,17 @@ describe('run and plan reject an unusable record before they write a file', () =
     const { code, stderr } = await run('half-FedAvg', from('half-FedAvg', HALF))
     assert.equal(code, 2)
     assert.match(stderr, /half-FedAvg is the output of this very run\n {2}name another folder with --output/)
+  })
+
+  test('that would hold the output', async () => {
+    const output = 'half-FedAvg/rounds/new'
+    const { code, stderr } = await run(output, from('half-FedAvg', HALF))
+    assert.equal(code, 2)
+    assert.match(
+      stderr,
+      /rounds\/new is inside .*half-FedAvg, which the run only reads\n {2}name a folder outside/,
+    )
+    assert.equal(existsSync(join(dir, output)), false)
   })
 
   test('that a run in processes could not read, or whose round is the last one already', async () => {

@@ -1,4 +1,4 @@
-// The reasons of a job: every one is explained to users, and a text that is no reason is none.
+// The reasons of a job: the documents explain each of them, and any other text is rejected.
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'

@@ -21,7 +21,7 @@ export interface RecordFacts {
   readonly complete: boolean
   /** Why training ended before the last round; null if it did not. */
   readonly stopped: string | null
-  /** The kind of the attempt after the last of these rounds; null if there is none. */
+  /** The kind of the attempt after the last of these rounds; null if no attempt follows. */
   readonly next: 'Train' | 'Evaluate' | 'Initialise' | null
 }
 

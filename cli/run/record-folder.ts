@@ -15,7 +15,7 @@ export function processRecord(output: string): string {
   return join(output, 'servers', 's3', 'buckets', BUCKET)
 }
 
-/** The folder with run.json; the output folder itself where there is none. */
+/** The folder with run.json; the output folder itself where no folder has it. */
 export async function recordFolder(output: string): Promise<string> {
   const inProcesses = processRecord(output)
   const found = await stat(join(inProcesses, RUN_KEY)).catch(() => undefined)

@@ -59,7 +59,7 @@ function resolve(file: string, specifier: string): string {
     .join('/')
 }
 
-/** Groups of files that import each other in a circle, types included; empty where there is none. Tarjan's algorithm. */
+/** Groups of files that import each other in a circle, types included; empty without a circle. Tarjan's algorithm. */
 export function importCycles(files: readonly SourceFile[]): string[][] {
   const targets = new Map(files.map(({ file, imports }) => [file, imports.map(({ target }) => target)]))
   const index = new Map<string, number>()

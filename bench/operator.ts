@@ -135,7 +135,7 @@ async function createAll(client: KubernetesClient, names: readonly string[]): Pr
     const spec = {
       partitions: PARTITIONS.map((partition) => ({ name: partition })),
       storage: { s3: { bucket: 'models' } },
-      messaging: { nats: { url: 'nats://nats:4222' } },
+      messaging: { nats: { url: 'tls://nats:4222' } },
     }
     const body = { apiVersion: 'fedsam.dev/v1alpha1', kind: 'FederatedJob', metadata: { name }, spec }
     await client.call({ method: 'POST', path: JOBS_PATH, body })

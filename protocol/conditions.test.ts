@@ -12,6 +12,8 @@ const FACTS: ConditionFacts = {
   available: 1,
   needed: 2,
   missing: [{ client: 'site-b', reason: 'pending on nvidia.com/gpu' }],
+  allowInsecure: false,
+  plain: [],
 }
 
 /** "Ready=Unknown(NotEnoughClients)" for each condition. */
@@ -39,6 +41,16 @@ const TABLE: Readonly<Record<JobState, string>> = {
 for (const [state, conditions] of Object.entries(TABLE) as [JobState, string][]) {
   test(`${state} has all its conditions`, () => assert.equal(texts(state).join(' '), conditions))
 }
+
+test('a job with connections without TLS says so in every state, with the addresses', () => {
+  const plain = ['http://s3:9000', 'nats://nats:4222']
+  for (const state of Object.keys(TABLE) as JobState[]) {
+    assert.ok(texts(state, { plain }).includes('Insecure=True(WithoutTLS)'), state)
+    assert.ok(texts(state, { allowInsecure: true }).includes('Insecure=True(AllowInsecure)'), state)
+  }
+  const shown = conditionsFor('Training', { ...FACTS, plain }).find(({ type }) => type === 'Insecure')
+  assert.match(shown!.message, /^http:\/\/s3:9000 and nats:\/\/nats:4222 without TLS/)
+})
 
 test('QuorumAvailable says who is missing and why, partitions first, in a bounded message', () => {
   const find = (facts: Partial<ConditionFacts>) =>

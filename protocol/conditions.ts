@@ -16,6 +16,7 @@ type ConditionType =
   | 'Suspended'
   | 'Complete'
   | 'Failed'
+  | 'Insecure'
 
 type Truth = 'True' | 'False' | 'Unknown'
 
@@ -47,9 +48,12 @@ export interface ConditionFacts {
   readonly needed: number
   /** The missing clients, each with its reason: "pending on nvidia.com/gpu". */
   readonly missing: readonly { readonly client: string; readonly reason: string }[]
+  /** Whether the job allows connections without TLS, and the addresses that it has without. */
+  readonly allowInsecure: boolean
+  readonly plain: readonly string[]
 }
 
-/** Status of each condition per state; Reconciling and Stalled are present only while true. */
+/** Status of each condition per state; Reconciling and Stalled, and Insecure below, are present only while true. */
 const TABLE: Readonly<Record<JobState, Readonly<Partial<Record<ConditionType, Truth>>>>> = {
   Waiting: { Ready: 'Unknown', Reconciling: 'True', Suspended: 'False', Complete: 'False', Failed: 'False' },
   Training: { Ready: 'True', Suspended: 'False', Complete: 'False', Failed: 'False' },
@@ -83,7 +87,22 @@ export function conditionsFor(state: JobState, facts: ConditionFacts): WantedCon
       ? { type, status, reason: `Not${type}`, message: '', observedGeneration }
       : { type, status, reason, message, observedGeneration }
   })
-  return isOver(state) ? conditions : [...conditions, quorumCondition(state, facts)]
+  const insecure = insecureCondition(facts)
+  return isOver(state)
+    ? [...conditions, ...insecure]
+    : [...conditions, quorumCondition(state, facts), ...insecure]
+}
+
+/** Present while the job has, or may have, connections without TLS. */
+function insecureCondition({ generation, allowInsecure, plain }: ConditionFacts): WantedCondition[] {
+  if (!allowInsecure && plain.length === 0) return []
+  const base = { type: 'Insecure' as const, status: 'True' as const, observedGeneration: generation }
+  if (plain.length === 0) {
+    const message = 'spec.allowInsecure is true: sources of the checkpoint and of data may have no TLS.'
+    return [{ ...base, reason: 'AllowInsecure', message }]
+  }
+  const message = `${plain.join(' and ')} without TLS: anybody on the network can read models and updates.`
+  return [{ ...base, reason: 'WithoutTLS', message }]
 }
 
 function isOver(state: JobState): boolean {

@@ -19,6 +19,10 @@ const variable = (name: string, says: string): Variable => ({ name, says })
 const code = (text: string): string => `\`${text}\``
 
 /** Two programs read each of these. */
+const REQUIRE_TLS = variable(
+  'FEDSAM_REQUIRE_TLS',
+  '`true`: no connection to S3 or a Hub without TLS, also where a Secret names its address; default: `false`',
+)
 const CLIENT = variable('FEDSAM_CLIENT', "the partition's name")
 const METRICS_PORT = 'FEDSAM_METRICS_PORT'
 
@@ -72,6 +76,7 @@ export const STORE = {
     'FEDSAM_S3_FORCE_PATH_STYLE',
     '`true`: the bucket is in the path, not in the host name; `false`: the reverse',
   ),
+  requireTls: REQUIRE_TLS,
 } as const
 
 /** Of a coordinator whose job is a file. */
@@ -164,6 +169,7 @@ export const SOURCE = {
     'FEDSAM_SOURCE_FORCE_PATH_STYLE',
     '`true` or `false`, for `FEDSAM_SOURCE_ENDPOINT`',
   ),
+  requireTls: REQUIRE_TLS,
 } as const
 
 /** Of a trainer, as `fedsam run`, the operator and `fedsam trainer` start it. docs/trainer-seam.md describes them to its author. */

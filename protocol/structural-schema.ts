@@ -10,6 +10,8 @@ export interface ValidationRule {
   /** The field that is to blame, relative to the object that has the rule: ".strategy.minFitClients". */
   readonly fieldPath?: string
   readonly reason?: string
+  /** `oldSelf` is an optional value, which a new object does not have: the rule applies to new objects too. */
+  readonly optionalOldSelf?: boolean
 }
 
 /** One node of a structural schema. */

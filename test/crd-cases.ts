@@ -44,6 +44,9 @@ const TEXT_COCO = { layout: 'COCO', annotationsFile: 'instances.json' }
 
 const stopOf = (metric: string, mode: 'Max' | 'Min') => ({ metric, mode, patience: 3 })
 
+const stored = (s3: object) => ({ spec: { storage: { s3 } } })
+const messaged = (nats: object) => ({ spec: { messaging: { nats } } })
+
 /** One partition beside "b". */
 const first = (partition: object) => ({ spec: { partitions: [{ name: 'a', ...partition }, { name: 'b' }] } })
 const trainer = (fields: object) => ({ spec: { trainer: fields } })
@@ -132,13 +135,33 @@ export const RULE_CASES: readonly RuleCases[] = [
   addresses(
     'spec.storage.s3.endpoint',
     ['', 'https://minio.storage.svc:9000', 'http://127.0.0.1:7070', 'https://store.example/s3/@x'],
-    (endpoint) => ({ spec: { storage: { s3: { endpoint } } } }),
+    (endpoint) => ({ spec: { allowInsecure: true, storage: { s3: { endpoint } } } }),
   ),
   addresses(
     'spec.messaging.nats.url',
     ['nats://nats:4222', 'tls://nats.messaging.svc', 'nats://a:4222,tls://b:4222'],
-    (url) => ({ spec: { messaging: { nats: { url } } } }),
+    (url) => ({ spec: { allowInsecure: true, messaging: { nats: { url } } } }),
   ),
+  immutable('allowInsecure', true, false),
+  {
+    at: 'spec.storage.s3.endpoint',
+    says: 'a store without TLS',
+    accepts: [
+      ...['', 'https://minio:9000'].map((endpoint) => stored({ endpoint })),
+      { spec: { ...stored({ endpoint: 'http://minio:9000' }).spec, allowInsecure: true } },
+    ],
+    rejects: ['http://minio:9000', 'http://127.0.0.1'].map((endpoint) => stored({ endpoint })),
+  },
+  {
+    at: 'spec.messaging.nats.url',
+    says: 'does not demand TLS',
+    accepts: [
+      ...[{}, { url: 'tls://nats' }, { url: 'nats://a,tls://b' }].map(messaged),
+      messaged({ url: 'nats://nats:4222', tlsSecretName: 'nats-ca' }),
+      { spec: { ...messaged({ url: 'nats://nats:4222' }).spec, allowInsecure: true } },
+    ],
+    rejects: ['nats://nats', 'nats://a:4222,nats://b', 'nats://a/tls://b'].map((url) => messaged({ url })),
+  },
   {
     at: 'spec.model.initialParameters',
     says: 'has an unknown scheme',
@@ -453,7 +476,7 @@ export const RULE_CASES: readonly RuleCases[] = [
   immutable('workers', { template: { spec: { priority: 1 } } }, { template: { spec: { priority: 2 } } }),
   immutable('coordinator', {}, { memoryBytes: 1e9 }),
   immutable('storage', S3, { s3: { bucket: 'two' } }),
-  immutable('messaging', NATS, { nats: { url: 'nats://other:4222' } }),
+  immutable('messaging', NATS, { nats: { url: 'tls://other:4222' } }),
   immutable('model', {}, { initialParameters: 'start.safetensors' }),
   immutable('evaluation', BEST, { bestBy: { metric: 'iou' } }),
   {

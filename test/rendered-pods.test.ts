@@ -41,8 +41,8 @@ test("the coordinator's environment is what it reads", () => {
   assert.deepEqual(origin.identity, { namespace: 'team', name: 'brain', uid: 'u1' })
   const { s3, nats, checkpointCredentials } = readPlaces(env, 'brain')
   assert.deepEqual(
-    [s3.prefix, s3.endpoint, nats.url],
-    ['team/brain/u1', 'https://s3:9000', 'tls://nats:4222'],
+    [s3.prefix, s3.endpoint, s3.requireTls, nats.url],
+    ['team/brain/u1', 'https://s3:9000', true, 'tls://nats:4222'],
   )
   assert.equal(checkpointCredentials, '/etc/fedsam/checkpoint-credentials')
 })
@@ -59,8 +59,8 @@ test("the network half's environment is what it reads", () => {
 test("the data sidecar's environment is what it reads", () => {
   const { uri, s3, folder } = sourceSettings(environmentOf(container('brain-worker-a', 'data')))
   assert.deepEqual(
-    [uri, s3.bucket, s3.endpoint, folder],
-    ['s3://site-a/scans', 'site-a', 'https://s3:9000', '/cache/data'],
+    [uri, s3.bucket, s3.endpoint, s3.requireTls, folder],
+    ['s3://site-a/scans', 'site-a', 'https://s3:9000', true, '/cache/data'],
   )
 })
 

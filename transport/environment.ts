@@ -12,6 +12,7 @@ export const STORE_RULES = {
   s3Endpoint: optional,
   s3Region: optional,
   s3ForcePathStyle: flag,
+  requireTls: flag,
 } as const
 
 /** Rules for BUS of protocol/environment.ts. */
@@ -25,13 +26,14 @@ export const BUS_RULES = {
 
 export function s3Options(read: Read<typeof STORE_RULES>): S3Options {
   const { s3Bucket: bucket, s3Prefix: prefix, s3Endpoint: endpoint, s3Region: region } = read
-  const { s3ForcePathStyle: forcePathStyle } = read
+  const { s3ForcePathStyle: forcePathStyle, requireTls } = read
   return {
     bucket,
     prefix,
     ...(endpoint === '' ? {} : { endpoint }),
     ...(region === '' ? {} : { region }),
     ...(forcePathStyle === undefined ? {} : { forcePathStyle }),
+    ...(requireTls ? { requireTls } : {}),
   }
 }
 

@@ -106,6 +106,7 @@ export function sourceSettings(env: Environment): SourceSettings {
     sourceEndpoint: optional,
     sourceRegion: optional,
     sourceForcePathStyle: flag,
+    requireTls: flag,
   })
   const { uri, bucket, prefix } = read.sourceUri
   const own = env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL
@@ -121,6 +122,7 @@ export function sourceSettings(env: Environment): SourceSettings {
       ...(endpoint ? { endpoint } : {}),
       ...(region ? { region } : {}),
       ...(forcePathStyle === undefined ? {} : { forcePathStyle }),
+      ...(read.requireTls ? { requireTls: true } : {}),
     },
   }
 }

@@ -17,7 +17,8 @@ function facts(
   spec: Partial<FederatedJobSpec> = {},
 ): JobFacts {
   const told = { generation: 2, waitingFor: 'Starting', failure: 'BadConfiguration', message: '' } as const
-  const conditions = conditionsFor(state, { ...told, available: 1, needed: 2, missing: [] })
+  const counts = { available: 1, needed: 2, missing: [], allowInsecure: false, plain: [] }
+  const conditions = conditionsFor(state, { ...told, ...counts })
   return {
     job: {
       metadata: { name: 'brain', namespace: 'team-a', uid: 'new', generation: 2 },

@@ -1,6 +1,6 @@
 // Evaluates the CRD's cross-field rules (CEL) as the API server does, so that the CRD is the only place of each rule.
 // Every number is a CEL double here. A double compares with an int; arithmetic that mixes the two throws, and a test shows it.
-import { Environment } from '@marcbachmann/cel-js'
+import { Environment, Optional } from '@marcbachmann/cel-js'
 import { FEDERATED_JOB_SCHEMA } from '#protocol/generated/schema.ts'
 import type { StructuralSchema, ValidationRule } from '#protocol/structural-schema.ts'
 import { type Path, type Problem, show } from './problem.ts'
@@ -21,9 +21,9 @@ export function celRules(schema: StructuralSchema = FEDERATED_JOB_SCHEMA, at = '
   return [...own, ...fields, ...items]
 }
 
-/** Whether a rule compares with the stored object, and so applies only to changes. */
-export function isTransition(rule: ValidationRule): boolean {
-  return /\boldSelf\b/.test(rule.rule)
+/** Whether a rule compares with the stored object, and so applies only to changes. With optionalOldSelf it also applies to a new one. */
+export function isTransition({ rule, optionalOldSelf = false }: ValidationRule): boolean {
+  return /\boldSelf\b/.test(rule) && !optionalOldSelf
 }
 
 /**
@@ -45,7 +45,7 @@ interface Node {
 
 /** One check: holds the CEL environment, which is costly to create, and the parsed rules. */
 class RuleChecker {
-  readonly #environment = new Environment({ unlistedVariablesAreDyn: true })
+  readonly #environment = new Environment({ unlistedVariablesAreDyn: true, enableOptionalTypes: true })
   readonly #parsed = new Map<string, ReturnType<Environment['parse']>>()
   readonly #tolerant: boolean
 
@@ -62,7 +62,7 @@ class RuleChecker {
   #apply(rule: ValidationRule, { value, old, path }: Node): Problem[] {
     if (isTransition(rule) && (old === undefined || old === null)) return []
     const blamed = (rule.fieldPath ?? '').split('.').filter((step) => step !== '')
-    if (this.#holds(rule, celValue(value), celValue(old))) return []
+    if (this.#holds(rule, celValue(value), rule.optionalOldSelf ? optional(old) : celValue(old))) return []
     return [{ path: [...path, ...blamed], message: blameText(rule.message, lookUp(value, blamed)) }]
   }
 
@@ -117,6 +117,10 @@ function oldItem(schema: StructuralSchema, item: unknown, old: unknown): unknown
   const key = schema['x-kubernetes-list-map-keys']?.[0]
   if (key === undefined || !Array.isArray(old)) return undefined
   return old.find((other) => lookUp(other, [key]) === lookUp(item, [key]))
+}
+
+function optional(old: unknown): Optional {
+  return old === undefined || old === null ? Optional.none() : Optional.of(celValue(old))
 }
 
 /** The value as rules see it: a null field of an object counts as absent. */

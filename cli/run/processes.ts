@@ -97,6 +97,7 @@ async function coordinatorVariables(
       s3Endpoint: s3.endpoint,
       s3Region: undefined,
       s3ForcePathStyle: 'true',
+      requireTls: undefined,
     }),
     AWS_ACCESS_KEY_ID: s3.accessKey,
     AWS_SECRET_ACCESS_KEY: s3.secretKey,

@@ -129,6 +129,25 @@ describe('a checkpoint', () => {
       async () => ({ credentials: await secret('empty', {}) }),
       /has no key AWS_ACCESS_KEY_ID/,
     ],
+    [
+      'whose Secret names a store without TLS, which the job does not allow',
+      's3://models/sam',
+      async () => ({
+        credentials: await secret('plain', {
+          AWS_ACCESS_KEY_ID: server.accessKey,
+          AWS_SECRET_ACCESS_KEY: server.secretKey,
+          AWS_ENDPOINT_URL_S3: server.endpoint,
+        }),
+        storage: { requireTls: true },
+      }),
+      /has no TLS, and the job does not allow that/,
+    ],
+    [
+      'on a Hub without TLS, which the job does not allow',
+      'hf://facebook/other',
+      async () => ({ hub: { HF_ENDPOINT: 'http://127.0.0.1:1' }, storage: { requireTls: true } }),
+      /has no TLS, and the job does not allow that/,
+    ],
     ['whose folder is not there', '/no/such/folder', async () => ({}), /no folder \/no\/such\/folder/],
   ]
   for (const [what, uri, change, message] of missing) {

@@ -76,10 +76,11 @@ async function checkpointAt(uri: string, sources: FileSources): Promise<string> 
   if (uri.startsWith('hf://')) {
     const token = credentials === '' ? hub.HF_TOKEN : await secretKey(credentials, 'HF_TOKEN')
     const env = { ...hub, HF_TOKEN: token }
-    return sources.fetchHubCheckpoint(uri, { env, cache: join(temporary, 'fedsam-hub'), log })
+    const { requireTls = false } = storage
+    return sources.fetchHubCheckpoint(uri, { env, cache: join(temporary, 'fedsam-hub'), log, requireTls })
   }
   if (uri.startsWith('s3://')) {
-    const settings = credentials === '' ? storage : await ownSettings(credentials)
+    const settings = credentials === '' ? storage : await ownSettings(credentials, storage)
     return fetchInto(join(temporary, 'fedsam-checkpoint-'), async (folder) => {
       await sources.fetchS3Checkpoint({ uri, settings, folder, log })
       return folder
@@ -125,7 +126,10 @@ async function existing(
 }
 
 /** Endpoint, region and keys of the checkpoint's own Secret. */
-async function ownSettings(folder: string): Promise<FileSources['storage']> {
+async function ownSettings(
+  folder: string,
+  { requireTls = false }: FileSources['storage'],
+): Promise<FileSources['storage']> {
   const optional = (name: string): Promise<string> => secretKey(folder, name).catch(() => '')
   // One after the other, so that of two missing keys the error always names the first.
   const accessKeyId = await secretKey(folder, 'AWS_ACCESS_KEY_ID')
@@ -137,6 +141,7 @@ async function ownSettings(folder: string): Promise<FileSources['storage']> {
     credentials: { accessKeyId, secretAccessKey, ...(sessionToken === '' ? {} : { sessionToken }) },
     ...(region === '' ? {} : { region }),
     ...(endpoint === '' ? {} : { endpoint }),
+    requireTls,
   }
 }
 

@@ -3,6 +3,7 @@
 
 import { type Condition, conditionsFor, withTransitionTimes } from '#protocol/conditions.ts'
 import type { StatusSummary } from '#protocol/generated/federatedjob.ts'
+import { plainAddresses } from '#protocol/insecure.ts'
 import { shortened } from '#protocol/text.ts'
 import { timestamp } from '#protocol/timestamp.ts'
 import type { StoredJob } from '../objects/shapes.ts'
@@ -38,6 +39,8 @@ export function statusFor(facts: StatusFacts, verdict: Verdict): OperatorStatus 
     available,
     needed: spec.strategy.minAvailableClients,
     missing,
+    allowInsecure: spec.allowInsecure,
+    plain: plainAddresses(spec),
   }).map((condition) => ({ ...condition, message: shortened(condition.message, LONGEST) }))
   const time = timestamp(now)
   const over = verdict.state === 'Complete' || verdict.state === 'Failed'

@@ -25,6 +25,8 @@ export interface FederatedJobSpec {
   readonly storage?: StorageSpec
   /** How coordinator and workers exchange messages. Local runs need no server and may leave it out. */
   readonly messaging?: MessagingSpec
+  /** true allows connections without TLS to the store, to NATS, and to the sources of the checkpoint and of the data: anybody on the network can then read models and updates. The condition Insecure shows such connections. Default false. */
+  readonly allowInsecure?: boolean
   /** The model that the first round starts from. */
   readonly model?: ModelSpec
   /** What the evaluations of each round decide; absent, the run only records them. */
@@ -55,6 +57,7 @@ export interface CompleteFederatedJobSpec {
   readonly coordinator: CompleteCoordinatorSpec
   readonly storage?: CompleteStorageSpec
   readonly messaging?: CompleteMessagingSpec
+  readonly allowInsecure: boolean
   readonly model: CompleteModelSpec
   readonly evaluation?: CompleteEvaluationSpec
   readonly output: CompleteOutputSpec
@@ -586,7 +589,7 @@ export interface S3Spec {
   readonly bucket?: string
   /** The beginning of all keys of this job, without a slash at either end. E.g. team-a. Default "". */
   readonly prefix?: string
-  /** The store's URL; empty, Amazon's. E.g. https://minio.storage.svc:9000. Default "". */
+  /** The store's URL; empty, Amazon's. http:// needs allowInsecure. E.g. https://minio.storage.svc:9000. Default "". */
   readonly endpoint?: string
   /** The store's region; empty, that of the environment. E.g. eu-central-1. Default "". */
   readonly region?: string
@@ -622,7 +625,7 @@ export interface CompleteMessagingSpec {
 
 /** A NATS server. */
 export interface NatsSpec {
-  /** The server's URL, or several with commas between them; tls:// demands TLS. E.g. tls://nats.messaging.svc:4222. Default nats://nats:4222. */
+  /** The server's URL, or several with commas between them. One tls:// demands TLS of all, and so does tlsSecretName; nats:// alone needs allowInsecure. E.g. tls://nats.messaging.svc:4222. Default tls://nats:4222. */
   readonly url?: string
   /** A Secret with the credentials, in the job's namespace; empty, no credentials, or those of the pod's own identity. E.g. site-a-credentials. Default "". */
   readonly credentialsSecretName?: string

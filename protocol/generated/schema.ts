@@ -88,6 +88,20 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
      "message": "is not above resumeFrom.round; rounds is the number of the last round, so raise it"
     },
     {
+     "rule": "oldSelf.hasValue() || self.allowInsecure || !has(self.storage) || !self.storage.s3.endpoint.startsWith('http://')",
+     "optionalOldSelf": true,
+     "fieldPath": ".storage.s3.endpoint",
+     "reason": "FieldValueForbidden",
+     "message": "is a store without TLS: anybody on the network reads models and updates; write https://, or set allowInsecure to true"
+    },
+    {
+     "rule": "oldSelf.hasValue() || self.allowInsecure || !has(self.messaging) || self.messaging.nats.tlsSecretName != '' || self.messaging.nats.url.matches('(^|,)tls://')",
+     "optionalOldSelf": true,
+     "fieldPath": ".messaging.nats.url",
+     "reason": "FieldValueForbidden",
+     "message": "does not demand TLS: anybody on the network reads and writes messages; write tls://, name the authority in tlsSecretName, or set allowInsecure to true"
+    },
+    {
      "rule": "has(self.storage) == has(oldSelf.storage)",
      "fieldPath": ".storage",
      "reason": "FieldValueForbidden",
@@ -1354,7 +1368,7 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
        "properties": {
         "url": {
          "type": "string",
-         "default": "nats://nats:4222",
+         "default": "tls://nats:4222",
          "maxLength": 1024,
          "pattern": "^(nats|tls)://[^,]+(,(nats|tls)://[^,]+)*$",
          "x-kubernetes-validations": [
@@ -1380,6 +1394,17 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
        }
       }
      }
+    },
+    "allowInsecure": {
+     "type": "boolean",
+     "default": false,
+     "x-kubernetes-validations": [
+      {
+       "rule": "self == oldSelf",
+       "reason": "FieldValueForbidden",
+       "message": "cannot be changed once the job exists; create a new job, with resumeFrom to continue from this one"
+      }
+     ]
     },
     "model": {
      "type": "object",

@@ -65,6 +65,7 @@ export function inCluster(job: ExampleJob, { s3, nats }: Pick<Quickstart, 's3' |
       partitions,
       storage: { s3: { bucket: BUCKET, endpoint: s3, region: REGION, credentialsSecretName: SECRET } },
       messaging: { nats: { url: nats } },
+      allowInsecure: true,
     },
   }
 }

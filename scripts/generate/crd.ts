@@ -19,7 +19,13 @@ const KEYWORDS: ReadonlySet<string> = new Set([
   ...['x-kubernetes-int-or-string', 'x-kubernetes-preserve-unknown-fields', 'x-kubernetes-validations'],
   ...['x-kubernetes-list-type', 'x-kubernetes-list-map-keys'],
 ])
-const RULE_KEYWORDS: ReadonlySet<string> = new Set(['rule', 'message', 'fieldPath', 'reason'])
+const RULE_KEYWORDS: ReadonlySet<string> = new Set([
+  'rule',
+  'message',
+  'fieldPath',
+  'reason',
+  'optionalOldSelf',
+])
 
 /** The schema of version v1alpha1 in the CRD's text. Throws where the CRD holds what the generators do not know. */
 export function readCrd(text: string): DescribedSchema {

@@ -170,4 +170,5 @@ const specOf = ({ nats, s3, bucket, rounds }: SpecPlaces) => ({
   partitions: CLIENTS.map((name) => ({ name })),
   storage: { s3: { bucket, endpoint: s3.endpoint, credentialsSecretName: 'store' } },
   messaging: { nats: { url: nats.url } },
+  allowInsecure: true,
 })

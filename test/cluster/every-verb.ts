@@ -6,7 +6,7 @@ import type { KubernetesClient } from '#transport/kubernetes/calls.ts'
 import { ApiError } from '#transport/kubernetes/calls.ts'
 import { until } from '../until.ts'
 
-const PLACES = { storage: { s3: { bucket: 'models' } }, messaging: { nats: { url: 'nats://nats:4222' } } }
+const PLACES = { storage: { s3: { bucket: 'models' } }, messaging: { nats: { url: 'tls://nats:4222' } } }
 const MERGE = 'application/merge-patch+json'
 const LONG_AGO = '2026-01-01T00:00:00Z'
 

@@ -14,6 +14,7 @@ export const SINCE = new Date(Date.now() - 12_600_000).toISOString().replace(/\.
 export const SPEC = {
   rounds: 3,
   partitions: [{ name: 'site-a' }, { name: 'site-b' }, { name: 'site-c' }],
+  allowInsecure: true,
   storage: { s3: { bucket: 'models' } },
 }
 
@@ -72,6 +73,8 @@ export async function tell(
     available: told.available ?? 3,
     needed: 2,
     missing: [],
+    allowInsecure: false,
+    plain: [],
   }).map((condition) => ({ ...condition, message: messageOf(condition, told), lastTransitionTime: SINCE }))
   const status = {
     observedGeneration: generation,

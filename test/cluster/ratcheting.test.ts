@@ -20,6 +20,10 @@ const REFUSED: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   layers: { trainer: { type: 'Layers' } },
   outside: { partitions: [{ name: 'a' }, { name: 'b' }, { name: 'c', external: {} }] },
   repaired: { partitions: [{ name: 'a' }, { name: 'b' }, { name: 'c', external: {} }] },
+  plain: {
+    storage: { s3: { endpoint: 'http://s3:9000' } },
+    messaging: { nats: { url: 'nats://nats:4222' } },
+  },
   websocket: { messaging: { nats: { url: 'ws://nats:80' } } },
 }
 
@@ -63,6 +67,9 @@ function withoutRules(strict: Definition): Definition {
   const fields = ['trainer.segmentAnything.train', 'trainer.segmentAnything.keepOptimizerState']
   for (const field of [...fields, 'trainer.segmentAnything.backend', 'partitions[]'])
     Object.assign(at(schema, `spec.${field}`), { 'x-kubernetes-validations': undefined })
+  const spec = at(schema, 'spec')
+  const rules = (spec['x-kubernetes-validations'] ?? []).filter(({ optionalOldSelf }) => !optionalOldSelf)
+  Object.assign(spec, { 'x-kubernetes-validations': rules })
   Object.assign(at(schema, 'spec.trainer.type'), { enum: ['SegmentAnything', 'Layers', 'Command'] })
   Object.assign(at(schema, 'spec.messaging.nats.url'), { pattern: undefined })
   return before

@@ -11,8 +11,8 @@ import { withOperatorProcess } from './operator-process.ts'
 
 const PLACES = {
   trainer: { type: 'Command', command: { image: 'x', command: ['sh'] } },
-  storage: { s3: { endpoint: 'http://s3.test:9000', region: 'us-east-1' } },
-  messaging: { nats: { url: 'nats://nats.test:4222' } },
+  storage: { s3: { endpoint: 'https://s3.test:9000', region: 'us-east-1' } },
+  messaging: { nats: { url: 'tls://nats.test:4222' } },
 }
 const PARTITIONS = [{ name: 'a' }, { name: 'b' }]
 /** A pod template for both roles. */

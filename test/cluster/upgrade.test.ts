@@ -47,7 +47,7 @@ const apply = (sites: readonly string[]): Promise<string> =>
       spec: {
         partitions: sites.map((name) => ({ name })),
         storage: { s3: { bucket: 'models' } },
-        messaging: { nats: { url: 'nats://nats:4222' } },
+        messaging: { nats: { url: 'tls://nats:4222' } },
       },
     }),
   )

@@ -21,6 +21,7 @@ export const PLACES = {
     },
   },
   messaging: { nats: { url: `nats://fedsam-nats.${SYSTEM}.svc:4222` } },
+  allowInsecure: true,
 }
 
 /** The example as `npm run cluster` offers it, asking for a device that it may do without. */

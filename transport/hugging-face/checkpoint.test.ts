@@ -203,6 +203,19 @@ test('the token goes to the endpoint, and to no host that it redirects to', asyn
   assert.ok(seen.every(({ token }) => token === 'Bearer secret'))
 })
 
+test('a fetch that requires TLS sends nothing to a Hub without', async (t) => {
+  const { endpoint, seen } = await hub(t)
+  const cache = await home(t)
+  const fetched = fetchCheckpoint('hf://facebook/sam', {
+    env: { HF_ENDPOINT: endpoint, HF_TOKEN: 'secret' },
+    cache,
+    requireTls: true,
+    ...fast,
+  })
+  await assert.rejects(fetched, { code: 'StorageUnreachable', message: /^http:\/\/\S+ has no TLS/ })
+  assert.deepEqual(seen, [])
+})
+
 test('a redirect that describes the file is not followed to learn what it is', async (t) => {
   let asked = 0
   const { endpoint } = await hub(t, {

@@ -24,6 +24,8 @@ interface FetchOptions {
   readonly attempts?: number
   /** The pauses between two tries. */
   readonly backoff?: Backoff
+  /** Refuses a Hub, and redirects, without TLS. */
+  readonly requireTls?: boolean
 }
 
 /** Owner, name and revision; main without one. Throws FedsamError InvalidJob. */
@@ -79,7 +81,7 @@ interface Session extends HubSource {
 }
 
 async function sessionOf(uri: string, options: FetchOptions): Promise<Session> {
-  const { env, log, attempts = 5, backoff = BACKOFF } = options
+  const { env, log, attempts = 5, backoff = BACKOFF, requireTls = false } = options
   const named = parseHubUri(uri)
   const { endpoint, token, cache, offline } = await hubSettings(env)
   const repository = { endpoint, ...named }
@@ -87,7 +89,7 @@ async function sessionOf(uri: string, options: FetchOptions): Promise<Session> {
     repository,
     offline,
     folder: join(options.cache ?? cache, `models--${repository.owner}--${repository.name}`),
-    access: { token, attempts, backoff, env },
+    access: { token, attempts, backoff, env, requireTls },
     log: log ?? (() => {}),
   }
 }

@@ -6,6 +6,7 @@ import { constants, createReadStream } from 'node:fs'
 import { type FileHandle, open, rm, stat } from 'node:fs/promises'
 import { FedsamError } from '#protocol/errors.ts'
 import { proxyFor } from '../proxy.ts'
+import { checkTls } from '../require-tls.ts'
 import {
   type HubAccess,
   type HubRepository,
@@ -155,6 +156,7 @@ async function ask(
     const headers: Record<string, string> = { 'accept-encoding': 'identity', 'user-agent': 'fedsam' }
     if (request.range !== undefined) headers.range = request.range
     if (access.token !== undefined && target.origin === home) headers.authorization = `Bearer ${access.token}`
+    if (access.requireTls) checkTls(target)
     const answer = await send(target, { method: request.method, headers, env: access.env })
     const location = answer.status >= 300 && answer.status < 400 ? answer.headers.get('location') : null
     // A redirect that already describes the file leads to its bytes elsewhere: a HEAD request needs no more.

@@ -22,6 +22,8 @@ export interface HubAccess {
   readonly backoff: Backoff
   /** For the proxy variables. */
   readonly env: Environment
+  /** Refuses addresses without TLS, also those of redirects. */
+  readonly requireTls: boolean
 }
 
 /** A failure that may pass by itself. `progress`: bytes arrived before it. */

@@ -2,6 +2,7 @@
 // spec. The kubelet mounts Secrets or sets them as variables; the operator reads no Secret. Pure.
 import type { BUS, CHECKPOINT, STORE, Variables, Written } from '#protocol/environment.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
+import { requiresTls } from '#protocol/insecure.ts'
 import { runPrefix } from '#protocol/names.ts'
 import type { Json, StoredJob } from '../../objects/shapes.ts'
 
@@ -111,6 +112,7 @@ export function s3Parts(spec: CompleteFederatedJobSpec, job: StoredJob): PartsOf
       s3Endpoint: s3?.endpoint,
       s3Region: s3?.region,
       s3ForcePathStyle: s3 && String(s3.forcePathStyle),
+      requireTls: String(requiresTls(spec)),
     },
   }
 }

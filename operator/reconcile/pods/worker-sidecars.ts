@@ -4,6 +4,7 @@
 // end after it. Pure.
 
 import { environmentOf, SOURCE, WORKER_POD } from '#protocol/environment.ts'
+import { requiresTls } from '#protocol/insecure.ts'
 import { subjectPrefix } from '#protocol/messages.ts'
 import { CONTAINERS } from '#protocol/pods.ts'
 import { completeMarker, POD_FOLDERS, SEAM_FILES } from '#protocol/seam-files.ts'
@@ -59,6 +60,7 @@ export function dataSidecar({ spec, partition, settings }: WorkerPod): Json {
           sourceEndpoint: endpoint,
           sourceRegion: region,
           sourceForcePathStyle: String(forcePathStyle),
+          requireTls: String(requiresTls(spec)),
         }),
       }),
       ...authorities.env,

@@ -55,6 +55,23 @@ async function head(options: Partial<S3Options> = {}): Promise<string[]> {
   return asked
 }
 
+test('a client that requires TLS sends nothing to a service without, wherever its address comes from', async () => {
+  const ask = async (options: Partial<S3Options>): Promise<unknown> => {
+    const bucket = openBucket({ bucket: 'bkt', prefix: 'p', attempts: 1, requireTls: true, ...options })
+    const failed = bucket.client.send(new HeadObjectCommand(bucket.at('a'))).then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    return failed.finally(() => bucket.client.destroy())
+  }
+  for (const source of ['option', 'variable'] as const) {
+    if (source === 'variable') process.env.AWS_ENDPOINT_URL_S3 = address
+    const error = await ask(source === 'option' ? { endpoint: address } : {})
+    assert.match(String(error), /^FedsamError: http:\/\/localhost:\d+ has no TLS/, source)
+  }
+  assert.deepEqual(asked, [])
+})
+
 async function profile(name: string, text: string): Promise<void> {
   const file = join(folder, name)
   await writeFile(file, text)

@@ -7,6 +7,7 @@ import { FedsamError } from '#protocol/errors.ts'
 import type { Environment } from '#runtime/environment.ts'
 import { retry } from '#runtime/retry.ts'
 import { agentFor, proxyFor } from '../../proxy.ts'
+import { checkTls } from '../../require-tls.ts'
 
 export interface S3Options {
   readonly bucket: string
@@ -25,6 +26,8 @@ export interface S3Options {
   }
   /** For the proxy variables; the environment of this process where it is absent. */
   readonly env?: Environment
+  /** Refuses a service without TLS, wherever its address comes from. */
+  readonly requireTls?: boolean
   /** Tries of a request before StorageUnreachable. */
   readonly attempts?: number
 }
@@ -61,7 +64,7 @@ export function openBucket(options: S3Options): Bucket {
     requestHandler: { connectionTimeout: 5000, socketTimeout: 60_000, httpAgent: agent, httpsAgent: agent },
   })
   if (options.forcePathStyle === undefined) addressByPath(client)
-  throughProxies(client, env)
+  throughProxies(client, env, options.requireTls ?? false)
   return {
     client,
     name: bucket,
@@ -96,7 +99,7 @@ function configuredRegion(): () => Promise<string> {
 }
 
 /** Sends requests through their proxies: the SDK reads no proxy variables. */
-function throughProxies(client: S3Client, env: Environment): void {
+function throughProxies(client: S3Client, env: Environment, requireTls: boolean): void {
   const direct = client.config.requestHandler
   const handlers = new Map<string, typeof direct>()
   const handlerFor = (target: URL): typeof direct => {
@@ -123,6 +126,7 @@ function throughProxies(client: S3Client, env: Environment): void {
       const { protocol, hostname, port } = request
       const host = hostname.includes(':') && !hostname.startsWith('[') ? `[${hostname}]` : hostname
       const target = new URL(`${protocol}//${host}${port ? `:${port}` : ''}`)
+      if (requireTls) checkTls(target)
       return handlerFor(target).handle(request as never, options)
     },
     destroy: () => {

@@ -1,7 +1,6 @@
 // Connects to the user's cluster with kubeconfig, context and namespace, as kubectl does. Every failed request becomes an error
-// with a remedy, except NotFound, which is left to the caller.
-import { connectContext, NoCluster } from '#operator/kubernetes/client/client.ts'
-import { BrokenKubeconfig } from '#operator/kubernetes/client/kubeconfig.ts'
+// with a remedy, except NotFound, which is left to the caller. The Kubernetes client is heavy, so it is loaded at the connection: a
+// command on a record in a folder does without it.
 import { FedsamError } from '#protocol/errors.ts'
 import { ApiError, type Call, type KubernetesClient } from '#transport/kubernetes/calls.ts'
 import { pathFor, type Question, wordsFor } from './questions.ts'
@@ -40,7 +39,7 @@ export async function withCluster<T>(
   options: ClusterOptions,
   use: (cluster: Cluster) => Promise<T>,
 ): Promise<T> {
-  const cluster = openCluster(options)
+  const cluster = await openCluster(options)
   try {
     return await use(cluster)
   } finally {
@@ -48,8 +47,8 @@ export async function withCluster<T>(
   }
 }
 
-function openCluster({ namespace, context, kubeconfig }: ClusterOptions): Cluster {
-  const connection = connect({ ...(context ? { context } : {}), ...(kubeconfig ? { kubeconfig } : {}) })
+async function openCluster({ namespace, context, kubeconfig }: ClusterOptions): Promise<Cluster> {
+  const connection = await connect({ ...(context ? { context } : {}), ...(kubeconfig ? { kubeconfig } : {}) })
   const { client, server } = connection
   const asked = (words: string): Asked => ({ server, context: connection.context, words })
   const call = async <T>(request: Call, words: string): Promise<T> => {
@@ -77,30 +76,32 @@ function openCluster({ namespace, context, kubeconfig }: ClusterOptions): Cluste
   }
 }
 
-function connect(options: { readonly context?: string; readonly kubeconfig?: string }) {
+async function connect(options: { readonly context?: string; readonly kubeconfig?: string }) {
+  const { connectContext, NoCluster } = await import('#operator/kubernetes/client/client.ts')
+  const { BrokenKubeconfig } = await import('#operator/kubernetes/client/kubeconfig.ts')
   try {
     return connectContext(options)
   } catch (cause) {
-    throw unconfigured(cause, options.kubeconfig)
+    if (cause instanceof FedsamError) throw cause
+    const contexts = cause instanceof NoCluster ? cause.contexts : []
+    const { message } = cause as Error
+    if (cause instanceof BrokenKubeconfig) throw unconfigured(message, { contexts, cause })
+    const file = options.kubeconfig || process.env.KUBECONFIG || '~/.kube/config'
+    const why = cause instanceof NoCluster ? message : `cannot be used: ${message}`
+    throw unconfigured(`${file}: ${why}`, { contexts, cause })
   }
 }
 
-function unconfigured(cause: unknown, kubeconfig: string | undefined): unknown {
-  if (cause instanceof FedsamError) return cause
-  const file = kubeconfig || process.env.KUBECONFIG || '~/.kube/config'
-  if (cause instanceof NoCluster && cause.contexts.length > 0) {
-    return new FedsamError('InvalidJob', `${file}: ${cause.message}`, {
-      remedy: `choose one with --context: ${cause.contexts.join(', ')}`,
-      cause,
-    })
-  }
-  const { message } = cause as Error
-  const said =
-    cause instanceof BrokenKubeconfig
-      ? message
-      : `${file}: ${cause instanceof NoCluster ? message : `cannot be used: ${message}`}`
-  return new FedsamError('InvalidJob', said, {
-    remedy: "name your cluster's kubeconfig with --kubeconfig, or in KUBECONFIG",
-    cause,
-  })
+interface Unconfigured {
+  /** Contexts that the user could have chosen. */
+  readonly contexts: readonly string[]
+  readonly cause: unknown
+}
+
+function unconfigured(message: string, { contexts, cause }: Unconfigured): FedsamError {
+  const remedy =
+    contexts.length > 0
+      ? `choose one with --context: ${contexts.join(', ')}`
+      : "name your cluster's kubeconfig with --kubeconfig, or in KUBECONFIG"
+  return new FedsamError('InvalidJob', message, { remedy, cause })
 }

@@ -1,5 +1,6 @@
 // Opens a run's record by the name that the user gave: an output folder, s3://bucket/prefix, or fj/NAME in a cluster. It reads a
-// bucket with the caller's own AWS credentials; it reads the job's Secret only where the caller asks for that.
+// bucket with the caller's own AWS credentials; it reads the job's Secret only where the caller asks for that. The AWS SDK is heavy, so
+// it is loaded for a bucket only.
 import { resolve } from 'node:path'
 import type { StoredJob } from '#operator/objects/shapes.ts'
 import { completeSpec } from '#protocol/defaults.ts'
@@ -10,7 +11,6 @@ import type { ObjectStore } from '#transport/ports.ts'
 import { boundedStore } from '#transport/store/bounded.ts'
 import { recordAddress } from '#transport/store/s3/address.ts'
 import type { S3Options } from '#transport/store/s3/client.ts'
-import { openS3Store } from '#transport/store/s3/store.ts'
 import { openRecordFolder, recordFolder } from '../run/record-folder.ts'
 import { CLUSTER_OPTIONS, type Cluster, type ClusterOptions, withCluster } from './connect.ts'
 import { findJob, isJobReference } from './find-job.ts'
@@ -70,19 +70,24 @@ async function openRecord(source: string, options: SourceOptions): Promise<OpenR
       const s3 = await jobBucket(cluster, job, options)
       const { head, output, state } = job.status?.training ?? {}
       const reported = { head, complete: state === 'Complete', model: output?.digest }
-      return { store: boundedStore(openS3Store(s3)), hint: endpointHint(s3.endpoint), reported }
+      return { store: await openBucket(s3), hint: endpointHint(s3.endpoint), reported }
     })
   }
   if (source.startsWith('s3://')) {
     const s3 = namedBucket(source, options)
-    return { store: boundedStore(openS3Store(s3)), hint: endpointHint(s3.endpoint) }
+    return { store: await openBucket(s3), hint: endpointHint(s3.endpoint) }
   }
   return { store: await openRecordFolder(await recordFolder(resolve(source))) }
 }
 
 /** The record at s3://bucket/prefix, with the caller's own AWS credentials. */
-export function openNamedBucket(uri: string): ObjectStore {
-  return boundedStore(openS3Store(namedBucket(uri, {})))
+export async function openNamedBucket(uri: string): Promise<ObjectStore> {
+  return openBucket(namedBucket(uri, {}))
+}
+
+async function openBucket(options: S3Options): Promise<ObjectStore> {
+  const { openS3Store } = await import('#transport/store/s3/store.ts')
+  return boundedStore(openS3Store(options))
 }
 
 function namedBucket(uri: string, { endpoint: named }: SourceOptions): S3Options {

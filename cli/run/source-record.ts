@@ -19,6 +19,7 @@ import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { keptTensors } from '#protocol/half.ts'
 import type { RunRecord } from '#protocol/record.ts'
+import { openNamedBucket } from '../cluster/source.ts'
 import { openRecordFolder, recordFolder } from './record-folder.ts'
 
 /** The round that a run starts from, and what becomes of the server optimizer's state. */
@@ -27,8 +28,7 @@ export type SourceFacts = NonNullable<RunRecord['resumedFrom']> & { readonly sta
 /** Opens the record at a folder or s3://bucket/prefix, the latter with the caller's own AWS credentials. */
 export const openSourceRecord: OpenRecord = async (address) => {
   if (!address.startsWith('s3://')) return openRecordFolder(await recordFolder(address))
-  // The AWS SDK is heavy, and few runs need it.
-  return (await import('../cluster/source.ts')).openNamedBucket(address)
+  return openNamedBucket(address)
 }
 
 /** The folder that holds the record, or the address of a bucket; '' where the job starts afresh. */

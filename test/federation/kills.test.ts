@@ -1,5 +1,6 @@
-// SIGKILL of the coordinator, and of each worker, before and after every one of its writes to the store: in processes over a
-// real nats-server and a shared folder. Every run must end complete, with the same model and a sound record.
+// SIGKILL of the coordinator, and of each worker, before and after every one of its writes to the store: the victim is a process of
+// its own, over a real nats-server and a shared folder. This process starts its successor, which has only the store, as any successor
+// has: a second process would cost its start and show nothing else. Every run must end complete, with the same model and a sound record.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -77,21 +78,18 @@ async function metricsOf(store: ObjectStore): Promise<string> {
   return new TextDecoder().decode((await store.get('output/metrics.json'))!)
 }
 
-/** A process that obeys, started again without the order to die until it ends well. Resolves to how often it was killed. */
-async function supervised(program: string, orders: Orders): Promise<number> {
-  for (let kills = 0; ; kills += 1) {
-    const own: Orders = kills === 0 ? orders : { ...orders, kill: null }
-    const child = spawn(process.execPath, [program, JSON.stringify(own)], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    })
-    let said = ''
-    child.stderr.on('data', (text) => {
-      said += text
-    })
-    const [code, signal] = (await once(child, 'exit')) as [number | null, string | null]
-    if (code === 0) return kills
-    assert.equal(signal, 'SIGKILL', said)
-  }
+/** A process that obeys. Resolves to whether it was killed; any other end but a good one fails. */
+async function isKilled(program: string, orders: Orders): Promise<boolean> {
+  const child = spawn(process.execPath, [program, JSON.stringify(orders)], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let said = ''
+  child.stderr.on('data', (text) => {
+    said += text
+  })
+  const [code, signal] = (await once(child, 'exit')) as [number | null, string | null]
+  if (code !== 0) assert.equal(signal, 'SIGKILL', said)
+  return code !== 0
 }
 
 /** One whole run with a kill in it; resolves to the writes that the victim was about to make. */
@@ -101,16 +99,6 @@ async function runWith({ victim, kill }: Kill, expected = reference): Promise<st
   runs += 1
   const store = await openFilesystemStore({ folder: own, durable: false })
   const record = kill === null ? join(folder, `${uid}.txt`) : ''
-  const orders: Orders = {
-    folder: own,
-    nats: nats.url,
-    uid,
-    kill,
-    record,
-    client: victim,
-    scratch: join(own, 'scratch'),
-    source: expected.source,
-  }
   const federation = await openFederation({
     ...JOB,
     store,
@@ -120,12 +108,25 @@ async function runWith({ victim, kill }: Kill, expected = reference): Promise<st
     pace: PACE,
     answerSeconds: ANSWER_SECONDS,
   })
+  const orders: Orders = {
+    folder: own,
+    nats: nats.url,
+    uid,
+    kill,
+    record,
+    client: victim,
+    scratch: join(federation.folder, victim),
+    source: expected.source,
+  }
   try {
+    const coordinates = victim === 'coordinator'
     const workers = CLIENTS.filter((client) => client !== victim).map((client) => federation.work(client))
-    const killed = supervised(victim === 'coordinator' ? COORDINATOR : WORKER, orders)
-    const coordinated = victim === 'coordinator' ? killed : federation.coordinate()
-    await Promise.all([killed, coordinated])
-    assert.equal(await killed, kill === null ? 0 : 1, `${victim} was killed as ordered`)
+    const coordinated = coordinates ? undefined : federation.coordinate()
+    const killed = await isKilled(coordinates ? COORDINATOR : WORKER, orders)
+    assert.equal(killed, kill !== null, `${victim} was killed as ordered`)
+    if (killed && coordinates) await federation.coordinate()
+    if (killed && !coordinates) workers.push(federation.work(victim, { incarnation: `${victim}-2` }))
+    await coordinated
     for (const end of await Promise.all(workers)) assert.equal(end, 'the run is complete')
     assert.equal(await federation.model(), expected.model, 'the same model bytes')
     assert.equal(await metricsOf(store), expected.metrics, 'the same evaluations')

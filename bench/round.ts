@@ -189,6 +189,7 @@ const FIXED: FixedSettings = {
   namespace: 'bench',
   seed: 0,
   strategy: { type: 'FedAvg' },
+  clipNorm: null,
   minFitClients: 2,
   minAvailableClients: 2,
   fractionFit: 1,

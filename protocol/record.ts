@@ -130,6 +130,9 @@ const PlanSchema = v.object({
   protocol: v.literal('Plain'),
 })
 
+/** An L2 norm. */
+const Norm = v.pipe(v.number(), v.finite(), v.minValue(0))
+
 const EvaluationSchema = v.object({ loss: Measured, numExamples: Count, metrics: Metrics })
 
 /** A client's own: its count is bounded like that of an update, or one client would outvote all others. */
@@ -193,8 +196,21 @@ const ClosedSchema = v.object({
   epoch: Ordinal,
   round: Ordinal,
   attempt: Ordinal,
-  /** The updates that count, in fold order (by client name); `attempt` is the one that has the receipt. */
-  updates: v.array(v.object({ client: Name, attempt: Ordinal, receipt: Digest, numExamples: Count })),
+  /**
+   * The updates that count, in fold order (by client name); `attempt` is the one that has the receipt. `norm` is that of the
+   * difference to the base; null for initial parameters, and in records of older programs.
+   */
+  updates: v.array(
+    v.object({
+      client: Name,
+      attempt: Ordinal,
+      receipt: Digest,
+      numExamples: Count,
+      norm: v.optional(v.nullable(Norm), null),
+    }),
+  ),
+  /** The bound on the norms in this round: an update of a larger norm counts as one of this norm. null: no update is clipped. */
+  clipNorm: v.optional(v.nullable(Norm), null),
   outcomes: v.array(ClientOutcomeSchema),
   /** Evaluations of the base model that count, by client name. */
   evaluations: v.array(v.object({ client: Name, receipt: Digest, ...EvaluationSchema.entries })),
@@ -250,6 +266,8 @@ const ResultSchema = v.object({
       client: v.nullable(Name),
       /** Tensors that came as 16-bit floats and are kept as F32, with the dtype that they came in; absent where none did. */
       narrow: v.optional(NarrowMap),
+      /** Of a run that continues another run: the norms of the updates of that run's last rounds, by round; absent: none. */
+      norms: v.optional(v.array(v.array(Norm))),
     }),
   ),
   metrics: Metrics,

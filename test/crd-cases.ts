@@ -351,6 +351,31 @@ export const RULE_CASES: readonly RuleCases[] = [
     ],
     rejects: [many({ type: 'FedTrimmedAvg', minFitClients: 3, fedTrimmedAvg: { beta: 0.5 } })],
   },
+  {
+    at: 'spec.strategy.clipNorm',
+    says: 'set exactly one of norm and medianMultiple',
+    accepts: [
+      strategy({ clipNorm: { norm: 10 } }),
+      many({ minFitClients: 3, clipNorm: { medianMultiple: 3 } }),
+      many({ type: 'MultiKrum', minFitClients: 5, clipNorm: { norm: 0.5 } }),
+    ],
+    rejects: [
+      strategy({ clipNorm: {} }),
+      many({ minFitClients: 3, clipNorm: { norm: 10, medianMultiple: 3 } }),
+    ],
+  },
+  {
+    at: 'spec.strategy.minFitClients',
+    says: 'too small for clipNorm.medianMultiple',
+    accepts: [
+      many({ minFitClients: 3, clipNorm: { medianMultiple: 3 } }),
+      strategy({ minFitClients: 1, clipNorm: { norm: 3 } }),
+    ],
+    rejects: [
+      strategy({ clipNorm: { medianMultiple: 3 } }),
+      many({ type: 'FedMedian', minFitClients: 1, clipNorm: { medianMultiple: 3 } }),
+    ],
+  },
   owned('strategy', 'FedAvgM', 'fedAvgM', {}),
   owned('strategy', 'FedAdam', 'fedAdam', { type: 'FedYogi' }),
   owned('strategy', 'FedYogi', 'fedYogi', { type: 'FedAdam' }),

@@ -244,9 +244,9 @@ export const FRESH: readonly Mutant[] = [
   },
   {
     id: 'C9x',
-    file: 'coordinator/aggregation/measure.ts',
-    from: 'REDUCTION_BLOCK, last,',
-    to: 'REDUCTION_BLOCK, Number.MAX_SAFE_INTEGER,',
+    file: 'coordinator/aggregation/reduction.ts',
+    from: 'REDUCTION_BLOCK, last)',
+    to: 'REDUCTION_BLOCK, Number.MAX_SAFE_INTEGER)',
     what: 'the last block of a tensor never reaches the sum',
     tests: ['coordinator/aggregation/measure.test.ts'],
   },

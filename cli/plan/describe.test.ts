@@ -48,6 +48,17 @@ test('the plan of a strategy that measures and optimizes names its state and its
     assert.ok(lines.includes(part), `${part} is not in\n${lines}`)
 })
 
+test('the plan names the bound on the norms of updates', () => {
+  const clipped = (clipNorm: object) =>
+    describePlan('job', specOf({ strategy: { minFitClients: 1, clipNorm } }), OPEN).filter((line) =>
+      line.startsWith('  clipping'),
+    )
+  assert.deepEqual(clipped({ norm: 10 }), ['  clipping    a longer update is scaled down to the norm 10'])
+  assert.deepEqual(clipped({ medianMultiple: 3 }), [
+    '  clipping    a longer update is scaled down to the norm 3 times the median norm of the last rounds',
+  ])
+})
+
 test('fields that only a cluster has are named, and nothing else is', () => {
   assert.deepEqual(localRemarks(specOf({ storage: { s3: {} }, messaging: { nats: {} } })), [])
   const source = { persistentVolumeClaim: { claimName: 'a' } }

@@ -18,7 +18,7 @@ const STATE = 'rounds/1/1/state.safetensors'
 
 interface Case {
   readonly base: Tensor[]
-  readonly updates: { client: string; numExamples: number; tensors: Tensor[] }[]
+  readonly updates: { client: string; numExamples: number; tensors: Tensor[]; factor?: number }[]
   readonly rules?: Record<string, TensorRule>
   readonly strategy?: Strategy
 }
@@ -29,13 +29,13 @@ async function prepared(
   store: ObjectStore = createMemoryStore(),
 ): Promise<FoldRequest> {
   const list = listOf(base, rules)
-  const stored = updates.map(async ({ client, numExamples, tensors }): Promise<FoldUpdate> => {
+  const stored = updates.map(async ({ client, numExamples, tensors, factor = 1 }): Promise<FoldUpdate> => {
     const payload = await storeTensors(
       store,
       `rounds/1/1/updates/${client}/0123456789abcdef.safetensors`,
       tensors,
     )
-    return { client, numExamples, metrics: {}, payload }
+    return { client, numExamples, metrics: {}, payload, factor }
   })
   return {
     store,
@@ -81,7 +81,12 @@ function assorted(seed: number): Tensor[] {
 
 const ASSORTED: Case = {
   base: assorted(0),
-  updates: [3, 1, 2, 4, 5].map((k) => ({ client: `site-${k}`, numExamples: 10 * k, tensors: assorted(k) })),
+  updates: [3, 1, 2, 4, 5].map((k) => ({
+    client: `site-${k}`,
+    numExamples: 10 * k,
+    tensors: assorted(k),
+    factor: k < 3 ? 1 : 1 / k,
+  })),
   rules: { 'a.flags': 'Keep', 'e.count': 'Largest', 'g.mean': 'Average' },
 }
 
@@ -99,6 +104,39 @@ test('FedAvg: the mean weighted by num_examples', async () => {
   assert.equal(state, null)
   assert.equal(await request.store.size(STATE), undefined)
   assert.deepEqual(model, { key: MODEL, ...digestPayload((await request.store.get(MODEL))!) })
+})
+
+test('a clipped update counts as base + factor × difference, and keeps its weight', async () => {
+  const request = await prepared({
+    base: three([0, 0, 1]),
+    updates: [
+      { client: 'a', numExamples: 1, tensors: three([2, 0, 1]) },
+      { client: 'b', numExamples: 3, tensors: three([800, -8, 1]), factor: 0.5 },
+    ],
+  })
+  await fold(request)
+  assert.deepEqual(await storedValues(request.store, MODEL, 'w'), [300.5, -3, 1])
+})
+
+test('Krum compares clipped updates: one that is long is near again', async () => {
+  const updates = [
+    { client: 'a', numExamples: 1, tensors: three([1, 0, 0]) },
+    { client: 'b', numExamples: 1, tensors: three([0, 1, 0]) },
+    { client: 'c', numExamples: 1, tensors: three([70, 70, 0]), factor: 0.01 },
+  ]
+  const request = await prepared({
+    base: three([0, 0, 0]),
+    updates,
+    strategy: strategyFrom({ type: 'Krum' }),
+  })
+  assert.deepEqual((await fold(request)).rejected, ['a', 'b'])
+  const apart = updates.map((update) => ({ ...update, factor: 1 }))
+  const whole = await prepared({
+    base: three([0, 0, 0]),
+    updates: apart,
+    strategy: strategyFrom({ type: 'Krum' }),
+  })
+  assert.deepEqual((await fold(whole)).rejected, ['b', 'c'])
 })
 
 test('each rule has its effect, and counters stay exact', async () => {

@@ -23,6 +23,8 @@ export interface FoldUpdate extends PayloadSource {
   readonly client: string
   readonly numExamples: number
   readonly metrics: Readonly<Record<string, number>>
+  /** The update counts as base + factor × (update - base): below 1 where its norm is clipped. Absent: 1. */
+  readonly factor?: number
 }
 
 export interface FoldRequest {
@@ -75,6 +77,7 @@ export async function fold(request: FoldRequest): Promise<FoldResult> {
     strategy: prepared.strategy,
     scalars,
     weights: weights.filter((weight) => weight !== 0),
+    factors: Float64Array.from(kept, factorOf),
     columns: columnsFor(prepared, prepared.strategy.combine.kind === 'Columns' ? kept.length : 1),
     tile: prepared.buffers.tile,
   }
@@ -84,6 +87,8 @@ export async function fold(request: FoldRequest): Promise<FoldResult> {
     rejected: prepared.updates.filter((_, i) => weights[i] === 0).map(({ client }) => client),
   }
 }
+
+const factorOf = ({ factor = 1 }: FoldUpdate): number => factor
 
 function prepare(request: FoldRequest): Prepared {
   const { list, strategy, memoryBytes } = request
@@ -143,7 +148,7 @@ async function measure(prepared: Prepared): Promise<Measurements> {
     for (const slice of slices) {
       prepared.signal?.throwIfAborted()
       const open = gram.open(slice, await next(reads))
-      for (let i = 0; i < updates.length; i++) open.add(await next(reads))
+      for (const update of updates) open.add(await next(reads), factorOf(update))
       open.close()
     }
   } finally {

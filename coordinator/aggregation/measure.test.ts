@@ -31,7 +31,7 @@ function gram(sliceBytes: number): Float64Array {
   const measure = measureGram(UPDATES.map(() => new Float64Array(220_001)))
   for (const slice of slicesOf(payloadLayout(LIST), sliceBytes)) {
     const open = measure.open(slice, BASE.subarray(slice.begin, slice.end))
-    for (const update of UPDATES) open.add(update.subarray(slice.begin, slice.end))
+    for (const update of UPDATES) open.add(update.subarray(slice.begin, slice.end), 1)
     open.close()
   }
   return measure.result()

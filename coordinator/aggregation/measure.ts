@@ -2,17 +2,14 @@
 // sums within fixed blocks of elements of each tensor, then over the blocks, so that the size of slices does not change a bit of
 // the result.
 
-import { elementCount } from '#protocol/tensors.ts'
 import { addDelta } from '../strategies/mean.ts'
 import { numbersOf } from './numbers.ts'
+import { eachBlock } from './reduction.ts'
 import type { Piece, Slice } from './slices.ts'
 
-/** Elements of one block of a sum. */
-export const REDUCTION_BLOCK = 65_536
-
 export interface GramMeasure {
-  /** The next slice, with its bytes of the base; then each update's bytes of it, in fold order; then `close`. */
-  open(slice: Slice, base: Uint8Array): { add(update: Uint8Array): void; close(): void }
+  /** The next slice, with its bytes of the base; then each update's bytes and its clip factor, in fold order; then `close`. */
+  open(slice: Slice, base: Uint8Array): { add(update: Uint8Array, factor: number): void; close(): void }
   /** Row-major, updates × updates, over all Optimise tensors. */
   result(): Float64Array
 }
@@ -23,31 +20,23 @@ export function measureGram(columns: readonly Float64Array[]): GramMeasure {
   const total = new Float64Array(n * n)
   const block = new Float64Array(n * n)
   const addPiece = (piece: Piece, at: number): void => {
-    const last = elementCount(piece.tensor.shape)
-    for (let from = 0; from < piece.elements; ) {
-      const blockEnd = Math.min(
-        (Math.floor((piece.first + from) / REDUCTION_BLOCK) + 1) * REDUCTION_BLOCK,
-        last,
-      )
-      const to = Math.min(piece.elements, blockEnd - piece.first)
+    eachBlock(piece, (from, to, ends) => {
       const tiles = columns.map((column) => column.subarray(at + from, at + to))
       addProducts(block, tiles)
-      if (piece.first + to === blockEnd) {
-        for (let i = 0; i < total.length; i++) total[i] = total[i]! + block[i]!
-        block.fill(0)
-      }
-      from = to
-    }
+      if (!ends) return
+      for (let i = 0; i < total.length; i++) total[i] = total[i]! + block[i]!
+      block.fill(0)
+    })
   }
   return {
     open(slice, base) {
       const parts = partsOf(slice, base)
       let added = 0
       return {
-        add(update) {
+        add(update, factor) {
           for (const { piece, within, from, at } of parts) {
             const column = columns[added]!.subarray(at, at + piece.elements).fill(0)
-            addDelta(column, numbersOf(piece.tensor.dtype, update.subarray(...within)), from, 1)
+            addDelta(column, numbersOf(piece.tensor.dtype, update.subarray(...within)), from, factor)
           }
           added += 1
         },

@@ -21,6 +21,8 @@ export interface SliceContext {
   readonly scalars: Readonly<Record<string, number>>
   /** The weights above 0, in fold order. */
   readonly weights: Float64Array
+  /** What each of these updates' deltas is multiplied by before it is combined: 1, or less where its norm is clipped. */
+  readonly factors: Float64Array
   /** Arrays for the largest slice, used again for each slice: one where updates are summed, else one per update. */
   readonly columns: readonly Float64Array[]
   /** Space for TILE elements. */
@@ -135,8 +137,9 @@ function combinedPart(context: SliceContext, piece: Piece, baseBytes: Uint8Array
   return {
     add(update, position) {
       const numbers = numbersOf(dtype, update)
-      if (combine.kind === 'Columns') addDelta(columns[position]!, numbers, base, 1)
-      else addDelta(columns[0]!, numbers, base, context.weights[position]!)
+      const factor = context.factors[position]!
+      if (combine.kind === 'Columns') addDelta(columns[position]!, numbers, base, factor)
+      else addDelta(columns[0]!, numbers, base, context.weights[position]! * factor)
     },
     finish(model) {
       const place = placeOf(dtype, model)

@@ -8,13 +8,21 @@ import { listOf, storeBytes, vector } from '#test/payloads.ts'
 import { type Admission, type AdmissionRequest, admit } from './update-checks.ts'
 
 const KEY = 'rounds/1/1/updates/site-a/0123456789abcdef.safetensors'
-const BASE = sha256('base')
 const TENSORS = [
   vector('bias', 'F32', [1, 2]),
   vector('count', 'I64', [3]),
   vector('weight', 'F32', [1, 2, 3]),
 ]
-const LIST = listOf(TENSORS)
+const LIST = listOf(TENSORS, { count: 'Largest' })
+const BASE_TENSORS = [
+  vector('bias', 'F32', [1, 4]),
+  vector('count', 'I64', [900]),
+  vector('weight', 'F32', [1, 2, 6]),
+]
+const BASE_KEY = 'rounds/0/1/model.safetensors'
+const BASE_BYTES = writeSafetensors(BASE_TENSORS)
+const BASE = sha256(BASE_BYTES)
+const BASE_SOURCE = { payload: { key: BASE_KEY, ...digestPayload(BASE_BYTES) } }
 
 interface Change {
   readonly bytes?: Uint8Array
@@ -30,6 +38,7 @@ interface Change {
 async function admitted(change: Change = {}): Promise<Admission> {
   const bytes = change.bytes ?? writeSafetensors(TENSORS)
   const store = createMemoryStore()
+  await store.put(BASE_KEY, BASE_BYTES)
   const payload = { ...(await storeBytes(store, KEY, bytes)), ...change.claim }
   if (change.stored !== undefined) {
     await store.delete(KEY)
@@ -47,11 +56,33 @@ async function admitted(change: Change = {}): Promise<Admission> {
     notEvaluated: null,
     dataset: 'd',
   }
-  return admit(store, { receipt, payload, base: BASE, list: LIST, ...change.request })
+  return admit(store, { receipt, payload, base: BASE_SOURCE, list: LIST, ...change.request })
 }
 
-test('a good update is admitted', async () => {
-  assert.deepEqual(await admitted(), { kind: 'Admitted' })
+test('a good update is admitted, with the norm of its difference to the base; counters do not count', async () => {
+  assert.deepEqual(await admitted(), { kind: 'Admitted', norm: Math.sqrt(4 + 9) })
+})
+
+test('the base may be in memory', async () => {
+  const base = { payload: { ...BASE_SOURCE.payload, key: 'nowhere' }, bytes: BASE_BYTES }
+  assert.deepEqual(await admitted({ request: { base } }), { kind: 'Admitted', norm: Math.sqrt(4 + 9) })
+})
+
+test('a base that cannot be read is not the fault of the client', async () => {
+  const base = { payload: { ...BASE_SOURCE.payload, key: 'nowhere' } }
+  assert.deepEqual(await admitted({ request: { base } }), { kind: 'Admitted', norm: null })
+})
+
+test('an update whose norm an f64 cannot hold is rejected', async () => {
+  const far = [vector('w', 'F64', [1e200, 0])]
+  const near = writeSafetensors([vector('w', 'F64', [-1e200, 0])])
+  const base = { payload: { key: 'nowhere', ...digestPayload(near) }, bytes: near }
+  const admission = await admitted({
+    bytes: writeSafetensors(far),
+    base: sha256(near),
+    request: { base, list: listOf(far) },
+  })
+  assert.equal(admission.kind === 'Rejected' && admission.reason, 'NotFinite')
 })
 
 const good = writeSafetensors(TENSORS)
@@ -214,7 +245,7 @@ test('a large update is checked to its last block, in pieces', async () => {
   const update = { upload: '0123456789abcdef', ...payload, numExamples: 1, metrics: {} }
   const receipt = { base: null, update } as unknown as Receipt
   const request = { receipt, payload, base: null, list }
-  assert.deepEqual(await admit(store, request), { kind: 'Admitted' })
+  assert.deepEqual(await admit(store, request), { kind: 'Admitted', norm: null })
   assert.ok(largest <= 5 * BLOCK_BYTES, `${largest} bytes were read at once`)
   const bad = new Uint8Array(bytes)
   new DataView(bad.buffer).setFloat32(

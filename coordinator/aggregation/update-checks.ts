@@ -11,8 +11,9 @@ import type { PayloadRef, Receipt } from '#protocol/record.ts'
 import { headerLength, parseHeader, SafetensorsError } from '#protocol/safetensors.ts'
 import type { TensorList, TensorSpec } from '#protocol/tensors.ts'
 import type { ObjectStore } from '#transport/ports.ts'
+import { measureNorm, type NormMeasure } from './norm.ts'
 import { firstNotFinite } from './numbers.ts'
-import { readPayload } from './payload-reader.ts'
+import { type PayloadSource, readPayload } from './payload-reader.ts'
 import { prefetch } from './prefetch.ts'
 import { type PayloadLayout, payloadLayout, type Slice, slicesOf } from './slices.ts'
 import { tensorDifference } from './tensor-difference.ts'
@@ -30,6 +31,8 @@ export type Admission =
       readonly kind: 'Admitted'
       /** The update's bytes, where they are kept so that the fold need not read them. */
       readonly bytes?: Uint8Array
+      /** The norm of its difference to the base; null where the base cannot be read, or there is none. */
+      readonly norm: number | null
     }
   | { readonly kind: 'Rejected'; readonly reason: RejectionReason; readonly message: string }
 
@@ -37,8 +40,8 @@ export interface AdmissionRequest {
   readonly receipt: Receipt
   /** The receipt's upload. */
   readonly payload: PayloadRef
-  /** SHA-256 of the plan's base model; null in round 0. */
-  readonly base: string | null
+  /** The plan's base model, with its bytes where they are in memory; null in round 0. */
+  readonly base: PayloadSource | null
   readonly list: TensorList
 }
 
@@ -47,20 +50,23 @@ interface Subject {
   readonly payload: PayloadRef
   /** The verified payload, where it has a single block. */
   readonly bytes: Uint8Array | undefined
+  readonly base: PayloadSource | null
   readonly list: TensorList
   readonly layout: PayloadLayout
 }
 
 /**
- * Admits or rejects an update. Checks, in this order: num_examples, base, size, tensor list, digests, finite values.
+ * Admits or rejects an update. Checks, in this order: num_examples, base, size, tensor list, digests, finite values,
+ * norm.
  * Throws what the store throws (StorageUnreachable): the client is not at fault for that.
  */
 export async function admit(store: ObjectStore, request: AdmissionRequest): Promise<Admission> {
   const { receipt, payload, base, list } = request
   const wrongCount = wrongNumExamples(receipt)
   if (wrongCount !== undefined) return wrongCount
-  if (receipt.base !== base)
-    return rejected('WrongBase', `trained from ${receipt.base}, the plan's base is ${base}`)
+  const wanted = base?.payload.sha256 ?? null
+  if (receipt.base !== wanted)
+    return rejected('WrongBase', `trained from ${receipt.base}, the plan's base is ${wanted}`)
   const layout = payloadLayout(list)
   return checked(async () => {
     const wrong = await wrongSize({ store, payload })
@@ -68,7 +74,7 @@ export async function admit(store: ObjectStore, request: AdmissionRequest): Prom
     // A payload of one block is read and hashed once. A larger one is read by slices, after its header.
     const bytes =
       payload.blocks.length === 1 ? await readPayload(store, { payload }, [0, payload.size]) : undefined
-    const subject = { store, payload, bytes, list, layout }
+    const subject = { store, payload, bytes, base, list, layout }
     return (await wrongLayout(subject)) ?? checkBytes(subject)
   })
 }
@@ -146,10 +152,11 @@ async function readTensors(
   }
 }
 
-/** Checks every byte: the digest of each block, the digest of the whole, and finite values. */
-async function checkBytes({ store, payload, bytes: all, layout }: Subject): Promise<Admission> {
+/** Checks every byte: the digest of each block, the digest of the whole, and finite values. It measures the norm on the way. */
+async function checkBytes({ store, payload, bytes: all, base, layout }: Subject): Promise<Admission> {
   const slices = slicesOf(layout, SLICE_BYTES)
   const whole = all === undefined ? createHash('sha256').update(layout.header) : undefined
+  let norm = base === null ? null : measureNorm()
   let notFinite = ''
   let at = 0
   for await (const bytes of prefetch(
@@ -166,12 +173,40 @@ async function checkBytes({ store, payload, bytes: all, layout }: Subject): Prom
       await nextTurn()
     }
     notFinite ||= findNotFinite(slice, bytes)
+    if (norm !== null && !(await addToNorm(norm, { store, base: base!, slice, bytes }))) norm = null
   }
   const digest = whole?.digest('hex') ?? payload.blocks[0]
   if (digest !== payload.sha256)
     return rejected('WrongDigest', `SHA-256 is ${digest}, the receipt states ${payload.sha256}`)
   if (notFinite !== '') return rejected('NotFinite', notFinite)
-  return { kind: 'Admitted' }
+  const length = norm?.result() ?? null
+  return length === null || Number.isFinite(length)
+    ? { kind: 'Admitted', norm: length }
+    : rejected('NotFinite', 'its difference to the base model is too large for a 64-bit float')
+}
+
+/** False where the base cannot be read: that is not the client's fault, and the fold will report it. */
+async function addToNorm(
+  norm: NormMeasure,
+  {
+    store,
+    base,
+    slice,
+    bytes,
+  }: {
+    readonly store: ObjectStore
+    readonly base: PayloadSource
+    readonly slice: Slice
+    readonly bytes: Uint8Array
+  },
+): Promise<boolean> {
+  try {
+    norm.add(slice, bytes, await readPayload(store, base, [slice.begin, slice.end]))
+    return true
+  } catch (error) {
+    if (error instanceof FedsamError && error.code === 'RecordDamaged') return false
+    throw error
+  }
 }
 
 function findNotFinite(slice: Slice, bytes: Uint8Array): string {

@@ -12,14 +12,18 @@ import type { Admit } from './receipts.ts'
 /** The share of coordinator.memoryBytes that admitted updates may fill. The fold needs far less than the rest (budget.ts). */
 const KEPT_SHARE = 0.25
 
+type AdmissionContext = Pick<AttemptsContext, 'markers' | 'fixed' | 'updateBuffers' | 'foldBuffers'>
+
 /** The admission of one attempt. `list` is null in round 0: the run has no tensor list yet, so the payload's own header counts. */
 export function admitTo(
-  { markers, fixed, updateBuffers }: Pick<AttemptsContext, 'markers' | 'fixed' | 'updateBuffers'>,
+  { markers, fixed, updateBuffers, foldBuffers }: AdmissionContext,
   plan: Plan,
   list: TensorList | null,
 ): Admit {
   const { store } = markers
-  const base = plan.base?.payload.sha256 ?? null
+  const payloadOfBase = plan.base?.payload
+  const base =
+    payloadOfBase === undefined ? null : { payload: payloadOfBase, bytes: foldBuffers.base(payloadOfBase) }
   let left = fixed.memoryBytes * KEPT_SHARE
   return async (receipt, payload): Promise<Admission> => {
     const fits = payload.size <= left

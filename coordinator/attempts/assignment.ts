@@ -15,6 +15,8 @@ export interface RoundAssignment {
   readonly lost: readonly string[]
   /** The evaluations of the models before the round's base. */
   readonly history: readonly Evaluated[]
+  /** Norms of the updates that the rounds before accepted, of as many rounds as a median needs. */
+  readonly norms: readonly number[]
   /** The element types in which round 0 received the tensors; null where the base has them. */
   readonly dtypes: readonly DType[] | null
 }

@@ -60,7 +60,7 @@ function open(store: ObjectStore, change: Partial<AttemptOptions> = {}) {
     plan: { value: PLAN, digest: 'd'.repeat(64) },
     seed: 7,
     dtypes: null,
-    admit: async () => ({ kind: 'Admitted' }),
+    admit: async () => ({ kind: 'Admitted', norm: null }),
     until: 60,
     onChange: (client, { kind }) => changes.push(`${client} ${kind}`),
     ...change,
@@ -203,7 +203,7 @@ describe('receipts', () => {
     const { attempt, changes } = open(store, {
       admit: async () => {
         admissions += 1
-        return { kind: 'Admitted' }
+        return { kind: 'Admitted', norm: null }
       },
     })
     await send(store, receipt('a'))

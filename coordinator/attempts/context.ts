@@ -2,6 +2,7 @@
 import type { Observer } from '#protocol/events.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Notifier } from '#runtime/notifier.ts'
+import type { FoldBuffers } from '../aggregation/fold-buffers.ts'
 import type { CurrentAttempt } from '../clients/current-attempt.ts'
 import type { LeftoverUploads } from '../clients/leftover-uploads.ts'
 import type { Presence } from '../clients/presence.ts'
@@ -18,6 +19,7 @@ export interface AttemptsContext {
   readonly live: () => LiveSettings
   readonly strategy: Strategy
   readonly updateBuffers: UpdateBuffers
+  readonly foldBuffers: FoldBuffers
   readonly current: CurrentAttempt
   readonly leftovers: LeftoverUploads
   readonly presence: Presence

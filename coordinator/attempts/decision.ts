@@ -9,6 +9,7 @@ import { listed, shortened } from '#protocol/text.ts'
 import { meanEvaluation } from '../aggregation/evaluation.ts'
 import type { Presence } from '../clients/presence.ts'
 import type { Marked } from '../record/markers.ts'
+import { clipBound, normsOf } from '../rounds/clipping.ts'
 import { missingMetrics } from '../rounds/declared-metrics.ts'
 import { countFailure, type Failures } from '../rounds/failures.ts'
 import { bestRound, decideStop } from '../rounds/stopping.ts'
@@ -37,6 +38,7 @@ export async function close(
   const { round, attempt, kind, base } = open.plan.value
   const { stopping } = context.fixed
   const evaluations = open.evaluations()
+  const updates = open.updates()
   checkMetrics(context, assignment, open.plan.value, evaluations)
   const evaluation = meanEvaluation(evaluations)
   const history =
@@ -48,12 +50,14 @@ export async function close(
     kind: 'Closed',
     round,
     attempt,
-    updates: open.updates().map(({ client, attempt: from, receipt, numExamples }) => ({
+    updates: updates.map(({ client, attempt: from, receipt, numExamples, norm }) => ({
       client,
       attempt: from,
       receipt: receipt.digest,
       numExamples,
+      norm,
     })),
+    clipNorm: kind === 'Train' ? clipBound(context.fixed.clipNorm, assignment.norms, normsOf(updates)) : null,
     outcomes: outcomesOf(context, open),
     evaluations: [...evaluations],
     notEvaluated: notEvaluatedOf(context, open),

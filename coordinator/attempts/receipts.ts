@@ -17,6 +17,8 @@ export interface AdmittedUpdate {
   readonly payload: PayloadRef
   readonly numExamples: number
   readonly metrics: Readonly<Record<string, number>>
+  /** The norm of its difference to the base; null where it was not measured. */
+  readonly norm: number | null
   /** The payload's bytes where they were small enough to keep. */
   readonly bytes?: Uint8Array
 }
@@ -92,5 +94,9 @@ async function judgeUpdate(receipt: Marked<Receipt>, admit: Admit): Promise<Judg
   const { client, attempt } = value
   const { numExamples, metrics } = value.update
   const kept = admission.bytes === undefined ? {} : { bytes: admission.bytes }
-  return { kind: 'Admitted', update: { client, attempt, receipt, payload, numExamples, metrics, ...kept } }
+  const { norm } = admission
+  return {
+    kind: 'Admitted',
+    update: { client, attempt, receipt, payload, numExamples, metrics, norm, ...kept },
+  }
 }

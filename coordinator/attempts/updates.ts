@@ -6,6 +6,7 @@ import type { ClosedDecision, PayloadRef } from '#protocol/record.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import { payloadOf } from '../record/marker-facts.ts'
 import { readRecord } from '../record/markers.ts'
+import { clipFactor } from '../rounds/clipping.ts'
 import type { AdmittedUpdate } from './receipts.ts'
 
 /** An update as the fold takes it. */
@@ -14,10 +15,15 @@ export interface DecidedUpdate {
   readonly payload: PayloadRef
   readonly numExamples: number
   readonly metrics: Readonly<Record<string, number>>
+  /** Below 1 where the decision clips the update's norm. */
+  readonly factor: number
   readonly bytes?: Uint8Array
 }
 
-/** Throws RecordDamaged where a receipt is missing, or is not the one that the decision names. */
+/**
+ * Throws RecordDamaged where a receipt is missing, or is not the one that the decision names, and where the decision clips an update
+ * without a norm.
+ */
 export function updatesOf(
   store: ObjectStore,
   decision: ClosedDecision,
@@ -25,14 +31,24 @@ export function updatesOf(
 ): Promise<DecidedUpdate[]> {
   const known = new Map(admitted.map((update) => [update.receipt.digest, update]))
   return Promise.all(
-    decision.updates.map(async ({ client, attempt, receipt, numExamples }) => {
+    decision.updates.map(async ({ client, attempt, receipt, numExamples, norm }) => {
+      const factor = factorOf(decision, client, norm)
       const own = known.get(receipt)
-      if (own !== undefined) return own
+      if (own !== undefined) return { ...own, factor }
       const key = attemptKeys(decision.round, attempt).receipt(client)
       const stored = await readRecord(store, 'receipt', key)
       const payload = stored?.digest === receipt ? payloadOf(stored.value) : null
       if (payload === null) throw new FedsamError('RecordDamaged', `${key} is not what the decision names`)
-      return { client, payload, numExamples, metrics: stored!.value.update!.metrics }
+      return { client, payload, numExamples, factor, metrics: stored!.value.update!.metrics }
     }),
+  )
+}
+
+function factorOf({ round, clipNorm }: ClosedDecision, client: string, norm: number | null): number {
+  if (clipNorm === null) return 1
+  if (norm !== null) return clipFactor(clipNorm, norm)
+  throw new FedsamError(
+    'RecordDamaged',
+    `round ${round}: the decision clips the update of ${client}, and has no norm of it`,
   )
 }

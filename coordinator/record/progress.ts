@@ -2,6 +2,7 @@
 // rounds depend on; the markers themselves are read and written in markers.ts.
 import type { FinishedRound } from '#protocol/events.ts'
 import { type ClosedDecision, firstRound, type RoundResult } from '#protocol/record.ts'
+import { newestNorms } from '../rounds/clipping.ts'
 import type { Evaluated } from '../rounds/stopping.ts'
 import { lostClients } from './marker-facts.ts'
 import type { Marked, RunMarkers } from './markers.ts'
@@ -73,6 +74,11 @@ export function noteResult(
 /** The decision of round N holds the evaluation of model N - 1. */
 export function noteEvaluation(progress: Progress, { round, evaluation }: ClosedDecision): void {
   if (evaluation !== null) progress.history.push({ round: round - 1, evaluation })
+}
+
+/** The norms of the updates that the newest training rounds accepted. */
+export function pastNorms({ concluded }: Pick<Progress, 'concluded'>): number[] {
+  return newestNorms(concluded.map(({ result: { origin }, decision }) => ({ origin, decision }))).flat()
 }
 
 /** Finished rounds that a resumed coordinator reports: as many as status.training holds. */

@@ -15,6 +15,7 @@ import type { StoreReader } from '#transport/ports.ts'
 import { readPayload } from '../aggregation/payload-reader.ts'
 import { payloadOf } from './marker-facts.ts'
 import { type Marked, readRecord } from './markers.ts'
+import { verifyClipping } from './verify-clipping.ts'
 import { type Chain, type Link, verifyBase, verifyOutput } from './verify-output.ts'
 
 /** The result of a verification. */
@@ -98,6 +99,8 @@ async function verifyChain(findings: Findings, last = Number.POSITIVE_INFINITY):
     previous = result.digest
     links.push(await verifyResult(findings, result))
   }
+  const about = { store, problems, read: <T>(reading: Promise<T>) => sound(findings, reading) }
+  await verifyClipping(about, { run, links }, findings.scope === 'Everything')
   return { run, links }
 }
 

@@ -9,7 +9,7 @@ import { adviceOn } from '../aggregation/tensor-rules.ts'
 import { type ClosedAttempt, type ConcludedRound, concludeRound } from '../attempts/round.ts'
 import { type DecidedUpdate, updatesOf } from '../attempts/updates.ts'
 import type { Marked } from '../record/markers.ts'
-import { noteEvaluation, noteResult, type Progress } from '../record/progress.ts'
+import { noteEvaluation, noteResult, type Progress, pastNorms } from '../record/progress.ts'
 import { openRetention } from '../record/retention.ts'
 import { type Initialised, initialise } from '../start/initial-parameters.ts'
 import type { RunContext } from './context.ts'
@@ -68,7 +68,15 @@ async function trainRound(context: RunContext, progress: Progress): Promise<void
   let rejected: readonly string[] = []
   const concluded = await concludeRound(
     context,
-    { round, kind: 'Train', previous, history, lost, dtypes: dtypesOf(progress) },
+    {
+      round,
+      kind: 'Train',
+      previous,
+      history,
+      lost,
+      norms: pastNorms(progress),
+      dtypes: dtypesOf(progress),
+    },
     async (closed) => {
       const folded = await foldRound(context, previous, closed)
       rejected = folded.rejected
@@ -194,7 +202,7 @@ async function evaluateLast(context: RunContext, progress: Progress): Promise<vo
   try {
     const concluded = await concludeRound(
       context,
-      { round, kind: 'Evaluate', previous, history, lost, dtypes: dtypesOf(progress) },
+      { round, kind: 'Evaluate', previous, history, lost, norms: [], dtypes: dtypesOf(progress) },
       ({ plan, decision, seconds }) =>
         context.markers.writeResult({
           ...previous.value,

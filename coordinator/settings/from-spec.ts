@@ -3,6 +3,7 @@
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { exchangedTensors, type TrainablePart } from '#protocol/segment-anything.ts'
 import type { CoordinatedJob } from '#transport/ports.ts'
+import { clipRuleOf } from '../rounds/clipping.ts'
 import type { FixedSettings, LiveSettings, OpenRecord, Origin } from './settings.ts'
 
 /** Fields that may change while a run continues, or that do not affect what it computes. run.json leaves them out. */
@@ -46,6 +47,7 @@ export function compileFixed(
     namespace: job.namespace,
     seed: spec.seed,
     strategy: { ...strategy },
+    clipNorm: clipRuleOf(strategy.clipNorm),
     minFitClients: strategy.minFitClients,
     minAvailableClients: strategy.minAvailableClients,
     fractionFit: strategy.fractionFit,

@@ -1,5 +1,6 @@
 // The settings that the coordinator reads from a job, as plain values. from-spec.ts derives them from the spec with its defaults.
 import type { StoreReader } from '#transport/ports.ts'
+import type { ClipRule } from '../rounds/clipping.ts'
 import type { StoppingRule } from '../rounds/stopping.ts'
 
 /** A partition as the coordinator sees it. */
@@ -57,6 +58,8 @@ export interface FixedSettings {
   readonly namespace: string
   readonly seed: number
   readonly strategy: { readonly type: string } & Readonly<Record<string, unknown>>
+  /** How updates are clipped before the strategy combines them; null: they are not. */
+  readonly clipNorm: ClipRule | null
   readonly minFitClients: number
   readonly minAvailableClients: number
   readonly fractionFit: number

@@ -74,6 +74,7 @@ async function initialiseFromClient(context: AttemptsContext): Promise<Initialis
     kind: 'Initialise',
     previous: null,
     history: [],
+    norms: [],
     dtypes: null,
     lost: [],
   } as const

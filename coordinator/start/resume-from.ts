@@ -66,7 +66,7 @@ export async function startFromSource(
 ): Promise<{ readonly result: Marked<RoundResult>; readonly carried: CarriedState }> {
   const { resumedFrom } = markers.run.value
   if (resumedFrom === undefined) throw new Error('run.json names no record to start from')
-  const { model, state, tensors, narrow, carried } = await withSource(origin, (reader) =>
+  const { model, state, tensors, narrow, norms, carried } = await withSource(origin, (reader) =>
     copySourceRound(reader, markers.store, resumedFrom, strategy),
   )
   const result = await markers.writeResult({
@@ -84,6 +84,7 @@ export async function startFromSource(
       kind: 'Resumed',
       client: null,
       ...(narrow.size === 0 ? {} : { narrow: Object.fromEntries(narrow) }),
+      ...(norms.flat().length === 0 ? {} : { norms: norms.map((round) => [...round]) }),
     },
     metrics: {},
     timings: {},

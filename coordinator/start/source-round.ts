@@ -15,6 +15,7 @@ import { tensorDifference } from '../aggregation/tensor-difference.ts'
 import { type Marked, readRecord } from '../record/markers.ts'
 import { copyPayload } from '../record/verified-copy.ts'
 import { verifyUpTo } from '../record/verify.ts'
+import { newestNorms } from '../rounds/clipping.ts'
 import type { Strategy } from '../strategies/strategy.ts'
 
 /** A finished round of another run, verified. */
@@ -23,6 +24,8 @@ export interface SourceRound {
   readonly result: Marked<RoundResult>
   /** The result of its run's first round, which names the dtypes in which the parameters arrived. */
   readonly first: RoundResult
+  /** The norms of the updates of its newest training rounds, by round. */
+  readonly norms: readonly (readonly number[])[]
 }
 
 /** The server optimizer's state: copied, begun at 0, or absent because the strategy has none. */
@@ -63,7 +66,8 @@ async function verifiedRound(reader: StoreReader, round: number): Promise<Source
   if (run === undefined || link?.result.value.round !== round || link.plan?.kind === 'Evaluate')
     throw await lacksRound(reader, round)
   await checkPayloads(reader, link.result.value)
-  return { run, result: link.result, first: links[0]!.result.value }
+  const rounds = links.map(({ result, decision }) => ({ origin: result.value.origin, decision }))
+  return { run, result: link.result, first: links[0]!.result.value, norms: newestNorms(rounds) }
 }
 
 /** A run writes its results in order: a round has a result only if every round before it has one. */
@@ -220,6 +224,7 @@ export function pinned(prefix: string, { run, result }: SourceRound): NonNullabl
 export interface CopiedRound extends Pick<RoundResult, 'model' | 'state' | 'tensors'> {
   /** As the origin of the new run's first result has it. */
   readonly narrow: ReturnType<typeof narrowTensors>
+  readonly norms: SourceRound['norms']
   readonly carried: CarriedState
 }
 
@@ -247,6 +252,7 @@ export async function copySourceRound(
         state: state && (await copyPayload(store, { payload: state }, keys.state, from)),
         tensors,
         narrow: narrowTensors(source.first),
+        norms: source.norms,
         carried: outcomeOf(state, tensors, strategy),
       }
     })(),

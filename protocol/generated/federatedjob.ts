@@ -79,6 +79,8 @@ export interface StrategySpec {
   readonly fractionFit?: number
   /** The share, 0 to 1, of the available clients (not of the cohort) that evaluate each model. E.g. 0.5. Default 1. */
   readonly fractionEvaluate?: number
+  /** Bounds the L2 norm of each update: of its difference to the model that it starts from. A longer update is scaled down to the bound before the strategy combines the updates (Flower's clipping_norm). Set exactly one field. Absent, no update is clipped. */
+  readonly clipNorm?: ClipNormSpec
   /** Parameters of FedAvgM; absent, all have their defaults. */
   readonly fedAvgM?: FedAvgMSpec
   /** Parameters of FedAdam; absent, all have their defaults. */
@@ -110,6 +112,7 @@ export interface CompleteStrategySpec {
   readonly minAvailableClients: number
   readonly fractionFit: number
   readonly fractionEvaluate: number
+  readonly clipNorm?: CompleteClipNormSpec
   readonly fedAvgM?: CompleteFedAvgMSpec
   readonly fedAdam?: CompleteFedAdamSpec
   readonly fedYogi?: CompleteFedYogiSpec
@@ -122,6 +125,20 @@ export interface CompleteStrategySpec {
     readonly numMaliciousNodes: number
     readonly numNodesToSelect: number
   }
+}
+
+/** Bounds the L2 norm of each update: of its difference to the model that it starts from. A longer update is scaled down to the bound before the strategy combines the updates (Flower's clipping_norm). Set exactly one field. Absent, no update is clipped. */
+export interface ClipNormSpec {
+  /** The bound itself, no unit. The coordinator's decisions name the norm of every update. E.g. 10. */
+  readonly norm?: number
+  /** The bound as a multiple of the median norm of the updates that the last five rounds accepted; in a round without such updates, of those of this round. E.g. 3. */
+  readonly medianMultiple?: number
+}
+
+/** ClipNormSpec with its defaults. */
+export interface CompleteClipNormSpec {
+  readonly norm?: number
+  readonly medianMultiple?: number
 }
 
 /** Parameters of FedAvgM; absent, all have their defaults. */

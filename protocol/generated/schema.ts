@@ -206,6 +206,12 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
        "message": "is below multiKrum.numNodesToSelect; raise it to that"
       },
       {
+       "rule": "!has(self.clipNorm) || !has(self.clipNorm.medianMultiple) || self.minFitClients >= 3",
+       "fieldPath": ".minFitClients",
+       "reason": "FieldValueInvalid",
+       "message": "is too small for clipNorm.medianMultiple, because one of two clients can choose their median; set it to at least 3"
+      },
+      {
        "rule": "!has(self.fedAvgM) || self.type == 'FedAvgM'",
        "fieldPath": ".fedAvgM",
        "reason": "FieldValueForbidden",
@@ -289,6 +295,29 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
        "default": 1,
        "minimum": 0,
        "maximum": 1
+      },
+      "clipNorm": {
+       "type": "object",
+       "x-kubernetes-validations": [
+        {
+         "rule": "has(self.norm) != has(self.medianMultiple)",
+         "reason": "FieldValueInvalid",
+         "message": "has both fields or none; set exactly one of norm and medianMultiple"
+        }
+       ],
+       "properties": {
+        "norm": {
+         "type": "number",
+         "minimum": 0,
+         "exclusiveMinimum": true,
+         "maximum": 1000000000000
+        },
+        "medianMultiple": {
+         "type": "number",
+         "minimum": 1,
+         "maximum": 1000000
+        }
+       }
       },
       "fedAvgM": {
        "type": "object",

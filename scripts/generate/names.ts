@@ -5,6 +5,7 @@
 export const TYPE_NAMES: Readonly<Record<string, string>> = {
   spec: 'FederatedJobSpec',
   'spec.strategy': 'StrategySpec',
+  'spec.strategy.clipNorm': 'ClipNormSpec',
   'spec.strategy.fedAvgM': 'FedAvgMSpec',
   'spec.strategy.fedAdam': 'FedAdamSpec',
   'spec.strategy.fedYogi': 'FedYogiSpec',

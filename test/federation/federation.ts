@@ -90,6 +90,7 @@ export const QUADRATIC: FixedSettings = {
   namespace: 'test',
   seed: 7,
   strategy: { type: 'FedAvg' },
+  clipNorm: null,
   minFitClients: 2,
   minAvailableClients: 2,
   fractionFit: 1,

@@ -1,0 +1,147 @@
+// Clipping in a whole run: what the record says of norms and bounds, what a poisoned update can do to the model, and that the record
+// alone determines both, wherever a coordinator took over.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { verifyRecord } from '#coordinator/record/verify.ts'
+import { verifyClipping } from '#coordinator/record/verify-clipping.ts'
+import type { Chain, Link } from '#coordinator/record/verify-output.ts'
+import type { FixedSettings } from '#coordinator/settings/settings.ts'
+import { attemptKeys } from '#protocol/keys.ts'
+import { readSafetensors } from '#protocol/safetensors.ts'
+import type { Tensor } from '#protocol/tensors.ts'
+import type { ObjectStore } from '#transport/ports.ts'
+import { coordinateThrough, type FederationOptions, openFederation, runFederation } from './federation.ts'
+import { closedOf, planOf, receiptOf, resultOf } from './record.ts'
+
+const ROUNDS = 4
+const clip = (clipNorm: { norm?: number; medianMultiple?: number }): Partial<FixedSettings> => ({
+  clipNorm: { norm: null, medianMultiple: null, ...clipNorm },
+  spec: { strategy: { clipNorm } },
+  minFitClients: 4,
+  minAvailableClients: 4,
+  retentionRounds: 20,
+})
+
+/** Pushes every element far away. */
+function poisoned(tensor: Tensor): Tensor {
+  const values = new Float32Array(Uint8Array.from(tensor.data).buffer).map((value) => value + 1e6)
+  return { ...tensor, data: new Uint8Array(values.buffer) }
+}
+
+const job = (fixed: Partial<FixedSettings>): FederationOptions => ({
+  clients: ['a', 'b', 'c', 'poison'],
+  rounds: ROUNDS,
+  size: 500,
+  fixed,
+  round: { quorum: 4 },
+  quadratic: (client) =>
+    client === 'poison' ? { spoil: (tensors) => tensors.map(poisoned), numExamples: 16 } : {},
+})
+
+function valuesOf(bytes: Uint8Array): number[] {
+  return readSafetensors(bytes).flatMap(({ data }) => [...new Float32Array(Uint8Array.from(data).buffer)])
+}
+
+/** The norm by its definition. */
+function distance(a: readonly number[], b: readonly number[]): number {
+  return Math.sqrt(a.reduce((sum, value, i) => sum + (value - b[i]!) ** 2, 0))
+}
+
+async function modelOf(store: ObjectStore, round: number): Promise<number[]> {
+  return valuesOf((await store.get((await resultOf(store, round)).model.key))!)
+}
+
+async function updateOf(store: ObjectStore, round: number, client: string): Promise<number[]> {
+  const { upload } = (await receiptOf(store, round, client)).update!
+  return valuesOf((await store.get(attemptKeys(round, 1).payload(client, upload)))!)
+}
+
+/** The chain as verify reads it. */
+async function chainOf(store: ObjectStore, spec: Readonly<Record<string, unknown>>): Promise<Chain> {
+  const links: Link[] = []
+  for (let round = 1; round <= ROUNDS; round += 1) {
+    const result = { value: await resultOf(store, round), digest: '' }
+    links.push({ result, plan: await planOf(store, round), decision: await closedOf(store, round) })
+  }
+  const run = { value: { spec }, digest: '' } as unknown as NonNullable<Chain['run']>
+  return { run, links }
+}
+
+async function problemsOf(
+  store: ObjectStore,
+  fixed: Partial<FixedSettings>,
+  change: (link: Link) => Link,
+): Promise<string[]> {
+  const { run, links } = await chainOf(store, fixed.spec!)
+  const problems: string[] = []
+  const reading = { store, problems, read: <T>(value: Promise<T>) => value }
+  await verifyClipping(reading, { run, links: links.map(change) }, true)
+  return problems
+}
+
+describe('a poisoned update', () => {
+  test('moves the model far without clipping, and by no more than its share of the bound with it', async () => {
+    const free = await runFederation(job({ ...clip({ norm: 1 }), clipNorm: null, spec: {} }))
+    const held = await runFederation(job(clip({ medianMultiple: 2 })))
+    const moved = async (store: ObjectStore): Promise<number> =>
+      distance(await modelOf(store, 1), await modelOf(store, 0))
+    assert.ok((await moved(free.store)) > 1e6)
+    const { clipNorm } = await closedOf(held.store, 1)
+    assert.ok((await moved(held.store)) <= clipNorm!)
+    assert.deepEqual((await verifyRecord(held.store)).problems, [])
+  })
+
+  test('has its norm in the decision, and the bound follows from the rounds before', async () => {
+    const { store } = await runFederation(job(clip({ medianMultiple: 2 })))
+    const past: number[] = []
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      const { updates, clipNorm } = await closedOf(store, round)
+      const base = await modelOf(store, round - 1)
+      for (const { client, norm } of updates) {
+        const expected = distance(await updateOf(store, round, client), base)
+        assert.ok(Math.abs(norm! / expected - 1) < 1e-12, `${client}: ${norm}, ${expected}`)
+      }
+      const own = updates.map(({ norm }) => norm!)
+      const sorted = (past.length > 0 ? past : own).toSorted((a, b) => a - b)
+      assert.equal(clipNorm, 2 * sorted[Math.floor((sorted.length - 1) / 2)]!)
+      past.push(...own)
+    }
+  })
+})
+
+describe('the record alone determines a clipped model', () => {
+  const fixed = clip({ medianMultiple: 1 })
+  const reference = runFederation(job(fixed))
+
+  for (const round of [1, 2, 3]) {
+    test(`where another coordinator takes over after round ${round}`, async () => {
+      const federation = await openFederation(job(fixed))
+      try {
+        for (const { name } of federation.live.members) void federation.work(name)
+        await assert.rejects(coordinateThrough(federation, round), { code: 'Interrupted' })
+        await federation.coordinate()
+        assert.equal(await federation.model(), (await reference).model)
+        assert.deepEqual((await verifyRecord(federation.store)).problems, [])
+      } finally {
+        await federation.close()
+      }
+    })
+  }
+
+  test('verify finds another norm, and another bound', async () => {
+    const { store } = await reference
+    assert.deepEqual(await problemsOf(store, fixed, (link) => link), [])
+    const changed = await problemsOf(store, fixed, (link) => {
+      if (link.result.value.round !== 2) return link
+      const updates = link.decision!.updates.map((one) =>
+        one.client === 'a' ? { ...one, norm: one.norm! * (1 + 1e-12) } : one,
+      )
+      return { ...link, decision: { ...link.decision!, updates } }
+    })
+    assert.match(changed.join('\n'), /round 2: the update of a has the norm/)
+    const unclipped = await problemsOf(store, fixed, (link) =>
+      link.result.value.round === 3 ? { ...link, decision: { ...link.decision!, clipNorm: null } } : link,
+    )
+    assert.match(unclipped.join('\n'), /^round 3: the decision clips updates to null; .* imply/)
+  })
+})

@@ -214,5 +214,6 @@ const LIVE: LiveSettings = {
     availabilitySeconds: 60,
     settleSeconds: 10,
     maxFailedRounds: 1,
+    maxExamples: null,
   },
 }

@@ -126,6 +126,8 @@ const PlanSchema = v.object({
   quorum: Count,
   deadlineSeconds: v.number(),
   graceSeconds: v.nullable(v.number()),
+  /** The most examples that one client counts with; null: as many as it reports. */
+  maxExamples: v.optional(v.nullable(Ordinal), null),
   generation: Count,
   protocol: v.literal('Plain'),
 })
@@ -216,7 +218,7 @@ const ClosedSchema = v.object({
   evaluations: v.array(v.object({ client: Name, receipt: Digest, ...EvaluationSchema.entries })),
   /** Everybody who was asked to evaluate and is not in `evaluations`, with the reason, by client name. */
   notEvaluated: v.optional(v.array(NotEvaluatedSchema), []),
-  /** Mean over evaluations, weighted by examples, of the base model (round - 1); null where nobody evaluated. */
+  /** Mean over evaluations, weighted by examples (up to the plan's maxExamples), of the base model (round - 1); null where nobody evaluated. */
   evaluation: v.nullable(EvaluationSchema),
   best: v.nullable(BestSchema),
   /** Set: no further training round follows. */

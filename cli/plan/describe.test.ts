@@ -59,6 +59,11 @@ test('the plan names the bound on the norms of updates', () => {
   ])
 })
 
+test('the plan names the most examples of one client that count', () => {
+  const lines = describePlan('job', specOf({ round: { maxExamples: 500 } }), OPEN)
+  assert.ok(lines.includes('  examples    at most 500 of one client count'))
+})
+
 test('fields that only a cluster has are named, and nothing else is', () => {
   assert.deepEqual(localRemarks(specOf({ storage: { s3: {} }, messaging: { nats: {} } })), [])
   const source = { persistentVolumeClaim: { claimName: 'a' } }

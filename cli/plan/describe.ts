@@ -72,7 +72,7 @@ function describeKnown(spec: CompleteFederatedJobSpec, plan: JobPlan): string[] 
     `exchanged   ${model}, ${megabytes(plan.modelBytes)} an update`,
     ...[...parts].map(([part, count]) => `              ${part}: ${count}`),
     describeRound(spec, plan),
-    ...describeClipping(spec),
+    ...describeLimits(spec),
     `  workers     fetch ${megabytes(bytes.down)}, send ${megabytes(bytes.up)}`,
     `  coordinator reads ${megabytes(bytes.read)}, writes ${megabytes(bytes.written)}`,
     `  requests    ${requests.store} to the store, ${requests.bus} over the bus`,
@@ -103,7 +103,7 @@ function describeOpen(spec: CompleteFederatedJobSpec, plan: OpenPlan): string[] 
     ),
     `exchanged   ${exchanged}`,
     describeRound(spec, plan),
-    ...describeClipping(spec),
+    ...describeLimits(spec),
     `  workers     each member fetches one model; each of the cohort sends one update`,
     `  coordinator checks each update; the fold reads it ${reads} more where memory does not keep it`,
     ...(plan.vectors === 0
@@ -128,11 +128,15 @@ function describeRound(
 }
 
 /** How far one client can move the model. */
-function describeClipping({ strategy: { clipNorm } }: CompleteFederatedJobSpec): string[] {
-  if (clipNorm === undefined) return []
-  const { norm, medianMultiple } = clipNorm
-  const bound = norm ?? `${medianMultiple} times the median norm of the last rounds`
-  return [`  clipping    a longer update is scaled down to the norm ${bound}`]
+function describeLimits({
+  strategy: { clipNorm },
+  round: { maxExamples },
+}: CompleteFederatedJobSpec): string[] {
+  const bound = clipNorm?.norm ?? `${clipNorm?.medianMultiple} times the median norm of the last rounds`
+  return [
+    ...(clipNorm === undefined ? [] : [`  clipping    a longer update is scaled down to the norm ${bound}`]),
+    ...(maxExamples === undefined ? [] : [`  examples    at most ${maxExamples} of one client count`]),
+  ]
 }
 
 function megabytes(count: number): string {

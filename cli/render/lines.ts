@@ -164,7 +164,7 @@ function roundText(event: Of<'RoundCompleted'>, rounds: number): EventText {
   if (accepted.length === 0) return measured === '' ? {} : { said: measured, live: '' }
   const parts = [
     `round ${String(round).padStart(String(rounds).length)}/${rounds}`,
-    `${counted(accepted.length, 'update')}${withoutText(outcomes)}`,
+    `${counted(accepted.length, 'update')}${limitedText(outcomes)}${withoutText(outcomes)}`,
     ...Object.entries(metrics).map(([name, value]) => `${name} ${value.toFixed(4)}`),
     `${seconds.toFixed(1)} s`,
     measured,
@@ -189,6 +189,16 @@ function lackingText(notEvaluated: readonly NotEvaluated[]): string {
   if (notEvaluated.length === 0) return ''
   const names = notEvaluated.map(({ client, outcome }) => `${client}: ${outcome}`)
   return ` (${listed(names, NAMED)})`
+}
+
+/** Clients whose update counts for less than they sent. */
+function limitedText(outcomes: readonly ClientOutcome[]): string {
+  const limited = outcomes.filter(({ outcome, reason }) => outcome === 'Accepted' && reason !== '')
+  if (limited.length === 0) return ''
+  return ` (limited: ${listed(
+    limited.map(({ client }) => client),
+    NAMED,
+  )})`
 }
 
 function withoutText(outcomes: readonly ClientOutcome[]): string {

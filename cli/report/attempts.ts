@@ -26,11 +26,11 @@ export function attemptTable(attempts: readonly AttemptFacts[]): Markup {
 }
 
 function attemptRow(facts: AttemptFacts): Markup {
-  const { accepted, others, metrics, seconds, abandoned } = facts
+  const { accepted, limited, others, metrics, seconds, abandoned } = facts
   const missing = others.filter(({ outcome }) => outcome !== 'NotSelected')
   const lost = missing.length > 0 || abandoned !== ''
   return html`<tr${lost ? html` class="lost"` : undefined}><th scope="row">${roundText(facts)}</th>
-<td>${facts.kind === 'Evaluate' ? 'none: it only evaluates' : names(accepted.map(({ client }) => client))}</td>
+<td>${facts.kind === 'Evaluate' ? 'none: it only evaluates' : names(accepted.map(({ client }) => client))}${limitedUpdates(limited)}</td>
 <td class="number">${facts.kind === 'Evaluate' ? '' : sum(accepted.map(({ numExamples }) => numExamples)).toLocaleString('en')}</td>
 <td class="number">${facts.kind === 'Evaluate' ? '' : received(facts)}</td>
 <td>${Object.entries(metrics).map(([name, value]) => html`<div>${name} ${metricText(value)}</div>`)}</td>
@@ -48,6 +48,11 @@ function names(clients: readonly string[]): Markup {
   if (clients.length === 0) return html`none`
   if (clients.length <= NAMES) return html`${clients.join(', ')}`
   return html`<details><summary>${clients.length} clients</summary>${clients.join(', ')}</details>`
+}
+
+/** Lists each update that counts for less than its client sent. */
+function limitedUpdates(limited: readonly ClientOutcome[]): Markup {
+  return html`${limited.map(({ client, message }) => html`<div><b>${client}</b>: ${message}</div>`)}`
 }
 
 function received({ accepted }: AttemptFacts): string {

@@ -39,6 +39,8 @@ export interface AttemptFacts {
   /** Empty for a closed attempt; otherwise the reason why it was abandoned. */
   readonly abandoned: string
   readonly accepted: readonly AcceptedUpdate[]
+  /** The accepted clients that count with fewer examples than they report, or with a clipped norm. */
+  readonly limited: readonly ClientOutcome[]
   /** The clients whose update does not count, NotSelected included. */
   readonly others: readonly ClientOutcome[]
   /** The clients that were to evaluate the attempt's starting model and returned no measurement. */
@@ -51,6 +53,7 @@ export interface AttemptFacts {
 
 export interface AcceptedUpdate {
   readonly client: string
+  /** The examples that count. */
   readonly numExamples: number
   /** Size of the update; null where its receipt no longer exists. */
   readonly bytes: number | null

@@ -1,6 +1,7 @@
 // Converts a run's record to the report's facts. It reads the markers in the order of the rounds, and no payload. The caller's
 // store bounds the length of a marker.
 import { readRecord } from '#coordinator/record/markers.ts'
+import { countedExamples } from '#coordinator/rounds/limits.ts'
 import { attemptKeys, MANIFEST_KEY, RUN_KEY, resultKey } from '#protocol/keys.ts'
 import {
   type Decision,
@@ -147,10 +148,11 @@ function attemptFacts({ plan, decision, receipts, result }: AttemptRecord): Atte
     abandoned: abandonedText(decision, result),
     accepted: updates.map(({ client, numExamples }) => ({
       client,
-      numExamples,
+      numExamples: countedExamples(plan.maxExamples, numExamples),
       bytes: receipts.get(client)?.update?.size ?? null,
     })),
     others: decision.outcomes.filter(({ outcome }) => outcome !== 'Accepted'),
+    limited: decision.outcomes.filter(({ outcome, reason }) => outcome === 'Accepted' && reason !== ''),
     notEvaluated: decision.kind === 'Closed' ? decision.notEvaluated : [],
     metrics: result?.metrics ?? {},
     seconds: result?.timings.attemptSeconds ?? null,

@@ -28,6 +28,7 @@ const PLAN: Plan = {
   quorum: 2,
   deadlineSeconds: 10,
   graceSeconds: null,
+  maxExamples: null,
   generation: 1,
   protocol: 'Plain',
 }

@@ -12,6 +12,7 @@ import type { Marked } from '../record/markers.ts'
 import { clipBound, normsOf } from '../rounds/clipping.ts'
 import { missingMetrics } from '../rounds/declared-metrics.ts'
 import { countFailure, type Failures } from '../rounds/failures.ts'
+import { acceptedOutcome, countedExamples } from '../rounds/limits.ts'
 import { bestRound, decideStop } from '../rounds/stopping.ts'
 import type { AttemptAssignment, RoundAssignment } from './assignment.ts'
 import type { OpenAttempt } from './attempt.ts'
@@ -35,16 +36,18 @@ export async function close(
   assignment: RoundAssignment,
   open: OpenAttempt,
 ): Promise<Marked<Decision>> {
-  const { round, attempt, kind, base } = open.plan.value
+  const { round, attempt, kind, base, maxExamples } = open.plan.value
   const { stopping } = context.fixed
   const evaluations = open.evaluations()
   const updates = open.updates()
   checkMetrics(context, assignment, open.plan.value, evaluations)
-  const evaluation = meanEvaluation(evaluations)
+  const evaluation = meanEvaluation(evaluations, (numExamples) => countedExamples(maxExamples, numExamples))
   const history =
     evaluation === null || base === null
       ? assignment.history
       : [...assignment.history, { round: base.round, evaluation }]
+  const clipNorm =
+    kind === 'Train' ? clipBound(context.fixed.clipNorm, assignment.norms, normsOf(updates)) : null
   return context.markers.writeDecision({
     schema: 'fedsam.decision/1',
     kind: 'Closed',
@@ -57,8 +60,8 @@ export async function close(
       numExamples,
       norm,
     })),
-    clipNorm: kind === 'Train' ? clipBound(context.fixed.clipNorm, assignment.norms, normsOf(updates)) : null,
-    outcomes: outcomesOf(context, open),
+    clipNorm,
+    outcomes: outcomesOf(context, open, clipNorm),
     evaluations: [...evaluations],
     notEvaluated: notEvaluatedOf(context, open),
     evaluation,
@@ -146,13 +149,18 @@ export function abandonUnopened(
   })
 }
 
-/** The outcome of every client on the roster, by name. */
-function outcomesOf({ presence }: Pick<AttemptsContext, 'presence'>, open: OpenAttempt): ClientOutcome[] {
-  const { roster, cohort, available } = open.plan.value
+/** The outcome of every client on the roster, by name. `clipNorm` is the bound on norms, where the attempt closes. */
+function outcomesOf(
+  { presence }: Pick<AttemptsContext, 'presence'>,
+  open: OpenAttempt,
+  clipNorm: number | null = null,
+): ClientOutcome[] {
+  const { roster, cohort, available, maxExamples } = open.plan.value
   const settled = new Map(open.outcomes().map((outcome) => [outcome.client, outcome]))
-  const accepted = new Set(open.updates().map(({ client }) => client))
+  const accepted = new Map(open.updates().map((update) => [update.client, update]))
   const unsettled = (client: string): Omit<ClientOutcome, 'client'> => {
-    if (accepted.has(client)) return { outcome: 'Accepted', reason: '', message: '' }
+    const update = accepted.get(client)
+    if (update !== undefined) return acceptedOutcome(update, { maxExamples, clipNorm })
     if (!available.includes(client)) return presence.absence(client)
     if (!cohort.includes(client)) return { outcome: 'NotSelected', reason: '', message: '' }
     return overdue(presence, client)

@@ -121,6 +121,7 @@ function draftPlan(context: AttemptsContext, assignment: AttemptAssignment): Omi
     quorum: quorumOf(context, kind, asked.length),
     deadlineSeconds: pace.deadlineSeconds,
     graceSeconds: pace.graceSeconds,
+    maxExamples: pace.maxExamples,
     generation,
     protocol: 'Plain',
   }

@@ -7,12 +7,15 @@ import type { ObjectStore } from '#transport/ports.ts'
 import { payloadOf } from '../record/marker-facts.ts'
 import { readRecord } from '../record/markers.ts'
 import { clipFactor } from '../rounds/clipping.ts'
+import { countedExamples } from '../rounds/limits.ts'
 import type { AdmittedUpdate } from './receipts.ts'
+import type { ClosedAttempt } from './round.ts'
 
 /** An update as the fold takes it. */
 export interface DecidedUpdate {
   readonly client: string
   readonly payload: PayloadRef
+  /** The examples that count. */
   readonly numExamples: number
   readonly metrics: Readonly<Record<string, number>>
   /** Below 1 where the decision clips the update's norm. */
@@ -26,16 +29,18 @@ export interface DecidedUpdate {
  */
 export function updatesOf(
   store: ObjectStore,
-  decision: ClosedDecision,
+  { plan, decision }: Pick<ClosedAttempt, 'plan' | 'decision'>,
   admitted: readonly AdmittedUpdate[],
 ): Promise<DecidedUpdate[]> {
+  const { round } = decision.value
   const known = new Map(admitted.map((update) => [update.receipt.digest, update]))
   return Promise.all(
-    decision.updates.map(async ({ client, attempt, receipt, numExamples, norm }) => {
-      const factor = factorOf(decision, client, norm)
+    decision.value.updates.map(async ({ client, attempt, receipt, norm, ...claimed }) => {
+      const factor = factorOf(decision.value, client, norm)
+      const numExamples = countedExamples(plan.value.maxExamples, claimed.numExamples)
       const own = known.get(receipt)
-      if (own !== undefined) return { ...own, factor }
-      const key = attemptKeys(decision.round, attempt).receipt(client)
+      if (own !== undefined) return { ...own, numExamples, factor }
+      const key = attemptKeys(round, attempt).receipt(client)
       const stored = await readRecord(store, 'receipt', key)
       const payload = stored?.digest === receipt ? payloadOf(stored.value) : null
       if (payload === null) throw new FedsamError('RecordDamaged', `${key} is not what the decision names`)

@@ -15,7 +15,7 @@ import type { StoreReader } from '#transport/ports.ts'
 import { readPayload } from '../aggregation/payload-reader.ts'
 import { payloadOf } from './marker-facts.ts'
 import { type Marked, readRecord } from './markers.ts'
-import { verifyClipping } from './verify-clipping.ts'
+import { verifyDecisions } from './verify-decisions.ts'
 import { type Chain, type Link, verifyBase, verifyOutput } from './verify-output.ts'
 
 /** The result of a verification. */
@@ -100,7 +100,7 @@ async function verifyChain(findings: Findings, last = Number.POSITIVE_INFINITY):
     links.push(await verifyResult(findings, result))
   }
   const about = { store, problems, read: <T>(reading: Promise<T>) => sound(findings, reading) }
-  await verifyClipping(about, { run, links }, findings.scope === 'Everything')
+  await verifyDecisions(about, { run, links }, findings.scope === 'Everything')
   return { run, links }
 }
 

@@ -109,7 +109,7 @@ async function foldRound(
   const { markers, fixed, strategy, foldBuffers, updateBuffers, clock, guard, signal } = context
   const { round, attempt } = plan.value
   const began = clock.now()
-  const updates = await updatesOf(markers.store, decision.value, admitted ?? [])
+  const updates = await updatesOf(markers.store, { plan, decision }, admitted ?? [])
   const { model, state, tensors } = previous.value
   const folded = await fold({
     store: markers.store,

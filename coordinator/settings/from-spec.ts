@@ -109,6 +109,7 @@ export function compileLive(job: CoordinatedJob): LiveSettings {
       availabilitySeconds: spec.round.availabilitySeconds,
       settleSeconds: spec.round.settleSeconds,
       maxFailedRounds: spec.round.maxFailedRounds,
+      maxExamples: spec.round.maxExamples ?? null,
     },
   }
 }

@@ -22,6 +22,8 @@ export interface LiveSettings {
     readonly availabilitySeconds: number
     readonly settleSeconds: number
     readonly maxFailedRounds: number
+    /** The most examples that one client counts with; null: as many as it reports. */
+    readonly maxExamples: number | null
   }
 }
 

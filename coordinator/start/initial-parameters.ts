@@ -79,7 +79,7 @@ async function initialiseFromClient(context: AttemptsContext): Promise<Initialis
     lost: [],
   } as const
   return concludeRound(context, assignment, async (closed) => {
-    const [update] = await updatesOf(store, closed.decision.value, closed.admitted ?? [])
+    const [update] = await updatesOf(store, closed, closed.admitted ?? [])
     const { attempt } = closed.plan.value
     if (update === undefined) {
       const { decision } = attemptKeys(0, attempt)

@@ -234,6 +234,8 @@ export interface RoundSpec {
   readonly settleSeconds?: number
   /** A trainer that writes nothing and uses no processor for this number of seconds has failed. E.g. 120. Default 600. */
   readonly noProgressSeconds?: number
+  /** The most examples that one client counts with, in the mean of the updates and in the mean of the evaluations. A client that reports more is accepted and counts with this number. Absent, every client counts with the number that it reports. E.g. 2000. */
+  readonly maxExamples?: number
   /** Abandoned attempts in a row after which the run fails. E.g. 10. Default 3. */
   readonly maxFailedRounds?: number
 }
@@ -246,6 +248,7 @@ export interface CompleteRoundSpec {
   readonly availabilitySeconds: number
   readonly settleSeconds: number
   readonly noProgressSeconds: number
+  readonly maxExamples?: number
   readonly maxFailedRounds: number
 }
 

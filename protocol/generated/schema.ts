@@ -527,6 +527,12 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
        "minimum": 1,
        "maximum": 604800
       },
+      "maxExamples": {
+       "type": "integer",
+       "format": "int32",
+       "minimum": 1,
+       "maximum": 536870912
+      },
       "maxFailedRounds": {
        "type": "integer",
        "format": "int32",

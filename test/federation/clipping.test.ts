@@ -1,15 +1,17 @@
-// Clipping in a whole run: what the record says of norms and bounds, what a poisoned update can do to the model, and that the record
-// alone determines both, wherever a coordinator took over.
+// Bounds on one client in a whole run, clipNorm and maxExamples: what the record says of norms, bounds and claims, what a poisoned
+// update can do to the model, and that the record alone determines all of it, wherever a coordinator took over.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { verifyRecord } from '#coordinator/record/verify.ts'
-import { verifyClipping } from '#coordinator/record/verify-clipping.ts'
+import { verifyDecisions } from '#coordinator/record/verify-decisions.ts'
 import type { Chain, Link } from '#coordinator/record/verify-output.ts'
 import type { FixedSettings } from '#coordinator/settings/settings.ts'
 import { attemptKeys } from '#protocol/keys.ts'
+import { MAX_NUM_EXAMPLES } from '#protocol/outcomes.ts'
 import { readSafetensors } from '#protocol/safetensors.ts'
 import type { Tensor } from '#protocol/tensors.ts'
 import type { ObjectStore } from '#transport/ports.ts'
+import { quadraticWork } from '../trainers/quadratic.ts'
 import { coordinateThrough, type FederationOptions, openFederation, runFederation } from './federation.ts'
 import { closedOf, planOf, receiptOf, resultOf } from './record.ts'
 
@@ -57,9 +59,13 @@ async function updateOf(store: ObjectStore, round: number, client: string): Prom
 }
 
 /** The chain as verify reads it. */
-async function chainOf(store: ObjectStore, spec: Readonly<Record<string, unknown>>): Promise<Chain> {
+async function chainOf(
+  store: ObjectStore,
+  spec: Readonly<Record<string, unknown>>,
+  rounds = ROUNDS,
+): Promise<Chain> {
   const links: Link[] = []
-  for (let round = 1; round <= ROUNDS; round += 1) {
+  for (let round = 1; round <= rounds; round += 1) {
     const result = { value: await resultOf(store, round), digest: '' }
     links.push({ result, plan: await planOf(store, round), decision: await closedOf(store, round) })
   }
@@ -75,7 +81,7 @@ async function problemsOf(
   const { run, links } = await chainOf(store, fixed.spec!)
   const problems: string[] = []
   const reading = { store, problems, read: <T>(value: Promise<T>) => value }
-  await verifyClipping(reading, { run, links: links.map(change) }, true)
+  await verifyDecisions(reading, { run, links: links.map(change) }, true)
   return problems
 }
 
@@ -143,5 +149,70 @@ describe('the record alone determines a clipped model', () => {
       link.result.value.round === 3 ? { ...link, decision: { ...link.decision!, clipNorm: null } } : link,
     )
     assert.match(unclipped.join('\n'), /^round 3: the decision clips updates to null; .* imply/)
+  })
+})
+
+describe('round.maxExamples', () => {
+  /** Client c claims the most that the protocol allows, of its update and of its evaluation. */
+  const claims = async (maxExamples: number | null) => {
+    const federation = await openFederation({
+      clients: ['a', 'b', 'c'],
+      rounds: 1,
+      size: 100,
+      fixed: { minFitClients: 3, minAvailableClients: 3 },
+      round: { quorum: 3, maxExamples },
+    })
+    try {
+      for (const client of ['a', 'b']) void federation.work(client)
+      const honest = quadraticWork({ client: 'c', size: 100, numExamples: MAX_NUM_EXAMPLES })
+      const evaluate = async () => ({ loss: 0, num_examples: MAX_NUM_EXAMPLES, metrics: { closeness: 1 } })
+      void federation.work('c', { work: { ...honest, evaluate } })
+      await federation.coordinate()
+      assert.deepEqual((await verifyRecord(federation.store)).problems, [])
+      return federation.store
+    } finally {
+      await federation.close()
+    }
+  }
+
+  test('bounds what a client weighs in the model and in the evaluation; record and outcome keep its claim', async () => {
+    const store = await claims(2)
+    const { updates, outcomes, evaluations, evaluation } = await closedOf(store, 1)
+    const base = await modelOf(store, 0)
+    const weights = [2, 2, 2]
+    const models = await Promise.all(['a', 'b', 'c'].map((client) => updateOf(store, 1, client)))
+    const expected = base.map((from, i) =>
+      Math.fround(from + models.reduce((sum, model, k) => sum + weights[k]! * (model[i]! - from), 0) / 6),
+    )
+    assert.deepEqual(await modelOf(store, 1), expected)
+    assert.equal(updates.find(({ client }) => client === 'c')?.numExamples, MAX_NUM_EXAMPLES)
+    assert.equal((await receiptOf(store, 1, 'c')).update?.numExamples, MAX_NUM_EXAMPLES)
+    const { reason, message } = outcomes.find(({ client }) => client === 'c')!
+    assert.deepEqual(
+      { reason, message },
+      { reason: 'Limited', message: 'it reports 536870912 examples, and 2 count' },
+    )
+    const losses = evaluations.map(({ loss }) => loss)
+    assert.ok(Math.abs(evaluation!.loss - losses.reduce((sum, loss) => sum + loss, 0) / 3) < 1e-12)
+    assert.equal(evaluation!.numExamples, 6)
+  })
+
+  test('absent, the claim decides both', async () => {
+    const store = await claims(null)
+    const [model, update] = [await modelOf(store, 1), await updateOf(store, 1, 'c')]
+    assert.ok(distance(model, update) < 1e-5)
+    assert.ok((await closedOf(store, 1)).evaluation!.loss < 1e-6)
+  })
+
+  test('verify finds a mean that weighs a client by more', async () => {
+    const store = await claims(2)
+    const { links } = await chainOf(store, {}, 1)
+    const problems: string[] = []
+    const reading = { store, problems, read: <T>(value: Promise<T>) => value }
+    const uncapped = links.map((link) => ({ ...link, plan: { ...link.plan!, maxExamples: null } }))
+    await verifyDecisions(reading, { run: undefined, links: uncapped }, true)
+    assert.deepEqual(problems, [
+      "round 1: the decision's evaluation is not the mean of the evaluations that it names",
+    ])
   })
 })

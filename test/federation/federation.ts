@@ -111,6 +111,7 @@ export const ROUND: LiveSettings['round'] = {
   availabilitySeconds: 1800,
   settleSeconds: 60,
   maxFailedRounds: 3,
+  maxExamples: null,
 }
 
 /** Sets up a federation; nothing runs yet. */

@@ -33,6 +33,7 @@ export const TROUBLED: RunFacts = {
       abandoned: 'QuorumNotReached: 1 of 2',
       accepted: [],
       notEvaluated: [],
+      limited: [],
       others: [{ client: 'site-a', outcome: 'Late', reason: '', message: '' }],
       metrics: {},
       seconds: null,
@@ -47,6 +48,14 @@ export const TROUBLED: RunFacts = {
         { client: 'site-a', outcome: 'Failed', reason: 'TrainerFailed', message: 'no <layer>' },
         { client: 'site-y', outcome: 'Nothing', reason: '', message: '' },
         { client: '<script>', outcome: 'Rejected', reason: 'NotFinite', message: '' },
+      ],
+      limited: [
+        {
+          client: 'site-a',
+          outcome: 'Accepted',
+          reason: 'Limited',
+          message: 'its norm of 9 is clipped to 1 < 2',
+        },
       ],
       others: [
         { client: '<script>', outcome: 'Rejected', reason: 'NotFinite', message: 'tensor "w" holds NaN' },

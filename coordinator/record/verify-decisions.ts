@@ -1,17 +1,20 @@
-// Verifies how updates were clipped: the norm that a decision names for each update, from the bytes of update and base, and the
-// round's bound, from the job's rule and the norms before it. Payloads that retention deleted are skipped.
+// Verifies what decisions compute: the norm of each update, from the bytes of update and base; the round's bound on norms, from the
+// job's rule and the norms before it; and the mean of the evaluations. Payloads that retention deleted are skipped.
+import { canonicalJson } from '#protocol/canonical.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { attemptKeys } from '#protocol/keys.ts'
-import type { ClosedDecision, PayloadRef, RoundResult } from '#protocol/record.ts'
+import type { ClosedDecision, PayloadRef, Plan, RoundResult } from '#protocol/record.ts'
+import { meanEvaluation } from '../aggregation/evaluation.ts'
 import { normOf } from '../aggregation/norm.ts'
 import { payloadLayout } from '../aggregation/slices.ts'
 import { clipBound, clipRuleOf, newestNorms, normsOf } from '../rounds/clipping.ts'
+import { countedExamples } from '../rounds/limits.ts'
 import { payloadOf } from './marker-facts.ts'
 import { readRecord } from './markers.ts'
 import type { Chain, Reading } from './verify-output.ts'
 
-/** Adds a problem for each bound and each norm that does not follow from the record. `payloads`: whether to read updates. */
-export async function verifyClipping(
+/** Adds a problem for each bound, norm and mean that does not follow from the record. `payloads`: whether to read updates. */
+export async function verifyDecisions(
   about: Reading,
   { run, links }: Chain,
   payloads: boolean,
@@ -23,7 +26,9 @@ export async function verifyClipping(
     .filter(({ plan }) => plan?.kind !== 'Evaluate')
     .map(({ result, decision }) => ({ origin: result.value.origin, decision }))
   for (const [at, { result, plan, decision }] of links.entries()) {
-    if (decision === null || plan?.kind !== 'Train') continue
+    if (decision === null || plan === null) continue
+    verifyMean(about, decision, plan)
+    if (plan.kind !== 'Train') continue
     const { round, clipNorm, updates } = decision
     const past = newestNorms(rounds.slice(0, at)).flat()
     const bound = clipBound(rule, past, normsOf(updates))
@@ -34,6 +39,18 @@ export async function verifyClipping(
     if (payloads && plan.base !== null)
       await verifyNorms(about, decision, { list: result.value.tensors, base: plan.base.payload })
   }
+}
+
+function verifyMean(
+  { problems }: Reading,
+  { round, evaluations, evaluation }: ClosedDecision,
+  { maxExamples }: Plan,
+): void {
+  const mean = meanEvaluation(evaluations, (numExamples) => countedExamples(maxExamples, numExamples))
+  if (canonicalJson(mean) !== canonicalJson(evaluation))
+    problems.push(
+      `round ${round}: the decision's evaluation is not the mean of the evaluations that it names`,
+    )
 }
 
 async function verifyNorms(

@@ -16,6 +16,15 @@ export interface FinishedRound {
   readonly evaluation: Evaluation | null
 }
 
+/** A client with a figure far above those of the others in its round: the norm of its update, or the loss that it measured. */
+export interface Outlier {
+  readonly client: string
+  readonly measure: 'Norm' | 'Loss'
+  readonly value: number
+  /** Of the same figure over all clients of the round. */
+  readonly median: number
+}
+
 /** A fact about a run, as it happens. `round` and `attempt` are those of the record. */
 export type RunEvent =
   | {
@@ -144,6 +153,8 @@ export type RunEvent =
       readonly evaluations: readonly ({ readonly client: string } & Evaluation)[]
       /** Everybody who was asked to evaluate and did not, with the reason. */
       readonly notEvaluated: readonly NotEvaluated[]
+      /** Clients whose norm or loss is more than ten times the median of the round. A warning: they are not excluded. */
+      readonly outliers: readonly Outlier[]
       readonly metrics: Readonly<Record<string, number>>
       readonly seconds: number
       /** Digest of its result, the head of the hash chain. */

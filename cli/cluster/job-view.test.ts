@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import type { KubernetesObject } from '#operator/objects/shapes.ts'
 import { conditionsFor, type JobState } from '#protocol/conditions.ts'
 import type { FederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
-import { statusLines } from '../render/status.ts'
+import { statusLines, summaryLine } from '../render/status.ts'
 import type { JobFacts } from './job-facts.ts'
 import { viewOf } from './job-view.ts'
 
@@ -90,6 +90,25 @@ test('of many clients, only those with a problem or a result are listed', () => 
   )
   const from = lines.indexOf('Clients')
   assert.deepEqual(lines.slice(from, from + 3), ['Clients', '  site-7  Late', '  and 99 without a problem'])
+})
+
+test('an outlier is shown with its figures', () => {
+  const clients = {
+    outliers: [
+      { name: 'site-a', measure: 'Norm', round: 3, value: 123456.7, median: 2.5 },
+      { name: 'site-a', measure: 'Loss', round: 3, value: 80, median: 0.5 },
+    ],
+  } as const
+  const ready = { type: 'Ready', status: 'True' }
+  const own = { ...pod({ 'fedsam.dev/partition': 'site-a' }), status: { conditions: [ready] } }
+  const view = viewOf({ ...facts('Training', { clients }), pods: [{ pod: own, problem: undefined }] })
+  const { reason, message } = view.clients[0]!
+  assert.equal(reason, 'Outlier')
+  assert.equal(
+    message,
+    'round 3: the norm of its update is 123500, the median of the round is 2.5; its loss is 80, the median of the round is 0.5',
+  )
+  assert.match(summaryLine(view), /far from the others: site-a/)
 })
 
 test('a failed evaluation is shown with its reason, unless the client has a later outcome', () => {

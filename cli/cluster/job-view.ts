@@ -14,6 +14,7 @@ import type {
 import { PARTITION_LABEL, ROLE_LABEL } from '#protocol/labels.ts'
 import { runPrefix } from '#protocol/names.ts'
 import type { Outcome } from '#protocol/outcomes.ts'
+import { outlierText } from '../render/lines.ts'
 import type { JobFacts, PodFact } from './job-facts.ts'
 
 /** A client's outcome where the coordinator named one; otherwise the state of its pod. */
@@ -145,7 +146,15 @@ function clientView({ name }: Partition, frame: Frame): ClientView {
   const state = absent?.outcome ?? pod.state
   const message = unheard ? pod.message || said : said || pod.message
   if (absent !== undefined || message !== '') return { name, state, reason: absent?.reason ?? '', message }
-  return { name, state, ...evaluationOf(name, frame) }
+  return { name, state, ...(outlierOf(name, frame) ?? evaluationOf(name, frame)) }
+}
+
+/** A client with a figure far above those of the others. */
+function outlierOf(name: string, { training }: Frame): Pick<ClientView, 'reason' | 'message'> | undefined {
+  const own = (training?.clients?.outliers ?? []).filter((outlier) => outlier.name === name)
+  if (own.length === 0) return undefined
+  const texts = own.map(({ measure, value = 0, median = 0 }) => outlierText({ measure, value, median }))
+  return { reason: 'Outlier', message: `round ${own[0]!.round ?? '?'}: ${texts.join('; ')}` }
 }
 
 /** The failed evaluation of a client whose updates may still count. */

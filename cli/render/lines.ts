@@ -1,6 +1,7 @@
 // Converts a run's events to lines of text: one short sentence each, the same in a terminal and in a pipe, and the present
 // activity for the live line below them. Reads no clock and prints nothing.
-import type { RunEvent } from '#protocol/events.ts'
+import { shortNumber } from '#coordinator/rounds/limits.ts'
+import type { Outlier, RunEvent } from '#protocol/events.ts'
 import type { ClientOutcome, Evaluation, NotEvaluated, RunRecord } from '#protocol/record.ts'
 import { counted, listed } from '#protocol/text.ts'
 
@@ -161,7 +162,11 @@ function initialisedText({ narrow, resumed }: Of<'Initialised'>): EventText {
 function roundText(event: Of<'RoundCompleted'>, rounds: number): EventText {
   const { round, accepted, outcomes, metrics, seconds } = event
   const measured = measuredText(event)
-  if (accepted.length === 0) return measured === '' ? {} : { said: measured, live: '' }
+  const far = outliersText(event)
+  if (accepted.length === 0) {
+    const said = [measured, far].filter((part) => part !== '').join('\n')
+    return said === '' ? {} : { said, live: '' }
+  }
   const parts = [
     `round ${String(round).padStart(String(rounds).length)}/${rounds}`,
     `${counted(accepted.length, 'update')}${limitedText(outcomes)}${withoutText(outcomes)}`,
@@ -169,7 +174,21 @@ function roundText(event: Of<'RoundCompleted'>, rounds: number): EventText {
     `${seconds.toFixed(1)} s`,
     measured,
   ]
-  return { said: parts.filter((part) => part !== '').join('  '), live: '' }
+  const line = parts.filter((part) => part !== '').join('  ')
+  return { said: far === '' ? line : `${line}\n${far}`, live: '' }
+}
+
+/** A figure of a client that is far above those of the others. */
+export function outlierText({ measure, value, median }: Omit<Outlier, 'client'>): string {
+  const figure = measure === 'Norm' ? 'the norm of its update' : 'its loss'
+  return `${figure} is ${shortNumber(value)}, the median of the round is ${shortNumber(median)}`
+}
+
+/** One line that names the outliers; they count all the same. */
+function outliersText({ round, outliers }: Of<'RoundCompleted'>): string {
+  if (outliers.length === 0) return ''
+  const named = outliers.map((outlier) => `${outlier.client}: ${outlierText(outlier)}`)
+  return `note: round ${round}: far from the others, check these clients: ${listed(named, NAMED, '; ')}`
 }
 
 /** A round evaluates the model that it starts from. Empty where no client was asked to evaluate. */

@@ -1,10 +1,14 @@
 // Formats a job's view as text of 100 columns. Reads no clock and prints nothing; colours come only from the caller's `paint`.
+
+import { listed } from '#protocol/text.ts'
 import type { ClientView, JobView } from '../cluster/job-view.ts'
 import { ageText, alignRows, labelled } from './columns.ts'
 
 const WIDTH = 100
 /** Most metrics in the table of rounds. */
 const METRICS = 4
+/** Most names in one line. */
+const NAMED = 10
 /** Most clients without a problem that are listed one by one. */
 const MANY = 40
 
@@ -39,9 +43,12 @@ export function statusLines(view: JobView, now: number, paint: Paint = (_, text)
 }
 
 /** One line for a pipe that follows a job. */
-export function summaryLine({ state, round, rounds, attempt, metrics, message }: JobView): string {
+export function summaryLine(view: JobView): string {
+  const { state, round, rounds, attempt, metrics, clients, message } = view
   const again = attempt > 1 ? `, attempt ${attempt}` : ''
-  const parts = [state, `round ${round}/${rounds}${again}`, ...metricTexts(metrics), message]
+  const far = clients.filter(({ reason }) => reason === 'Outlier').map(({ name }) => name)
+  const outliers = far.length === 0 ? '' : `far from the others: ${listed(far, NAMED)}`
+  const parts = [state, `round ${round}/${rounds}${again}`, ...metricTexts(metrics), outliers, message]
   return parts.filter((part) => part !== '').join('  ')
 }
 

@@ -1,6 +1,7 @@
 // The table of rounds: one row per attempt, with the clients whose updates count, and the outcome and reason of each other client.
 // Pure.
 import type { ClientOutcome, NotEvaluated } from '#protocol/record.ts'
+import { outlierText } from '../render/lines.ts'
 import type { AttemptFacts } from './facts.ts'
 import { byteText, metricText } from './figures.ts'
 import { html, type Markup } from './markup.ts'
@@ -19,7 +20,7 @@ export function attemptTable(attempts: readonly AttemptFacts[]): Markup {
     'received',
     'training',
     'seconds',
-    'not accepted',
+    'not accepted, and warnings',
   ].map((title) => html`<th scope="col">${title}</th>`)}</tr></thead>
 <tbody>${attempts.map(attemptRow)}</tbody>
 </table></div>`
@@ -35,7 +36,7 @@ function attemptRow(facts: AttemptFacts): Markup {
 <td class="number">${facts.kind === 'Evaluate' ? '' : received(facts)}</td>
 <td>${Object.entries(metrics).map(([name, value]) => html`<div>${name} ${metricText(value)}</div>`)}</td>
 <td class="number">${seconds === null ? '' : seconds.toFixed(1)}</td>
-<td>${abandoned === '' ? undefined : html`<div class="abandoned">abandoned: ${abandoned}</div>`}${outcomes(facts.kind === 'Evaluate' ? missing : others)}${unmeasured(facts)}</td></tr>
+<td>${abandoned === '' ? undefined : html`<div class="abandoned">abandoned: ${abandoned}</div>`}${outcomes(facts.kind === 'Evaluate' ? missing : others)}${unmeasured(facts)}${farFromOthers(facts)}</td></tr>
 `
 }
 
@@ -48,6 +49,11 @@ function names(clients: readonly string[]): Markup {
   if (clients.length === 0) return html`none`
   if (clients.length <= NAMES) return html`${clients.join(', ')}`
   return html`<details><summary>${clients.length} clients</summary>${clients.join(', ')}</details>`
+}
+
+/** Lists each client with a figure far above those of the others. It counts all the same. */
+function farFromOthers({ outliers }: AttemptFacts): Markup {
+  return html`${outliers.map((outlier) => html`<div><b>${outlier.client}</b> is far from the others: ${outlierText(outlier)}</div>`)}`
 }
 
 /** Lists each update that counts for less than its client sent. */

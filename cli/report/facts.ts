@@ -1,5 +1,6 @@
 // The types of a report's content, as plain data. record-facts.ts and pictures.ts gather it; page.ts converts it to HTML. These
 // files do not import each other.
+import type { Outlier } from '#protocol/events.ts'
 import type { ClientOutcome, NotEvaluated } from '#protocol/record.ts'
 
 /** A run, as its record describes it. */
@@ -41,6 +42,8 @@ export interface AttemptFacts {
   readonly accepted: readonly AcceptedUpdate[]
   /** The accepted clients that count with fewer examples than they report, or with a clipped norm. */
   readonly limited: readonly ClientOutcome[]
+  /** The clients whose norm or loss is far above those of the others. */
+  readonly outliers: readonly Outlier[]
   /** The clients whose update does not count, NotSelected included. */
   readonly others: readonly ClientOutcome[]
   /** The clients that were to evaluate the attempt's starting model and returned no measurement. */

@@ -43,6 +43,10 @@ test('names and messages stay text, with any content', () => {
 test('the page shows every lost client with its outcome and reason', () => {
   assert.match(page, /<b>&lt;script&gt;<\/b> Rejected \(NotFinite\): tensor &quot;w&quot; holds NaN/)
   assert.match(page, /<b>site-a<\/b> Late</)
+  assert.match(
+    page,
+    /<b>&lt;b&gt;x<\/b> is far from the others: the norm of its update is 123500, the median/,
+  )
   assert.match(page, /<b>site-a<\/b>: its norm of 9 is clipped to 1 &lt; 2</)
   assert.match(page, /abandoned: QuorumNotReached: 1 of 2/)
   assert.match(page, /not selected: site-z/)

@@ -2,6 +2,7 @@
 // store bounds the length of a marker.
 import { readRecord } from '#coordinator/record/markers.ts'
 import { countedExamples } from '#coordinator/rounds/limits.ts'
+import { outliersOf } from '#coordinator/rounds/outliers.ts'
 import { attemptKeys, MANIFEST_KEY, RUN_KEY, resultKey } from '#protocol/keys.ts'
 import {
   type Decision,
@@ -152,6 +153,7 @@ function attemptFacts({ plan, decision, receipts, result }: AttemptRecord): Atte
       bytes: receipts.get(client)?.update?.size ?? null,
     })),
     others: decision.outcomes.filter(({ outcome }) => outcome !== 'Accepted'),
+    outliers: decision.kind === 'Closed' ? outliersOf(decision) : [],
     limited: decision.outcomes.filter(({ outcome, reason }) => outcome === 'Accepted' && reason !== ''),
     notEvaluated: decision.kind === 'Closed' ? decision.notEvaluated : [],
     metrics: result?.metrics ?? {},

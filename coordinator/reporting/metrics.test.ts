@@ -47,6 +47,10 @@ test('metrics count the run, without names of clients', async () => {
       evaluation: { loss: 0.5, numExamples: 1, metrics: {} },
       evaluations: [],
       notEvaluated: [],
+      outliers: [
+        { client: 'site-a', measure: 'Norm', value: 90, median: 1 },
+        { client: 'site-a', measure: 'Loss', value: 90, median: 1 },
+      ],
       metrics: {},
       seconds: 4,
       head: '',
@@ -69,6 +73,7 @@ test('metrics count the run, without names of clients', async () => {
     `fedsam_bytes_sent_total{${job}} 200`,
     `fedsam_round_duration_seconds_bucket{le="5",${job}} 1`,
     `fedsam_evaluation_loss{${job}} 0.5`,
+    `fedsam_outliers{${job}} 1`,
   ])
     assert.ok(text.includes(`${line}\n`), `${line} is not in\n${text}`)
   assert.doesNotMatch(text, /site-/)

@@ -53,6 +53,10 @@ function handlersOf(registry: Registry): Handlers {
     registers,
   })
   const loss = gauge('fedsam_evaluation_loss', 'Held-out loss of the newest evaluated model')
+  const outliers = gauge(
+    'fedsam_outliers',
+    'Clients of the newest round with a norm or a loss above ten times the median',
+  )
   const count = (state: string, value: number): void => clients.set({ state }, value)
   return {
     RunStarted(event) {
@@ -77,6 +81,7 @@ function handlersOf(registry: Registry): Handlers {
     AttemptAbandoned: ({ reason }) => abandoned.inc({ reason }),
     RoundCompleted(event) {
       sent.inc(event.sentBytes)
+      outliers.set(new Set(event.outliers.map(({ client }) => client)).size)
       if (event.evaluation !== null) loss.set(event.evaluation.loss)
       if (event.kind === 'Evaluate') return
       rounds.inc()

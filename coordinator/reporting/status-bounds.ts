@@ -1,10 +1,15 @@
 // Bounds the contents of status.training: within the limits of the schema, and short enough for the API server and for people.
-import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
+import type { Outlier } from '#protocol/events.ts'
+import type { TrainingClients, TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import type { BestRound } from '#protocol/record.ts'
 import { shortened } from '#protocol/text.ts'
 
 /** Clients that one list names. */
 const ABSENT = 1000
+/** Outliers that the status names. */
+const OUTLIERS = 100
+/** Largest figure that the schema allows. */
+const LARGEST = 1e300
 /** Metrics of one evaluation. */
 const METRICS = 32
 /** Characters of a metric's name. */
@@ -45,6 +50,18 @@ export const bounds = {
         message: shortened(message, longest),
       }))
   },
+  /** The first OUTLIERS outliers, in their order. `round` is the round that they belong to. */
+  outliers: (
+    all: readonly Outlier[],
+    round: number,
+  ): Required<NonNullable<TrainingClients['outliers']>[number]>[] =>
+    all.slice(0, OUTLIERS).map(({ client, measure, value, median }) => ({
+      name: client,
+      measure,
+      round,
+      value: Math.min(value, LARGEST),
+      median: Math.min(median, LARGEST),
+    })),
   best: ({ round, metric, value }: BestRound): BestRound => ({
     round,
     metric: shortened(metric, METRIC_NAME),

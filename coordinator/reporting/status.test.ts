@@ -232,6 +232,14 @@ test('clients that did not evaluate are named until the next model is evaluated'
   assert.deepEqual(after([completed(2)], two).clients!.notEvaluated, [])
 })
 
+test('outliers of the newest round are named with their figures, and no longer than that', () => {
+  const far = { client: 'a', measure: 'Norm', value: 1.7e308, median: 2 } as const
+  const one = after([started(), opened(1), completed(1, { outliers: [far] })])
+  assert.deepEqual(one.clients!.outliers, [{ name: 'a', measure: 'Norm', round: 1, value: 1e300, median: 2 }])
+  assert.equal(after([opened(2)], one).clients!.outliers!.length, 1)
+  assert.deepEqual(after([opened(2), completed(2)], one).clients!.outliers, [])
+})
+
 describe('a pause', () => {
   const paused = after([abandoned({ reason: 'NotEnoughClients', pauseSeconds: 30 })])
 
@@ -314,6 +322,7 @@ test('any events in any order keep within the schema, and never decrease', () =>
       evaluation: { loss: 1e200, numExamples: 1, metrics },
       outcomes: crowd,
       notEvaluated: crowd.map((client) => ({ ...client, outcome: 'Failed' })),
+      outliers: crowd.map(({ client }) => ({ client, measure: 'Loss', value: 1e305, median: 1e303 })),
     }),
     { event: 'Initialised', origin: 'Client', client: 'a', narrow: {}, resumed: null, head: SHA },
     { event: 'Hindered', reason: 'StorageUnreachable', message: long },

@@ -178,6 +178,7 @@ function completeRound(
   const notEvaluated = bounds.absent(
     news.notEvaluated.map(({ client, ...rest }) => ({ name: client, ...rest })),
   )
+  const outliers = bounds.outliers(news.outliers, round)
   const metrics =
     evaluation === null ? undefined : boundedMetrics({ loss: evaluation.loss, ...evaluation.metrics })
   const measured = (status.rounds ?? []).map((one) =>
@@ -191,7 +192,7 @@ function completeRound(
     ...(best === null ? {} : { best: bounds.best(best) }),
     bytes: { received, sent: sent + sentBytes },
     rounds: measured,
-    clients: { ...status.clients, absent: absentOf(outcomes), notEvaluated },
+    clients: { ...status.clients, absent: absentOf(outcomes), notEvaluated, outliers },
   }
   if (kind === 'Evaluate') return after
   const done = { round, attempt, cohort: cohort.length, accepted: accepted.length, seconds }

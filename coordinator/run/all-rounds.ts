@@ -11,6 +11,7 @@ import { type DecidedUpdate, updatesOf } from '../attempts/updates.ts'
 import type { Marked } from '../record/markers.ts'
 import { noteEvaluation, noteResult, type Progress, pastNorms } from '../record/progress.ts'
 import { openRetention } from '../record/retention.ts'
+import { outliersOf } from '../rounds/outliers.ts'
 import { type Initialised, initialise } from '../start/initial-parameters.ts'
 import type { RunContext } from './context.ts'
 
@@ -185,6 +186,7 @@ function report(
     evaluation,
     evaluations,
     notEvaluated,
+    outliers: outliersOf(decision),
     metrics,
     seconds: closed.seconds,
     head: result.digest,

@@ -878,6 +878,19 @@ export interface TrainingClients {
     /** Why and what to do, for people. */
     readonly message?: string
   })[]
+  /** Clients of the newest finished round whose update has a norm, or whose evaluation has a loss, above ten times the median of the round. A warning; the updates count. */
+  readonly outliers?: readonly ({
+    /** The partition's name. E.g. site-c. */
+    readonly name: string
+    /** Norm: of the update's difference to the model that it started from. Loss: the one that the client measured for that model. */
+    readonly measure: 'Norm' | 'Loss'
+    /** The round of the figure. E.g. 6. */
+    readonly round?: number
+    /** The client's figure. E.g. 812.5. */
+    readonly value?: number
+    /** The median over all clients of the round. E.g. 7.1. */
+    readonly median?: number
+  })[]
   /** Clients that should have evaluated the newest evaluated model and did not, and why. */
   readonly notEvaluated?: readonly ({
     /** The partition's name. E.g. site-c. */

@@ -1903,6 +1903,51 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
           }
          }
         },
+        "outliers": {
+         "type": "array",
+         "maxItems": 100,
+         "x-kubernetes-list-type": "map",
+         "x-kubernetes-list-map-keys": [
+          "name",
+          "measure"
+         ],
+         "items": {
+          "type": "object",
+          "required": [
+           "name",
+           "measure"
+          ],
+          "properties": {
+           "name": {
+            "type": "string",
+            "maxLength": 63
+           },
+           "measure": {
+            "type": "string",
+            "enum": [
+             "Norm",
+             "Loss"
+            ]
+           },
+           "round": {
+            "type": "integer",
+            "format": "int32",
+            "minimum": 0,
+            "maximum": 100001
+           },
+           "value": {
+            "type": "number",
+            "minimum": -1e+300,
+            "maximum": 1e+300
+           },
+           "median": {
+            "type": "number",
+            "minimum": -1e+300,
+            "maximum": 1e+300
+           }
+          }
+         }
+        },
         "notEvaluated": {
          "type": "array",
          "maxItems": 1000,

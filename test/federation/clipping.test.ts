@@ -12,7 +12,13 @@ import { readSafetensors } from '#protocol/safetensors.ts'
 import type { Tensor } from '#protocol/tensors.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import { quadraticWork } from '../trainers/quadratic.ts'
-import { coordinateThrough, type FederationOptions, openFederation, runFederation } from './federation.ts'
+import {
+  coordinateThrough,
+  eventsOf,
+  type FederationOptions,
+  openFederation,
+  runFederation,
+} from './federation.ts'
 import { closedOf, planOf, receiptOf, resultOf } from './record.ts'
 
 const ROUNDS = 4
@@ -95,6 +101,25 @@ describe('a poisoned update', () => {
     const { clipNorm } = await closedOf(held.store, 1)
     assert.ok((await moved(held.store)) <= clipNorm!)
     assert.deepEqual((await verifyRecord(held.store)).problems, [])
+  })
+
+  test('is named as an outlier in each round, with and without clipping; nobody is in an honest run', async () => {
+    const named = async (options: FederationOptions): Promise<string[]> => {
+      const { events } = await runFederation(options)
+      return eventsOf(events, 'RoundCompleted').flatMap(({ round, outliers }) =>
+        outliers.map(({ client, measure }) => `${round} ${client} ${measure}`),
+      )
+    }
+    const norms = Array.from({ length: ROUNDS }, (_, i) => `${i + 1} poison Norm`)
+    assert.deepEqual(await named(job(clip({ medianMultiple: 2 }))), norms)
+    assert.deepEqual(
+      (await named(job({ ...clip({ norm: 1 }), clipNorm: null, spec: {} }))).filter((text) =>
+        text.includes('Norm'),
+      ),
+      ['1 poison Norm'],
+      'once the model is far away, so is everybody',
+    )
+    assert.deepEqual(await named({ ...job(clip({ medianMultiple: 2 })), quadratic: () => ({}) }), [])
   })
 
   test('has its norm in the decision, and the bound follows from the rounds before', async () => {

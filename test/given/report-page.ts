@@ -33,6 +33,7 @@ export const TROUBLED: RunFacts = {
       abandoned: 'QuorumNotReached: 1 of 2',
       accepted: [],
       notEvaluated: [],
+      outliers: [],
       limited: [],
       others: [{ client: 'site-a', outcome: 'Late', reason: '', message: '' }],
       metrics: {},
@@ -49,6 +50,7 @@ export const TROUBLED: RunFacts = {
         { client: 'site-y', outcome: 'Nothing', reason: '', message: '' },
         { client: '<script>', outcome: 'Rejected', reason: 'NotFinite', message: '' },
       ],
+      outliers: [{ client: '<b>x', measure: 'Norm', value: 123456, median: 2 }],
       limited: [
         {
           client: 'site-a',

@@ -63,6 +63,7 @@ export const completed = (round: number, change: object = {}): StatusEvent => ({
   evaluation: null,
   evaluations: [],
   notEvaluated: [],
+  outliers: [],
   metrics: {},
   seconds: 4,
   head: SHA,

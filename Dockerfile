@@ -39,11 +39,13 @@ COPY runtime runtime
 COPY transport transport
 
 FROM control AS operator
-LABEL org.opencontainers.image.description="FedSAM operator: FederatedJobs to Kubernetes objects"
+LABEL org.opencontainers.image.description="FedSAM operator: FederatedJobs to Kubernetes objects; the gate of the message bus"
 COPY operator operator
+COPY gate gate
 # A start without its environment loads, and so compiles, every module; that it then ends with an error is expected.
 USER 65532:65532
-RUN node operator/main.ts > /dev/null 2>&1; test -d "$NODE_COMPILE_CACHE"/*-65532
+RUN for program in operator/main.ts gate/main.ts gate/config/main.ts; do node "$program" > /dev/null 2>&1; done; \
+    test -d "$NODE_COMPILE_CACHE"/*-65532
 ENTRYPOINT ["node", "operator/main.ts"]
 
 FROM control AS coordinator

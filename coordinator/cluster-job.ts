@@ -8,7 +8,6 @@ import type { Clock } from '#runtime/clock.ts'
 import { createNotifier, type Notifier } from '#runtime/notifier.ts'
 import type { JobSource, MessageBus, ObjectStore, StatusSink } from '#transport/ports.ts'
 import { checkGuarantees } from '#transport/store/check-store.ts'
-import type { Verify } from './clients/context.ts'
 import { type Fault, judgeFault } from './reporting/faults.ts'
 import { beginStatus } from './reporting/status.ts'
 import { openReporting, type Reporting } from './reporting/status-writer.ts'
@@ -26,7 +25,6 @@ export interface ProgramParts {
   readonly files: (store: ObjectStore) => Promise<LocalFiles>
   /** Opens the record that the run resumes from. */
   readonly openRecord: OpenRecord
-  readonly verify: Verify
   /** The address of the output, for people. */
   readonly outputUri: string
   readonly clock: Clock
@@ -128,7 +126,7 @@ function giveUp(reporting: Reporting, { reason, message }: Extract<Fault, { kind
 }
 
 async function runOnce(parts: ProgramParts, reporting: Reporting, held: Connections): Promise<void> {
-  const { source, clock, pace, verify, signal } = parts
+  const { source, clock, pace, signal } = parts
   held.store ??= parts.openStore()
   held.bus ??= await parts.connect()
   const { store, bus, notifier } = held
@@ -147,7 +145,6 @@ async function runOnce(parts: ProgramParts, reporting: Reporting, held: Connecti
     clock,
     pace,
     observe,
-    verify,
     notifier,
     signal,
   })

@@ -1,6 +1,8 @@
 // Reads the coordinator's environment, and reports all errors at once. `fedsam run --processes` names a job file; the operator
 // names a FederatedJob. It reads no credentials: of a Secret it reads only the folder of its files.
 import { BUS, CHECKPOINT, CLUSTER_JOB, JOB_FILE, STORE } from '#protocol/environment.ts'
+import { COORDINATOR, memberName } from '#protocol/identity.ts'
+import { isOwnInbox } from '#protocol/messages.ts'
 import { COORDINATOR_PORT } from '#protocol/pods.ts'
 import { type Environment, optional, port, readVariables, required } from '#runtime/environment.ts'
 import type { NatsOptions } from '#transport/bus/nats/bus.ts'
@@ -54,12 +56,18 @@ export function readOrigin(env: Environment): JobOrigin {
 }
 
 /** Throws FedsamError InvalidJob, which names every missing variable. */
-export function readPlaces(env: Environment, job: string): Places {
+export function readPlaces(
+  env: Environment,
+  { name, uid }: { readonly name: string; readonly uid: string },
+): Places {
   const rules = { ...STORE_RULES, ...BUS_RULES, checkpointCredentials: optional }
   const read = readVariables(env, { ...STORE, ...BUS, ...CHECKPOINT }, rules)
   return {
     s3: s3Options(read),
-    nats: natsOptions(read, `coordinator-${job}`),
+    nats: {
+      ...natsOptions(read, `coordinator-${name}`, memberName(uid, COORDINATOR)),
+      mayAnswer: isOwnInbox,
+    },
     checkpointCredentials: read.checkpointCredentials,
     hub: { ...proxyVariables(env), HF_TOKEN: env.HF_TOKEN, HF_ENDPOINT: env.HF_ENDPOINT },
   }

@@ -5,23 +5,20 @@ import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { FedsamError } from '#protocol/errors.ts'
 import type { RunEvent } from '#protocol/events.ts'
-import { audienceOf, subjectOf, workerAccount } from '#protocol/identity.ts'
 import { systemClock } from '#runtime/clock.ts'
+import { createLimitedLog } from '#runtime/limited-log.ts'
 import { serveProbes } from '#runtime/probe-server.ts'
 import { runProgram } from '#runtime/run-program.ts'
 import { connectNats } from '#transport/bus/nats/bus.ts'
 import { fetchCheckpoint } from '#transport/hugging-face/checkpoint.ts'
 import { openKubernetes, podAccess } from '#transport/kubernetes/api.ts'
-import { type JobIdentity, openKubernetesJob } from '#transport/kubernetes/job.ts'
-import { openClusterKeys } from '#transport/kubernetes/keys.ts'
-import type { CoordinatedJob, JobSource } from '#transport/ports.ts'
+import { openKubernetesJob } from '#transport/kubernetes/job.ts'
+import type { CoordinatedJob } from '#transport/ports.ts'
 import { boundedStore } from '#transport/store/bounded.ts'
 import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
 import { recordAddress } from '#transport/store/s3/address.ts'
 import { fetchS3Checkpoint, fetchS3File } from '#transport/store/s3/checkpoint.ts'
 import { openS3Store } from '#transport/store/s3/store.ts'
-import { verifyBy } from './clients/identity.ts'
-import { createLimitedLog } from './clients/limited-log.ts'
 import { coordinateJob } from './cluster-job.ts'
 import { type JobOrigin, outputUri, readOrigin, readPlaces } from './environment.ts'
 import { openMetrics } from './reporting/metrics.ts'
@@ -51,7 +48,7 @@ await runProgram(process.env, (signal) => {
 
 async function runFromFile(file: string, signal: AbortSignal): Promise<void> {
   const { job, files, pace } = JSON.parse(await readFile(file, 'utf8')) as CoordinatorFile
-  const { s3, nats } = readPlaces(process.env, job.name)
+  const { s3, nats } = readPlaces(process.env, job)
   const store = openS3Store(s3)
   const bus = await connectNats({ ...nats, onError })
   const live = compileLive(job)
@@ -81,7 +78,6 @@ async function runInCluster(
   { identity, metricsPort, account }: Extract<JobOrigin, { kind: 'Cluster' }>,
   signal: AbortSignal,
 ): Promise<void> {
-  const { name, uid } = identity
   const clock = systemClock()
   const metrics = openMetrics(identity)
   let hindrance: string | undefined = 'the coordinator is starting'
@@ -95,9 +91,8 @@ async function runInCluster(
   const client = openKubernetes(podAccess(process.env, account))
   try {
     const { source, sink } = await openKubernetesJob({ client, identity, clock, signal, log })
-    const places = () => readPlaces(process.env, name)
+    const places = () => readPlaces(process.env, identity)
     const now = (): number => Date.now()
-    const ownerOf = (partition: string): string | undefined => accountOf(identity, source, partition)
     await coordinateJob({
       source,
       sink,
@@ -119,12 +114,6 @@ async function runInCluster(
           temporary: tmpdir(),
         })
       },
-      verify: verifyBy({
-        keys: openClusterKeys(client, clock),
-        audience: audienceOf(uid),
-        subjectOf: ownerOf,
-        now,
-      }),
       outputUri: outputUri(process.env),
       clock,
       now,
@@ -143,14 +132,4 @@ async function runInCluster(
     client.close()
     await probes.close()
   }
-}
-
-/** The account that a partition's pod runs as; undefined where the job has no such partition. */
-function accountOf(
-  { namespace, name }: JobIdentity,
-  source: JobSource,
-  partition: string,
-): string | undefined {
-  const found = source.job().spec.partitions.find((one) => one.name === partition)
-  return found === undefined ? undefined : subjectOf(namespace, workerAccount(name, found))
 }

@@ -25,6 +25,11 @@ const REQUIRE_TLS = variable(
 )
 const CLIENT = variable('FEDSAM_CLIENT', "the partition's name")
 const METRICS_PORT = 'FEDSAM_METRICS_PORT'
+const WATCH_NAMESPACES = 'FEDSAM_WATCH_NAMESPACES'
+const ACCOUNT_FOLDER = variable(
+  'FEDSAM_ACCOUNT_FOLDER',
+  "the folder with `token` and `ca.crt` of its account; default: the kubelet's",
+)
 
 /** The variables of a table as an environment, without those that are undefined. */
 export function environmentOf<T extends Variables>(
@@ -55,6 +60,11 @@ export const TERMINATION = {
 export const BUS = {
   natsUrl: variable('FEDSAM_NATS_URL', '`nats://host:4222`'),
   natsCreds: variable('FEDSAM_NATS_CREDS', 'a NATS credentials file'),
+  tokenFile: variable(
+    'FEDSAM_TOKEN_FILE',
+    "a file with the secret that the program shows to the NATS server, read at every connect: the pod's projected " +
+      'service-account token, which the gate verifies, or a password; default: it shows none',
+  ),
   natsCa: variable('FEDSAM_NATS_CA', "the authorities that signed the server's certificate, a PEM file"),
   natsCert: variable(
     'FEDSAM_NATS_CERT',
@@ -124,10 +134,6 @@ export const WORKER = {
   answerSeconds: variable(
     'FEDSAM_ANSWER_SECONDS',
     "the worker repeats a request without an answer after this long; above the coordinator's `holdSeconds`; default: 30",
-  ),
-  tokenFile: variable(
-    'FEDSAM_TOKEN_FILE',
-    "the pod's projected service-account token, which the worker reads for every request; default: it sends none",
   ),
 } as const
 
@@ -212,7 +218,7 @@ export const OPERATOR = {
     'a JSON list of NetworkPolicyPeer: where pods of jobs ask for names; default: kube-dns; `[]`: anywhere',
   ),
   watchNamespaces: variable(
-    'FEDSAM_WATCH_NAMESPACES',
+    WATCH_NAMESPACES,
     'the namespaces that the operator watches, comma separated; default: all. Each has nine watches, with a connection each',
   ),
   leaderElection: variable(
@@ -240,9 +246,40 @@ export const OPERATOR = {
     'FEDSAM_RESYNC_SECONDS',
     'the longest time between two passes of a job, though nothing changed; default: 36000',
   ),
-  accountFolder: variable(
-    'FEDSAM_ACCOUNT_FOLDER',
-    "the folder with `token` and `ca.crt` of its account; default: the kubelet's",
+  accountFolder: ACCOUNT_FOLDER,
+} as const
+
+/** Of the gate, and of the program that configures its nats-server. */
+export const GATE_SEEDS = {
+  gateSeeds: variable(
+    'FEDSAM_GATE_SEEDS',
+    'a folder with the files `issuer` and `user`, each of 32 random bytes: the keys that sign the answers of the gate, and ' +
+      'with which the gate connects',
+  ),
+} as const
+
+/** Of the gate. */
+export const GATE = {
+  natsUrl: BUS.natsUrl,
+  natsCa: BUS.natsCa,
+  watchNamespaces: variable(
+    WATCH_NAMESPACES,
+    'the namespaces whose jobs may connect, comma separated; default: all',
+  ),
+  accountFolder: ACCOUNT_FOLDER,
+  metricsPort: variable(
+    METRICS_PORT,
+    `${code(PROBE_PATHS.metrics)}, ${code(PROBE_PATHS.alive)} and ${code(PROBE_PATHS.ready)}: it has the jobs and serves; default: ${COORDINATOR_PORT}`,
+  ),
+} as const
+
+/** Of the program that writes the configuration of the gate's nats-server. */
+export const GATE_CONFIG = {
+  natsConfig: variable('FEDSAM_GATE_NATS_CONFIG', 'the file that it writes'),
+  natsPort: variable('FEDSAM_GATE_NATS_PORT', 'the port of the nats-server; default: 4222'),
+  natsTls: variable(
+    'FEDSAM_GATE_NATS_TLS',
+    "a folder with the server's `tls.crt` and `tls.key`; default: the server has no TLS",
   ),
 } as const
 
@@ -273,5 +310,7 @@ export const PROGRAMS: readonly (readonly [string, Variables])[] = [
   ['`worker/source/main.ts`', SOURCE],
   ['a trainer', { ...TRAINER, ...TRAINER_LIFE }],
   ['`operator/main.ts`', { ...IMAGES, ...OPERATOR }],
+  ['`gate/main.ts`', { ...GATE, ...GATE_SEEDS }],
+  ['`gate/config/main.ts`', { ...GATE_CONFIG, ...GATE_SEEDS }],
   ['`fedsam run --processes`', SERVERS],
 ]

@@ -26,9 +26,6 @@ const Upload = v.pipe(v.string(), v.maxLength(1024))
 
 const PartNumber = v.pipe(Count, v.minValue(1), v.maxValue(10_000))
 
-/** Says who the client is, where the coordinator asks for it: its pod's projected service-account token. */
-const Token = v.optional(v.pipe(v.string(), v.maxLength(8192)), '')
-
 const At = { round: Count, attempt: Count }
 
 /** What the client does right now, repeated in every `next` until the answer shows that it was understood. */
@@ -47,7 +44,6 @@ const NextSchema = v.object({
   kind: v.literal('next'),
   client: Name,
   incarnation: Incarnation,
-  token: Token,
   /** The highest epoch that the client received: an older coordinator learns from it that it is superseded. */
   epoch: Count,
   /** Digest of the partition's data, and what computes: for the record and for people. */
@@ -78,7 +74,6 @@ const GrantRequestSchema = v.object({
   kind: v.literal('grant'),
   client: Name,
   incarnation: Incarnation,
-  token: Token,
   wants: v.pipe(v.array(WantSchema), v.maxLength(64)),
 })
 
@@ -184,12 +179,25 @@ export function subjectPrefix(namespace: string, uid: string): string {
   return `fedsam.${namespace}.${uid}`
 }
 
+/** The uid of the run with this subject prefix. */
+export function uidOf(prefix: string): string {
+  return prefix.slice(prefix.lastIndexOf('.') + 1)
+}
+
+const ASK = '.ask'
+const INBOX = '.inbox'
+
 /** The subject on which a client asks; its reply inboxes lie under `<subject>.inbox`. */
 export function clientSubject(prefix: string, client: string): string {
-  return `${prefix}.${client}.ask`
+  return `${prefix}.${client}${ASK}`
 }
 
 /** The prefix of a client's reply subjects, so that permissions can hold each to its own. */
 export function clientInbox(prefix: string, client: string): string {
-  return `${prefix}.${client}.inbox`
+  return `${prefix}.${client}${INBOX}`
+}
+
+/** Whether the reply subject is in the inbox of the client whose subject this is. The coordinator answers nowhere else. */
+export function isOwnInbox(subject: string, reply: string): boolean {
+  return subject.endsWith(ASK) && reply.startsWith(`${subject.slice(0, -ASK.length)}${INBOX}.`)
 }

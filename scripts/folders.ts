@@ -8,6 +8,7 @@ export const PRODUCT = [
   'coordinator',
   'worker',
   'operator',
+  'gate',
   'cli',
 ] as const
 

@@ -5,7 +5,16 @@ import { existsSync } from 'node:fs'
 import { glob, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
-import { IMAGES, OPERATOR, PROGRAMS, TRAINER, type Variables } from '#protocol/environment.ts'
+import {
+  GATE,
+  GATE_CONFIG,
+  GATE_SEEDS,
+  IMAGES,
+  OPERATOR,
+  PROGRAMS,
+  TRAINER,
+  type Variables,
+} from '#protocol/environment.ts'
 import { AROUND, PRODUCT } from '../scripts/folders.ts'
 import { reachedFiles } from '../scripts/test/imports.ts'
 import { bannedWords, MAY_HOLD_BANNED_WORDS } from './architecture/banned-words.ts'
@@ -21,17 +30,18 @@ const MAY_IMPORT: Readonly<Record<Folder, readonly string[]>> = {
   coordinator: ['protocol', 'runtime', 'transport'],
   worker: ['protocol', 'runtime', 'transport'],
   operator: ['protocol', 'runtime', 'transport'],
-  cli: ['protocol', 'runtime', 'transport', 'coordinator', 'worker', 'operator'],
+  gate: ['protocol', 'runtime', 'transport'],
+  cli: ['protocol', 'runtime', 'transport', 'coordinator', 'worker', 'operator', 'gate'],
 }
 
 /** Path prefixes that own an outside package; tests and scripts may use any. */
 const OWNERS: Readonly<Record<string, readonly string[]>> = {
-  valibot: ['protocol/', 'transport/', 'worker/', 'coordinator/', 'operator/', 'cli/'],
+  valibot: ['protocol/', 'transport/', 'worker/', 'coordinator/', 'operator/', 'gate/', 'cli/'],
   yaml: ['cli/'],
   '@marcbachmann/cel-js': ['cli/'],
   nats: ['transport/bus/nats/'],
-  pino: ['operator/main.ts', 'coordinator/'],
-  'prom-client': ['operator/metrics.ts', 'coordinator/'],
+  pino: ['operator/main.ts', 'gate/main.ts', 'coordinator/'],
+  'prom-client': ['operator/metrics.ts', 'gate/metrics.ts', 'coordinator/'],
   '@aws-sdk/client-s3': ['transport/store/s3/'],
   '@aws-sdk/s3-request-presigner': ['transport/store/s3/'],
   '@kubernetes/client-node': ['operator/kubernetes/'],
@@ -40,7 +50,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   '@tensorflow/tfjs-backend-wasm': ['worker/tensorflow/'],
   '@tensorflow/tfjs-backend-cpu': ['worker/tensorflow/'],
   '@tensorflow/tfjs-node-gpu': ['worker/tensorflow/'],
-  jose: ['coordinator/clients/identity'],
+  jose: ['gate/authenticators/'],
   sharp: ['worker/data/', 'cli/report/'],
   'fast-png': ['worker/data/', 'cli/report/'],
 }
@@ -241,7 +251,7 @@ const namesOf = (...tables: readonly Variables[]): string[] =>
 
 /** Which of our variables files in other languages may name. FEDSAM_PYTHON is one of scripts/, for developers. */
 const OTHER_LANGUAGES: Readonly<Record<string, readonly string[]>> = {
-  'charts/fedsam/templates/**/*': namesOf(IMAGES, OPERATOR),
+  'charts/fedsam/templates/**/*': namesOf(IMAGES, OPERATOR, GATE, GATE_SEEDS, GATE_CONFIG),
   'charts/fedsam/files/quickstart.yaml': namesOf(TRAINER),
   'python/fedsam_client/**/*.py': namesOf(TRAINER),
   'docs/*.md': [...namesOf(...PROGRAMS.map(([, table]) => table)), 'FEDSAM_PYTHON'],

@@ -39,7 +39,7 @@ test("the coordinator's environment is what it reads", () => {
   const origin = readOrigin(env)
   assert.ok(origin.kind === 'Cluster')
   assert.deepEqual(origin.identity, { namespace: 'team', name: 'brain', uid: 'u1' })
-  const { s3, nats, checkpointCredentials } = readPlaces(env, 'brain')
+  const { s3, nats, checkpointCredentials } = readPlaces(env, origin.identity)
   assert.deepEqual(
     [s3.prefix, s3.endpoint, s3.requireTls, nats.url],
     ['team/brain/u1', 'https://s3:9000', true, 'tls://nats:4222'],
@@ -51,8 +51,8 @@ test("the network half's environment is what it reads", () => {
   const settings = workerSettings(environmentOf(container('brain-worker-a', 'network')))
   assert.deepEqual(settings.trainer, { kind: 'Pod', seam: '/seam', cache: '/cache', base: true })
   assert.deepEqual(
-    [settings.client, settings.subjects, settings.scratch, settings.tokenFile],
-    ['a', 'fedsam.team.u1', '/seam/scratch', '/var/run/fedsam/token'],
+    [settings.client, settings.subjects, settings.scratch, settings.nats.credentials],
+    ['a', 'fedsam.team.u1', '/seam/scratch', { credsFile: '/etc/fedsam/nats-credentials/nats.creds' }],
   )
 })
 

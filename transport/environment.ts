@@ -19,6 +19,7 @@ export const STORE_RULES = {
 export const BUS_RULES = {
   natsUrl: required,
   natsCreds: optional,
+  tokenFile: optional,
   natsCa: optional,
   natsCert: optional,
   natsKey: optional,
@@ -38,11 +39,12 @@ export function s3Options(read: Read<typeof STORE_RULES>): S3Options {
 }
 
 /**
- * `name` is what the server calls the connection. Files of certificate and key may be absent: the operator names them for every
+ * `name` is what the server calls the connection, `user` the member's name (protocol/identity.ts). A credentials file takes precedence
+ * over the token. Files of certificate and key may be absent: the operator names them for every
  * Secret, and a Secret may hold ca.crt alone.
  */
-export function natsOptions(read: Read<typeof BUS_RULES>, name: string): NatsOptions {
-  const { natsUrl: url, natsCreds: credsFile, natsCa: caFile, natsCert: certFile, natsKey: keyFile } = read
+export function natsOptions(read: Read<typeof BUS_RULES>, name: string, user: string): NatsOptions {
+  const { natsUrl: url, natsCa: caFile, natsCert: certFile, natsKey: keyFile } = read
   const tls = {
     ...(caFile === '' ? {} : { caFile }),
     ...(existsSync(certFile) ? { certFile } : {}),
@@ -51,7 +53,15 @@ export function natsOptions(read: Read<typeof BUS_RULES>, name: string): NatsOpt
   return {
     url,
     name,
-    ...(credsFile === '' ? {} : { credentials: { credsFile } }),
+    ...credentialsOf(read, user),
     ...(Object.keys(tls).length > 0 ? { tls } : {}),
   }
+}
+
+function credentialsOf(
+  { natsCreds: credsFile, tokenFile: secretFile }: Read<typeof BUS_RULES>,
+  user: string,
+): Pick<NatsOptions, 'credentials'> {
+  if (credsFile !== '') return { credentials: { credsFile } }
+  return secretFile === '' ? {} : { credentials: { user, secretFile } }
 }

@@ -16,7 +16,15 @@ describe('the network half', () => {
   test('runs its trainer as a child process', () => {
     const settings = workerSettings({ ...WORKER, FEDSAM_TRAINER: JSON.stringify(PROGRAM) })
     assert.deepEqual(settings.trainer, { kind: 'Child', program: PROGRAM })
-    assert.deepEqual([settings.noProgressSeconds, settings.answerSeconds, settings.tokenFile], [60, 30, ''])
+    assert.deepEqual(
+      [settings.noProgressSeconds, settings.answerSeconds, settings.nats.credentials],
+      [60, 30, undefined],
+    )
+  })
+
+  test('shows its token to the NATS server as its client of its run', () => {
+    const env = { ...WORKER, FEDSAM_TOKEN_FILE: '/token', FEDSAM_TRAINER: JSON.stringify(PROGRAM) }
+    assert.deepEqual(workerSettings(env).nats.credentials, { user: 'u/client/a', secretFile: '/token' })
   })
 
   test('finds its trainer in a pod, with or without a base checkpoint', () => {

@@ -1,6 +1,8 @@
 // Reads and checks the environment variables of the worker's programs; one error names all faults. docs/programs.md lists the
 // variables. Credentials are not among them: they come from files and from the AWS SDK's own chain.
 import { BUS, CHILD_TRAINER, POD_TRAINER, SOURCE, WORKER } from '#protocol/environment.ts'
+import { memberName } from '#protocol/identity.ts'
+import { uidOf } from '#protocol/messages.ts'
 import {
   type Environment,
   excludedBy,
@@ -40,8 +42,6 @@ export interface WorkerSettings {
   readonly trainer: TrainerPlace
   readonly noProgressSeconds: number
   readonly answerSeconds: number
-  /** Path of the token file; '' where the coordinator needs no token. */
-  readonly tokenFile: string
   readonly nats: NatsOptions
 }
 
@@ -59,7 +59,6 @@ const WORKER_RULES = {
   scratch: required,
   noProgressSeconds: seconds(),
   answerSeconds: seconds(ANSWER_SECONDS),
-  tokenFile: optional,
 }
 
 /** Settings of worker/main.ts. Throws InvalidJob. */
@@ -83,9 +82,9 @@ function settingsFrom(
   read: Read<typeof WORKER_RULES & typeof BUS_RULES>,
   trainer: TrainerPlace,
 ): WorkerSettings {
-  const { client, subjects, scratch, noProgressSeconds, answerSeconds, tokenFile } = read
-  const nats = natsOptions(read, `worker-${client}`)
-  return { client, subjects, scratch, trainer, noProgressSeconds, answerSeconds, tokenFile, nats }
+  const { client, subjects, scratch, noProgressSeconds, answerSeconds } = read
+  const nats = natsOptions(read, `worker-${client}`, memberName(uidOf(subjects), { role: 'client', client }))
+  return { client, subjects, scratch, trainer, noProgressSeconds, answerSeconds, nats }
 }
 
 /** Splits s3://bucket/prefix. */

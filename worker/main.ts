@@ -1,13 +1,13 @@
 // The network half of a worker as a program: connects NATS, granted URLs and the trainer, then serves the run to its end. The
 // trainer is a child process, or in a pod the container beside this one, behind two FIFOs.
 import { randomBytes } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
-import { WORKER } from '#protocol/environment.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { systemClock } from '#runtime/clock.ts'
+import { retry } from '#runtime/retry.ts'
 import { reportFailure, runProgram, untilStopped } from '#runtime/run-program.ts'
-import { connectNats } from '#transport/bus/nats/bus.ts'
+import { connectNats, type NatsOptions } from '#transport/bus/nats/bus.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
+import type { MessageBus } from '#transport/ports.ts'
 import { type WorkerSettings, workerSettings } from './environment.ts'
 import { fetchBase } from './network/base-checkpoint.ts'
 import { serveRun } from './network/client.ts'
@@ -19,6 +19,9 @@ import { childTrainer, podTrainer } from './trainer/process-trainer.ts'
  * Seconds without a coordinator after which the worker ends and its pod restarts: longer than a coordinator's pod takes to move.
  */
 const SILENCE_SECONDS = 600
+/** Seconds in which a worker tries to connect to the bus, and the pauses between the tries. */
+const PATIENCE_SECONDS = 30
+const BACKOFF = { first: 0.5, longest: 4 }
 
 await runProgram(process.env, async (signal) => {
   const settings = workerSettings(process.env)
@@ -41,11 +44,11 @@ await runProgram(process.env, async (signal) => {
 })
 
 async function serve(settings: WorkerSettings, signal: AbortSignal): Promise<void> {
-  const { client, subjects, scratch, answerSeconds, tokenFile, nats } = settings
+  const { client, subjects, scratch, answerSeconds, nats } = settings
   const clock = systemClock()
   const transfers = createGrantedTransfers()
   const log = (line: string): void => void process.stderr.write(`${line}\n`)
-  const bus = await connectNats(nats)
+  const bus = await connect(nats, { clock, signal, log })
   try {
     await serveRun({
       client,
@@ -54,7 +57,6 @@ async function serve(settings: WorkerSettings, signal: AbortSignal): Promise<voi
       bus,
       transfers,
       ...trainerOf(settings, { clock, transfers, signal, log }),
-      ...(tokenFile === '' ? {} : { token: () => readToken(tokenFile) }),
       clock,
       folder: scratch,
       answerSeconds,
@@ -65,6 +67,29 @@ async function serve(settings: WorkerSettings, signal: AbortSignal): Promise<voi
   } finally {
     await bus.close()
   }
+}
+
+/**
+ * Retries for a while: a worker may start before the NATS server, or while the gate has not seen its job yet. Then it ends with the
+ * reason, and its pod restarts it.
+ */
+function connect(
+  nats: NatsOptions,
+  { clock, signal, log }: Pick<WorkerOptions, 'clock' | 'signal' | 'log'>,
+): Promise<MessageBus> {
+  const until = clock.now() + PATIENCE_SECONDS
+  const onError = (error: unknown): void => log(String(error))
+  return retry(() => connectNats({ ...nats, onError }), {
+    backoff: BACKOFF,
+    onFailure(error) {
+      if (clock.now() > until || !(error instanceof FedsamError) || error.code !== 'MessagingUnreachable')
+        throw error
+      log(`${error.message}; the worker tries again`)
+      return undefined
+    },
+    signal,
+    clock,
+  })
 }
 
 function trainerOf(
@@ -85,18 +110,4 @@ function trainerOf(
       return fetchBase({ cache, ask, transfers, clock, signal, report: logged })
     },
   }
-}
-
-async function readToken(file: string): Promise<string> {
-  const text = await readFile(file, 'utf8').catch((cause: Error) => {
-    throw new FedsamError(
-      'InvalidJob',
-      `the token file ${file} (${WORKER.tokenFile.name}) cannot be read: ${cause.message}`,
-      {
-        remedy: 'mount the projected service-account token there; docs/programs.md describes it',
-        cause,
-      },
-    )
-  })
-  return text.trim()
 }

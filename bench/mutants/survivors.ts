@@ -109,19 +109,19 @@ export const SURVIVORS: readonly Mutant[] = [
   },
   {
     id: 'I4',
-    file: 'coordinator/clients/identity.ts',
+    file: 'gate/authenticators/pod-tokens.ts',
     from: 'algorithms: ALGORITHMS,',
     to: '',
     what: 'a token of any algorithm passes',
-    tests: ['coordinator/clients/identity.test.ts'],
+    tests: ['gate/authenticators/pod-tokens.test.ts'],
   },
   {
     id: 'I5',
-    file: 'coordinator/clients/identity.ts',
+    file: 'gate/authenticators/pod-tokens.ts',
     from: "requiredClaims: ['exp'],",
     to: '',
     what: 'a token that never expires passes',
-    tests: ['coordinator/clients/identity.test.ts'],
+    tests: ['gate/authenticators/pod-tokens.test.ts'],
   },
   {
     id: 'N5',

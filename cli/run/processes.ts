@@ -18,6 +18,7 @@ import type { RunEvent } from '#protocol/events.ts'
 import { subjectPrefix } from '#protocol/messages.ts'
 import { setVariables } from '#runtime/environment.ts'
 import { makeFolders } from '#runtime/folders.ts'
+import { type BusUsers, createBusUsers } from './bus-users.ts'
 import type { LocalRun } from './local-run.ts'
 import { BUCKET, processRecord } from './record-folder.ts'
 import { type S3Server, startNats, startS3 } from './servers/servers.ts'
@@ -32,7 +33,8 @@ const PACE = { holdSeconds: 1, farewellSeconds: 10 }
 /** Longest wait for an answer, in seconds: a request to a killed coordinator is repeated after it. */
 const ANSWER_SECONDS = 4
 
-type Common = Written<typeof ENDING & typeof BUS>
+type Variables = Written<typeof ENDING & typeof BUS>
+type Common = Omit<Variables, 'tokenFile'>
 
 /** Runs the job to its end. Throws RunFailed, Interrupted. */
 export async function runInProcesses(run: LocalRun): Promise<void> {
@@ -40,7 +42,8 @@ export async function runInProcesses(run: LocalRun): Promise<void> {
   const servers = join(output, 'servers')
   await makeFolders(servers)
   const log = (line: string): void => run.log('servers', line)
-  const nats = await startNats({ folder: join(servers, 'nats'), log })
+  const users = await createBusUsers(join(servers, 'bus-users'), run.job)
+  const nats = await startNats({ folder: join(servers, 'nats'), config: users.config, log })
   try {
     const s3 = await startS3({ folder: join(servers, 's3'), bucket: BUCKET, log })
     try {
@@ -48,12 +51,12 @@ export async function runInProcesses(run: LocalRun): Promise<void> {
       const workerLoss = watchWorkerLoss(run)
       const common = commonValues(nats.url)
       const stop = AbortSignal.any([signal, over.signal])
-      const workers = superviseWorkers({ ...run, signal: stop }, common, workerLoss)
+      const workers = superviseWorkers({ ...run, signal: stop }, { common, users, workerLoss })
       try {
         const { observe, signal } = workerLoss
         await coordinateInProcess(
           { ...run, observe, signal },
-          await coordinatorVariables(run, common, servers, s3),
+          await coordinatorVariables(run, { ...common, tokenFile: users.coordinator }, servers, s3),
         )
       } catch (error) {
         throw workerLoss.explain(error)
@@ -70,7 +73,7 @@ export async function runInProcesses(run: LocalRun): Promise<void> {
   }
 }
 
-/** Variables of both programs: they end with this process, and reach the same server without credentials. */
+/** Variables of both programs: they end with this process, and reach the same server. */
 function commonValues(natsUrl: string): Common {
   const none = { natsCreds: undefined, natsCa: undefined, natsCert: undefined, natsKey: undefined }
   return { endWithParent: 'true', natsUrl, ...none }
@@ -78,7 +81,7 @@ function commonValues(natsUrl: string): Common {
 
 async function coordinatorVariables(
   { job, files }: LocalRun,
-  common: Common,
+  common: Variables,
   servers: string,
   s3: S3Server,
 ): Promise<Record<string, string>> {
@@ -106,7 +109,14 @@ async function coordinatorVariables(
 }
 
 /** Resolves when all workers have ended. Rounds tolerate a worker that cannot continue: its reason is logged. */
-async function superviseWorkers(run: LocalRun, common: Common, workerLoss: WorkerLossWatch): Promise<void> {
+async function superviseWorkers(
+  run: LocalRun,
+  {
+    common,
+    users,
+    workerLoss,
+  }: { readonly common: Common; readonly users: BusUsers; readonly workerLoss: WorkerLossWatch },
+): Promise<void> {
   const { job, output, signal } = run
   const supervised = job.spec.partitions.map(async ({ name }) => {
     const log = (line: string): void => run.log(name, line)
@@ -120,7 +130,7 @@ async function superviseWorkers(run: LocalRun, common: Common, workerLoss: Worke
         scratch,
         noProgressSeconds: String(job.spec.round.noProgressSeconds),
         answerSeconds: String(ANSWER_SECONDS),
-        tokenFile: undefined,
+        tokenFile: users.clients.get(name),
         trainer: JSON.stringify(trainerCommand(run, name, scratch)),
       }),
     }

@@ -1,6 +1,6 @@
 // Decides which requests reach the request handler. It checks a request's subject before anything parses the body: the subject must
 // belong to a partition of the job and keep to its rate. Unknown subjects use no memory: each map holds names of partitions only.
-// The token check (identity.ts) decides whether a request really comes from its client.
+// The bus decides who may publish on a subject.
 import type { ClientsContext } from './context.ts'
 
 /** Requests per second that one subject may send on average. A client in the fastest rounds sends a few hundred. */

@@ -8,9 +8,6 @@ import type { FixedSettings, LiveSettings, Pace } from '../settings/settings.ts'
 import type { CurrentAttempt } from './current-attempt.ts'
 import type { Presence } from './presence.ts'
 
-/** Checks that a token belongs to this client: undefined, or why it does not. Throws where the check is impossible now. */
-export type Verify = (client: string, token: string) => Promise<string | undefined>
-
 export interface ClientsContext {
   readonly markers: RunMarkers
   readonly fixed: Pick<FixedSettings, 'namespace' | 'uid'>
@@ -23,7 +20,5 @@ export interface ClientsContext {
   readonly clock: Clock
   readonly pace: Pace
   readonly observe: Observer
-  /** Absent: every sender on the bus is trusted, as on a laptop. */
-  readonly verify?: Verify
   readonly signal: AbortSignal
 }

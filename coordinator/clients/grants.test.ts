@@ -47,7 +47,6 @@ async function ask(context: GrantsContext, want: Want, client = 'a'): Promise<Gr
     kind: 'grant',
     client,
     incarnation: 'i',
-    token: '',
     wants: [want],
   })) as {
     granted: Granted[]

@@ -8,7 +8,6 @@ const request = (incarnation: string, have: NextRequest['have'] = { state: 'Idle
   kind: 'next',
   client: 'a',
   incarnation,
-  token: '',
   epoch: 0,
   dataset: '',
   backend: '',

@@ -1,10 +1,10 @@
 // Answers the requests `next` and `grant` of every partition. It holds no truth: tasks come from the open attempt, grants from the
 // wanted key (grants.ts). A lost, repeated or late request changes nothing. Each client has at most one open request. A request
-// that does not belong to a partition of the job is refused before anything records it (callers.ts).
+// that does not belong to a partition of the job is refused before anything records it (callers.ts). The bus lets a client publish
+// on its own subject only (gate/).
 import { encodeJson } from '#protocol/canonical.ts'
 import {
   clientSubject,
-  type GrantRequest,
   type Have,
   type NextAnswer,
   type NextRequest,
@@ -72,8 +72,6 @@ function createAnswer(
     // The bus grants rights by subject. A body that names another client is answered as if its client were unknown.
     if (request === undefined || request.client !== client)
       return refused('the request is not of this client')
-    const reason = await whyRefused(context, callers, request)
-    if (reason !== undefined) return refused(reason)
     if (request.kind === 'grant') return answerGrants(context, request)
     return answerNext(context, request, { given, newest: replaceOpen(open, client) })
   }
@@ -101,20 +99,6 @@ function replaceOpen(open: Map<string, OpenRequest>, client: string): OpenReques
   open.get(client)?.replace()
   open.set(client, request)
   return request
-}
-
-/**
- * Why the sender is not this client. Throws where the check is impossible now: then no answer is sent, and the client asks again.
- */
-async function whyRefused(
-  { verify, observe }: Pick<ClientsContext, 'verify' | 'observe'>,
-  callers: Callers,
-  { client, token }: NextRequest | GrantRequest,
-): Promise<string | undefined> {
-  const reason = await verify?.(client, token)
-  if (reason !== undefined && callers.mayReport(client))
-    observe({ event: 'ClientRefused', client, message: reason })
-  return reason
 }
 
 /**

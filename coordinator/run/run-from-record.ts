@@ -11,7 +11,6 @@ import type { MessageBus, ObjectStore } from '#transport/ports.ts'
 import { checkGuarantees } from '#transport/store/check-store.ts'
 import { createFoldBuffers } from '../aggregation/fold-buffers.ts'
 import { createUpdateBuffers } from '../attempts/update-buffers.ts'
-import type { Verify } from '../clients/context.ts'
 import { createCurrentAttempt } from '../clients/current-attempt.ts'
 import { openLeftoverUploads } from '../clients/leftover-uploads.ts'
 import { openPresence } from '../clients/presence.ts'
@@ -38,8 +37,6 @@ export interface CoordinateOptions {
   readonly pace: Pace
   readonly observe: Observer
   readonly signal: AbortSignal
-  /** Checks that a token belongs to a client. Absent: every sender on the bus is trusted. */
-  readonly verify?: Verify
   /** Notified from outside when `live` has changed. */
   readonly notifier?: Notifier
 }
@@ -79,7 +76,7 @@ export async function coordinate(options: CoordinateOptions): Promise<RunOutcome
 
 /** Probes the store, and claims this coordinator's epoch in the run's record. */
 async function openContext(options: CoordinateOptions, signal: AbortSignal): Promise<RunContext> {
-  const { store, fixed, live, clock, pace, observe, verify, notifier = createNotifier() } = options
+  const { store, fixed, live, clock, pace, observe, notifier = createNotifier() } = options
   const strategy = chosenStrategy(fixed)
   await checkGuarantees(store)
   const run = await openRun(store, await describeRun(store, fixed))
@@ -102,7 +99,6 @@ async function openContext(options: CoordinateOptions, signal: AbortSignal): Pro
     pace,
     observe,
     signal,
-    ...(verify === undefined ? {} : { verify }),
   }
 }
 

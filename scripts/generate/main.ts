@@ -1,11 +1,12 @@
 // npm run generate: makes every generated file from crds/fedsam.dev_federatedjobs.yaml, the one source of the API, and the page
-// of the chart's values from charts/fedsam/values.yaml; the table of variables in docs/programs.md from protocol/environment.ts.
+// of the chart's values from charts/fedsam/values.yaml; the tables in docs/programs.md from the code.
 // npm run verify (--check): makes them in memory and fails on a difference, naming the files.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { readCrd } from './crd.ts'
 import { emitEnvironment } from './environment.ts'
+import { emitPermissions, emitRefusals } from './permissions.ts'
 import { emitReference } from './reference.ts'
 import { emitSchema } from './schema.ts'
 import { emitTypes } from './types.ts'
@@ -23,7 +24,7 @@ export function generate(crd: string, values: string, programs: string): Readonl
     ['protocol/generated/schema.ts', emitSchema(schema, `// ${BANNER}\n`)],
     ['protocol/generated/federatedjob.ts', emitTypes(schema, `// ${BANNER}\n`)],
     ['docs/reference/federatedjob.md', emitReference(schema, `<!-- ${BANNER} -->\n`)],
-    [PROGRAMS, emitEnvironment(programs)],
+    [PROGRAMS, emitRefusals(emitPermissions(emitEnvironment(programs)))],
     ['charts/fedsam/files/federatedjobs.yaml', `# ${BANNER}\n${crd}`],
     ['charts/fedsam/README.md', emitValues(values, `<!-- ${BANNER.replace(CRD, VALUES)} -->\n`)],
   ])

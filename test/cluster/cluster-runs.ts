@@ -6,13 +6,15 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type NatsServer, type S3Server, startNats, startS3 } from '#cli/run/servers/servers.ts'
+import { type NatsServer, type S3Server, startS3 } from '#cli/run/servers/servers.ts'
 import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
+import { audienceOf, COORDINATOR as COORDINATOR_MEMBER, type Member } from '#protocol/identity.ts'
 import { subjectPrefix } from '#protocol/messages.ts'
-import { runPrefix, workerName } from '#protocol/names.ts'
+import { coordinatorName, runPrefix, workerName } from '#protocol/names.ts'
 import { untilSeen } from '../until.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { accountToken, coordinatorToken, createJob, readJob } from './coordinator-job.ts'
+import { type RunningGate, startGatedNats } from './gate-process.ts'
 
 const COORDINATOR = fileURLToPath(new URL('../../coordinator/main.ts', import.meta.url))
 const WORKER = fileURLToPath(new URL('../../worker/main.ts', import.meta.url))
@@ -30,6 +32,7 @@ export interface Started {
 
 export interface ClusterRuns {
   readonly cluster: Cluster
+  readonly gate: RunningGate
   readonly s3: S3Server
   readonly folder: string
   /** Creates the job and the accounts of its workers; resolves to its uid. */
@@ -47,15 +50,17 @@ export interface ClusterRuns {
 }
 
 export interface WorkerOptions {
-  /** Of its token; this run's unless given. */
-  readonly audience?: string
+  /** Whose token it shows; its own unless given. */
+  readonly member?: Member
   readonly env?: Record<string, string>
 }
 
 export async function openClusterRuns(): Promise<ClusterRuns> {
   const folder = await mkdtemp(join(tmpdir(), 'fedsam-cluster-runs-'))
   const cluster = await startCluster()
-  const nats = await startNats({ folder: join(folder, 'nats') })
+  const gated = await startGatedNats(cluster, folder)
+  const { nats } = gated
+  const gate = await gated.startGate()
   const s3 = await startS3({ folder: join(folder, 's3'), bucket: 'fedsam' })
   const running: ChildProcess[] = []
   const start = (file: string, env: Readonly<Record<string, string>>): Started => {
@@ -64,7 +69,7 @@ export async function openClusterRuns(): Promise<ClusterRuns> {
     return started
   }
   return {
-    ...{ cluster, s3, folder },
+    ...{ cluster, gate, s3, folder },
     async makeJob(name, bucket = 'fedsam', rounds = 2, more = {}) {
       const spec = { ...specOf({ nats, s3, bucket, rounds }), ...more }
       const { metadata } = await createJob(cluster, NAMESPACE, name, spec)
@@ -77,6 +82,9 @@ export async function openClusterRuns(): Promise<ClusterRuns> {
       await mkdir(account, { recursive: true })
       await writeFile(join(account, 'token'), await coordinatorToken(cluster, NAMESPACE, name))
       await writeFile(join(account, 'ca.crt'), cluster.server.ca)
+      const token = join(account, 'bus-token')
+      const audience = audienceOf(uid, COORDINATOR_MEMBER)
+      await writeFile(token, await accountToken(cluster.server, NAMESPACE, coordinatorName(name), audience))
       const { hostname, port } = new URL(cluster.server.url)
       return start(COORDINATOR, {
         KUBERNETES_SERVICE_HOST: hostname,
@@ -87,6 +95,7 @@ export async function openClusterRuns(): Promise<ClusterRuns> {
         FEDSAM_JOB_UID: uid,
         FEDSAM_METRICS_PORT: '0',
         FEDSAM_NATS_URL: nats.url,
+        FEDSAM_TOKEN_FILE: token,
         FEDSAM_S3_BUCKET: s3.bucket,
         FEDSAM_S3_PREFIX: runPrefix('', { namespace: NAMESPACE, name, uid }),
         FEDSAM_S3_ENDPOINT: s3.endpoint,
@@ -98,11 +107,19 @@ export async function openClusterRuns(): Promise<ClusterRuns> {
         ...change,
       })
     },
-    async startWorker(name, uid, client, { audience = `fedsam.dev/${uid}`, env = {} } = {}) {
+    async startWorker(name, uid, client, { member, env = {} } = {}) {
       const scratch = join(folder, `${name}-${client}`)
       const token = `${scratch}.token`
       const account = workerName(name, client)
-      await writeFile(token, await accountToken(cluster.server, NAMESPACE, account, audience))
+      await writeFile(
+        token,
+        await accountToken(
+          cluster.server,
+          NAMESPACE,
+          account,
+          audienceOf(uid, member ?? { role: 'client', client }),
+        ),
+      )
       return start(WORKER, {
         FEDSAM_NATS_URL: nats.url,
         FEDSAM_CLIENT: client,
@@ -134,7 +151,7 @@ export async function openClusterRuns(): Promise<ClusterRuns> {
       return training!
     },
     async close() {
-      for (const child of running) child.kill('SIGKILL')
+      for (const child of [gate.child, ...running]) child.kill('SIGKILL')
       await nats.stop()
       await s3.stop()
       await cluster.stop()

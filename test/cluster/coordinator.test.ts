@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test'
 import { startNats, startS3 } from '#cli/run/servers/servers.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { POD_EXITS } from '#protocol/exit-codes.ts'
+import { until, untilSeen } from '../until.ts'
 import { CLIENTS, type ClusterRuns, NAMESPACE, openClusterRuns } from './cluster-runs.ts'
 import { editJob, jobsPath, readJob } from './coordinator-job.ts'
 
@@ -47,20 +48,29 @@ describe('a coordinator in a cluster', () => {
     assert.equal(output?.digest, `sha256:${sha256(await readFile(model))}`)
   })
 
-  test('refuses a worker whose token is for another run, and accepts it with the right token', async () => {
+  test('never hears a worker with the token of another client, and runs with the right tokens', async () => {
     const name = 'tokens'
     const uid = await runs.makeJob(name)
     const coordinator = await runs.startCoordinator(name, uid)
-    const stranger = await runs.startWorker(name, uid, 'b', { audience: 'fedsam.dev/another' })
-    assert.equal(await stranger.ended, POD_EXITS.Refused.code, stranger.output())
-    const refused = await runs.until(
-      name,
-      ({ clients }) => clients?.absent?.some(({ outcome }) => outcome === 'Refused') === true,
-      coordinator.output,
+    const stranger = await runs.startWorker(name, uid, 'b', { member: { role: 'client', client: 'a' } })
+    const line = await untilSeen(
+      'the gate logs why it refused the stranger',
+      () =>
+        runs.gate
+          .output()
+          .split('\n')
+          .find((text) => text.includes(`"member":"${uid}/client/b"`)),
+      (found) => found !== undefined,
+      { instead: stranger.output },
     )
-    const told = refused.clients?.absent?.find(({ outcome }) => outcome === 'Refused')
-    assert.equal(told?.name, 'b')
-    assert.equal(told.reason, 'BadToken')
+    const { refused, run, namespace, job, msg } = JSON.parse(line!)
+    assert.deepEqual([refused, run, namespace, job], ['OtherAudience', uid, NAMESPACE, name])
+    assert.match(msg, /another run or another member/)
+    assert.match(await runs.gate.metrics(), /fedsam_gate_refused_total\{reason="OtherAudience"\} [1-9]/)
+    await until('the stranger reads that it is refused', () => /doctor NAME/.test(stranger.output()))
+    assert.ok(!coordinator.output().includes('ClientJoined'), coordinator.output())
+    stranger.child.kill('SIGTERM')
+    assert.equal(await stranger.ended, POD_EXITS.AskedToStop.code, stranger.output())
     for (const client of CLIENTS) await runs.startWorker(name, uid, client)
     assert.equal(await coordinator.ended, 0, coordinator.output())
   })

@@ -3,7 +3,6 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Verify } from '#coordinator/clients/context.ts'
 import { coordinate, type RunOutcome } from '#coordinator/run/run-from-record.ts'
 import {
   DEFAULT_PACE,
@@ -48,8 +47,6 @@ export interface FederationOptions {
   /** Longest time that a request may stay unanswered; real seconds. */
   readonly answerSeconds?: number
   readonly log?: (line: string) => void
-  /** Says who a client is; everybody is believed unless given. */
-  readonly verify?: Verify
 }
 
 /** A federation whose parts a test starts and stops. */
@@ -158,7 +155,6 @@ export async function openFederation(options: FederationOptions): Promise<Federa
           own.onEvent?.(event)
         },
         signal: orOver(own.signal),
-        ...(options.verify === undefined ? {} : { verify: options.verify }),
       })
       running.push(outcome.catch(() => {}))
       return outcome

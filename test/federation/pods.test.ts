@@ -62,8 +62,6 @@ const pods: Pod[] = []
 /** `gates` is the folder that holds back the rounds; see paced-main.ts. */
 async function startPod(client: string, uid: string, { base = false, gates = '' } = {}): Promise<Pod> {
   const seam = join(await mkdtemp(join(folder, `${client}-`)), 'seam')
-  const token = `${seam}.token`
-  await writeFile(token, `token-of-${client}\n`)
   const start = () => {
     const { PATH = '' } = process.env
     const env = {
@@ -74,7 +72,6 @@ async function startPod(client: string, uid: string, { base = false, gates = '' 
       FEDSAM_SCRATCH: join(seam, 'scratch'),
       FEDSAM_CACHE: `${seam}.cache`,
       FEDSAM_BASE: String(base),
-      FEDSAM_TOKEN_FILE: token,
       FEDSAM_NO_PROGRESS_SECONDS: '60',
       FEDSAM_ANSWER_SECONDS: '60',
       FEDSAM_NATS_URL: nats.url,
@@ -236,11 +233,10 @@ const wordsOf = ({ have }: NextRequest): string[] => (have.state === 'Preparing'
 
 test('a client that is refused ends its container with its own code, and stays until it is stopped', async () => {
   const refused = { kind: 'refused', reason: 'no such partition' }
-  const { heard, bus } = await play('refused', ({ have }) => (have.state === 'Preparing' ? WAIT : refused))
+  const { bus } = await play('refused', ({ have }) => (have.state === 'Preparing' ? WAIT : refused))
   const pod = await startPod('a', 'refused')
   try {
     assert.equal(await (await pod.container).exit, POD_EXITS.Refused.code)
-    assert.equal(heard.at(-1)?.token, 'token-of-a')
     assert.equal(pod.network.exitCode, null)
     pod.network.kill('SIGTERM')
     assert.equal(await pod.networkExit, POD_EXITS.AskedToStop.code)

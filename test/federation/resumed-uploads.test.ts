@@ -99,7 +99,6 @@ async function live(context: GrantsContext, file: string, bytes = Number.POSITIV
         kind: 'grant',
         client: 'a',
         incarnation: 'i',
-        token: '',
         wants: [...wants],
       }
       return ((await answerGrants(context, request)) as { granted: never[] }).granted

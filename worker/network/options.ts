@@ -16,8 +16,6 @@ export interface WorkerOptions {
   /** Prepares what the trainer needs before it can start; reports what it waits for. */
   readonly prepare?: (ask: AskGrants, report: (message: string) => void) => Promise<void>
   readonly trainer: Trainer
-  /** The token that proves who the client is; absent where the coordinator needs none. */
-  readonly token?: () => Promise<string>
   readonly clock: Clock
   /** For cached models and unfinished updates. */
   readonly folder: string

@@ -25,7 +25,7 @@ const LONGEST_TEXT = 2000
 /** What a client reports of its trainer before that is ready. */
 export const NOT_READY: TrainerReady = { dataset: '', backend: '' }
 
-type SendOptions = Pick<WorkerOptions, 'client' | 'prefix' | 'bus' | 'token'>
+type SendOptions = Pick<WorkerOptions, 'client' | 'prefix' | 'bus'>
 export type RequestOptions = SendOptions & Pick<WorkerOptions, 'incarnation' | 'answerSeconds' | 'trainer'>
 
 interface Position {
@@ -96,10 +96,8 @@ export function askGrants(
 async function send(options: SendOptions, body: object, seconds: number): Promise<Uint8Array | undefined> {
   const { bus, prefix, client } = options
   const limits = { timeoutMs: seconds * 1000, inbox: clientInbox(prefix, client) }
-  // Read for every request: the kubelet renews the token while the worker runs.
-  const token = (await options.token?.()) ?? ''
   try {
-    return await bus.request(clientSubject(prefix, client), encodeJson({ ...body, token }), limits)
+    return await bus.request(clientSubject(prefix, client), encodeJson(body), limits)
   } catch (error) {
     if (error instanceof NoAnswer) return undefined
     throw error

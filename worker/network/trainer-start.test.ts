@@ -130,13 +130,3 @@ test('a client that prepares handles the end of the run, a refusal, silence, and
   stop.abort()
   await assert.rejects(ended, { code: 'Interrupted' })
 })
-
-test('the token is read again for every request', async () => {
-  let renewed = 0
-  await play(({ have }) => (have.state === 'Leaving' || said.length > 2 ? FINISHED : WAIT))
-  await work({ token: async () => `token-${++renewed}` })
-  assert.deepEqual(
-    said.map(({ token }) => token),
-    said.map((_, i) => `token-${i + 1}`),
-  )
-})

@@ -4,7 +4,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, open, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -47,7 +47,9 @@ export async function startNats(options: StartOptions & { readonly config?: stri
   const extra: string[] = []
   if (options.config !== undefined) {
     const file = join(options.folder, 'nats.conf')
-    await writeFile(file, options.config)
+    // It may hold passwords. Writing keeps the mode of an existing file, so delete it first.
+    await rm(file, { force: true })
+    await writeFile(file, options.config, { mode: 0o600 })
     extra.push('--config', file)
   }
   const { server, port } = await startOnPort(options, {
@@ -161,7 +163,8 @@ function accepts(port: number): Promise<boolean> {
   })
 }
 
-async function freePort(): Promise<number> {
+/** A port that is free now. */
+export async function freePort(): Promise<number> {
   const server = createServer()
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

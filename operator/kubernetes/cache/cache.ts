@@ -4,10 +4,10 @@
 import { KIND, OPERATOR_NAME } from '#protocol/api.ts'
 import { MANAGED_BY_LABEL, selectorOf } from '#protocol/labels.ts'
 import type { KubernetesClient } from '#transport/kubernetes/calls.ts'
+import { type Follower, reflect } from '#transport/kubernetes/reflector.ts'
 import type { KubernetesObject, Warning } from '../../objects/shapes.ts'
 import { createdAt, FAILED_CREATE } from '../../reconcile/problems/creation-problem.ts'
 import { CHILD_KINDS, pathOf } from '../client/resources.ts'
-import { type Follower, reflect } from './reflector.ts'
 import { jobsOf, openStore, type Store, type StoreOptions } from './store.ts'
 import { openWarnings, type Warnings } from './warnings.ts'
 

@@ -1,7 +1,7 @@
 // The objects of a store after lists and changes, the jobs that they concern, and the warnings about them.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { RawObject } from './reflector.ts'
+import type { RawObject } from '#transport/kubernetes/reflector.ts'
 import { openStore } from './store.ts'
 import { trim } from './trim.ts'
 import { openWarnings } from './warnings.ts'

@@ -3,9 +3,9 @@
 
 import { KIND } from '#protocol/api.ts'
 import { JOB_LABEL } from '#protocol/labels.ts'
+import type { Follower, RawObject } from '#transport/kubernetes/reflector.ts'
 import type { KubernetesObject } from '../../objects/shapes.ts'
 import { apiVersionOf } from '../client/resources.ts'
-import type { Follower, RawObject } from './reflector.ts'
 import { trim } from './trim.ts'
 import { compareVersions } from './versions.ts'
 

@@ -2,9 +2,10 @@
 // the last few of each object while the object exists, although the API server deletes events after an hour. An event
 // may arrive before its object, so it also keeps those of unknown objects for a while. What a warning means is
 // decided in operator/reconcile.
+
+import type { Follower, RawObject } from '#transport/kubernetes/reflector.ts'
 import type { KubernetesObject, Warning } from '../../objects/shapes.ts'
 import { warningOf } from '../../objects/warnings.ts'
-import type { Follower, RawObject } from './reflector.ts'
 
 export interface Warnings extends Follower {
   /** One of our objects exists; earlier warnings about it count from now on. */

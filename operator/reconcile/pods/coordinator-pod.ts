@@ -2,7 +2,7 @@
 // own for the Kubernetes API, one port for metrics and probes, and no folder to write to but /tmp. Pure.
 import { type CLUSTER_JOB, COORDINATOR_POD, environmentOf, type Written } from '#protocol/environment.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
-import { coordinatorAccount } from '#protocol/identity.ts'
+import { COORDINATOR, coordinatorAccount } from '#protocol/identity.ts'
 import { CONTAINERS, COORDINATOR_PORT, PROBE_PATHS } from '#protocol/pods.ts'
 import { podLabels } from '../../objects/labels.ts'
 import type { Settings } from '../../objects/settings.ts'
@@ -21,7 +21,11 @@ export function coordinatorTemplate(
 ): Json {
   const { name } = job.metadata
   const { coordinator } = spec
-  const [nats, s3, checkpoint] = [natsParts(spec), s3Parts(spec, job), checkpointParts(spec)]
+  const [nats, s3, checkpoint] = [
+    natsParts(spec, job, COORDINATOR),
+    s3Parts(spec, job),
+    checkpointParts(spec),
+  ]
   const parts = join(nats, s3, checkpoint)
   const values = { ...clusterJob(job), ...nats.values, ...s3.values, ...checkpoint.values }
   const template = {

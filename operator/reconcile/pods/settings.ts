@@ -2,6 +2,7 @@
 // spec. The kubelet mounts Secrets or sets them as variables; the operator reads no Secret. Pure.
 import type { BUS, CHECKPOINT, STORE, Variables, Written } from '#protocol/environment.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
+import { audienceOf, type Member } from '#protocol/identity.ts'
 import { requiresTls } from '#protocol/insecure.ts'
 import { runPrefix } from '#protocol/names.ts'
 import type { Json, StoredJob } from '../../objects/shapes.ts'
@@ -38,21 +39,46 @@ export function join(...all: readonly Parts[]): Parts {
   }
 }
 
-/** The settings of NATS for both roles: the URL, a credentials file nats.creds, TLS files. */
-export function natsParts({ messaging }: CompleteFederatedJobSpec): PartsOf<typeof BUS> {
+/** The folder and the file of the token that a pod shows to the NATS server. */
+const TOKEN_FOLDER = '/var/run/fedsam'
+const TOKEN_FILE = 'token'
+
+/**
+ * The settings of NATS for a member of the run: the URL, TLS files, and how it shows who it is. That is a credentials file nats.creds,
+ * or else a token that only this member of this run may use, which the gate verifies.
+ */
+export function natsParts(
+  { messaging }: CompleteFederatedJobSpec,
+  { metadata: { uid } }: StoredJob,
+  member: Member,
+): PartsOf<typeof BUS> {
   const { url, credentialsSecretName = '', tlsSecretName = '' } = messaging?.nats ?? {}
   const credentials = secretFolder(SECRET_VOLUMES.busCredentials, credentialsSecretName)
+  const token = credentialsSecretName === '' ? tokenParts(audienceOf(uid, member)) : NO_PARTS
   // A Secret may hold ca.crt alone: readers ignore a certificate and a key whose files are absent.
   const tls = secretFolder(SECRET_VOLUMES.busTls, tlsSecretName)
   return {
-    ...join(credentials, tls),
+    ...join(credentials, token, tls),
     values: {
       natsUrl: url,
       natsCreds: credentials.file('nats.creds'),
+      tokenFile: token === NO_PARTS ? undefined : `${TOKEN_FOLDER}/${TOKEN_FILE}`,
       natsCa: tls.file('ca.crt'),
       natsCert: tls.file('tls.crt'),
       natsKey: tls.file('tls.key'),
     },
+  }
+}
+
+/** Seconds that a token is valid. The kubelet replaces it after 80% of them, and the next connection shows the new one. */
+const TOKEN_SECONDS = 3600
+
+function tokenParts(audience: string): Parts {
+  const source = { serviceAccountToken: { audience, path: TOKEN_FILE, expirationSeconds: TOKEN_SECONDS } }
+  return {
+    ...NO_PARTS,
+    volumes: [{ name: SECRET_VOLUMES.token, projected: { sources: [source] } }],
+    mounts: [{ name: SECRET_VOLUMES.token, mountPath: TOKEN_FOLDER, readOnly: true }],
   }
 }
 

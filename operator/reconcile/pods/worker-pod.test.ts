@@ -96,7 +96,8 @@ test('the network half has the token, and its startup probe lasts until the star
   const { failureThreshold, periodSeconds } = by.network.startupProbe
   assert.ok(failureThreshold * periodSeconds >= 99)
   const [{ serviceAccountToken }] = pod.volumes.find(({ name }: Loose) => name === 'token').projected.sources
-  assert.equal(serviceAccountToken.audience, 'fedsam.dev/u1')
+  assert.equal(serviceAccountToken.audience, 'fedsam.dev/u1/client/a')
+  assert.equal(env.FEDSAM_TOKEN_FILE, '/var/run/fedsam/token')
   assert.equal(pod.automountServiceAccountToken, false)
 })
 
@@ -183,6 +184,15 @@ test('pull secrets are on every pod', () => {
     assert.deepEqual(templateOf(desired, name).spec.imagePullSecrets, [{ name: 'mirror' }])
 })
 
+test('the coordinator has a token of its own for the bus', () => {
+  const pod = templateOf(reconcile(observe(jobWith())), 'Job/brain-coordinator').spec
+  const [container] = pod.containers
+  const [{ serviceAccountToken }] = pod.volumes.find(({ name }: Loose) => name === 'token').projected.sources
+  assert.equal(serviceAccountToken.audience, 'fedsam.dev/u1/coordinator')
+  assert.equal(variablesOf(container).FEDSAM_TOKEN_FILE, '/var/run/fedsam/token')
+  assert.ok(container.volumeMounts.some(({ mountPath }: Loose) => mountPath === '/var/run/fedsam'))
+})
+
 test('the coordinator: store, bus and checkpoint by their Secrets; requests that fit its limits', () => {
   const spec = {
     storage: { s3: { ...STORE, credentialsSecretName: 'writer' } },
@@ -224,7 +234,12 @@ test("the trainer's container gets no mount of a credential, even by a template"
   assert.deepEqual(by.network.volumeMounts, podOf({ messaging }).by.network.volumeMounts)
   assert.deepEqual(
     by.network.volumeMounts.map(({ name }: Loose) => name),
-    ['seam', 'cache', 'tmp-network', 'token', 'nats-credentials', 'nats-tls'],
+    ['seam', 'cache', 'tmp-network', 'nats-credentials', 'nats-tls'],
+  )
+  // Without a Secret of credentials it has a token in its place.
+  assert.deepEqual(
+    podOf({ workers: { template } }).by.network.volumeMounts.map(({ name }: Loose) => name),
+    ['seam', 'cache', 'tmp-network', 'token'],
   )
 })
 

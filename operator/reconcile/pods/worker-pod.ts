@@ -2,15 +2,15 @@
 // native sidecar and has the client's token and the bus. FIFOs and a scratch folder connect them. The trainer gets no
 // credential and no URL. Pure.
 import type { CompleteFederatedJobSpec, CompletePartitionSpec } from '#protocol/generated/federatedjob.ts'
-import { audienceOf, workerAccount } from '#protocol/identity.ts'
+import { workerAccount } from '#protocol/identity.ts'
 import { podLabels } from '../../objects/labels.ts'
-import type { Json, StoredJob } from '../../objects/shapes.ts'
+import type { Json } from '../../objects/shapes.ts'
 import { overlay } from './overlay.ts'
 import { POD_SECURITY } from './security.ts'
-import { natsParts, SECRET_VOLUMES, storeAuthorities } from './settings.ts'
+import { natsParts, storeAuthorities } from './settings.ts'
 import { trainerContainer } from './trainer-container.ts'
 import { type WorkerPod, workersOf } from './worker-container.ts'
-import { dataSidecar, networkSidecar, sidecarVolumes, TOKEN_FILE } from './worker-sidecars.ts'
+import { dataSidecar, networkSidecar, sidecarVolumes } from './worker-sidecars.ts'
 
 /** The pod template of a partition's Job. */
 export function workerTemplate(pod: WorkerPod): Json {
@@ -34,22 +34,14 @@ export function workerTemplate(pod: WorkerPod): Json {
         { name: 'seam', emptyDir: {} },
         { name: 'tmp', emptyDir: {} },
         ...sidecarVolumes(pod),
-        tokenVolume(job),
         cacheVolume(workers.cache),
         ...dataVolumes(partition),
-        ...natsParts(spec).volumes,
+        ...natsParts(spec, job, { role: 'client', client: partition.name }).volumes,
         ...storeAuthorities(spec).volumes,
       ],
     },
   }
   return overlay(template, workers.template)
-}
-
-/** The client's identity: a token that only the coordinator of this run accepts. */
-function tokenVolume(job: StoredJob): Json {
-  const audience = audienceOf(job.metadata.uid)
-  const source = { serviceAccountToken: { audience, path: TOKEN_FILE, expirationSeconds: 3600 } }
-  return { name: SECRET_VOLUMES.token, projected: { sources: [source] } }
 }
 
 function cacheVolume(cache: CompleteFederatedJobSpec['workers']['cache']): Json {

@@ -9,13 +9,8 @@ import { subjectPrefix } from '#protocol/messages.ts'
 import { CONTAINERS } from '#protocol/pods.ts'
 import { completeMarker, POD_FOLDERS, SEAM_FILES } from '#protocol/seam-files.ts'
 import type { Json } from '../../objects/shapes.ts'
-import { join, natsParts, SECRET_VOLUMES, secretVariables, storeAuthorities, variables } from './settings.ts'
+import { join, natsParts, secretVariables, storeAuthorities, variables } from './settings.ts'
 import { WORKER_MOUNTS, type WorkerPod, workerContainer } from './worker-container.ts'
-
-/** Where the network half finds its token. */
-const TOKEN_FOLDER = '/var/run/fedsam'
-/** The token's file in its volume. */
-export const TOKEN_FILE = 'token'
 
 /** The volume of the sidecar's own /tmp: a sidecar has credentials, and the trainer runs the user's code. */
 const tmpOf = (sidecar: 'data' | 'network'): string => `tmp-${sidecar}`
@@ -76,7 +71,7 @@ export function dataSidecar({ spec, partition, settings }: WorkerPod): Json {
 export function networkSidecar({ job, spec, partition, settings }: WorkerPod): Json {
   const { namespace, uid } = job.metadata
   const { seam, cache } = POD_FOLDERS
-  const nats = natsParts(spec)
+  const nats = natsParts(spec, job, { role: 'client', client: partition.name })
   const parts = join(nats, storeAuthorities(spec))
   const fifos = [SEAM_FILES.input, SEAM_FILES.output, SEAM_FILES.control]
   const allThere = fifos.map((name) => `test -p ${seam}/${name}`).join(' && ')
@@ -92,7 +87,6 @@ export function networkSidecar({ job, spec, partition, settings }: WorkerPod): J
           scratch: `${seam}/scratch`,
           noProgressSeconds: String(spec.round.noProgressSeconds),
           answerSeconds: undefined,
-          tokenFile: `${TOKEN_FOLDER}/${TOKEN_FILE}`,
           seam,
           cache,
           base: String(spec.trainer.type === 'SegmentAnything'),
@@ -103,11 +97,7 @@ export function networkSidecar({ job, spec, partition, settings }: WorkerPod): J
     ],
     startupProbe: startupProbe(['sh', '-c', allThere], spec.startDeadlineSeconds),
     resources: { requests: { cpu: '50m', memory: '128Mi' } },
-    volumeMounts: [
-      ...sidecarMounts('network'),
-      { name: SECRET_VOLUMES.token, mountPath: TOKEN_FOLDER, readOnly: true },
-      ...parts.mounts,
-    ],
+    volumeMounts: [...sidecarMounts('network'), ...parts.mounts],
   }
 }
 

@@ -2,18 +2,12 @@
 // end. While the connection is down, a request waits for it until its own time is over. The library would queue the request and
 // send it when its caller waits no longer.
 
-import { readFileSync } from 'node:fs'
-import {
-  type ConnectionOptions,
-  connect,
-  credsAuthenticator,
-  type Msg,
-  type NatsConnection,
-  type Status,
-} from 'nats'
+import { type ConnectionOptions, connect, type Msg, type NatsConnection, type Status } from 'nats'
 import { FedsamError } from '#protocol/errors.ts'
+import { shortened } from '#protocol/text.ts'
 import { type MessageBus, NoAnswer, type RequestHandler } from '../../ports.ts'
 import { checkBody, checkPattern, checkSubject } from '../subject.ts'
+import { authentication, type NatsCredentials } from './authentication.ts'
 import { type Requests, requestsOver } from './requests.ts'
 
 export interface NatsOptions {
@@ -21,11 +15,15 @@ export interface NatsOptions {
   readonly url: string
   /** Names this connection in the server's logs. */
   readonly name?: string
-  readonly credentials?:
-    | { readonly credsFile: string }
-    | { readonly user: string; readonly password: string }
-    | { readonly token: string }
+  readonly credentials?: NatsCredentials
   readonly tls?: { readonly caFile?: string; readonly certFile?: string; readonly keyFile?: string }
+  /** The queue group of what this connection serves: the server gives each request to one member of the group. */
+  readonly group?: string
+  /**
+   * Whether an answer to this subject may go to this reply subject. A client chooses its reply subject, and this connection may publish
+   * where the client may not. Absent: it may.
+   */
+  readonly mayAnswer?: (subject: string, reply: string) => boolean
   /** Milliseconds of one try to connect. Only the first connection gives up. */
   readonly connectTimeoutMs?: number
   /** Receives the error that a handler threw, with its subject, and every refusal of the server. */
@@ -34,18 +32,19 @@ export interface NatsOptions {
 
 /** Throws FedsamError MessagingUnreachable where the first connection fails. */
 export async function connectNats(options: NatsOptions): Promise<MessageBus> {
-  const connection = await connect(connectionOptions(options)).catch((cause: Error) => {
+  const onError = options.onError ?? (() => {})
+  const connection = await connect(connectionOptions(options, onError)).catch((cause: Error) => {
     throw new FedsamError('MessagingUnreachable', `${options.url}: ${cause.message}`, {
-      remedy: 'check that the NATS server runs, can be reached from here, and knows these credentials',
+      remedy: remedyOf(cause),
       cause,
     })
   })
-  const onError = options.onError ?? (() => {})
   const requests = requestsOver(connection)
   const link = linkOf(connection, requests, onError)
   return {
     description: options.url,
-    serve: async (pattern, handler) => serve(connection, checkPattern(pattern), { handler, onError, link }),
+    serve: async (pattern, handler) =>
+      serve(connection, checkPattern(pattern), { ...options, handler, onError, link }),
     async request(subject, body, { timeoutMs, inbox = '_INBOX.fedsam' }) {
       checkBody(checkSubject(subject), body)
       const started = performance.now()
@@ -63,7 +62,14 @@ export async function connectNats(options: NatsOptions): Promise<MessageBus> {
   }
 }
 
-function connectionOptions(options: NatsOptions): ConnectionOptions {
+/** NATS tells a refused client nothing: a wrong token and a gate that is away look the same to it. */
+function remedyOf(cause: Error): string {
+  return /authoriz|authentic/i.test(cause.message)
+    ? 'the server does not admit these credentials, or the gate does not run: `kubectl fedsam doctor NAME` shows why'
+    : 'check that the NATS server runs, can be reached from here, and knows these credentials'
+}
+
+function connectionOptions(options: NatsOptions, onError: (error: unknown) => void): ConnectionOptions {
   const { credentials } = options
   const servers = options.url.split(',')
   // The library ignores the scheme: it would speak plain text to a server without TLS, and NATS itself to a WebSocket.
@@ -83,16 +89,8 @@ function connectionOptions(options: NatsOptions): ConnectionOptions {
     ignoreAuthErrorAbort: true, // credentials may be rotated while the connection is down
     pingInterval: 10_000, // detects a silently dead connection within half a minute
     ...(tls ? { tls } : {}),
-    ...(credentials ? authentication(credentials) : {}),
+    ...(credentials ? authentication(credentials, onError) : {}),
   }
-}
-
-function authentication(credentials: NonNullable<NatsOptions['credentials']>): ConnectionOptions {
-  // Each connection reads the file again: it may have been replaced.
-  if ('credsFile' in credentials)
-    return { authenticator: credsAuthenticator(() => new Uint8Array(readFileSync(credentials.credsFile))) }
-  if ('token' in credentials) return { token: credentials.token }
-  return { user: credentials.user, pass: credentials.password }
 }
 
 /** The state of the connection. */
@@ -143,16 +141,26 @@ async function within(timeoutMs: number, promise: Promise<unknown>): Promise<voi
   await Promise.race([promise, over.promise]).finally(() => clearTimeout(timer))
 }
 
-interface Serving {
+/** A request that names the reply subject of another client. It gets no answer, and its handler is not called. */
+export class ForeignReply extends Error {
+  override readonly name = 'ForeignReply'
+}
+
+interface Serving extends Pick<NatsOptions, 'group' | 'mayAnswer'> {
   readonly handler: RequestHandler
   readonly onError: (error: unknown, subject?: string) => void
   readonly link: LinkState
 }
 
-async function serve(connection: NatsConnection, pattern: string, { handler, onError, link }: Serving) {
+async function serve(connection: NatsConnection, pattern: string, serving: Serving) {
+  const { handler, onError, link, group, mayAnswer } = serving
   let refused: Error | undefined
   const answer = async (message: Msg) => {
     try {
+      if (mayAnswer?.(message.subject, message.reply ?? '') === false)
+        throw new ForeignReply(
+          `the reply subject ${shortened(message.reply ?? '', 200)} is not the sender's own`,
+        )
       const body = await handler(message.subject, new Uint8Array(message.data))
       message.respond(checkBody(message.subject, body))
     } catch (error) {
@@ -163,7 +171,7 @@ async function serve(connection: NatsConnection, pattern: string, { handler, onE
     if (error) refused = error
     else void answer(message)
   }
-  const subscription = connection.subscribe(pattern, { callback })
+  const subscription = connection.subscribe(pattern, { callback, ...(group ? { queue: group } : {}) })
   // The server has the subscription once it has answered this ping: from now on, requests of any client arrive.
   if (link.up())
     await within(

@@ -1,10 +1,11 @@
 // Keeps a follower up to date with all objects of a kind: a consistent list in pages, then a watch
-// (transport/kubernetes/watch.ts), which asks for a new list only where the API server has dropped the history since
+// (watch.ts), which asks for a new list only where the API server has dropped the history since
 // the last one.
 import type { Clock } from '#runtime/clock.ts'
-import type { KubernetesClient } from '#transport/kubernetes/calls.ts'
-import { watch } from '#transport/kubernetes/watch.ts'
-import type { Json } from '../../objects/shapes.ts'
+import type { KubernetesClient } from './calls.ts'
+import { watch } from './watch.ts'
+
+type Json = Readonly<Record<string, unknown>>
 
 /** An object as the API server sends it. */
 export type RawObject = Json & {
@@ -53,7 +54,10 @@ interface Page {
 const PAGE = 500
 
 /** Runs until the signal aborts. */
-export function reflect(client: KubernetesClient, options: ReflectorOptions): Promise<void> {
+export function reflect(
+  client: Pick<KubernetesClient, 'call' | 'lines'>,
+  options: ReflectorOptions,
+): Promise<void> {
   const { follower, ...rest } = options
   const { changed, deleted, reached } = follower
   const read = (): Promise<string> => list(client, options)
@@ -61,7 +65,7 @@ export function reflect(client: KubernetesClient, options: ReflectorOptions): Pr
 }
 
 /** Without a resourceVersion: the newest there is, so that a cache never goes back in time. */
-async function list(client: KubernetesClient, options: ReflectorOptions): Promise<string> {
+async function list(client: Pick<KubernetesClient, 'call'>, options: ReflectorOptions): Promise<string> {
   const { path, selector, follower, signal } = options
   let next = ''
   follower.listing()

@@ -1,0 +1,23 @@
+// Keys as the NATS library itself writes and verifies them.
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { test } from 'node:test'
+import { nkeys } from 'nats'
+import { natsKey } from './nkeys.ts'
+
+test('public keys, seeds and signatures are those of the NATS library', () => {
+  for (const type of ['account', 'user'] as const) {
+    for (let tries = 0; tries < 20; tries += 1) {
+      const key = natsKey(type, randomBytes(32))
+      const theirs = nkeys.fromSeed(new TextEncoder().encode(key.seed))
+      assert.equal(theirs.getPublicKey(), key.publicKey)
+      assert.match(key.publicKey, type === 'account' ? /^A[A-Z2-7]{55}$/ : /^U[A-Z2-7]{55}$/)
+      const message = randomBytes(100)
+      assert.ok(nkeys.fromPublic(key.publicKey).verify(message, key.sign(message)))
+    }
+  }
+})
+
+test('a seed of another length is refused', () => {
+  for (const length of [0, 31, 33]) assert.throws(() => natsKey('user', randomBytes(length)), RangeError)
+})

@@ -1,0 +1,70 @@
+// The configuration of a nats-server of FedSAM's own: one whose connections the gate admits, or one with a fixed list of users. No
+// monitoring port: it would show everybody the subjects of all runs. Pure.
+import type { Permissions } from '#protocol/permissions.ts'
+
+/** The account of all members of runs. The gate's answers name it. */
+export const MEMBERS_ACCOUNT = 'FEDSAM'
+/** The account of the gate. Its user may read requests and answer them, and nothing else. */
+const GATE_ACCOUNT = 'GATE'
+/** Where nats-server asks who may connect. */
+export const CALLOUT_SUBJECT = '$SYS.REQ.USER.AUTH'
+/**
+ * Seconds that a connection waits for the gate. A client waits 5 s for its connection, so it reads the refusal. A gate that ends
+ * takes its open requests with it, and those wait as long as this.
+ */
+const CALLOUT_SECONDS = 3
+/** Connections of the whole server, those included that are not admitted yet; and of the members. */
+const MOST_CONNECTIONS = 5000
+const MOST_MEMBERS = 4000
+/** Subscriptions of one connection. A worker has one, a coordinator one; reconnecting doubles them for a moment. */
+const MOST_SUBSCRIPTIONS = 8
+
+export interface CalloutServer {
+  /** The public nkey that signs the gate's answers. */
+  readonly issuer: string
+  /** The public nkey with which the gate connects. */
+  readonly gateUser: string
+  readonly port?: number
+  readonly websocketPort?: number
+  /** A folder with tls.crt and tls.key; absent: no TLS. */
+  readonly tlsFolder?: string
+}
+
+/** Of a server that asks the gate about every connection but the gate's own. */
+export function calloutConfig({ issuer, gateUser, port, websocketPort, tlsFolder }: CalloutServer): string {
+  const files = `cert_file: "${tlsFolder}/tls.crt", key_file: "${tlsFolder}/tls.key"`
+  const tls = tlsFolder === undefined ? '' : `tls { ${files} }\n`
+  const websocket = `websocket { port: ${websocketPort}, ${tlsFolder === undefined ? 'no_tls: true' : `tls { ${files} }`} }\n`
+  return `${port === undefined ? '' : `port: ${port}\n`}${tls}${websocketPort === undefined ? '' : websocket}\
+max_connections: ${MOST_CONNECTIONS}
+accounts {
+  ${GATE_ACCOUNT} { users: [ { nkey: ${gateUser}, permissions: {
+    publish: { deny: ">" }, subscribe: { allow: ["${CALLOUT_SUBJECT}"] }, allow_responses: { max: 1, expires: "5s" }
+  } } ] }
+  ${MEMBERS_ACCOUNT} { limits { max_connections: ${MOST_MEMBERS}, max_subscriptions: ${MOST_SUBSCRIPTIONS} } }
+  # An account without users: nobody can ask the server about its connections.
+  SYS { }
+}
+system_account: SYS
+authorization {
+  timeout: ${CALLOUT_SECONDS}
+  auth_callout { issuer: ${issuer}, account: ${GATE_ACCOUNT}, auth_users: [ ${gateUser} ] }
+}
+`
+}
+
+/** A user of a server without a gate. */
+export interface StaticUser {
+  readonly user: string
+  readonly password: string
+  readonly permissions: Permissions
+}
+
+/** Of a server that admits these users. */
+export function staticConfig(users: readonly StaticUser[]): string {
+  const lines = users.map(({ user, password, permissions: { publish, subscribe } }) => {
+    const rights = `permissions: { publish: ${JSON.stringify(publish)}, subscribe: ${JSON.stringify(subscribe)} }`
+    return `    { user: ${JSON.stringify(user)}, password: ${JSON.stringify(password)}, ${rights} }`
+  })
+  return `authorization {\n  users: [\n${lines.join('\n')}\n  ]\n}\n`
+}

@@ -1,0 +1,32 @@
+// The tables of permissions and of refusals in docs/programs.md, from the code that grants and refuses.
+import { REFUSALS } from '#gate/authenticators/authenticator.ts'
+import { COORDINATOR, type Member } from '#protocol/identity.ts'
+import { permissionsOf } from '#protocol/permissions.ts'
+import { fillMarked } from './marked.ts'
+
+/** Stand-ins for names, and how the page writes them. */
+const NAMES = { NAMESPACE: '<namespace>', UID: '<uid>', CLIENT: 'C' } as const
+const ROLES: readonly (readonly [string, Member])[] = [
+  ['coordinator', COORDINATOR],
+  ['worker of client C', { role: 'client', client: 'CLIENT' }],
+]
+
+export function emitPermissions(page: string): string {
+  return fillMarked(page, 'protocol/permissions.ts', permissions())
+}
+
+export function emitRefusals(page: string): string {
+  const rows = Object.entries(REFUSALS).map(([reason, says]) => `| \`${reason}\` | ${says} |`)
+  const table = ['| reason | why |', '| --- | --- |', ...rows, ''].join('\n')
+  return fillMarked(page, 'gate/authenticators/authenticator.ts', table)
+}
+
+function permissions(): string {
+  const code = (subject: string): string =>
+    `\`${subject.replace(/NAMESPACE|UID|CLIENT/g, (name) => NAMES[name as keyof typeof NAMES])}\``
+  const rows = ROLES.map(([role, member]) => {
+    const { publish, subscribe } = permissionsOf({ namespace: 'NAMESPACE', uid: 'UID' }, member)
+    return `| ${role} | ${publish.map(code).join(', ')} | ${subscribe.map(code).join(', ')} |`
+  })
+  return ['| role | publish | subscribe |', '| --- | --- | --- |', ...rows, ''].join('\n')
+}

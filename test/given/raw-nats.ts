@@ -1,0 +1,71 @@
+// A NATS client of a few lines, over TCP or WebSocket: a test sees exactly what the server answers.
+import { once } from 'node:events'
+import { connect } from 'node:net'
+
+const PONG = 'PONG\r\n'
+
+export interface RawNats {
+  /** Sends lines, then PING; resolves to all lines since the last PONG and before this one, or to all of them where the server ends the connection. */
+  send(...lines: string[]): Promise<string[]>
+  close(): void
+}
+
+/** Connects, and shows this user and password. The first answer has the server's refusal, if any. */
+export async function openRawNats(
+  address: { readonly tcp: number } | { readonly websocket: number },
+  user: string,
+  pass: string,
+): Promise<RawNats & { readonly first: string[] }> {
+  let text = ''
+  let ended = false
+  let wake = (): void => {}
+  const receive = (bytes: string): void => {
+    text += bytes
+    wake()
+  }
+  const end = (): void => {
+    ended = true
+    wake()
+  }
+  const write =
+    'tcp' in address
+      ? await overTcp(address.tcp, receive, end)
+      : await overWebSocket(address.websocket, receive, end)
+  const send = async (...lines: string[]): Promise<string[]> => {
+    write.line([...lines, 'PING', ''].join('\r\n'))
+    while (!ended && !text.includes(PONG)) {
+      await new Promise<void>((resolve) => {
+        wake = resolve
+      })
+    }
+    const end = text.indexOf(PONG)
+    const read = end < 0 ? text : text.slice(0, end)
+    text = end < 0 ? '' : text.slice(end + PONG.length)
+    return read.split('\r\n').filter((line) => line !== '' && !line.startsWith('INFO '))
+  }
+  const options = { user, pass, verbose: false, pedantic: false, lang: 'test', version: '1', protocol: 1 }
+  const first = await send(`CONNECT ${JSON.stringify(options)}`)
+  return { first, send, close: write.close }
+}
+
+interface Line {
+  line(text: string): void
+  close(): void
+}
+
+async function overTcp(port: number, receive: (text: string) => void, end: () => void): Promise<Line> {
+  const socket = connect(port, '127.0.0.1').setEncoding('utf8')
+  socket.on('data', receive).on('close', end).on('error', end)
+  await once(socket, 'connect')
+  return { line: (text) => void socket.write(text), close: () => void socket.destroy() }
+}
+
+async function overWebSocket(port: number, receive: (text: string) => void, end: () => void): Promise<Line> {
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/`)
+  socket.binaryType = 'arraybuffer'
+  socket.addEventListener('message', ({ data }) => receive(Buffer.from(data as ArrayBuffer).toString()))
+  socket.addEventListener('close', end)
+  socket.addEventListener('error', end)
+  await once(socket, 'open')
+  return { line: (text) => socket.send(Buffer.from(text)), close: () => socket.close() }
+}

@@ -25,6 +25,16 @@ const RECORD: RecordFacts = {
 }
 const rounds = (count: number): Partial<WantedRun> => ({ rounds: count, spec: { ...SPEC, rounds: count } })
 
+test('another value of a variable is found, although the record holds no value', () => {
+  const specOf = (value: string) => ({ ...SPEC, trainer: { command: { env: [{ name: 'SITE', value }] } } })
+  const before = { ...RECORD, complete: false, lastSpec: specOf('a') }
+  assert.equal(decideOutput({ ...WANTED, spec: specOf('a') }, before).kind, 'Resume')
+  assert.throws(() => decideOutput({ ...WANTED, spec: specOf('b') }, before), {
+    code: 'OutputInUse',
+    message: /spec\.trainer\.command\.env.*"b" and was "a"/,
+  })
+})
+
 describe('an output', () => {
   const decided: readonly [what: string, Partial<WantedRun>, Partial<RecordFacts> | null, object][] = [
     ['without a run begins', {}, null, { kind: 'Begin' }],

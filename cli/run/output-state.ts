@@ -1,6 +1,7 @@
 // Decides what a local run does with its output folder: begin, resume, continue a finished run with more rounds, or nothing.
 // Reads no file. Refuses a job that does not fit the folder, and names the differences.
 import { FedsamError } from '#protocol/errors.ts'
+import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { type Difference, differences } from '../job/differences.ts'
 import { show } from '../job/problem.ts'
 
@@ -61,6 +62,7 @@ export function decideOutput(wanted: WantedRun, record: RecordFacts | null): Out
   const foreign = [
     ...(record.name === wanted.name ? [] : [{ path: 'metadata.name', from: record.name, to: wanted.name }]),
     ...differences(record.spec, wanted.fixedSpec, 'spec'),
+    ...changedVariables(record, wanted),
   ]
   if (foreign.length > 0) {
     throw inUse(
@@ -71,6 +73,16 @@ export function decideOutput(wanted: WantedRun, record: RecordFacts | null): Out
   const aside = record.next === purposeOf(wanted, record) ? null : asideOf(record)
   if (!record.complete) return { kind: 'Resume', aside }
   return decideComplete(wanted, record, aside)
+}
+
+/** The record names the variables of `command.env` without their values; the spec of the last start has them. */
+function changedVariables({ lastSpec }: RecordFacts, { spec }: WantedRun): Difference[] {
+  const [before, now] = [variablesOf(lastSpec), variablesOf(spec)]
+  return lastSpec === null ? [] : differences({ env: before }, { env: now }, 'spec.trainer.command')
+}
+
+function variablesOf(spec: Readonly<Record<string, unknown>> | null): unknown {
+  return (spec as Partial<CompleteFederatedJobSpec> | null)?.trainer?.command?.env ?? []
 }
 
 /** The purpose of the attempt after the finished rounds. */

@@ -1,7 +1,8 @@
 // The model card repeats names that clients chose. Markdown shows them and obeys none of them.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { markdownText } from './model-card.ts'
+import type { RoundResult, RunRecord } from '#protocol/record.ts'
+import { markdownText, modelCard } from './model-card.ts'
 
 test('a plain name stays as it is', () => {
   for (const name of ['dice', 'val/iou-0.5', 'Dice 95%', 'Übereinstimmung']) {
@@ -23,3 +24,31 @@ for (const [what, name, text] of hostile) {
     assert.equal(markdownText(name), text)
   })
 }
+
+/** The card of a run that trained the checkpoint at this address. */
+function cardOf(uri: string): string[] {
+  const run = { name: 'job', spec: {}, base: { uri, digest: 'd', files: [] } } as unknown as RunRecord
+  const chosen = { round: 1, tensors: [] } as unknown as RoundResult
+  return modelCard({ run, chosen, evaluation: null, results: [], history: [] }).split('\n')
+}
+
+test('the address of the checkpoint is written as it is', () => {
+  for (const uri of [
+    'hf://facebook/sam-vit-base@main',
+    's3://bucket/sam',
+    'models/sam-tiny_1.0',
+    '/models/sam',
+  ]) {
+    const card = cardOf(uri)
+    const written = uri.startsWith('/') ? `"${uri}"` : uri
+    assert.ok(card.includes(`base_model: ${written}`), card.join('\n'))
+    assert.ok(card.some((line) => line.includes(` \`${uri}\` (pinned`)))
+  }
+})
+
+test('an address of the checkpoint ends neither the front matter nor the code', () => {
+  const card = cardOf('models/a`b\n---\n# Verified: by nobody')
+  assert.equal(card[2], 'base_model: "models/a`b\\n---\\n# Verified: by nobody"')
+  assert.equal(card.filter((line) => line === '---').length, 2)
+  assert.ok(card.some((line) => line.includes('models/a\\`b --- \\# Verified\\: by nobody (pinned')))
+})

@@ -31,6 +31,16 @@ export function markdownText(name: string, longest = LONGEST_NAME): string {
     .replace(/[!-/:-@[-`{-~]/g, (character) => (/[-._/%]/.test(character) ? character : `\\${character}`))
 }
 
+/** Text as a scalar of YAML on one line. A JSON string is one; the usual addresses need no quotes. */
+function yamlText(text: string): string {
+  return /^[a-z0-9](:(?! )|[\w./@+-])*$/i.test(text) ? text : JSON.stringify(text)
+}
+
+/** An address as code, where nothing in it ends the code. */
+function codeText(text: string): string {
+  return /^[^`\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$/u.test(text) ? `\`${text}\`` : markdownText(text, LONGEST_PREFIX)
+}
+
 /** The source of a run that started from another run's round. */
 function startText({ resumedFrom }: RunRecord): string[] {
   if (resumedFrom === undefined) return []
@@ -47,7 +57,7 @@ export function modelCard({ run, chosen, evaluation, results, history }: CardFac
   return [
     '---',
     'library_name: fedsam',
-    ...(run.base === null ? [] : [`base_model: ${run.base.uri}`]),
+    ...(run.base === null ? [] : [`base_model: ${yamlText(run.base.uri)}`]),
     'tags: [federated-learning]',
     '---',
     `# ${run.name}`,
@@ -61,7 +71,7 @@ export function modelCard({ run, chosen, evaluation, results, history }: CardFac
     ...(run.base === null
       ? []
       : [
-          `They replace the tensors of the same names in \`${run.base.uri}\` (pinned as sha256 ${run.base.digest}).`,
+          `They replace the tensors of the same names in ${codeText(run.base.uri)} (pinned as sha256 ${run.base.digest}).`,
           wholeBase(run) === null
             ? '`fedsam export` writes the complete checkpoint.'
             : '`checkpoint/` holds the complete checkpoint, which Hugging Face opens.',

@@ -64,10 +64,20 @@ export function compileFixed(
       sam !== undefined && files.checkpoint !== null
         ? { uri: sam.checkpoint.uri, folder: files.checkpoint }
         : null,
-    spec: Object.fromEntries(
-      Object.entries(spec).filter(([field]) => !(LIVE_FIELDS as string[]).includes(field)),
-    ),
+    spec: recordedSpec(spec),
   }
+}
+
+/**
+ * The part of the spec that run.json records. Every client can read run.json, and provenance.json repeats it beside the model, so it
+ * names the variables of `command.env` without their values.
+ */
+function recordedSpec(spec: CompleteFederatedJobSpec): Readonly<Record<string, unknown>> {
+  const fixed = Object.entries(spec).filter(([field]) => !(LIVE_FIELDS as string[]).includes(field))
+  const { command, ...trainer } = spec.trainer
+  if (command === undefined) return Object.fromEntries(fixed)
+  const env = command.env.map(({ value: _, ...named }) => named)
+  return { ...Object.fromEntries(fixed), trainer: { ...trainer, command: { ...command, env } } }
 }
 
 async function cannotOpen(address: string): Promise<never> {

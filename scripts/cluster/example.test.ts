@@ -5,14 +5,11 @@ import { test } from 'node:test'
 import { parse } from 'yaml'
 import { findProblems } from '#cli/job/load.ts'
 import { type ExampleJob, inCluster } from './example.ts'
+import { placesOf } from './quickstart.ts'
 
 test('the example in a cluster keeps its training and takes claims and a bucket for its folders', async () => {
   const job = parse(await readFile('examples/brain-tissue.yaml', 'utf8')) as ExampleJob
-  const places = {
-    s3: 'http://fedsam-s3.fedsam-system.svc:7070',
-    nats: 'nats://fedsam-nats.fedsam-system.svc:4222',
-  }
-  const there = inCluster(job, places) as ExampleJob
+  const there = inCluster(job, placesOf('fedsam-system', 'default')) as ExampleJob
   assert.deepEqual(findProblems(there), [])
   assert.deepEqual(
     there.spec.partitions.map(({ name, dataset }) => [name, dataset.root]),

@@ -1,15 +1,15 @@
 // Makes examples/brain-tissue.yaml runnable in a cluster as it is on a laptop: a volume and claim per site, the checkpoint in the
-// quickstart's bucket, its keys as a Secret beside the job, and the job with storage and messaging. Leaves applying it to the reader.
+// quickstart's bucket, and the job with storage and messaging. Leaves applying it to the reader.
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parse, stringify } from 'yaml'
 import { ROOT } from '../images/dockerfile.ts'
 import type { RunningNode } from '../kubernetes/node.ts'
-import { BUCKET, findQuickstart, type Quickstart, REGION, uploadCheckpoint } from './quickstart.ts'
+import { BUCKET, findQuickstart, placesOf, uploadCheckpoint } from './quickstart.ts'
 import { claimOf } from './volumes.ts'
 
+/** The quickstart's tenant where no other is named. */
 const NAMESPACE = 'default'
-const SECRET = 's3-credentials'
 const CHECKPOINT = 'models/sam-tiny-scenes'
 
 export interface ExampleJob {
@@ -22,11 +22,8 @@ export interface ExampleJob {
 /** Resolves to the path of a job file to apply. */
 export async function prepareExample(node: RunningNode, system: string): Promise<string> {
   const job = await readExample()
-  const quickstart = await findQuickstart(node, system)
-  await uploadCheckpoint(quickstart, CHECKPOINT)
-  const items: object[] = [
-    { apiVersion: 'v1', kind: 'Secret', metadata: { name: SECRET }, stringData: quickstart.keys },
-  ]
+  await uploadCheckpoint(await findQuickstart(node, system, NAMESPACE), CHECKPOINT)
+  const items: object[] = []
   for (const { name, dataset } of job.spec.partitions)
     items.push(
       ...(await claimOf({
@@ -39,7 +36,7 @@ export async function prepareExample(node: RunningNode, system: string): Promise
   const list = JSON.stringify({ apiVersion: 'v1', kind: 'List', items })
   await node.kubectl(['-n', NAMESPACE, 'apply', '--server-side', '-f', '-'], list)
   const file = join(node.folder, 'brain-tissue.yaml')
-  await writeFile(file, stringify(inCluster(job, quickstart)))
+  await writeFile(file, stringify(inCluster(job, placesOf(system, NAMESPACE))))
   return file
 }
 
@@ -49,7 +46,7 @@ export async function readExample(): Promise<ExampleJob> {
 }
 
 /** The same job with claims for folders and a bucket for the output; the node has no GPU, so CPUs by choice. */
-export function inCluster(job: ExampleJob, { s3, nats }: Pick<Quickstart, 's3' | 'nats'>): object {
+export function inCluster(job: ExampleJob, places: ReturnType<typeof placesOf>): object {
   const { spec } = job
   const checkpoint = { uri: `s3://${BUCKET}/${CHECKPOINT}` }
   const partitions = spec.partitions.map(({ name, dataset }) => ({
@@ -63,9 +60,7 @@ export function inCluster(job: ExampleJob, { s3, nats }: Pick<Quickstart, 's3' |
       ...spec,
       trainer: { segmentAnything: { ...spec.trainer.segmentAnything, checkpoint, backend: 'TensorFlow' } },
       partitions,
-      storage: { s3: { bucket: BUCKET, endpoint: s3, region: REGION, credentialsSecretName: SECRET } },
-      messaging: { nats: { url: nats } },
-      allowInsecure: true,
+      ...places,
     },
   }
 }

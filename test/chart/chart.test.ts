@@ -31,10 +31,14 @@ function reachesSecrets({ apiGroups, resources }: Rule): boolean {
   return named && apiGroups.some((group) => group === '' || group === '*')
 }
 
-/** The quickstart's keys are made at random where none are given. */
+/** The quickstart's keys and certificates are made at random where none are given. */
 const withoutKeys = (objects: readonly Rendered[]): unknown[] => {
-  const others = objects.map((object) => (object.kind === 'Secret' ? { ...object, data: {} } : object))
-  return JSON.parse(JSON.stringify(others).replace(/("checksum\/credentials":)"[0-9a-f]{64}"/g, '$1""'))
+  const others = objects.map((object) =>
+    ['Secret', 'ConfigMap'].includes(object.kind) ? { ...object, data: {} } : object,
+  )
+  return JSON.parse(
+    JSON.stringify(others).replace(/("checksum\/(?:credentials|certificate)":)"[0-9a-f]{64}"/g, '$1""'),
+  )
 }
 
 function assertRestricted({ securityContext, enableServiceLinks, containers }: PodSpec): void {
@@ -62,8 +66,9 @@ for (const name of await valueFiles()) {
     assert.ok(
       rules.every(({ verbs }) => !verbs.some((verb) => /^(\*|escalate|bind|impersonate)$/.test(verb))),
     )
-    const tries = of(objects, 'Deployment').some(({ metadata }) => metadata.name === 'fedsam-s3')
-    assert.equal(of(objects, 'Secret').length, tries ? 1 : 0)
+    const tries = of(objects, 'Deployment').some(({ metadata }) => metadata.name === 'fedsam-nats')
+    // The authority, the certificate of NATS, and for the one tenant: its server's, its keys, the authority.
+    assert.equal(of(objects, 'Secret').length, tries ? 5 : 0)
     const pods = podsOf(objects)
     assert.equal(pods.length, tries ? 4 : 2) // the operator, the test, and the quickstart's two servers
     for (const pod of pods) assertRestricted(pod)
@@ -113,7 +118,7 @@ test('registry, digest and pull secrets reach the operator and, through it, the 
 test('the quickstart runs where the operator may; replicas keep apart unless told otherwise', async () => {
   const objects = await render(...values('two-replicas'), '--set', 'quickstart.enabled=true')
   const fields = ['nodeSelector', 'tolerations'] as const
-  for (const name of ['fedsam', 'fedsam-nats', 'fedsam-s3']) {
+  for (const name of ['fedsam', 'fedsam-nats', 'fedsam-s3-default']) {
     const pod = podOf(objects, name) as unknown as Record<string, unknown>
     assert.deepEqual(
       fields.map((field) => pod[field]),

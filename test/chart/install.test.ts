@@ -2,6 +2,7 @@
 // upgrade, the definition and the jobs outlive the release, and the commands of the notes work when they are pasted.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
 import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -56,45 +57,68 @@ async function paste(notes: string): Promise<string> {
   return stdout
 }
 
-async function keysOf(namespace: string): Promise<unknown> {
-  const args = ['-n', namespace, 'get', 'secret', 'fedsam-s3-credentials', '-o', 'json']
-  return JSON.parse(await server.kubectl(args)).data
+async function secretOf(namespace: string, name: string): Promise<Readonly<Record<string, string>>> {
+  return JSON.parse(await server.kubectl(['-n', namespace, 'get', 'secret', name, '-o', 'json'])).data
 }
 
-/** Stays 1 as long as the server's pod is left alone. */
-function generation(namespace: string): Promise<string> {
-  const what = ['get', 'deployment', 'fedsam-s3', '-o', 'jsonpath={.metadata.generation}']
+/** All that is created at random, for a tenant. */
+async function madeFor(tenant: string, system: string): Promise<unknown> {
+  const own = ['fedsam-authority', 'fedsam-nats-tls', `fedsam-s3-${tenant}`]
+  return Promise.all([
+    ...own.map((name) => secretOf(system, name)),
+    secretOf(tenant, 'fedsam-s3-credentials'),
+  ])
+}
+
+/** Stays 1 while nothing changes the server's pod. */
+function generation(namespace: string, name: string): Promise<string> {
+  const what = ['get', 'deployment', name, '-o', 'jsonpath={.metadata.generation}']
   return server.kubectl(['-n', namespace, ...what])
 }
 
 /** What a job of the notes names is there. */
-async function assertPlaces(namespace: string, system: string): Promise<void> {
-  const { spec } = JSON.parse(await server.kubectl(['-n', namespace, 'get', 'fj', 'first', '-o', 'json']))
-  const { endpoint, bucket, credentialsSecretName } = spec.storage.s3
-  assert.equal(endpoint, `http://fedsam-s3.${system}.svc:7070`)
-  assert.equal(spec.messaging.nats.url, `nats://fedsam-nats.${system}.svc:4222`)
-  for (const name of ['fedsam-s3', 'fedsam-nats'])
+async function assertPlaces(tenant: string, system: string): Promise<void> {
+  const { spec } = JSON.parse(await server.kubectl(['-n', tenant, 'get', 'fj', 'first', '-o', 'json']))
+  const { endpoint, bucket, credentialsSecretName, caBundleConfigMapName } = spec.storage.s3
+  assert.equal(endpoint, `https://fedsam-s3-${tenant}.${system}.svc:7070`)
+  assert.equal(spec.messaging.nats.url, `tls://fedsam-nats.${system}.svc:4222`)
+  assert.equal(spec.allowInsecure, false)
+  for (const name of [`fedsam-s3-${tenant}`, 'fedsam-nats'])
     await server.kubectl(['-n', system, 'get', 'service', name])
-  const secret = JSON.parse(
-    await server.kubectl(['-n', namespace, 'get', 'secret', credentialsSecretName, '-o', 'json']),
-  )
-  assert.deepEqual(secret.data, await keysOf(system))
-  const pods = await server.kubectl(['-n', system, 'get', 'deployment', 'fedsam-s3', '-o', 'json'])
+  const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY } = await secretOf(system, `fedsam-s3-${tenant}`)
+  const keys = await secretOf(tenant, credentialsSecretName)
+  assert.deepEqual(keys, { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY })
+  const { 'ca.crt': authority } = await secretOf(tenant, spec.messaging.nats.tlsSecretName)
+  const map = await server.kubectl(['-n', tenant, 'get', 'configmap', caBundleConfigMapName, '-o', 'json'])
+  assert.equal(Buffer.from(authority!, 'base64').toString(), JSON.parse(map).data['ca.crt'])
+  const pods = await server.kubectl(['-n', system, 'get', 'deployment', `fedsam-s3-${tenant}`, '-o', 'json'])
   assert.match(pods, new RegExp(`"mountPath": "/data/${bucket}"`))
 }
 
-test('installed by Helm 3, upgraded by it and by Helm 4: the keys stay; gone: the jobs stay', async () => {
+test('installed by Helm 3, upgraded by it and by Helm 4: keys and certificates stay; gone: the jobs stay', async () => {
   const notes = await upgrade(3, 'system', ...values('quickstart'))
-  const keys = await keysOf('system')
+  const made = await madeFor('default', 'system')
   assert.match(await paste(notes), /federatedjob\.fedsam\.dev\/first created/)
-  await assertPlaces('system', 'system')
+  await assertPlaces('default', 'system')
   for (const line of [3, 4] as const) await upgrade(line, 'system', ...values('quickstart'))
-  assert.deepEqual(await keysOf('system'), keys)
-  assert.equal(await generation('system'), '1')
-  await upgrade(4, 'system', ...values('quickstart'), '--set', 'quickstart.s3.secretAccessKey=another')
-  assert.equal(await generation('system'), '2')
+  assert.deepEqual(await madeFor('default', 'system'), made)
+  for (const name of ['fedsam-nats', 'fedsam-s3-default']) assert.equal(await generation('system', name), '1')
+  await server.kubectl(['create', 'namespace', 'later'])
+  const tenants = ['--set', 'quickstart.namespaces={default,later}']
+  await upgrade(4, 'system', ...values('quickstart'), ...tenants)
+  assert.deepEqual(await madeFor('default', 'system'), made)
+  // The authority that was kept issues the certificate of a tenant that comes later.
+  const { 'ca.crt': authority, 'tls.crt': certificate } = await secretOf('system', 'fedsam-s3-later')
+  const [ca, own] = [authority!, certificate!].map((text) => new X509Certificate(Buffer.from(text, 'base64')))
+  assert.ok(own!.verify(ca!.publicKey))
+  assert.ok(own!.checkHost('fedsam-s3-later.system.svc') && own!.checkIP('127.0.0.1'))
+  const keys = 'quickstart.s3.keys.default'
+  const given = ['--set', `${keys}.accessKeyId=a`, '--set', `${keys}.secretAccessKey=another`]
+  await upgrade(4, 'system', ...values('quickstart'), ...tenants, ...given)
+  assert.equal(await generation('system', 'fedsam-s3-default'), '2')
+  assert.equal(await generation('system', 'fedsam-s3-later'), '1')
   await uninstall(4, 'system')
-  assert.match(await server.kubectl(['-n', 'system', 'get', 'fj']), /first/)
+  assert.match(await server.kubectl(['get', 'fj']), /first/)
   // And a release of the same name finds its definition again.
   await upgrade(4, 'system')
   await uninstall(4, 'system')
@@ -113,10 +137,10 @@ test('the restricted Pod Security level admits every pod, as it judges them itse
   }
 })
 
-test('jobs of another namespace: the notes bring the keys there', async () => {
+test('jobs of a watched namespace: the chart brings the keys there', async () => {
   await server.kubectl(['create', 'namespace', 'team-a'])
   const notes = await upgrade(4, 'system', ...values('quickstart-kept'))
-  assert.match(await paste(notes), /secret\/fedsam-s3-credentials created/)
+  assert.match(await paste(notes), /federatedjob\.fedsam\.dev\/first created/)
   await assertPlaces('team-a', 'system')
   await uninstall(3, 'system')
 })

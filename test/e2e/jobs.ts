@@ -1,6 +1,7 @@
 // The jobs of the end-to-end layer as objects: the example over three claims, and a job of seconds whose trainer is a program.
 import { inCluster, readExample } from '#scripts/cluster/example.ts'
-import { BUCKET, SYSTEM } from './stage.ts'
+import { placesOf } from '#scripts/cluster/quickstart.ts'
+import { SYSTEM, TEAM } from './stage.ts'
 
 export interface JobObject {
   readonly apiVersion: string
@@ -11,23 +12,11 @@ export interface JobObject {
 }
 
 /** Where the quickstart's servers are, as pods see them. */
-export const PLACES = {
-  storage: {
-    s3: {
-      bucket: BUCKET,
-      endpoint: `http://fedsam-s3.${SYSTEM}.svc:7070`,
-      region: 'us-east-1',
-      credentialsSecretName: 's3-credentials',
-    },
-  },
-  messaging: { nats: { url: `nats://fedsam-nats.${SYSTEM}.svc:4222` } },
-  allowInsecure: true,
-}
+export const PLACES = placesOf(SYSTEM, TEAM)
 
 /** The example as `npm run cluster` offers it, asking for a device that it may do without. */
 export async function brainTissue(): Promise<JobObject> {
-  const { endpoint } = PLACES.storage.s3
-  const job = inCluster(await readExample(), { s3: endpoint, nats: PLACES.messaging.nats.url }) as JobObject
+  const job = inCluster(await readExample(), PLACES) as JobObject
   return { ...job, spec: { ...job.spec, workers: { accelerator: { whenUnseen: 'UseCPU' } } } }
 }
 

@@ -60,7 +60,10 @@ export async function openStage(): Promise<Stage> {
   try {
     if (name) await clear(node)
     const images = await node.loadImages()
-    await node.installChart({ namespace: SYSTEM, images, args: gpuByCpu(images) })
+    await createTeam(node)
+    // `npm run cluster` prepares its example in namespace default: on a node that stays, that tenant stays too.
+    const tenants = ['--set', `quickstart.namespaces={default,${TEAM}}`]
+    await node.installChart({ namespace: SYSTEM, images, args: [...gpuByCpu(images), ...tenants] })
     return { ...(await furnish(node, folder)), stop }
   } catch (error) {
     await stop()
@@ -83,6 +86,13 @@ async function clear(node: RunningNode): Promise<void> {
   await node.kubectl(['delete', 'persistentvolume', '-l', 'fedsam.dev/stage=e2e', ...gone])
 }
 
+/** The namespace of the jobs. */
+async function createTeam(node: RunningNode): Promise<void> {
+  const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' }
+  const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: TEAM, labels } }
+  await node.kubectl(['apply', '-f', '-'], JSON.stringify(namespace))
+}
+
 async function furnish(node: RunningNode, folder: string): Promise<Omit<Stage, 'stop'>> {
   const kubectl = (args: readonly string[], input?: string): Promise<string> =>
     node.kubectl(['-n', TEAM, ...args], input)
@@ -92,21 +102,20 @@ async function furnish(node: RunningNode, folder: string): Promise<Omit<Stage, '
   }
   const statusOf = async (job: string): Promise<FederatedJobStatus> =>
     JSON.parse(await kubectl(['get', 'fj', job, '-o', 'json'])).status ?? {}
-  const restricted = { 'pod-security.kubernetes.io/enforce': 'restricted' }
-  await node.kubectl(
-    ['apply', '-f', '-'],
-    JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: TEAM, labels: restricted } }),
-  )
-  const quickstart = await findQuickstart(node, SYSTEM)
-  const { endpoint, keys } = quickstart
-  await apply(secretOf('s3-credentials', keys))
+  const quickstart = await findQuickstart(node, SYSTEM, TEAM)
+  const { endpoint, keys, caFile } = quickstart
   return {
     node,
     kubectl,
     apply,
     bucket: (prefix) => openBucket(quickstart, prefix),
     checkpoint: (prefix) => uploadCheckpoint(quickstart, prefix),
-    credentials: { ...keys, AWS_REGION: REGION, AWS_ENDPOINT_URL_S3: endpoint },
+    credentials: {
+      ...keys,
+      AWS_REGION: REGION,
+      AWS_ENDPOINT_URL_S3: endpoint,
+      NODE_EXTRA_CA_CERTS: caFile,
+    },
     async claim(name, from) {
       await apply(...(await claimOf({ folder, namespace: TEAM, name, from, labels: VOLUMES })))
       // A pod that the scheduler sees before the claim is bound may wait for minutes until it is looked at again.

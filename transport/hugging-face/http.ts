@@ -6,7 +6,7 @@ import { constants, createReadStream } from 'node:fs'
 import { type FileHandle, open, rm, stat } from 'node:fs/promises'
 import { FedsamError } from '#protocol/errors.ts'
 import { proxyFor } from '../proxy.ts'
-import { checkTls } from '../require-tls.ts'
+import { checkTls } from '../tls.ts'
 import {
   type HubAccess,
   type HubRepository,

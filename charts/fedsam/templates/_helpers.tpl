@@ -43,6 +43,34 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{ include "fedsam.chartLabels" (index . 0) }}
 {{- end }}
 
+{{/* The tenants of the quickstart as JSON: namespaces whose jobs use its servers. Where none is named: default. */}}
+{{- define "fedsam.tenants" -}}
+{{- $named := concat .Values.watchNamespaces .Values.quickstart.namespaces | uniq -}}
+{{- $named | default (list "default") | toJson -}}
+{{- end }}
+
+{{/* The name of a tenant's S3 server: (list $ namespace). A Service's name has at most 63 characters. */}}
+{{- define "fedsam.s3Name" -}}
+{{- $name := printf "%s-s3-%s" (include "fedsam.fullname" (index . 0)) (index . 1) -}}
+{{- if gt (len $name) 63 }}{{ printf "%s-%s" ($name | trunc 54 | trimSuffix "-") (sha256sum $name | trunc 8) }}{{ else }}{{ $name }}{{ end }}
+{{- end }}
+
+{{/* Certificate, key and authority of one server as JSON, base64. Keeps those of the Secret if the same authority issued them. */}}
+{{- define "fedsam.certificate" -}}
+{{- $namespace := .root.Release.Namespace -}}
+{{- $authority := .authority.Cert | b64enc -}}
+{{- $kept := (lookup "v1" "Secret" $namespace .secret).data | default dict -}}
+{{- if and (index $kept "tls.crt") (eq (index $kept "ca.crt" | default "") $authority) -}}
+{{- dict "tls.crt" (index $kept "tls.crt") "tls.key" (index $kept "tls.key") "ca.crt" $authority | toJson -}}
+{{- else -}}
+{{- $host := printf "%s.%s" .service $namespace -}}
+{{- /* 127.0.0.1 is for kubectl port-forward. */ -}}
+{{- $hosts := list .service $host (printf "%s.svc" $host) (printf "%s.svc.cluster.local" $host) "localhost" -}}
+{{- $made := genSignedCert .service (list "127.0.0.1") $hosts 3650 .authority -}}
+{{- dict "tls.crt" ($made.Cert | b64enc) "tls.key" ($made.Key | b64enc) "ca.crt" $authority | toJson -}}
+{{- end -}}
+{{- end }}
+
 {{- define "fedsam.pullSecrets" -}}
 {{- with .Values.images.pullSecrets }}
 imagePullSecrets:

@@ -6,6 +6,7 @@ import { type ConnectionOptions, connect, type Msg, type NatsConnection, type St
 import { FedsamError } from '#protocol/errors.ts'
 import { shortened } from '#protocol/text.ts'
 import { type MessageBus, NoAnswer, type RequestHandler } from '../../ports.ts'
+import { authorityRemedy, isUntrusted } from '../../tls.ts'
 import { checkBody, checkPattern, checkSubject } from '../subject.ts'
 import { authentication, type NatsCredentials } from './authentication.ts'
 import { type Requests, requestsOver } from './requests.ts'
@@ -64,6 +65,7 @@ export async function connectNats(options: NatsOptions): Promise<MessageBus> {
 
 /** NATS tells a refused client nothing: a wrong token and a gate that is away look the same to it. */
 function remedyOf(cause: Error): string {
+  if (isUntrusted(cause)) return authorityRemedy('messaging.nats.tlsSecretName')
   return /authoriz|authentic/i.test(cause.message)
     ? 'the server does not admit these credentials, or the gate does not run: `kubectl fedsam doctor NAME` shows why'
     : 'check that the NATS server runs, can be reached from here, and knows these credentials'

@@ -7,7 +7,7 @@ import { FedsamError } from '#protocol/errors.ts'
 import type { Environment } from '#runtime/environment.ts'
 import { retry } from '#runtime/retry.ts'
 import { agentFor, proxyFor } from '../../proxy.ts'
-import { checkTls } from '../../require-tls.ts'
+import { authorityRemedy, checkTls, isUntrusted } from '../../tls.ts'
 
 export interface S3Options {
   readonly bucket: string
@@ -205,7 +205,10 @@ function failureOf(bucket: Bucket, error: unknown): Error {
     const remedy = 'use a service that supports conditional writes (If-None-Match)'
     return new FedsamError('StorageUnsuitable', text, { cause: error, remedy })
   }
-  return new FedsamError('StorageUnreachable', text, { cause: error, remedy: remedyFor(name, status) })
+  const remedy = isUntrusted(error)
+    ? authorityRemedy('storage.s3.caBundleConfigMapName')
+    : remedyFor(name, status)
+  return new FedsamError('StorageUnreachable', text, { cause: error, remedy })
 }
 
 function remedyFor(name: string, status: number | undefined): string {

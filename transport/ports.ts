@@ -63,7 +63,7 @@ export interface OpenedUpload {
 
 /**
  * An object store whose writes only create. Every write is atomic: a reader sees nothing or the whole object. An object never
- * changes after its creation. The store need not list objects: FedSAM computes every key. Any method throws FedsamError
+ * changes after its creation. FedSAM computes every key, so a run never lists objects. Any method throws FedsamError
  * StorageUnreachable after a bounded number of retries, and StorageUnsuitable where the service breaks a guarantee of this port.
  */
 export interface ObjectStore {
@@ -112,12 +112,17 @@ export interface ObjectStore {
   completeUpload(key: string, upload: string, parts: readonly UploadPart[]): Promise<Written>
   /** Deletes the upload with its parts. Aborting an upload that is not open is not an error. */
   abortUpload(key: string, upload: string): Promise<void>
+  /**
+   * The first 1,000 keys, or fewer, that begin with `prefix`, which ends with "/"; undefined where the credentials do not permit
+   * listing. Only verification asks: the record itself needs no list. A folder may hold names that no key has.
+   */
+  list(prefix: string): Promise<readonly string[] | undefined>
   /** Ends the connections. */
   close(): Promise<void>
 }
 
 /** The part of a store that only reads: no method of it changes an object. */
-export type StoreReader = Pick<ObjectStore, 'description' | 'get' | 'size' | 'close'>
+export type StoreReader = Pick<ObjectStore, 'description' | 'get' | 'size' | 'list' | 'close'>
 
 /** How a worker uses grants. A worker never holds a credential of the store. */
 export interface GrantedTransfers {

@@ -50,7 +50,7 @@ export const exportRun: RunCommand = async (args) => {
   const source = positionals[0]!
   await refuseUsed(target, source)
   return withRecord(source, values, async (store, reported) => {
-    const { problems, manifest } = await checkRecord(store, 'Output', { expected, reported })
+    const { problems, manifest } = await checkRecord(store, { expected, reported })
     if (problems.length > 0) return refuse(problems)
     const { base, replaced, round, narrow, resumedFrom } = await exportModel(store, target, {
       dtype,

@@ -1,6 +1,7 @@
 // `fedsam verify`: reads every file that a run's record names and compares it with its digest, with the job's status in a
 // cluster, and with the head that the user expects.
 import type { Verification } from '#coordinator/record/verify.ts'
+import { counted } from '#protocol/text.ts'
 import { SOURCE_OPTIONS, withRecord } from '../cluster/source.ts'
 import { sourceText } from '../render/lines.ts'
 import { plainText } from '../render/plain.ts'
@@ -14,18 +15,24 @@ export const verify: RunCommand = async (args) => {
   const { values, positionals } = readArguments(args, options, ['SOURCE'])
   const expected = expectedHead(values['expect-head'])
   return withRecord(positionals[0]!, values, async (store, reported) =>
-    report(await checkRecord(store, 'Everything', { expected, reported })),
+    report(await checkRecord(store, { expected, reported })),
   )
 }
 
-function report({ results, payloads, absent, complete, head, resumedFrom, problems }: Verification): number {
+function report(found: Verification): number {
+  const { results, payloads, refolded, absent, complete, listed, head, resumedFrom, problems } = found
   for (const problem of problems) print(problem)
   print(
     `${results} results in the chain, ${payloads} payloads have the recorded digest, ${absent.length} were deleted by retention`,
   )
+  print(`the updates of ${counted(refolded, 'round')} were folded again`)
   if (resumedFrom !== null) print(`started from ${plainText(sourceText(resumedFrom))}`)
   if (head !== null) print(`head sha256:${head}`)
   print(`the output is ${complete ? 'complete' : 'not complete'}`)
+  if (!listed)
+    print(
+      'the store does not permit listing, so files that do not belong to the output were not searched for',
+    )
   print(
     problems.length === 0
       ? 'the record is sound'

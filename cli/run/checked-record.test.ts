@@ -20,7 +20,7 @@ before(async () => {
 })
 
 const check = async (reported: ReportedDigests, expected?: string): Promise<readonly string[]> =>
-  (await checkRecord(store, 'Output', { expected, reported })).problems
+  (await checkRecord(store, { expected, reported })).problems
 const OTHER = '0'.repeat(64)
 
 describe('a record', () => {

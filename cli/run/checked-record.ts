@@ -1,6 +1,6 @@
 // Verifies a record before a command uses it: its bytes, the job's status in a cluster, and the head that the user expects. The
 // commands decide what to do about a problem.
-import { type Scope, type Verification, verifyRecord } from '#coordinator/record/verify.ts'
+import { type Verification, verifyRecord } from '#coordinator/record/verify.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { RUN_KEY } from '#protocol/keys.ts'
 import type { ObjectStore } from '#transport/ports.ts'
@@ -24,7 +24,6 @@ export function expectedHead(text: string | undefined): string | undefined {
 /** Verifies the record. Throws InvalidJob if the folder holds no record. */
 export async function checkRecord(
   store: ObjectStore,
-  scope: Scope,
   { expected, reported }: { readonly expected: string | undefined; readonly reported: ReportedDigests },
 ): Promise<Verification> {
   if ((await store.size(RUN_KEY)) === undefined) {
@@ -32,7 +31,7 @@ export async function checkRecord(
       remedy: 'name the output folder of a run, its s3://bucket/prefix, or fj/NAME of a cluster',
     })
   }
-  const found = await verifyRecord(store, scope)
+  const found = await verifyRecord(store)
   return { ...found, problems: [...found.problems, ...contradictions(found, expected, reported)] }
 }
 

@@ -1,4 +1,4 @@
-// The mean of the clients' evaluations of one model. Pure.
+// Means over clients: of their evaluations of one model, and of the training metrics of their updates. Pure.
 
 import type { Evaluation } from '#protocol/record.ts'
 
@@ -29,4 +29,20 @@ export function meanEvaluation(
     numExamples,
     metrics: Object.fromEntries(shared.map((name) => [name, mean(({ metrics }) => metrics[name]!)])),
   }
+}
+
+/** The training metrics that every update reports: their means, weighted by examples. */
+export function meanMetrics(
+  updates: readonly {
+    readonly numExamples: number
+    readonly metrics: Readonly<Record<string, number>>
+  }[],
+): Record<string, number> {
+  const total = updates.reduce((sum, { numExamples }) => sum + numExamples, 0)
+  const shared = Object.keys(updates[0]?.metrics ?? {})
+    .filter((name) => updates.every(({ metrics }) => Object.hasOwn(metrics, name)))
+    .sort()
+  const mean = (name: string): number =>
+    updates.reduce((sum, { metrics, numExamples }) => sum + metrics[name]! * numExamples, 0) / total
+  return Object.fromEntries(shared.map((name) => [name, mean(name)]))
 }

@@ -1,6 +1,7 @@
 // The model card repeats names that clients chose. Markdown shows them and obeys none of them.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { sha256 } from '#protocol/digest.ts'
 import type { RoundResult, RunRecord } from '#protocol/record.ts'
 import { markdownText, modelCard } from './model-card.ts'
 
@@ -51,4 +52,29 @@ test('an address of the checkpoint ends neither the front matter nor the code', 
   assert.equal(card[2], 'base_model: "models/a`b\\n---\\n# Verified: by nobody"')
   assert.equal(card.filter((line) => line === '---').length, 2)
   assert.ok(card.some((line) => line.includes('models/a\\`b --- \\# Verified\\: by nobody (pinned')))
+})
+
+test('the text of a card is pinned: fedsam verify derives the cards of older records', () => {
+  const payload = { key: 'rounds/1/1/model.safetensors', size: 1, sha256: 'a'.repeat(64), blocks: [] }
+  const chosen: RoundResult = {
+    schema: 'fedsam.result/1',
+    ...{ epoch: 1, round: 1, attempt: 1, run: 'b'.repeat(64) },
+    ...{ plan: null, decision: null, previous: null, model: payload, state: null, origin: null },
+    tensors: [{ name: 'weight', shape: [2, 3], dtype: 'F32', rule: 'Optimise' }],
+    ...{ metrics: {}, timings: {} },
+  }
+  const run = {
+    schema: 'fedsam.run/1',
+    ...{ name: 'toy', uid: 'u', seed: 1 },
+    spec: { output: { fullCheckpoint: true } },
+    base: { uri: 'models/toy', digest: 'c'.repeat(64), files: [] },
+  } satisfies RunRecord
+  const evaluation = { loss: 0.25, numExamples: 12, metrics: { dice: 0.5 } }
+  const results = [chosen, chosen].map((value) => ({ value, digest: 'd'.repeat(64) }))
+  const card = modelCard({ run, chosen, evaluation, results, history: [{ round: 1, evaluation }] })
+  assert.equal(
+    sha256(new TextEncoder().encode(card)),
+    '1f68cab6d3cf77ed570108b84c688b425e5d12dd0ef56c8edd01e59a38507006',
+    card,
+  )
 })

@@ -1,5 +1,6 @@
 // Writes the model card of the output from the record alone: what was trained, from which checkpoint, for how many rounds, and its
-// evaluation. Names that clients chose are escaped, so that the card shows them and does not interpret them.
+// evaluation. Names that clients chose are escaped, so that the card shows them and does not interpret them. Verification derives the
+// card again, so its text belongs to the record's format: another text needs another schema of the manifest.
 import type { Evaluation, RoundResult, RunRecord } from '#protocol/record.ts'
 import type { Evaluated } from '../rounds/stopping.ts'
 import type { Marked } from './markers.ts'

@@ -25,23 +25,23 @@ export interface Output {
   readonly head: string
 }
 
+/** Facts of the record from which the output follows. */
+export type OutputFacts = Pick<Progress, 'results' | 'history' | 'evaluated'>
+
 /** Writes output/ with the best model where the job declares a metric, else with the last one. */
 export async function writeOutput(
   { store, run }: Pick<RunMarkers, 'store' | 'run'>,
   stopping: StoppingRule,
-  { results, history, evaluated }: Progress,
+  facts: OutputFacts,
 ): Promise<Output> {
-  const last = results.at(-1)!
-  const best = bestRound(stopping, history)
-  const chosen = results.find(({ value }) => value.round === best?.round) ?? last
-  const evaluation = history.find(({ round }) => round === chosen.value.round)?.evaluation ?? null
+  const chosen = chosenResult(stopping, facts)
   const files: OutputFile[] = []
   const write = async (name: string, bytes: Uint8Array): Promise<void> => {
     const written = await store.put(outputKey(name), bytes)
     const stored = written === 'Created' ? bytes : ((await store.get(outputKey(name))) ?? bytes)
     files.push({ name, size: stored.length, sha256: sha256(stored) })
   }
-  const { model } = chosen.value
+  const { model, round } = chosen.value
   await copyPayload(store, { payload: model }, outputKey('model.safetensors'))
   files.push({ name: 'model.safetensors', size: model.size, sha256: model.sha256 })
   const { base } = run.value
@@ -58,36 +58,58 @@ export async function writeOutput(
     const written = await writeStream(store, outputKey(name), await wholeCheckpoint(store, whole, model))
     files.push({ name, size: written.size, sha256: written.sha256 })
   }
-  const chain = evaluated === null ? results : [...results, evaluated]
-  await write('metrics.json', metricsFile(results, history))
-  await write('provenance.json', provenanceFile(run, chosen.value.round, chain))
-  await write(
-    'README.md',
-    new TextEncoder().encode(
-      modelCard({ run: run.value, chosen: chosen.value, evaluation, results, history }),
-    ),
-  )
+  for (const { name, bytes } of describingFiles(run, chosen, facts)) await write(name, bytes)
+  const manifest = manifestOf(run, chosen, facts, files)
+  await store.put(MANIFEST_KEY, encodeJson(manifest))
+  return { model, evaluation: manifest.evaluation, round, head: manifest.head }
+}
+
+/** The result whose model the output has. */
+export function chosenResult(stopping: StoppingRule, { results, history }: OutputFacts): Marked<RoundResult> {
+  const best = bestRound(stopping, history)
+  return results.find(({ value }) => value.round === best?.round) ?? results.at(-1)!
+}
+
+/** The manifest of an output with these files. */
+export function manifestOf(
+  run: Marked<RunRecord>,
+  chosen: Marked<RoundResult>,
+  { results, history, evaluated }: OutputFacts,
+  files: readonly OutputFile[],
+): Manifest {
   const { round } = chosen.value
-  const head = (evaluated ?? last).digest
-  const manifest: Manifest = {
+  const last = results.at(-1)!
+  return {
     schema: 'fedsam.manifest/1',
     name: run.value.name,
     round,
     rounds: last.value.round,
     result: chosen.digest,
-    head,
-    evaluation,
-    files,
+    head: (evaluated ?? last).digest,
+    evaluation: history.find((one) => one.round === round)?.evaluation ?? null,
+    files: [...files],
   }
-  await store.put(MANIFEST_KEY, encodeJson(manifest))
-  return { model, evaluation, round, head }
+}
+
+/** The files that describe the model. Their bytes follow from the record, and verification derives them again. */
+export function describingFiles(
+  run: Marked<RunRecord>,
+  chosen: Marked<RoundResult>,
+  { results, history, evaluated }: OutputFacts,
+): { readonly name: string; readonly bytes: Uint8Array }[] {
+  const { round } = chosen.value
+  const chain = evaluated === null ? results : [...results, evaluated]
+  const evaluation = history.find((one) => one.round === round)?.evaluation ?? null
+  const card = modelCard({ run: run.value, chosen: chosen.value, evaluation, results, history })
+  return [
+    { name: 'metrics.json', bytes: metricsFile(results, history) },
+    { name: 'provenance.json', bytes: provenanceFile(run, round, chain) },
+    { name: 'README.md', bytes: new TextEncoder().encode(card) },
+  ]
 }
 
 /** For each round: the training metrics of the round, and the evaluation of its model. */
-export function metricsFile(
-  results: readonly Marked<RoundResult>[],
-  history: readonly Evaluated[],
-): Uint8Array {
+function metricsFile(results: readonly Marked<RoundResult>[], history: readonly Evaluated[]): Uint8Array {
   const rounds = results.map(({ value }) => ({
     round: value.round,
     training: value.metrics,
@@ -97,7 +119,7 @@ export function metricsFile(
 }
 
 /** Where the model of a round comes from: the run, and every result of the chain by its digest. */
-export function provenanceFile(
+function provenanceFile(
   run: Marked<RunRecord>,
   round: number,
   chain: readonly Marked<RoundResult>[],

@@ -1,19 +1,16 @@
-// Verifies what decisions compute: the norm of each update, from the bytes of update and base; the round's bound on norms, from the
-// job's rule and the norms before it; and the mean of the evaluations. Payloads that retention deleted are skipped.
-import { canonicalJson } from '#protocol/canonical.ts'
+// Verifies the norms that decisions compute: that of each update, from the bytes of update and base; and the round's bound, from the
+// job's rule and the norms before it. Payloads that retention deleted are skipped.
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { attemptKeys } from '#protocol/keys.ts'
-import type { ClosedDecision, PayloadRef, Plan, RoundResult } from '#protocol/record.ts'
-import { meanEvaluation } from '../aggregation/evaluation.ts'
+import type { ClosedDecision, PayloadRef, RoundResult } from '#protocol/record.ts'
 import { normOf } from '../aggregation/norm.ts'
 import { payloadLayout } from '../aggregation/slices.ts'
 import { clipBound, clipRuleOf, newestNorms, normsOf } from '../rounds/clipping.ts'
-import { countedExamples } from '../rounds/limits.ts'
 import { payloadOf } from './marker-facts.ts'
 import { readRecord } from './markers.ts'
 import type { Chain, Reading } from './verify-output.ts'
 
-/** Adds a problem for each bound, norm and mean that does not follow from the record. `payloads`: whether to read updates. */
+/** Adds a problem for each bound and norm that does not follow from the record. `payloads`: whether to read updates. */
 export async function verifyDecisions(
   about: Reading,
   { run, links }: Chain,
@@ -21,13 +18,12 @@ export async function verifyDecisions(
 ): Promise<void> {
   // The schema of the job has checked this part of run.json.
   const strategy = run?.value.spec.strategy as CompleteFederatedJobSpec['strategy'] | undefined
-  const rule = clipRuleOf(strategy?.clipNorm)
+  const rule = clipRuleOf(strategy?.clipNorm ?? undefined)
   const rounds = links
     .filter(({ plan }) => plan?.kind !== 'Evaluate')
     .map(({ result, decision }) => ({ origin: result.value.origin, decision }))
   for (const [at, { result, plan, decision }] of links.entries()) {
     if (decision === null || plan === null) continue
-    verifyMean(about, decision, plan)
     if (plan.kind !== 'Train') continue
     const { round, clipNorm, updates } = decision
     const past = newestNorms(rounds.slice(0, at)).flat()
@@ -39,18 +35,6 @@ export async function verifyDecisions(
     if (payloads && plan.base !== null)
       await verifyNorms(about, decision, { list: result.value.tensors, base: plan.base.payload })
   }
-}
-
-function verifyMean(
-  { problems }: Reading,
-  { round, evaluations, evaluation }: ClosedDecision,
-  { maxExamples }: Plan,
-): void {
-  const mean = meanEvaluation(evaluations, (numExamples) => countedExamples(maxExamples, numExamples))
-  if (canonicalJson(mean) !== canonicalJson(evaluation))
-    problems.push(
-      `round ${round}: the decision's evaluation is not the mean of the evaluations that it names`,
-    )
 }
 
 async function verifyNorms(

@@ -2,21 +2,16 @@
 // other files must follow from the chain, and every byte must have its digest. The manifest alone proves nothing, because it is
 // not signed.
 import { createHash } from 'node:crypto'
-import { encodeJson } from '#protocol/canonical.ts'
+import { canonicalJson, encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
-import { baseKey, MANIFEST_KEY, outputKey } from '#protocol/keys.ts'
-import type { ClosedDecision, Manifest, PayloadRef, Plan, RoundResult, RunRecord } from '#protocol/record.ts'
+import { baseKey, MANIFEST_KEY, outputKey, RUN_KEY } from '#protocol/keys.ts'
+import type { Manifest, PayloadRef, RoundResult, RunRecord } from '#protocol/record.ts'
+import { shortened } from '#protocol/text.ts'
 import type { StoreReader } from '#transport/ports.ts'
 import { type Marked, readRecord } from './markers.ts'
-import { metricsFile, provenanceFile } from './output.ts'
+import { chosenResult, describingFiles, manifestOf, type OutputFacts } from './output.ts'
+import { historyOf, type Link, ruleOf } from './verify-round.ts'
 import { CHECKPOINT_FOLDER, configFiles, wholeBase, wholeCheckpoint } from './whole-checkpoint.ts'
-
-/** One result of the chain with its plan and decision; null where the result names none, or where the marker is damaged. */
-export interface Link {
-  readonly result: Marked<RoundResult>
-  readonly plan: Plan | null
-  readonly decision: ClosedDecision | null
-}
 
 export interface Chain {
   readonly run: Marked<RunRecord> | undefined
@@ -30,6 +25,9 @@ export interface Reading {
   read<T>(reading: Promise<T>): Promise<T | undefined>
 }
 
+/** Foreign files that are named; more are counted. Characters of such a name that are shown. */
+const MANY = 20
+const LONGEST_NAME = 200
 /** Bytes that one read asks for. */
 const READ_BYTES = 8 * 1024 * 1024
 
@@ -47,101 +45,150 @@ export async function verifyBase(reading: Reading, { run }: Chain): Promise<void
   }
 }
 
+/** What an output of the chain must have. */
+interface Expected {
+  readonly run: Marked<RunRecord>
+  readonly chosen: Marked<RoundResult>
+  readonly facts: OutputFacts
+}
+
+/** The manifest, if the output is complete, and whether the store could list the output. */
+export interface VerifiedOutput {
+  readonly manifest: Manifest | null
+  readonly listed: boolean
+}
+
 /**
- * The manifest, if the output is complete. Every file that does not follow from the chain, or lacks its digest, becomes a
- * problem.
+ * Every file that does not follow from the chain, or lacks its digest, becomes a problem, and so does every file that no output of
+ * this chain has.
  */
-export async function verifyOutput(reading: Reading, chain: Chain): Promise<Manifest | null> {
+export async function verifyOutput(reading: Reading, chain: Chain): Promise<VerifiedOutput> {
   const { store, problems } = reading
   const manifest = (await reading.read(readRecord(store, 'manifest', MANIFEST_KEY)))?.value
-  if (manifest === undefined) return null
-  const digests = chain.links.map(({ result }) => result.digest)
-  if (!digests.includes(manifest.head)) problems.push(`${MANIFEST_KEY} names a head that is not in the chain`)
-  else if (manifest.head !== digests.at(-1))
-    problems.push(`${MANIFEST_KEY} names a head that is not the end of the chain`)
-  if (chain.run !== undefined && manifest.name !== chain.run.value.name)
-    problems.push(`${MANIFEST_KEY} belongs to a run of another name`)
-  const chosen = chain.links.find(({ result }) => result.digest === manifest.result)
-  if (chosen === undefined) problems.push(`${MANIFEST_KEY} names a result that is not in the chain`)
-  else {
-    problems.push(...chosenProblems(manifest, chain, chosen), ...derivedProblems(manifest, chain, chosen))
-    problems.push(...(await checkpointProblems(reading, manifest, chain, chosen)))
-  }
+  if (manifest === undefined) return { manifest: null, listed: true }
+  const expected = expectedOf(chain)
+  problems.push(...chainProblems(manifest, chain, expected))
   for (const { name, size, sha256: wanted } of manifest.files) {
     const key = outputKey(name)
     if ((await reading.read(digestOf(store, key, size))) !== wanted)
       problems.push(`${key} is not what ${MANIFEST_KEY} names`)
   }
-  return manifest
+  if (expected === undefined) return { manifest, listed: true }
+  const derived = derivedFiles(expected)
+  if (derived === undefined) {
+    problems.push(`${RUN_KEY} holds a number that no job can have, so the output cannot be derived`)
+    return { manifest, listed: true }
+  }
+  const wanted = [...derived, ...(await checkpointFiles(reading, expected))]
+  problems.push(...fileProblems(manifest, wanted, expected.chosen.value.round))
+  return { manifest, listed: await verifyNames(reading, wanted) }
 }
 
-/** The output must have the model of the best round if the record has one, else of the last round. */
-function chosenProblems(manifest: Manifest, { links }: Chain, chosen: Link): string[] {
-  const trained = links.filter(({ plan }) => plan?.kind !== 'Evaluate')
-  const best = links.findLast(({ decision }) => decision !== null)?.decision?.best?.round
-  const wanted = best ?? trained.at(-1)?.result.value.round
-  const { round } = chosen.result.value
-  return [
-    ...(round === manifest.round
+/** The output that follows from the chain; undefined where the chain has no result of a trained model. */
+function expectedOf({ run, links }: Chain): Expected | undefined {
+  const evaluates = ({ plan }: Link): boolean => plan?.kind === 'Evaluate'
+  const results = links.filter((link) => !evaluates(link)).map(({ result }) => result)
+  const evaluated = links.findLast(evaluates)?.result ?? null
+  if (run === undefined || results.length === 0) return undefined
+  const facts: OutputFacts = { results, history: historyOf(links), evaluated }
+  return { run, facts, chosen: chosenResult(ruleOf(run.value), facts) }
+}
+
+/** Differences between the manifest and the chain. */
+function chainProblems(manifest: Manifest, { run, links }: Chain, expected: Expected | undefined): string[] {
+  const named = links.find(({ result }) => result.digest === manifest.result)?.result.value.round
+  const last = links.at(-1)?.result.digest
+  const inChain = links.some(({ result }) => result.digest === manifest.head)
+  const wanted = expected && manifestOf(expected.run, expected.chosen, expected.facts, manifest.files)
+  const rules: readonly (readonly [holds: boolean, sentence: string])[] = [
+    [inChain, 'names a head that is not in the chain'],
+    [!inChain || manifest.head === last, 'names a head that is not the end of the chain'],
+    [run === undefined || manifest.name === run.value.name, 'belongs to a run of another name'],
+    [named !== undefined, 'names a result that is not in the chain'],
+    [
+      named === undefined || named === manifest.round,
+      `names round ${manifest.round} and the result of round ${named}`,
+    ],
+    ...(wanted === undefined
       ? []
-      : [`${MANIFEST_KEY} names round ${manifest.round} and the result of round ${round}`]),
-    ...(round === wanted ? [] : [`${MANIFEST_KEY} names round ${round}; the record chose round ${wanted}`]),
+      : ([
+          [
+            named === undefined || named === wanted.round,
+            `names round ${named}; the record chose round ${wanted.round}`,
+          ],
+          [
+            manifest.rounds === wanted.rounds,
+            `names ${manifest.rounds} rounds; the record has ${wanted.rounds}`,
+          ],
+          [
+            canonicalJson(manifest.evaluation) === canonicalJson(wanted.evaluation),
+            `names another evaluation than the record has of round ${wanted.round}`,
+          ],
+        ] as const)),
   ]
+  return rules.flatMap(([holds, sentence]) => (holds ? [] : [`${MANIFEST_KEY} ${sentence}`]))
 }
 
-/** Files whose bytes follow from the record. */
-function derivedProblems(manifest: Manifest, { run, links }: Chain, chosen: Link): string[] {
-  const { model, round } = chosen.result.value
-  const trained = links.filter(({ plan }) => plan?.kind !== 'Evaluate').map(({ result }) => result)
-  const history = links.flatMap(({ decision }) =>
-    decision === null || decision.evaluation === null
-      ? []
-      : [{ round: decision.round - 1, evaluation: decision.evaluation }],
-  )
-  const all = links.map(({ result }) => result)
-  const wanted: Wanted = [
-    ['model.safetensors', model.sha256],
-    ['metrics.json', sha256(metricsFile(trained, history))],
-    ['provenance.json', run && sha256(provenanceFile(run, round, all))],
-    ...(run?.value.base ? configFiles(run.value.base) : []).map(
-      ({ name, sha256: digest }) => [name, digest] as const,
-    ),
-  ]
-  return namedProblems(manifest, wanted, round)
-}
-
+/** Files whose bytes follow from the record, by name. */
 type Wanted = readonly (readonly [name: string, digest: string | undefined])[]
 
-function namedProblems({ files }: Manifest, wanted: Wanted, round: number): string[] {
-  return wanted.flatMap(([name, digest]) => {
-    const named = files.find((file) => file.name === name)
-    if (named === undefined) return [`${MANIFEST_KEY} does not name ${name}`]
-    return named.sha256 === digest ? [] : [`${outputKey(name)} is not the file of round ${round}`]
-  })
+/** undefined for a run.json with a number that JSON cannot hold: 1e999 is read as infinity. */
+function derivedFiles({ run, chosen, facts }: Expected): Wanted | undefined {
+  const { base } = run.value
+  try {
+    return [
+      ['model.safetensors', chosen.value.model.sha256],
+      ...describingFiles(run, chosen, facts).map(({ name, bytes }) => [name, sha256(bytes)] as const),
+      ...(base === null ? [] : configFiles(base)).map(({ name, sha256: digest }) => [name, digest] as const),
+    ]
+  } catch (error) {
+    if (error instanceof TypeError) return undefined
+    throw error
+  }
 }
 
-/** The whole checkpoint follows from base and model: it is made once more, and its digest compared. */
-async function checkpointProblems(
-  { store, read }: Reading,
-  manifest: Manifest,
-  { run }: Chain,
-  { result }: Link,
-): Promise<string[]> {
-  const base = run === undefined ? null : wholeBase(run.value)
+function fileProblems({ files }: Manifest, wanted: Wanted, round: number): string[] {
+  const names = new Set(wanted.map(([name]) => name))
+  return [
+    ...wanted.flatMap(([name, digest]) => {
+      const named = files.filter((file) => file.name === name)
+      if (named.length === 0) return [`${MANIFEST_KEY} does not name ${name}`]
+      if (named.length > 1) return [`${MANIFEST_KEY} names ${name} twice`]
+      return named[0]!.sha256 === digest ? [] : [`${outputKey(name)} is not the file of round ${round}`]
+    }),
+    ...files
+      .filter(({ name }) => !names.has(name))
+      .map(({ name }) => `${MANIFEST_KEY} names ${name}, which no output of this run has`),
+  ]
+}
+
+/** Finds files that no output of this run has. Somebody who opens the folder would take them for a part of the model. */
+async function verifyNames({ store, problems, read }: Reading, wanted: Wanted): Promise<boolean> {
+  const keys = new Set([MANIFEST_KEY, ...wanted.map(([name]) => outputKey(name))])
+  const before = problems.length
+  const there = await read(store.list(outputKey('')))
+  const foreign = (there ?? []).filter((key) => !keys.has(key)).sort()
+  problems.push(
+    ...foreign
+      .slice(0, MANY)
+      .map((key) => `${shortened(key, LONGEST_NAME)} is not a file of this output: remove it`),
+    ...(foreign.length > MANY ? [`${foreign.length - MANY} more files are not of this output`] : []),
+  )
+  return there !== undefined || problems.length > before
+}
+
+/** The whole checkpoint follows from base and model: it is made once more, for its digest. */
+async function checkpointFiles({ store, read }: Reading, { run, chosen }: Expected): Promise<Wanted> {
+  const base = wholeBase(run.value)
   if (base === null) return []
-  const { round, model } = result.value
   // Retention may have deleted the round's own; the output has its bytes.
-  const own = { ...model, key: outputKey('model.safetensors') }
+  const own = { ...chosen.value.model, key: outputKey('model.safetensors') }
   const digest = await read(streamDigest(store, base, own))
-  const wanted: Wanted = [
+  const files: Wanted = [
     ['model.safetensors', digest],
     ...configFiles(base).map(({ name, sha256: config }) => [name, config] as const),
   ]
-  return namedProblems(
-    manifest,
-    wanted.map(([name, wantedDigest]) => [`${CHECKPOINT_FOLDER}/${name}`, wantedDigest]),
-    round,
-  )
+  return files.map(([name, wanted]) => [`${CHECKPOINT_FOLDER}/${name}`, wanted])
 }
 
 async function streamDigest(

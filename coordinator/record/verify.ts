@@ -1,22 +1,35 @@
 // Verifies a run's record from its bytes alone. Each result must follow the result before it; plans, decisions, receipts and
-// payloads must have the digests that markers name. Payloads that retention deleted are listed as absent. verify-output.ts
-// verifies the base checkpoint and the output.
+// payloads must have the digests that markers name. Payloads that retention deleted are listed as absent. verify-round.ts compares
+// the markers of a round with each other, verify-fold.ts folds its updates again, and verify-output.ts verifies the base checkpoint
+// and the output.
 import { sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
-import { attemptKeys, RUN_KEY, resultKey } from '#protocol/keys.ts'
+import { attemptKeys, epochKey, RUN_KEY, resultKey } from '#protocol/keys.ts'
 import {
   type ClosedDecision,
   firstRound,
   type Manifest,
   type PayloadRef,
+  type Receipt,
+  type RoundResult,
   type RunRecord,
+  readMarker,
 } from '#protocol/record.ts'
 import type { StoreReader } from '#transport/ports.ts'
 import { readPayload } from '../aggregation/payload-reader.ts'
 import { payloadOf } from './marker-facts.ts'
 import { type Marked, readRecord } from './markers.ts'
 import { verifyDecisions } from './verify-decisions.ts'
-import { type Chain, type Link, verifyBase, verifyOutput } from './verify-output.ts'
+import { foldProblems } from './verify-fold.ts'
+import { type Chain, verifyBase, verifyOutput } from './verify-output.ts'
+import {
+  type Before,
+  type CountedUpdate,
+  evaluationProblems,
+  type Link,
+  roundProblems,
+  updateProblems,
+} from './verify-round.ts'
 
 /** The result of a verification. */
 export interface Verification {
@@ -24,6 +37,8 @@ export interface Verification {
   readonly results: number
   /** Payloads that were read and that have their digests. */
   readonly payloads: number
+  /** Training rounds whose model is the fold of their updates, computed again. */
+  readonly refolded: number
   /** Keys of payloads that the store does not have, because they were deleted or are lost. */
   readonly absent: readonly string[]
   /** The manifest of output/, if the output is complete; null if it is missing or damaged. */
@@ -35,6 +50,8 @@ export interface Verification {
   readonly resumedFrom: NonNullable<RunRecord['resumedFrom']> | null
   /** The digests of all results, in their order. */
   readonly chain: readonly string[]
+  /** False where the credentials did not permit to list the output's files, so that a file too many was not looked for. */
+  readonly listed: boolean
   /** One sentence for each fault; empty for a sound record. */
   readonly problems: readonly string[]
 }
@@ -45,13 +62,11 @@ interface Findings {
   readonly problems: string[]
   readonly absent: string[]
   payloads: number
+  refolded: number
 }
 
-/**
- * Everything; or, before an export, all but the payloads of the rounds: the output has a copy of the one that counts. Chain:
- * results, plans and decisions, which is what a model's place in the chain rests on.
- */
-export type Scope = 'Everything' | 'Output' | 'Chain'
+/** Chain: results, plans and decisions, which fix a model's place in the chain. */
+type Scope = 'Everything' | 'Chain'
 
 /** Attempts of a round that are searched for a receipt: above the largest round.maxFailedRounds that a job may have. */
 const MOST_ATTEMPTS = 10_000
@@ -59,18 +74,27 @@ const MOST_ATTEMPTS = 10_000
 const READ_BYTES = 8 * 1024 * 1024
 
 /** Reads every object that the record names. Throws what the store throws where it cannot be reached. */
-export async function verifyRecord(store: StoreReader, scope: Scope = 'Everything'): Promise<Verification> {
-  const findings: Findings = { store, scope, problems: [], absent: [], payloads: 0 }
+export async function verifyRecord(store: StoreReader): Promise<Verification> {
+  const findings: Findings = {
+    store,
+    scope: 'Everything',
+    problems: [],
+    absent: [],
+    payloads: 0,
+    refolded: 0,
+  }
   const chain = await verifyChain(findings)
+  await verifyEpochs(findings, chain)
   const read = <T>(reading: Promise<T>): Promise<T | undefined> => sound(findings, reading)
   const about = { store, problems: findings.problems, read }
   await verifyBase(about, chain)
-  const manifest = await verifyOutput(about, chain)
-  const { problems, absent, payloads } = findings
+  const { manifest, listed } = await verifyOutput(about, chain)
+  const { problems, absent, payloads, refolded } = findings
   const digests = chain.links.map(({ result }) => result.digest)
   const chained = { results: digests.length, chain: digests, head: digests.at(-1) ?? null }
   const resumedFrom = chain.run?.value.resumedFrom ?? null
-  return { ...chained, resumedFrom, payloads, absent, manifest, complete: manifest !== null, problems }
+  const found = { payloads, refolded, absent, manifest, complete: manifest !== null, listed, problems }
+  return { ...chained, resumedFrom, ...found }
 }
 
 /** The chain up to a round, and its faults. It reads no payload and no receipt. */
@@ -78,7 +102,7 @@ export async function verifyUpTo(
   store: StoreReader,
   last: number,
 ): Promise<{ readonly chain: Chain; readonly problems: readonly string[] }> {
-  const findings: Findings = { store, scope: 'Chain', problems: [], absent: [], payloads: 0 }
+  const findings: Findings = { store, scope: 'Chain', problems: [], absent: [], payloads: 0, refolded: 0 }
   return { chain: await verifyChain(findings, last), problems: findings.problems }
 }
 
@@ -91,17 +115,43 @@ async function verifyChain(findings: Findings, last = Number.POSITIVE_INFINITY):
   for (let round = run === undefined ? 0 : firstRound(run.value); round <= last; round += 1) {
     const key = resultKey(round)
     const result = await sound(findings, readRecord(store, 'result', key))
-    if (result === undefined) break
+    if (result === undefined) {
+      if (last === Number.POSITIVE_INFINITY) await refuseGap(findings, round)
+      break
+    }
     const { value } = result
     if (value.round !== round) problems.push(`${key} names round ${value.round}`)
     if (value.run !== run?.digest) problems.push(`${key} belongs to another ${RUN_KEY}`)
     if (value.previous !== previous) problems.push(`${key} does not follow the result before it`)
     previous = result.digest
-    links.push(await verifyResult(findings, result))
+    links.push(await verifyResult(findings, result, { run: run?.value, links }))
   }
   const about = { store, problems, read: <T>(reading: Promise<T>) => sound(findings, reading) }
   await verifyDecisions(about, { run, links }, findings.scope === 'Everything')
   return { run, links }
+}
+
+/** The chain ends before this round. A run writes its results in order, so the next round has none either. */
+async function refuseGap(findings: Findings, round: number): Promise<void> {
+  const next = await sound(findings, findings.store.size(resultKey(round + 1)))
+  if (next !== undefined) findings.problems.push(`${resultKey(round)} is missing`)
+}
+
+/** Every epoch that wrote a marker of the chain must have its claim. */
+async function verifyEpochs(findings: Findings, { links }: Chain): Promise<void> {
+  const epochs = new Set(
+    links.flatMap(({ result, plan, decision }) => [
+      result.value.epoch,
+      ...(plan === null ? [] : [plan.epoch]),
+      ...(decision === null ? [] : [decision.epoch]),
+    ]),
+  )
+  for (const epoch of epochs) {
+    const key = epochKey(epoch)
+    const claim = await existing(findings, readRecord(findings.store, 'epoch', key), key)
+    if (claim !== undefined && claim.value.epoch !== epoch)
+      findings.problems.push(`${key} claims epoch ${claim.value.epoch}`)
+  }
 }
 
 /** Reads a marker that must exist. A missing marker becomes a problem. */
@@ -117,17 +167,26 @@ async function existing<T>(
   return found
 }
 
-async function verifyResult(findings: Findings, marked: Link['result']): Promise<Link> {
-  const { store, problems } = findings
+async function verifyResult(findings: Findings, marked: Link['result'], before: Before): Promise<Link> {
+  const { store, problems, scope } = findings
   const result = marked.value
   const keys = attemptKeys(result.round, result.attempt)
   const plan = result.plan === null ? null : await sound(findings, readRecord(store, 'plan', keys.plan))
   if (plan !== null && plan?.digest !== result.plan)
     problems.push(`${keys.plan} is not what the result names`)
   const decision = await verifyDecision(findings, result, keys.decision)
+  const link: Link = { result: marked, plan: plan?.value ?? null, decision }
+  problems.push(...roundProblems(before, link))
   await verifyPayload(findings, result.model)
   if (result.state !== null) await verifyPayload(findings, result.state)
-  return { result: marked, plan: plan?.value ?? null, decision }
+  if (scope === 'Chain' || decision === null) return link
+  const counted = await verifyUpdates(findings, decision)
+  problems.push(...updateProblems(link, counted))
+  await verifyEvaluations(findings, decision)
+  const previous = before.links.at(-1)?.result.value
+  if (previous !== undefined && counted.length === decision.updates.length)
+    await verifyFold(findings, link, { previous, counted })
+  return link
 }
 
 async function verifyDecision(
@@ -139,25 +198,27 @@ async function verifyDecision(
   const { store, problems } = findings
   const decision = await sound(findings, readRecord(store, 'decision', key))
   if (decision?.digest !== wanted) problems.push(`${key} is not what the result names`)
-  if (decision?.value.kind !== 'Closed') {
-    problems.push(`${key} did not close the attempt`)
-    return null
-  }
-  if (findings.scope !== 'Chain') {
-    await verifyUpdates(findings, decision.value)
-    await verifyEvaluations(findings, decision.value)
-  }
-  return decision.value
+  if (decision?.value.kind === 'Closed') return decision.value
+  problems.push(`${key} did not close the attempt`)
+  return null
 }
 
-async function verifyUpdates(findings: Findings, { round, updates }: ClosedDecision): Promise<void> {
-  for (const { client, attempt, receipt } of updates) {
-    const key = attemptKeys(round, attempt).receipt(client)
+/** The receipts of the updates that count, without those that are missing or damaged. */
+async function verifyUpdates(
+  findings: Findings,
+  { round, updates }: ClosedDecision,
+): Promise<CountedUpdate[]> {
+  const counted: CountedUpdate[] = []
+  for (const entry of updates) {
+    const key = attemptKeys(round, entry.attempt).receipt(entry.client)
     const there = await sound(findings, readRecord(findings.store, 'receipt', key))
-    if (there?.digest !== receipt) findings.problems.push(`${key} is not what the decision names`)
-    const payload = there === undefined ? null : payloadOf(there.value)
+    if (there?.digest !== entry.receipt) findings.problems.push(`${key} is not what the decision names`)
+    if (there === undefined) continue
+    counted.push({ entry, receipt: there.value })
+    const payload = payloadOf(there.value)
     if (payload !== null) await verifyPayload(findings, payload)
   }
+  return counted
 }
 
 /** The receipt of an evaluation may belong to an earlier attempt at the round. */
@@ -169,24 +230,54 @@ async function verifyEvaluations(
     findings.problems.push(`round ${round} names attempt ${attempt}; a round has at most ${MOST_ATTEMPTS}`)
     return
   }
-  for (const { client, receipt } of evaluations) {
-    let found = false
-    for (let from = attempt; from >= 1 && !found; from -= 1) {
-      const bytes = await findings.store.get(attemptKeys(round, from).receipt(client))
-      found = bytes !== undefined && sha256(bytes) === receipt
-    }
-    if (!found)
-      findings.problems.push(
-        `round ${round}: the receipt of the evaluation by ${client} is missing, or is another receipt`,
-      )
+  for (const evaluation of evaluations) {
+    const { client, receipt: wanted } = evaluation
+    const found = await sound(findings, receiptWith(findings.store, { round, attempt, client, wanted }))
+    findings.problems.push(
+      ...(found === undefined
+        ? [`round ${round}: the receipt of the evaluation by ${client} is missing, or is another receipt`]
+        : evaluationProblems(round, evaluation, found)),
+    )
   }
+}
+
+/** The client's receipt with this digest, from the newest attempt to the oldest. */
+async function receiptWith(
+  store: StoreReader,
+  of: { round: number; attempt: number; client: string; wanted: string },
+): Promise<Receipt | undefined> {
+  for (let from = of.attempt; from >= 1; from -= 1) {
+    const key = attemptKeys(of.round, from).receipt(of.client)
+    const bytes = await store.get(key)
+    if (bytes !== undefined && sha256(bytes) === of.wanted) return readMarker('receipt', key, bytes)
+  }
+  return undefined
+}
+
+async function verifyFold(
+  findings: Findings,
+  { result, plan, decision }: Link,
+  { previous, counted }: { previous: RoundResult; counted: readonly CountedUpdate[] },
+): Promise<void> {
+  if (plan?.kind !== 'Train' || decision === null) return
+  const { clipNorm } = decision
+  const folding = foldProblems(findings.store, {
+    ...{ plan, clipNorm, previous, counted },
+    result: result.value,
+  })
+  const problems = await sound(findings, folding)
+  if (problems === undefined) return
+  findings.refolded += 1
+  findings.problems.push(...problems)
 }
 
 async function verifyPayload(findings: Findings, payload: PayloadRef): Promise<void> {
   const { store, scope } = findings
   if (scope !== 'Everything') return
   const { key, size } = payload
-  const stored = await store.size(key)
+  const faults = findings.problems.length
+  const stored = await sound(findings, store.size(key))
+  if (findings.problems.length > faults) return
   if (stored === undefined) return void findings.absent.push(key)
   if (stored !== size) {
     findings.problems.push(`${key} has ${stored} bytes; its marker names ${size}`)

@@ -3,13 +3,35 @@ import type { BestRound, ClosedDecision, Evaluation } from '#protocol/record.ts'
 
 /** `evaluation` of the spec: a metric to rank rounds by, and when to stop. */
 export interface StoppingRule {
-  readonly bestBy: { readonly metric: string; readonly mode: 'Max' | 'Min' } | null
-  readonly stopWhen: {
-    readonly metric: string
-    readonly mode: 'Max' | 'Min'
-    readonly patience: number | null
-    readonly target: number | null
-  } | null
+  readonly bestBy: Ranking | null
+  readonly stopWhen: (Ranking & Limits) | null
+}
+
+interface Ranking {
+  readonly metric: string
+  readonly mode: 'Max' | 'Min'
+}
+
+interface Limits {
+  readonly patience: number | null
+  readonly target: number | null
+}
+
+/** The rule of a job's spec.evaluation; a job without one ranks nothing, and never stops early. */
+export function stoppingRule(
+  evaluation:
+    | {
+        readonly bestBy?: StoppingRule['bestBy']
+        readonly stopWhen?: (Ranking & Partial<Limits>) | null
+      }
+    | null
+    | undefined,
+): StoppingRule {
+  const { bestBy = null, stopWhen } = evaluation ?? {}
+  return {
+    bestBy,
+    stopWhen: stopWhen ? { patience: null, target: null, ...stopWhen } : null,
+  }
 }
 
 /** One evaluated model: the round that it comes from, and its evaluation. */

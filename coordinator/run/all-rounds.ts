@@ -4,10 +4,11 @@ import { FedsamError } from '#protocol/errors.ts'
 import { initialDTypes, narrowTensors } from '#protocol/initial-dtypes.ts'
 import type { ClosedDecision, RoundResult } from '#protocol/record.ts'
 import type { DType } from '#protocol/tensors.ts'
+import { meanMetrics } from '../aggregation/evaluation.ts'
 import { fold } from '../aggregation/fold.ts'
 import { adviceOn } from '../aggregation/tensor-rules.ts'
 import { type ClosedAttempt, type ConcludedRound, concludeRound } from '../attempts/round.ts'
-import { type DecidedUpdate, updatesOf } from '../attempts/updates.ts'
+import { updatesOf } from '../attempts/updates.ts'
 import type { Marked } from '../record/markers.ts'
 import { noteEvaluation, noteResult, type Progress, pastNorms } from '../record/progress.ts'
 import { openRetention } from '../record/retention.ts'
@@ -146,17 +147,6 @@ async function foldRound(
     timings: { attemptSeconds: seconds, foldSeconds: clock.now() - began },
   })
   return { result, rejected: folded.rejected }
-}
-
-/** The training metrics that every update reports: their means, weighted by examples. */
-function meanMetrics(updates: readonly DecidedUpdate[]): Record<string, number> {
-  const total = updates.reduce((sum, { numExamples }) => sum + numExamples, 0)
-  const shared = Object.keys(updates[0]?.metrics ?? {})
-    .filter((name) => updates.every(({ metrics }) => Object.hasOwn(metrics, name)))
-    .sort()
-  const mean = (name: string): number =>
-    updates.reduce((sum, { metrics, numExamples }) => sum + metrics[name]! * numExamples, 0) / total
-  return Object.fromEntries(shared.map((name) => [name, mean(name)]))
 }
 
 /** `rejected`: clients whose update the strategy gave the weight 0 in the fold. */

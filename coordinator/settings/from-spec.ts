@@ -4,6 +4,7 @@ import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.
 import { exchangedTensors, type TrainablePart } from '#protocol/segment-anything.ts'
 import type { CoordinatedJob } from '#transport/ports.ts'
 import { clipRuleOf } from '../rounds/clipping.ts'
+import { stoppingRule } from '../rounds/stopping.ts'
 import type { FixedSettings, LiveSettings, OpenRecord, Origin } from './settings.ts'
 
 /** Fields that may change while a run continues, or that do not affect what it computes. run.json leaves them out. */
@@ -53,10 +54,7 @@ export function compileFixed(
     fractionFit: strategy.fractionFit,
     fractionEvaluate: strategy.fractionEvaluate,
     config: trainer.config,
-    stopping: {
-      bestBy: evaluation?.bestBy ?? null,
-      stopWhen: evaluation?.stopWhen ? { patience: null, target: null, ...evaluation.stopWhen } : null,
-    },
+    stopping: stoppingRule(evaluation),
     retentionRounds: spec.output.retention.rounds,
     memoryBytes: spec.coordinator.memoryBytes,
     origin: originOf(spec, files, openRecord),

@@ -207,10 +207,10 @@ describe('run and plan reject an unusable record before they write a file', () =
       /is damaged: rounds\/5\/result\.json is not JSON\n/,
     ],
     [
-      'a model of other tensors',
+      'a result with other tensors',
       'rounds/5/result.json',
       (text) => text.replace('"shape":[500]', '"shape":[400]'),
-      /is damaged: rounds\/5\/1\/model\.safetensors is not a model of the tensors that its result names\n/,
+      /is damaged: rounds\/5\/result\.json names other tensors than the result before it\n/,
     ],
     [
       'a model in another size',
@@ -222,7 +222,7 @@ describe('run and plan reject an unusable record before they write a file', () =
       'a file in the place of a model',
       'rounds/5/result.json',
       (text) => text.replace('rounds/5/1/model.safetensors', 'job.json'),
-      /is damaged: job\.json has \d+ bytes; its marker names 4136\n/,
+      /is damaged: rounds\/5\/result\.json names a model of another attempt or round\n/,
     ],
     ['no run.json of ours', 'run.json', () => '{}', /: run\.json: /],
   ]
@@ -235,6 +235,22 @@ describe('run and plan reject an unusable record before they write a file', () =
       await both(says, from(copy, HALF))
     })
   }
+
+  test('that has a model of other tensors, with its digest in the result', async () => {
+    await cp(join(dir, 'half-FedAvg'), join(dir, 'renamed'), { recursive: true })
+    const [model, result] = ['rounds/5/1/model.safetensors', 'rounds/5/result.json'].map((file) =>
+      join(dir, 'renamed', file),
+    )
+    const before = await readFile(model!)
+    const changed = Buffer.from(before.toString('latin1').replace('weight', 'weighs'), 'latin1')
+    await writeFile(model!, changed)
+    const text = await readFile(result!, 'utf8')
+    await writeFile(result!, text.replaceAll(sha256(before), sha256(changed)))
+    await both(
+      /is damaged: rounds\/5\/1\/model\.safetensors is not a model of the tensors that its result names\n/,
+      from('renamed', HALF),
+    )
+  })
 
   test('that lacks the result of an earlier round, or the state of the round', async () => {
     await cp(join(dir, 'half-FedAdam'), join(dir, 'lacking'), { recursive: true })

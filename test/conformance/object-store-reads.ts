@@ -25,6 +25,18 @@ export function readCases(opened: Opened): void {
     assert.equal(await store.get(key, { offset: 0, length: 0 }), undefined)
   })
 
+  test('a list of the keys below a folder, and of no other', async () => {
+    const { store, another } = opened()
+    const folder = freshKey()
+    const keys = ['a', 'b/c', 'b/d/e', 'z'].map((name) => `${folder}/${name}`)
+    for (const key of [...keys, `${folder}x/a`]) await store.put(key, bodyOf(1))
+    const reader = await another()
+    assert.deepEqual([...(await reader.list(`${folder}/`))!].sort(), keys)
+    assert.deepEqual(await reader.list(`${folder}/b/d/`), [`${folder}/b/d/e`])
+    assert.deepEqual(await reader.list(`${folder}/none/`), [])
+    await reader.close()
+  })
+
   test('a range within the object', async () => {
     const { store } = opened()
     const key = freshKey()

@@ -2,6 +2,7 @@
 // attempt that had begun is resumed, and a result that another coordinator has left meanwhile counts.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { meanMetrics } from '#coordinator/aggregation/evaluation.ts'
 import { verifyRecord } from '#coordinator/record/verify.ts'
 import { decodeJson, encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
@@ -18,6 +19,7 @@ import {
   runFederation,
   seen,
 } from './federation.ts'
+import { closedOf, receiptOf } from './record.ts'
 
 const JOB: FederationOptions = { clients: ['a', 'b'], rounds: 2 }
 const reference = runFederation(JOB)
@@ -176,6 +178,10 @@ test("another coordinator's result of an earlier attempt counts, with its decisi
     const mine = decodeJson(body) as RoundResult
     const [theirs, plan, decision] = [attemptKeys(1, 1), attemptKeys(1, 1).plan, attemptKeys(1, 1).decision]
     await memory.put(theirs.model, (await memory.get(mine.model.key))!)
+    const counted = (await closedOf(memory, 1)).updates.map(async ({ client, numExamples }) => ({
+      numExamples,
+      metrics: (await receiptOf(memory, 1, client)).update!.metrics,
+    }))
     const result = {
       ...mine,
       attempt: 1,
@@ -183,6 +189,7 @@ test("another coordinator's result of an earlier attempt counts, with its decisi
       plan: sha256((await memory.get(plan))!),
       decision: sha256((await memory.get(decision))!),
       model: { ...mine.model, key: theirs.model },
+      metrics: meanMetrics(await Promise.all(counted)),
     }
     await memory.put(key, encodeJson(result))
     return memory.put(key, body)

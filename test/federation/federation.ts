@@ -120,7 +120,10 @@ export async function openFederation(options: FederationOptions): Promise<Federa
   const bus = options.bus ?? createInProcessBus()
   const transfers = options.transfers ?? createGrantedTransfers({ memory })
   const folder = await mkdtemp(join(tmpdir(), 'fedsam-federation-'))
-  const fixed = { ...QUADRATIC, ...options.fixed }
+  const chosen = { ...QUADRATIC, ...options.fixed }
+  // run.json holds the strategy, and the rule by which rounds are ranked, as it does for a job.
+  const strategy = { ...chosen.strategy, ...(chosen.spec.strategy as object | undefined) }
+  const fixed = { ...chosen, strategy, spec: { evaluation: chosen.stopping, ...chosen.spec, strategy } }
   const live = {
     generation: 1,
     rounds,

@@ -80,6 +80,9 @@ function objects(contents: Contents) {
     async grantWrite(key: string, terms: WriteTerms, seconds: number) {
       return issue(contents, { method: 'PUT', key, terms }, seconds)
     },
+    async list(prefix: string) {
+      return [...contents.objects.keys()].filter((key) => key.startsWith(prefix)).slice(0, 1000)
+    },
     async close() {},
   }
 }

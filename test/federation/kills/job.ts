@@ -35,19 +35,23 @@ export interface Orders {
 
 /** A run from another record has a server optimizer with a state, so that model and state are copied. */
 const FED_ADAM = {
-  strategy: { type: 'FedAdam' },
+  strategy: { type: 'FedAdam', clipNorm: { medianMultiple: 1 } },
   spec: { strategy: { type: 'FedAdam', clipNorm: { medianMultiple: 1 } } },
+}
+const FED_AVG = {
+  strategy: { type: 'FedAvg', clipNorm: { medianMultiple: 1 } },
+  spec: { strategy: { type: 'FedAvg', clipNorm: { medianMultiple: 1 } } },
 }
 
 export function fixedSettings(uid: string): FixedSettings {
   return {
     ...QUADRATIC,
+    ...FED_AVG,
     uid,
     minFitClients: 3,
     minAvailableClients: 3,
     // Most updates are clipped, and from the second round on to a bound that follows from the rounds before.
     clipNorm: { norm: null, medianMultiple: 1 },
-    spec: { strategy: { clipNorm: { medianMultiple: 1 } } },
   }
 }
 

@@ -75,6 +75,9 @@ function objectsOf(folder: Folder) {
     async size(key: string) {
       return sizeOf(folder, checkKey(key))
     },
+    async list(prefix: string) {
+      return guarded(folder, namesBelow(folder, prefix))
+    },
     async put(key: string, body: Uint8Array) {
       checkKey(key)
       return writeBody(folder, key, body)
@@ -89,6 +92,23 @@ function objectsOf(folder: Folder) {
       await removeEmptyFolders(folder, dirname(path))
     },
   }
+}
+
+/** Names that one listing returns, and folders that it reads. */
+const MOST_NAMES = 1000
+
+/** The names below a folder of keys. It lists a link by its name, and does not follow it. */
+async function namesBelow(folder: Folder, prefix: string): Promise<string[]> {
+  const found: string[] = []
+  const top = prefix.replace(/\/$/, '')
+  await sizeOf(folder, top) // refuses a link
+  const open = [top]
+  for (let read = 0; open.length > 0 && found.length < MOST_NAMES && read < MOST_NAMES; read += 1) {
+    const at = open.shift()!
+    const entries = await unless(ABSENT, readdir(pathOf(folder, at), { withFileTypes: true }))
+    for (const entry of entries ?? []) (entry.isDirectory() ? open : found).push(`${at}/${entry.name}`)
+  }
+  return found.slice(0, MOST_NAMES)
 }
 
 /** Deletes the empty folders above a deleted object: a store has no folders of its own. */

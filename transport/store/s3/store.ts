@@ -6,6 +6,7 @@ import {
   DeleteObjectCommand,
   GetObjectCommand,
   type GetObjectCommandOutput,
+  ListObjectsV2Command,
   PutObjectCommand,
 } from '@aws-sdk/client-s3'
 import { FedsamError } from '#protocol/errors.ts'
@@ -44,6 +45,9 @@ function objectsOf(bucket: Bucket) {
       if (whole !== undefined) rangeWithin(key, whole, range)
       return whole === undefined ? undefined : new Uint8Array(0)
     },
+    async list(prefix: string) {
+      return listKeys(bucket, prefix)
+    },
     async put(key: string, body: Uint8Array) {
       return putObject(bucket, checkKey(key), body)
     },
@@ -57,6 +61,15 @@ function objectsOf(bucket: Bucket) {
       await ask(bucket, asking, { NoSuchKey: () => undefined })
     },
   }
+}
+
+/** The keys of one page; undefined where the credentials lack the right to list them. */
+async function listKeys(bucket: Bucket, prefix: string): Promise<string[] | undefined> {
+  const { Bucket, Key } = bucket.at(prefix)
+  const below = Key.length - prefix.length
+  const asking = bucket.client.send(new ListObjectsV2Command({ Bucket, Prefix: Key, MaxKeys: 1000 }))
+  const page = await ask(bucket, asking, { 403: () => undefined })
+  return page && (page.Contents ?? []).map(({ Key: key = '' }) => key.slice(below))
 }
 
 /**

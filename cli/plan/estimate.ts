@@ -76,6 +76,8 @@ export function estimateRound(demand: RoundDemand): RoundEstimate {
   const kept = Math.min(cohort, Math.floor(memoryBytes / 4 / modelBytes))
   // Admission reads every update once; the fold reads again what was not kept, and everything twice where it measures.
   const readings = cohort + (cohort - kept) * (demand.measures ? 2 : 1)
+  // The norm of an update needs the base. A small base stays in memory; a large one is read beside every update.
+  const baseReadings = modelBytes > memoryBytes / 16 ? cohort + 1 : 1
   const ranges = Math.ceil(modelBytes / LARGEST_SLICE)
   return {
     cohort,
@@ -85,12 +87,18 @@ export function estimateRound(demand: RoundDemand): RoundEstimate {
     bytes: {
       down: members * modelBytes,
       up: cohort * modelBytes,
-      read: readings * modelBytes + modelBytes + state,
+      read: (readings + baseReadings) * modelBytes + state,
       written: modelBytes + state,
     },
     requests: {
       // A worker: the model, its update, its receipt. The coordinator: receipts, updates, base, plan, decision, model, result.
-      store: members * 2 + cohort + members + readings * ranges + ranges + 4 + (demand.vectors > 0 ? 2 : 0),
+      store:
+        members * 2 +
+        cohort +
+        members +
+        (readings + baseReadings) * ranges +
+        4 +
+        (demand.vectors > 0 ? 2 : 0),
       // A worker: task and acknowledgement, one grant to read, one to write.
       bus: members * 4,
     },

@@ -30,7 +30,7 @@ export function measureNorm(): NormMeasure {
         const values = numbersOf(dtype, update.subarray(...within))
         const from = numbersOf(dtype, base.subarray(...within))
         eachBlock(piece, (first, last, ends) => {
-          block = addSquares(block, values.subarray(first, last), from.subarray(first, last))
+          block = addSquares(block, { values, from, first, last })
           if (!ends) return
           total += block
           block = 0
@@ -41,10 +41,17 @@ export function measureNorm(): NormMeasure {
   }
 }
 
-function addSquares(start: number, values: NumberArray, base: NumberArray): number {
+interface Elements {
+  readonly values: NumberArray
+  readonly from: NumberArray
+  readonly first: number
+  readonly last: number
+}
+
+function addSquares(start: number, { values, from, first, last }: Elements): number {
   let sum = start
-  for (let i = 0; i < values.length; i++) {
-    const difference = values[i]! - base[i]!
+  for (let i = first; i < last; i++) {
+    const difference = values[i]! - from[i]!
     sum += difference * difference
   }
   return sum

@@ -3,12 +3,15 @@
 import type { PayloadRef, Plan } from '#protocol/record.ts'
 import type { TensorList } from '#protocol/tensors.ts'
 import type { ObjectStore } from '#transport/ports.ts'
+import { type PayloadSource, readPayload } from '../aggregation/payload-reader.ts'
 import { tensorList } from '../aggregation/tensor-rules.ts'
 import { type Admission, admit } from '../aggregation/update-checks.ts'
 import { locate, storedFile } from '../record/tensor-files.ts'
 import type { AttemptsContext } from './context.ts'
 import type { Admit } from './receipts.ts'
 
+/** The share of coordinator.memoryBytes up to which the base is read once for all updates, and kept for the attempt. */
+const BASE_SHARE = 1 / 16
 /** The share of coordinator.memoryBytes that admitted updates may fill. The fold needs far less than the rest (budget.ts). */
 const KEPT_SHARE = 0.25
 
@@ -21,9 +24,7 @@ export function admitTo(
   list: TensorList | null,
 ): Admit {
   const { store } = markers
-  const payloadOfBase = plan.base?.payload
-  const base =
-    payloadOfBase === undefined ? null : { payload: payloadOfBase, bytes: foldBuffers.base(payloadOfBase) }
+  const baseOf = createBase({ store, foldBuffers, most: fixed.memoryBytes * BASE_SHARE }, plan)
   let left = fixed.memoryBytes * KEPT_SHARE
   return async (receipt, payload): Promise<Admission> => {
     const fits = payload.size <= left
@@ -34,10 +35,27 @@ export function admitTo(
     const admission: Admission =
       expected === undefined
         ? { kind: 'Rejected', reason: 'WrongTensors', message: 'the payload is not a safetensors file' }
-        : await admit(from, { receipt, payload, base, list: expected })
+        : await admit(from, { receipt, payload, base: await baseOf(), list: expected })
     if (admission.kind === 'Admitted' && bytes !== undefined) return { ...admission, bytes }
     if (fits) left += payload.size
     return admission
+  }
+}
+
+/** The plan's base: with its bytes where the last fold left them, or where it is small. It is read at the first admission. */
+function createBase(
+  { store, foldBuffers, most }: Pick<AdmissionContext, 'foldBuffers'> & { store: ObjectStore; most: number },
+  { base }: Plan,
+): () => Promise<PayloadSource | null> {
+  let whole: Promise<Uint8Array | undefined> | undefined
+  return async () => {
+    if (base === null) return null
+    const { payload } = base
+    const kept = foldBuffers.base(payload)
+    if (kept !== undefined || payload.size > most) return { payload, bytes: kept }
+    // A base that cannot be read now is tried again beside each update.
+    whole ??= readPayload(store, { payload }, [0, payload.size]).catch(() => undefined)
+    return { payload, bytes: await whole }
   }
 }
 

@@ -288,6 +288,21 @@ test('every path in the docs exists', async () => {
   assert.deepEqual(missing, [])
 })
 
+test('every command of the docs that runs tests names tests', async () => {
+  const tests = everything.map(({ file }) => file).filter((file) => file.endsWith('.test.ts'))
+  const wrong: string[] = []
+  let found = 0
+  for await (const page of glob(['*.md', 'docs/**/*.md'])) {
+    const text = await readFile(page, 'utf8')
+    for (const [, path] of text.matchAll(/`(?:npm test --|node --test) ([a-z][\w./-]*)`/g)) {
+      found += 1
+      if (!tests.some((file) => file.startsWith(path!))) wrong.push(`${page}: ${path}`)
+    }
+  }
+  assert.deepEqual(wrong, [])
+  assert.ok(found > 40)
+})
+
 /** Texts that people read: code, documents, schemas, charts, scripts. */
 const TEXTS = [
   '*.{md,json}',

@@ -2,11 +2,12 @@
 // every client costs bounded memory and time, also one that sends too much or too slowly; an answer that fails is a 500.
 
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { OPERATOR } from '#protocol/environment.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { PROBE_PATHS } from '#protocol/pods.ts'
+import { http } from './http.ts'
 
 export interface ProbeOptions {
   /** 0: any free port. */
@@ -53,7 +54,7 @@ export async function serveProbes(options: ProbeOptions): Promise<ProbeServer> {
     requestTimeout: PATIENCE_MS,
     connectionsCheckingInterval: CHECK_MS,
   }
-  const server = createServer(limits, async (request, response) => {
+  const server = http().createServer(limits, async (request, response) => {
     try {
       send(response, await answerTo(request, answers))
     } catch (error) {

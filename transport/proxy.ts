@@ -1,11 +1,12 @@
 // Which HTTP proxy a request takes, by the variables that curl and Go read: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, in
 // upper or lower case. Guarantees: a proxy's user and password go to the proxy and into no message. Node's own client talks to
 // the proxy. Its agents read variables too, but know neither ALL_PROXY nor networks such as 10.0.0.0/8 in NO_PROXY.
-import { type AgentOptions, Agent as HttpAgent } from 'node:http'
-import { Agent as HttpsAgent } from 'node:https'
+import type { AgentOptions, Agent as HttpAgent } from 'node:http'
+import type { Agent as HttpsAgent } from 'node:https'
 import { BlockList, isIP } from 'node:net'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Environment } from '#runtime/environment.ts'
+import { http, https } from '#runtime/http.ts'
 
 /**
  * The proxy of a request to this URL; undefined where the request goes directly. Requests to this machine always do, as in Go.
@@ -48,7 +49,7 @@ export function agentFor(
 ): HttpAgent | HttpsAgent {
   const proxyEnv = proxy === undefined ? {} : { HTTP_PROXY: proxy, HTTPS_PROXY: proxy }
   const all = { ...options, proxyEnv }
-  return target.protocol === 'https:' ? new HttpsAgent(all) : new HttpAgent(all)
+  return target.protocol === 'https:' ? new (https().Agent)(all) : new (http().Agent)(all)
 }
 
 /** The first spelling that has a value: lower case before upper case, as in curl. */

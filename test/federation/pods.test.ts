@@ -24,6 +24,7 @@ import { SEAM_FILES } from '#protocol/seam-files.ts'
 import { connectNats } from '#transport/bus/nats/bus.ts'
 import type { MessageBus } from '#transport/ports.ts'
 import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
+import { startedEnvironment } from '../given/started.ts'
 import { type Container, endContainer, startContainer } from '../trainers/container.ts'
 import { until } from '../until.ts'
 import { eventsOf, type Federation, openFederation, runFederation } from './federation.ts'
@@ -63,9 +64,8 @@ const pods: Pod[] = []
 async function startPod(client: string, uid: string, { base = false, gates = '' } = {}): Promise<Pod> {
   const seam = join(await mkdtemp(join(folder, `${client}-`)), 'seam')
   const start = () => {
-    const { PATH = '' } = process.env
     const env = {
-      PATH,
+      ...startedEnvironment(),
       FEDSAM_CLIENT: client,
       FEDSAM_SUBJECTS: subjectPrefix('test', uid),
       FEDSAM_SEAM: seam,

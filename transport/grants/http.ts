@@ -2,13 +2,13 @@
 // GrantRefused; a failure that may pass is retried, then FedsamError StorageUnreachable. The caller knows the digest and checks
 // the bytes.
 
-import { type Agent, type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http'
-import { request as requestHttps } from 'node:https'
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { FedsamError } from '#protocol/errors.ts'
 import { gather } from '#runtime/chunks.ts'
 import type { Environment } from '#runtime/environment.ts'
+import { http, https } from '#runtime/http.ts'
 import { retry } from '#runtime/retry.ts'
 import { type ByteRange, type Grant, GrantRefused } from '../ports.ts'
 import { agentFor, proxyFor } from '../proxy.ts'
@@ -112,7 +112,7 @@ function sender(env: Environment): Send {
         timeout: SILENCE_SECONDS * 1000,
         agent: connections(url),
       }
-      const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, options)
+      const request = (url.protocol === 'https:' ? https() : http()).request(url, options)
       request.once('timeout', () => request.destroy(new Error(`no data for ${SILENCE_SECONDS} s`)))
       request.on('error', (cause) => reject(new Passing(cause.message, { cause })))
       request.once('response', (answer) => {

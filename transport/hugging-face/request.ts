@@ -1,9 +1,9 @@
 // One HTTP request to a Hub or to where it redirects, through the proxy of the environment where there is one. Guarantees: a
 // connection without data for a while ends in an error. The caller follows redirects and judges the status.
 import { once } from 'node:events'
-import { type IncomingMessage, request as requestHttp } from 'node:http'
-import { request as requestHttps } from 'node:https'
+import type { IncomingMessage } from 'node:http'
 import type { Environment } from '#runtime/environment.ts'
+import { http, https } from '#runtime/http.ts'
 import { agentFor, proxyFor } from '../proxy.ts'
 
 /** An answer. The caller reads its body or drops it. */
@@ -30,7 +30,7 @@ export async function requestHub(
   { method, headers, silenceMs, env }: HubRequest,
 ): Promise<HubAnswer> {
   const agent = agentFor(target, proxyFor(target, env), {})
-  const send = target.protocol === 'https:' ? requestHttps : requestHttp
+  const send = (target.protocol === 'https:' ? https() : http()).request
   const outgoing = send(target, { method, headers, agent, timeout: silenceMs })
   outgoing.once('timeout', () => outgoing.destroy(new Error(`no data for ${silenceMs / 1000} s`)))
   outgoing.end()

@@ -2,11 +2,12 @@
 // types that drop fields. The caller chooses the API server and the account. watch.ts watches; callers retry.
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
-import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http'
-import { type RequestOptions, request as requestHttps } from 'node:https'
+import type { ClientRequest, IncomingMessage } from 'node:http'
+import type { RequestOptions } from 'node:https'
 import { urlToHttpOptions } from 'node:url'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Environment } from '#runtime/environment.ts'
+import { http, https } from '#runtime/http.ts'
 import { agentFor, proxyFor } from '../proxy.ts'
 import { ApiError, type Call, type KubernetesClient } from './calls.ts'
 
@@ -74,7 +75,7 @@ export function openKubernetes(access: ApiAccess, options: ClientOptions = {}): 
 }
 
 function request(options: RequestOptions, answer?: (incoming: IncomingMessage) => void): ClientRequest {
-  return (options.protocol === 'http:' ? requestHttp : requestHttps)(options, answer)
+  return (options.protocol === 'http:' ? http() : https()).request(options, answer)
 }
 
 function send<T>(options: RequestOptions, { body, contentType, signal, beforeSend }: Call): Promise<T> {

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type S3Server, startS3 } from '#cli/run/servers/servers.ts'
+import { startedEnvironment } from '#test/given/started.ts'
 import { until } from '#test/until.ts'
 import { type Listed, openPrefix, type PrefixReader, type Target } from '#transport/store/s3/prefix.ts'
 import { openS3Store } from '#transport/store/s3/store.ts'
@@ -201,9 +202,8 @@ test('a prefix of more than one page is listed completely', async () => {
 
 describe('the program', () => {
   const start = (env: Readonly<Record<string, string>>) => {
-    const { PATH = '' } = process.env
     const child = spawn(process.execPath, [MAIN], {
-      env: { PATH, ...env },
+      env: { ...startedEnvironment(), ...env },
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     const exit = once(child, 'exit').then(([code]) => code as number)

@@ -12,6 +12,7 @@ import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { completeSpec } from '#protocol/defaults.ts'
 import { POD_EXITS } from '#protocol/exit-codes.ts'
+import { startedEnvironment } from '#test/given/started.ts'
 import { makeSamJob } from '../../test/cli/sam-job.ts'
 import type { TrainerLine } from './seam.ts'
 
@@ -41,9 +42,8 @@ function settings(backend: string, own: object = {}): string {
 }
 
 function start(argument: string) {
-  const { PATH = '' } = process.env
   const child = spawn(process.execPath, [MAIN, argument], {
-    env: { PATH, FEDSAM_TERMINATION_LOG: join(dir, 'termination') },
+    env: { ...startedEnvironment(), FEDSAM_TERMINATION_LOG: join(dir, 'termination') },
     stdio: ['pipe', 'pipe', 'pipe'],
   })
   const exit = once(child, 'exit').then(([code]) => code as number | null)

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type Clock, systemClock } from '#runtime/clock.ts'
+import { startedEnvironment } from '#test/given/started.ts'
 import { jumpingClock } from '#test/jumping-clock.ts'
 import { jumpUntilSettled, jumpWhileComputing, SILENT_SECONDS } from '#test/trainers/silence.ts'
 import { until, untilSeen } from '#test/until.ts'
@@ -38,7 +39,7 @@ interface Options {
 function awkward(behaviour: string, options: Options = {}): Trainer {
   trainer = childTrainer({
     command: [process.execPath, AWKWARD, behaviour, join(folder, 'lives')],
-    env: { PATH: process.env.PATH ?? '' },
+    env: startedEnvironment(),
     cwd: folder,
     noProgressSeconds: 60,
     clock: systemClock(),

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { systemClock } from '#runtime/clock.ts'
+import { startedEnvironment } from '#test/given/started.ts'
 import { shortCommand } from './child-process.ts'
 import { childTrainer } from './process-trainer.ts'
 
@@ -66,7 +67,7 @@ const CASES: readonly Case[] = [
 async function why(command: [string, ...string[]], cwd = folder): Promise<string> {
   const trainer = childTrainer({
     command,
-    env: { PATH: process.env.PATH ?? '' },
+    env: startedEnvironment(),
     cwd,
     noProgressSeconds: 60,
     clock: systemClock(),

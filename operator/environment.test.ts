@@ -46,7 +46,16 @@ test("the peers of network policies: by default no pod for metrics, and the clus
   )
   const monitoring = { namespaceSelector: { matchLabels: { team: 'monitoring' } } }
   const named = peersOf({ FEDSAM_METRICS_PEERS: JSON.stringify([monitoring]), FEDSAM_DNS_PEERS: '[]' })
-  assert.deepEqual(named, { metrics: [monitoring], dns: [] })
+  assert.deepEqual([named?.metrics, named?.dns], [[monitoring], []])
+  const servers = peersOf({
+    FEDSAM_SERVER_PEERS: JSON.stringify([monitoring]),
+    FEDSAM_API_SERVER_PEERS: JSON.stringify([monitoring]),
+    FEDSAM_INSIDE_RANGES: '10.0.0.0/8,fd12::/48',
+  })
+  assert.deepEqual([servers?.servers, servers?.apiServer], [[monitoring], [monitoring]])
+  assert.deepEqual(servers?.inside, ['10.0.0.0/8', 'fd12::/48'])
+  for (const wrong of ['10.0.0.0', '10.0.0.0/33', 'fd12::/129', 'pods', '10.0.0.0/8/8', '/8'])
+    assert.throws(() => peersOf({ FEDSAM_INSIDE_RANGES: wrong }), { message: /FEDSAM_INSIDE_RANGES/ })
   for (const wrong of ['monitoring', '{}', '[3]', '[{}]', '[{"namespace":"x"}]'])
     assert.throws(() => peersOf({ FEDSAM_METRICS_PEERS: wrong }), { message: /FEDSAM_METRICS_PEERS/ })
 })

@@ -1,5 +1,6 @@
 // The operator's environment variables, read in one place. One error reports all problems. The chart's Deployment sets the
 // variables.
+import { isIP } from 'node:net'
 import * as v from 'valibot'
 import { IMAGES, OPERATOR } from '#protocol/environment.ts'
 import {
@@ -65,6 +66,22 @@ function peers(otherwise: readonly Json[]): Rule<readonly Json[]> {
   }
 }
 
+/** CIDRs with commas between them. */
+const ranges: Rule<readonly string[]> = (text) => {
+  const list = names(text)
+  const wrong = list.find((range) => !isRange(range))
+  if (wrong !== undefined) throw new RangeError(`: ${wrong} is no range such as 10.0.0.0/8`)
+  return list
+}
+
+function isRange(text: string): boolean {
+  const [address = '', bits = '', ...others] = text.split('/')
+  const version = isIP(address)
+  return (
+    others.length === 0 && version !== 0 && /^\d+$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128)
+  )
+}
+
 const RULES = {
   coordinatorImage: required,
   workerImage: required,
@@ -73,6 +90,9 @@ const RULES = {
   imagePullSecrets: names,
   metricsPeers: peers(DEFAULT_PEERS.metrics),
   dnsPeers: peers(DEFAULT_PEERS.dns),
+  serverPeers: peers(DEFAULT_PEERS.servers),
+  apiServerPeers: peers(DEFAULT_PEERS.apiServer),
+  insideRanges: ranges,
   watchNamespaces: names,
   leaderElection: flag,
   leaseSeconds: count(LEASE_TIMES.durationSeconds, 3),
@@ -120,7 +140,13 @@ function settingsFrom(read: Read<typeof RULES>): Settings {
     },
     pullPolicy: read.imagePullPolicy,
     pullSecrets: read.imagePullSecrets,
-    peers: { metrics: read.metricsPeers, dns: read.dnsPeers },
+    peers: {
+      metrics: read.metricsPeers,
+      dns: read.dnsPeers,
+      servers: read.serverPeers,
+      apiServer: read.apiServerPeers,
+      inside: read.insideRanges,
+    },
   }
 }
 

@@ -217,6 +217,18 @@ export const OPERATOR = {
     'FEDSAM_DNS_PEERS',
     'a JSON list of NetworkPolicyPeer: where pods of jobs ask for names; default: kube-dns; `[]`: anywhere',
   ),
+  serverPeers: variable(
+    'FEDSAM_SERVER_PEERS',
+    'a JSON list of NetworkPolicyPeer: where the stores and NATS servers of jobs are; default: where their URLs say',
+  ),
+  apiServerPeers: variable(
+    'FEDSAM_API_SERVER_PEERS',
+    'a JSON list of NetworkPolicyPeer: where coordinators find the API server; default: anywhere, by its ports',
+  ),
+  insideRanges: variable(
+    'FEDSAM_INSIDE_RANGES',
+    'CIDRs, comma separated, that pods of jobs do not reach as addresses outside of the cluster; default: none',
+  ),
   watchNamespaces: variable(
     WATCH_NAMESPACES,
     'the namespaces that the operator watches, comma separated; default: all. Each has nine watches, with a connection each',

@@ -10,10 +10,16 @@ export interface Settings {
   readonly peers?: NetworkPeers
 }
 
-/** Lists of NetworkPolicyPeer, as networking.k8s.io/v1 writes them. */
+/** Lists of NetworkPolicyPeer, as networking.k8s.io/v1 writes them, and of CIDRs. */
 export interface NetworkPeers {
   /** Who may reach the metrics of coordinators; empty: no pod. */
   readonly metrics: readonly Json[]
   /** Which DNS servers pods may reach; empty: any. */
   readonly dns: readonly Json[]
+  /** Where the stores and NATS servers of jobs are; empty: where their URLs say. */
+  readonly servers: readonly Json[]
+  /** Where the API server is; empty: anywhere. */
+  readonly apiServer: readonly Json[]
+  /** Ranges of addresses, such as those of pods and Services, that do not count as outside of the cluster. */
+  readonly inside: readonly string[]
 }

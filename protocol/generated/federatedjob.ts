@@ -554,7 +554,7 @@ export interface CompleteResourcesSpec {
 
 /** The volume for the base checkpoint, copies of data sets and embeddings. */
 export interface CacheSpec {
-  /** The most bytes that it may hold, a Kubernetes quantity. E.g. 100Gi. Default 20Gi. */
+  /** The most bytes that it may hold, a Kubernetes quantity; the trainer's /tmp and the folder of its output may each hold as many. E.g. 100Gi. Default 20Gi. */
   readonly sizeLimit?: number | string
   /** A claim that exists as long as the job, as in a StatefulSet (metadata, spec); absent or null, an emptyDir. */
   readonly volumeClaimTemplate?: Readonly<Record<string, unknown>> | null

@@ -183,8 +183,21 @@ test('no pod reaches metrics but the peers that are named, of the operator and, 
     // What the chart says is what the operator does without it.
     const images = ['COORDINATOR', 'WORKER', 'WORKER_GPU'].map((kind) => [`FEDSAM_${kind}_IMAGE`, 'image:1'])
     const { settings } = readEnvironment({ ...variables, ...Object.fromEntries(images) }, 'u')
-    assert.deepEqual(settings.peers, { metrics: peers, dns: DEFAULT_PEERS.dns })
+    assert.deepEqual(settings.peers, { ...DEFAULT_PEERS, metrics: peers })
   }
+})
+
+test('operator and coordinators reach the API server and DNS at the peers that are named', async () => {
+  const egress = (objects: readonly Rendered[]) => of(objects, 'NetworkPolicy')[0]!.spec.egress
+  const [dns, api] = egress(await render())
+  assert.deepEqual([dns.to, api.to], [DEFAULT_PEERS.dns, undefined])
+  const flags = ['networkPolicy.apiServer[0].ipBlock.cidr=10.0.0.1/32', 'networkPolicy.inside={10.0.0.0/8}']
+  const objects = await render(...flags.flatMap((flag) => ['--set', flag]))
+  const peers = [{ ipBlock: { cidr: '10.0.0.1/32' } }]
+  assert.deepEqual(egress(objects)[1].to, peers)
+  const variables = environment(podOf(objects, 'fedsam'))
+  assert.deepEqual(JSON.parse(variables.FEDSAM_API_SERVER_PEERS!), peers)
+  assert.equal(variables.FEDSAM_INSIDE_RANGES, '10.0.0.0/8')
 })
 
 test('monitors, budget and aggregated roles are there when asked for', async () => {
@@ -217,6 +230,8 @@ test('values that are wrong are refused, by name', async () => {
     ['networkPolicy.apiServerPorts={70000}', /apiServerPorts/],
     ['networkPolicy.dns[0].namespace=kube-system', /dns/],
     ['metrics.from={monitoring}', /from/],
+    ['networkPolicy.inside={pods}', /inside/],
+    ['networkPolicy.servers[0].url=x', /servers/],
     ['quickstart.namespaces={Team_A}', /namespaces/],
     ['serviceAccount.create=false', /serviceAccount\.name is needed/],
     ['quickstart.s3.bucket=No_Bucket', /bucket/],

@@ -14,6 +14,9 @@ import { checkpointParts, join, natsParts, s3Parts, variables } from './settings
 /** Bytes of memory that the program needs beside spec.coordinator.memoryBytes, the bound of aggregation. */
 const PROGRAM_BYTES = 256 * 1024 * 1024
 
+/** Size of /tmp: the checkpoint and the initial parameters that the run fetches, before they are in the record. */
+const TMP_SIZE = '20Gi'
+
 export function coordinatorTemplate(
   job: StoredJob,
   spec: CompleteFederatedJobSpec,
@@ -55,7 +58,7 @@ export function coordinatorTemplate(
           terminationMessagePolicy: 'FallbackToLogsOnError',
         },
       ],
-      volumes: [{ name: 'tmp', emptyDir: {} }, ...parts.volumes],
+      volumes: [{ name: 'tmp', emptyDir: { sizeLimit: TMP_SIZE } }, ...parts.volumes],
     },
   }
   return overlay(template, coordinator.template)

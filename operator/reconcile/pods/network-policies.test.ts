@@ -5,19 +5,7 @@ import type { FederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { jobWith, keyOf, observe, running, SETTINGS, writesOf } from '#test/given/observed.ts'
 import type { NetworkPeers } from '../../objects/settings.ts'
 import { reconcile } from '../reconcile.ts'
-import { DEFAULT_PEERS, portOf } from './network-policies.ts'
-
-for (const [url, port] of [
-  ['', 443],
-  ['https://s3.example', 443],
-  ['http://s3.example', 80],
-  ['http://minio:9000', 9000],
-  ['nats://nats', 4222],
-  ['tls://nats:4443', 4443],
-  ['no url', 443],
-] as const) {
-  test(`the port of "${url}" is ${port}`, () => assert.equal(portOf(url), port))
-}
+import { DEFAULT_PEERS } from './network-policies.ts'
 
 interface Rule {
   readonly to?: readonly object[]
@@ -47,6 +35,7 @@ const PLACES = {
   storage: { s3: { endpoint: 'http://minio:9000' } },
   messaging: { nats: { url: 'nats://nats:4222,nats://other:4223' } },
 }
+const OUTSIDE = { storage: { s3: { endpoint: 'https://store.example.org:9000' } } }
 const FOLDER = { segmentAnything: { checkpoint: { uri: '/models/sam' } } }
 
 test('only the coordinator may reach the API server', () => {
@@ -62,22 +51,49 @@ test("pods may reach the cluster's DNS, and no link-local address", () => {
   for (const name of ['brain-coordinator', 'brain-workers']) {
     const [dns, ...others] = policyOf(name, PLACES).egress
     assert.deepEqual(dns?.to, DEFAULT_PEERS.dns)
-    const blocks = others.flatMap(({ to = [] }) => to as { ipBlock?: { cidr: string; except: string[] } }[])
+    const [, ...away] = policyOf(name, { ...PLACES, ...OUTSIDE }).egress
+    const blocks = [...others, ...away].flatMap(
+      ({ to = [] }) => to as { ipBlock?: { cidr: string; except: string[] } }[],
+    )
     const excepted = blocks.flatMap(({ ipBlock }) => ipBlock?.except ?? [])
     assert.ok(excepted.includes('169.254.0.0/16') && excepted.includes('fe80::/10'), name)
-    const anywhere = policyOf(name, PLACES, { metrics: [], dns: [] }).egress[0]
+    const anywhere = policyOf(name, PLACES, { ...DEFAULT_PEERS, dns: [] }).egress[0]
     assert.equal(anywhere?.to, undefined)
   }
 })
 
 test('with a source in a bucket, workers may reach HTTPS', () => {
   const partitions = [{ name: 'a', source: { s3: { uri: 's3://site-a/x' } } }, { name: 'b' }]
-  assert.deepEqual(egressOf('brain-workers', { ...PLACES, partitions }), [443, 4222, 4223, 9000])
+  assert.deepEqual(egressOf('brain-workers', { ...PLACES, partitions }), [4222, 4223, 9000, 443])
+})
+
+test('a pod reaches the namespaces of its servers alone, or the peers that the operator names', () => {
+  const spec = {
+    storage: { s3: { endpoint: 'https://fedsam-s3-team.fedsam-system.svc:7070' } },
+    messaging: { nats: { url: 'tls://nats.bus.svc.cluster.local' } },
+  }
+  const rule = (namespace: string, port: number): object => ({
+    to: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } } }],
+    ports: [{ port, protocol: 'TCP' }],
+  })
+  assert.deepEqual(policyOf('brain-workers', spec).egress.slice(1), [
+    rule('fedsam-system', 7070),
+    rule('bus', 4222),
+  ])
+  const named = [{ podSelector: { matchLabels: { app: 'servers' } } }]
+  const apiServer = [{ ipBlock: { cidr: '10.0.0.1/32' } }]
+  const peers = { ...DEFAULT_PEERS, servers: named, apiServer }
+  const [, api, ...others] = policyOf('brain-coordinator', { ...spec, trainer: FOLDER }, peers).egress
+  assert.deepEqual(api?.to, apiServer)
+  assert.deepEqual(
+    others.map(({ to, ports }) => [to, ports.map(({ port }) => port)]),
+    [[named, [4222, 7070]]],
+  )
 })
 
 test('no peer may reach a pod of a job, except the named peers for the metrics of the coordinator', () => {
   const prometheus = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } }
-  const named = { metrics: [prometheus], dns: [] }
+  const named = { ...DEFAULT_PEERS, metrics: [prometheus] }
   const scraped = { from: [prometheus], ports: [{ port: 'metrics', protocol: 'TCP' }] }
   assert.deepEqual(policyOf('brain-coordinator', {}).ingress, [])
   assert.deepEqual(policyOf('brain-coordinator', {}, named).ingress, [scraped])

@@ -17,7 +17,7 @@ test('only the trainer has device and data, only the network half has token and 
   assert.deepEqual(mounts(trainer), ['seam', 'cache', 'tmp', 'data'])
   assert.deepEqual(mounts(network), ['seam', 'cache', 'tmp-network', 'token'])
   assert.equal(network.restartPolicy, 'Always')
-  assert.equal(network.resources.limits, undefined)
+  assert.deepEqual(network.resources.limits, { memory: '1Gi' })
   const claim = { claimName: 'scans', readOnly: true }
   assert.deepEqual(
     pod.volumes.find(({ name }: { name: string }) => name === 'data').persistentVolumeClaim,
@@ -144,6 +144,30 @@ test('a sidecar shares no folder for temporary files with the trainer, and reads
     const volume = pod.volumes.find((one: Loose) => one.name === tmpOf(name))
     assert.equal(volume.emptyDir.sizeLimit, '64Mi')
   }
+})
+
+test('volumes and sidecars have limits, and a cloud role is for no trainer', () => {
+  const { pod, by } = podOf({
+    storage: { s3: STORE },
+    workers: { cache: { sizeLimit: '3Gi' } },
+    partitions: [SITE_A, { name: 'b' }],
+  })
+  const empty = pod.volumes.filter((volume: Loose) => volume.emptyDir)
+  assert.deepEqual(Object.fromEntries(empty.map(({ name, emptyDir }: Loose) => [name, emptyDir.sizeLimit])), {
+    seam: '3Gi',
+    tmp: '3Gi',
+    'tmp-data': '64Mi',
+    'tmp-network': '64Mi',
+    cache: '3Gi',
+  })
+  for (const name of ['data', 'network']) assert.equal(by[name].resources.limits.memory, '1Gi')
+  const { metadata } = templateOf(
+    reconcile(observe(jobWith({ storage: { s3: STORE } }))),
+    'Job/brain-worker-a',
+  )
+  assert.deepEqual(metadata.annotations, { 'eks.amazonaws.com/skip-containers': 'trainer' })
+  const coordinator = templateOf(reconcile(observe(jobWith())), 'Job/brain-coordinator')
+  for (const { emptyDir } of coordinator.spec.volumes) if (emptyDir) assert.ok(emptyDir.sizeLimit)
 })
 
 test("a user's program: its image, its arguments under the script, its variables; no base checkpoint is downloaded for it", () => {

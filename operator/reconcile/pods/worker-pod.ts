@@ -3,6 +3,7 @@
 // credential and no URL. Pure.
 import type { CompleteFederatedJobSpec, CompletePartitionSpec } from '#protocol/generated/federatedjob.ts'
 import { workerAccount } from '#protocol/identity.ts'
+import { CONTAINERS } from '#protocol/pods.ts'
 import { podLabels } from '../../objects/labels.ts'
 import type { Json } from '../../objects/shapes.ts'
 import { overlay } from './overlay.ts'
@@ -12,12 +13,23 @@ import { trainerContainer } from './trainer-container.ts'
 import { type WorkerPod, workersOf } from './worker-container.ts'
 import { dataSidecar, networkSidecar, sidecarVolumes } from './worker-sidecars.ts'
 
+/**
+ * Amazon's webhook gives the token of a cloud role to every container of a pod but those that this annotation names: the data sidecar
+ * may need it, and the trainer must not have it.
+ */
+const SKIP_CONTAINERS = 'eks.amazonaws.com/skip-containers'
+
 /** The pod template of a partition's Job. */
 export function workerTemplate(pod: WorkerPod): Json {
   const { job, spec, partition, settings } = pod
   const workers = workersOf(spec, partition)
+  // What the trainer writes is bounded as its cache is: else it could fill the node's disk.
+  const sizeLimit = String(workers.cache.sizeLimit)
   const template = {
-    metadata: { labels: podLabels(job.metadata.name, 'worker', partition.name) },
+    metadata: {
+      labels: podLabels(job.metadata.name, 'worker', partition.name),
+      annotations: { [SKIP_CONTAINERS]: CONTAINERS.trainer },
+    },
     spec: {
       restartPolicy: 'Never',
       serviceAccountName: workerAccount(job.metadata.name, partition),
@@ -31,8 +43,8 @@ export function workerTemplate(pod: WorkerPod): Json {
       initContainers: [...(partition.source?.s3 ? [dataSidecar(pod)] : []), networkSidecar(pod)],
       containers: [trainerContainer(pod)],
       volumes: [
-        { name: 'seam', emptyDir: {} },
-        { name: 'tmp', emptyDir: {} },
+        { name: 'seam', emptyDir: { sizeLimit } },
+        { name: 'tmp', emptyDir: { sizeLimit } },
         ...sidecarVolumes(pod),
         cacheVolume(workers.cache),
         ...dataVolumes(partition),

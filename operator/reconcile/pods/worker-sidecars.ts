@@ -12,6 +12,12 @@ import type { Json } from '../../objects/shapes.ts'
 import { join, natsParts, secretVariables, storeAuthorities, variables } from './settings.ts'
 import { WORKER_MOUNTS, type WorkerPod, workerContainer } from './worker-container.ts'
 
+/**
+ * Memory of a sidecar. The network half holds parts of 16 MiB and one header of at most 8 MiB, the data sidecar streams. The limit
+ * bounds what a trainer or a server can make them hold.
+ */
+const RESOURCES = { requests: { cpu: '50m', memory: '128Mi' }, limits: { memory: '1Gi' } }
+
 /** The volume of the sidecar's own /tmp: a sidecar has credentials, and the trainer runs the user's code. */
 const tmpOf = (sidecar: 'data' | 'network'): string => `tmp-${sidecar}`
 /** Size of such a /tmp. Our programs write nothing there; the temporary files of libraries are small. */
@@ -62,7 +68,7 @@ export function dataSidecar({ spec, partition, settings }: WorkerPod): Json {
     ],
     envFrom: secretVariables(source.credentialsSecretName),
     startupProbe: startupProbe(['test', '-f', completeMarker(POD_FOLDERS.data)], spec.startDeadlineSeconds),
-    resources: { requests: { cpu: '50m', memory: '128Mi' } },
+    resources: RESOURCES,
     volumeMounts: [...sidecarMounts('data').filter(({ name }) => name !== 'seam'), ...authorities.mounts],
   }
 }
@@ -96,7 +102,7 @@ export function networkSidecar({ job, spec, partition, settings }: WorkerPod): J
       ...parts.env,
     ],
     startupProbe: startupProbe(['sh', '-c', allThere], spec.startDeadlineSeconds),
-    resources: { requests: { cpu: '50m', memory: '128Mi' } },
+    resources: RESOURCES,
     volumeMounts: [...sidecarMounts('network'), ...parts.mounts],
   }
 }

@@ -14,6 +14,7 @@ const FACTS: ConditionFacts = {
   missing: [{ client: 'site-b', reason: 'pending on nvidia.com/gpu' }],
   allowInsecure: false,
   plain: [],
+  outliers: [],
 }
 
 /** "Ready=Unknown(NotEnoughClients)" for each condition. */
@@ -50,6 +51,20 @@ test('a job with connections without TLS says so in every state, with the addres
   }
   const shown = conditionsFor('Training', { ...FACTS, plain }).find(({ type }) => type === 'Insecure')
   assert.match(shown!.message, /^http:\/\/s3:9000 and nats:\/\/nats:4222 without TLS/)
+})
+
+test('clients that are far from the others are named in every state, with their figures', () => {
+  const far = { client: 'site-b', measure: 'Norm', value: 812.44, median: 7.1 } as const
+  for (const state of Object.keys(TABLE) as JobState[])
+    assert.ok(texts(state, { outliers: [far] }).includes('Outliers=True(FarFromOthers)'), state)
+  const crowd = Array.from({ length: 100 }, (_, i) => ({ ...far, client: `site-${i}` }))
+  const shown = (outliers: ConditionFacts['outliers']) =>
+    conditionsFor('Training', { ...FACTS, outliers }).find(({ type }) => type === 'Outliers')!.message
+  assert.equal(
+    shown([far]),
+    'site-b: the norm of its update is 812.4, the median of the round is 7.1. The updates count; check these clients.',
+  )
+  assert.ok(shown(crowd).length < 1000 && shown(crowd).includes('95 more'), shown(crowd))
 })
 
 test('QuorumAvailable says who is missing and why, partitions first, in a bounded message', () => {

@@ -2,8 +2,9 @@
 // writes them, and keeps lastTransitionTime by withTransitionTimes. Reasons are for programs, messages for people; no program
 // parses either.
 
+import { type Outlier, outlierText } from './outliers.ts'
 import type { FailureReason, WaitingReason } from './reasons.ts'
-import { shortened } from './text.ts'
+import { listed, shortened } from './text.ts'
 
 /** What a job does now. */
 export type JobState = 'Waiting' | 'Training' | 'QuorumLost' | 'Suspended' | 'Complete' | 'Failed'
@@ -17,6 +18,7 @@ type ConditionType =
   | 'Complete'
   | 'Failed'
   | 'Insecure'
+  | 'Outliers'
 
 type Truth = 'True' | 'False' | 'Unknown'
 
@@ -48,12 +50,14 @@ export interface ConditionFacts {
   readonly needed: number
   /** The missing clients, each with its reason: "pending on nvidia.com/gpu". */
   readonly missing: readonly { readonly client: string; readonly reason: string }[]
+  /** Clients of the newest round that are far from the others. */
+  readonly outliers: readonly Outlier[]
   /** Whether the job allows connections without TLS, and the addresses that it has without. */
   readonly allowInsecure: boolean
   readonly plain: readonly string[]
 }
 
-/** Status of each condition per state; Reconciling and Stalled, and Insecure below, are present only while true. */
+/** Status of each condition per state; Reconciling and Stalled, Insecure and Outliers below, are present only while true. */
 const TABLE: Readonly<Record<JobState, Readonly<Partial<Record<ConditionType, Truth>>>>> = {
   Waiting: { Ready: 'Unknown', Reconciling: 'True', Suspended: 'False', Complete: 'False', Failed: 'False' },
   Training: { Ready: 'True', Suspended: 'False', Complete: 'False', Failed: 'False' },
@@ -87,10 +91,10 @@ export function conditionsFor(state: JobState, facts: ConditionFacts): WantedCon
       ? { type, status, reason: `Not${type}`, message: '', observedGeneration }
       : { type, status, reason, message, observedGeneration }
   })
-  const insecure = insecureCondition(facts)
+  const warnings = [...insecureCondition(facts), ...outliersCondition(facts)]
   return isOver(state)
-    ? [...conditions, ...insecure]
-    : [...conditions, quorumCondition(state, facts), ...insecure]
+    ? [...conditions, ...warnings]
+    : [...conditions, quorumCondition(state, facts), ...warnings]
 }
 
 /** Present while the job has, or may have, connections without TLS. */
@@ -103,6 +107,19 @@ function insecureCondition({ generation, allowInsecure, plain }: ConditionFacts)
   }
   const message = `${plain.join(' and ')} without TLS: anybody on the network can read models and updates.`
   return [{ ...base, reason: 'WithoutTLS', message }]
+}
+
+/** Clients that one message names; it counts the rest. */
+const NAMED = 5
+
+/** Present while the newest round has clients that are far from the others. */
+function outliersCondition({ generation, outliers }: ConditionFacts): WantedCondition[] {
+  if (outliers.length === 0) return []
+  const named = outliers.map((outlier) => `${outlier.client}: ${outlierText(outlier)}`)
+  const message = `${listed(named, NAMED, '; ')}. The updates count; check these clients.`
+  return [
+    { type: 'Outliers', status: 'True', reason: 'FarFromOthers', message, observedGeneration: generation },
+  ]
 }
 
 function isOver(state: JobState): boolean {

@@ -1,6 +1,7 @@
 // What a run tells its observers, as data: the command line prints it (`--json`: one object a line, documented in
 // docs/events.md), the cluster makes conditions and Kubernetes events of it. Nothing depends on an event being seen.
 import type { AbandonReason } from './outcomes.ts'
+import type { Outlier } from './outliers.ts'
 import type { RunFailureReason } from './reasons.ts'
 import type { BestRound, ClientOutcome, Evaluation, NotEvaluated, RunRecord } from './record.ts'
 
@@ -14,15 +15,6 @@ export interface FinishedRound {
   readonly seconds: number
   /** Of this round's model; null where nobody evaluated it yet. */
   readonly evaluation: Evaluation | null
-}
-
-/** A client with a figure far above those of the others in its round: the norm of its update, or the loss that it measured. */
-export interface Outlier {
-  readonly client: string
-  readonly measure: 'Norm' | 'Loss'
-  readonly value: number
-  /** Of the same figure over all clients of the round. */
-  readonly median: number
 }
 
 /** A fact about a run, as it happens. `round` and `attempt` are those of the record. */

@@ -17,7 +17,7 @@ function facts(
   spec: Partial<FederatedJobSpec> = {},
 ): JobFacts {
   const told = { generation: 2, waitingFor: 'Starting', failure: 'BadConfiguration', message: '' } as const
-  const counts = { available: 1, needed: 2, missing: [], allowInsecure: false, plain: [] }
+  const counts = { available: 1, needed: 2, missing: [], allowInsecure: false, plain: [], outliers: [] }
   const conditions = conditionsFor(state, { ...told, ...counts })
   return {
     job: {

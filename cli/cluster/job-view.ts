@@ -14,7 +14,7 @@ import type {
 import { PARTITION_LABEL, ROLE_LABEL } from '#protocol/labels.ts'
 import { runPrefix } from '#protocol/names.ts'
 import type { Outcome } from '#protocol/outcomes.ts'
-import { outlierText } from '../render/lines.ts'
+import { outlierText } from '#protocol/outliers.ts'
 import type { JobFacts, PodFact } from './job-facts.ts'
 
 /** A client's outcome where the coordinator named one; otherwise the state of its pod. */

@@ -1,7 +1,7 @@
 // Converts a run's events to lines of text: one short sentence each, the same in a terminal and in a pipe, and the present
 // activity for the live line below them. Reads no clock and prints nothing.
-import { shortNumber } from '#coordinator/rounds/limits.ts'
-import type { Outlier, RunEvent } from '#protocol/events.ts'
+import type { RunEvent } from '#protocol/events.ts'
+import { outlierText } from '#protocol/outliers.ts'
 import type { ClientOutcome, Evaluation, NotEvaluated, RunRecord } from '#protocol/record.ts'
 import { counted, listed } from '#protocol/text.ts'
 
@@ -176,12 +176,6 @@ function roundText(event: Of<'RoundCompleted'>, rounds: number): EventText {
   ]
   const line = parts.filter((part) => part !== '').join('  ')
   return { said: far === '' ? line : `${line}\n${far}`, live: '' }
-}
-
-/** A figure of a client that is far above those of the others. */
-export function outlierText({ measure, value, median }: Omit<Outlier, 'client'>): string {
-  const figure = measure === 'Norm' ? 'the norm of its update' : 'its loss'
-  return `${figure} is ${shortNumber(value)}, the median of the round is ${shortNumber(median)}`
 }
 
 /** One line that names the outliers; they count all the same. */

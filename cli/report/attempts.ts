@@ -1,7 +1,7 @@
 // The table of rounds: one row per attempt, with the clients whose updates count, and the outcome and reason of each other client.
 // Pure.
+import { outlierText } from '#protocol/outliers.ts'
 import type { ClientOutcome, NotEvaluated } from '#protocol/record.ts'
-import { outlierText } from '../render/lines.ts'
 import type { AttemptFacts } from './facts.ts'
 import { byteText, metricText } from './figures.ts'
 import { html, type Markup } from './markup.ts'

@@ -1,6 +1,6 @@
 // The types of a report's content, as plain data. record-facts.ts and pictures.ts gather it; page.ts converts it to HTML. These
 // files do not import each other.
-import type { Outlier } from '#protocol/events.ts'
+import type { Outlier } from '#protocol/outliers.ts'
 import type { ClientOutcome, NotEvaluated } from '#protocol/record.ts'
 
 /** A run, as its record describes it. */

@@ -1,6 +1,6 @@
 // Bounds the contents of status.training: within the limits of the schema, and short enough for the API server and for people.
-import type { Outlier } from '#protocol/events.ts'
 import type { TrainingClients, TrainingStatus } from '#protocol/generated/federatedjob.ts'
+import type { Outlier } from '#protocol/outliers.ts'
 import type { BestRound } from '#protocol/record.ts'
 import { shortened } from '#protocol/text.ts'
 

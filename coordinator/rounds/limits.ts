@@ -1,5 +1,6 @@
 // Bounds what one client weighs: its num_examples up to round.maxExamples. Describes how an update was limited, by this and by the
 // bound on its norm. Pure.
+import { shortNumber } from '#protocol/outliers.ts'
 import type { ClientOutcome } from '#protocol/record.ts'
 
 /** The examples that count of those that a client reports. */
@@ -27,9 +28,4 @@ export function acceptedOutcome(
       : []),
   ]
   return { outcome: 'Accepted', reason: limited.length === 0 ? '' : 'Limited', message: limited.join('; ') }
-}
-
-/** A number in four digits, for a sentence. */
-export function shortNumber(value: number): string {
-  return String(Number(value.toPrecision(4)))
 }

@@ -1,6 +1,6 @@
 // Names the clients of a round whose figures are far from those of the others: the norm of the update, or the loss that the client
 // measured for the round's base. It is a warning for people, and excludes no client. Pure.
-import type { Outlier } from '#protocol/events.ts'
+import type { Outlier } from '#protocol/outliers.ts'
 import type { ClosedDecision } from '#protocol/record.ts'
 import { lowerMedian } from './clipping.ts'
 

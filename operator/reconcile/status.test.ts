@@ -291,6 +291,20 @@ for (const [given, value, more, expected] of COLUMNS) {
   })
 }
 
+test('outliers have a condition with their figures, and one event when they appear', () => {
+  const outliers = [{ name: 'b', measure: 'Norm', round: 4, value: 90, median: 2 }] as const
+  const job = withTraining(running.job, training('Training', { clients: { outliers } }))
+  const { status, announcements } = reconcile({ ...running, job })
+  const condition = status?.conditions.find(({ type }) => type === 'Outliers')
+  assert.match(condition!.message, /^b: the norm of its update is 90, the median of the round is 2\./)
+  assert.deepEqual(
+    announcements.filter(({ reason }) => reason === 'FarFromOthers').map(({ type }) => type),
+    ['Warning'],
+  )
+  const stored = { ...job, status: { ...job.status, conditions: status!.conditions } }
+  assert.deepEqual(reconcile({ ...running, job: stored }).announcements, [])
+})
+
 test('one event for each change of the state or its reason, none for a change of the message', () => {
   const events = (observed: Observed): string[] =>
     reconcile(observed).announcements.map(({ type, reason }) => `${type} ${reason}`)

@@ -4,6 +4,7 @@
 import { type Condition, conditionsFor, withTransitionTimes } from '#protocol/conditions.ts'
 import type { StatusSummary } from '#protocol/generated/federatedjob.ts'
 import { plainAddresses } from '#protocol/insecure.ts'
+import type { Outlier } from '#protocol/outliers.ts'
 import { shortened } from '#protocol/text.ts'
 import { timestamp } from '#protocol/timestamp.ts'
 import type { StoredJob } from '../objects/shapes.ts'
@@ -41,6 +42,7 @@ export function statusFor(facts: StatusFacts, verdict: Verdict): OperatorStatus 
     missing,
     allowInsecure: spec.allowInsecure,
     plain: plainAddresses(spec),
+    outliers: outliersOf(training),
   }).map((condition) => ({ ...condition, message: shortened(condition.message, LONGEST) }))
   const time = timestamp(now)
   const over = verdict.state === 'Complete' || verdict.state === 'Failed'
@@ -52,6 +54,13 @@ export function statusFor(facts: StatusFacts, verdict: Verdict): OperatorStatus 
     summary: summaryFor(facts, verdict, { available, message: summaryMessage(conditions) }),
     conditions,
   }
+}
+
+/** The list that the coordinator wrote. */
+function outliersOf(training: StatusFacts['training']): Outlier[] {
+  return (training?.clients?.outliers ?? []).map(({ name, measure, value = 0, median = 0 }) => {
+    return { client: name, measure, value, median }
+  })
 }
 
 function pauseMessage(pause: Pause | undefined): string {
@@ -87,14 +96,32 @@ function summaryFor(
   }
 }
 
-/** One event for each change of the job's state or reason, and one when the quorum is lost. */
-export function announce({ status: stored }: StoredJob, status: OperatorStatus): Announcement[] {
-  return status.conditions.flatMap(({ type, status: truth, reason, message }): Announcement[] => {
-    const before = stored?.conditions?.find((condition) => condition.type === type)
-    if (type === 'QuorumAvailable')
-      return before?.status === 'True' && truth === 'False' ? [{ type: 'Warning', reason, message }] : []
-    if (type !== 'Ready' || (before?.status === truth && before.reason === reason)) return []
-    const grave = truth === 'False' && reason !== 'Suspended'
-    return [{ type: grave ? 'Warning' : 'Normal', reason, message }]
+/** One event for each change of the job's state or reason, one when the quorum is lost, and one when outliers appear. */
+export function announce({ status: stored }: StoredJob, { conditions }: OperatorStatus): Announcement[] {
+  return conditions.flatMap((condition): Announcement[] => {
+    const before = stored?.conditions?.find(({ type }) => type === condition.type)
+    const grade = gradeOf(condition, before)
+    const { reason, message } = condition
+    return grade === undefined ? [] : [{ type: grade, reason, message }]
   })
+}
+
+type Shown = Pick<Condition, 'type' | 'status' | 'reason'>
+
+/** How grave the event about a condition is; undefined where there is none. `before`: the stored condition. */
+function gradeOf(
+  { type, status, reason }: Shown,
+  before: Omit<Shown, 'type'> | undefined,
+): Announcement['type'] | undefined {
+  switch (type) {
+    case 'QuorumAvailable':
+      return before?.status === 'True' && status === 'False' ? 'Warning' : undefined
+    case 'Outliers':
+      return before === undefined ? 'Warning' : undefined
+    case 'Ready':
+      if (before?.status === status && before.reason === reason) return undefined
+      return status === 'False' && reason !== 'Suspended' ? 'Warning' : 'Normal'
+    default:
+      return undefined
+  }
 }

@@ -75,6 +75,7 @@ export async function tell(
     missing: [],
     allowInsecure: false,
     plain: [],
+    outliers: [],
   }).map((condition) => ({ ...condition, message: messageOf(condition, told), lastTransitionTime: SINCE }))
   const status = {
     observedGeneration: generation,

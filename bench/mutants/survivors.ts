@@ -254,8 +254,8 @@ export const SURVIVORS: readonly Mutant[] = [
   {
     id: 'O15',
     file: 'operator/reconcile/status.ts',
-    from: "grave = truth === 'False' && reason !== 'Suspended'",
-    to: "grave = truth === 'False'",
+    from: "return status === 'False' && reason !== 'Suspended' ?",
+    to: "return status === 'False' ?",
     what: 'a suspended job has a warning',
     tests: ['operator/reconcile/status.test.ts'],
   },

@@ -1,6 +1,6 @@
 // `npm test`: says what it will build and run and about how long that takes, builds the real parts that the chosen tests reach (native
 // TensorFlow, nats-server, versitygw, Helm, Kubernetes, images; once, cached), then runs the tests with node's own runner: first all
-// others, two files at a time, then the end-to-end layer, one file at a time. Arguments: scripts/test/arguments.ts.
+// others, two files at a time (with --fast three), then the end-to-end layer, one file at a time. Arguments: scripts/test/arguments.ts.
 // With CI=true a skipped test fails the run.
 import { glob } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
@@ -15,7 +15,7 @@ import { buildParts, PartFailed, requireWritable } from './test/build.ts'
 import { fastFiles, partsOf } from './test/choice.ts'
 import { compileCache } from './test/compiled.ts'
 import { addDurations, cacheFolder, durationsFile, readDurations } from './test/durations.ts'
-import { CONCURRENCY } from './test/estimates.ts'
+import { CONCURRENCY, FAST_CONCURRENCY } from './test/estimates.ts'
 import { grouped, type PlanFacts, planLines } from './test/plan.ts'
 import { RunningFiles, watchSilence } from './test/progress.ts'
 import { inOneReport, type TestEvent } from './test/report.ts'
@@ -60,6 +60,7 @@ async function choose(args: readonly string[]): Promise<Facts | undefined> {
   const why = files.some(isEndToEnd) ? await whyNotEndToEnd() : undefined
   return {
     files: files.filter((file) => !isEndToEnd(file)),
+    concurrency: fast ? FAST_CONCURRENCY : CONCURRENCY,
     endToEnd: why === undefined ? files.filter(isEndToEnd) : [],
     whyNotEndToEnd: why,
     leftOut,
@@ -82,12 +83,12 @@ async function prepare(facts: Facts): Promise<void> {
   process.env.NODE_COMPILE_CACHE = await compileCache()
 }
 
-function runTests({ files, endToEnd, whyNotEndToEnd: why, leftOut, fuzzCases }: Facts): void {
+function runTests({ files, concurrency, endToEnd, whyNotEndToEnd: why, leftOut, fuzzCases }: Facts): void {
   if (fuzzCases !== undefined) process.env.FEDSAM_FUZZ_CASES = fuzzCases
   process.env.TF_CPP_MIN_LOG_LEVEL = '2'
   // A file that runs longer than its timeout hangs: it is killed, and the others still run.
   const layers = [
-    { files: [...files], concurrency: CONCURRENCY, timeout: 15 * 60_000 },
+    { files: [...files], concurrency, timeout: 15 * 60_000 },
     { files: [...endToEnd], concurrency: 1, timeout: 40 * 60_000 },
   ].filter((layer) => layer.files.length > 0)
   const remarks = [

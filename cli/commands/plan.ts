@@ -13,7 +13,7 @@ import { localRemarks } from '../plan/remarks.ts'
 import { jsonLine } from '../render/plain.ts'
 import { print } from '../render/screen.ts'
 import { checkInitialParameters, refuseSuspended } from '../run/prepare.ts'
-import { type PartitionReport, preflight } from '../run/segment-anything.ts'
+import type { PartitionReport } from '../run/segment-anything.ts'
 import { checkSource } from '../run/source-record.ts'
 import { type RunCommand, readArguments } from './command.ts'
 
@@ -54,6 +54,8 @@ async function makePlan(spec: CompleteFederatedJobSpec, say: (line: string) => v
   const { trainer, strategy: wanted } = spec
   const sam = trainer.segmentAnything!
   const strategy = strategyFrom({ ...wanted })
+  // The reader of pictures is heavy: a wrong job, or one with its own program, does without it.
+  const { preflight } = await import('../run/segment-anything.ts')
   const { folder, checkpoint, reports } = await preflight(spec, say)
   const { tensors } = checkpoint
   const names = exchangedTensors(sam.train as readonly TrainablePart[], [...tensors.keys()])

@@ -55,10 +55,12 @@ const three = (w: number[], dtype: DType = 'F32'): Tensor[] => [vector('w', dtyp
 /** Pseudo-random f32 values in [-1, 1), the same in every run. */
 function noise(seed: number, length: number): Float32Array {
   let state = seed + 1
-  return Float32Array.from({ length }, () => {
+  const values = new Float32Array(length)
+  for (let i = 0; i < length; i += 1) {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return state / 2 ** 31 - 1
-  })
+    values[i] = state / 2 ** 31 - 1
+  }
+  return values
 }
 
 /** Tensors of odd lengths and dtypes, about 1.7 MB: cuts fall within elements, and elements are not aligned. */

@@ -7,6 +7,7 @@ import { type PlanFacts, planLines } from './plan.ts'
 
 const FACTS: PlanFacts = {
   files: ['protocol/a.test.ts', 'protocol/b.test.ts', 'test/cli/c.test.ts'],
+  concurrency: 2,
   endToEnd: ['test/e2e/d.test.ts'],
   leftOut: [],
   parts: [
@@ -56,6 +57,14 @@ test('what is left out is named', () => {
     flat({ leftOut: ['test/cluster/x.test.ts'] }),
     /leaves out 1 file whose tests need .* \(--fast\): test\/cluster:1/,
   )
+})
+
+test('how many files run at a time decides the estimate', () => {
+  assert.match(text({ concurrency: 3 }), /^runs 3 test files, 3 at a time/)
+  const files = { 'protocol/a.test.ts': 600, 'protocol/b.test.ts': 600, 'test/cli/c.test.ts': 600 }
+  const of = { endToEnd: [], recorded: { parts: {}, files } }
+  assert.match(flat({ ...of, concurrency: 3 }), /the tests take about 10 min/)
+  assert.match(flat({ ...of, concurrency: 2 }), /the tests take about 15 min/)
 })
 
 test('fewer inputs of fuzz tests are named', () => {

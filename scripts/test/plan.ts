@@ -3,7 +3,7 @@
 import { alignRows, wrapText } from '#cli/render/columns.ts'
 import { counted } from '#protocol/text.ts'
 import type { Durations } from './durations.ts'
-import { CONCURRENCY, estimateSeconds, groupsOf, spanText } from './estimates.ts'
+import { estimateSeconds, FAST_CONCURRENCY, groupsOf, spanText } from './estimates.ts'
 
 /** Characters of a line: a narrow terminal wraps it once more. */
 const WIDTH = 110
@@ -16,8 +16,10 @@ export interface PlannedPart {
 }
 
 export interface PlanFacts {
-  /** Test files that run two at a time. */
+  /** Test files that run several at a time. */
   readonly files: readonly string[]
+  /** How many of them run at a time. */
+  readonly concurrency: number
   /** Test files that run one at a time, after the others. */
   readonly endToEnd: readonly string[]
   /** Why the end-to-end files do not run; undefined if they run, or if none was chosen. */
@@ -47,10 +49,17 @@ export function grouped(files: readonly string[]): string {
     .join(', ')
 }
 
-function fileLines({ files, endToEnd, whyNotEndToEnd, leftOut, fuzzCases }: PlanFacts): string[] {
+function fileLines({
+  files,
+  concurrency,
+  endToEnd,
+  whyNotEndToEnd,
+  leftOut,
+  fuzzCases,
+}: PlanFacts): string[] {
   const lines: string[] = []
   if (files.length > 0)
-    lines.push(`runs ${counted(files.length, 'test file')}, ${CONCURRENCY} at a time: ${grouped(files)}`)
+    lines.push(`runs ${counted(files.length, 'test file')}, ${concurrency} at a time: ${grouped(files)}`)
   if (endToEnd.length > 0)
     lines.push(`runs ${counted(endToEnd.length, 'end-to-end file')}, one at a time: ${grouped(endToEnd)}`)
   if (leftOut.length > 0)
@@ -80,8 +89,8 @@ function partLines({ parts, recorded, cache }: PlanFacts): string[] {
   ]
 }
 
-function timeLines({ files, endToEnd, parts, recorded }: PlanFacts): string[] {
-  const tests = estimateSeconds(files, recorded, CONCURRENCY) + estimateSeconds(endToEnd, recorded, 1)
+function timeLines({ files, concurrency, endToEnd, parts, recorded }: PlanFacts): string[] {
+  const tests = estimateSeconds(files, recorded, concurrency) + estimateSeconds(endToEnd, recorded, 1)
   const missing = parts.filter(({ cached }) => !cached)
   const builds = missing.reduce((sum, part) => sum + buildSeconds(part, recorded), 0)
   const cold = builds === 0 ? '' : `; with the builds before them about ${spanText(tests + builds)}`
@@ -97,7 +106,7 @@ function timeLines({ files, endToEnd, parts, recorded }: PlanFacts): string[] {
 
 function fastLines({ fast, recorded }: PlanFacts): string[] {
   if (fast === undefined) return []
-  const span = spanText(estimateSeconds(fast, recorded, CONCURRENCY))
+  const span = spanText(estimateSeconds(fast, recorded, FAST_CONCURRENCY))
   return [
     `in a hurry: npm test -- --fast runs ${counted(fast.length, 'file')} whose tests need no Kubernetes and no image, in about ${span}`,
   ]

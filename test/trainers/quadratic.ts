@@ -21,12 +21,15 @@ export interface QuadraticOptions {
 /** Seeded numbers in [-1, 1): a generator (mulberry32) that starts from the text's SHA-256. */
 function numbers(text: string, count: number): Float32Array {
   let state = createHash('sha256').update(text).digest().readUInt32LE(0)
-  return Float32Array.from({ length: count }, () => {
+  const values = new Float32Array(count)
+  // A loop: Float32Array.from with a function takes ten times as long.
+  for (let i = 0; i < count; i += 1) {
     state = (state + 0x6d2b79f5) | 0
     let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 31 - 1
-  })
+    values[i] = ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 31 - 1
+  }
+  return values
 }
 
 const bytesOf = (values: Float32Array): Uint8Array =>
@@ -91,9 +94,7 @@ function lossOf(tensors: readonly Tensor[], target: (name: string, count: number
   for (const tensor of tensors) {
     const values = valuesOf(tensor)
     const wanted = target(tensor.name, values.length)
-    values.forEach((value, i) => {
-      sum += (value - wanted[i]!) ** 2
-    })
+    for (let i = 0; i < values.length; i += 1) sum += (values[i]! - wanted[i]!) ** 2
     count += values.length
   }
   return sum / (2 * count)

@@ -19,7 +19,7 @@ import {
 } from '#runtime/environment.ts'
 import type { Rate } from './kubernetes/client/throttle.ts'
 import { LEASE_TIMES, type LeaseTimes } from './kubernetes/election/lease.ts'
-import type { Settings } from './objects/settings.ts'
+import { POD_TEMPLATES, type Settings } from './objects/settings.ts'
 import type { Json } from './objects/shapes.ts'
 import { DEFAULT_PEERS } from './reconcile/pods/network-policies.ts'
 
@@ -93,6 +93,7 @@ const RULES = {
   serverPeers: peers(DEFAULT_PEERS.servers),
   apiServerPeers: peers(DEFAULT_PEERS.apiServer),
   insideRanges: ranges,
+  podTemplates: oneOf(POD_TEMPLATES),
   watchNamespaces: names,
   leaderElection: flag,
   leaseSeconds: count(LEASE_TIMES.durationSeconds, 3),
@@ -118,7 +119,7 @@ export function readEnvironment(env: Environment, unique: string): OperatorEnvir
     times: scaled(read.leaseSeconds),
   }
   return {
-    settings: settingsFrom(read),
+    settings: settingsFrom(read, env.POD_NAMESPACE),
     namespaces: read.watchNamespaces,
     ...(env.KUBECONFIG ? { kubeconfig: env.KUBECONFIG } : {}),
     accountFolder: read.accountFolder || undefined,
@@ -131,7 +132,7 @@ export function readEnvironment(env: Environment, unique: string): OperatorEnvir
   }
 }
 
-function settingsFrom(read: Read<typeof RULES>): Settings {
+function settingsFrom(read: Read<typeof RULES>, home: string | undefined): Settings {
   return {
     images: {
       coordinator: read.coordinatorImage,
@@ -147,6 +148,8 @@ function settingsFrom(read: Read<typeof RULES>): Settings {
       apiServer: read.apiServerPeers,
       inside: read.insideRanges,
     },
+    podTemplates: read.podTemplates,
+    ...(home ? { home } : {}),
   }
 }
 

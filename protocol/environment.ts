@@ -229,6 +229,10 @@ export const OPERATOR = {
     'FEDSAM_INSIDE_RANGES',
     'CIDRs, comma separated, that pods of jobs do not reach as addresses outside of the cluster; default: none',
   ),
+  podTemplates: variable(
+    'FEDSAM_POD_TEMPLATES',
+    'what pod templates of jobs may hold: `Restricted`, `Any` or `Off` (nothing); default: `Restricted`',
+  ),
   watchNamespaces: variable(
     WATCH_NAMESPACES,
     'the namespaces that the operator watches, comma separated; default: all. Each has nine watches, with a connection each',

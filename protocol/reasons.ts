@@ -18,6 +18,9 @@ export const OPERATOR_WAITS = [
   'CoordinatorUnavailable', // the coordinator's pod cannot run, or cannot be created
   'ChildRefused', // the API server rejects a child as the job wants it
   'ChildConflict', // an object with the name of a child belongs to another owner
+  'TemplateRefused', // a pod template or a security context holds what the operator does not allow
+  'AccountRefused', // a partition has the coordinator's account
+  'NamespaceRefused', // the job is in the operator's own namespace
 ] as const
 
 export type CoordinatorWait = (typeof COORDINATOR_WAITS)[number]

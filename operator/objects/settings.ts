@@ -1,6 +1,10 @@
 // The settings of the operator that reconcile uses. They come from its environment and are the same for all jobs.
 import type { Json } from './shapes.ts'
 
+/** What authors of jobs may write into pod templates: what keeps a pod restricted, anything, or nothing. */
+export const POD_TEMPLATES = ['Restricted', 'Any', 'Off'] as const
+export type PodTemplates = (typeof POD_TEMPLATES)[number]
+
 export interface Settings {
   readonly images: { readonly coordinator: string; readonly worker: string; readonly workerGpu: string }
   readonly pullPolicy: 'Always' | 'IfNotPresent' | 'Never'
@@ -8,6 +12,10 @@ export interface Settings {
   readonly pullSecrets: readonly string[]
   /** Peers in the NetworkPolicies of jobs. Absent: DEFAULT_PEERS (operator/reconcile/pods/network-policies.ts). */
   readonly peers?: NetworkPeers
+  /** Absent: Restricted. */
+  readonly podTemplates?: PodTemplates
+  /** The operator's own namespace, where no job runs. Absent: the operator runs outside of the cluster. */
+  readonly home?: string
 }
 
 /** Lists of NetworkPolicyPeer, as networking.k8s.io/v1 writes them, and of CIDRs. */

@@ -7,6 +7,7 @@ import { PARTITION_LABEL, ROLE_LABEL, type Role } from '#protocol/labels.ts'
 import { coordinatorName, workerName } from '#protocol/names.ts'
 import { isOwned } from '../objects/labels.ts'
 import type { KubernetesObject, StoredJob } from '../objects/shapes.ts'
+import { type Forbidden, forbidden } from './author-rules.ts'
 import type { Observed } from './contract.ts'
 import { type Deadline, nearestDeadline } from './lifecycle/deadlines.ts'
 import { queueOf } from './lifecycle/queue-hold.ts'
@@ -38,6 +39,8 @@ export interface Facts {
   readonly stuckMoments: readonly number[]
   /** Children that the API server rejected when they were last written: a sentence each. */
   readonly refusals: readonly string[]
+  /** The rule for authors that the job breaks; undefined where it breaks none. */
+  readonly forbidden: Forbidden | undefined
 }
 
 /** The coordinator's Job and pods, as far as decisions read them. Each text is a sentence for people, or undefined. */
@@ -77,6 +80,7 @@ export function factsOf(observed: Observed, spec: CompleteFederatedJobSpec): Fac
     missing: missingClients(partitions, { spec, training, queue, warnings, now }),
     stuckMoments: pods.map(stuckAt).filter((at) => at !== undefined && at > now) as number[],
     refusals,
+    forbidden: forbidden(job, spec, observed.settings),
   }
 }
 

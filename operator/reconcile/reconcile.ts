@@ -5,10 +5,10 @@ import { completeSpec } from '#protocol/defaults.ts'
 import type { StoredJob } from '../objects/shapes.ts'
 import { secondsUntil } from '../objects/times.ts'
 import { renderChildren } from './children.ts'
-import type { Desired, Observed, OperatorStatus } from './contract.ts'
+import type { ChildWrite, Desired, Observed, OperatorStatus } from './contract.ts'
 import { type Facts, factsOf } from './facts.ts'
 import { reconcileFinished } from './finished.ts'
-import { suspensionOf } from './lifecycle/suspend.ts'
+import { ALL_SUSPENDED, suspensionOf } from './lifecycle/suspend.ts'
 import { decideState, isOver } from './state.ts'
 import { announce, statusFor } from './status.ts'
 import { childWrites, covers } from './writes.ts'
@@ -25,7 +25,8 @@ export function reconcile(observed: Observed): Desired {
   if (isOver(job)) return { ...NOTHING, ...reconcileFinished(observed, spec.ttlSecondsAfterFinished) }
 
   const facts = factsOf(observed, spec)
-  const wanted = renderChildren(job, spec, settings, suspensionOf(spec, facts.pause))
+  const suspension = facts.forbidden ? ALL_SUSPENDED : suspensionOf(spec, facts.pause)
+  const wanted = renderChildren(job, spec, settings, suspension)
   const { writes, conflicts, until } = childWrites(job, wanted, children, now)
   const verdict = decideState({ ...facts, conflicts })
   const status = statusFor(facts, verdict)
@@ -34,9 +35,14 @@ export function reconcile(observed: Observed): Desired {
   const moments = over ? [] : [...until, ...momentsOf(facts)]
   const requeue = moments.length === 0 ? {} : { requeueAfterSeconds: secondsUntil(Math.min(...moments), now) }
   // The end of a job is written first; the next pass stops its workers.
-  const changes = { ...NOTHING, writes: over ? [] : writes, ...requeue }
+  const changes = { ...NOTHING, writes: over ? [] : allowedWrites(facts, writes), ...requeue }
   if (isStored(job, status)) return changes
   return { ...changes, status, announcements: announce(job, status) }
+}
+
+/** A job that breaks a rule for authors gets no new object. What it has from before is stopped and may be deleted. */
+function allowedWrites({ forbidden }: Facts, writes: readonly ChildWrite[]): readonly ChildWrite[] {
+  return forbidden ? writes.filter(({ kind }) => kind !== 'Create') : writes
 }
 
 /**

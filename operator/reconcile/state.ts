@@ -23,7 +23,7 @@ export type Verdict =
 /** The facts that checks read. */
 export type StateFacts = Pick<
   Facts,
-  'spec' | 'now' | 'training' | 'queue' | 'deadline' | 'coordinator' | 'refusals'
+  'spec' | 'now' | 'training' | 'queue' | 'deadline' | 'coordinator' | 'refusals' | 'forbidden'
 > & {
   /** Objects that have the name of a child and another owner. */
   readonly conflicts: readonly KubernetesObject[]
@@ -43,6 +43,7 @@ export const CHECKS: readonly Check[] = [
   coordinatorRejectedJob,
   suspended,
   deadlinePassed,
+  ruleBroken,
   nameConflict,
   sectionMissing,
   coordinatorQueued,
@@ -101,6 +102,11 @@ function suspended({ spec }: StateFacts): Verdict | undefined {
 function deadlinePassed({ deadline, now }: StateFacts): Verdict | undefined {
   if (deadline === undefined || deadline.at > now) return undefined
   return { state: 'Failed', failure: deadline.reason, message: deadline.message }
+}
+
+/** The job asks for more than its author may have; the operator creates nothing for it. */
+function ruleBroken({ forbidden }: StateFacts): Verdict | undefined {
+  return forbidden && { state: 'Waiting', ...forbidden }
 }
 
 /** An object with the name of a child belongs to another owner, and the operator does not adopt it. */

@@ -1,5 +1,6 @@
 // npm run generate: makes every generated file from crds/fedsam.dev_federatedjobs.yaml, the one source of the API, and the page
-// of the chart's values from charts/fedsam/values.yaml; the tables in docs/programs.md from the code.
+// of the chart's values from charts/fedsam/values.yaml; the tables in docs/programs.md, and the chart's rules of pod templates, from
+// the code.
 // npm run verify (--check): makes them in memory and fails on a difference, naming the files.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -7,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { readCrd } from './crd.ts'
 import { emitEnvironment } from './environment.ts'
 import { emitPermissions, emitRefusals } from './permissions.ts'
+import { emitPodTemplates } from './pod-templates.ts'
 import { emitReference } from './reference.ts'
 import { emitSchema } from './schema.ts'
 import { emitTypes } from './types.ts'
@@ -15,6 +17,7 @@ import { emitValues } from './values.ts'
 const CRD = 'crds/fedsam.dev_federatedjobs.yaml'
 const PROGRAMS = 'docs/programs.md'
 const VALUES = 'charts/fedsam/values.yaml'
+const TEMPLATE_RULES = 'operator/reconcile/pods/template-rules.ts'
 const BANNER = `Generated from ${CRD} by npm run generate. Do not edit.`
 
 /** Path in the repository to content, for every generated file. */
@@ -26,6 +29,10 @@ export function generate(crd: string, values: string, programs: string): Readonl
     ['docs/reference/federatedjob.md', emitReference(schema, `<!-- ${BANNER} -->\n`)],
     [PROGRAMS, emitRefusals(emitPermissions(emitEnvironment(programs)))],
     ['charts/fedsam/files/federatedjobs.yaml', `# ${BANNER}\n${crd}`],
+    [
+      'charts/fedsam/files/pod-templates.yaml',
+      emitPodTemplates(`# ${BANNER.replace(CRD, TEMPLATE_RULES)}\n`),
+    ],
     ['charts/fedsam/README.md', emitValues(values, `<!-- ${BANNER.replace(CRD, VALUES)} -->\n`)],
   ])
 }

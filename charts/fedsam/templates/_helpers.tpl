@@ -109,6 +109,32 @@ seccompProfile: {type: RuntimeDefault}
 - {apiGroups: [events.k8s.io], resources: [events], verbs: [list, watch, create]}
 {{- end }}
 
+{{/* The rest of a policy's binding. Other namespaces may have an operator of their own, which these policies would reject. */}}
+{{- define "fedsam.denyWhereWatched" -}}
+validationActions: [Deny]
+{{- with .Values.watchNamespaces }}
+matchResources:
+  namespaceSelector:
+    matchExpressions: [{key: kubernetes.io/metadata.name, operator: In, values: {{ toJson . }}}]
+{{- end }}
+{{- end }}
+
+{{/* What pod templates may hold. YAML reads a bare Off as false. */}}
+{{- define "fedsam.podTemplates" -}}
+{{- .Values.podTemplates | toString | eq "false" | ternary "Off" .Values.podTemplates }}
+{{- end }}
+
+{{/* Which requests the policies on authors judge: new jobs, and changes of a spec. A finalizer or a label needs no right. */}}
+{{- define "fedsam.onSpecs" -}}
+failurePolicy: Fail
+matchConstraints:
+  resourceRules:
+    - {apiGroups: [fedsam.dev], apiVersions: ["*"], resources: [federatedjobs], operations: [CREATE, UPDATE]}
+matchConditions:
+  - name: the-spec-is-new
+    expression: oldObject == null || object.spec != oldObject.spec
+{{- end }}
+
 {{/* Node selector and tolerations of the release's own pods. */}}
 {{- define "fedsam.placement" -}}
 {{- with .Values.operator.nodeSelector }}

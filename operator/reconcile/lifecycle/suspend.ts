@@ -10,6 +10,8 @@ export interface Suspension {
   readonly workers: boolean
 }
 
+export const ALL_SUSPENDED: Suspension = { coordinator: true, workers: true }
+
 /**
  * The longest pause, in milliseconds: a coordinator that died, or whose clock is wrong, stops the workers for no
  * longer.

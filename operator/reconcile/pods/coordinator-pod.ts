@@ -61,7 +61,7 @@ export function coordinatorTemplate(
       volumes: [{ name: 'tmp', emptyDir: { sizeLimit: TMP_SIZE } }, ...parts.volumes],
     },
   }
-  return overlay(template, coordinator.template)
+  return overlay(template, coordinator.template, settings.podTemplates)
 }
 
 function clusterJob({ metadata: { namespace, name, uid } }: StoredJob): Written<typeof CLUSTER_JOB> {

@@ -1,8 +1,10 @@
 // Merges a user's pod template into a rendered one, by the keys of the API's lists. Guarantees: restartPolicy,
 // fedsam.dev labels, service account and token stay as rendered, and no other container than the rendered ones gets
-// the token or the credentials of the bus. Pure.
+// the token or the credentials of the bus. What a template may hold at all is decided before (template-rules.ts). Pure.
 import { isObject } from '#protocol/json-object.ts'
+import type { PodTemplates } from '../../objects/settings.ts'
 import type { Json } from '../../objects/shapes.ts'
+import { ADDED_CONTAINER_SECURITY } from './security.ts'
 import { SECRET_VOLUMES } from './settings.ts'
 
 /** Keys by which lists of objects are merged: the first key that all items have. Other lists are replaced. */
@@ -11,11 +13,7 @@ const LIST_KEYS = ['mountPath', 'name'] as const
 /** Fields of a pod that stay as rendered. */
 const FIXED = ['restartPolicy', 'serviceAccountName', 'automountServiceAccountToken']
 /** Volumes that stay as rendered, and that only the containers rendered with them may mount. */
-const GUARDED: readonly string[] = [
-  SECRET_VOLUMES.token,
-  SECRET_VOLUMES.busCredentials,
-  SECRET_VOLUMES.busTls,
-]
+const GUARDED: readonly string[] = Object.values(SECRET_VOLUMES)
 
 /** Merges `over` into `base`: maps field by field, lists by key. Replaces every other value; null removes a field. */
 export function merge(base: unknown, over: unknown): unknown {
@@ -41,8 +39,15 @@ function mergeLists(base: readonly unknown[], over: readonly unknown[]): unknown
   return [...changed, ...over.filter((item) => !known.has(keyOf(item)))]
 }
 
-/** The rendered template with the user's changes, except those that the file's head excludes. */
-export function overlay(template: Json, user: Json | undefined): Json {
+/**
+ * The rendered template with the user's changes, except those that the file's head excludes. Under Restricted a
+ * container that the template adds can gain no privileges.
+ */
+export function overlay(
+  template: Json,
+  user: Json | undefined,
+  podTemplates: PodTemplates = 'Restricted',
+): Json {
   if (!user) return template
   const merged = merge(template, user) as { metadata?: Json; spec?: Json }
   const [metadata, spec] = [template.metadata as Json, template.spec as Json]
@@ -53,12 +58,21 @@ export function overlay(template: Json, user: Json | undefined): Json {
   const containers = Object.fromEntries(
     ['initContainers', 'containers']
       .filter((list) => merged.spec && list in merged.spec)
-      .map((list) => [list, guardedMounts(namedMaps(spec[list]), merged.spec?.[list])]),
+      .map((list) => {
+        const own = namedMaps(spec[list])
+        const all = guardedMounts(own, merged.spec?.[list])
+        return [list, podTemplates === 'Restricted' ? all.map((one) => withoutPrivileges(one, own)) : all]
+      }),
   )
   return {
     metadata: { ...merged.metadata, labels },
     spec: { ...merged.spec, ...kept, ...containers, volumes },
   }
+}
+
+function withoutPrivileges(container: Json, rendered: readonly Json[]): Json {
+  if (rendered.some(({ name }) => name === container.name)) return container
+  return { ...container, securityContext: merge(ADDED_CONTAINER_SECURITY, container.securityContext ?? {}) }
 }
 
 /** The merged containers. Of guarded volumes they have only the mounts that were rendered. */

@@ -11,8 +11,9 @@ export const POD_SECURITY: Json = {
   fsGroup: USER,
   seccompProfile: { type: 'RuntimeDefault' },
 }
-export const CONTAINER_SECURITY: Json = {
+/** Of a container that a user's template adds: it may write to its own root file system. */
+export const ADDED_CONTAINER_SECURITY: Json = {
   allowPrivilegeEscalation: false,
-  readOnlyRootFilesystem: true,
   capabilities: { drop: ['ALL'] },
 }
+export const CONTAINER_SECURITY: Json = { ...ADDED_CONTAINER_SECURITY, readOnlyRootFilesystem: true }

@@ -53,7 +53,7 @@ export function workerTemplate(pod: WorkerPod): Json {
       ],
     },
   }
-  return overlay(template, workers.template)
+  return overlay(template, workers.template, settings.podTemplates)
 }
 
 function cacheVolume(cache: CompleteFederatedJobSpec['workers']['cache']): Json {

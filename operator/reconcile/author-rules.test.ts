@@ -8,7 +8,6 @@ import { ALLOWED, REFUSED } from '#test/given/template-cases.ts'
 import { forbidden, refusedFields } from './author-rules.ts'
 import { OUR_VOLUMES } from './pods/template-rules.ts'
 import { reconcile } from './reconcile.ts'
-import { CHECKS } from './state.ts'
 
 const specOf = (spec: object) => completeSpec(jobWith(spec as Partial<FederatedJobSpec>).spec)
 
@@ -80,11 +79,6 @@ test("nobody gets the account that the operator makes for the coordinator, or a 
   const shared = { partitions: partitions('cloud'), coordinator: { serviceAccountName: 'cloud' } }
   assert.equal(refusal(shared), undefined)
   assert.equal(refusal({ partitions: partitions('other-coordinator') }), undefined)
-})
-
-test('a rule for authors is checked before anything about children', () => {
-  const names = CHECKS.map(({ name }) => name)
-  assert.ok(names.indexOf('ruleBroken') < names.indexOf('nameConflict'))
 })
 
 test('under Restricted a container that a template adds can gain no privileges; Any leaves it as it is', () => {

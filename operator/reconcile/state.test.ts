@@ -44,6 +44,11 @@ const CASES: readonly (readonly [string, Partial<StateFacts>, Expected])[] = [
     { state: 'Failed', failure: 'DeadlineExceeded', message: /^too long$/ },
   ],
   [
+    'ruleBroken',
+    { forbidden: { waitingFor: 'TemplateRefused', message: 'hostPID is not allowed' } },
+    { state: 'Waiting', waitingFor: 'TemplateRefused', message: /^hostPID is not allowed$/ },
+  ],
+  [
     'nameConflict',
     { conflicts: [coordinatorJob] },
     { state: 'Waiting', waitingFor: 'ChildConflict', message: /^Job brain-coordinator belongs to another/ },

@@ -375,7 +375,7 @@ export interface PartitionSpec {
   readonly external?: Readonly<Record<string, never>> | null
   /** The service account of the client: its identity, also for cloud identities; empty, the operator creates one. E.g. site-a-reader. Default "". */
   readonly serviceAccountName?: string
-  /** The pod's security context, for volumes of another owner. A user or group that it does not name is 65532. E.g. {runAsUser: 1000, fsGroup: 1000}. Default {}. */
+  /** The pod's security context, for volumes of another owner. A user or group that it does not name is 65532. podTemplates of the chart decides what it may hold. E.g. {runAsUser: 1000, fsGroup: 1000}. Default {}. */
   readonly securityContext?: Readonly<Record<string, unknown>>
   /** Labels of the nodes that may run the pod. E.g. {gpu: a100}. Default {}. */
   readonly nodeSelector?: Readonly<Record<string, string>>
@@ -466,7 +466,7 @@ export interface PartitionWorkersSpec {
   readonly resources?: ResourcesSpec
   /** The volume for the base checkpoint, copies of data sets and embeddings. */
   readonly cache?: CacheSpec
-  /** A pod template (metadata, spec) that is merged last, by the API's list keys. null removes a field. It cannot change restartPolicy, fedsam.dev labels, accounts or tokens. Absent, nothing is merged. */
+  /** A pod template (metadata, spec) that is merged last, by the API's list keys. null removes a field. It cannot change restartPolicy, fedsam.dev labels, accounts or tokens, and podTemplates of the chart decides what else it may hold. Absent, nothing is merged. */
   readonly template?: Readonly<Record<string, unknown>>
 }
 
@@ -509,7 +509,7 @@ export interface WorkersSpec {
   readonly resources?: ResourcesSpec
   /** The volume for the base checkpoint, copies of data sets and embeddings. */
   readonly cache?: CacheSpec
-  /** A pod template (metadata, spec) that is merged last, by the API's list keys. null removes a field. It cannot change restartPolicy, fedsam.dev labels, accounts or tokens. Absent, nothing is merged. */
+  /** A pod template (metadata, spec) that is merged last, by the API's list keys. null removes a field. It cannot change restartPolicy, fedsam.dev labels, accounts or tokens, and podTemplates of the chart decides what else it may hold. Absent, nothing is merged. */
   readonly template?: Readonly<Record<string, unknown>>
 }
 
@@ -578,7 +578,7 @@ export interface CoordinatorSpec {
   readonly tolerations?: readonly TolerationSpec[]
   /** The coordinator's service account; empty, the operator creates one. E.g. federation-writer. Default "". */
   readonly serviceAccountName?: string
-  /** A pod template (metadata, spec) that is merged last, by the API's list keys. null removes a field. It cannot change restartPolicy, fedsam.dev labels, accounts or tokens. Absent, nothing is merged. */
+  /** A pod template (metadata, spec) that is merged last, by the API's list keys. null removes a field. It cannot change restartPolicy, fedsam.dev labels, accounts or tokens, and podTemplates of the chart decides what else it may hold. Absent, nothing is merged. */
   readonly template?: Readonly<Record<string, unknown>>
 }
 

@@ -164,7 +164,8 @@ before(async () => {
     }
   }
   const { kubeconfig } = cluster.server
-  const env = { KUBECONFIG: kubeconfig, FEDSAM_LEADER_ELECTION: 'false' }
+  // Restricted would refuse what Pod Security refuses here.
+  const env = { KUBECONFIG: kubeconfig, FEDSAM_LEADER_ELECTION: 'false', FEDSAM_POD_TEMPLATES: 'Any' }
   ended = withOperatorProcess({ root: ROOT, tag: 'v1', env }, () => operator.promise)
 })
 after(async () => {

@@ -10,13 +10,16 @@ import { ensureKubernetes } from '#scripts/kubernetes/build.ts'
 import { type Stage, SYSTEM, until } from './stage.ts'
 
 const inSystem = ['-n', SYSTEM]
+/** Where the notes put the job: no job runs in the operator's own namespace. */
+const PLACE = 'default'
+const inPlace = ['-n', PLACE]
 
-/** The lines of the notes from the job to the wait for its end, with the indentation that they are printed with. */
+/** The lines of the notes from the keys to the wait for the job's end, with the indentation that they are printed with. */
 async function notedCommands(stage: Stage): Promise<string> {
   const notes = await stage.node.helm(['get', 'notes', 'fedsam', ...inSystem])
-  const found = /^ *kubectl \S+ \S+ apply [\s\S]*?^ *kubectl .* wait .*$/m.exec(notes)
+  const found = /^ *kubectl \S+ \S+ create secret [\s\S]*?^ *kubectl .* wait .*$/m.exec(notes)
   assert.ok(found, notes)
-  return found[0]
+  return found[0].replace(/^[A-Z].*$/gm, '')
 }
 
 /** In a shell that has kubectl on its PATH. */
@@ -37,14 +40,14 @@ export function firstJobScenario(stage: () => Stage): void {
     assert.match(said, /federatedjob\.fedsam\.dev\/first created\n/)
     assert.match(said, /federatedjob\.fedsam\.dev\/first condition met\n/)
     const { status } = JSON.parse(
-      await stage().node.kubectl([...inSystem, 'get', 'fj', 'first', '-o', 'json']),
+      await stage().node.kubectl([...inPlace, 'get', 'fj', 'first', '-o', 'json']),
     )
     assert.equal(status.summary.round, '5/5')
-    assert.match(status.training.output.uri, new RegExp(`^s3://fedsam/${SYSTEM}/first/`))
-    await stage().node.kubectl([...inSystem, 'delete', 'fj', 'first', '--timeout=60s'])
+    assert.match(status.training.output.uri, new RegExp(`^s3://fedsam/${PLACE}/first/`))
+    await stage().node.kubectl([...inPlace, 'delete', 'fj', 'first', '--timeout=60s'])
     await until(
       'its pods are gone',
-      () => stage().node.kubectl([...inSystem, 'get', 'pods', '-o', 'name', '-l', 'fedsam.dev/job=first']),
+      () => stage().node.kubectl([...inPlace, 'get', 'pods', '-o', 'name', '-l', 'fedsam.dev/job=first']),
       (names) => names.trim() === '',
     )
   })

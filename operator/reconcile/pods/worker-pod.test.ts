@@ -26,6 +26,9 @@ test('only the trainer has device and data, only the network half has token and 
   assert.ok(!JSON.stringify(trainer.env).includes('NATS'))
 })
 
+/** Templates that Restricted refuses. */
+const ANY = { ...SETTINGS, podTemplates: 'Any' } as const
+
 test("a user's template is merged last, and does not change the fixed fields", () => {
   const template = {
     metadata: { labels: { team: 'x', 'fedsam.dev/role': 'coordinator' } },
@@ -37,7 +40,7 @@ test("a user's template is merged last, and does not change the fixed fields", (
       volumes: [{ name: 'token', emptyDir: {} }],
     },
   }
-  const desired = reconcile(observe(jobWith({ workers: { template } })))
+  const desired = reconcile(observe(jobWith({ workers: { template } }), { settings: ANY }))
   const { metadata, spec } = templateOf(desired, 'Job/brain-worker-a')
   assert.equal(metadata.labels.team, 'x')
   assert.equal(metadata.labels['fedsam.dev/role'], 'worker')
@@ -54,8 +57,8 @@ test("a user's template is merged last, and does not change the fixed fields", (
 type Loose = any
 
 /** Pod of partition a, and its containers by name. */
-function podOf(spec: object): { pod: Loose; by: Record<string, Loose> } {
-  const pod = templateOf(reconcile(observe(jobWith(spec))), 'Job/brain-worker-a').spec
+function podOf(spec: object, settings = SETTINGS): { pod: Loose; by: Record<string, Loose> } {
+  const pod = templateOf(reconcile(observe(jobWith(spec), { settings })), 'Job/brain-worker-a').spec
   const all: Loose[] = [...pod.initContainers, ...pod.containers]
   return { pod, by: Object.fromEntries(all.map((container) => [container.name, container])) }
 }
@@ -243,6 +246,7 @@ test("the trainer's container gets no mount of a credential, even by a template"
     { name: 'token', mountPath: '/stolen' },
     { name: 'nats-credentials', mountPath: '/x' },
     { name: 'nats-tls', mountPath: '/y' },
+    { name: 'checkpoint-credentials', mountPath: '/z' },
   ]
   const template = {
     spec: {
@@ -251,7 +255,7 @@ test("the trainer's container gets no mount of a credential, even by a template"
     },
   }
   const messaging = { nats: { credentialsSecretName: 'bus', tlsSecretName: 'tls' } }
-  const { by } = podOf({ workers: { template }, messaging })
+  const { by } = podOf({ workers: { template }, messaging }, ANY)
   const mounts = by.trainer.volumeMounts.map(({ name }: Loose) => name)
   assert.deepEqual(mounts, ['seam', 'cache', 'tmp'])
   // The network half keeps its own, at their own paths, and gets no second one.

@@ -153,5 +153,6 @@ test('without a quickstart the job of the notes is accepted too, and warnings ar
   const notes = await upgrade(3, 'bare', ...flags, '--take-ownership')
   assert.match(notes, /WARNING: crds\.keep is false/)
   assert.match(notes, /WARNING: without admissionPolicy/)
+  await server.kubectl(['-n', 'default', 'delete', 'fj', '--all'])
   assert.match(await paste(notes), /federatedjob\.fedsam\.dev\/first created/)
 })

@@ -155,9 +155,14 @@ test("the coordinator's Role: its own job, its status, nothing else", async () =
 })
 
 test('the operator writes the rest', async () => {
-  const { observedGeneration, conditions } = (await jobOf(TEAM)).status ?? {}
+  await cluster.server.kubectl(['create', 'namespace', 'second'])
+  const { job, coordinator } = await furnish('second', SYSTEM)
+  const { observedGeneration, conditions } = (await jobOf('second')).status ?? {}
   assert.equal(observedGeneration, 1)
   assert.ok(conditions?.some(({ type }) => type === 'Ready'))
+  await apply(coordinator, job, { training: { uid: job.metadata.uid, ...TRAINING } })
+  const forged = apply(coordinator, job, { conditions: [CONDITION] })
+  await assert.rejects(forged, isRefusal(/status\.conditions belongs to the operator/))
 })
 
 test("the operator's own namespace runs no job", async () => {

@@ -14,12 +14,12 @@ const inSystem = ['-n', SYSTEM]
 const PLACE = 'default'
 const inPlace = ['-n', PLACE]
 
-/** The lines of the notes from the keys to the wait for the job's end, with the indentation that they are printed with. */
+/** The lines of the notes from the job to the wait for its end, with the indentation that they are printed with. */
 async function notedCommands(stage: Stage): Promise<string> {
   const notes = await stage.node.helm(['get', 'notes', 'fedsam', ...inSystem])
-  const found = /^ *kubectl \S+ \S+ create secret [\s\S]*?^ *kubectl .* wait .*$/m.exec(notes)
+  const found = /^ *kubectl \S+ \S+ apply [\s\S]*?^ *kubectl .* wait .*$/m.exec(notes)
   assert.ok(found, notes)
-  return found[0].replace(/^[A-Z].*$/gm, '')
+  return found[0]
 }
 
 /** In a shell that has kubectl on its PATH. */

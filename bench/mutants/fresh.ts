@@ -459,6 +459,22 @@ export const FRESH: readonly Mutant[] = [
     tests: ['operator/reconcile/reconcile.test.ts', 'operator/reconcile/pods/worker-pod.test.ts'],
   },
   {
+    id: 'O20x',
+    file: 'operator/reconcile/pods/template-rules.ts',
+    from: 'privileged: oneOf(false)',
+    to: 'privileged: ANY',
+    what: 'a template may ask for a privileged container',
+    tests: ['operator/reconcile/author-rules.test.ts'],
+  },
+  {
+    id: 'O21x',
+    file: 'operator/reconcile/reconcile.ts',
+    from: "forbidden ? writes.filter(({ kind }) => kind !== 'Create') : writes",
+    to: 'forbidden ? writes : writes',
+    what: 'a job that breaks a rule for authors gets its objects',
+    tests: ['operator/reconcile/author-rules.test.ts'],
+  },
+  {
     id: 'L1x',
     file: 'cli/render/columns.ts',
     from: 'if (seconds < 7200)',

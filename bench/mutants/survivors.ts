@@ -238,8 +238,8 @@ export const SURVIVORS: readonly Mutant[] = [
   {
     id: 'O10',
     file: 'operator/reconcile/pods/overlay.ts',
-    from: 'SECRET_VOLUMES.busCredentials, SECRET_VOLUMES.busTls,',
-    to: 'SECRET_VOLUMES.busCredentials,',
+    from: 'const GUARDED: readonly string[] = Object.values(SECRET_VOLUMES)',
+    to: 'const GUARDED: readonly string[] = [SECRET_VOLUMES.token]',
     what: 'the TLS key is not guarded',
     tests: ['operator/reconcile/pods/worker-pod.test.ts'],
   },

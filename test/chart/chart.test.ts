@@ -41,12 +41,13 @@ const withoutKeys = (objects: readonly Rendered[]): unknown[] => {
   )
 }
 
-function assertRestricted({ securityContext, enableServiceLinks, containers }: PodSpec): void {
+function assertRestricted(pod: PodSpec): void {
+  const { securityContext, enableServiceLinks, containers, initContainers = [] } = pod
   assert.equal(securityContext?.runAsNonRoot, true)
   assert.deepEqual(securityContext?.seccompProfile, { type: 'RuntimeDefault' })
   // A Service's variables would look like ours: FEDSAM_METRICS_PORT=tcp://10.96.0.1:8080
   assert.equal(enableServiceLinks, false)
-  for (const container of containers) {
+  for (const container of [...initContainers, ...containers]) {
     assert.deepEqual(container.securityContext, {
       allowPrivilegeEscalation: false,
       readOnlyRootFilesystem: true,
@@ -67,10 +68,12 @@ for (const name of await valueFiles()) {
       rules.every(({ verbs }) => !verbs.some((verb) => /^(\*|escalate|bind|impersonate)$/.test(verb))),
     )
     const tries = of(objects, 'Deployment').some(({ metadata }) => metadata.name === 'fedsam-nats')
-    // The authority, the certificate of NATS, and for the one tenant: its server's, its keys, the authority.
-    assert.equal(of(objects, 'Secret').length, tries ? 5 : 0)
+    // The authority, the certificate of NATS, the gate's keys, and for the one tenant: its server's, its keys, the authority.
+    const alone = name === 'gate'
+    assert.equal(of(objects, 'Secret').length, alone ? 3 : tries ? 6 : 0)
     const pods = podsOf(objects)
-    assert.equal(pods.length, tries ? 4 : 2) // the operator, the test, and the quickstart's two servers
+    // The operator, the test, NATS, the gate, and the quickstart's S3 server.
+    assert.equal(pods.length, alone ? 4 : tries ? 5 : 2)
     for (const pod of pods) assertRestricted(pod)
     const names = objects.map(({ kind, metadata }) => `${kind} ${metadata.namespace} ${metadata.name}`)
     assert.equal(new Set(names).size, names.length)

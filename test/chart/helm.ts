@@ -33,6 +33,7 @@ export interface PodSpec {
   readonly imagePullSecrets?: readonly { readonly name: string }[]
   readonly enableServiceLinks?: boolean
   readonly containers: readonly Container[]
+  readonly initContainers?: readonly Container[]
 }
 
 export interface Rendered {

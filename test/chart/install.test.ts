@@ -129,7 +129,7 @@ test('the restricted Pod Security level admits every pod, as it judges them itse
   const create = (object: object) => server.kubectl(['create', '-f', '-'], JSON.stringify(object))
   await create({ apiVersion: 'v1', kind: 'Namespace', metadata })
   const specs = podsOf(await render(...values('quickstart-kept')))
-  assert.equal(specs.length, 4)
+  assert.equal(specs.length, 5)
   for (const [i, spec] of specs.entries()) {
     const place = { name: `pod-${i}`, namespace: 'strict' }
     const said = await create({ apiVersion: 'v1', kind: 'Pod', metadata: place, spec })

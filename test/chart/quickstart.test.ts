@@ -1,55 +1,131 @@
 // The quickstart as it is rendered, and its servers run for real: the cached programs with the container's own arguments, environment
 // and certificates, as its user, on a folder as the kubelet makes it.
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { test } from 'node:test'
+import type { Admitted } from '#gate/authenticators/authenticator.ts'
+import { createCallout } from '#gate/callout.ts'
+import { readKeys } from '#gate/environment.ts'
+import { CALLOUT_SUBJECT } from '#gate/server-config.ts'
 import { connectNats } from '#transport/bus/nats/bus.ts'
 import { checkGuarantees } from '#transport/store/check-store.ts'
 import { openS3Store } from '#transport/store/s3/store.ts'
-import { of, podOf, type Rendered, render, values } from './helm.ts'
+import { environment, of, podOf, type Rendered, render, values } from './helm.ts'
 import {
   decoded,
   freePort,
   mountSecret,
   one,
   running,
-  swapped,
   tenantServer,
   trusting,
   withFolder,
 } from './servers.ts'
 
-test('nats-server starts with the arguments of its container, and speaks TLS alone', async () => {
+/** The verdict of a gate that knows everybody. */
+const ADMITTED: Admitted = {
+  kind: 'Admitted',
+  name: 'somebody',
+  permissions: { publish: ['a.b', 'in.>'], subscribe: ['a.*', 'in.>'] },
+  seconds: 600,
+  connections: ['STANDARD'],
+}
+
+test('nats-server starts with the configuration of its pod, speaks TLS alone, and admits only whom the gate admits', async () => {
   const objects = await render(...values('quickstart'))
-  const [container] = podOf(objects, 'fedsam-nats').containers
-  assert.equal(basename(container!.command![0]!), 'nats-server')
-  assert.ok(!JSON.stringify(container).includes('8222'))
+  const pod = podOf(objects, 'fedsam-nats')
+  const [container, configure] = [pod.containers[0]!, pod.initContainers![0]!]
+  assert.equal(basename(container.command![0]!), 'nats-server')
+  assert.deepEqual(container.args, ['--config', '/etc/nats/nats.conf'])
+  assert.ok(!JSON.stringify(pod).includes('8222'))
   const port = await freePort()
   await withFolder(async (folder) => {
     await mountSecret(folder, one(objects, 'Secret', 'fedsam-nats-tls'))
     // As a job's pod mounts it.
     const caFile = join(folder, 'tenant-ca.crt')
     await writeFile(caFile, decoded(one(objects, 'Secret', 'fedsam-ca', 'default'))['ca.crt']!)
-    const args = swapped(container!.args!, {
+    const seeds = one(objects, 'Secret', 'fedsam-gate').data!
+    for (const [name, seed] of Object.entries(seeds))
+      await writeFile(join(folder, name), Buffer.from(seed, 'base64'))
+    const here: Record<string, string> = {
+      '/etc/gate-seeds': folder,
+      '/etc/nats/nats.conf': join(folder, 'nats.conf'),
+      '/etc/nats-tls': folder,
       '4222': String(port),
-      '/etc/nats-tls/tls.crt': join(folder, 'tls.crt'),
-      '/etc/nats-tls/tls.key': join(folder, 'tls.key'),
+    }
+    const env = Object.fromEntries(configure.env!.map(({ name, value }) => [name, here[value!]!]))
+    execFileSync(configure.command![0]!, configure.command!.slice(1), {
+      env: { PATH: process.env.PATH, ...env },
     })
-    await running('nats-server', [folder, args, {}], port, async () => {
-      const bus = await connectNats({ url: `tls://127.0.0.1:${port}`, tls: { caFile } })
+    assert.ok(!(await readFile(join(folder, 'nats.conf'), 'utf8')).includes('http'))
+    const url = `tls://127.0.0.1:${port}`
+    await running('nats-server', [folder, ['--config', join(folder, 'nats.conf')], {}], port, async () => {
+      const stranger = connectNats({ url, tls: { caFile }, connectTimeoutMs: 60_000 })
+      await assert.rejects(stranger, { code: 'MessagingUnreachable', message: /Authorization Violation/ })
+      const { issuer, user } = await readKeys(folder)
+      const gate = await connectNats({
+        url,
+        tls: { caFile },
+        credentials: { nkeySeed: user.seed },
+        group: 'gate',
+      })
+      const answer = createCallout({ issuer, authenticators: [async () => ADMITTED], onVerdict: () => {} })
+      await gate.serve(CALLOUT_SUBJECT, (_, body) => answer(body))
+      const bus = await connectNats({ url, tls: { caFile } })
       try {
         await bus.serve('a.*', async (_, body) => body)
-        const answer = await bus.request('a.b', Buffer.from('here'), { timeoutMs: 120_000 })
-        assert.equal(Buffer.from(answer).toString(), 'here')
+        const here = await bus.request('a.b', Buffer.from('here'), { timeoutMs: 120_000, inbox: 'in' })
+        assert.equal(Buffer.from(here).toString(), 'here')
       } finally {
         await bus.close()
+        await gate.close()
       }
-      const unknown = connectNats({ url: `tls://127.0.0.1:${port}`, connectTimeoutMs: 60_000 })
+      const unknown = connectNats({ url, connectTimeoutMs: 60_000 })
       await assert.rejects(unknown, { code: 'MessagingUnreachable', remedy: /tlsSecretName/ })
     })
   })
+})
+
+test('the gate is the pod that its configuration, its policy and its rights name', async () => {
+  for (const name of ['quickstart', 'gate']) {
+    const objects = await render(...values(name))
+    const { template, replicas } = one(objects, 'Deployment', 'fedsam-gate').spec
+    assert.equal(replicas, name === 'gate' ? 1 : 2)
+    const variables = environment(template.spec)
+    const secret = name === 'gate' ? 'keys-of-the-gate' : 'fedsam-gate'
+    const seeds = (pod: string) =>
+      one(objects, 'Deployment', pod).spec.template.spec.volumes.find(
+        (volume: { name: string }) => volume.name === 'seeds',
+      )
+    assert.deepEqual(
+      [seeds('fedsam-gate').secret.secretName, seeds('fedsam-nats').secret.secretName],
+      [secret, secret],
+    )
+    assert.equal(variables.FEDSAM_NATS_URL, 'tls://fedsam-nats.system.svc:4222')
+    assert.equal(variables.FEDSAM_WATCH_NAMESPACES, name === 'gate' ? 'team-a' : '')
+    const kind = name === 'gate' ? 'Role' : 'ClusterRole'
+    const roles = of(objects, kind).filter(({ metadata }) => metadata.name === 'fedsam-gate')
+    assert.deepEqual(
+      roles.map(({ metadata, rules }) => [metadata.namespace, rules]),
+      [
+        [
+          name === 'gate' ? 'team-a' : undefined,
+          [{ apiGroups: ['fedsam.dev'], resources: ['federatedjobs'], verbs: ['list', 'watch'] }],
+        ],
+      ],
+    )
+    const policy = one(objects, 'NetworkPolicy', 'fedsam-gate').spec
+    assert.deepEqual(policy.podSelector.matchLabels, template.metadata.labels)
+    assert.equal(policy.ingress, undefined)
+    const nats = one(objects, 'Deployment', 'fedsam-nats').spec.template.metadata.labels
+    assert.deepEqual(policy.egress[1], {
+      ports: [{ port: 'nats', protocol: 'TCP' }],
+      to: [{ podSelector: { matchLabels: nats } }],
+    })
+  }
 })
 
 test('versitygw starts with the arguments of its container, its bucket is there, and it keeps what a store promises', async () => {
@@ -89,6 +165,18 @@ test('servers are found by their Services, and let in on their ports alone', asy
   }
 })
 
+const GATE = [
+  {
+    podSelector: {
+      matchLabels: {
+        'app.kubernetes.io/name': 'fedsam',
+        'app.kubernetes.io/instance': 'fedsam',
+        'app.kubernetes.io/component': 'gate',
+      },
+    },
+  },
+]
+
 const named = (...namespaces: string[]): object[] =>
   namespaces.map((name) => ({ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': name } } }))
 
@@ -110,7 +198,7 @@ test('each tenant has a server that only its pods reach; all reach nats-server; 
   for (const [tenants, flags] of cases) {
     const objects = await render(...values('quickstart'), ...flags)
     const from = (name: string): unknown => one(objects, 'NetworkPolicy', name).spec.ingress[0].from
-    assert.deepEqual(from('fedsam-nats'), named(...tenants))
+    assert.deepEqual(from('fedsam-nats'), [...GATE, ...named(...tenants)])
     for (const tenant of tenants) assert.deepEqual(from(`fedsam-s3-${tenant}`), named(tenant))
     const servers = of(objects, 'Deployment').filter(({ metadata }) => metadata.name.includes('-s3-'))
     assert.equal(servers.length, tenants.length)

@@ -41,7 +41,7 @@ export async function openRawNats(
     const end = text.indexOf(PONG)
     const read = end < 0 ? text : text.slice(0, end)
     text = end < 0 ? '' : text.slice(end + PONG.length)
-    return read.split('\r\n').filter((line) => line !== '' && !line.startsWith('INFO '))
+    return read.split('\r\n').filter((line) => line !== '' && line !== 'PING' && !line.startsWith('INFO '))
   }
   const options = { user, pass, verbose: false, pedantic: false, lang: 'test', version: '1', protocol: 1 }
   const first = await send(`CONNECT ${JSON.stringify(options)}`)

@@ -25,8 +25,33 @@ export type ErrorCode =
   | 'RunFailed' // the run ended without a result; the record says why
   | 'Interrupted'
 
+/** What to do about an error that names no remedy of its own. */
+export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
+  InvalidJob: 'correct the job; fedsam plan reports every mistake in it',
+  BadData: 'correct the data set; docs/data.md has the rules',
+  BadCheckpoint: 'name a complete checkpoint, or download this one again',
+  CheckpointUnavailable: 'check the address of the checkpoint, and the access to it',
+  RecordUnavailable: 'check the address in spec.resumeFrom.prefix, and the access to it',
+  BadRecord: 'restore that record from a copy, or name another one',
+  OutputInUse: 'name another folder with --output',
+  StorageUnsuitable: 'use a store that supports conditional writes, multipart uploads and ranged reads',
+  StorageUnreachable: 'check the address of the store, and that this machine reaches it',
+  MessagingUnreachable: 'check the address of the NATS server, and that this machine reaches it',
+  ClusterUnreachable: 'check the kubeconfig and its context, and that this machine reaches the API server',
+  Forbidden: 'ask for the missing right; kubectl auth can-i --list shows the rights that you have',
+  RecordDamaged: 'list all damage with fedsam verify, and restore the damaged files from a copy',
+  Superseded: 'leave the run to the newer coordinator',
+  Refused: 'start the worker with the name and the token that the run knows',
+  NoAccelerator: 'use a machine with that accelerator, or another backend',
+  TrainerFailed: "read the trainer's log",
+  Silence: 'check that the coordinator runs, and that the worker reaches the NATS server',
+  RunFailed: 'correct the cause, and run the job again: it resumes from its record',
+  Interrupted: 'start it again: it resumes from its record',
+}
+
 /**
- * An error with a stable code. `message` says what happened and to what; `remedy` says what to do, in one sentence.
+ * An error with a stable code. `message` says what happened and to what; `remedy` says what to do, in one sentence. An error without
+ * one has the remedy of its code; it is empty where the message already says what to do.
  */
 export class FedsamError extends Error {
   override readonly name = 'FedsamError'
@@ -42,7 +67,7 @@ export class FedsamError extends Error {
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
-    this.remedy = options.remedy ?? ''
+    this.remedy = options.remedy ?? REMEDIES[code]
     this.reason = options.reason
   }
 }

@@ -52,9 +52,12 @@ const COMMANDS: Readonly<Record<string, () => Promise<void>>> = { up, down, stat
 async function main(args: readonly string[]): Promise<void> {
   const command = args.length > 1 ? undefined : COMMANDS[args[0] ?? 'up']
   if (command === undefined)
-    throw new FedsamError('InvalidJob', 'npm run cluster -- takes up, down or status')
+    throw new FedsamError('InvalidJob', 'npm run cluster -- takes up, down or status', { remedy: '' })
   const why = whyNotThisSystem()
-  if (why !== undefined) throw new FedsamError('RunFailed', `no cluster here: ${why}`)
+  if (why !== undefined)
+    throw new FedsamError('RunFailed', `no cluster here: ${why}`, {
+      remedy: 'CONTRIBUTING.md lists what a node needs',
+    })
   await command()
 }
 

@@ -1,9 +1,10 @@
 // Reads a job file as YAML: one document, its plain value, and the line of each field. Guarantees the value that kubectl reads
 // from the same text, or an error with a line. It rejects YAML that only some readers accept. yaml-scalar.ts and yaml-value.ts
 // give scalars and objects their values; yaml-scanner-rules.ts has the rules of kubectl's scanner.
+
 import { Composer, type Document, isAlias, isMap, isSeq, Lexer, LineCounter, type Node, Parser } from 'yaml'
-import { FedsamError } from '#protocol/errors.ts'
 import type { Path } from './problem.ts'
+import { wrongJob } from './problem.ts'
 import { ScannerRules } from './yaml-scanner-rules.ts'
 import { isMerge, keyName, readNodes, type Targets, type YamlProblem, type YamlValue } from './yaml-value.ts'
 
@@ -33,18 +34,18 @@ export function readDocument(file: string, bytes: Uint8Array): JobDocument {
   const lineOf = (offset: number): number => lines.linePos(offset).line
   if ('problems' in found) {
     const messages = found.problems.map(({ offset, message }) => `${file}:${lineOf(offset)}: ${message}`)
-    throw new FedsamError('InvalidJob', [...new Set(messages)].join('\n'))
+    throw wrongJob([...new Set(messages)].join('\n'))
   }
   const [document, second] = found.documents
-  if (!document) throw new FedsamError('InvalidJob', `${file}: is empty; ${START}`)
+  if (!document) throw wrongJob(`${file}: is empty; ${START}`)
   if (second) {
     const place = `${file}:${lineOf(second.offset)}`
     const message = `${place}: holds ${found.documents.length} documents; put each job into a file of its own`
-    throw new FedsamError('InvalidJob', message)
+    throw wrongJob(message)
   }
   const { contents, value, targets } = document
   if (!isMap(contents)) {
-    throw new FedsamError('InvalidJob', `${file}:${lineOf(document.offset)}: is not an object; ${START}`)
+    throw wrongJob(`${file}:${lineOf(document.offset)}: is not an object; ${START}`)
   }
   return {
     value,
@@ -153,12 +154,12 @@ function foreignLine(text: string): YamlProblem | undefined {
 function decode(file: string, bytes: Uint8Array): string {
   if (bytes.length > MOST_BYTES) {
     const message = `${file}: is larger than ${MOST_BYTES / 2 ** 20} MiB, the most that a cluster stores; make it smaller`
-    throw new FedsamError('InvalidJob', message)
+    throw wrongJob(message)
   }
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch (cause) {
-    throw new FedsamError('InvalidJob', `${file}: is not text in UTF-8; save it in UTF-8`, { cause })
+    throw wrongJob(`${file}: is not text in UTF-8; save it in UTF-8`, cause)
   }
 }
 

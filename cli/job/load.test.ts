@@ -158,7 +158,7 @@ const REFUSALS: readonly Refusal[] = [
     given: '--set with an unknown path',
     text: HEAD + PAIR,
     sets: ['strategy.minFit=1'],
-    says: '--set strategy.minFit=1: spec.strategy.minFit: is not a field; remove it, or use one of type, minFitClients, minAvailableClients, fractionFit, fractionEvaluate, fedAvgM, fedAdam, fedYogi, fedAdagrad, fedTrimmedAvg, krum, multiKrum',
+    says: '--set strategy.minFit=1: spec.strategy.minFit: is not a field; remove it, or use one of type, minFitClients, minAvailableClients, fractionFit, fractionEvaluate, clipNorm, fedAvgM, fedAdam, fedYogi, fedAdagrad, fedTrimmedAvg, krum, multiKrum',
   },
   {
     given: '--set with bad paths and values',
@@ -203,7 +203,7 @@ const REFUSALS: readonly Refusal[] = [
   },
   {
     given: 'an address with a user and a password, which is not shown',
-    text: `${HEAD}  messaging: {nats: {url: "nats://user:secret@nats:4222"}}\n  storage: {s3: {endpoint: "ftp://user:secret@store"}}\n${PAIR}`,
+    text: `${HEAD}  messaging: {nats: {url: "tls://user:secret@nats:4222"}}\n  storage: {s3: {endpoint: "ftp://user:secret@store"}}\n${PAIR}`,
     says: [
       'job.yaml:6: spec.storage.s3.endpoint: is "ftp://…@store"; write nothing, or a URL that begins with http:// or https://',
       'job.yaml:6: spec.storage.s3.endpoint: has a user or a password in its address; remove them, and name a Secret in credentialsSecretName',

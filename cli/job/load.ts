@@ -5,13 +5,12 @@ import { createReadStream } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { API_VERSION, KIND } from '#protocol/api.ts'
 import { applyDefaults, completeSpec } from '#protocol/defaults.ts'
-import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteFederatedJobSpec, FederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { FEDERATED_JOB_SCHEMA } from '#protocol/generated/schema.ts'
 import type { StructuralSchema } from '#protocol/structural-schema.ts'
 import { type JobDocument, MOST_BYTES, readDocument } from './document.ts'
 import { applyOverride, type Override, readOverride } from './overrides.ts'
-import { type Path, type Problem, pathText, show } from './problem.ts'
+import { type Path, type Problem, pathText, show, wrongJob } from './problem.ts'
 import { checkRules } from './rules.ts'
 import { checkStructure } from './structure.ts'
 
@@ -91,11 +90,7 @@ async function readBytes(file: string): Promise<Uint8Array> {
       EACCES: 'permission denied',
     }
     const reason = reasons[code ?? ''] ?? String(code)
-    throw new FedsamError(
-      'InvalidJob',
-      `${file}: cannot be read: ${reason}; name a FederatedJob's YAML file`,
-      { cause },
-    )
+    throw wrongJob(`${file}: cannot be read: ${reason}; name a FederatedJob's YAML file`, cause)
   }
 }
 
@@ -110,7 +105,7 @@ function overridden(value: unknown, sets: readonly string[]): { job: unknown; ov
     else job = applied.job
     if (!('problem' in override)) overrides.push(override)
   }
-  if (problems.length > 0) throw new FedsamError('InvalidJob', problems.join('\n'))
+  if (problems.length > 0) throw wrongJob(problems.join('\n'))
   return { job, overrides }
 }
 
@@ -129,7 +124,7 @@ function refuse(
     const place = override ? `--set ${override.text}` : `${file}:${document.locate(path)}`
     return `${place}: ${pathText(path)}: ${message}`
   })
-  throw new FedsamError('InvalidJob', [...new Set(lines)].join('\n'))
+  throw wrongJob([...new Set(lines)].join('\n'))
 }
 
 function isWithin(path: Path, parent: Path): boolean {

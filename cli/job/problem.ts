@@ -1,4 +1,5 @@
 // A problem of a job file as data: its place, and a message with a remedy. load.ts finds the line of each place.
+import { FedsamError } from '#protocol/errors.ts'
 
 /** Field names and list indices from the root of the job. */
 export type Path = readonly (string | number)[]
@@ -7,6 +8,11 @@ export type Path = readonly (string | number)[]
 export interface Problem {
   readonly path: Path
   readonly message: string
+}
+
+/** The error of a job file: each line of the message says what to do, so the error has no remedy beside it. */
+export function wrongJob(message: string, cause?: unknown): FedsamError {
+  return new FedsamError('InvalidJob', message, { remedy: '', cause })
 }
 
 /** "spec.partitions[0].name". */

@@ -165,7 +165,7 @@ async function coordinateInProcess(run: LocalRun, env: Readonly<Record<string, s
     log,
     signal,
   })
-  if (failure !== undefined) throw new FedsamError('RunFailed', failure)
+  if (failure !== undefined) throw new FedsamError('RunFailed', failure, { remedy: '' })
   if (completed || !signal.aborted) return
   throw new FedsamError('Interrupted', 'the run was asked to stop', {
     remedy: 'start it again: it resumes from its record',

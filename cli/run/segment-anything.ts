@@ -46,7 +46,7 @@ export async function preflight(
   const fatal = reports.flatMap(({ name, report }) =>
     formatErrors(report.problems).map((line) => `${name}: ${line}`),
   )
-  if (fatal.length > 0) throw new FedsamError('BadData', fatal.join('\n'))
+  if (fatal.length > 0) throw new FedsamError('BadData', fatal.join('\n'), { remedy: '' })
   for (const { name, report } of reports) say(formatReport(name, report))
   refuseNothingHeldOut(
     spec,

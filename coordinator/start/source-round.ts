@@ -96,7 +96,8 @@ async function checkPayloads(reader: StoreReader, result: RoundResult): Promise<
       })
   }
   const { header, size } = payloadLayout(tensors)
-  const begin = model.size === size ? await readPayload(reader, { payload: model }, [0, header.length]) : null
+  const begin =
+    model.size === size ? await readFromSource(reader, { payload: model, round }, [0, header.length]) : null
   if (begin !== null && Buffer.compare(begin, header) === 0) return
   throw bad(`${description} is damaged: ${model.key} is not a model of the tensors that its result names`, {
     remedy: RESTORE,
@@ -244,19 +245,33 @@ export async function copySourceRound(
   const { round, model, tensors } = source.result.value
   const keys = attemptKeys(round, 1)
   const from = namingField(reader)
-  return aboutSource(
-    (async () => {
-      const state = await stateToCarry(from, source, strategy)
-      return {
-        model: await copyPayload(store, { payload: model }, keys.model, from),
-        state: state && (await copyPayload(store, { payload: state }, keys.state, from)),
-        tensors,
-        narrow: narrowTensors(source.first),
-        norms: source.norms,
-        carried: outcomeOf(state, tensors, strategy),
-      }
-    })(),
-  )
+  // Damage of a copy in the own store keeps its code: nothing is wrong with the other record then.
+  const copy = (payload: PayloadRef, key: string): Promise<PayloadRef> =>
+    copyPayload(store, { payload }, key, (range) => readFromSource(from, { payload, round }, range))
+  const state = await stateToCarry(from, source, strategy)
+  return {
+    model: await copy(model, keys.model),
+    state: state && (await copy(state, keys.state)),
+    tensors,
+    narrow: narrowTensors(source.first),
+    norms: source.norms,
+    carried: outcomeOf(state, tensors, strategy),
+  }
+}
+
+/** A verified range of a payload of the other record, whose run may delete the payload at any time. */
+async function readFromSource(
+  from: StoreReader,
+  { payload, round }: { readonly payload: PayloadRef; readonly round: number },
+  range: readonly [number, number],
+): Promise<Uint8Array> {
+  try {
+    return await aboutSource(readPayload(from, { payload }, range))
+  } catch (error) {
+    const isBad = error instanceof FedsamError && error.code === 'BadRecord'
+    if (isBad && (await from.size(payload.key)) === undefined) throw await retired(from, round)
+    throw error
+  }
 }
 
 /** Whether the server optimizer's state will be copied. */
@@ -265,7 +280,7 @@ export async function carriedState(
   source: SourceRound,
   strategy: Strategy,
 ): Promise<CarriedState> {
-  const state = await aboutSource(stateToCarry(namingField(reader), source, strategy))
+  const state = await stateToCarry(namingField(reader), source, strategy)
   return outcomeOf(state, source.result.value.tensors, strategy)
 }
 
@@ -284,10 +299,10 @@ async function stateToCarry(
   { run, result }: SourceRound,
   { name, serverOptimizer }: Strategy,
 ): Promise<PayloadRef | null> {
-  const { state, tensors } = result.value
+  const { state, tensors, round } = result.value
   const { type } = (run.value.spec.strategy ?? {}) as { readonly type?: unknown }
   const layout = stateLayout(tensors, serverOptimizer)
   if (state === null || layout === null || type !== name || state.size !== layout.size) return null
-  const header = await readPayload(reader, { payload: state }, [0, layout.header.length])
+  const header = await readFromSource(reader, { payload: state, round }, [0, layout.header.length])
   return Buffer.compare(header, layout.header) === 0 ? state : null
 }

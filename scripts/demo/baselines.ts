@@ -70,7 +70,8 @@ export async function measureCandidates(
         }
       }),
     )
-    if (options.signal.aborted) throw new FedsamError('Interrupted', 'the baselines were asked to stop')
+    if (options.signal.aborted)
+      throw new FedsamError('Interrupted', 'the baselines were asked to stop', { remedy: 'start them again' })
     for (const result of results) if (result.status === 'rejected') throw result.reason
     return candidates.map((candidate) => found.get(candidate)!)
   } finally {

@@ -55,7 +55,10 @@ export function inputsOf(stages: readonly Stage[], target: string): Inputs {
     }
   }
   visit(target)
-  if (needed.size === 1) throw new FedsamError('RunFailed', `the Dockerfile has no target ${target}`)
+  if (needed.size === 1)
+    throw new FedsamError('RunFailed', `the Dockerfile has no target ${target}`, {
+      remedy: 'name one of its stages',
+    })
   const lines = stages.filter(({ name }) => needed.has(name)).flatMap((stage) => stage.lines)
   const copied = lines.flatMap((line) => /^COPY (?!--from)(.+) \S+$/.exec(line)?.[1]?.split(' ') ?? [])
   const sources = lines.flatMap((line) => /^COPY --from=(\S+)/.exec(line)?.[1] ?? [])

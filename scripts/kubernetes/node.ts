@@ -155,5 +155,7 @@ async function untilHolds(
   }
   const log = await readFile(join(folder, `${part}.log`), 'utf8').catch(() => '')
   const end = log.trim().split('\n').slice(-5).join('; ')
-  throw new FedsamError('RunFailed', `${otherwise}: ${last}; the end of ${part}'s log: ${end}`)
+  throw new FedsamError('RunFailed', `${otherwise}: ${last}; the end of ${part}'s log: ${end}`, {
+    remedy: `read ${join(folder, part)}.log`,
+  })
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { sha256 } from '#protocol/digest.ts'
+import { REMEDIES } from '#protocol/errors.ts'
 import { startFedsam, toyJob } from './fedsam.ts'
 
 let dir = ''
@@ -145,6 +146,16 @@ test('a run with too few remaining clients fails with 1 and names the cause, in 
       /fedsam: 0 of 3 clients are left, and a round needs 1\n(site-[abc]: .*there is no picture.*\n){3}/,
     )
   }
+})
+
+test("a trainer's error without a remedy is shown with the remedy of its code", async () => {
+  const error = JSON.stringify({ type: 'error', code: 'BadData', message: 'there is no picture' })
+  const command = JSON.stringify(['sh', '-c', `echo '${error}'; exit 1`])
+  const speechless = toyJob(1).replace(/command: \{command: .*\}\}/, `command: {command: ${command}}}`)
+  await writeFile(join(dir, 'speechless.yaml'), speechless)
+  const { code, stderr } = await startFedsam(dir, ['run', 'speechless.yaml', '--output', 'speechless'])
+  assert.equal(code, 1, stderr)
+  assert.match(stderr, new RegExp(`^site-a: there is no picture: ${REMEDIES.BadData}$`, 'm'))
 })
 
 test('usage errors end with 2', async () => {

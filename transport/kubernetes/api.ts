@@ -159,7 +159,9 @@ const ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
 export function podAccess(env: Environment, folder = ACCOUNT): ApiAccess {
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = env
   if (!host || !port) {
-    throw new FedsamError('InvalidJob', 'this is no pod of a cluster: KUBERNETES_SERVICE_HOST is not set')
+    throw new FedsamError('InvalidJob', 'this is no pod of a cluster: KUBERNETES_SERVICE_HOST is not set', {
+      remedy: 'start this program in a pod, or name a kubeconfig',
+    })
   }
   const name = host.includes(':') ? `[${host}]` : host
   return {

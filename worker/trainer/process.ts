@@ -207,5 +207,5 @@ function unreadable(line: string): FedsamError {
 
 function trainerError(line: Extract<TrainerLine, { type: 'error' }>): FedsamError {
   const code = CODES.includes(line.code) ? (line.code as ErrorCode) : 'TrainerFailed'
-  return new FedsamError(code, line.message, { remedy: line.remedy })
+  return new FedsamError(code, line.message, line.remedy === '' ? {} : { remedy: line.remedy })
 }

@@ -50,6 +50,8 @@ const SettingsSchema = v.object({
 export type SegmentAnythingSettings = v.InferOutput<typeof SegmentAnythingSchema>
 export type TrainerSettings = v.InferOutput<typeof SettingsSchema>
 
+const STARTED_BY = 'fedsam run and the operator start this program; do not start it by hand'
+
 /** Reads the settings. Throws InvalidJob, which names the field. */
 export function readSettings(text: string | undefined): TrainerSettings {
   let value: unknown
@@ -57,6 +59,7 @@ export function readSettings(text: string | undefined): TrainerSettings {
     value = JSON.parse(text ?? '')
   } catch (cause) {
     throw new FedsamError('InvalidJob', 'the trainer was started without its settings, one JSON argument', {
+      remedy: STARTED_BY,
       cause,
     })
   }
@@ -66,5 +69,6 @@ export function readSettings(text: string | undefined): TrainerSettings {
   throw new FedsamError(
     'InvalidJob',
     `the trainer's settings: ${v.getDotPath(issue) ?? '(whole)'}: ${issue.message}`,
+    { remedy: STARTED_BY },
   )
 }

@@ -34,7 +34,10 @@ export async function whyNoNode(): Promise<string | undefined> {
 /** Installs what is missing. Throws FedsamError RunFailed where this system has no apt-get, or apt-get fails. */
 export async function ensurePackages(log: (line: string) => void = () => {}): Promise<void> {
   const system = whyNotThisSystem()
-  if (system !== undefined) throw new FedsamError('RunFailed', `a Kubernetes node needs more: ${system}`)
+  if (system !== undefined)
+    throw new FedsamError('RunFailed', `a Kubernetes node needs more: ${system}`, {
+      remedy: 'CONTRIBUTING.md lists what a node needs',
+    })
   const missing = await missingPackages()
   if (missing.length === 0) return
   log(`installing ${missing.join(' ')}`)

@@ -105,7 +105,10 @@ function containerId({ status }: Pod, name: string): string {
     (list) => (status[list] ?? []) as { name: string; containerID?: string; state?: { running?: object } }[],
   )
   const found = states.find((state) => state.name === name && state.state?.running !== undefined)
-  if (!found?.containerID) throw new FedsamError('RunFailed', `container ${name} does not run`)
+  if (!found?.containerID)
+    throw new FedsamError('RunFailed', `container ${name} does not run`, {
+      remedy: 'read its state with kubectl get pods',
+    })
   return found.containerID.replace('containerd://', '')
 }
 

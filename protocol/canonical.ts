@@ -38,6 +38,11 @@ export function encodeJson(value: unknown): Uint8Array {
   return ENCODER.encode(canonicalJson(value))
 }
 
+/** Whether two byte strings are equal. */
+export function isSameBytes(one: Uint8Array, other: Uint8Array): boolean {
+  return Buffer.compare(one, other) === 0
+}
+
 /**
  * Bounds of a marker in the record. The largest markers are results: 32,768 tensors with their shapes take 4 MB. A receipt's
  * block digests for a terabyte take 20 MB.

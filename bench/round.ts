@@ -5,12 +5,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { startNats, startS3 } from '#cli/run/servers/servers.ts'
+import { certifyBy } from '#coordinator/clients/local-certifier.ts'
 import { coordinate } from '#coordinator/run/run-from-record.ts'
 import { DEFAULT_PACE, type FixedSettings, type LiveSettings } from '#coordinator/settings/settings.ts'
 import { completeSpec } from '#protocol/defaults.ts'
 import type { RunEvent } from '#protocol/events.ts'
 import { subjectPrefix } from '#protocol/messages.ts'
 import { systemClock } from '#runtime/clock.ts'
+import { newSigningKey } from '#runtime/signing-key.ts'
 import { createMemoryStore } from '#test/given/memory-store.ts'
 import { createInProcessBus } from '#transport/bus/in-process/bus.ts'
 import { connectNats } from '#transport/bus/nats/bus.ts'
@@ -131,10 +133,13 @@ async function federate({ store, buses, transfers, folder }: Place): Promise<num
   const over = new AbortController()
   const clock = systemClock()
   const prefix = subjectPrefix(FIXED.namespace, FIXED.uid)
+  const certifier = newSigningKey()
   const workers = CLIENTS.map((client) =>
     serveRun({
       client,
       incarnation: client,
+      key: newSigningKey(),
+      trust: [certifier.publicKey],
       prefix,
       bus: buses.worker,
       transfers,
@@ -155,6 +160,7 @@ async function federate({ store, buses, transfers, folder }: Place): Promise<num
     clock,
     pace: DEFAULT_PACE,
     observe: watch.observe,
+    certify: certifyBy(certifier, FIXED),
     signal: over.signal,
   })
   await Promise.all(workers)

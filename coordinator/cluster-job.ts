@@ -8,6 +8,7 @@ import type { Clock } from '#runtime/clock.ts'
 import { createNotifier, type Notifier } from '#runtime/notifier.ts'
 import type { JobSource, MessageBus, ObjectStore, StatusSink } from '#transport/ports.ts'
 import { checkGuarantees } from '#transport/store/check-store.ts'
+import { certifyThrough } from './reporting/certification.ts'
 import { type Fault, judgeFault } from './reporting/faults.ts'
 import { beginStatus } from './reporting/status.ts'
 import { openReporting, type Reporting } from './reporting/status-writer.ts'
@@ -145,6 +146,7 @@ async function runOnce(parts: ProgramParts, reporting: Reporting, held: Connecti
     clock,
     pace,
     observe,
+    certify: certifyThrough(parts, reporting, notifier),
     notifier,
     signal,
   })

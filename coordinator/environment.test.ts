@@ -1,12 +1,18 @@
 // Where a coordinator finds its job and everything else. One error names every missing variable.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { signingKeyOf } from '#protocol/signatures.ts'
 import { outputUri, readOrigin, readPlaces } from './environment.ts'
 
 const JOB = { FEDSAM_JOB_NAMESPACE: 'team-a', FEDSAM_JOB_NAME: 'brain', FEDSAM_JOB_UID: '6f3a' }
 
 test('a job comes from a file, or from the cluster', () => {
-  assert.deepEqual(readOrigin({ FEDSAM_JOB_FILE: 'job.json' }), { kind: 'File', file: 'job.json' })
+  const file = { FEDSAM_JOB_FILE: 'job.json', FEDSAM_CERTIFIER_SEED: '01'.repeat(32) }
+  const origin = readOrigin(file)
+  assert.ok(origin.kind === 'File' && origin.file === 'job.json')
+  assert.equal(origin.certifier.publicKey, signingKeyOf(new Uint8Array(32).fill(1)).publicKey)
+  const short = { ...file, FEDSAM_CERTIFIER_SEED: 'secret' }
+  assert.throws(() => readOrigin(short), { message: /FEDSAM_CERTIFIER_SEED is not 64 hexadecimal digits$/ })
   assert.deepEqual(readOrigin(JOB), {
     kind: 'Cluster',
     identity: { namespace: 'team-a', name: 'brain', uid: '6f3a' },

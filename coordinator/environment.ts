@@ -1,10 +1,12 @@
 // Reads the coordinator's environment, and reports all errors at once. `fedsam run --processes` names a job file; the operator
 // names a FederatedJob. It reads no credentials: of a Secret it reads only the folder of its files.
+
 import { BUS, CHECKPOINT, CLUSTER_JOB, JOB_FILE, STORE } from '#protocol/environment.ts'
 import { COORDINATOR, memberName } from '#protocol/identity.ts'
 import { isOwnInbox } from '#protocol/messages.ts'
 import { COORDINATOR_PORT } from '#protocol/pods.ts'
-import { type Environment, optional, port, readVariables, required } from '#runtime/environment.ts'
+import { SEED_BYTES, type SigningKey, signingKeyOf } from '#protocol/signatures.ts'
+import { type Environment, optional, port, type Rule, readVariables, required } from '#runtime/environment.ts'
 import type { NatsOptions } from '#transport/bus/nats/bus.ts'
 import { BUS_RULES, natsOptions, STORE_RULES, s3Options } from '#transport/environment.ts'
 import type { JobIdentity } from '#transport/kubernetes/job.ts'
@@ -13,7 +15,7 @@ import type { S3Options } from '#transport/store/s3/client.ts'
 
 /** The source of the job. */
 export type JobOrigin =
-  | { readonly kind: 'File'; readonly file: string }
+  | { readonly kind: 'File'; readonly file: string; readonly certifier: SigningKey }
   | {
       readonly kind: 'Cluster'
       readonly identity: JobIdentity
@@ -34,11 +36,23 @@ export interface Places {
 /** A coordinator that has one of these variables has its job in a cluster. */
 const IDENTITY = [CLUSTER_JOB.jobNamespace, CLUSTER_JOB.jobName, CLUSTER_JOB.jobUid]
 
+/** Never quotes the text: it is a secret. */
+const seed: Rule<Uint8Array> = (text) => {
+  const bytes = Buffer.from(required(text), 'hex')
+  if (bytes.length !== SEED_BYTES || text.length !== 2 * SEED_BYTES)
+    throw new RangeError(` is not ${2 * SEED_BYTES} hexadecimal digits`)
+  return bytes
+}
+
 /** Throws FedsamError InvalidJob. */
 export function readOrigin(env: Environment): JobOrigin {
   const inCluster = IDENTITY.some(({ name }) => env[name])
   if (env[JOB_FILE.jobFile.name] || !inCluster) {
-    return { kind: 'File', file: readVariables(env, JOB_FILE, { jobFile: required }).jobFile }
+    const { jobFile, certifierSeed } = readVariables(env, JOB_FILE, {
+      jobFile: required,
+      certifierSeed: seed,
+    })
+    return { kind: 'File', file: jobFile, certifier: signingKeyOf(certifierSeed) }
   }
   const { jobNamespace, jobName, jobUid, serviceAccount, metricsPort } = readVariables(env, CLUSTER_JOB, {
     jobNamespace: required,

@@ -19,6 +19,7 @@ import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
 import { recordAddress } from '#transport/store/s3/address.ts'
 import { fetchS3Checkpoint, fetchS3File } from '#transport/store/s3/checkpoint.ts'
 import { openS3Store } from '#transport/store/s3/store.ts'
+import { certifyBy } from './clients/local-certifier.ts'
 import { coordinateJob } from './cluster-job.ts'
 import { type JobOrigin, outputUri, readOrigin, readPlaces } from './environment.ts'
 import { openMetrics } from './reporting/metrics.ts'
@@ -43,10 +44,13 @@ const onError = (error: unknown, subject = ''): void =>
 
 await runProgram(process.env, (signal) => {
   const origin = readOrigin(process.env)
-  return origin.kind === 'File' ? runFromFile(origin.file, signal) : runInCluster(origin, signal)
+  return origin.kind === 'File' ? runFromFile(origin, signal) : runInCluster(origin, signal)
 })
 
-async function runFromFile(file: string, signal: AbortSignal): Promise<void> {
+async function runFromFile(
+  { file, certifier }: Extract<JobOrigin, { kind: 'File' }>,
+  signal: AbortSignal,
+): Promise<void> {
   const { job, files, pace } = JSON.parse(await readFile(file, 'utf8')) as CoordinatorFile
   const { s3, nats } = readPlaces(process.env, job)
   const store = openS3Store(s3)
@@ -63,6 +67,7 @@ async function runFromFile(file: string, signal: AbortSignal): Promise<void> {
       clock: systemClock(),
       pace: { ...DEFAULT_PACE, ...pace },
       observe: print,
+      certify: certifyBy(certifier, job),
       signal,
     })
   } catch (error) {

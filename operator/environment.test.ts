@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { readEnvironment } from './environment.ts'
 
 const IMAGES = {
+  FEDSAM_SIGNING_FOLDER: '/signing',
   FEDSAM_COORDINATOR_IMAGE: 'c:1',
   FEDSAM_WORKER_IMAGE: 'w:1',
   FEDSAM_WORKER_GPU_IMAGE: 'g:1',

@@ -24,7 +24,9 @@ import type { Json } from './objects/shapes.ts'
 import { DEFAULT_PEERS } from './reconcile/pods/network-policies.ts'
 
 export interface OperatorEnvironment {
-  readonly settings: Settings
+  /** Without those that files hold (signing.ts). */
+  readonly settings: Omit<Settings, 'certifier' | 'trust'>
+  readonly signingFolder: string
   /** The watched namespaces; empty: all. */
   readonly namespaces: readonly string[]
   /** A file. Absent: the operator uses its pod's account. */
@@ -86,6 +88,7 @@ const RULES = {
   coordinatorImage: required,
   workerImage: required,
   workerGpuImage: required,
+  signingFolder: required,
   imagePullPolicy: oneOf(['IfNotPresent', 'Always', 'Never']),
   imagePullSecrets: names,
   metricsPeers: peers(DEFAULT_PEERS.metrics),
@@ -120,6 +123,7 @@ export function readEnvironment(env: Environment, unique: string): OperatorEnvir
   }
   return {
     settings: settingsFrom(read, env.POD_NAMESPACE),
+    signingFolder: read.signingFolder,
     namespaces: read.watchNamespaces,
     ...(env.KUBECONFIG ? { kubeconfig: env.KUBECONFIG } : {}),
     accountFolder: read.accountFolder || undefined,
@@ -132,7 +136,7 @@ export function readEnvironment(env: Environment, unique: string): OperatorEnvir
   }
 }
 
-function settingsFrom(read: Read<typeof RULES>, home: string | undefined): Settings {
+function settingsFrom(read: Read<typeof RULES>, home: string | undefined): OperatorEnvironment['settings'] {
   return {
     images: {
       coordinator: read.coordinatorImage,

@@ -15,6 +15,7 @@ import type { Report } from './kubernetes/controller.ts'
 import { Elector } from './kubernetes/election/elector.ts'
 import { startOperator } from './kubernetes/operator.ts'
 import { openMetrics } from './metrics.ts'
+import { readSigning } from './signing.ts'
 
 /** Connections for calls. With the nine watches of one namespace and the election's connection, a replica holds 17. */
 const CALLS = 7
@@ -46,6 +47,7 @@ await runProgram(process.env, async (signal) => {
     })
   const operator = startOperator(throttled(metrics.metered(client, 'kubernetes'), rate), elector, {
     ...environment,
+    settings: { ...environment.settings, ...(await readSigning(environment.signingFolder)) },
     report,
     now: () => Date.now(),
     meter: metrics.meter,

@@ -19,6 +19,12 @@ export type CoordinatorCertificate = v.InferOutput<typeof CertificateSchema>
 /** What a certificate states. */
 export type Certified = Omit<CoordinatorCertificate, 'signature'>
 
+/** The certificate in foreign data; undefined where it is none. It is not verified. */
+export function readCertificate(value: unknown): CoordinatorCertificate | undefined {
+  const read = v.safeParse(CertificateSchema, value)
+  return read.success ? read.output : undefined
+}
+
 /** Why a certificate is not believed. */
 export type CertificateFault =
   | 'OtherRun' // it belongs to a run with another uid

@@ -11,7 +11,7 @@ import { signingKeyOf } from './signatures.ts'
 const key = signingKeyOf(new Uint8Array(32).fill(1))
 const BODY = encodeJson({ kind: 'next' })
 const A = { uid: 'u1', client: 'a' }
-const request = sealRequest(key, A, { number: 1, to: '', body: BODY })
+const request = sealRequest(key, A, { number: 1, epoch: 0, body: BODY })
 const certified = { uid: 'u1', namespace: 'ns', name: 'job', epoch: 1, key: key.publicKey }
 const answer = sealAnswer(key, { certificate: certify(key, certified), client: 'a', request, body: BODY })
 const receipt = signReceipt(key, 'u1', { client: 'a', round: 1 })

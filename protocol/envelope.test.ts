@@ -12,7 +12,7 @@ const A: Conversation = { uid: 'u1', client: 'a' }
 const BODY = encodeJson({ kind: 'next', text: 'one\ntwo' })
 const CERTIFIED = { uid: 'u1', namespace: 'ns', name: 'job', epoch: 1, key: coordinator.publicKey }
 const certificate = certify(operator, CERTIFIED)
-const request = sealRequest(client, A, { number: 7, to: '', body: BODY })
+const request = sealRequest(client, A, { number: 7, epoch: 0, body: BODY })
 const trust = [operator.publicKey]
 const opened = (message: Uint8Array, asked = request, { uid, client: name } = A) =>
   openAnswer(message, { uid, client: name, request: asked, check: certificateCheck({ uid, trust }) })
@@ -32,7 +32,7 @@ describe('a request', () => {
     const found = openRequest(request, A)!
     assert.deepEqual(
       { ...found, body: undefined },
-      { key: client.publicKey, number: 7, to: '', body: undefined },
+      { key: client.publicKey, number: 7, epoch: 0, body: undefined },
     )
     assert.deepEqual(new Uint8Array(found.body), BODY)
   })
@@ -58,7 +58,7 @@ describe('an answer', () => {
   })
 
   test('to another request, to another client or of another run is ignored', () => {
-    const later = sealRequest(client, A, { number: 8, to: '', body: BODY })
+    const later = sealRequest(client, A, { number: 8, epoch: 0, body: BODY })
     assert.deepEqual(opened(sealed, later), { kind: 'Ignored', fault: 'WrongSignature' })
     assert.deepEqual(opened(sealed, request, { ...A, client: 'b' }), {
       kind: 'Ignored',

@@ -1,5 +1,5 @@
 // Signed messages. A message is one line of JSON (who signed, and the signature), a line feed, and the body. The client signs its
-// requests with its own key, and each has a fresh number. The coordinator signs its answers with the key of its certificate. An
+// requests with its own key; each has a fresh number, and names the coordinator that it is for. The coordinator signs its answers with the key of its certificate. An
 // answer is bound to the run, the client, the bytes of the request and the body, so that no other request can be answered with it.
 // Opening a message returns its body, or the exact reason why it does not count. Pure.
 import * as v from 'valibot'
@@ -25,8 +25,8 @@ const RequestHeadSchema = v.strictObject({
   key: PublicKey,
   /** One more with every request of an incarnation. */
   number: Count,
-  /** The public key of the coordinator that the client asks; '' before it has an answer. */
-  to: v.union([v.literal(''), PublicKey]),
+  /** The epoch of the coordinator that the client asks; 0 before it has an answer. */
+  epoch: Count,
   signature: Signature,
 })
 
@@ -36,7 +36,7 @@ const AnswerHeadSchema = v.strictObject({ certificate: CertificateSchema, signat
 export interface SignedRequest {
   readonly key: string
   readonly number: number
-  readonly to: string
+  readonly epoch: number
   readonly body: Uint8Array
 }
 
@@ -50,20 +50,20 @@ export type AnswerFault =
 export function sealRequest(
   key: SigningKey,
   { uid, client }: Conversation,
-  { number, to, body }: Omit<SignedRequest, 'key'>,
+  { number, epoch, body }: Omit<SignedRequest, 'key'>,
 ): Uint8Array {
-  const signature = key.sign(SIGNED.request, [uid, client, to, number, body])
-  return join({ key: key.publicKey, number, to, signature }, body)
+  const signature = key.sign(SIGNED.request, [uid, client, epoch, number, body])
+  return join({ key: key.publicKey, number, epoch, signature }, body)
 }
 
 /** Takes a request apart; undefined where it is unsigned, or its signature is not that of the key in it over this body. */
 export function openRequest(message: Uint8Array, { uid, client }: Conversation): SignedRequest | undefined {
   const found = split(RequestHeadSchema, message)
   if (found === undefined) return undefined
-  const { key, number, to, signature } = found.head
+  const { key, number, epoch, signature } = found.head
   const { body } = found
-  if (!isSignedBy(key, signature, SIGNED.request, [uid, client, to, number, body])) return undefined
-  return { key, number, to, body }
+  if (!isSignedBy(key, signature, SIGNED.request, [uid, client, epoch, number, body])) return undefined
+  return { key, number, epoch, body }
 }
 
 /** The bytes of the answer to `request`, the bytes of a request. */

@@ -91,6 +91,10 @@ export const STORE = {
 
 /** Of a coordinator whose job is a file. */
 export const JOB_FILE = {
+  certifierSeed: variable(
+    'FEDSAM_CERTIFIER_SEED',
+    '64 hexadecimal digits: the seed of the key by which this coordinator certifies itself, as `fedsam run` chose it',
+  ),
   jobFile: variable('FEDSAM_JOB_FILE', 'JSON: the job, and where its files are. In a cluster instead:'),
 } as const
 
@@ -134,6 +138,14 @@ export const WORKER = {
   answerSeconds: variable(
     'FEDSAM_ANSWER_SECONDS',
     "the worker repeats a request without an answer after this long; above the coordinator's `holdSeconds`; default: 30",
+  ),
+  trust: variable(
+    'FEDSAM_TRUST',
+    'public keys, comma separated, 64 hexadecimal digits each: the worker believes a coordinator only with a certificate by one of them',
+  ),
+  keyFile: variable(
+    'FEDSAM_KEY_FILE',
+    "the file of the client's own key, which the worker makes where it does not exist; default: a new key at each start",
   ),
 } as const
 
@@ -201,6 +213,11 @@ export const IMAGES = {
 
 /** Of the operator: all else. */
 export const OPERATOR = {
+  signingFolder: variable(
+    'FEDSAM_SIGNING_FOLDER',
+    'the folder of the mounted Secret with the key that certifies coordinators: `seed`, 32 random bytes; and where the key is about ' +
+      'to be replaced `next`, those of its successor, which workers trust already',
+  ),
   imagePullPolicy: variable(
     'FEDSAM_IMAGE_PULL_POLICY',
     '`Always`, `IfNotPresent` or `Never`; default: `IfNotPresent`',

@@ -41,8 +41,10 @@ export type RunEvent =
       /** How many partitions are there now, it included. */
       readonly available: number
     }
-  /** Somebody without a right token speaks in the name of a client that is not heard. At most once a minute for each client. */
+  /** A request in the name of an offline client has no signature that fits it. At most once a minute for each client. */
   | { readonly event: 'ClientRefused'; readonly client: string; readonly message: string }
+  /** A client ignored this many answers: no certified coordinator signed them. At most once a minute for each client. */
+  | { readonly event: 'AnswersIgnored'; readonly client: string; readonly count: number }
   | {
       readonly event: 'Waiting'
       readonly round: number

@@ -10,6 +10,11 @@ export function epochKey(epoch: number): string {
   return `coordinators/${epoch}.json`
 }
 
+/** The n-th public key of a client, from 1 (ClientKey of protocol/record.ts). */
+export function clientKeyKey(client: string, n: number): string {
+  return `clients/${client}/${n}.json`
+}
+
 export function baseKey(digest: string, file: string): string {
   return `base/${digest}/${file}`
 }

@@ -8,8 +8,16 @@ import { readGrantAnswer, readNextAnswer, readRequest } from './messages.ts'
 
 const DIGEST = 'a'.repeat(64)
 const AT = { round: 1, attempt: 2, epoch: 3 }
-const NEXT = { kind: 'next', client: 'a', incarnation: 'i', token: 't', epoch: 0, dataset: 'd', backend: 'b' }
-const GRANT = { kind: 'grant', client: 'a', incarnation: 'i', token: 't' }
+const NEXT = {
+  kind: 'next',
+  client: 'a',
+  incarnation: 'i',
+  token: 't',
+  ignored: 0,
+  dataset: 'd',
+  backend: 'b',
+}
+const GRANT = { kind: 'grant', client: 'a', incarnation: 'i' }
 const PAYLOAD = { key: 'k', size: 1, sha256: DIGEST, blocks: [DIGEST] }
 const TASK = { kind: 'Train', ...AT, base: PAYLOAD, evaluate: true, config: { a: 'b' }, seed: DIGEST }
 

@@ -1,6 +1,6 @@
 // The whole conversation between a client and its coordinator: `next` (join, heartbeat, progress, acknowledgement, end) and
 // `grant` (URLs when they are needed). Requests and answers are canonical JSON; every one is a hint, the store is the truth.
-// Anybody on the bus can send one, so each kind has bounds on length, depth and values that hold before it is parsed.
+// Each travels in a signed envelope (envelope.ts). Each kind has bounds on length, depth and values that hold before it is parsed.
 import * as v from 'valibot'
 import { decodeJson } from './canonical.ts'
 import type { JsonBounds } from './json-scan.ts'
@@ -44,12 +44,12 @@ const NextSchema = v.object({
   kind: v.literal('next'),
   client: Name,
   incarnation: Incarnation,
-  /** The highest epoch that the client received: an older coordinator learns from it that it is superseded. */
-  epoch: Count,
   /** Digest of the partition's data, and what computes: for the record and for people. */
   dataset: Text,
   backend: Text,
   have: HaveSchema,
+  /** Answers that this life of the client ignored, because their signatures do not fit (protocol/envelope.ts). */
+  ignored: v.optional(Count, 0),
   /** Steps done and to do of the local work, where the trainer reports them. */
   progress: v.nullable(v.object({ done: Count, total: Count, message: Text })),
 })

@@ -29,6 +29,7 @@ export const NOT_EVALUATED_OUTCOMES = [
 
 /** Why an update was not admitted. */
 export type RejectionReason =
+  | 'WrongSignature' // its receipt has no signature of the client's key
   | 'WrongBase' // trained from another model than the plan's
   | 'WrongTensors' // names, shapes or dtypes differ from the run's list
   | 'WrongSize' // the stored body is longer or shorter than the receipt says

@@ -9,6 +9,7 @@ export const COORDINATOR_WAITS = [
   'StorageUnreachable',
   'StorageMissing', // the bucket does not exist; for the operator: spec.storage is absent
   'MessagingUnreachable',
+  'NotCertified', // the operator has not certified the coordinator's key yet
 ] as const
 
 export const OPERATOR_WAITS = [

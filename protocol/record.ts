@@ -12,6 +12,7 @@ import {
   STOP_REASONS,
   UNMEASURED_OUTCOMES,
 } from './outcomes.ts'
+import { PublicKey, Signature } from './signatures.ts'
 import { DTYPES } from './tensors.ts'
 import { TextMap } from './text-map.ts'
 import { Count, Digest } from './values.ts'
@@ -130,6 +131,8 @@ const PlanSchema = v.object({
   maxExamples: v.optional(v.nullable(Ordinal), null),
   generation: Count,
   protocol: v.literal('Plain'),
+  /** Signed: a receipt counts only with its client's signature. Absent in a plan of a version whose clients did not sign. */
+  receipts: v.optional(v.literal('Signed')),
 })
 
 /** An L2 norm. */
@@ -175,6 +178,18 @@ const ReceiptSchema = v.object({
   /** null: the client measured, or nobody asked it to. An update counts even where the evaluation failed. */
   notEvaluated: v.optional(v.nullable(UnmeasuredSchema), null),
   dataset: v.pipe(v.string(), v.maxLength(2048)),
+  /** The client's public key, and its signature over every other field (receipt-signature.ts). Absent in an older version's. */
+  key: v.optional(PublicKey),
+  signature: v.optional(Signature),
+})
+
+/** A public key of a client, as the coordinator saw it first. A client whose worker moved has several. */
+const ClientKeySchema = v.object({
+  schema: v.literal('fedsam.client-key/1'),
+  client: Name,
+  key: PublicKey,
+  /** The first life of the client that used the key. */
+  incarnation: v.pipe(v.string(), v.maxLength(128)),
 })
 
 const ClientOutcomeSchema = v.object({
@@ -295,6 +310,7 @@ export type RunRecord = v.InferOutput<typeof RunSchema>
 export type EpochRecord = v.InferOutput<typeof EpochSchema>
 export type Plan = v.InferOutput<typeof PlanSchema>
 export type Receipt = v.InferOutput<typeof ReceiptSchema>
+export type ClientKey = v.InferOutput<typeof ClientKeySchema>
 export type Evaluation = v.InferOutput<typeof EvaluationSchema>
 export type Unmeasured = v.InferOutput<typeof UnmeasuredSchema>
 export type NotEvaluated = v.InferOutput<typeof NotEvaluatedSchema>
@@ -318,6 +334,7 @@ export const RECORD_SCHEMAS = {
   epoch: EpochSchema,
   plan: PlanSchema,
   receipt: ReceiptSchema,
+  clientKey: ClientKeySchema,
   decision: DecisionSchema,
   result: ResultSchema,
   manifest: ManifestSchema,
@@ -329,6 +346,7 @@ export interface Records {
   epoch: EpochRecord
   plan: Plan
   receipt: Receipt
+  clientKey: ClientKey
   decision: Decision
   result: RoundResult
   manifest: Manifest

@@ -4,6 +4,7 @@
 // A key is a relative path: segments [A-Za-z0-9._-]+ joined by "/". It never starts with "/" and never contains "..".
 // No key is the folder of another key ("a" and "a/b"), and no two keys differ in case only: a folder could not hold both.
 
+import type { CoordinatorCertificate } from '#protocol/certificate.ts'
 import type { CompleteFederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import type { ReusedBuffer } from '#runtime/reused-buffer.ts'
 
@@ -150,14 +151,11 @@ export interface MessageBus {
   /** Serves every request whose subject fits the pattern. Requests run concurrently. */
   serve(pattern: string, handler: RequestHandler): Promise<{ stop(): Promise<void> }>
   /**
-   * Sends one request and returns its first answer. `inbox`: the prefix of the reply subject. Throws NoAnswer where no server
-   * serves the subject, no answer comes within `timeoutMs`, or the connection is down.
+   * Sends one request and returns its first answer that `accept` takes; the first of all where `accept` is absent. `inbox`: the
+   * prefix of the reply subject. Throws NoAnswer where no server serves the subject, no such answer comes within `timeoutMs`, or
+   * the connection is down.
    */
-  request(
-    subject: string,
-    body: Uint8Array,
-    options: { timeoutMs: number; inbox?: string },
-  ): Promise<Uint8Array>
+  request(subject: string, body: Uint8Array, options: RequestOptions): Promise<Uint8Array>
   close(): Promise<void>
 }
 
@@ -169,6 +167,13 @@ export class GrantRefused extends Error {
 /** The multipart upload is not open, and its object does not exist: open another upload. */
 export class UploadGone extends Error {
   override readonly name = 'UploadGone'
+}
+
+export interface RequestOptions {
+  readonly timeoutMs: number
+  readonly inbox?: string
+  /** Whether this answer counts. It must not throw. */
+  readonly accept?: (answer: Uint8Array) => boolean
 }
 
 /** No answer to a request came. The caller may repeat it: messages are hints, never the truth. */
@@ -191,8 +196,10 @@ export interface JobSource {
   job(): CoordinatedJob
   /** The status that an earlier coordinator of this job wrote; undefined where none has. */
   training(): TrainingStatus | undefined
+  /** The newest certificate of a coordinator of this job; undefined where it has none. */
+  certificate(): CoordinatorCertificate | undefined
   /**
-   * Follows the job until the signal aborts, and calls `changed` at every change of its spec. Throws FedsamError Superseded once
+   * Follows the job until the signal aborts, and calls `changed` at every change of its spec or of that certificate. Throws FedsamError Superseded once
    * the job is deleted, or another job has its name.
    */
   follow(changed: () => void, signal: AbortSignal): Promise<void>

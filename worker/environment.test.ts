@@ -9,6 +9,7 @@ const WORKER = {
   FEDSAM_SCRATCH: '/seam/scratch',
   FEDSAM_NO_PROGRESS_SECONDS: '60',
   FEDSAM_NATS_URL: 'nats://bus:4222',
+  FEDSAM_TRUST: 'a'.repeat(64),
 }
 const PROGRAM = { command: ['python3', 'client.py'], env: {}, cwd: '/work' }
 
@@ -42,9 +43,13 @@ describe('the network half', () => {
       code: 'InvalidJob',
       message:
         'the environment: FEDSAM_CLIENT is missing; FEDSAM_SUBJECTS is missing; FEDSAM_SCRATCH is missing; ' +
-        'FEDSAM_NO_PROGRESS_SECONDS: soon is not a number of seconds; FEDSAM_NATS_URL is missing; ' +
+        'FEDSAM_NO_PROGRESS_SECONDS: soon is not a number of seconds; FEDSAM_TRUST is missing; FEDSAM_NATS_URL is missing; ' +
         'FEDSAM_CACHE is missing; FEDSAM_BASE: yes is neither true nor false',
     })
+    const keys = { ...WORKER, FEDSAM_TRUST: `${'b'.repeat(64)}, ${'c'.repeat(64)}`, FEDSAM_TRAINER: '{}' }
+    assert.deepEqual(workerSettings(keys).trust, ['b'.repeat(64), 'c'.repeat(64)])
+    const wrong = { ...keys, FEDSAM_TRUST: 'nobody' }
+    assert.throws(() => workerSettings(wrong), /FEDSAM_TRUST: nobody is not a public key/)
     assert.throws(() => workerSettings({ ...WORKER, FEDSAM_TRAINER: '{' }), /FEDSAM_TRAINER is not JSON/)
   })
 })

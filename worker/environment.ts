@@ -1,13 +1,17 @@
 // Reads and checks the environment variables of the worker's programs; one error names all faults. docs/programs.md lists the
 // variables. Credentials are not among them: they come from files and from the AWS SDK's own chain.
+import * as v from 'valibot'
 import { BUS, CHILD_TRAINER, POD_TRAINER, SOURCE, WORKER } from '#protocol/environment.ts'
 import { memberName } from '#protocol/identity.ts'
 import { uidOf } from '#protocol/messages.ts'
+import { PublicKey } from '#protocol/signatures.ts'
+import { shortened } from '#protocol/text.ts'
 import {
   type Environment,
   excludedBy,
   flag,
   json,
+  names,
   optional,
   type Read,
   type Rule,
@@ -42,6 +46,10 @@ export interface WorkerSettings {
   readonly trainer: TrainerPlace
   readonly noProgressSeconds: number
   readonly answerSeconds: number
+  /** Public keys whose certificates of coordinators count. */
+  readonly trust: readonly string[]
+  /** Path of the client's own key; '' for a new key at each start. */
+  readonly keyFile: string
   readonly nats: NatsOptions
 }
 
@@ -53,12 +61,22 @@ export interface SourceSettings {
   readonly folder: string
 }
 
+/** One public key or more, comma separated. */
+const publicKeys: Rule<readonly string[]> = (text) => {
+  const keys = names(required(text))
+  const wrong = keys.find((key) => !v.is(PublicKey, key))
+  if (wrong !== undefined) throw new RangeError(`: ${shortened(wrong, 100)} is not a public key`)
+  return keys
+}
+
 const WORKER_RULES = {
   client: required,
   subjects: required,
   scratch: required,
   noProgressSeconds: seconds(),
   answerSeconds: seconds(ANSWER_SECONDS),
+  trust: publicKeys,
+  keyFile: optional,
 }
 
 /** Settings of worker/main.ts. Throws InvalidJob. */
@@ -82,9 +100,9 @@ function settingsFrom(
   read: Read<typeof WORKER_RULES & typeof BUS_RULES>,
   trainer: TrainerPlace,
 ): WorkerSettings {
-  const { client, subjects, scratch, noProgressSeconds, answerSeconds } = read
+  const { client, subjects, scratch, noProgressSeconds, answerSeconds, trust, keyFile } = read
   const nats = natsOptions(read, `worker-${client}`, memberName(uidOf(subjects), { role: 'client', client }))
-  return { client, subjects, scratch, trainer, noProgressSeconds, answerSeconds, nats }
+  return { client, subjects, scratch, trainer, noProgressSeconds, answerSeconds, trust, keyFile, nats }
 }
 
 /** Splits s3://bucket/prefix. */

@@ -5,6 +5,7 @@ import { FedsamError } from '#protocol/errors.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { retry } from '#runtime/retry.ts'
 import { reportFailure, runProgram, untilStopped } from '#runtime/run-program.ts'
+import { keptSigningKey, newSigningKey } from '#runtime/signing-key.ts'
 import { connectNats, type NatsOptions } from '#transport/bus/nats/bus.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import type { MessageBus } from '#transport/ports.ts'
@@ -44,9 +45,10 @@ await runProgram(process.env, async (signal) => {
 })
 
 async function serve(settings: WorkerSettings, signal: AbortSignal): Promise<void> {
-  const { client, subjects, scratch, answerSeconds, nats } = settings
+  const { client, subjects, scratch, answerSeconds, trust, keyFile, nats } = settings
   const clock = systemClock()
   const transfers = createGrantedTransfers()
+  const key = keyFile === '' ? newSigningKey() : await keptSigningKey(keyFile)
   const log = (line: string): void => void process.stderr.write(`${line}\n`)
   const bus = await connect(nats, { clock, signal, log })
   try {
@@ -57,6 +59,8 @@ async function serve(settings: WorkerSettings, signal: AbortSignal): Promise<voi
       bus,
       transfers,
       ...trainerOf(settings, { clock, transfers, signal, log }),
+      key,
+      trust,
       clock,
       folder: scratch,
       answerSeconds,

@@ -117,8 +117,8 @@ export const FRESH: readonly Mutant[] = [
   {
     id: 'B5',
     file: 'transport/bus/in-process/bus.ts',
-    from: 'if (!found) return',
-    to: 'if (!found) return fail("no answer")',
+    from: 'if (!found || !accept(found)) return',
+    to: 'if (!found || !accept(found)) return fail("no answer")',
     what: 'one server that throws hides the answer of another',
     tests: ['test/conformance/in-process.test.ts'],
   },

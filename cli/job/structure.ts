@@ -5,6 +5,8 @@ import { nearest, type Path, type Problem, pathText, show } from './problem.ts'
 
 /** The meaning of each pattern of the CRD, in words. A pattern without an entry fails the tests. */
 const PATTERN_WORDS: Readonly<Record<string, string>> = {
+  '^[0-9a-f]{64}$': '64 hexadecimal digits',
+  '^[0-9a-f]{128}$': '128 hexadecimal digits',
   '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$':
     "a DNS label: lower-case letters, digits and '-', with a letter or a digit at both ends",
   '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$':

@@ -27,6 +27,10 @@ export function createEventLines(rounds: number): (event: RunEvent) => EventText
         return { said: `${event.client} joined${event.backend === '' ? '' : ` (${event.backend})`}` }
       case 'ClientRefused':
         return { said: `${event.client} was refused: ${event.message}` }
+      case 'AnswersIgnored':
+        return {
+          said: `${event.client} ignored ${counted(event.count, 'answer')} that no coordinator of this run signed: somebody else answers on the bus`,
+        }
       case 'Waiting': {
         // Only the text of a client's preparation changed: print no line.
         const { said, live } = waitingText(event, started)

@@ -2,11 +2,13 @@
 // place of NATS. Coordinator and worker are the same code as in a cluster.
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import { certifyBy } from '#coordinator/clients/local-certifier.ts'
 import { coordinate, type RunOutcome } from '#coordinator/run/run-from-record.ts'
 import { compileFixed, compileLive } from '#coordinator/settings/from-spec.ts'
 import { DEFAULT_PACE } from '#coordinator/settings/settings.ts'
 import { subjectPrefix } from '#protocol/messages.ts'
 import { systemClock } from '#runtime/clock.ts'
+import { newSigningKey } from '#runtime/signing-key.ts'
 import { createInProcessBus } from '#transport/bus/in-process/bus.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
@@ -30,6 +32,8 @@ export async function runLocally(run: LocalRun): Promise<RunOutcome> {
   const transfers = createGrantedTransfers()
   const fixed = compileFixed(job, run.files, openSourceRecord)
   const live = compileLive(job)
+  // Nothing that signs is written: each start of the command has keys of its own.
+  const certifier = newSigningKey()
   const over = new AbortController()
   const stop = AbortSignal.any([signal, over.signal])
   const workers = run.spec.partitions.map(async ({ name: client }) => {
@@ -45,6 +49,8 @@ export async function runLocally(run: LocalRun): Promise<RunOutcome> {
       incarnation: randomBytes(8).toString('hex'),
       prefix: subjectPrefix(fixed.namespace, fixed.uid),
       bus,
+      key: newSigningKey(),
+      trust: [certifier.publicKey],
       transfers,
       trainer,
       clock,
@@ -68,7 +74,17 @@ export async function runLocally(run: LocalRun): Promise<RunOutcome> {
   )
   try {
     const { observe, signal } = workerLoss
-    return await coordinate({ store, bus, fixed, live: () => live, clock, pace: LOCAL_PACE, observe, signal })
+    return await coordinate({
+      store,
+      bus,
+      fixed,
+      live: () => live,
+      clock,
+      pace: LOCAL_PACE,
+      observe,
+      certify: certifyBy(certifier, fixed),
+      signal,
+    })
   } catch (error) {
     throw workerLoss.explain(error)
   } finally {

@@ -1,6 +1,7 @@
 // Runs a whole job in separate processes: the coordinator and every worker as programs, with a real nats-server and a real S3
 // server on this machine. It restarts a program that ends, as a cluster does, and copies the output bundle to the output folder
 // at the end.
+import { randomBytes } from 'node:crypto'
 import { cp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -16,6 +17,7 @@ import {
 import { FedsamError } from '#protocol/errors.ts'
 import type { RunEvent } from '#protocol/events.ts'
 import { subjectPrefix } from '#protocol/messages.ts'
+import { SEED_BYTES, signingKeyOf } from '#protocol/signatures.ts'
 import { setVariables } from '#runtime/environment.ts'
 import { makeFolders } from '#runtime/folders.ts'
 import { type BusUsers, createBusUsers } from './bus-users.ts'
@@ -36,6 +38,17 @@ const ANSWER_SECONDS = 4
 type Variables = Written<typeof ENDING & typeof BUS>
 type Common = Omit<Variables, 'tokenFile'>
 
+/** The key that certifies the coordinators of this start of the command. It is in the memory of processes only. */
+interface Certifier {
+  readonly seed: string
+  readonly publicKey: string
+}
+
+function newCertifier(): Certifier {
+  const seed = randomBytes(SEED_BYTES)
+  return { seed: seed.toString('hex'), publicKey: signingKeyOf(seed).publicKey }
+}
+
 /** Runs the job to its end. Throws RunFailed, Interrupted. */
 export async function runInProcesses(run: LocalRun): Promise<void> {
   const { output, signal } = run
@@ -50,13 +63,21 @@ export async function runInProcesses(run: LocalRun): Promise<void> {
       const over = new AbortController()
       const workerLoss = watchWorkerLoss(run)
       const common = commonValues(nats.url)
+      const certifier = newCertifier()
       const stop = AbortSignal.any([signal, over.signal])
-      const workers = superviseWorkers({ ...run, signal: stop }, { common, users, workerLoss })
+      const workers = superviseWorkers(
+        { ...run, signal: stop },
+        { common: { ...common, trust: certifier.publicKey }, users, workerLoss },
+      )
       try {
         const { observe, signal } = workerLoss
         await coordinateInProcess(
           { ...run, observe, signal },
-          await coordinatorVariables(run, { ...common, tokenFile: users.coordinator }, servers, s3),
+          await coordinatorVariables(
+            run,
+            { ...common, tokenFile: users.coordinator, certifierSeed: certifier.seed },
+            { servers, s3 },
+          ),
         )
       } catch (error) {
         throw workerLoss.explain(error)
@@ -81,9 +102,8 @@ function commonValues(natsUrl: string): Common {
 
 async function coordinatorVariables(
   { job, files }: LocalRun,
-  common: Variables,
-  servers: string,
-  s3: S3Server,
+  common: Variables & { readonly certifierSeed: string },
+  { servers, s3 }: { readonly servers: string; readonly s3: S3Server },
 ): Promise<Record<string, string>> {
   const file = join(servers, 'coordinator.json')
   // A spec may contain secrets for trainers. Writing keeps the mode of an existing file, so delete it first.
@@ -115,7 +135,11 @@ async function superviseWorkers(
     common,
     users,
     workerLoss,
-  }: { readonly common: Common; readonly users: BusUsers; readonly workerLoss: WorkerLossWatch },
+  }: {
+    readonly common: Common & { readonly trust: string }
+    readonly users: BusUsers
+    readonly workerLoss: WorkerLossWatch
+  },
 ): Promise<void> {
   const { job, output, signal } = run
   const supervised = job.spec.partitions.map(async ({ name }) => {
@@ -131,6 +155,8 @@ async function superviseWorkers(
         noProgressSeconds: String(job.spec.round.noProgressSeconds),
         answerSeconds: String(ANSWER_SECONDS),
         tokenFile: users.clients.get(name),
+        // Each start of a worker has a key of its own: none is kept in the output folder.
+        keyFile: undefined,
         trainer: JSON.stringify(trainerCommand(run, name, scratch)),
       }),
     }

@@ -1,13 +1,16 @@
 // An open attempt: its tasks, its participants, and receipts that appear in the store.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { encodeJson } from '#protocol/canonical.ts'
+import { decodeJson, encodeJson } from '#protocol/canonical.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { attemptKeys } from '#protocol/keys.ts'
+import { signReceipt } from '#protocol/receipt-signature.ts'
 import type { Plan, Receipt } from '#protocol/record.ts'
 import { localSeed } from '#protocol/seeds.ts'
 import { createMemoryStore } from '#test/given/memory-store.ts'
+import { keyNamed } from '#test/given/signed.ts'
 import type { ObjectStore } from '#transport/ports.ts'
+import type { RunMarkers } from '../record/markers.ts'
 import { type AttemptOptions, openAttempt } from './attempt.ts'
 
 const BASE = { key: 'rounds/0/1/model.safetensors', size: 8, sha256: 'b'.repeat(64), blocks: [] }
@@ -31,6 +34,7 @@ const PLAN: Plan = {
   maxExamples: null,
   generation: 1,
   protocol: 'Plain',
+  receipts: 'Signed',
 }
 
 const receipt = (client: string, change: Partial<Receipt> = {}): Receipt => ({
@@ -57,7 +61,8 @@ const receipt = (client: string, change: Partial<Receipt> = {}): Receipt => ({
 function open(store: ObjectStore, change: Partial<AttemptOptions> = {}) {
   const changes: string[] = []
   const attempt = openAttempt({
-    markers: { store, epoch: 3 },
+    markers: { store, epoch: 3, run: { value: { uid: 'u1' }, digest: '' } as RunMarkers['run'] },
+    clientKeys: { has: async (client, key) => key === keyNamed(client).publicKey },
     plan: { value: PLAN, digest: 'd'.repeat(64) },
     seed: 7,
     dtypes: null,
@@ -70,7 +75,10 @@ function open(store: ObjectStore, change: Partial<AttemptOptions> = {}) {
 }
 
 const send = (store: ObjectStore, value: Receipt): Promise<unknown> =>
-  store.put(attemptKeys(value.round, value.attempt).receipt(value.client), encodeJson(value))
+  store.put(
+    attemptKeys(value.round, value.attempt).receipt(value.client),
+    signReceipt(keyNamed(value.client), 'u1', value),
+  )
 
 describe('tasks', () => {
   test("carry the client's part of the plan: base, config with the round, local seed, whether to evaluate", () => {
@@ -123,21 +131,42 @@ describe('receipts', () => {
     )
   })
 
-  const wrong: readonly [string, Receipt, string][] = [
-    ['of another client', receipt('b'), 'BadReceipt'],
-    ['of another attempt', receipt('a', { attempt: 1 }), 'BadReceipt'],
-    ['from another base', receipt('a', { base: 'e'.repeat(64) }), 'WrongBase'],
-    ['without an update', receipt('a', { update: null }), 'BadReceipt'],
+  const signed = (value: Receipt): Uint8Array => signReceipt(keyNamed('a'), 'u1', value)
+  const wrong: readonly [string, Uint8Array, string][] = [
+    ['of another client', signed(receipt('b')), 'BadReceipt'],
+    ['of another attempt', signed(receipt('a', { attempt: 1 })), 'BadReceipt'],
+    ['from another base', signed(receipt('a', { base: 'e'.repeat(64) })), 'WrongBase'],
+    ['without an update', signed(receipt('a', { update: null })), 'BadReceipt'],
+    ['without a signature', encodeJson(receipt('a')), 'WrongSignature'],
+    ['that another key signed', signReceipt(keyNamed('b'), 'u1', receipt('a')), 'WrongSignature'],
+    ['of another run', signReceipt(keyNamed('a'), 'u2', receipt('a')), 'WrongSignature'],
+    [
+      'whose weight was changed after the signature',
+      encodeJson({
+        ...(decodeJson(signed(receipt('a'))) as Receipt),
+        update: { ...receipt('a').update!, numExamples: 9 },
+      }),
+      'WrongSignature',
+    ],
   ]
-  for (const [what, value, reason] of wrong) {
+  for (const [what, bytes, reason] of wrong) {
     test(`${what} are rejected`, async () => {
       const store = createMemoryStore()
       const { attempt } = open(store)
-      await store.put(attemptKeys(1, 2).receipt('a'), encodeJson(value))
+      await store.put(attemptKeys(1, 2).receipt('a'), bytes)
       await attempt.checkReceipt('a')
       assert.equal(attempt.outcomes()[0]?.reason, reason)
     })
   }
+
+  test('without a signature count in an attempt that an older version planned', async () => {
+    const store = createMemoryStore()
+    const { receipts: _, ...older } = PLAN
+    const { attempt } = open(store, { plan: { value: older, digest: 'd'.repeat(64) } })
+    await store.put(attemptKeys(1, 2).receipt('a'), encodeJson(receipt('a')))
+    await attempt.checkReceipt('a')
+    assert.equal(attempt.standing('a'), 'Admitted')
+  })
 
   test('of an earlier attempt count only with the option `earlier`; a bad one does not count against the client', async () => {
     const store = createMemoryStore()

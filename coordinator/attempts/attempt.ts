@@ -14,6 +14,7 @@ import { localSeed } from '#protocol/seeds.ts'
 import type { DType } from '#protocol/tensors.ts'
 import { createAttemptUploads } from '../clients/attempt-uploads.ts'
 import type { ServedAttempt } from '../clients/current-attempt.ts'
+import type { ClientKeys } from '../record/client-keys.ts'
 import type { Marked, RunMarkers } from '../record/markers.ts'
 import { type Change, createParticipants, type Participants } from './participants.ts'
 import { type Admit, type Judgement, judgeReceipt } from './receipts.ts'
@@ -25,7 +26,8 @@ export interface OpenAttempt extends ServedAttempt, Omit<Participants, 'end'> {
 }
 
 export interface AttemptOptions {
-  readonly markers: Pick<RunMarkers, 'store' | 'epoch'>
+  readonly markers: Pick<RunMarkers, 'store' | 'epoch' | 'run'>
+  readonly clientKeys: Pick<ClientKeys, 'has'>
   readonly plan: Marked<Plan>
   readonly seed: number
   /** For the tasks: the element types in which round 0 received the tensors; null where the base has them. */
@@ -76,13 +78,14 @@ interface Search extends Pick<Participants, 'isPending' | 'end'> {
 
 /** Judges the client's receipts from the newest attempt to the oldest, until one ends its part. */
 async function search(
-  { markers, plan, admit }: AttemptOptions,
+  { markers, clientKeys, plan, admit }: AttemptOptions,
   { client, oldest, isPending, end }: Search,
 ): Promise<void> {
   const { attempt, cohort } = plan.value
   const trains = cohort.includes(client)
   for (let from = attempt; from >= oldest && isPending(client); from -= 1) {
-    const judgement = await judgeReceipt(markers.store, plan.value, { client, attempt: from, trains }, admit)
+    const expected = { uid: markers.run.value.uid, clientKeys, client, attempt: from, trains }
+    const judgement = await judgeReceipt(markers.store, plan.value, expected, admit)
     // A rejection in an earlier attempt was reported there. It does not count in this one.
     if (judgement.kind !== 'None' && (from === attempt || judgement.kind !== 'Rejected'))
       end(client, changeOf(client, judgement))

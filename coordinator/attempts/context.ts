@@ -6,6 +6,7 @@ import type { FoldBuffers } from '../aggregation/fold-buffers.ts'
 import type { CurrentAttempt } from '../clients/current-attempt.ts'
 import type { LeftoverUploads } from '../clients/leftover-uploads.ts'
 import type { Presence } from '../clients/presence.ts'
+import type { ClientKeys } from '../record/client-keys.ts'
 import type { EpochGuard } from '../record/epochs.ts'
 import type { RunMarkers } from '../record/markers.ts'
 import type { FixedSettings, LiveSettings, Pace } from '../settings/settings.ts'
@@ -14,6 +15,7 @@ import type { UpdateBuffers } from './update-buffers.ts'
 
 export interface AttemptsContext {
   readonly markers: RunMarkers
+  readonly clientKeys: ClientKeys
   readonly fixed: FixedSettings
   /** The settings as they are now. */
   readonly live: () => LiveSettings

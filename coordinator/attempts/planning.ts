@@ -124,6 +124,7 @@ function draftPlan(context: AttemptsContext, assignment: AttemptAssignment): Omi
     maxExamples: pace.maxExamples,
     generation,
     protocol: 'Plain',
+    receipts: 'Signed',
   }
 }
 

@@ -3,11 +3,13 @@
 import { FedsamError } from '#protocol/errors.ts'
 import { attemptKeys } from '#protocol/keys.ts'
 import type { RejectionReason } from '#protocol/outcomes.ts'
+import type { ReceiptSigner } from '#protocol/receipt-signature.ts'
 import type { PayloadRef, Plan, Receipt } from '#protocol/record.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import type { Admission } from '../aggregation/update-checks.ts'
+import type { ClientKeys } from '../record/client-keys.ts'
 import { payloadOf } from '../record/marker-facts.ts'
-import { type Marked, readRecord } from '../record/markers.ts'
+import { type Marked, readReceipt, type SignedReceipt } from '../record/markers.ts'
 
 /** An admitted update and its receipt. */
 export interface AdmittedUpdate {
@@ -34,6 +36,9 @@ export type Admit = (receipt: Receipt, payload: PayloadRef) => Promise<Admission
 
 /** Which receipt to judge: the client, the attempt at the plan's round, and whether the client was asked for an update. */
 export interface Expected {
+  /** The run's uid, which the receipt's signature covers. */
+  readonly uid: string
+  readonly clientKeys: Pick<ClientKeys, 'has'>
   readonly client: string
   readonly attempt: number
   readonly trains: boolean
@@ -65,10 +70,10 @@ export async function judgeReceipt(
   expected: Expected,
   admit: Admit,
 ): Promise<Judgement> {
-  const { client, attempt, trains } = expected
-  let receipt: Marked<Receipt> | undefined
+  const { client, attempt, trains, uid } = expected
+  let receipt: SignedReceipt | undefined
   try {
-    receipt = await readRecord(store, 'receipt', attemptKeys(plan.round, attempt).receipt(client))
+    receipt = await readReceipt(store, attemptKeys(plan.round, attempt).receipt(client), uid)
   } catch (error) {
     if (error instanceof FedsamError && error.code === 'RecordDamaged')
       return rejected('BadReceipt', error.message)
@@ -79,10 +84,22 @@ export async function judgeReceipt(
   if (value.client !== client || value.round !== plan.round || value.attempt !== attempt) {
     return rejected('BadReceipt', 'it names another client, round or attempt')
   }
+  const unsigned = plan.receipts === 'Signed' ? await whyNotSigned(receipt.signer, expected) : undefined
+  if (unsigned !== undefined) return rejected('WrongSignature', unsigned)
   const base = plan.base?.payload.sha256 ?? null
   if (value.base !== base)
     return rejected('WrongBase', `trained from ${value.base}, the plan's base is ${base}`)
   return trains ? judgeUpdate(receipt, admit) : { kind: 'Evaluated', receipt }
+}
+
+/** Why the receipt does not have its client's signature; undefined where it has. */
+async function whyNotSigned(
+  signer: ReceiptSigner,
+  { client, clientKeys }: Expected,
+): Promise<string | undefined> {
+  if (signer.kind === 'Unsigned') return 'the receipt has no signature'
+  if (signer.kind === 'Wrong') return 'the signature of the receipt does not fit it'
+  return (await clientKeys.has(client, signer.key)) ? undefined : `no key of ${client} signed the receipt`
 }
 
 async function judgeUpdate(receipt: Marked<Receipt>, admit: Admit): Promise<Judgement> {

@@ -46,6 +46,7 @@ export async function runAttempt(
   if (plan === 'OtherPurpose' || 'decision' in plan) return plan
   const open = openAttempt({
     markers,
+    clientKeys: context.clientKeys,
     plan,
     seed: fixed.seed,
     dtypes: assignment.dtypes,

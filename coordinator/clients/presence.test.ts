@@ -8,7 +8,7 @@ const request = (incarnation: string, have: NextRequest['have'] = { state: 'Idle
   kind: 'next',
   client: 'a',
   incarnation,
-  epoch: 0,
+  ignored: 0,
   dataset: '',
   backend: '',
   have,

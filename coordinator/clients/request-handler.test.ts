@@ -1,22 +1,36 @@
-// Requests of unknown senders leave no trace in a coordinator. The tests send real requests over an in-process bus.
+// Which requests a coordinator answers, and that those of unknown senders leave no trace in it. The tests send real requests over an
+// in-process bus.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { encodeJson } from '#protocol/canonical.ts'
+import { certificateCheck } from '#protocol/certificate.ts'
+import { openAnswer, type SignedRequest, sealRequest } from '#protocol/envelope.ts'
+import { FedsamError } from '#protocol/errors.ts'
 import type { RunEvent } from '#protocol/events.ts'
+import { clientKeyKey } from '#protocol/keys.ts'
 import { clientSubject, type NextAnswer, readNextAnswer, subjectPrefix } from '#protocol/messages.ts'
+import type { SigningKey } from '#protocol/signatures.ts'
 import { createNotifier } from '#runtime/notifier.ts'
+import { createMemoryStore } from '#test/given/memory-store.ts'
+import { CERTIFIER, keyNamed, TRUST } from '#test/given/signed.ts'
 import { until } from '#test/until.ts'
 import { createInProcessBus } from '#transport/bus/in-process/bus.ts'
 import type { MessageBus } from '#transport/ports.ts'
+import { openClientKeys, pinnedKeys } from '../record/client-keys.ts'
 import type { ClientsContext } from './context.ts'
 import { createCurrentAttempt } from './current-attempt.ts'
+import { certifyBy } from './local-certifier.ts'
 import { openPresence } from './presence.ts'
 import { openRequestHandler } from './request-handler.ts'
 
 const PREFIX = subjectPrefix('test', 'uid')
 
+const away = async (): Promise<never> => {
+  throw new FedsamError('StorageUnreachable', 'the store is away')
+}
+
 /** A handler for the partitions a and b, A test moves the time. */
-async function openedHandler() {
+async function openedHandler({ storeIsAway = false } = {}) {
   const time = { now: 1000 }
   const clock = {
     now: () => time.now,
@@ -28,9 +42,24 @@ async function openedHandler() {
   const failures: unknown[] = []
   const presence = openPresence(clock, 45)
   const notifier = createNotifier()
+  const key = keyNamed('coordinator')
+  const fixed = { namespace: 'test', uid: 'uid', name: 'test' }
+  const certificate = await certifyBy(
+    CERTIFIER,
+    fixed,
+  )({ epoch: EPOCH, key: key.publicKey, signal: stop.signal })
+  const store = createMemoryStore()
+  let asked = 0
   const context = {
-    markers: { epoch: 1 },
-    fixed: { namespace: 'test', uid: 'uid' },
+    markers: { epoch: EPOCH },
+    identity: { key, certificate },
+    clientKeys: openClientKeys(storeIsAway ? { ...store, put: away } : store),
+    guard: {
+      async assertCurrent() {
+        asked += 1
+      },
+    },
+    fixed,
     live: () => ({ members: ['a', 'b'].map((name) => ({ name, train: true })) }),
     current: createCurrentAttempt(notifier),
     pace: { holdSeconds: 10 },
@@ -47,29 +76,46 @@ async function openedHandler() {
     await handler.stop()
     await bus.close()
   }
-  return { bus, events, failures, presence, time, close }
+  return { bus, events, failures, presence, time, close, store, askedStore: () => asked }
 }
 
-const bodyOf = (client: string): Uint8Array =>
+const EPOCH = 4
+
+const bodyOf = (client: string, more: object = {}): Uint8Array =>
   encodeJson({
     kind: 'next',
     client,
     incarnation: 'i',
-    epoch: 0,
     dataset: '',
     backend: '',
     have: { state: 'Idle' },
     progress: null,
+    ...more,
   })
 
 /** Far longer than an answer takes: only a fault reaches this timeout. */
 const LONG = { timeoutMs: 120_000 }
 
-/** One request in a client's name, on that client's subject. */
-async function ask(bus: MessageBus, client: string): Promise<NextAnswer | undefined> {
-  const body = bodyOf(client)
-  return readNextAnswer(await bus.request(clientSubject(PREFIX, client), body, LONG))
+let numbers = 0
+
+/** A request of this client, by its own key unless another one signs. */
+function requestOf(client: string, change: Partial<SignedRequest> & { by?: SigningKey } = {}) {
+  const { by = keyNamed(client), number = ++numbers, epoch = EPOCH, body = bodyOf(client) } = change
+  return sealRequest(by, { uid: 'uid', client }, { number, epoch, body })
 }
+
+/** Sends the bytes of a request on a client's subject; the answer as that client takes it, verified. */
+async function send(bus: MessageBus, client: string, request: Uint8Array): Promise<NextAnswer | undefined> {
+  const message = await bus.request(clientSubject(PREFIX, client), request, LONG)
+  const check = certificateCheck({ uid: 'uid', trust: TRUST })
+  const opened = openAnswer(message, { uid: 'uid', client, request, check })
+  assert.ok(opened.kind === 'Answer')
+  return readNextAnswer(opened.body)
+}
+
+/** One request in a client's name, on that client's subject. */
+const ask = (bus: MessageBus, client: string): Promise<NextAnswer | undefined> =>
+  send(bus, client, requestOf(client))
 
 describe('an unknown sender', () => {
   test('with 5,000 names is refused under each name, and no event reports it', async () => {
@@ -93,18 +139,24 @@ describe('an unknown sender', () => {
 
   test('that names one client on the subject of another is refused', async () => {
     const { bus, events, close } = await openedHandler()
-    const answer = await bus.request(clientSubject(PREFIX, 'a'), bodyOf('b'), LONG)
-    assert.equal(readNextAnswer(answer)?.kind, 'refused')
-    assert.deepEqual(events, [])
+    const answer = await send(bus, 'a', requestOf('a', { body: bodyOf('b') }))
+    assert.equal(answer?.kind, 'refused')
+    const own = await send(bus, 'a', requestOf('b'))
+    assert.ok(own?.kind === 'refused' && /no signature/.test(own.reason))
+    assert.deepEqual(
+      events.map(({ event }) => event),
+      ['ClientRefused'],
+    )
     await close()
   })
 
   test('that sends other bytes than a request is refused', async () => {
     const { bus, events, close } = await openedHandler()
     const junk = new TextEncoder().encode('['.repeat(2 ** 20))
-    const answer = await bus.request(clientSubject(PREFIX, 'a'), junk, LONG)
-    assert.equal(readNextAnswer(answer)?.kind, 'refused')
-    assert.deepEqual(events, [])
+    for (const request of [junk, bodyOf('a'), requestOf('a', { body: junk.subarray(0, 2 ** 19) })])
+      assert.equal((await send(bus, 'a', request))?.kind, 'refused')
+    const message = 'the request has no signature that fits it'
+    assert.deepEqual(events, [{ event: 'ClientRefused', client: 'a', message }], 'once a minute')
     await close()
   })
 })
@@ -114,7 +166,7 @@ describe('a client', () => {
     const { bus, close } = await openedHandler()
     const older = ask(bus, 'a')
     const newer = ask(bus, 'a')
-    assert.deepEqual(await older, { kind: 'wait', epoch: 1, reason: '' })
+    assert.deepEqual(await older, { kind: 'wait', epoch: EPOCH, reason: '' })
     await close()
     assert.equal((await newer)?.kind, 'wait')
   })
@@ -124,7 +176,7 @@ describe('a client', () => {
     const subject = clientSubject(PREFIX, 'a')
     let answered = 0
     const flood = Array.from({ length: 2500 }, () =>
-      bus.request(subject, bodyOf('b'), LONG).then(
+      bus.request(subject, requestOf('a', { body: bodyOf('b') }), LONG).then(
         () => {
           answered += 1
         },
@@ -135,10 +187,96 @@ describe('a client', () => {
     assert.equal(answered, 2000)
     assert.equal(failures.length, 500)
     const foreign = async (client: string, other: string) =>
-      readNextAnswer(await bus.request(clientSubject(PREFIX, client), bodyOf(other), LONG))?.kind
+      (await send(bus, client, requestOf(client, { body: bodyOf(other) })))?.kind
     assert.equal(await foreign('b', 'a'), 'refused')
     time.now += 1
     assert.equal(await foreign('a', 'b'), 'refused')
+    await close()
+  })
+})
+
+describe('a request', () => {
+  test('to a coordinator that the client does not know gets its certificate, and changes nothing', async () => {
+    const { bus, events, presence, store, close } = await openedHandler()
+    for (const epoch of [0, EPOCH - 1]) {
+      const answer = await send(bus, 'a', requestOf('a', { epoch }))
+      assert.deepEqual(answer, { kind: 'wait', epoch: EPOCH, reason: '' })
+    }
+    assert.equal(presence.last('a'), undefined)
+    assert.deepEqual(events, [])
+    assert.equal(await store.size(clientKeyKey('a', 1)), undefined)
+    await close()
+  })
+
+  test('to a newer coordinator gets no answer; the store is asked for that one once a second at most', async () => {
+    const { bus, failures, presence, askedStore, time, close } = await openedHandler()
+    const boast = requestOf('a', { epoch: 2 ** 53 - 1 })
+    for (let i = 0; i < 100; i += 1) void bus.request(clientSubject(PREFIX, 'a'), boast, LONG).catch(() => {})
+    await until('every request was judged', () => failures.length === 100)
+    assert.equal(askedStore(), 1)
+    time.now += 1
+    void bus.request(clientSubject(PREFIX, 'a'), boast, LONG).catch(() => {})
+    await until('one more was judged', () => failures.length === 101)
+    assert.equal(askedStore(), 2)
+    assert.equal(presence.last('a'), undefined)
+    await close()
+  })
+
+  test('that comes again gets no answer, and is not acted on', async () => {
+    const { bus, failures, presence, close } = await openedHandler()
+    const leaving = requestOf('a', { body: bodyOf('a', { have: { state: 'Leaving' } }) })
+    assert.equal((await send(bus, 'a', leaving))?.kind, 'wait')
+    const held = ask(bus, 'a')
+    await until('the client is back', () => presence.last('a')?.have.state === 'Idle')
+    void bus.request(clientSubject(PREFIX, 'a'), leaving, LONG).catch(() => {})
+    await until('the repeated request was judged', () => failures.length === 1)
+    assert.match(String(failures[0]), /a sent its request \d+ before/)
+    assert.equal(presence.last('a')?.have.state, 'Idle')
+    await close()
+    assert.equal((await held)?.kind, 'wait')
+  })
+
+  test('of a new key adds the key to the record; the keys before it stay', async () => {
+    const { bus, store, close } = await openedHandler()
+    const have = { state: 'Leaving' }
+    for (const name of ['one', 'two', 'one']) {
+      const change = { by: keyNamed(name), body: bodyOf('a', { have }) }
+      assert.equal((await send(bus, 'a', requestOf('a', change)))?.kind, 'wait')
+    }
+    const pinned = (await pinnedKeys(store, 'a')).map(({ key }) => key)
+    assert.deepEqual(pinned, [keyNamed('one').publicKey, keyNamed('two').publicKey])
+    const keys = openClientKeys(store)
+    assert.equal(await keys.has('a', keyNamed('two').publicKey), true)
+    assert.equal(await keys.has('b', keyNamed('two').publicKey), false)
+    await close()
+  })
+
+  test('is heard while the store is away; rights to write need the key in the record', async () => {
+    const { bus, failures, presence, store, close } = await openedHandler({ storeIsAway: true })
+    const body = bodyOf('a', { have: { state: 'Leaving' } })
+    assert.equal((await send(bus, 'a', requestOf('a', { body })))?.kind, 'wait')
+    assert.equal(presence.last('a')?.have.state, 'Leaving')
+    const wants = [{ kind: 'Read', key: 'run.json' }]
+    const grant = encodeJson({ kind: 'grant', client: 'a', incarnation: 'i', wants })
+    void bus.request(clientSubject(PREFIX, 'a'), requestOf('a', { body: grant }), LONG).catch(() => {})
+    await until('the request for grants was judged', () => failures.length === 1)
+    assert.match(String(failures[0]), /the store is away/)
+    assert.equal(await store.size(clientKeyKey('a', 1)), undefined)
+    await close()
+  })
+
+  test('that reports ignored answers reaches observers once a minute while the count grows', async () => {
+    const { bus, events, time, close } = await openedHandler()
+    const report = async (ignored: number) => {
+      const body = bodyOf('a', { ignored, have: { state: 'Leaving' } })
+      await send(bus, 'a', requestOf('a', { body }))
+    }
+    const counts = () => events.flatMap((event) => (event.event === 'AnswersIgnored' ? [event.count] : []))
+    for (const ignored of [0, 3, 4]) await report(ignored)
+    assert.deepEqual(counts(), [3])
+    time.now += 60
+    for (const ignored of [3, 9, 9]) await report(ignored)
+    assert.deepEqual(counts(), [3, 9])
     await close()
   })
 })

@@ -1,14 +1,12 @@
 // Answers the requests `next` and `grant` of every partition. It holds no truth: tasks come from the open attempt, grants from the
 // wanted key (grants.ts). A lost, repeated or late request changes nothing. Each client has at most one open request. A request
 // that does not belong to a partition of the job is refused before anything records it (callers.ts). The bus lets a client publish
-// on its own subject only (gate/).
-import { encodeJson } from '#protocol/canonical.ts'
+// on its own subject only (gate/), and each request has its client's signature (signed-requests.ts).
 import {
   clientSubject,
   type Have,
   type NextAnswer,
   type NextRequest,
-  readRequest,
   subjectPrefix,
   type Task,
 } from '#protocol/messages.ts'
@@ -18,6 +16,7 @@ import type { MessageBus } from '#transport/ports.ts'
 import { type Callers, createCallers } from './callers.ts'
 import type { ClientsContext } from './context.ts'
 import { answerGrants } from './grants.ts'
+import { openSignedRequests, type SignedRequests } from './signed-requests.ts'
 
 /** Answers on the subjects of one run. */
 export interface RequestHandler {
@@ -33,13 +32,15 @@ export class TooManyRequests extends Error {
 /** Serves the run's subjects until stopped. */
 export async function openRequestHandler(context: ClientsContext, bus: MessageBus): Promise<RequestHandler> {
   const prefix = subjectPrefix(context.fixed.namespace, context.fixed.uid)
-  const answer = createAnswer(context, createCallers(context, prefix))
+  const callers = createCallers(context, prefix)
+  const requests = openSignedRequests(context, callers)
+  const answer = createAnswer(context, callers, requests)
   const answering = new Set<Promise<unknown>>()
   const serving = await bus.serve(clientSubject(prefix, '*'), async (subject, body) => {
     const answered = answer(subject, body)
     answering.add(answered)
     try {
-      return encodeJson(await answered)
+      return requests.seal(callers.nameOf(subject), body, await answered)
     } finally {
       answering.delete(answered)
     }
@@ -56,6 +57,7 @@ export async function openRequestHandler(context: ClientsContext, bus: MessageBu
 function createAnswer(
   context: ClientsContext,
   callers: Callers,
+  requests: SignedRequests,
 ): (subject: string, body: Uint8Array) => Promise<object> {
   const open = new Map<string, OpenRequest>()
   const given: GivenTasks = new Map()
@@ -68,11 +70,17 @@ function createAnswer(
     const client = callers.clientOf(subject)
     if (client === undefined) return refused(`the job has no partition for ${shortened(subject, 200)}`)
     if (!callers.mayAsk(client)) throw new TooManyRequests(`${client} sends too many requests`)
-    const request = readRequest(body)
-    // The bus grants rights by subject. A body that names another client is answered as if its client were unknown.
-    if (request === undefined || request.client !== client)
-      return refused('the request is not of this client')
+    const opened = requests.open(client, body)
+    if (opened.kind === 'Refused') {
+      if (callers.mayReport(client))
+        context.observe({ event: 'ClientRefused', client, message: opened.reason })
+      return refused(opened.reason)
+    }
+    const { request } = opened
+    const instead = await requests.take(opened)
+    if (instead !== undefined) return instead
     if (request.kind === 'grant') return answerGrants(context, request)
+    reportIgnored(context, callers, request)
     return answerNext(context, request, { given, newest: replaceOpen(open, client) })
   }
 }
@@ -101,18 +109,24 @@ function replaceOpen(open: Map<string, OpenRequest>, client: string): OpenReques
   return request
 }
 
-/**
- * Answers as soon as there is an answer, at the latest after the hold. Throws where the client knows a newer coordinator: that one
- * answers the client's next request.
- */
+/** A client that ignores answers has a false coordinator on its bus: observers learn it. */
+function reportIgnored(
+  { observe }: Pick<ClientsContext, 'observe'>,
+  callers: Callers,
+  { client, ignored }: NextRequest,
+): void {
+  if (ignored > 0 && callers.mayReportIgnored(client, ignored))
+    observe({ event: 'AnswersIgnored', client, count: ignored })
+}
+
+/** Answers as soon as there is an answer, at the latest after the hold. */
 async function answerNext(
   context: ClientsContext,
   request: NextRequest,
   { given, newest }: { readonly given: GivenTasks; readonly newest: OpenRequest },
 ): Promise<NextAnswer> {
-  const { clock, pace, notifier, markers, guard } = context
+  const { clock, pace, notifier, markers } = context
   const { client, have } = request
-  if (request.epoch > markers.epoch) await guard.assertCurrent()
   record(context, request)
   await checkReceipt(context, request)
   const until = clock.now() + pace.holdSeconds

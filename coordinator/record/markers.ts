@@ -14,9 +14,11 @@ import { encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { attemptKeys, epochKey, RUN_KEY, resultKey } from '#protocol/keys.ts'
+import { type ReceiptSigner, receiptSigner } from '#protocol/receipt-signature.ts'
 import {
   type Decision,
   type Plan,
+  type Receipt,
   type Records,
   type RoundResult,
   type RunRecord,
@@ -59,6 +61,26 @@ export async function readRecord<K extends keyof Records>(
 ): Promise<Marked<Records[K]> | undefined> {
   const bytes = await store.get(key)
   return bytes === undefined ? undefined : { value: readMarker(kind, key, bytes), digest: sha256(bytes) }
+}
+
+/** A receipt as the store has it, with the key that signed it. */
+export interface SignedReceipt extends Marked<Receipt> {
+  readonly signer: ReceiptSigner
+}
+
+/** Reads a receipt of the run with this uid; undefined where the key does not exist. Throws RecordDamaged. */
+export async function readReceipt(
+  store: Pick<StoreReader, 'get'>,
+  key: string,
+  uid: string,
+): Promise<SignedReceipt | undefined> {
+  const bytes = await store.get(key)
+  if (bytes === undefined) return undefined
+  return {
+    value: readMarker('receipt', key, bytes),
+    digest: sha256(bytes),
+    signer: receiptSigner(bytes, uid),
+  }
 }
 
 /** Writes run.json, or reads the existing one, which must describe the same run. Throws OutputInUse where it does not. */

@@ -7,6 +7,7 @@ import { MANIFEST_KEY, resultKey } from '#protocol/keys.ts'
 import { type Manifest, readMarker } from '#protocol/record.ts'
 import { runFederation } from '#test/federation/federation.ts'
 import { createMemoryStore } from '#test/given/memory-store.ts'
+import { keyNamed } from '#test/given/signed.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import { verifyRecord } from './verify.ts'
@@ -83,6 +84,18 @@ describe('a record', () => {
       const { problems } = await verifyRecord(store)
       assert.notDeepEqual(problems, [], damaged)
     }
+  })
+
+  test('in which another key takes the place of a client key is not sound', async () => {
+    const store = await recordWith((key, bytes) => {
+      if (key !== 'clients/a/1.json') return bytes
+      const pinned = readMarker('clientKey', key, bytes)
+      return encodeJson({ ...pinned, key: keyNamed('stranger').publicKey })
+    })
+    const { problems } = await verifyRecord(store)
+    assert.ok(problems.length >= 2)
+    for (const problem of problems)
+      assert.match(problem, /^round \d: no key of a signed its receipt that counts$/)
   })
 
   test('without one of its markers is not sound', async () => {

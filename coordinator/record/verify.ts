@@ -22,6 +22,7 @@ import { type Marked, readRecord } from './markers.ts'
 import { verifyDecisions } from './verify-decisions.ts'
 import { foldProblems } from './verify-fold.ts'
 import { type Chain, verifyBase, verifyOutput } from './verify-output.ts'
+import { verifyReceipts } from './verify-receipts.ts'
 import {
   type Before,
   type CountedUpdate,
@@ -88,6 +89,7 @@ export async function verifyRecord(store: StoreReader): Promise<Verification> {
   const read = <T>(reading: Promise<T>): Promise<T | undefined> => sound(findings, reading)
   const about = { store, problems: findings.problems, read }
   await verifyBase(about, chain)
+  await verifyReceipts(about, chain)
   const { manifest, listed } = await verifyOutput(about, chain)
   const { problems, absent, payloads, refolded } = findings
   const digests = chain.links.map(({ result }) => result.digest)

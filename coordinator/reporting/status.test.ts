@@ -124,7 +124,7 @@ describe('clients', () => {
     assert.deepEqual(refused.clients?.absent?.[0], {
       name: 'b',
       outcome: 'Refused',
-      reason: 'BadToken',
+      reason: 'BadSignature',
       message: 'no',
     })
     const joined = after([{ event: 'ClientJoined', client: 'b', backend: '', available: 2 }], refused)

@@ -10,8 +10,9 @@ import { listed, shortened } from '#protocol/text.ts'
 import { timestamp } from '#protocol/timestamp.ts'
 import { boundedMetrics, bounds } from './status-bounds.ts'
 
-/** Events of a run that does not run: what the coordinator waits for, and why the run can never start. */
+/** Events of a run that does not run: its key, what the coordinator waits for, and why the run can never start. */
 export type CoordinatorProblem =
+  | { readonly event: 'KeyMade'; readonly epoch: number; readonly publicKey: string }
   | { readonly event: 'Hindered'; readonly reason: CoordinatorWait; readonly message: string }
   | { readonly event: 'GivenUp'; readonly reason: CoordinatorFailure; readonly message: string }
 
@@ -80,7 +81,7 @@ const STEPS: { readonly [K in StatusEvent['event']]?: Step<K> } = {
     })
   },
   ClientRefused(status, { client, message }) {
-    return withAbsent(status, { client, outcome: 'Refused', reason: 'BadToken', message })
+    return withAbsent(status, { client, outcome: 'Refused', reason: 'BadSignature', message })
   },
   Waiting(status, news, { now }) {
     const { roster, available, absent } = news
@@ -150,6 +151,11 @@ const STEPS: { readonly [K in StatusEvent['event']]?: Step<K> } = {
     }
   },
   RunFailed: (status, { reason, message }) => ({ ...status, ...stated('Failed', reason, message) }),
+  KeyMade: (status, { epoch, publicKey }) => ({
+    ...status,
+    epoch: Math.max(epoch, status.epoch),
+    key: { epoch, publicKey },
+  }),
   Hindered: (status, { reason, message }) => ({ ...status, ...stated('Waiting', reason, message) }),
   GivenUp: (status, { reason, message }) => ({ ...status, ...stated('Failed', reason, message) }),
 }

@@ -7,14 +7,17 @@ import { MANIFEST_KEY, RUN_KEY } from '#protocol/keys.ts'
 import type { Evaluation, PayloadRef, RunRecord } from '#protocol/record.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { createNotifier, type Notifier, waitAtMost } from '#runtime/notifier.ts'
+import { newSigningKey } from '#runtime/signing-key.ts'
 import type { MessageBus, ObjectStore } from '#transport/ports.ts'
 import { checkGuarantees } from '#transport/store/check-store.ts'
 import { createFoldBuffers } from '../aggregation/fold-buffers.ts'
 import { createUpdateBuffers } from '../attempts/update-buffers.ts'
+import type { Certify } from '../clients/context.ts'
 import { createCurrentAttempt } from '../clients/current-attempt.ts'
 import { openLeftoverUploads } from '../clients/leftover-uploads.ts'
 import { openPresence } from '../clients/presence.ts'
 import { openRequestHandler } from '../clients/request-handler.ts'
+import { openClientKeys } from '../record/client-keys.ts'
 import { claimEpoch, openEpochGuard } from '../record/epochs.ts'
 import { openMarkers, openRun, readRecord } from '../record/markers.ts'
 import { writeOutput } from '../record/output.ts'
@@ -37,6 +40,8 @@ export interface CoordinateOptions {
   readonly pace: Pace
   readonly observe: Observer
   readonly signal: AbortSignal
+  /** Certifies the key that signs this coordinator's answers. */
+  readonly certify: Certify
   /** Notified from outside when `live` has changed. */
   readonly notifier?: Notifier
 }
@@ -76,15 +81,19 @@ export async function coordinate(options: CoordinateOptions): Promise<RunOutcome
 
 /** Probes the store, and claims this coordinator's epoch in the run's record. */
 async function openContext(options: CoordinateOptions, signal: AbortSignal): Promise<RunContext> {
-  const { store, fixed, live, clock, pace, observe, notifier = createNotifier() } = options
+  const { store, fixed, live, clock, pace, observe, certify, notifier = createNotifier() } = options
   const strategy = chosenStrategy(fixed)
   await checkGuarantees(store)
   const run = await openRun(store, await describeRun(store, fixed))
   const epoch = await claimEpoch(store, randomBytes(8).toString('hex'))
   const markers = openMarkers(store, epoch, run)
+  const key = newSigningKey()
+  const certificate = await certify({ epoch, key: key.publicKey, signal })
   const { pollSeconds, silenceSeconds, grantSeconds } = pace
   return {
     markers,
+    identity: { key, certificate },
+    clientKeys: openClientKeys(store),
     fixed,
     live,
     strategy,

@@ -1,4 +1,5 @@
 // The settings of the operator that reconcile uses. They come from its environment and are the same for all jobs.
+import type { SigningKey } from '#protocol/signatures.ts'
 import type { Json } from './shapes.ts'
 
 /** What authors of jobs may write into pod templates: what keeps a pod restricted, anything, or nothing. */
@@ -10,6 +11,10 @@ export interface Settings {
   readonly pullPolicy: 'Always' | 'IfNotPresent' | 'Never'
   /** Names of the pull secrets of images. They must exist in the job's namespace. */
   readonly pullSecrets: readonly string[]
+  /** Signs the certificates of coordinators. */
+  readonly certifier: SigningKey
+  /** Public keys whose certificates workers believe: the certifier's, and that of its successor. */
+  readonly trust: readonly string[]
   /** Peers in the NetworkPolicies of jobs. Absent: DEFAULT_PEERS (operator/reconcile/pods/network-policies.ts). */
   readonly peers?: NetworkPeers
   /** Absent: Restricted. */

@@ -1,6 +1,7 @@
 // The facts that one pass decides on: the observed Jobs and pods sorted by role, and what follows from them.
 // `factsOf` derives all of them once, at the start of reconcile; each step takes the facts that it uses. Decides
 // nothing. Pure.
+import type { CoordinatorCertificate } from '#protocol/certificate.ts'
 import { POD_EXITS } from '#protocol/exit-codes.ts'
 import type { CompleteFederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import { PARTITION_LABEL, ROLE_LABEL, type Role } from '#protocol/labels.ts'
@@ -8,6 +9,7 @@ import { coordinatorName, workerName } from '#protocol/names.ts'
 import { isOwned } from '../objects/labels.ts'
 import type { KubernetesObject, StoredJob } from '../objects/shapes.ts'
 import { type Forbidden, forbidden } from './author-rules.ts'
+import { certificateFor } from './certificate.ts'
 import type { Observed } from './contract.ts'
 import { type Deadline, nearestDeadline } from './lifecycle/deadlines.ts'
 import { queueOf } from './lifecycle/queue-hold.ts'
@@ -25,6 +27,8 @@ export interface Facts {
   readonly now: number
   /** What the coordinator reports; undefined before its first report about this job. */
   readonly training: TrainingStatus | undefined
+  /** The certificate of the coordinator's key; undefined before it reported one. */
+  readonly certificate: CoordinatorCertificate | undefined
   /** The queue that decides when the job's Jobs start; undefined without one. */
   readonly queue: string | undefined
   /** The pause of the workers that holds now or will. */
@@ -55,7 +59,7 @@ export interface CoordinatorFacts {
 }
 
 export function factsOf(observed: Observed, spec: CompleteFederatedJobSpec): Facts {
-  const { job, pods, warnings, now, refusals = [] } = observed
+  const { job, pods, warnings, now, settings, refusals = [] } = observed
   const jobs = ownedJobs(observed)
   const training = trainingOf(job)
   const queue = queueOf(job)
@@ -72,6 +76,7 @@ export function factsOf(observed: Observed, spec: CompleteFederatedJobSpec): Fac
     spec,
     now,
     training,
+    certificate: certificateFor(job, training, settings.certifier),
     queue,
     pause: pauseOf(training, queue, now),
     deadline: nearestDeadline({ job, spec, training, queue, now }, { coordinator, workers }),

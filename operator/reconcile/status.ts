@@ -23,12 +23,12 @@ const LONGEST_SUMMARY = 500
 /** The facts that the status shows. */
 type StatusFacts = Pick<
   Facts,
-  'job' | 'spec' | 'now' | 'training' | 'pause' | 'readyWorkers' | 'missing' | 'refusals'
+  'job' | 'spec' | 'now' | 'training' | 'certificate' | 'pause' | 'readyWorkers' | 'missing' | 'refusals'
 >
 
 /** The status of a job in this state. */
 export function statusFor(facts: StatusFacts, verdict: Verdict): OperatorStatus {
-  const { job, spec, now, training, missing } = facts
+  const { job, spec, now, training, missing, certificate } = facts
   const { status: stored, metadata } = job
   const generation = metadata.generation ?? 1
   const available = training?.clients?.available ?? facts.readyWorkers
@@ -53,6 +53,7 @@ export function statusFor(facts: StatusFacts, verdict: Verdict): OperatorStatus 
     ...(over ? { completionTime: stored?.completionTime ?? time } : {}),
     summary: summaryFor(facts, verdict, { available, message: summaryMessage(conditions) }),
     conditions,
+    ...(certificate === undefined ? {} : { coordinatorCertificate: certificate }),
   }
 }
 

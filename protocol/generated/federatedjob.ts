@@ -764,6 +764,8 @@ export interface FederatedJobStatus {
   readonly summary?: StatusSummary
   /** The conditions of the job now, for programs and kubectl wait. */
   readonly conditions?: readonly StatusCondition[]
+  /** The operator's statement that a key belongs to the coordinator. The coordinator sends it with each answer, so that workers know whom to believe. */
+  readonly coordinatorCertificate?: StatusCertificate
   /** The coordinator's report on the run. The record in the store is the truth. */
   readonly training?: TrainingStatus
 }
@@ -802,6 +804,22 @@ export interface StatusCondition {
   readonly lastTransitionTime: string
 }
 
+/** The operator's statement that a key belongs to the coordinator. The coordinator sends it with each answer, so that workers know whom to believe. */
+export interface StatusCertificate {
+  /** The uid of the FederatedJob. */
+  readonly uid: string
+  /** The namespace of the FederatedJob. E.g. team-a. */
+  readonly namespace: string
+  /** The name of the FederatedJob. E.g. brain-tissue. */
+  readonly name: string
+  /** The epoch of the coordinator that has the key. E.g. 2. */
+  readonly epoch: number
+  /** The coordinator's public key, an Ed25519 key as 64 hexadecimal digits. */
+  readonly key: string
+  /** The operator's Ed25519 signature over the other fields, as 128 hexadecimal digits. */
+  readonly signature: string
+}
+
 /** The coordinator's report on the run. The record in the store is the truth. */
 export interface TrainingStatus {
   /** The uid of the FederatedJob that the coordinator runs. */
@@ -812,6 +830,8 @@ export interface TrainingStatus {
   readonly round: number
   /** The attempt at that round, counted from 1, 0 before the first. E.g. 1. */
   readonly attempt: number
+  /** The key with which this coordinator signs its answers. The operator certifies it. */
+  readonly key?: TrainingKey
   /** What the coordinator does now. */
   readonly state?: 'Starting' | 'Waiting' | 'Training' | 'QuorumLost' | 'Finishing' | 'Complete' | 'Failed'
   /** Why, as one word for programs. E.g. NotEnoughClients. */
@@ -855,6 +875,14 @@ export interface TrainingStatus {
     /** The model's digest. E.g. sha256:9f86d081…. */
     readonly digest?: string
   }
+}
+
+/** The key with which this coordinator signs its answers. The operator certifies it. */
+export interface TrainingKey {
+  /** The epoch of the coordinator that made the key. E.g. 2. */
+  readonly epoch: number
+  /** The public half, an Ed25519 key as 64 hexadecimal digits. */
+  readonly publicKey: string
 }
 
 /** Who takes part. */

@@ -1756,6 +1756,47 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
       }
      }
     },
+    "coordinatorCertificate": {
+     "type": "object",
+     "required": [
+      "uid",
+      "namespace",
+      "name",
+      "epoch",
+      "key",
+      "signature"
+     ],
+     "properties": {
+      "uid": {
+       "type": "string",
+       "maxLength": 64
+      },
+      "namespace": {
+       "type": "string",
+       "maxLength": 63
+      },
+      "name": {
+       "type": "string",
+       "maxLength": 253
+      },
+      "epoch": {
+       "type": "integer",
+       "format": "int64",
+       "minimum": 1,
+       "maximum": 9007199254740991
+      },
+      "key": {
+       "type": "string",
+       "maxLength": 64,
+       "pattern": "^[0-9a-f]{64}$"
+      },
+      "signature": {
+       "type": "string",
+       "maxLength": 128,
+       "pattern": "^[0-9a-f]{128}$"
+      }
+     }
+    },
     "training": {
      "type": "object",
      "required": [
@@ -1801,6 +1842,26 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
        "format": "int32",
        "minimum": 0,
        "maximum": 1000000
+      },
+      "key": {
+       "type": "object",
+       "required": [
+        "epoch",
+        "publicKey"
+       ],
+       "properties": {
+        "epoch": {
+         "type": "integer",
+         "format": "int64",
+         "minimum": 1,
+         "maximum": 9007199254740991
+        },
+        "publicKey": {
+         "type": "string",
+         "maxLength": 64,
+         "pattern": "^[0-9a-f]{64}$"
+        }
+       }
       },
       "state": {
        "type": "string",

@@ -39,7 +39,9 @@ export const TYPE_NAMES: Readonly<Record<string, string>> = {
   status: 'FederatedJobStatus',
   'status.summary': 'StatusSummary',
   'status.conditions[]': 'StatusCondition',
+  'status.coordinatorCertificate': 'StatusCertificate',
   'status.training': 'TrainingStatus',
+  'status.training.key': 'TrainingKey',
   'status.training.clients': 'TrainingClients',
   'status.training.rounds[]': 'TrainingRound',
 }

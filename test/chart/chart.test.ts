@@ -68,9 +68,9 @@ for (const name of await valueFiles()) {
       rules.every(({ verbs }) => !verbs.some((verb) => /^(\*|escalate|bind|impersonate)$/.test(verb))),
     )
     const tries = of(objects, 'Deployment').some(({ metadata }) => metadata.name === 'fedsam-nats')
-    // The authority, the certificate of NATS, the gate's keys, and for the one tenant: its server's, its keys, the authority.
+    // The signing key; the authority, the certificate of NATS, the gate's keys, and for the one tenant: its server's, its keys, the authority.
     const alone = name === 'gate'
-    assert.equal(of(objects, 'Secret').length, alone ? 3 : tries ? 6 : 0)
+    assert.equal(of(objects, 'Secret').length, alone ? 4 : tries ? 7 : 1)
     const pods = podsOf(objects)
     // The operator, the test, NATS, the gate, and the quickstart's S3 server.
     assert.equal(pods.length, alone ? 4 : tries ? 5 : 2)

@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { StoredJob } from '#operator/objects/shapes.ts'
+import { certificateFault } from '#protocol/certificate.ts'
 import { ApiError, type KubernetesClient } from '#transport/kubernetes/calls.ts'
+import { TRUST } from '../given/signed.ts'
 import { until } from '../until.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { clientAs, install } from './installed.ts'
@@ -19,7 +21,16 @@ const CONDITION = {
   message: '',
   lastTransitionTime: '2026-11-24T08:00:00Z',
 }
-const TRAINING = { epoch: 1, round: 1, attempt: 1, state: 'Training' }
+const CERTIFICATE = {
+  uid: 'u',
+  namespace: 'team',
+  name: 'brain',
+  epoch: 1,
+  key: 'a'.repeat(64),
+  signature: 'b'.repeat(128),
+}
+const KEY = { epoch: 1, publicKey: 'c'.repeat(64) }
+const TRAINING = { epoch: 1, key: KEY, round: 1, attempt: 1, state: 'Training' }
 /** Every part of the status but training, as somebody would forge it. */
 const OTHERS: Readonly<Record<string, unknown>> = {
   observedGeneration: 7,
@@ -27,6 +38,7 @@ const OTHERS: Readonly<Record<string, unknown>> = {
   completionTime: '2026-11-24T08:00:00Z',
   summary: { state: 'Complete' },
   conditions: [CONDITION],
+  coordinatorCertificate: CERTIFICATE,
 }
 
 let cluster: Cluster
@@ -125,6 +137,11 @@ test('the coordinator writes training, and no other part of the status', async (
     await assert.rejects(apply(coordinator, job, forged), refused, field)
     await assert.rejects(merge(coordinator, job, { status: { [field]: value } }), refused, field)
   }
+  // The operator certifies the key that the coordinator wrote.
+  assert.ok(await pass({ ...cluster, client: await as(SYSTEM, 'fedsam') }, TEAM))
+  const certificate = (await jobOf(TEAM)).status?.coordinatorCertificate
+  assert.equal(certificate?.key, KEY.publicKey)
+  assert.equal(certificateFault(certificate!, { uid: uid!, trust: TRUST }), undefined)
   // What is there, it can neither take away.
   const { training: _, ...rest } = (await jobOf(TEAM)).status ?? {}
   assert.ok(Object.keys(rest).length >= 3)

@@ -11,7 +11,9 @@ import type { TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import { audienceOf, COORDINATOR as COORDINATOR_MEMBER, type Member } from '#protocol/identity.ts'
 import { subjectPrefix } from '#protocol/messages.ts'
 import { coordinatorName, runPrefix, workerName } from '#protocol/names.ts'
+import { TRUST } from '../given/signed.ts'
 import { untilSeen } from '../until.ts'
+import { certifyJobs } from './certifier.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { accountToken, coordinatorToken, createJob, readJob } from './coordinator-job.ts'
 import { type RunningGate, startGatedNats } from './gate-process.ts'
@@ -46,6 +48,8 @@ export interface ClusterRuns {
     holds: (training: TrainingStatus) => boolean,
     output: () => string,
   ): Promise<TrainingStatus>
+  /** Certifies no coordinator while `body` runs. */
+  withoutCertifier<T>(body: () => Promise<T>): Promise<T>
   close(): Promise<void>
 }
 
@@ -63,6 +67,7 @@ export async function openClusterRuns(): Promise<ClusterRuns> {
   const gate = await gated.startGate()
   const s3 = await startS3({ folder: join(folder, 's3'), bucket: 'fedsam' })
   const running: ChildProcess[] = []
+  let stopCertifying = certifyJobs(cluster, NAMESPACE)
   const start = (file: string, env: Readonly<Record<string, string>>): Started => {
     const started = startProgram(file, env)
     running.push(started.child)
@@ -126,6 +131,8 @@ export async function openClusterRuns(): Promise<ClusterRuns> {
         FEDSAM_SUBJECTS: subjectPrefix(NAMESPACE, uid),
         FEDSAM_SCRATCH: scratch,
         FEDSAM_TOKEN_FILE: token,
+        FEDSAM_TRUST: TRUST.join(','),
+        FEDSAM_KEY_FILE: `${scratch}.key`,
         FEDSAM_TRAINER: JSON.stringify({
           command: [process.execPath, TRAINER, client, '500'],
           env: { PATH: process.env.PATH },
@@ -150,7 +157,16 @@ export async function openClusterRuns(): Promise<ClusterRuns> {
       )
       return training!
     },
+    async withoutCertifier(body) {
+      await stopCertifying()
+      try {
+        return await body()
+      } finally {
+        stopCertifying = certifyJobs(cluster, NAMESPACE)
+      }
+    },
     async close() {
+      await stopCertifying()
       for (const child of [gate.child, ...running]) child.kill('SIGKILL')
       await nats.stop()
       await s3.stop()

@@ -9,6 +9,7 @@ import { coordinatorName } from '#protocol/names.ts'
 import type { KubernetesServer } from '#scripts/kubernetes/server.ts'
 import { type ApiAccess, openKubernetes } from '#transport/kubernetes/api.ts'
 import type { KubernetesClient } from '#transport/kubernetes/calls.ts'
+import { CERTIFIER, TRUST } from '../given/signed.ts'
 import type { Cluster } from './cluster.ts'
 
 export const jobsPath = (namespace: string): string =>
@@ -46,6 +47,8 @@ const SETTINGS: Settings = {
   images: { coordinator: 'c:1', worker: 'w:1', workerGpu: 'g:1' },
   pullPolicy: 'IfNotPresent',
   pullSecrets: [],
+  certifier: CERTIFIER,
+  trust: TRUST,
 }
 const RIGHTS = ['ServiceAccount', 'Role', 'RoleBinding']
 

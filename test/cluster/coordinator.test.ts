@@ -48,6 +48,22 @@ describe('a coordinator in a cluster', () => {
     assert.equal(output?.digest, `sha256:${sha256(await readFile(model))}`)
   })
 
+  test('waits until its key is certified, says so, and then runs', async () => {
+    const name = 'uncertified'
+    const uid = await runs.makeJob(name, 'fedsam', 1)
+    const coordinator = await runs.withoutCertifier(async () => {
+      const started = await runs.startCoordinator(name, uid)
+      const waiting = await runs.until(name, ({ reason }) => reason === 'NotCertified', started.output)
+      assert.deepEqual([waiting.state, waiting.key?.epoch, waiting.epoch], ['Waiting', 1, 1])
+      assert.match(waiting.message!, /Check that the operator runs/)
+      return started
+    })
+    for (const client of CLIENTS) await runs.startWorker(name, uid, client)
+    assert.equal(await coordinator.ended, 0, coordinator.output())
+    const { status } = await readJob(runs.cluster, NAMESPACE, name)
+    assert.equal(status?.coordinatorCertificate?.key, status?.training?.key?.publicKey)
+  })
+
   test('never hears a worker with the token of another client, and runs with the right tokens', async () => {
     const name = 'tokens'
     const uid = await runs.makeJob(name)

@@ -9,12 +9,15 @@ import type { Observed } from '#operator/reconcile/contract.ts'
 import { reconcile } from '#operator/reconcile/reconcile.ts'
 import { canonicalJson } from '#protocol/canonical.ts'
 import type { Call, KubernetesClient } from '#transport/kubernetes/calls.ts'
+import { CERTIFIER, TRUST } from '../given/signed.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 
 const SETTINGS: Settings = {
   images: { coordinator: 'c:1', worker: 'w:1', workerGpu: 'g:1' },
   pullPolicy: 'IfNotPresent',
   pullSecrets: [],
+  certifier: CERTIFIER,
+  trust: TRUST,
 }
 export const NOW = Date.parse('2026-11-24T08:00:00Z')
 /** One of everything that a pod may name. */

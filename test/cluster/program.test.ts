@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test'
 import { POD_EXITS } from '#protocol/exit-codes.ts'
 import { until } from '../until.ts'
 import { type Cluster, startCluster } from './cluster.ts'
+import { signingFolder } from './operator-process.ts'
 
 let cluster: Cluster
 before(async () => {
@@ -34,6 +35,7 @@ test('ready, a job becomes its children, an edit follows, SIGTERM ends it', asyn
     FEDSAM_PROBE_PORT: probes,
     FEDSAM_METRICS_PORT: metrics,
     FEDSAM_END_WITH_PARENT: 'true',
+    FEDSAM_SIGNING_FOLDER: signingFolder(),
   }
   const operator = spawn(process.execPath, ['operator/main.ts'], {
     env,

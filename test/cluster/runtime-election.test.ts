@@ -10,6 +10,7 @@ import { Elector } from '#operator/kubernetes/election/elector.ts'
 import { fenced, NotLeading } from '#operator/kubernetes/election/fence.ts'
 import { startOperator } from '#operator/kubernetes/operator.ts'
 import { POD_EXITS } from '#protocol/exit-codes.ts'
+import { CERTIFIER, TRUST } from '../given/signed.ts'
 import { until } from '../until.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { type FaultingProxy, startFaultingProxy } from './faulting.ts'
@@ -188,6 +189,8 @@ test('an operator whose lease is over, and that does not know it yet, writes not
       images: { coordinator: 'c:1', worker: 'w:1', workerGpu: 'g:1' },
       pullPolicy: 'Never',
       pullSecrets: [],
+      certifier: CERTIFIER,
+      trust: TRUST,
     },
     namespaces: ['default'],
     workers: 2,

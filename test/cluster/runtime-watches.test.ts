@@ -9,6 +9,7 @@ import { throttled } from '#operator/kubernetes/client/throttle.ts'
 import { startController } from '#operator/kubernetes/controller.ts'
 import type { KubernetesClient } from '#transport/kubernetes/calls.ts'
 import { reflect } from '#transport/kubernetes/reflector.ts'
+import { CERTIFIER, TRUST } from '../given/signed.ts'
 import { until } from '../until.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { type Asked, type Fault, type FaultingProxy, startFaultingProxy } from './faulting.ts'
@@ -154,6 +155,8 @@ const SETTINGS = {
   images: { coordinator: 'c:1', worker: 'w:1', workerGpu: 'g:1' },
   pullPolicy: 'IfNotPresent' as const,
   pullSecrets: [],
+  certifier: CERTIFIER,
+  trust: TRUST,
 }
 
 /** A controller of some namespaces through the proxy, and what it reports. */

@@ -1,19 +1,23 @@
 // A client that keeps to the conversation and sends a false receipt or body: what the worker's own code cannot be made to
 // do. It takes one training task, leaves what the lie makes of it, and then only says that it is there.
-import { encodeJson } from '#protocol/canonical.ts'
 import { digestPayload, sha256 } from '#protocol/digest.ts'
 import { attemptKeys, uploadName } from '#protocol/keys.ts'
 import {
-  clientSubject,
   type Granted,
   type Have,
   readGrantAnswer,
   readNextAnswer,
   type Task,
+  uidOf,
   type Want,
 } from '#protocol/messages.ts'
+import { signReceipt } from '#protocol/receipt-signature.ts'
 import type { Receipt } from '#protocol/record.ts'
-import { type GrantedTransfers, type MessageBus, NoAnswer } from '#transport/ports.ts'
+import type { SigningKey } from '#protocol/signatures.ts'
+import { newSigningKey } from '#runtime/signing-key.ts'
+import type { GrantedTransfers, MessageBus } from '#transport/ports.ts'
+import type { Conversation } from '#worker/network/conversation.ts'
+import { conversationOf } from '../given/signed.ts'
 
 /** From an honest update (the base itself) to what is left: the stored body and the receipt. */
 export type Lie = (honest: { body: Uint8Array; receipt: Receipt }) => { body: Uint8Array; receipt: Receipt }
@@ -24,6 +28,10 @@ export interface CrookedOptions {
   readonly bus: MessageBus
   readonly transfers: GrantedTransfers
   readonly lie: Lie
+  /** The client's key, unless given a new one. */
+  readonly key?: SigningKey
+  /** The bytes of a receipt; signed as a client signs unless given. */
+  readonly sign?: (receipt: Receipt) => Uint8Array
   readonly signal: AbortSignal
 }
 
@@ -31,25 +39,27 @@ export interface CrookedOptions {
 export async function serveCrookedly(options: CrookedOptions): Promise<void> {
   const { client, signal } = options
   let have: Have = { state: 'Idle' }
+  const key = options.key ?? newSigningKey()
+  const conversation = conversationOf(options.bus, options, key)
   while (!signal.aborted) {
-    const request = {
+    const request: object = {
       kind: 'next',
       client,
       incarnation: 'crooked',
-      epoch: 0,
       dataset: '',
       backend: '',
       have,
       progress: null,
     }
-    const answer = readNextAnswer(await ask(options, request))
+    const answer = await conversation.send(request, 30, readNextAnswer)
     if (answer?.kind === 'finished') {
-      await ask(options, { ...request, have: { state: 'Leaving' } })
+      await conversation.send({ ...request, have: { state: 'Leaving' } }, 30, readNextAnswer)
       return
     }
+    if (answer === undefined) await new Promise((resolve) => setTimeout(resolve, 20))
     if (answer?.kind !== 'task') continue
     const { kind, round, attempt, epoch } = answer.task
-    if (kind === 'Train') await leave(options, answer.task)
+    if (kind === 'Train') await leave({ ...options, key, conversation }, answer.task)
     have =
       kind === 'Train'
         ? { state: 'Left', round, attempt, epoch }
@@ -57,7 +67,9 @@ export async function serveCrookedly(options: CrookedOptions): Promise<void> {
   }
 }
 
-async function leave(options: CrookedOptions, task: Task): Promise<void> {
+type Crooked = CrookedOptions & { readonly key: SigningKey; readonly conversation: Conversation }
+
+async function leave(options: Crooked, task: Task): Promise<void> {
   const { client, transfers, lie } = options
   const [read] = await grants(options, [{ kind: 'Read', key: task.base!.key }])
   const base = await transfers.read(grantOf(read))
@@ -77,10 +89,11 @@ async function leave(options: CrookedOptions, task: Task): Promise<void> {
   const { body, receipt } = lie({ body: base, receipt: honest })
   const keys = attemptKeys(task.round, task.attempt)
   await write(options, keys.payload(client, upload), body)
-  await write(options, keys.receipt(client), encodeJson(receipt))
+  const { key, prefix, sign = (one) => signReceipt(key, uidOf(prefix), one) } = options
+  await write(options, keys.receipt(client), sign(receipt))
 }
 
-async function write(options: CrookedOptions, key: string, body: Uint8Array): Promise<void> {
+async function write(options: Crooked, key: string, body: Uint8Array): Promise<void> {
   const [granted] = await grants(options, [{ kind: 'Write', key, size: body.length, sha256: sha256(body) }])
   await options.transfers.write(grantOf(granted), body)
 }
@@ -90,20 +103,11 @@ function grantOf(granted: Granted | undefined) {
   throw new Error(`no grant: ${JSON.stringify(granted)}`)
 }
 
-async function grants(options: CrookedOptions, wants: Want[]): Promise<Granted[]> {
-  const { client } = options
-  const answer = await ask(options, { kind: 'grant', client, incarnation: 'crooked', wants })
-  return readGrantAnswer(answer)!.granted
-}
-
-async function ask({ bus, prefix, client, signal }: CrookedOptions, body: object): Promise<Uint8Array> {
+async function grants({ client, conversation, signal }: Crooked, wants: Want[]): Promise<Granted[]> {
   while (!signal.aborted) {
-    try {
-      return await bus.request(clientSubject(prefix, client), encodeJson(body), { timeoutMs: 30_000 })
-    } catch (error) {
-      if (!(error instanceof NoAnswer)) throw error
-      await new Promise((resolve) => setTimeout(resolve, 20))
-    }
+    const request = { kind: 'grant', client, incarnation: 'crooked', wants }
+    const answer = await conversation.send(request, 30, readGrantAnswer)
+    if (answer !== undefined) return answer.granted
   }
-  return new Uint8Array()
+  return []
 }

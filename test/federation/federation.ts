@@ -3,6 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { certifyBy } from '#coordinator/clients/local-certifier.ts'
 import { coordinate, type RunOutcome } from '#coordinator/run/run-from-record.ts'
 import {
   DEFAULT_PACE,
@@ -21,6 +22,7 @@ import { serveRun } from '#worker/network/client.ts'
 import type { Trainer } from '#worker/trainer/seam.ts'
 import type { TrainerWork } from '#worker/trainer/serve.ts'
 import { createMemoryStore } from '../given/memory-store.ts'
+import { CERTIFIER, signing } from '../given/signed.ts'
 import { inProcessTrainer } from '../trainers/in-process.ts'
 import { type QuadraticOptions, quadraticWork } from '../trainers/quadratic.ts'
 import { until } from '../until.ts'
@@ -136,6 +138,7 @@ export async function openFederation(options: FederationOptions): Promise<Federa
   const events: RunEvent[] = []
   const over = new AbortController()
   const running: Promise<unknown>[] = []
+  let lives = 1
   const orOver = (signal?: AbortSignal): AbortSignal =>
     signal === undefined ? over.signal : AbortSignal.any([signal, over.signal])
   return {
@@ -157,6 +160,7 @@ export async function openFederation(options: FederationOptions): Promise<Federa
           events.push(event)
           own.onEvent?.(event)
         },
+        certify: certifyBy(CERTIFIER, fixed),
         signal: orOver(own.signal),
       })
       running.push(outcome.catch(() => {}))
@@ -166,7 +170,8 @@ export async function openFederation(options: FederationOptions): Promise<Federa
       const work = own.work ?? quadraticWork({ client, size, ...options.quadratic?.(client, events) })
       const served = serveRun({
         client,
-        incarnation: own.incarnation ?? `${client}-1`,
+        incarnation: own.incarnation ?? `${client}-life-${lives++}`,
+        ...signing(),
         prefix: subjectPrefix(fixed.namespace, fixed.uid),
         bus: options.workerBus ?? bus,
         transfers,

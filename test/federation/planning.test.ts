@@ -1,11 +1,12 @@
 // Whom a running federation waits for before an attempt opens, how many updates it needs, and what counts when it closes.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { openRequest } from '#protocol/envelope.ts'
 import { RUN_KEY, resultKey } from '#protocol/keys.ts'
-import type { Have } from '#protocol/messages.ts'
+import { readRequest } from '#protocol/messages.ts'
 import { createInProcessBus } from '#transport/bus/in-process/bus.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
-import type { MessageBus, ObjectStore } from '#transport/ports.ts'
+import { type MessageBus, NoAnswer, type ObjectStore } from '#transport/ports.ts'
 import { createMemoryStore } from '../given/memory-store.ts'
 import { jumpingClock } from '../jumping-clock.ts'
 import { until } from '../until.ts'
@@ -136,16 +137,11 @@ test('a cohort that may be too small for its strategy is refused before anything
 function mute(bus: MessageBus, client: string): MessageBus {
   return {
     ...bus,
-    request(subject, body, options) {
-      const message = JSON.parse(new TextDecoder().decode(body)) as { client?: string; have?: Have }
-      const { have } = message
-      if (message.client !== client || (have?.state !== 'Left' && have?.state !== 'Idle'))
-        return bus.request(subject, body, options)
-      const at = have.state === 'Left' ? have : { round: 0, attempt: 1, epoch: 1 }
-      const { round, attempt, epoch } = at
-      const said = { ...message, have: { state: 'Working', round, attempt, epoch } }
-      const told = have.state === 'Idle' ? message : said
-      return bus.request(subject, new TextEncoder().encode(JSON.stringify(told)), options)
+    async request(subject, body, options) {
+      const signed = openRequest(body, { uid: 'test', client })
+      const request = signed && readRequest(signed.body)
+      if (request?.kind === 'next' && request.have.state === 'Left') throw new NoAnswer('lost on purpose')
+      return bus.request(subject, body, options)
     },
   }
 }

@@ -1,9 +1,9 @@
 // Clients that are not ready, and the pause after too few: what the run makes of them.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { encodeJson } from '#protocol/canonical.ts'
-import { clientSubject, readNextAnswer, subjectPrefix } from '#protocol/messages.ts'
+import { readNextAnswer, subjectPrefix } from '#protocol/messages.ts'
 import { systemClock } from '#runtime/clock.ts'
+import { conversationOf } from '../given/signed.ts'
 import { jumpingClock } from '../jumping-clock.ts'
 import { until } from '../until.ts'
 import { eventsOf, type Federation, type FederationOptions, openFederation, seen } from './federation.ts'
@@ -16,14 +16,13 @@ async function prepare({ bus, fixed }: Federation, client: string, message: stri
     kind: 'next',
     client,
     incarnation: 'i',
-    epoch: 0,
     dataset: '',
     backend: '',
     progress: null,
     have: { state: 'Preparing', message },
   }
-  const subject = clientSubject(subjectPrefix(fixed.namespace, fixed.uid), client)
-  return readNextAnswer(await bus.request(subject, encodeJson(body), { timeoutMs: 120_000 }))
+  const prefix = subjectPrefix(fixed.namespace, fixed.uid)
+  return conversationOf(bus, { prefix, client }).send(body, 120, readNextAnswer)
 }
 
 describe('a client that prepares', () => {

@@ -4,7 +4,6 @@ import { describe, test } from 'node:test'
 import { verifyRecord } from '#coordinator/record/verify.ts'
 import type { RunOutcome } from '#coordinator/run/run-from-record.ts'
 import { attemptKeys } from '#protocol/keys.ts'
-import { createInProcessBus } from '#transport/bus/in-process/bus.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import { recordingTransfers } from '../faults/recording-store.ts'
@@ -254,20 +253,5 @@ describe('a newer coordinator', () => {
       late.resolve()
       await federation.close()
     }
-  })
-
-  test('that is only claimed by a worker is looked for in the store, and the coordinator stays', async () => {
-    const bus = createInProcessBus()
-    // Every request says that it received an answer of coordinator 9.
-    const boasting = {
-      ...bus,
-      request: (subject: string, body: Uint8Array, options: { timeoutMs: number }) => {
-        const message = JSON.parse(new TextDecoder().decode(body))
-        const said = 'epoch' in message ? { ...message, epoch: 9 } : message
-        return bus.request(subject, new TextEncoder().encode(JSON.stringify(said)), options)
-      },
-    }
-    const { outcome } = await runFederation({ ...JOB, bus, workerBus: boasting })
-    assert.equal(outcome?.rounds, 4)
   })
 })

@@ -23,6 +23,7 @@ import { NotWanted } from '#worker/network/grants.ts'
 import { uploadOutcome } from '#worker/network/upload.ts'
 import { openForeign } from '#worker/trainer/foreign-file.ts'
 import { bodyOf } from '../conformance/bodies.ts'
+import { keyNamed } from '../given/signed.ts'
 
 const SIZE = 3 * PART_BYTES + 1000
 const KEYS = attemptKeys(1, 1)
@@ -92,6 +93,8 @@ async function live(context: GrantsContext, file: string, bytes = Number.POSITIV
     task: TASK as unknown as Task,
     client: 'a',
     incarnation: crypto.randomUUID(),
+    prefix: 'run',
+    key: keyNamed('a'),
     dataset: '',
     stored: new Set<string>(),
     async ask(wants) {

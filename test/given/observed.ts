@@ -10,6 +10,7 @@ import type {
   FederatedJobStatus,
   TrainingStatus,
 } from '#protocol/generated/federatedjob.ts'
+import { CERTIFIER, TRUST } from './signed.ts'
 
 export const NOW = Date.parse('2026-11-24T08:00:00Z')
 export const SPEC: FederatedJobSpec = {
@@ -37,6 +38,8 @@ export const SETTINGS: Settings = {
   images: { coordinator: 'c:1', worker: 'w:1', workerGpu: 'g:1' },
   pullPolicy: 'IfNotPresent',
   pullSecrets: [],
+  certifier: CERTIFIER,
+  trust: TRUST,
 }
 
 export function observe(job: StoredJob, rest: Partial<Observed> = {}): Observed {

@@ -3,6 +3,7 @@
 // object whose uid it checked. It retries failures that may pass. RBAC: get, watch; patch of status.
 
 import { APPLY_TYPE, applyQuery, COORDINATOR_NAME, jobsPath, REFERENCE } from '#protocol/api.ts'
+import { type CoordinatorCertificate, readCertificate } from '#protocol/certificate.ts'
 import { completeSpec } from '#protocol/defaults.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type {
@@ -39,7 +40,7 @@ interface StoredJob {
     readonly resourceVersion: string
   }
   readonly spec: FederatedJobSpec
-  readonly status?: { readonly training?: TrainingStatus }
+  readonly status?: { readonly training?: TrainingStatus; readonly coordinatorCertificate?: unknown }
 }
 
 /** Seconds without a line after which a watch counts as dead: the API server sends a bookmark about every minute. */
@@ -117,6 +118,7 @@ function sourceOf(options: KubernetesJobOptions, reader: Reader): JobSource {
       const training = reader.seen().status?.training
       return training?.uid === identity.uid ? training : undefined
     },
+    certificate: () => certificateOf(reader.seen()),
     follow(changed, signal) {
       return watch<StoredJob>(client, {
         path: jobsPath(identity.namespace),
@@ -134,17 +136,24 @@ function sourceOf(options: KubernetesJobOptions, reader: Reader): JobSource {
   }
 }
 
-/** Calls `changed` for every new generation of the job. Throws Superseded where the job is gone. */
+/** The certificate in a job's status; undefined where it has none that can be read. */
+function certificateOf({ status }: StoredJob): CoordinatorCertificate | undefined {
+  return readCertificate(status?.coordinatorCertificate)
+}
+
+/** Calls `changed` for every new generation of the job, and for a new certificate. Throws Superseded where the job is gone. */
 function handlerOf(
   { identity }: KubernetesJobOptions,
   reader: Reader,
   changed: () => void,
 ): WatchHandler<StoredJob> {
-  let { generation } = reader.seen().metadata
+  const versions = (): string =>
+    `${reader.seen().metadata.generation} ${certificateOf(reader.seen())?.signature ?? ''}`
+  let before = versions()
   const compare = (): void => {
-    const newest = reader.seen().metadata.generation
-    if (newest === generation) return
-    generation = newest
+    const newest = versions()
+    if (newest === before) return
+    before = newest
     changed()
   }
   return {

@@ -5,17 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { encodeJson } from '#protocol/canonical.ts'
 import { digestPayload } from '#protocol/digest.ts'
-import {
-  clientSubject,
-  type NextAnswer,
-  type NextRequest,
-  readRequest,
-  type Task,
-} from '#protocol/messages.ts'
+import type { NextAnswer, NextRequest, Task } from '#protocol/messages.ts'
 import { type Clock, systemClock } from '#runtime/clock.ts'
 import { createMemoryStore } from '#test/given/memory-store.ts'
+import { playCoordinator, type Script, signing } from '#test/given/signed.ts'
 import { inProcessTrainer } from '#test/trainers/in-process.ts'
 import { quadraticWork } from '#test/trainers/quadratic.ts'
 import { until } from '#test/until.ts'
@@ -29,12 +23,15 @@ import type { WorkerOptions } from './options.ts'
 let folder: string
 let bus: MessageBus
 let said: NextRequest[]
+/** The coordinators that these requests were for. */
+let asked: number[]
 let stop: AbortController
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'fedsam-worker-'))
   bus = createInProcessBus()
   said = []
+  asked = []
   stop = new AbortController()
 })
 afterEach(async () => {
@@ -44,19 +41,23 @@ afterEach(async () => {
 })
 
 /** Plays a coordinator: answers each `next` with the result of the script, and refuses all grants. */
-async function play(script: (request: NextRequest) => NextAnswer | Promise<NextAnswer>): Promise<void> {
-  await bus.serve(clientSubject('run', '*'), async (_subject, body) => {
-    const request = readRequest(body)!
+async function play(
+  script: (request: NextRequest) => NextAnswer | Promise<NextAnswer>,
+  epoch = 1,
+): Promise<void> {
+  const answer: Script = async (request, signed) => {
     if (request.kind === 'next') {
       said.push(request)
+      asked.push(signed.epoch)
       const answer = await script(request)
       // A coordinator holds a request open before it answers `wait`.
       if (answer.kind === 'wait') await sleep(5)
-      return encodeJson(answer)
+      return answer
     }
     const granted = request.wants.map(() => ({ kind: 'Refused', reason: 'the attempt is closed' }))
-    return encodeJson({ kind: 'granted', epoch: 1, granted })
-  })
+    return { kind: 'granted', epoch: 1, granted }
+  }
+  await playCoordinator(bus, 'run', answer, epoch)
 }
 
 const trainerWith = (before: (call: string) => Promise<void> | void): Trainer =>
@@ -69,6 +70,7 @@ function work(
   return serveRun({
     client: 'a',
     incarnation: 'i',
+    ...signing(),
     prefix: 'run',
     bus,
     transfers: createGrantedTransfers(),
@@ -129,19 +131,21 @@ describe('a client', () => {
         if (signal?.aborted !== true) now += Math.min(seconds, 1)
       },
     }
-    const options = { client: 'a', incarnation: 'i', prefix: 'run', bus, clock, folder, signal: stop.signal }
+    const own = { client: 'a', incarnation: 'i', ...signing(), prefix: 'run' }
+    const options = { ...own, bus, clock, folder, signal: stop.signal }
     const trainer = inProcessTrainer(quadraticWork({ client: 'a', size: 10 }))
-    let asked = 0
+    let requests = 0
     // No coordinator answers while it prepares, nor its first request after that.
     const silentAtFirst: MessageBus = {
       ...bus,
-      async request() {
+      async request(subject, body, options) {
         if (!prepared) throw new NoAnswer('nobody is there')
-        asked += 1
-        if (asked === 1) throw new NoAnswer('nobody is there yet')
-        return encodeJson(FINISHED)
+        requests += 1
+        if (requests === 1) throw new NoAnswer('nobody is there yet')
+        return bus.request(subject, body, options)
       },
     }
+    await play(() => FINISHED)
     let prepared = false
     const ended = await serveRun({
       ...options,
@@ -157,7 +161,7 @@ describe('a client', () => {
       log: () => {},
     })
     assert.equal(ended, 'over')
-    assert.ok(asked >= 2)
+    assert.ok(requests >= 2)
   })
 
   test('that is asked to stop ends at once, even while its request is held open', async () => {
@@ -168,18 +172,15 @@ describe('a client', () => {
     await assert.rejects(ended, { code: 'Interrupted' })
   })
 
-  test('ignores an older coordinator, and sends it the newer epoch', async () => {
+  test('ignores an older coordinator, and asks the newer one', async () => {
     await play((request) => {
-      if (request.have.state === 'Leaving') return FINISHED
+      if (request.have.state === 'Leaving') return { ...FINISHED, epoch: 3 }
       if (said.length === 1) return { kind: 'wait', epoch: 3, reason: '' }
       if (said.length === 2) return { ...FINISHED, epoch: 2 }
       return { ...FINISHED, epoch: 3 }
-    })
+    }, 3)
     await work()
-    assert.deepEqual(
-      said.slice(0, 3).map(({ epoch }) => epoch),
-      [0, 3, 3],
-    )
+    assert.deepEqual(asked.slice(0, 3), [3, 3, 3])
   })
 
   test('whose work is not wanted keeps it for the next attempt at the same round', async () => {
@@ -226,19 +227,18 @@ describe('a client', () => {
     const base = { key: 'rounds/0/1/model.safetensors', ...digestPayload(body) }
     const asked = Promise.withResolvers<void>()
     const cancelled = Promise.withResolvers<void>()
-    await bus.serve(clientSubject('run', '*'), async (_subject, message) => {
-      const request = readRequest(message)!
+    await playCoordinator(bus, 'run', async (request) => {
       if (request.kind === 'grant') {
         asked.resolve()
         await cancelled.promise
         const grant = await memory.grantRead(base.key, 60)
-        return encodeJson({ kind: 'granted', epoch: 1, granted: [{ kind: 'Grant', grant }] })
+        return { kind: 'granted', epoch: 1, granted: [{ kind: 'Grant', grant }] }
       }
       said.push(request)
-      if (said.length === 1) return encodeJson(task({ kind: 'Train', round: 1, base, evaluate: true }))
-      if (request.have.state !== 'Working') return encodeJson(FINISHED)
+      if (said.length === 1) return task({ kind: 'Train', round: 1, base, evaluate: true })
+      if (request.have.state !== 'Working') return FINISHED
       await asked.promise
-      return encodeJson({ kind: 'cancel', epoch: 1, round: 1, attempt: 1, reason: 'not needed' })
+      return { kind: 'cancel', epoch: 1, round: 1, attempt: 1, reason: 'not needed' }
     })
     const calls: string[] = []
     const trainer = trainerWith((call) => void calls.push(call))
@@ -279,6 +279,7 @@ describe('a client', () => {
     const ended = await serveRun({
       client: 'a',
       incarnation: 'i',
+      ...signing(),
       prefix: 'run',
       bus,
       transfers: createGrantedTransfers(),

@@ -8,6 +8,7 @@ import { createReusedBuffer } from '#runtime/reused-buffer.ts'
 import type { TrainerReady } from '../trainer/seam.ts'
 import { type Contact, type ReceiveOptions, receive } from './answers.ts'
 import { type BackgroundTask, startTask } from './background-task.ts'
+import { type Conversation, openConversation } from './conversation.ts'
 import type { WorkerOptions } from './options.ts'
 import { askGrants, askNext, NOT_READY, type RequestOptions, reportLeaving } from './requests.ts'
 import type { Unsent } from './task.ts'
@@ -36,7 +37,7 @@ export async function serveRun(options: WorkerOptions): Promise<string> {
   }
   let code = 0
   try {
-    return await serve(options, state)
+    return await serve({ ...options, conversation: openConversation(options) }, state)
   } catch (error) {
     code = podExitCode(error instanceof FedsamError ? error.code : undefined)
     throw error
@@ -46,12 +47,15 @@ export async function serveRun(options: WorkerOptions): Promise<string> {
   }
 }
 
-async function serve(options: WorkerOptions, state: State): Promise<string> {
+async function serve(
+  options: WorkerOptions & { readonly conversation: Conversation },
+  state: State,
+): Promise<string> {
   const { client, clock, signal } = options
   const stopped = untilAborted(signal)
   const prepared = await prepareTrainer(options, state, stopped)
   if (prepared.kind === 'Finished') {
-    await reportLeaving(options, { epoch: state.epoch, about: NOT_READY })
+    await reportLeaving(options, NOT_READY)
     return prepared.reason
   }
   const { about } = prepared
@@ -63,7 +67,7 @@ async function serve(options: WorkerOptions, state: State): Promise<string> {
     const news = await nextNews(options, { ...state, about }, stopped)
     const reason = await react({ ...options, start }, state, news)
     if (reason === undefined) continue
-    await reportLeaving(options, { epoch: state.epoch, about })
+    await reportLeaving(options, about)
     return reason
   }
 }

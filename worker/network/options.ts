@@ -1,5 +1,6 @@
 // What a worker needs to serve a run. The program chooses each part (worker/main.ts, cli/run/local.ts); a function of this folder
 // takes only the fields that it uses.
+import type { SigningKey } from '#protocol/signatures.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { GrantedTransfers, MessageBus } from '#transport/ports.ts'
 import type { Trainer } from '../trainer/seam.ts'
@@ -16,6 +17,10 @@ export interface WorkerOptions {
   /** Prepares what the trainer needs before it can start; reports what it waits for. */
   readonly prepare?: (ask: AskGrants, report: (message: string) => void) => Promise<void>
   readonly trainer: Trainer
+  /** The client's own key: it signs requests and receipts. */
+  readonly key: SigningKey
+  /** Public keys whose certificates of coordinators the client believes. */
+  readonly trust: readonly string[]
   readonly clock: Clock
   /** For cached models and unfinished updates. */
   readonly folder: string

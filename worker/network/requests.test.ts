@@ -1,9 +1,9 @@
 // A client's requests, answered by a faulty coordinator.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { encodeJson } from '#protocol/canonical.ts'
-import { clientSubject, type Want } from '#protocol/messages.ts'
+import type { Want } from '#protocol/messages.ts'
 import { systemClock } from '#runtime/clock.ts'
+import { conversationOf, playCoordinator } from '#test/given/signed.ts'
 import { createInProcessBus } from '#transport/bus/in-process/bus.ts'
 import { askGrants } from './requests.ts'
 
@@ -18,16 +18,15 @@ test('askGrants ignores an answer with the wrong number of grants, and repeats t
   t.after(() => bus.close())
   const answers = [[], [REFUSED], [REFUSED, REFUSED, REFUSED], [REFUSED, REFUSED]]
   let asked = 0
-  await bus.serve(clientSubject('run', '*'), async () => {
+  await playCoordinator(bus, 'run', () => {
     const granted = answers[Math.min(asked, answers.length - 1)]
     asked += 1
-    return encodeJson({ kind: 'granted', epoch: 1, granted })
+    return { kind: 'granted', epoch: 1, granted }
   })
   const ask = askGrants({
     client: 'a',
     incarnation: 'i',
-    prefix: 'run',
-    bus,
+    conversation: conversationOf(bus, { prefix: 'run', client: 'a' }),
     answerSeconds: 60,
     clock: systemClock(1000),
     signal: new AbortController().signal,

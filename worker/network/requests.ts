@@ -1,16 +1,8 @@
 // The requests of a client: `next` reports what the client has and gets an instruction, `grant` gets rights to transfers, and the
 // last `next` reports that the client leaves. A request without an answer is not an error: each caller repeats its request.
-import { encodeJson } from '#protocol/canonical.ts'
-import {
-  clientInbox,
-  clientSubject,
-  type Have,
-  type NextAnswer,
-  readGrantAnswer,
-  readNextAnswer,
-} from '#protocol/messages.ts'
-import { NoAnswer } from '#transport/ports.ts'
+import { type Have, type NextAnswer, readGrantAnswer, readNextAnswer } from '#protocol/messages.ts'
 import type { Progress, TrainerReady } from '../trainer/seam.ts'
+import type { Conversation } from './conversation.ts'
 import { type AskGrants, NotWanted } from './grants.ts'
 import type { WorkerOptions } from './options.ts'
 
@@ -25,31 +17,32 @@ const LONGEST_TEXT = 2000
 /** What a client reports of its trainer before that is ready. */
 export const NOT_READY: TrainerReady = { dataset: '', backend: '' }
 
-type SendOptions = Pick<WorkerOptions, 'client' | 'prefix' | 'bus'>
-export type RequestOptions = SendOptions & Pick<WorkerOptions, 'incarnation' | 'answerSeconds' | 'trainer'>
+interface SendOptions extends Pick<WorkerOptions, 'client' | 'incarnation'> {
+  readonly conversation: Conversation
+}
+export type RequestOptions = SendOptions & Pick<WorkerOptions, 'answerSeconds' | 'trainer'>
 
 interface Position {
-  readonly epoch: number
   readonly about: TrainerReady
   readonly have: Have
 }
 
 /** Sends one `next`; resolves to undefined where no answer came. */
 export async function askNext(options: RequestOptions, position: Position): Promise<NextAnswer | undefined> {
-  const { trainer, answerSeconds } = options
+  const { trainer, answerSeconds, conversation } = options
   const progress = position.have.state === 'Working' ? progressOf(trainer.progress()) : null
-  const answer = await send(options, nextOf(options, position, progress), answerSeconds)
-  return answer === undefined ? undefined : readNextAnswer(answer)
+  return conversation.send(nextOf(options, position, progress), answerSeconds, readNextAnswer)
 }
 
 function nextOf(
-  { client, incarnation }: Pick<WorkerOptions, 'client' | 'incarnation'>,
-  { about, have, epoch }: Position,
+  { client, incarnation, conversation }: SendOptions,
+  { about, have }: Position,
   progress: Progress | null,
 ): object {
   const dataset = about.dataset.slice(0, LONGEST_TEXT)
   const backend = about.backend.slice(0, LONGEST_TEXT)
-  return { kind: 'next', client, incarnation, epoch, dataset, backend, have, progress }
+  const ignored = conversation.ignored()
+  return { kind: 'next', client, incarnation, dataset, backend, have, ignored, progress }
 }
 
 /** A trainer may report any numbers and any text; a message holds whole steps and bounded text. */
@@ -61,13 +54,10 @@ function progressOf(progress: Progress | null): Progress | null {
 }
 
 /** Reports that this client leaves because the run is over. Gives up after a few tries: the coordinator may have ended first. */
-export async function reportLeaving(
-  options: SendOptions & Pick<WorkerOptions, 'incarnation'>,
-  { about, epoch }: Omit<Position, 'have'>,
-): Promise<void> {
-  const body = nextOf(options, { about, epoch, have: { state: 'Leaving' } }, null)
+export async function reportLeaving(options: SendOptions, about: TrainerReady): Promise<void> {
+  const body = nextOf(options, { about, have: { state: 'Leaving' } }, null)
   for (let sent = 0; sent < LEAVING_TRIES; sent += 1) {
-    if ((await send(options, body, LEAVING_SECONDS)) !== undefined) return
+    if ((await options.conversation.send(body, LEAVING_SECONDS, readNextAnswer)) !== undefined) return
   }
 }
 
@@ -76,30 +66,18 @@ export async function reportLeaving(
  * `silenceSeconds` without an answer.
  */
 export function askGrants(
-  options: SendOptions &
-    Pick<WorkerOptions, 'incarnation' | 'clock' | 'signal' | 'answerSeconds' | 'silenceSeconds'>,
+  options: SendOptions & Pick<WorkerOptions, 'clock' | 'signal' | 'answerSeconds' | 'silenceSeconds'>,
 ): AskGrants {
-  const { client, incarnation, clock, signal, answerSeconds, silenceSeconds } = options
+  const { client, incarnation, conversation, clock, signal, answerSeconds, silenceSeconds } = options
   return async (wants) => {
     const until = clock.now() + silenceSeconds
     for (;;) {
-      const answer = await send(options, { kind: 'grant', client, incarnation, wants }, answerSeconds)
-      const granted = answer === undefined ? undefined : readGrantAnswer(answer)?.granted
+      const request = { kind: 'grant', client, incarnation, wants }
+      const granted = (await conversation.send(request, answerSeconds, readGrantAnswer))?.granted
       if (granted?.length === wants.length) return granted
       if (signal.aborted || clock.now() > until)
         throw new NotWanted('no coordinator answered the request for grants')
       await clock.sleep(RETRY_SECONDS, signal)
     }
-  }
-}
-
-async function send(options: SendOptions, body: object, seconds: number): Promise<Uint8Array | undefined> {
-  const { bus, prefix, client } = options
-  const limits = { timeoutMs: seconds * 1000, inbox: clientInbox(prefix, client) }
-  try {
-    return await bus.request(clientSubject(prefix, client), encodeJson(body), limits)
-  } catch (error) {
-    if (error instanceof NoAnswer) return undefined
-    throw error
   }
 }

@@ -24,7 +24,7 @@ export interface Unsent {
 
 export type TaskOptions = Pick<
   WorkerOptions,
-  'client' | 'incarnation' | 'transfers' | 'trainer' | 'folder' | 'log' | 'signal'
+  'client' | 'incarnation' | 'prefix' | 'key' | 'transfers' | 'trainer' | 'folder' | 'log' | 'signal'
 > & {
   /** The task as it is now: a later attempt at the same round may have taken it over. */
   readonly task: () => Task

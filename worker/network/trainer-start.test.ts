@@ -4,10 +4,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
-import { encodeJson } from '#protocol/canonical.ts'
 import { FedsamError } from '#protocol/errors.ts'
-import { clientSubject, type NextAnswer, type NextRequest, readRequest } from '#protocol/messages.ts'
+import type { NextAnswer, NextRequest } from '#protocol/messages.ts'
 import { systemClock } from '#runtime/clock.ts'
+import { playCoordinator, signing } from '#test/given/signed.ts'
 import { inProcessTrainer } from '#test/trainers/in-process.ts'
 import { quadraticWork } from '#test/trainers/quadratic.ts'
 import { until } from '#test/until.ts'
@@ -38,10 +38,9 @@ afterEach(async () => {
 })
 
 async function play(script: (request: NextRequest) => NextAnswer): Promise<void> {
-  await bus.serve(clientSubject('run', '*'), async (_subject, body) => {
-    const request = readRequest(body) as NextRequest
-    said.push(request)
-    return encodeJson(script(request))
+  await playCoordinator(bus, 'run', async (request) => {
+    said.push(request as NextRequest)
+    return script(request as NextRequest)
   })
 }
 
@@ -51,6 +50,7 @@ function work(change: Partial<WorkerOptions> = {}): Promise<string> {
   return serveRun({
     client: 'a',
     incarnation: 'i',
+    ...signing(),
     prefix: 'run',
     bus,
     transfers: createGrantedTransfers(),

@@ -48,7 +48,7 @@ export async function prepareTrainer(
   const ended = AbortSignal.any([signal, over.signal])
   const report = (message: string) => {
     const have = { state: 'Preparing', message } as const
-    return askNext(options, { epoch: contact.epoch, about: NOT_READY, have })
+    return askNext(options, { about: NOT_READY, have })
   }
   for (let pause = FIRST_REPORT_SECONDS; ; pause = REPORT_SECONDS) {
     const reported = async () => {

@@ -9,6 +9,7 @@ import type { Granted, Task, Want } from '#protocol/messages.ts'
 import { writeSafetensors } from '#protocol/safetensors.ts'
 import { createReusedBuffer } from '#runtime/reused-buffer.ts'
 import { createMemoryStore } from '#test/given/memory-store.ts'
+import { keyNamed } from '#test/given/signed.ts'
 import { vector } from '#test/payloads.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import { openUpdate } from './canonical-update.ts'
@@ -62,6 +63,8 @@ async function uploadFloats(floats: number, meddle: () => Promise<unknown>): Pro
         task: TASK,
         client: 'a',
         incarnation: 'i',
+        prefix: 'run',
+        key: keyNamed('a'),
         dataset: '',
         async ask(wants) {
           if (isFirst) await meddle()

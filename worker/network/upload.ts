@@ -1,12 +1,12 @@
 // Uploads a worker's update and then its receipt, through granted URLs. Guarantees the order payload first, receipt last; that an
 // interrupted large upload resumes with the parts that are missing; and that each life of a worker writes its payload under its own
 // name (protocol/keys.ts).
-import { encodeJson } from '#protocol/canonical.ts'
 import { blockHasher, digestPayload, type PayloadDigest, sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { attemptKeys, MAX_UPLOADS, uploadName } from '#protocol/keys.ts'
-import type { Granted, Task, Want } from '#protocol/messages.ts'
+import { type Granted, type Task, uidOf, type Want } from '#protocol/messages.ts'
 import { mostUpdateBytes } from '#protocol/outcomes.ts'
+import { signReceipt } from '#protocol/receipt-signature.ts'
 import type { Receipt } from '#protocol/record.ts'
 import { readFully } from '#runtime/file-bytes.ts'
 import type { ReusedBuffer } from '#runtime/reused-buffer.ts'
@@ -36,7 +36,10 @@ export interface LocalOutcome {
   readonly notEvaluated: Receipt['notEvaluated']
 }
 
-export type UploadOptions = Pick<WorkerOptions, 'client' | 'incarnation' | 'transfers' | 'signal'> & {
+export type UploadOptions = Pick<
+  WorkerOptions,
+  'client' | 'incarnation' | 'prefix' | 'key' | 'transfers' | 'signal'
+> & {
   readonly task: Task
   readonly dataset: string
   readonly ask: AskGrants
@@ -137,8 +140,8 @@ function receiptWant(
   options: UploadOptions,
   payload: (PayloadDigest & { upload: string }) | null,
 ): ReceiptWant {
-  const { task, client } = options
-  const body = encodeJson(receiptOf(outcome, options, payload))
+  const { task, client, key: signingKey, prefix } = options
+  const body = signReceipt(signingKey, uidOf(prefix), receiptOf(outcome, options, payload))
   const key = attemptKeys(task.round, task.attempt).receipt(client)
   return { want: { kind: 'Write', key, size: body.length, sha256: sha256(body) }, body }
 }

@@ -6,6 +6,11 @@
 {{- if .Values.serviceAccount.create }}{{ .Values.serviceAccount.name | default (include "fedsam.fullname" .) }}{{ else }}{{ required "serviceAccount.name is needed where serviceAccount.create is false" .Values.serviceAccount.name }}{{ end }}
 {{- end }}
 
+{{/* The Secret with the operator's signing key. */}}
+{{- define "fedsam.signingSecret" -}}
+{{- .Values.signing.secretName | default (printf "%s-signing" (include "fedsam.fullname" .)) }}
+{{- end }}
+
 {{- define "fedsam.selector" -}}
 app.kubernetes.io/name: fedsam
 app.kubernetes.io/instance: {{ .Release.Name }}

@@ -23,6 +23,9 @@ const tmpOf = (sidecar: 'data' | 'network'): string => `tmp-${sidecar}`
 /** Size of such a /tmp. Our programs write nothing there; the temporary files of libraries are small. */
 const TMP_SIZE = '64Mi'
 
+/** The client's key, in the network half's own /tmp: it survives a restart of the container, and the trainer never sees it. */
+const KEY_FILE = '/tmp/client-key'
+
 /** The volumes that only sidecars mount. */
 export function sidecarVolumes({ partition }: WorkerPod): Json[] {
   const sidecars = partition.source?.s3 ? (['data', 'network'] as const) : (['network'] as const)
@@ -93,6 +96,8 @@ export function networkSidecar({ job, spec, partition, settings }: WorkerPod): J
           scratch: `${seam}/scratch`,
           noProgressSeconds: String(spec.round.noProgressSeconds),
           answerSeconds: undefined,
+          trust: settings.trust.join(','),
+          keyFile: KEY_FILE,
           seam,
           cache,
           base: String(spec.trainer.type === 'SegmentAnything'),

@@ -5,6 +5,7 @@ import { connectNats } from '#transport/bus/nats/bus.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import { serveRun } from '#worker/network/client.ts'
 import { recordingTransfers } from '../../faults/recording-store.ts'
+import { signing } from '../../given/signed.ts'
 import { inProcessTrainer } from '../../trainers/in-process.ts'
 import { quadraticWork } from '../../trainers/quadratic.ts'
 import { ANSWER_SECONDS, fixedSettings, type Orders, obey, SIZE } from './job.ts'
@@ -14,6 +15,7 @@ const client = orders.client!
 const { namespace, uid } = fixedSettings(orders.uid)
 await serveRun({
   client,
+  ...signing(),
   incarnation: `${client}-${process.pid}`,
   prefix: subjectPrefix(namespace, uid),
   bus: await connectNats({ url: orders.nats }),

@@ -41,7 +41,7 @@ export function createInProcessBus(options: InProcessOptions = {}): MessageBus {
         },
       }
     },
-    async request(subject, body, { timeoutMs }) {
+    async request(subject, body, { timeoutMs, accept = () => true }) {
       checkBody(checkSubject(subject), body)
       const serving = [...servers].filter(({ pattern }) => covers(pattern, subject))
       if (closing.signal.aborted || serving.length === 0) throw new NoAnswer(`no server serves ${subject}`)
@@ -58,7 +58,8 @@ export function createInProcessBus(options: InProcessOptions = {}): MessageBus {
         const timer = setTimeout(fail, timeoutMs, `no answer within ${timeoutMs} ms`)
         closing.signal.addEventListener('abort', closed)
         const settle = (found: Uint8Array | undefined) => {
-          if (!found) return // the handler threw: another server may still answer
+          // The handler threw, or its answer does not count: another server may still answer.
+          if (!found || !accept(found)) return
           end()
           resolve(found)
         }

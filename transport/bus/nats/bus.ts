@@ -46,12 +46,12 @@ export async function connectNats(options: NatsOptions): Promise<MessageBus> {
     description: options.url,
     serve: async (pattern, handler) =>
       serve(connection, checkPattern(pattern), { ...options, handler, onError, link }),
-    async request(subject, body, { timeoutMs, inbox = '_INBOX.fedsam' }) {
+    async request(subject, body, { timeoutMs, inbox = '_INBOX.fedsam', ...others }) {
       checkBody(checkSubject(subject), body)
       const started = performance.now()
       if (!(await link.isUp(timeoutMs))) throw new NoAnswer(`${subject}: the connection is down`)
       const left = Math.max(1, timeoutMs - (performance.now() - started))
-      return requests.send(subject, body, { timeoutMs: left, inbox })
+      return requests.send(subject, body, { ...others, timeoutMs: left, inbox })
     },
     async close() {
       requests.fail('the bus was closed')

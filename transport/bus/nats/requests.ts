@@ -3,7 +3,7 @@
 // ends, with its first answer or with NoAnswer: no server, no answer in time, or a broken connection.
 
 import { type Msg, type NatsConnection, nuid } from 'nats'
-import { NoAnswer } from '../../ports.ts'
+import { NoAnswer, type RequestOptions } from '../../ports.ts'
 
 interface Waiting {
   readonly subject: string
@@ -12,8 +12,12 @@ interface Waiting {
 }
 
 export interface Requests {
-  /** Sends one request and waits at most `timeoutMs` for its first answer. */
-  send(subject: string, body: Uint8Array, options: { timeoutMs: number; inbox: string }): Promise<Uint8Array>
+  /** Sends one request and waits at most `timeoutMs` for its first answer that counts. */
+  send(
+    subject: string,
+    body: Uint8Array,
+    options: RequestOptions & { readonly inbox: string },
+  ): Promise<Uint8Array>
   /** Ends the waiting requests, or those of one subject, with NoAnswer. */
   fail(why: string, subject?: string): void
 }
@@ -47,7 +51,7 @@ export function requestsOver(connection: NatsConnection): Requests {
   }
   return {
     fail: failAll,
-    send(subject, body, { timeoutMs, inbox }) {
+    send(subject, body, { timeoutMs, inbox, accept = () => true }) {
       const token = nuid.next()
       return new Promise((resolve, reject) => {
         const end = () => {
@@ -59,6 +63,7 @@ export function requestsOver(connection: NatsConnection): Requests {
           reject(new NoAnswer(`${subject}: ${why}`))
         }
         const answer = (found: Uint8Array) => {
+          if (!accept(found)) return // another server may still answer
           end()
           resolve(found)
         }

@@ -1,0 +1,86 @@
+// Verifies who made each update and evaluation that counts: the receipt has the signature of a key that the record pinned for its
+// client. So a coordinator cannot have invented, swapped or reweighted an update of a client whose keys are known. Attempts that an
+// older version planned have receipts without signatures, and are left out.
+import { attemptKeys } from '#protocol/keys.ts'
+import type { StoreReader } from '#transport/ports.ts'
+import { pinnedKeys } from './client-keys.ts'
+import { readReceipt, type SignedReceipt } from './markers.ts'
+import type { Chain } from './verify-output.ts'
+import type { Link } from './verify-round.ts'
+
+interface ReceiptFindings {
+  readonly store: StoreReader
+  readonly problems: string[]
+  /** Awaits a reading; damage becomes a problem, and undefined is returned. */
+  readonly read: <T>(reading: Promise<T>) => Promise<T | undefined>
+}
+
+/** Adds a problem for each receipt that counts and lacks its client's signature. */
+export async function verifyReceipts(findings: ReceiptFindings, { run, links }: Chain): Promise<void> {
+  if (run === undefined) return
+  const keys = new Map<string, ReadonlySet<string>>()
+  const keysOf = async (client: string): Promise<ReadonlySet<string>> => {
+    const known = keys.get(client)
+    if (known !== undefined) return known
+    const pinned = (await findings.read(pinnedKeys(findings.store, client))) ?? []
+    const own = new Set(pinned.flatMap((one) => (one.client === client ? [one.key] : [])))
+    keys.set(client, own)
+    return own
+  }
+  for (const link of links) {
+    if (link.plan?.receipts !== 'Signed') continue
+    for (const { client, receipt, attempts } of countedReceipts(link)) {
+      const found = await find(findings, {
+        client,
+        receipt,
+        uid: run.value.uid,
+        round: link.plan.round,
+        attempts,
+      })
+      // A receipt that is missing is a problem already.
+      if (found === undefined) continue
+      const { signer } = found
+      const signed = signer.kind === 'Signed' && (await keysOf(client)).has(signer.key)
+      if (!signed)
+        findings.problems.push(`round ${link.plan.round}: no key of ${client} signed its receipt that counts`)
+    }
+  }
+}
+
+interface Counted {
+  readonly client: string
+  /** The receipt's digest. */
+  readonly receipt: string
+  /** The attempts that may have it. */
+  readonly attempts: readonly number[]
+}
+
+/** The receipts that a round's decision names, each once. */
+function countedReceipts({ plan, decision }: Link): Counted[] {
+  if (plan === null || decision === null) return []
+  const updates = decision.updates.map(({ client, receipt, attempt }) => ({
+    client,
+    receipt,
+    attempts: [attempt],
+  }))
+  const named = new Set(updates.map(({ receipt }) => receipt))
+  const all = Array.from({ length: Math.min(plan.attempt, MOST_ATTEMPTS) }, (_, at) => plan.attempt - at)
+  const evaluations = decision.evaluations
+    .filter(({ receipt }) => !named.has(receipt))
+    .map(({ client, receipt }) => ({ client, receipt, attempts: all }))
+  return [...updates, ...evaluations]
+}
+
+/** Attempts of a round that are searched for a receipt. */
+const MOST_ATTEMPTS = 10_000
+
+async function find(
+  { store, read }: ReceiptFindings,
+  { client, receipt, uid, round, attempts }: Counted & { readonly uid: string; readonly round: number },
+): Promise<SignedReceipt | undefined> {
+  for (const attempt of attempts) {
+    const found = await read(readReceipt(store, attemptKeys(round, attempt).receipt(client), uid))
+    if (found?.digest === receipt) return found
+  }
+  return undefined
+}

@@ -1,0 +1,105 @@
+// The client's end of the signed conversation: seals each request, and takes only answers that a certified coordinator of this run
+// signed for exactly this request. Every other answer is ignored and counted, and the request waits for another one: so nobody who
+// answers first can answer falsely. What an answer means is left to answers.ts.
+import { encodeJson } from '#protocol/canonical.ts'
+import { certificateCheck } from '#protocol/certificate.ts'
+import { type AnswerFault, openAnswer, sealRequest } from '#protocol/envelope.ts'
+import { clientInbox, clientSubject, uidOf } from '#protocol/messages.ts'
+import { createLimitedLog } from '#runtime/limited-log.ts'
+import { NoAnswer } from '#transport/ports.ts'
+import type { WorkerOptions } from './options.ts'
+
+/** How often a request is repeated at once because another coordinator answered than it was addressed to. */
+const MOST_COORDINATORS = 3
+
+/** Why the client ignores an answer. */
+type Ignored = AnswerFault | 'WrongEpoch'
+
+const WHY: Readonly<Record<Ignored, string>> = {
+  Unsigned: 'it has no signature',
+  OtherRun: 'its certificate belongs to another run',
+  NotCertified: 'no key that this worker trusts signed its certificate',
+  WrongSignature: 'the certified key did not sign it as the answer to this request',
+  WrongEpoch: 'its epoch is not that of its certificate',
+}
+
+export interface Conversation {
+  /**
+   * Sends one request. `read` parses an answer's body. Resolves to undefined where no answer came, or a certified one that cannot
+   * be read.
+   */
+  send<T extends { readonly epoch: number }>(
+    body: object,
+    seconds: number,
+    read: (body: Uint8Array) => T | undefined,
+  ): Promise<T | undefined>
+  /** Answers that were ignored so far. */
+  ignored(): number
+}
+
+type ConversationOptions = Pick<
+  WorkerOptions,
+  'client' | 'prefix' | 'bus' | 'key' | 'trust' | 'clock' | 'log'
+>
+
+/** Opens the conversation of one life of a client. */
+export function openConversation(options: ConversationOptions): Conversation {
+  const { client, prefix, bus, key, trust, clock } = options
+  const log = createLimitedLog(options.log, clock.now)
+  const uid = uidOf(prefix)
+  const check = certificateCheck({ uid, trust })
+  let number = 0
+  /** The newest coordinator that answered: requests are addressed to it. */
+  let epoch = 0
+  let ignored = 0
+  const ignore = (why: Ignored): false => {
+    ignored += 1
+    log(`an answer was ignored: ${WHY[why]}`)
+    return false
+  }
+
+  /** One request to the coordinator with this epoch. The answer's body is undefined where it cannot be read. */
+  const ask = async <T extends { readonly epoch: number }>(
+    body: Uint8Array,
+    timeoutMs: number,
+    read: (body: Uint8Array) => T | undefined,
+  ): Promise<{ readonly by: number; readonly answer: T | undefined } | undefined> => {
+    number += 1
+    const request = sealRequest(key, { uid, client }, { number, epoch, body })
+    let taken: { readonly by: number; readonly answer: T | undefined } | undefined
+    const accept = (message: Uint8Array): boolean => {
+      const opened = openAnswer(message, { uid, client, request, check })
+      if (opened.kind === 'Ignored') return ignore(opened.fault)
+      const answer = read(opened.body)
+      const by = opened.certificate.epoch
+      if (answer !== undefined && answer.epoch !== by) return ignore('WrongEpoch')
+      taken = { by, answer }
+      return true
+    }
+    try {
+      await bus.request(clientSubject(prefix, client), request, {
+        timeoutMs,
+        inbox: clientInbox(prefix, client),
+        accept,
+      })
+      return taken
+    } catch (error) {
+      if (error instanceof NoAnswer) return undefined
+      throw error
+    }
+  }
+
+  return {
+    ignored: () => ignored,
+    async send(fields, seconds, read) {
+      for (let coordinators = 1; ; coordinators += 1) {
+        const asked = epoch
+        const found = await ask(encodeJson(fields), seconds * 1000, read)
+        if (found === undefined) return undefined
+        // A coordinator that the request was not addressed to only names itself: the request is repeated to it.
+        if (found.by <= asked || coordinators === MOST_COORDINATORS) return found.answer
+        epoch = Math.max(epoch, found.by)
+      }
+    },
+  }
+}

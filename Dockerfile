@@ -1,7 +1,8 @@
 # The images of FedSAM, one target each: operator, coordinator, worker, worker-gpu.
 #   buildah bud --target operator --build-arg BASE_IMAGE=... -t fedsam-operator .
-# BASE_IMAGE is any Debian 12 or newer. Nothing compiles in a final image; programs run as uid 65532 and write only to /tmp.
-ARG BASE_IMAGE=docker.io/library/debian:bookworm-slim
+# BASE_IMAGE is any Debian 12 or newer; its default is pinned by digest (docs/how-to-install.md says how to refresh it). Nothing compiles in
+# a final image; programs run as uid 65532 and write only to /tmp.
+ARG BASE_IMAGE=docker.io/library/debian:bookworm-slim@sha256:96e378d7e6531ac9a15ad505478fcc2e69f371b10f5cdf87857c4b8188404716
 
 FROM ${BASE_IMAGE} AS packages
 # npm comes inside a Python wheel: a tenth of what Debian's package of it brings along.
@@ -16,9 +17,11 @@ COPY package.json package-lock.json .npmrc ./
 # --ignore-scripts: Node itself comes as a locked package, and no package may run code at installation.
 RUN npm ci --ignore-scripts --omit=dev && \
     mkdir -p /node/bin && cp node_modules/node-linux-*/bin/node /node/bin/node && rm -rf node_modules/node-linux-*
+COPY scripts/images/prune-packages.ts scripts/images/prune-packages.ts
 # What control programs do not use: TensorFlow.js and pictures.
 FROM packages AS control-packages
-RUN rm -rf node_modules/@tensorflow node_modules/sharp node_modules/@img
+RUN /node/bin/node scripts/images/prune-packages.ts \
+      @tensorflow/tfjs @tensorflow/tfjs-backend-cpu @tensorflow/tfjs-backend-wasm @tensorflow/tfjs-core @tensorflow/tfjs-node-gpu sharp
 
 FROM ${BASE_IMAGE} AS runtime
 COPY --from=packages /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
@@ -61,7 +64,8 @@ RUN apt-get update && apt-get install -y --no-install-recommends g++ binutils &&
 ENV PATH=/node/bin:$PATH XDG_CACHE_HOME=/tensorflow
 RUN npm ci --ignore-scripts && rm -rf node_modules/node-linux-*
 COPY worker/tensorflow/addon worker/tensorflow/addon
-RUN node worker/tensorflow/addon/build.ts && npm prune --omit=dev --ignore-scripts && rm -rf node_modules/node-linux-*
+RUN node worker/tensorflow/addon/build.ts && npm prune --omit=dev --ignore-scripts && rm -rf node_modules/node-linux-* && \
+    node scripts/images/prune-packages.ts
 # A link into the cache becomes what it points at: the image has no cache.
 RUN cd node_modules/@tensorflow/tfjs-node-gpu && \
     for part in deps lib/napi-v8/tfjs_binding.node; do \

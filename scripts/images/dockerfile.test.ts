@@ -1,8 +1,10 @@
 // Which stages and files an image is made of, as the Dockerfile says it.
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { TEST_PACKAGES } from '../python.ts'
-import { digestOf, inputsOf, readDockerfile, stagesOf } from './dockerfile.ts'
+import { digestOf, inputsOf, ROOT, readDockerfile, stagesOf } from './dockerfile.ts'
 
 const TEXT = `# A comment.
 ARG BASE=x
@@ -69,4 +71,13 @@ test('the digest is that of the files and of what is given with them', async () 
   assert.equal(await digestOf(['LICENSE', 'crds'], ['a']), digest)
   assert.notEqual(await digestOf(['LICENSE', 'crds'], ['b']), digest)
   assert.notEqual(await digestOf(['LICENSE'], ['a']), digest)
+})
+
+test('the base image of every Dockerfile is pinned by the same digest', async () => {
+  const files = ['Dockerfile', 'examples/flower-numpy/Dockerfile']
+  const bases = await Promise.all(
+    files.map(async (file) => /^ARG BASE_IMAGE=(.*)$/m.exec(await readFile(join(ROOT, file), 'utf8'))?.[1]),
+  )
+  assert.match(bases[0]!, /^docker\.io\/library\/debian:bookworm-slim@sha256:[0-9a-f]{64}$/)
+  assert.equal(bases[1], bases[0])
 })

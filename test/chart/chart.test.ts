@@ -7,9 +7,11 @@ import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { readEnvironment } from '#operator/environment.ts'
 import { DEFAULT_PEERS } from '#operator/reconcile/pods/network-policies.ts'
-import { HELM_LINES } from '#scripts/helm.ts'
+import { HELM_LINES, type HelmLine } from '#scripts/helm.ts'
 import {
+  CHART,
   environment,
+  helm,
   lint,
   of,
   type PodSpec,
@@ -116,6 +118,34 @@ test('registry, digest and pull secrets reach the operator and, through it, the 
   assert.match(variables.FEDSAM_COORDINATOR_IMAGE ?? '', /^mirror\.test\/hub\/fedsam\/coordinator:\d/)
   assert.equal(variables.FEDSAM_IMAGE_PULL_SECRETS, 'pull')
   assert.equal(variables.FEDSAM_IMAGE_PULL_POLICY, 'Always')
+})
+
+test('an image without registry and digest is refused by name', async () => {
+  const plain = (line: HelmLine, ...flags: readonly string[]): Promise<string> =>
+    helm(line, ['template', 'fedsam', CHART, '--kube-version', '1.34.4', ...flags])
+  const digest = `sha256:${'a'.repeat(64)}`
+  const each = (field: string, value: (name: string) => string): string[] =>
+    ['operator', 'coordinator', 'worker', 'workerGpu'].flatMap((name) => [
+      '--set',
+      `images.${name}.${field}=${value(name)}`,
+    ])
+  for (const line of HELM_LINES) {
+    await assert.rejects(plain(line), /image fedsam\/\w+ names no registry.*set images\.registry/s)
+    await plain(line, '--set', 'images.registry=registry.test')
+    await plain(line, ...each('digest', () => digest))
+    await plain(line, ...each('repository', (name) => `registry.test:5000/${name}`))
+    await plain(line, ...each('repository', (name) => `localhost/${name}`))
+    const last = ['--set', 'images.workerGpu.repository=team/worker-gpu']
+    await assert.rejects(
+      plain(line, ...each('repository', (name) => `registry.test/${name}`), ...last),
+      /team\/worker-gpu/,
+    )
+    const nats = ['--set', 'quickstart.enabled=true', '--set', 'quickstart.nats.image.repository=nats']
+    await assert.rejects(
+      plain(line, ...each('digest', () => digest), ...nats),
+      /image nats names no registry/,
+    )
+  }
 })
 
 test('the quickstart runs where the operator may; replicas keep apart unless told otherwise', async () => {

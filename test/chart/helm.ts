@@ -8,6 +8,8 @@ import { ensureHelm, type HelmLine } from '#scripts/helm.ts'
 
 export const CHART = fileURLToPath(new URL('../../charts/fedsam', import.meta.url))
 const VALUES = fileURLToPath(new URL('values/', import.meta.url))
+/** Every installation names the registry of its images. A test's own values win. */
+export const REGISTRY = ['--values', fileURLToPath(new URL('registry.yaml', import.meta.url))]
 
 export interface Rule {
   readonly apiGroups: readonly string[]
@@ -75,7 +77,7 @@ export async function render(...flags: readonly string[]): Promise<Rendered[]> {
 export async function renderBy(line: HelmLine, ...flags: readonly string[]): Promise<Rendered[]> {
   const place = ['template', 'fedsam', CHART, '--namespace', 'system']
   // --kube-version first: a test's own wins.
-  const text = await helm(line, [...place, '--kube-version', '1.34.4', ...flags])
+  const text = await helm(line, [...place, '--kube-version', '1.34.4', ...REGISTRY, ...flags])
   return parseAllDocuments(text).flatMap((document) => {
     if (document.errors.length > 0) throw document.errors[0]
     return (document.toJS() as Rendered | null) ?? []
@@ -84,7 +86,7 @@ export async function renderBy(line: HelmLine, ...flags: readonly string[]): Pro
 
 /** Lints strictly. */
 export async function lint(line: HelmLine, ...flags: readonly string[]): Promise<string> {
-  return helm(line, ['lint', '--strict', CHART, ...flags])
+  return helm(line, ['lint', '--strict', CHART, ...REGISTRY, ...flags])
 }
 
 export const of = (objects: readonly Rendered[], kind: string): Rendered[] =>

@@ -11,7 +11,7 @@ import { promisify } from 'node:util'
 import type { HelmLine } from '#scripts/helm.ts'
 import { ensureKubernetes } from '#scripts/kubernetes/build.ts'
 import { type KubernetesServer, startKubernetes } from '#scripts/kubernetes/server.ts'
-import { CHART, helm, podsOf, render, values } from './helm.ts'
+import { CHART, helm, podsOf, REGISTRY, render, values } from './helm.ts'
 
 let folder: string
 let server: KubernetesServer
@@ -37,7 +37,7 @@ function surroundings(): NodeJS.ProcessEnv {
 /** Installs or upgrades the release `fedsam`; resolves to the notes. */
 async function upgrade(line: HelmLine, namespace: string, ...flags: readonly string[]): Promise<string> {
   const place = ['upgrade', '--install', 'fedsam', CHART, '--namespace', namespace, '--create-namespace']
-  const told = await helm(line, [...place, ...flags], surroundings())
+  const told = await helm(line, [...place, ...REGISTRY, ...flags], surroundings())
   return told.slice(told.indexOf('NOTES:'))
 }
 

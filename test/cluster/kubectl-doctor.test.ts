@@ -55,6 +55,7 @@ test('a cluster without an operator and without devices', async () => {
     `ok       FederatedJobs: the cluster serves v1alpha1 with the schema of this fedsam
 problem  operator: no operator is installed
            install the chart: helm install fedsam charts/fedsam -n fedsam-system --create-namespace
+           --set images.registry=REGISTRY
 ok       your rights: you may create and follow FederatedJobs in team-a, and read their pods' logs
 ok       accelerators: none on 0 nodes; jobs without workers.accelerator run on CPUs
 1 problem

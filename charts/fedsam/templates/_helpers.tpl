@@ -28,10 +28,17 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
-{{/* The full name of one image: (list $ .Values.images.NAME). images.registry wins over a registry of the repository, a digest over the tag. */}}
+{{/*
+The full name of one image: (list $ .Values.images.NAME). images.registry wins over a registry of the repository, a digest over the tag.
+A repository without a registry means Docker's, where anybody may own its name: only a digest makes such a name safe.
+*/}}
 {{- define "fedsam.image" -}}
 {{- $root := index . 0 }}{{ $image := index . 1 -}}
-{{- with $root.Values.images.registry }}{{ . | trimSuffix "/" }}/{{ regexReplaceAll "^[^/]*[.:][^/]*/" $image.repository "" }}{{ else }}{{ $image.repository }}{{ end }}
+{{- $hasRegistry := regexMatch "^(localhost|[^/]*[.:][^/]*)/" $image.repository -}}
+{{- if not (or $root.Values.images.registry $hasRegistry $image.digest) -}}
+{{- fail (printf "image %s names no registry, and so is docker.io/%s, a name that this project does not own; set images.registry to the registry with your images, or name a registry in the repository, or set the digest" $image.repository $image.repository) -}}
+{{- end -}}
+{{- with $root.Values.images.registry }}{{ . | trimSuffix "/" }}/{{ regexReplaceAll "^(localhost|[^/]*[.:][^/]*)/" $image.repository "" }}{{ else }}{{ $image.repository }}{{ end }}
 {{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag | default $root.Chart.AppVersion }}{{ end }}
 {{- end }}
 

@@ -13,7 +13,8 @@ import { type Finding, ok, problem, unseen } from './finding.ts'
 const SUBJECT = 'FederatedJobs'
 const NAME = `${PLURAL}.${GROUP}`
 const OURS = new URL('../../../crds/fedsam.dev_federatedjobs.yaml', import.meta.url)
-const INSTALL = 'install the chart: helm install fedsam charts/fedsam -n fedsam-system --create-namespace'
+const INSTALL =
+  'install the chart: helm install fedsam charts/fedsam -n fedsam-system --create-namespace --set images.registry=REGISTRY'
 const UPGRADE = 'upgrade the chart, or use the fedsam of its version'
 
 /** The fields of a CustomResourceDefinition that this check reads. */

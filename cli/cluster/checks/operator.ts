@@ -50,7 +50,7 @@ function judgeOperators(deployments: readonly Deployment[], namespace: string): 
   if (watching.length > 0) return watching.map(judgeOperator)
   const remedy =
     deployments.length === 0
-      ? 'install the chart: helm install fedsam charts/fedsam -n fedsam-system --create-namespace'
+      ? 'install the chart: helm install fedsam charts/fedsam -n fedsam-system --create-namespace --set images.registry=REGISTRY'
       : `add ${namespace} to the chart's watchNamespaces, or choose another namespace with -n`
   const there = deployments.map(named).join(', ')
   const says = deployments.length === 0 ? 'no operator is installed' : `${there} does not watch ${namespace}`

@@ -132,9 +132,11 @@ async function installChart(
       `${values}.tag=${reference.slice(at + 1)}`,
     ]
   })
+  // Images of this machine have the registry's name docker.io, also those that are not built here.
+  const registry = ['--set', 'images.registry=docker.io']
   const brings = quickstart ? ['--set', 'quickstart.enabled=true'] : []
   const where = ['--namespace', namespace, '--create-namespace', '--wait', '--timeout=5m']
-  await helm(['upgrade', '--install', 'fedsam', CHART, ...where, ...values, ...brings, ...args])
+  await helm(['upgrade', '--install', 'fedsam', CHART, ...where, ...registry, ...values, ...brings, ...args])
 }
 
 async function runHelm({ helm, kubeconfig, machine }: Parts, args: readonly string[]): Promise<string> {

@@ -4,6 +4,7 @@ import type { StoredJob } from '#operator/objects/shapes.ts'
 import { completeSpec } from '#protocol/defaults.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { checkAccelerators } from '../cluster/checks/accelerators.ts'
+import { checkAdmission } from '../cluster/checks/admission.ts'
 import { checkDefinition } from '../cluster/checks/definition.ts'
 import { checked, type Finding } from '../cluster/checks/finding.ts'
 import { checkNamedObjects } from '../cluster/checks/named-objects.ts'
@@ -74,6 +75,7 @@ async function examine(cluster: Cluster, examined: Examined): Promise<Finding[]>
     await checked('accelerators', () => checkAccelerators(cluster, spec)),
   ]
   if (job && spec) {
+    if (!stored) found.push(await checked('admission', () => checkAdmission(cluster, job, spec)))
     found.push(
       await checked('named objects', () => checkNamedObjects(cluster, job.metadata.namespace, spec)),
       await checked('store', async () => checkStore(await jobBucket(cluster, job, examined))),

@@ -8,7 +8,9 @@ import { after, before, test } from 'node:test'
 import { type NatsServer, type S3Server, startNats, startS3 } from '#cli/run/servers/servers.ts'
 import { render } from '../chart/helm.ts'
 import { type Ended, startFedsam } from '../cli/fedsam.ts'
+import { until } from '../until.ts'
 import { type Cluster, startCluster } from './cluster.ts'
+import { install } from './installed.ts'
 import { makeJob, makeNamespace, makePod, READY, SPEC, UNSCHEDULABLE } from './kubectl-jobs.ts'
 
 let cluster: Cluster
@@ -134,6 +136,7 @@ test('a job whose Secrets, claims and devices are not there, before it is applie
     'problem  accelerators: site-b: needs 8 nvidia.com/gpu on one node; the largest has 4',
     "           install the device's plugin on nodes that have it, ask for fewer, or leave",
     '           workers.accelerator out to train on CPUs',
+    'ok       admission: the cluster accepts the job in namespace team-a',
     'problem  named objects: Secret store, which spec.storage.s3.credentialsSecretName names, does not',
     '         exist in namespace team-a',
     '           create it, or correct spec.storage.s3.credentialsSecretName',
@@ -153,6 +156,27 @@ test('a job whose Secrets, claims and devices are not there, before it is applie
     '',
   ])
   assert.equal(code, 1)
+})
+
+test('a job that its author may not create, before it is applied: by the policy of the chart, or by the operator', async () => {
+  const template = { spec: { hostNetwork: true } }
+  const job = {
+    apiVersion: 'fedsam.dev/v1alpha1',
+    kind: 'FederatedJob',
+    metadata: { name: 'greedy' },
+    spec: { ...SPEC, ...wanted(), workers: { template } },
+  }
+  await writeFile(join(dir, 'greedy.yaml'), JSON.stringify(job))
+  const admission = async (): Promise<string> => {
+    const { stdout } = await doctor(['-f', 'greedy.yaml'])
+    return /^problem {2}admission: .*\n( {9,}.*\n)+/m.exec(stdout)?.[0].replaceAll(/\n +/g, ' ') ?? ''
+  }
+  const says = 'spec.workers.template.spec.hostNetwork is not allowed'
+  assert.ok((await admission()).startsWith(`problem  admission: ${says}. Create the job without it`))
+  await install(cluster, 'system')
+  await until('the policy is in force', async () => (await admission()).includes(`denied request: ${says}`))
+  for (const kind of ['validatingadmissionpolicybinding', 'validatingadmissionpolicy'])
+    await cluster.server.kubectl(['delete', kind, '--all'])
 })
 
 test('the same job once all is there; its pods say what is left', async () => {

@@ -34,19 +34,29 @@ export interface Deployment {
 
 /** The Deployments of operators in the cluster. */
 export async function checkOperator(cluster: Cluster): Promise<Finding[]> {
-  const { items } = await cluster.ask<{ items: Deployment[] }>({
-    ...DEPLOYMENTS,
-    query: { labelSelector: selectorOf(OPERATOR_LABELS) },
+  return judgeOperators(await allOperators(cluster), cluster.namespace)
+}
+
+/** The operators that watch the namespace of the connection. */
+export async function operatorsFor(cluster: Cluster): Promise<Deployment[]> {
+  return watchingIn(await allOperators(cluster), cluster.namespace)
+}
+
+async function allOperators(cluster: Cluster): Promise<Deployment[]> {
+  const query = { labelSelector: selectorOf(OPERATOR_LABELS) }
+  return (await cluster.ask<{ items: Deployment[] }>({ ...DEPLOYMENTS, query })).items
+}
+
+function watchingIn(deployments: readonly Deployment[], namespace: string): Deployment[] {
+  return deployments.filter((deployment) => {
+    const names = variable(deployment, OPERATOR.watchNamespaces.name).split(',').filter(Boolean)
+    return names.length === 0 || names.includes(namespace)
   })
-  return judgeOperators(items, cluster.namespace)
 }
 
 /** The operators that watch the namespace. */
 function judgeOperators(deployments: readonly Deployment[], namespace: string): Finding[] {
-  const watching = deployments.filter((deployment) => {
-    const names = variable(deployment, OPERATOR.watchNamespaces.name).split(',').filter(Boolean)
-    return names.length === 0 || names.includes(namespace)
-  })
+  const watching = watchingIn(deployments, namespace)
   if (watching.length > 0) return watching.map(judgeOperator)
   const remedy =
     deployments.length === 0
@@ -75,7 +85,8 @@ function named({ metadata }: Deployment): string {
   return `${metadata.namespace}/${metadata.name}`
 }
 
-function variable(deployment: Deployment, name: string): string {
+/** The value of a variable of the Deployment's containers; empty where none has it. */
+export function variable(deployment: Deployment, name: string): string {
   const variables = deployment.spec.template.spec.containers.flatMap(({ env }) => env ?? [])
   return variables.find((candidate) => candidate.name === name)?.value ?? ''
 }

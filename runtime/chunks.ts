@@ -31,12 +31,16 @@ export async function gather(
   return body
 }
 
-/** Regroups the chunks into new buffers of `blockSize` bytes; the last one may be shorter. */
+/**
+ * Regroups the chunks into blocks of `blockSize` bytes; the last one may be shorter. Each block has memory of its own, from `memory`: a
+ * caller that is done with a block may hand it out again.
+ */
 export async function* blocks(
   chunks: AsyncIterable<Uint8Array>,
   blockSize: number,
+  memory: () => Uint8Array<ArrayBuffer> = () => new Uint8Array(blockSize),
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  let block = new Uint8Array(blockSize)
+  let block = memory()
   let filled = 0
   for await (const chunk of chunks) {
     for (let from = 0; from < chunk.byteLength; ) {
@@ -46,7 +50,7 @@ export async function* blocks(
       filled += taken.byteLength
       if (filled < blockSize) continue
       yield block
-      block = new Uint8Array(blockSize)
+      block = memory()
       filled = 0
     }
   }

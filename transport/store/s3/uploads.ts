@@ -160,9 +160,13 @@ async function sendParts(
 ): Promise<UploadPart[]> {
   const partSize = Math.max(SMALLEST_PART, Math.ceil(size / MOST_PARTS / MIB) * MIB)
   const flying = new Set<Promise<void>>()
+  // The service has answered a part only after its last byte: the next part may use its memory. New memory for each would be collected
+  // and zeroed as often as there are parts.
+  const spare: Uint8Array<ArrayBuffer>[] = []
+  const memory = () => spare.pop() ?? new Uint8Array(partSize)
   const parts: UploadPart[] = []
   let failure: { readonly error: unknown } | undefined
-  const send = async (number: number, block: Uint8Array) => {
+  const send = async (number: number, block: Uint8Array<ArrayBuffer>) => {
     const command = new UploadPartCommand({
       ...bucket.at(key),
       UploadId: upload,
@@ -171,10 +175,11 @@ async function sendParts(
     })
     const { ETag = '' } = await ask(bucket, bucket.client.send(command))
     parts[number - 1] = { number, size: block.byteLength, tag: ETag }
+    if (block.byteLength === partSize) spare.push(block)
   }
   try {
     let number = 0
-    for await (const block of blocks(exactly(key, size, chunks), partSize)) {
+    for await (const block of blocks(exactly(key, size, chunks), partSize, memory)) {
       if (failure) break
       number += 1
       const sending = send(number, block).catch((error: unknown) => {

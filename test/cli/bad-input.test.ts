@@ -40,7 +40,7 @@ const CASES: readonly Case[] = [
   {
     name: 'unknown field',
     spoil: edit('rounds: 1', 'round_count: 1'),
-    says: 'fedsam: job.yaml:5: spec.round_count: is not a field; remove it, or use one of rounds, seed, suspend, managedBy, strategy, round, trainer, partitions, workers, coordinator, storage, messaging, model, evaluation, output, startDeadlineSeconds, activeDeadlineSeconds, ttlSecondsAfterFinished, resumeFrom\n',
+    says: 'fedsam: job.yaml:5: spec.round_count: is not a field; remove it, or use one of rounds, seed, suspend, managedBy, strategy, round, trainer, partitions, workers, coordinator, storage, messaging, allowInsecure, model, evaluation, output, startDeadlineSeconds, activeDeadlineSeconds, ttlSecondsAfterFinished, resumeFrom\n',
   },
   {
     name: 'wrong type',
@@ -194,7 +194,7 @@ const CASES: readonly Case[] = [
       await writeFile(join(dir, 'used', 'run.json'), JSON.stringify(run))
     },
     args: ['--output', 'DIR/used'],
-    says: 'fedsam: DIR/used holds the run of another job: spec.model is an object and was not set, spec.output is an object and was not set, spec.seed is 0 and was 5, spec.strategy is an object and was not set, spec.trainer is an object and was not set\n  name another folder with --output, or run the job with its earlier values\n',
+    says: 'fedsam: DIR/used holds the run of another job: spec.allowInsecure is false and was not set, spec.model is an object and was not set, spec.output is an object and was not set, spec.seed is 0 and was 5, spec.strategy is an object and was not set, 1 more fields differ\n  name another folder with --output, or run the job with its earlier values\n',
   },
 ]
 

@@ -143,6 +143,10 @@ export const WORKER = {
     'FEDSAM_TRUST',
     'public keys, comma separated, 64 hexadecimal digits each: the worker believes a coordinator only with a certificate by one of them',
   ),
+  stores: variable(
+    'FEDSAM_STORES',
+    'what the URLs of granted transfers must begin with, comma separated: the bucket of the run. `https:` admits every host',
+  ),
   keyFile: variable(
     'FEDSAM_KEY_FILE',
     "the file of the client's own key, which the worker makes where it does not exist; default: a new key at each start",

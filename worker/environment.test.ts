@@ -10,6 +10,7 @@ const WORKER = {
   FEDSAM_NO_PROGRESS_SECONDS: '60',
   FEDSAM_NATS_URL: 'nats://bus:4222',
   FEDSAM_TRUST: 'a'.repeat(64),
+  FEDSAM_STORES: 'https://s3:9000/models/',
 }
 const PROGRAM = { command: ['python3', 'client.py'], env: {}, cwd: '/work' }
 
@@ -43,11 +44,13 @@ describe('the network half', () => {
       code: 'InvalidJob',
       message:
         'the environment: FEDSAM_CLIENT is missing; FEDSAM_SUBJECTS is missing; FEDSAM_SCRATCH is missing; ' +
-        'FEDSAM_NO_PROGRESS_SECONDS: soon is not a number of seconds; FEDSAM_TRUST is missing; FEDSAM_NATS_URL is missing; ' +
+        'FEDSAM_NO_PROGRESS_SECONDS: soon is not a number of seconds; FEDSAM_TRUST is missing; FEDSAM_STORES is missing; FEDSAM_NATS_URL is missing; ' +
         'FEDSAM_CACHE is missing; FEDSAM_BASE: yes is neither true nor false',
     })
     const keys = { ...WORKER, FEDSAM_TRUST: `${'b'.repeat(64)}, ${'c'.repeat(64)}`, FEDSAM_TRAINER: '{}' }
     assert.deepEqual(workerSettings(keys).trust, ['b'.repeat(64), 'c'.repeat(64)])
+    for (const store of ['https://s3:9000/models', 'file:///tmp/', 'http:', 'memory:'])
+      assert.throws(() => workerSettings({ ...keys, FEDSAM_STORES: store }), /is not the URL of a bucket/)
     const wrong = { ...keys, FEDSAM_TRUST: 'nobody' }
     assert.throws(() => workerSettings(wrong), /FEDSAM_TRUST: nobody is not a public key/)
     assert.throws(() => workerSettings({ ...WORKER, FEDSAM_TRAINER: '{' }), /FEDSAM_TRAINER is not JSON/)

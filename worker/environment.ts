@@ -48,6 +48,8 @@ export interface WorkerSettings {
   readonly answerSeconds: number
   /** Public keys whose certificates of coordinators count. */
   readonly trust: readonly string[]
+  /** What the URLs of grants must begin with. */
+  readonly stores: readonly string[]
   /** Path of the client's own key; '' for a new key at each start. */
   readonly keyFile: string
   readonly nats: NatsOptions
@@ -59,6 +61,16 @@ export interface SourceSettings {
   readonly s3: S3Options
   /** The folder that the files are written to. */
   readonly folder: string
+}
+
+/** Beginnings of URLs, comma separated; one at least. */
+const stores: Rule<readonly string[]> = (text) => {
+  const found = names(required(text))
+  const wrong = found.find(
+    (store) => store !== 'https:' && !(URL.canParse(store) && /^https?:\/\/.+\/$/.test(store)),
+  )
+  if (wrong !== undefined) throw new RangeError(`: ${shortened(wrong, 100)} is not the URL of a bucket`)
+  return found.map((store) => (store === 'https:' ? store : new URL(store).href))
 }
 
 /** One public key or more, comma separated. */
@@ -76,6 +88,7 @@ const WORKER_RULES = {
   noProgressSeconds: seconds(),
   answerSeconds: seconds(ANSWER_SECONDS),
   trust: publicKeys,
+  stores,
   keyFile: optional,
 }
 
@@ -100,9 +113,11 @@ function settingsFrom(
   read: Read<typeof WORKER_RULES & typeof BUS_RULES>,
   trainer: TrainerPlace,
 ): WorkerSettings {
-  const { client, subjects, scratch, noProgressSeconds, answerSeconds, trust, keyFile } = read
+  const { client, subjects, scratch, noProgressSeconds, answerSeconds } = read
+  const { trust, stores, keyFile } = read
   const nats = natsOptions(read, `worker-${client}`, memberName(uidOf(subjects), { role: 'client', client }))
-  return { client, subjects, scratch, trainer, noProgressSeconds, answerSeconds, trust, keyFile, nats }
+  const keys = { trust, stores, keyFile }
+  return { client, subjects, scratch, trainer, noProgressSeconds, answerSeconds, ...keys, nats }
 }
 
 /** Splits s3://bucket/prefix. */

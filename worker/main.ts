@@ -45,9 +45,9 @@ await runProgram(process.env, async (signal) => {
 })
 
 async function serve(settings: WorkerSettings, signal: AbortSignal): Promise<void> {
-  const { client, subjects, scratch, answerSeconds, trust, keyFile, nats } = settings
+  const { client, subjects, scratch, answerSeconds, trust, stores, keyFile, nats } = settings
   const clock = systemClock()
-  const transfers = createGrantedTransfers()
+  const transfers = createGrantedTransfers({ stores })
   const key = keyFile === '' ? newSigningKey() : await keptSigningKey(keyFile)
   const log = (line: string): void => void process.stderr.write(`${line}\n`)
   const bus = await connect(nats, { clock, signal, log })

@@ -67,7 +67,11 @@ export async function runInProcesses(run: LocalRun): Promise<void> {
       const stop = AbortSignal.any([signal, over.signal])
       const workers = superviseWorkers(
         { ...run, signal: stop },
-        { common: { ...common, trust: certifier.publicKey }, users, workerLoss },
+        {
+          common: { ...common, trust: certifier.publicKey, stores: `${s3.endpoint}/${s3.bucket}/` },
+          users,
+          workerLoss,
+        },
       )
       try {
         const { observe, signal } = workerLoss
@@ -136,7 +140,7 @@ async function superviseWorkers(
     users,
     workerLoss,
   }: {
-    readonly common: Common & { readonly trust: string }
+    readonly common: Common & { readonly trust: string; readonly stores: string }
     readonly users: BusUsers
     readonly workerLoss: WorkerLossWatch
   },

@@ -132,6 +132,7 @@ export async function openClusterRuns(): Promise<ClusterRuns> {
         FEDSAM_SCRATCH: scratch,
         FEDSAM_TOKEN_FILE: token,
         FEDSAM_TRUST: TRUST.join(','),
+        FEDSAM_STORES: `${s3.endpoint}/`,
         FEDSAM_KEY_FILE: `${scratch}.key`,
         FEDSAM_TRAINER: JSON.stringify({
           command: [process.execPath, TRAINER, client, '500'],

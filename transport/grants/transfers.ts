@@ -1,5 +1,5 @@
 // How a worker uses grants: the scheme of a grant's URL decides which code redeems it, and downloads of every scheme resume.
-// Guarantees: it needs and keeps no credential; a downloaded file gets its name only when it is complete.
+// Guarantees: it needs and keeps no credential; a worker whose store is known sends nothing to another one, and follows no redirect; a downloaded file gets its name only when it is complete.
 
 import { createHash, type Hash } from 'node:crypto'
 import { constants } from 'node:fs'
@@ -14,6 +14,11 @@ import { httpScheme } from './http.ts'
 import type { GrantScheme } from './scheme.ts'
 
 interface TransferOptions {
+  /**
+   * What the URLs of grants must begin with; `https:` admits every host. Absent: this process shares its machine with the store, and
+   * redeems every grant.
+   */
+  readonly stores?: readonly string[]
   /** The memory store of this process, for its own grants. */
   readonly memory?: { readonly scheme: GrantScheme }
   /** Tries of a transfer, and of a download without progress. */
@@ -29,7 +34,11 @@ export function createGrantedTransfers(options: TransferOptions = {}): GrantedTr
     'memory:': options.memory?.scheme,
   }
   const schemeOf = (grant: Grant): GrantScheme => {
-    const { protocol } = new URL(grant.url)
+    const { protocol, href, origin } = new URL(grant.url)
+    if (options.stores !== undefined && !options.stores.some((store) => href.startsWith(store)))
+      throw new GrantRefused(
+        `this worker uses grants for ${options.stores.join(', ')} only, not for ${origin}`,
+      )
     const scheme = schemes[protocol]
     if (!scheme) throw new GrantRefused(`this process cannot redeem grants of ${protocol}`)
     return scheme

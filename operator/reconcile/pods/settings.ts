@@ -143,6 +143,17 @@ export function s3Parts(spec: CompleteFederatedJobSpec, job: StoredJob): PartsOf
   }
 }
 
+/**
+ * What the URLs of grants begin with: the job's bucket. Without an endpoint in the spec, the store is AWS or what a Secret names, and
+ * the operator reads no Secret: then any host by HTTPS.
+ */
+export function storeUrl({ storage }: CompleteFederatedJobSpec): string {
+  const { endpoint = '', bucket = '', forcePathStyle = true } = storage?.s3 ?? {}
+  if (endpoint === '' || !URL.canParse(endpoint)) return 'https:'
+  const { protocol, host } = new URL(endpoint)
+  return forcePathStyle ? `${protocol}//${host}/${bucket}/` : `${protocol}//${bucket}.${host}/`
+}
+
 /** All keys of a Secret as variables. */
 export function secretVariables(name: string): Json[] {
   return name === '' ? [] : [{ secretRef: { name } }]

@@ -9,7 +9,7 @@ import { subjectPrefix } from '#protocol/messages.ts'
 import { CONTAINERS } from '#protocol/pods.ts'
 import { completeMarker, POD_FOLDERS, SEAM_FILES } from '#protocol/seam-files.ts'
 import type { Json } from '../../objects/shapes.ts'
-import { join, natsParts, secretVariables, storeAuthorities, variables } from './settings.ts'
+import { join, natsParts, secretVariables, storeAuthorities, storeUrl, variables } from './settings.ts'
 import { WORKER_MOUNTS, type WorkerPod, workerContainer } from './worker-container.ts'
 
 /**
@@ -97,6 +97,7 @@ export function networkSidecar({ job, spec, partition, settings }: WorkerPod): J
           noProgressSeconds: String(spec.round.noProgressSeconds),
           answerSeconds: undefined,
           trust: settings.trust.join(','),
+          stores: storeUrl(spec),
           keyFile: KEY_FILE,
           seam,
           cache,

@@ -6,11 +6,12 @@ import { cpus, totalmem } from 'node:os'
 import { tuneEngine } from '#runtime/engine.ts'
 import type { Figure } from './figure.ts'
 import { foldMemory } from './fold.ts'
+import { gateUnderLoad } from './gate.ts'
 import { mutants } from './mutants.ts'
 import { operatorAtScale } from './operator.ts'
 import { noopRound } from './round.ts'
 
-const FIGURES: readonly Figure[] = [noopRound, foldMemory, operatorAtScale, mutants]
+const FIGURES: readonly Figure[] = [noopRound, foldMemory, operatorAtScale, gateUnderLoad, mutants]
 
 function describeMachine(): string {
   const processors = cpus()

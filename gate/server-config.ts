@@ -37,6 +37,8 @@ export function calloutConfig({ issuer, gateUser, port, websocketPort, tlsFolder
   const websocket = `websocket { port: ${websocketPort}, ${tlsFolder === undefined ? 'no_tls: true' : `tls { ${files} }`} }\n`
   return `${port === undefined ? '' : `port: ${port}\n`}${tls}${websocketPort === undefined ? '' : websocket}\
 max_connections: ${MOST_CONNECTIONS}
+# The server keeps what it knew of ended connections, 10,000 by default: names of strangers would fill 30 MB.
+max_closed_clients: 10
 accounts {
   ${GATE_ACCOUNT} { users: [ { nkey: ${gateUser}, permissions: {
     publish: { deny: ">" }, subscribe: { allow: ["${CALLOUT_SUBJECT}"] }, allow_responses: { max: 1, expires: "5s" }

@@ -25,6 +25,9 @@ export const MANAGED_LABELS = { ...PRODUCT_LABELS, [MANAGED_BY_LABEL]: OPERATOR_
 /** On the operator's Deployment, by which `kubectl fedsam doctor` finds it. */
 export const OPERATOR_LABELS = { ...PRODUCT_LABELS, 'app.kubernetes.io/component': 'operator' } as const
 
+/** On the gate's Deployment and its pods. */
+export const GATE_LABELS = { ...PRODUCT_LABELS, 'app.kubernetes.io/component': 'gate' } as const
+
 /** A label selector for all of these labels. */
 export function selectorOf(labels: Readonly<Record<string, string>>): string {
   return Object.entries(labels)

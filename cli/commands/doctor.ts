@@ -7,6 +7,7 @@ import { checkAccelerators } from '../cluster/checks/accelerators.ts'
 import { checkAdmission } from '../cluster/checks/admission.ts'
 import { checkDefinition } from '../cluster/checks/definition.ts'
 import { checked, type Finding } from '../cluster/checks/finding.ts'
+import { checkGate } from '../cluster/checks/gate.ts'
 import { checkNamedObjects } from '../cluster/checks/named-objects.ts'
 import { checkOperator } from '../cluster/checks/operator.ts'
 import { checkPermissions } from '../cluster/checks/permissions.ts'
@@ -80,6 +81,7 @@ async function examine(cluster: Cluster, examined: Examined): Promise<Finding[]>
       await checked('named objects', () => checkNamedObjects(cluster, job.metadata.namespace, spec)),
       await checked('store', async () => checkStore(await jobBucket(cluster, job, examined))),
       await checked('bus', () => checkBus(spec, nats)),
+      await checked('gate', () => checkGate(cluster, spec, stored)),
       ...(spec.resumeFrom == null
         ? []
         : [

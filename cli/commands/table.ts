@@ -119,6 +119,14 @@ ${CLUSTER}`,
 ${CLUSTER}`,
     load: async () => (await import('./doctor.ts')).doctor,
   },
+  {
+    name: 'nats',
+    usage: 'nats NAME [--account ACCOUNT] [-n NS]',
+    summary: 'prints the commands that give a job its user on a NATS server in operator mode',
+    details: `  --account ACCOUNT     the NATS account of the user (default: the word ACCOUNT, for you to replace)
+${CLUSTER}`,
+    load: async () => (await import('./nats.ts')).nats,
+  },
 ]
 
 /** The list of commands and exit codes. `program` is the name that the user typed: fedsam, or kubectl fedsam. */

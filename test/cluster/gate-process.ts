@@ -7,6 +7,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { freePort, type NatsServer, startNats } from '#cli/run/servers/servers.ts'
+import { render } from '../chart/helm.ts'
 import { until } from '../until.ts'
 import type { Cluster } from './cluster.ts'
 import { accountToken } from './coordinator-job.ts'
@@ -88,7 +89,10 @@ async function giveRights({ server }: Cluster): Promise<void> {
   const subjects = [{ kind: 'ServiceAccount', name, namespace: PLACE }]
   const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name }
   const rbac = 'rbac.authorization.k8s.io/v1'
-  const rules = [{ apiGroups: ['fedsam.dev'], resources: ['federatedjobs'], verbs: ['get', 'list', 'watch'] }]
+  const chart = await render('--set', 'gate.enabled=true')
+  const { rules } = chart.find(
+    ({ kind, metadata }) => kind === 'ClusterRole' && metadata.name === 'fedsam-gate',
+  )!
   const items = [
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name, namespace: PLACE } },
     { apiVersion: rbac, kind: 'ClusterRole', metadata: { name }, rules },

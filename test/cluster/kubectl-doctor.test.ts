@@ -50,6 +50,14 @@ async function put(
   await cluster.server.kubectl([...where, ...patch, '-p', JSON.stringify({ status })])
 }
 
+/** What doctor says of a job that names no NATS credentials, where the chart has no gate. */
+const NO_GATE = [
+  'unseen   gate: the chart has no gate here, and the job names no NATS credentials: any program that',
+  '         reaches the NATS server can read the messages of this job',
+  '           install the chart with gate.enabled=true, or name a Secret in',
+  '           spec.messaging.nats.credentialsSecretName',
+]
+
 test('a cluster without an operator and without devices', async () => {
   const { code, stdout } = await doctor([])
   assert.equal(
@@ -152,6 +160,7 @@ test('a job whose Secrets, claims and devices are not there, before it is applie
     '           create it, or correct spec.partitions[1].serviceAccountName',
     'ok       store: s3://models/team-a/brain/doctor answers, and refuses to overwrite an object',
     `ok       bus: ${nats.url} answers`,
+    ...NO_GATE,
     '5 problems',
     '',
   ])
@@ -221,7 +230,7 @@ test('servers that only pods reach, and credentials that the store does not take
   assert.match(unnamed.stdout, /^problem {2}store: the job names no Secret in spec\.storage\.s3/m)
 })
 
-test('a NATS server that asks who comes is there; a job without credentials for it has a problem', async () => {
+test('a NATS server that asks who comes is there; a job without credentials needs a gate', async () => {
   const config = 'authorization: {users: [{user: a, password: b}]}'
   const guarded = await startNats({ folder: join(dir, 'guarded'), config })
   try {
@@ -229,8 +238,20 @@ test('a NATS server that asks who comes is there; a job without credentials for 
     const { stdout } = await doctor(args)
     assert.match(
       stdout.replaceAll(/\n +/g, ' '),
-      /problem {2}bus: \S+ needs credentials, and the job names none name a Secret/,
+      /unseen {3}bus: \S+ answers and needs credentials; .* a gate must verify without a gate, name a Secret/,
     )
+    const chart = await render('--set', 'quickstart.enabled=true')
+    const gate = chart.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'fedsam-gate')!
+    await put({ ...gate, status: { replicas: 2, readyReplicas: 0 } })
+    const away = (await doctor(args)).stdout.replaceAll(/\n +/g, ' ')
+    assert.match(
+      away,
+      /problem {2}gate: system\/fedsam-gate: 0 of 2 ready; no new pod can connect to the bus/,
+    )
+    await put({ ...gate, status: { replicas: 2, readyReplicas: 2 } })
+    const ready = (await doctor(args)).stdout.replaceAll(/\n +/g, ' ')
+    assert.match(ready, /ok {7}gate: system\/fedsam-gate: 2 of 2 ready/)
+    assert.match(ready, /ok {7}gate: it refused no pod of this job lately/)
   } finally {
     await guarded.stop()
   }

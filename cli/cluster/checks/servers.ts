@@ -58,10 +58,10 @@ function unreachedBus(
         'bus',
         `${url} answers and needs credentials, which the pods take from Secret ${credentialsSecretName}`,
       )
-    return problem(
+    return unseen(
       'bus',
-      `${url} needs credentials, and the job names none`,
-      'name a Secret with nats.creds in spec.messaging.nats.credentialsSecretName',
+      `${url} answers and needs credentials; the job names none, so its pods show their tokens, which a gate must verify`,
+      'without a gate, name a Secret with nats.creds in spec.messaging.nats.credentialsSecretName',
     )
   }
   if (tlsSecretName && /CERT|TLS|SSL|SIGNED|VERIFY/.test(code ?? '')) {

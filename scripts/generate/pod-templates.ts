@@ -180,12 +180,33 @@ const partsOf = (name: string): string => {
   return `variables.templates.filter(t, ${there}).map(t, ${item})`
 }
 
-const VARIABLES = {
-  templates: [
+/** Partitions often share a template: this many different ones are judged once, however often they occur. */
+const KINDS = 4
+
+/** The templates of a job without repetitions of the first KINDS different ones. */
+const withoutRepetitions = (): Record<string, string> => {
+  const all = [
     roleTemplate('coordinator'),
     roleTemplate('workers'),
     ofPartitions(HAS_TEMPLATE, 'workers.template'),
-  ].join(' + '),
+  ]
+  const rest = Array.from({ length: KINDS }, (_, i) => [
+    `others${i + 1}`,
+    `variables.others${i}.filter(t, t.pod != variables.others${i}[0].pod)`,
+  ])
+  const firsts = Array.from(
+    { length: KINDS },
+    (_, i) => `(size(variables.others${i}) == 0 ? [] : [variables.others${i}[0]])`,
+  )
+  return {
+    others0: all.join(' + '),
+    ...Object.fromEntries(rest),
+    templates: [...firsts, `variables.others${KINDS}`].join(' + '),
+  }
+}
+
+const VARIABLES = {
+  ...withoutRepetitions(),
   contexts: ofPartitions(HAS_CONTEXT, 'securityContext'),
   stored: `oldObject == null ? [] : ${STORED}`,
   ...Object.fromEntries(PARTS.map((name) => [name, partsOf(name)])),

@@ -70,12 +70,17 @@ test('allowed: what leaves the pod restricted', async () => {
 })
 
 test('a thousand partitions with a template each are judged within the cost that the API server allows', async () => {
-  const spec = ALLOWED[0] as { workers: { template: object } }
-  const partitions = many(1000, (name) => ({ name, workers: spec.workers }))
-  assert.equal(await sayOf({ partitions }), '')
-  const [last] = many(1, () => ({ name: 'z', workers: { template: { spec: { hostIPC: true } } } }))
-  const said = await sayOf({ partitions: [...partitions.slice(1), last] })
-  assert.match(said, /spec\.partitions\[z\]\.workers\.template\.spec\.hostIPC is not allowed/)
+  const { workers } = ALLOWED[0] as { workers: object }
+  const own = (name: string) => {
+    const containers = [{ name: 'trainer', env: [{ name: 'SITE', value: name }] }]
+    return { name, workers: { template: { spec: { nodeSelector: { site: name }, containers } } } }
+  }
+  const wrong = { name: 'z', workers: { template: { spec: { hostIPC: true } } } }
+  for (const partitions of [many(1000, (name) => ({ name, workers })), many(1000, own)]) {
+    assert.equal(await sayOf({ partitions }), '')
+    const said = await sayOf({ partitions: [...partitions.slice(1), wrong] })
+    assert.match(said, /spec\.partitions\[z\]\.workers\.template\.spec\.hostIPC is not allowed/)
+  }
 })
 
 for (const name of ['stored', 'many']) {

@@ -10,27 +10,30 @@ export const CONCURRENCY = 2
 export const FAST_CONCURRENCY = 3
 
 /**
- * Seconds of one test file on average, by the folder: processor seconds of `node --test FILE` on two busy cores of an AMD EPYC, 30 November
+ * Seconds of one test file on average, by the folder: processor seconds of `node FILE` on two busy cores of an AMD EPYC, 30 November
  * 2026, with compiled sources cached and 2,000 inputs in a fuzz test. Files in test/cluster and test/e2e mostly wait for a cluster; their
  * figures are guesses, which the first run on a machine replaces.
  */
 const AVERAGES: Readonly<Record<string, number>> = {
-  cli: 0.6,
+  cli: 0.5,
   coordinator: 0.6,
-  operator: 0.4,
-  protocol: 1,
-  runtime: 0.3,
-  scripts: 0.4,
-  test: 2.5,
-  'test/chart': 2.5,
-  'test/cli': 7,
+  gate: 0.8,
+  operator: 0.3,
+  protocol: 0.9,
+  runtime: 0.2,
+  scripts: 0.3,
+  test: 1.7,
+  'test/architecture': 0.2,
+  'test/chart': 2.8,
+  'test/cli': 9,
   'test/cluster': 40,
-  'test/conformance': 15,
+  'test/conformance': 10,
   'test/e2e': 600,
-  'test/federation': 6,
-  'test/flower': 6,
-  transport: 0.5,
-  worker: 1.3,
+  'test/federation': 4.7,
+  'test/flower': 8,
+  'test/gate': 1.5,
+  transport: 0.4,
+  worker: 1.4,
 }
 
 /** Where nothing is known of a folder. */

@@ -113,6 +113,12 @@ export const ROUND: LiveSettings['round'] = {
   maxExamples: null,
 }
 
+/** run.json holds the strategy, and the rule by which rounds are ranked, as it does for a job. */
+export function asRecorded(chosen: FixedSettings): FixedSettings {
+  const strategy = { ...chosen.strategy, ...(chosen.spec.strategy as object | undefined) }
+  return { ...chosen, strategy, spec: { evaluation: chosen.stopping, ...chosen.spec, strategy } }
+}
+
 /** Sets up a federation; nothing runs yet. */
 export async function openFederation(options: FederationOptions): Promise<Federation> {
   const { clients, onlookers = [], rounds = 3, size = 1000 } = options
@@ -122,10 +128,7 @@ export async function openFederation(options: FederationOptions): Promise<Federa
   const bus = options.bus ?? createInProcessBus()
   const transfers = options.transfers ?? createGrantedTransfers({ memory })
   const folder = await mkdtemp(join(tmpdir(), 'fedsam-federation-'))
-  const chosen = { ...QUADRATIC, ...options.fixed }
-  // run.json holds the strategy, and the rule by which rounds are ranked, as it does for a job.
-  const strategy = { ...chosen.strategy, ...(chosen.spec.strategy as object | undefined) }
-  const fixed = { ...chosen, strategy, spec: { evaluation: chosen.stopping, ...chosen.spec, strategy } }
+  const fixed = asRecorded({ ...QUADRATIC, ...options.fixed })
   const live = {
     generation: 1,
     rounds,

@@ -6,13 +6,15 @@ import { connectNats } from '#transport/bus/nats/bus.ts'
 import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
 import { recordingStore } from '../../faults/recording-store.ts'
 import { CERTIFIER } from '../../given/signed.ts'
+import { asRecorded } from '../federation.ts'
 import { liveSettings, type Orders, obey, PACE, settingsOf } from './job.ts'
 
 const orders = JSON.parse(process.argv[2]!) as Orders
 const store = await openFilesystemStore({ folder: orders.folder, durable: false })
 const bus = await connectNats({ url: orders.nats })
 const live = liveSettings()
-const fixed = settingsOf(orders.uid, orders.source)
+// The same run.json as that of the successor in the test's process.
+const fixed = asRecorded(settingsOf(orders.uid, orders.source))
 await coordinate({
   store: recordingStore(store, obey(orders)),
   bus,

@@ -23,6 +23,19 @@ export function outputKey(file: string): string {
   return `output/${file}`
 }
 
+/** The folder of the output with its signatures. */
+export const SIGNATURE_FOLDER = 'signatures'
+
+/** Files of the output with the signature of the coordinator of this epoch. */
+export function signatureFiles(epoch: number): {
+  readonly signature: string
+  readonly bundle: string
+  readonly publicKey: string
+} {
+  const name = `${SIGNATURE_FOLDER}/${epoch}`
+  return { signature: `${name}.json`, bundle: `${name}.sig`, publicKey: `${name}.pem` }
+}
+
 /** What one attempt at a round holds. */
 export interface AttemptKeys {
   readonly plan: string

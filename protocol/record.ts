@@ -12,6 +12,7 @@ import {
   STOP_REASONS,
   UNMEASURED_OUTCOMES,
 } from './outcomes.ts'
+import { type OutputSignature, OutputSignatureSchema } from './output-signature.ts'
 import { PublicKey, Signature } from './signatures.ts'
 import { DTYPES } from './tensors.ts'
 import { TextMap } from './text-map.ts'
@@ -338,6 +339,7 @@ export const RECORD_SCHEMAS = {
   decision: DecisionSchema,
   result: ResultSchema,
   manifest: ManifestSchema,
+  signature: OutputSignatureSchema,
 } as const
 
 /** Verified markers by kind. */
@@ -350,6 +352,7 @@ export interface Records {
   decision: Decision
   result: RoundResult
   manifest: Manifest
+  signature: OutputSignature
 }
 
 /**

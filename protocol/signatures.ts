@@ -10,6 +10,7 @@ export const SIGNED = {
   answer: 'fedsam/answer/1',
   request: 'fedsam/request/1',
   receipt: 'fedsam/receipt/1',
+  output: 'fedsam/output/1',
 } as const
 
 export type SignedTag = (typeof SIGNED)[keyof typeof SIGNED]

@@ -32,7 +32,7 @@ import { SOURCE_OPTIONS, withRecord } from '../cluster/source.ts'
 import { sourceText } from '../render/lines.ts'
 import { plainText } from '../render/plain.ts'
 import { print, printError } from '../render/screen.ts'
-import { checkRecord, EXPECT_OPTIONS, expectedHead } from '../run/checked-record.ts'
+import { ANCHOR_OPTIONS, checkRecord, readAnchors } from '../run/checked-record.ts'
 import { realPath } from '../run/source-record.ts'
 import { type RunCommand, readArguments, UsageError } from './command.ts'
 
@@ -40,17 +40,17 @@ import { type RunCommand, readArguments, UsageError } from './command.ts'
 export const exportRun: RunCommand = async (args) => {
   const { values, positionals } = readArguments(
     args,
-    { ...SOURCE_OPTIONS, ...EXPECT_OPTIONS, to: { type: 'string' }, dtype: { type: 'string' } } as const,
+    { ...SOURCE_OPTIONS, ...ANCHOR_OPTIONS, to: { type: 'string' }, dtype: { type: 'string' } } as const,
     ['SOURCE'],
   )
   if (values.to === undefined) throw new UsageError('--to FOLDER is missing: name a new or empty folder')
   const dtype = readDType(values.dtype)
-  const expected = expectedHead(values['expect-head'])
+  const anchors = readAnchors(values)
   const target = resolve(values.to)
   const source = positionals[0]!
   await refuseUsed(target, source)
   return withRecord(source, values, async (store, reported) => {
-    const { problems, manifest } = await checkRecord(store, { expected, reported })
+    const { problems, manifest } = await checkRecord(store, { anchors, reported })
     if (problems.length > 0) return refuse(problems)
     const { base, replaced, round, narrow, resumedFrom } = await exportModel(store, target, {
       dtype,

@@ -44,10 +44,12 @@ export const COMMANDS: readonly Command[] = [
   {
     name: 'export',
     usage:
-      'export SOURCE --to FOLDER [--dtype float32|original] [--endpoint URL] [--credentials-from-secret] [-n NS]',
+      'export SOURCE --to FOLDER [--dtype float32|original] [--expect-head DIGEST] [--trust KEY] [--endpoint URL] [--credentials-from-secret] [-n NS]',
     summary: "verifies a run's output and writes its model as a complete checkpoint that Hugging Face opens",
     details: `  --to FOLDER           a new or empty folder
   --expect-head DIGEST  sha256:… of the last result; a record with another one is not exported
+  --trust KEY           the public key of a certifier, once or more; an output without a signature
+                        that one of them vouches for is not exported
   --dtype DTYPE         dtype of the trained tensors: float32 as in the record (default), or original:
                         rounded once to the dtype of the checkpoint or of the client
 
@@ -56,9 +58,12 @@ ${SOURCE}`,
   },
   {
     name: 'verify',
-    usage: 'verify SOURCE [--expect-head DIGEST] [--endpoint URL] [--credentials-from-secret] [-n NS]',
+    usage:
+      'verify SOURCE [--expect-head DIGEST] [--trust KEY] [--endpoint URL] [--credentials-from-secret] [-n NS]',
     summary: "checks every file that a run's record names against its digest",
     details: `  --expect-head DIGEST  sha256:… of the last result, from another source: a job's status, or a log
+  --trust KEY           the public key of a certifier, once or more: the operator's, or the one that
+                        fedsam run printed. One of them must vouch for a signature of the output
 
 ${SOURCE}`,
     load: async () => (await import('./verify.ts')).verify,

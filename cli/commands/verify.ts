@@ -1,26 +1,26 @@
 // `fedsam verify`: reads every file that a run's record names and compares it with its digest, with the job's status in a
 // cluster, and with the head that the user expects.
 import type { Verification } from '#coordinator/record/verify.ts'
-import { counted } from '#protocol/text.ts'
+import { counted, listed as listedText } from '#protocol/text.ts'
 import { SOURCE_OPTIONS, withRecord } from '../cluster/source.ts'
 import { sourceText } from '../render/lines.ts'
 import { plainText } from '../render/plain.ts'
 import { print } from '../render/screen.ts'
-import { checkRecord, EXPECT_OPTIONS, expectedHead } from '../run/checked-record.ts'
+import { ANCHOR_OPTIONS, type Anchors, checkRecord, readAnchors } from '../run/checked-record.ts'
 import { type RunCommand, readArguments } from './command.ts'
 
 /** Resolves to 0 for a sound record, to 1 with one line per fault. */
 export const verify: RunCommand = async (args) => {
-  const options = { ...SOURCE_OPTIONS, ...EXPECT_OPTIONS } as const
+  const options = { ...SOURCE_OPTIONS, ...ANCHOR_OPTIONS } as const
   const { values, positionals } = readArguments(args, options, ['SOURCE'])
-  const expected = expectedHead(values['expect-head'])
+  const anchors = readAnchors(values)
   return withRecord(positionals[0]!, values, async (store, reported) =>
-    report(await checkRecord(store, { expected, reported })),
+    report(await checkRecord(store, { anchors, reported }), anchors),
   )
 }
 
-function report(found: Verification): number {
-  const { results, payloads, refolded, absent, complete, listed, head, resumedFrom, problems } = found
+function report(found: Verification, { trust }: Anchors): number {
+  const { signed, results, payloads, refolded, absent, complete, listed, head, resumedFrom, problems } = found
   for (const problem of problems) print(problem)
   print(
     `${results} results in the chain, ${payloads} payloads have the recorded digest, ${absent.length} were deleted by retention`,
@@ -29,6 +29,7 @@ function report(found: Verification): number {
   if (resumedFrom !== null) print(`started from ${plainText(sourceText(resumedFrom))}`)
   if (head !== null) print(`head sha256:${head}`)
   print(`the output is ${complete ? 'complete' : 'not complete'}`)
+  if (complete) print(signatureText(signed, trust.length > 0))
   if (!listed)
     print(
       'the store does not permit listing, so files that do not belong to the output were not searched for',
@@ -39,4 +40,11 @@ function report(found: Verification): number {
       : `the record has ${problems.length} faults: restore it from a copy`,
   )
   return problems.length === 0 ? 0 : 1
+}
+
+/** Which coordinators signed the output, and whether somebody vouches for one of them. */
+function signatureText(signed: readonly number[], isTrusted: boolean): string {
+  if (signed.length === 0) return 'the output has no signature'
+  const by = `the output is signed by the coordinator of epoch ${listedText(signed)}`
+  return isTrusted ? by : `${by}; --trust KEY verifies who certified it`
 }

@@ -6,7 +6,7 @@ import { runFederation } from '#test/federation/federation.ts'
 import { createMemoryStore } from '#test/given/memory-store.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import type { ReportedDigests } from '../cluster/source.ts'
-import { checkRecord, expectedHead } from './checked-record.ts'
+import { checkRecord, readAnchors } from './checked-record.ts'
 
 const store = createMemoryStore()
 let chain: readonly string[] = []
@@ -20,7 +20,7 @@ before(async () => {
 })
 
 const check = async (reported: ReportedDigests, expected?: string): Promise<readonly string[]> =>
-  (await checkRecord(store, { expected, reported })).problems
+  (await checkRecord(store, { anchors: { head: expected, trust: [] }, reported })).problems
 const OTHER = '0'.repeat(64)
 
 describe('a record', () => {
@@ -52,10 +52,15 @@ describe('a record', () => {
 })
 
 test('--expect-head takes a digest and nothing else', () => {
-  assert.equal(expectedHead(undefined), undefined)
-  assert.equal(expectedHead(`sha256:${OTHER}`), OTHER)
-  assert.equal(expectedHead(OTHER), OTHER)
-  for (const text of ['', 'sha256:', OTHER.slice(1), `md5:${OTHER}`]) {
-    assert.throws(() => expectedHead(text), { name: 'UsageError' })
-  }
+  assert.deepEqual(readAnchors({}), { head: undefined, trust: [] })
+  assert.equal(readAnchors({ 'expect-head': `sha256:${OTHER}` }).head, OTHER)
+  assert.equal(readAnchors({ 'expect-head': OTHER }).head, OTHER)
+  for (const text of ['', 'sha256:', OTHER.slice(1), `md5:${OTHER}`])
+    assert.throws(() => readAnchors({ 'expect-head': text }), { name: 'UsageError' })
+})
+
+test('--trust takes public keys and nothing else', () => {
+  assert.deepEqual(readAnchors({ trust: [OTHER, 'A'.repeat(64)] }).trust, [OTHER, 'a'.repeat(64)])
+  for (const key of ['', OTHER.slice(1), `sha256:${OTHER}`, 'operator.pub'])
+    assert.throws(() => readAnchors({ trust: [OTHER, key] }), { name: 'UsageError' })
 })

@@ -1,5 +1,5 @@
-// Verifies a record before a command uses it: its bytes, the job's status in a cluster, and the head that the user expects. The
-// commands decide what to do about a problem.
+// Verifies a record before a command uses it: its bytes, the job's status in a cluster, and what the user brings from elsewhere:
+// the head of the chain, and keys of certifiers. The commands decide what to do about a problem.
 import { type Verification, verifyRecord } from '#coordinator/record/verify.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { RUN_KEY } from '#protocol/keys.ts'
@@ -8,10 +8,35 @@ import type { ReportedDigests } from '../cluster/source.ts'
 import { UsageError } from '../commands/command.ts'
 
 /** Options of commands that check a record. */
-export const EXPECT_OPTIONS = { 'expect-head': { type: 'string' } } as const
+export const ANCHOR_OPTIONS = {
+  'expect-head': { type: 'string' },
+  trust: { type: 'string', multiple: true },
+} as const
+
+/** What the user knows of a record from another source. */
+export interface Anchors {
+  /** Digest of the last result. */
+  readonly head?: string | undefined
+  /** Public keys of certifiers; the output must have a signature that one of them vouches for. */
+  readonly trust: readonly string[]
+}
+
+/** The anchors in the options. Throws UsageError. */
+export function readAnchors(values: {
+  readonly 'expect-head'?: string | undefined
+  readonly trust?: readonly string[] | undefined
+}): Anchors {
+  return { head: expectedHead(values['expect-head']), trust: (values.trust ?? []).map(trustedKey) }
+}
+
+function trustedKey(text: string): string {
+  const key = text.toLowerCase()
+  if (/^[0-9a-f]{64}$/.test(key)) return key
+  throw new UsageError('--trust needs the public key of a certifier: 64 hexadecimal digits')
+}
 
 /** The digest of --expect-head in hexadecimal digits. Throws UsageError. */
-export function expectedHead(text: string | undefined): string | undefined {
+function expectedHead(text: string | undefined): string | undefined {
   if (text === undefined) return undefined
   const [, digest] = /^(?:sha256:)?([0-9a-f]{64})$/.exec(text) ?? []
   if (digest === undefined)
@@ -24,20 +49,24 @@ export function expectedHead(text: string | undefined): string | undefined {
 /** Verifies the record. Throws InvalidJob if the folder holds no record. */
 export async function checkRecord(
   store: ObjectStore,
-  { expected, reported }: { readonly expected: string | undefined; readonly reported: ReportedDigests },
+  { anchors, reported }: { readonly anchors: Anchors; readonly reported: ReportedDigests },
 ): Promise<Verification> {
   if ((await store.size(RUN_KEY)) === undefined) {
     throw new FedsamError('InvalidJob', `${store.description} holds no run`, {
       remedy: 'name the output folder of a run, its s3://bucket/prefix, or fj/NAME of a cluster',
     })
   }
-  const found = await verifyRecord(store)
-  return { ...found, problems: [...found.problems, ...contradictions(found, expected, reported)] }
+  const found = await verifyRecord(store, { keys: anchors.trust })
+  const unsigned =
+    anchors.trust.length > 0 && !found.complete
+      ? ['the output is not complete, so no key of --trust vouches for it']
+      : []
+  return { ...found, problems: [...found.problems, ...unsigned, ...contradictions(found, anchors, reported)] }
 }
 
 function contradictions(
   { head, chain, manifest }: Verification,
-  expected: string | undefined,
+  { head: expected }: Anchors,
   reported: ReportedDigests,
 ): string[] {
   const model = manifest?.files.find(({ name }) => name === 'model.safetensors')?.sha256

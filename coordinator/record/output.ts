@@ -1,12 +1,15 @@
 // Writes the output bundle from the record alone: model, configuration, metrics, provenance and model card, and the manifest
-// last. Its bytes are a function of the record: they hold no time, host or epoch.
+// last. Its bytes are a function of the record: they hold no time, host or epoch. The signatures beside it are not: each coordinator
+// that writes the output has a key of its own (output-signatures.ts).
 import { encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { baseKey, MANIFEST_KEY, outputKey } from '#protocol/keys.ts'
+import type { OutputSigner } from '#protocol/output-signature.ts'
 import type { Evaluation, Manifest, PayloadRef, RoundResult, RunRecord } from '#protocol/record.ts'
 import { bestRound, type Evaluated, type StoppingRule } from '../rounds/stopping.ts'
 import type { Marked, RunMarkers } from './markers.ts'
 import { modelCard } from './model-card.ts'
+import { writeSignature } from './output-signatures.ts'
 import type { Progress } from './progress.ts'
 import { writeStream } from './tensor-files.ts'
 import { copyPayload } from './verified-copy.ts'
@@ -28,11 +31,15 @@ export interface Output {
 /** Facts of the record from which the output follows. */
 export type OutputFacts = Pick<Progress, 'results' | 'history' | 'evaluated'>
 
-/** Writes output/ with the best model where the job declares a metric, else with the last one. */
+/**
+ * Writes output/ with the best model where the job declares a metric, else with the last one. `signer` signs it, also where an
+ * earlier coordinator did; null leaves it unsigned.
+ */
 export async function writeOutput(
   { store, run }: Pick<RunMarkers, 'store' | 'run'>,
   stopping: StoppingRule,
   facts: OutputFacts,
+  signer: OutputSigner | null,
 ): Promise<Output> {
   const chosen = chosenResult(stopping, facts)
   const files: OutputFile[] = []
@@ -60,7 +67,10 @@ export async function writeOutput(
   }
   for (const { name, bytes } of describingFiles(run, chosen, facts)) await write(name, bytes)
   const manifest = manifestOf(run, chosen, facts, files)
-  await store.put(MANIFEST_KEY, encodeJson(manifest))
+  const bytes = (await store.get(MANIFEST_KEY)) ?? encodeJson(manifest)
+  // The manifest is the last object, so an output that has one has a signature too.
+  if (signer !== null) await writeSignature(store, signer, { uid: run.value.uid, bytes })
+  await store.put(MANIFEST_KEY, bytes)
   return { model, evaluation: manifest.evaluation, round, head: manifest.head }
 }
 

@@ -10,6 +10,7 @@ import { shortened } from '#protocol/text.ts'
 import type { StoreReader } from '#transport/ports.ts'
 import { type Marked, readRecord } from './markers.ts'
 import { chosenResult, describingFiles, manifestOf, type OutputFacts } from './output.ts'
+import { type Trust, verifySignatures } from './output-signatures.ts'
 import { historyOf, type Link, ruleOf } from './verify-round.ts'
 import { CHECKPOINT_FOLDER, configFiles, wholeBase, wholeCheckpoint } from './whole-checkpoint.ts'
 
@@ -56,16 +57,21 @@ interface Expected {
 export interface VerifiedOutput {
   readonly manifest: Manifest | null
   readonly listed: boolean
+  /** Epochs of the coordinators whose signatures of the output are valid. */
+  readonly signed: readonly number[]
 }
+
+const NOTHING = { manifest: null, listed: true, signed: [] } as const
 
 /**
  * Every file that does not follow from the chain, or lacks its digest, becomes a problem, and so does every file that no output of
  * this chain has.
  */
-export async function verifyOutput(reading: Reading, chain: Chain): Promise<VerifiedOutput> {
+export async function verifyOutput(reading: Reading, chain: Chain, trust: Trust): Promise<VerifiedOutput> {
   const { store, problems } = reading
-  const manifest = (await reading.read(readRecord(store, 'manifest', MANIFEST_KEY)))?.value
-  if (manifest === undefined) return { manifest: null, listed: true }
+  const marked = await reading.read(readRecord(store, 'manifest', MANIFEST_KEY))
+  if (marked === undefined) return NOTHING
+  const manifest = marked.value
   const expected = expectedOf(chain)
   problems.push(...chainProblems(manifest, chain, expected))
   for (const { name, size, sha256: wanted } of manifest.files) {
@@ -73,15 +79,20 @@ export async function verifyOutput(reading: Reading, chain: Chain): Promise<Veri
     if ((await reading.read(digestOf(store, key, size))) !== wanted)
       problems.push(`${key} is not what ${MANIFEST_KEY} names`)
   }
-  if (expected === undefined) return { manifest, listed: true }
+  if (expected === undefined) return { ...NOTHING, manifest }
   const derived = derivedFiles(expected)
   if (derived === undefined) {
     problems.push(`${RUN_KEY} holds a number that no job can have, so the output cannot be derived`)
-    return { manifest, listed: true }
+    return { ...NOTHING, manifest }
   }
   const wanted = [...derived, ...(await checkpointFiles(reading, expected))]
   problems.push(...fileProblems(manifest, wanted, expected.chosen.value.round))
-  return { manifest, listed: await verifyNames(reading, wanted) }
+  const { uid } = expected.run.value
+  const output = { uid, manifest, manifestDigest: marked.digest }
+  const signatures = await reading.read(verifySignatures(store, output, trust))
+  problems.push(...(signatures?.problems ?? []))
+  const keys = [...wanted.map(([name]) => outputKey(name)), ...(signatures?.names ?? [])]
+  return { manifest, listed: await verifyNames(reading, keys), signed: signatures?.signed ?? [] }
 }
 
 /** The output that follows from the chain; undefined where the chain has no result of a trained model. */
@@ -163,8 +174,8 @@ function fileProblems({ files }: Manifest, wanted: Wanted, round: number): strin
 }
 
 /** Finds files that no output of this run has. Somebody who opens the folder would take them for a part of the model. */
-async function verifyNames({ store, problems, read }: Reading, wanted: Wanted): Promise<boolean> {
-  const keys = new Set([MANIFEST_KEY, ...wanted.map(([name]) => outputKey(name))])
+async function verifyNames({ store, problems, read }: Reading, wanted: readonly string[]): Promise<boolean> {
+  const keys = new Set([MANIFEST_KEY, ...wanted])
   const before = problems.length
   const there = await read(store.list(outputKey('')))
   const foreign = (there ?? []).filter((key) => !keys.has(key)).sort()

@@ -19,6 +19,7 @@ import type { StoreReader } from '#transport/ports.ts'
 import { readPayload } from '../aggregation/payload-reader.ts'
 import { payloadOf } from './marker-facts.ts'
 import { type Marked, readRecord } from './markers.ts'
+import type { Trust } from './output-signatures.ts'
 import { verifyDecisions } from './verify-decisions.ts'
 import { foldProblems } from './verify-fold.ts'
 import { type Chain, verifyBase, verifyOutput } from './verify-output.ts'
@@ -53,6 +54,8 @@ export interface Verification {
   readonly chain: readonly string[]
   /** False where the credentials did not permit to list the output's files, so that a file too many was not looked for. */
   readonly listed: boolean
+  /** Epochs of the coordinators whose signatures of the output are valid; of all signatures, whoever certified them. */
+  readonly signed: readonly number[]
   /** One sentence for each fault; empty for a sound record. */
   readonly problems: readonly string[]
 }
@@ -75,7 +78,7 @@ const MOST_ATTEMPTS = 10_000
 const READ_BYTES = 8 * 1024 * 1024
 
 /** Reads every object that the record names. Throws what the store throws where it cannot be reached. */
-export async function verifyRecord(store: StoreReader): Promise<Verification> {
+export async function verifyRecord(store: StoreReader, trust: Trust = { keys: [] }): Promise<Verification> {
   const findings: Findings = {
     store,
     scope: 'Everything',
@@ -90,12 +93,12 @@ export async function verifyRecord(store: StoreReader): Promise<Verification> {
   const about = { store, problems: findings.problems, read }
   await verifyBase(about, chain)
   await verifyReceipts(about, chain)
-  const { manifest, listed } = await verifyOutput(about, chain)
+  const { manifest, ...output } = await verifyOutput(about, chain, trust)
   const { problems, absent, payloads, refolded } = findings
   const digests = chain.links.map(({ result }) => result.digest)
   const chained = { results: digests.length, chain: digests, head: digests.at(-1) ?? null }
   const resumedFrom = chain.run?.value.resumedFrom ?? null
-  const found = { payloads, refolded, absent, manifest, complete: manifest !== null, listed, problems }
+  const found = { payloads, refolded, absent, manifest, complete: manifest !== null, ...output, problems }
   return { ...chained, resumedFrom, ...found }
 }
 

@@ -180,7 +180,7 @@ async function runToOutput(context: RunContext, progress: Progress): Promise<Run
     await leftovers.deleteNoted()
   }
   guard.throwIfStopped()
-  const { model, evaluation, round, head } = await writeOutput(markers, fixed.stopping, progress)
+  const { model, evaluation, round, head } = await writeOutput(markers, fixed.stopping, progress, null)
   const rounds = progress.results.at(-1)!.value.round
   const digest = model.sha256
   observe({ event: 'RunCompleted', rounds, output: MANIFEST_KEY, evaluation, round, digest, head })

@@ -121,7 +121,7 @@ export async function rechain(objects: Objects): Promise<void> {
   const store = await storeOf(objects)
   const run = (await readRecord(store, 'run', RUN_KEY))!
   const markers = openMarkers(store, 1, run)
-  await writeOutput(markers, ruleOf(run.value), await readProgress(markers))
+  await writeOutput(markers, ruleOf(run.value), await readProgress(markers), null)
   for (const [key, bytes] of await objectsOf(store)) objects.set(key, bytes)
 }
 

@@ -46,7 +46,12 @@ async function exported(
 }
 
 const problemsOf = async (record: string, expected?: string): Promise<string> =>
-  (await checkRecord(await openRecordFolder(record), { expected, reported: {} })).problems.join('\n')
+  (
+    await checkRecord(await openRecordFolder(record), {
+      anchors: { head: expected, trust: [] },
+      reported: {},
+    })
+  ).problems.join('\n')
 
 let count = 0
 async function recordOf(objects: Objects): Promise<string> {

@@ -45,7 +45,7 @@ export const exportRun: RunCommand = async (args) => {
   )
   if (values.to === undefined) throw new UsageError('--to FOLDER is missing: name a new or empty folder')
   const dtype = readDType(values.dtype)
-  const anchors = readAnchors(values)
+  const anchors = await readAnchors(values)
   const target = resolve(values.to)
   const source = positionals[0]!
   await refuseUsed(target, source)

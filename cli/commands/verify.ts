@@ -13,15 +13,28 @@ import { type RunCommand, readArguments } from './command.ts'
 export const verify: RunCommand = async (args) => {
   const options = { ...SOURCE_OPTIONS, ...ANCHOR_OPTIONS } as const
   const { values, positionals } = readArguments(args, options, ['SOURCE'])
-  const anchors = readAnchors(values)
+  const anchors = await readAnchors(values)
   return withRecord(positionals[0]!, values, async (store, reported) =>
     report(await checkRecord(store, { anchors, reported }), anchors),
   )
 }
 
 function report(found: Verification, { trust }: Anchors): number {
-  const { signed, results, payloads, refolded, absent, complete, listed, head, resumedFrom, problems } = found
+  const {
+    signed,
+    remarks,
+    results,
+    payloads,
+    refolded,
+    absent,
+    complete,
+    listed,
+    head,
+    resumedFrom,
+    problems,
+  } = found
   for (const problem of problems) print(problem)
+  for (const remark of remarks) print(`remark: ${remark}`)
   print(
     `${results} results in the chain, ${payloads} payloads have the recorded digest, ${absent.length} were deleted by retention`,
   )

@@ -51,16 +51,16 @@ describe('a record', () => {
   })
 })
 
-test('--expect-head takes a digest and nothing else', () => {
-  assert.deepEqual(readAnchors({}), { head: undefined, trust: [] })
-  assert.equal(readAnchors({ 'expect-head': `sha256:${OTHER}` }).head, OTHER)
-  assert.equal(readAnchors({ 'expect-head': OTHER }).head, OTHER)
+test('--expect-head takes a digest and nothing else', async () => {
+  assert.deepEqual(await readAnchors({}), { head: undefined, trust: [] })
+  assert.equal((await readAnchors({ 'expect-head': `sha256:${OTHER}` })).head, OTHER)
+  assert.equal((await readAnchors({ 'expect-head': OTHER })).head, OTHER)
   for (const text of ['', 'sha256:', OTHER.slice(1), `md5:${OTHER}`])
-    assert.throws(() => readAnchors({ 'expect-head': text }), { name: 'UsageError' })
+    await assert.rejects(readAnchors({ 'expect-head': text }), { name: 'UsageError' })
 })
 
-test('--trust takes public keys and nothing else', () => {
-  assert.deepEqual(readAnchors({ trust: [OTHER, 'A'.repeat(64)] }).trust, [OTHER, 'a'.repeat(64)])
+test('--trust takes public keys and nothing else', async () => {
+  assert.deepEqual((await readAnchors({ trust: [OTHER, 'A'.repeat(64)] })).trust, [OTHER, 'a'.repeat(64)])
   for (const key of ['', OTHER.slice(1), `sha256:${OTHER}`, 'operator.pub'])
-    assert.throws(() => readAnchors({ trust: [OTHER, key] }), { name: 'UsageError' })
+    await assert.rejects(readAnchors({ trust: [OTHER, key] }), { name: 'UsageError' })
 })

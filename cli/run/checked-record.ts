@@ -1,16 +1,19 @@
 // Verifies a record before a command uses it: its bytes, the job's status in a cluster, and what the user brings from elsewhere:
 // the head of the chain, and keys of certifiers. The commands decide what to do about a problem.
 import { type Verification, verifyRecord } from '#coordinator/record/verify.ts'
+import type { Roster } from '#coordinator/record/verify-roster.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { RUN_KEY } from '#protocol/keys.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import type { ReportedDigests } from '../cluster/source.ts'
 import { UsageError } from '../commands/command.ts'
+import { readRoster } from './roster.ts'
 
 /** Options of commands that check a record. */
 export const ANCHOR_OPTIONS = {
   'expect-head': { type: 'string' },
   trust: { type: 'string', multiple: true },
+  roster: { type: 'string' },
 } as const
 
 /** What the user knows of a record from another source. */
@@ -19,14 +22,21 @@ export interface Anchors {
   readonly head?: string | undefined
   /** Public keys of certifiers; the output must have a signature that one of them vouches for. */
   readonly trust: readonly string[]
+  /** Public keys that the clients published. */
+  readonly roster?: Roster | undefined
 }
 
-/** The anchors in the options. Throws UsageError. */
-export function readAnchors(values: {
+/** The anchors in the options. Throws UsageError; InvalidJob for a roster that cannot be read. */
+export async function readAnchors(values: {
   readonly 'expect-head'?: string | undefined
   readonly trust?: readonly string[] | undefined
-}): Anchors {
-  return { head: expectedHead(values['expect-head']), trust: (values.trust ?? []).map(trustedKey) }
+  readonly roster?: string | undefined
+}): Promise<Anchors> {
+  const head = expectedHead(values['expect-head'])
+  const trust = (values.trust ?? []).map(trustedKey)
+  return values.roster === undefined
+    ? { head, trust }
+    : { head, trust, roster: await readRoster(values.roster) }
 }
 
 function trustedKey(text: string): string {
@@ -56,9 +66,13 @@ export async function checkRecord(
       remedy: 'name the output folder of a run, its s3://bucket/prefix, or fj/NAME of a cluster',
     })
   }
-  const found = await verifyRecord(store, { keys: anchors.trust })
+  const { trust, roster } = anchors
+  const found = await verifyRecord(store, {
+    trust: { keys: trust },
+    ...(roster === undefined ? {} : { roster }),
+  })
   const unsigned =
-    anchors.trust.length > 0 && !found.complete
+    trust.length > 0 && !found.complete
       ? ['the output is not complete, so no key of --trust vouches for it']
       : []
   return { ...found, problems: [...found.problems, ...unsigned, ...contradictions(found, anchors, reported)] }

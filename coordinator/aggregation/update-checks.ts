@@ -10,7 +10,7 @@ import { MAX_NUM_EXAMPLES, type RejectionReason } from '#protocol/outcomes.ts'
 import type { PayloadRef, Receipt } from '#protocol/record.ts'
 import { headerLength, parseHeader, SafetensorsError } from '#protocol/safetensors.ts'
 import type { TensorList, TensorSpec } from '#protocol/tensors.ts'
-import type { ObjectStore } from '#transport/ports.ts'
+import type { StoreReader } from '#transport/ports.ts'
 import { measureNorm, type NormMeasure } from './norm.ts'
 import { firstNotFinite } from './numbers.ts'
 import { type PayloadSource, readPayload } from './payload-reader.ts'
@@ -46,7 +46,7 @@ export interface AdmissionRequest {
 }
 
 interface Subject {
-  readonly store: ObjectStore
+  readonly store: StoreReader
   readonly payload: PayloadRef
   /** The verified payload, where it has a single block. */
   readonly bytes: Uint8Array | undefined
@@ -60,7 +60,7 @@ interface Subject {
  * norm.
  * Throws what the store throws (StorageUnreachable): the client is not at fault for that.
  */
-export async function admit(store: ObjectStore, request: AdmissionRequest): Promise<Admission> {
+export async function admit(store: StoreReader, request: AdmissionRequest): Promise<Admission> {
   const { receipt, payload, base, list } = request
   const wrongCount = wrongNumExamples(receipt)
   if (wrongCount !== undefined) return wrongCount
@@ -134,7 +134,7 @@ async function wrongLayout({ store, payload, bytes, layout, list }: Subject): Pr
 
 /** The tensors in the payload's own header, or why it cannot be read. `expected`: bytes of the run's header. */
 async function readTensors(
-  store: ObjectStore,
+  store: StoreReader,
   payload: PayloadRef,
   expected: number,
 ): Promise<readonly TensorSpec[] | string> {
@@ -194,7 +194,7 @@ async function addToNorm(
     slice,
     bytes,
   }: {
-    readonly store: ObjectStore
+    readonly store: StoreReader
     readonly base: PayloadSource
     readonly slice: Slice
     readonly bytes: Uint8Array

@@ -24,6 +24,7 @@ import { verifyDecisions } from './verify-decisions.ts'
 import { foldProblems } from './verify-fold.ts'
 import { type Chain, verifyBase, verifyOutput } from './verify-output.ts'
 import { verifyReceipts } from './verify-receipts.ts'
+import { type Roster, verifyRoster } from './verify-roster.ts'
 import {
   type Before,
   type CountedUpdate,
@@ -56,6 +57,8 @@ export interface Verification {
   readonly listed: boolean
   /** Epochs of the coordinators whose signatures of the output are valid; of all signatures, whoever certified them. */
   readonly signed: readonly number[]
+  /** Sentences about updates that do not count, for reasons that the record alone cannot prove or refute. */
+  readonly remarks: readonly string[]
   /** One sentence for each fault; empty for a sound record. */
   readonly problems: readonly string[]
 }
@@ -77,8 +80,19 @@ const MOST_ATTEMPTS = 10_000
 /** Bytes that one read asks for: whole digest blocks. */
 const READ_BYTES = 8 * 1024 * 1024
 
+/** What the caller knows of a record from another source. */
+export interface Anchors {
+  /** Who vouches for the signatures of the output. */
+  readonly trust?: Trust
+  /** Public keys that the clients published. */
+  readonly roster?: Roster
+}
+
 /** Reads every object that the record names. Throws what the store throws where it cannot be reached. */
-export async function verifyRecord(store: StoreReader, trust: Trust = { keys: [] }): Promise<Verification> {
+export async function verifyRecord(
+  store: StoreReader,
+  { trust = { keys: [] }, roster }: Anchors = {},
+): Promise<Verification> {
   const findings: Findings = {
     store,
     scope: 'Everything',
@@ -94,11 +108,23 @@ export async function verifyRecord(store: StoreReader, trust: Trust = { keys: []
   await verifyBase(about, chain)
   await verifyReceipts(about, chain)
   const { manifest, ...output } = await verifyOutput(about, chain, trust)
+  const remarks: string[] = []
+  if (roster !== undefined)
+    await verifyRoster({ ...about, remarks }, { run: chain.run?.value, links: chain.links }, roster)
   const { problems, absent, payloads, refolded } = findings
   const digests = chain.links.map(({ result }) => result.digest)
   const chained = { results: digests.length, chain: digests, head: digests.at(-1) ?? null }
   const resumedFrom = chain.run?.value.resumedFrom ?? null
-  const found = { payloads, refolded, absent, manifest, complete: manifest !== null, ...output, problems }
+  const found = {
+    payloads,
+    refolded,
+    absent,
+    manifest,
+    complete: manifest !== null,
+    ...output,
+    remarks,
+    problems,
+  }
   return { ...chained, resumedFrom, ...found }
 }
 

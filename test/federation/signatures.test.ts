@@ -57,7 +57,7 @@ before(async () => {
 })
 
 const found = async (objects: Objects, trust: readonly string[] = []) =>
-  verifyRecord(await storeOf(objects), { keys: trust })
+  verifyRecord(await storeOf(objects), { trust: { keys: trust } })
 const problemsOf = async (objects: Objects, trust: readonly string[] = []): Promise<string> =>
   (await found(objects, trust)).problems.join('\n')
 
@@ -85,7 +85,7 @@ describe('a signed output', () => {
   test('has the certificate in the status of its job, or is another', async () => {
     const store = await storeOf(sound)
     const check = async (certificate: OutputSigner['certificate']) =>
-      (await verifyRecord(store, { keys: [], certificate })).problems.join()
+      (await verifyRecord(store, { trust: { keys: [], certificate } })).problems.join()
     assert.equal(await check(signerOf(sound).certificate), '')
     assert.match(await check(signerOf(sound, STRANGER).certificate), /certificate in the job's status/)
   })

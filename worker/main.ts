@@ -50,6 +50,7 @@ async function serve(settings: WorkerSettings, signal: AbortSignal): Promise<voi
   const transfers = createGrantedTransfers({ stores })
   const key = keyFile === '' ? newSigningKey() : await keptSigningKey(keyFile)
   const log = (line: string): void => void process.stderr.write(`${line}\n`)
+  log(`the public key of ${client} is ${key.publicKey}`)
   const bus = await connect(nats, { clock, signal, log })
   try {
     await serveRun({

@@ -29,6 +29,8 @@ export interface ReportedDigests {
   readonly head?: string | undefined
   readonly complete?: boolean
   readonly model?: string | undefined
+  /** The key that the operator certified for the coordinator that completed the job; undefined while it runs. */
+  readonly signer?: { readonly epoch: number; readonly key: string } | undefined
 }
 
 export interface SourceOptions extends ClusterOptions {
@@ -69,7 +71,9 @@ async function openRecord(source: string, options: SourceOptions): Promise<OpenR
       const job = await findJob(cluster, source)
       const s3 = await jobBucket(cluster, job, options)
       const { head, output, state } = job.status?.training ?? {}
-      const reported = { head, complete: state === 'Complete', model: output?.digest }
+      const complete = state === 'Complete'
+      const signer = complete ? job.status?.coordinatorCertificate : undefined
+      const reported = { head, complete, model: output?.digest, signer }
       return { store: await openBucket(s3), hint: endpointHint(s3.endpoint), reported }
     })
   }

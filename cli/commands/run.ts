@@ -207,7 +207,15 @@ async function runPrepared(prepared: Prepared, { processes, json, screen, say }:
   const interrupts = watchInterrupts()
   try {
     const start = await (processes ? inProcesses() : inThisProcess())
-    await start({ ...prepared, observe, log, signal: interrupts.signal })
+    let certifier = ''
+    const onCertifier = (publicKey: string): void => {
+      certifier = publicKey
+    }
+    await start({ ...prepared, observe, log, onCertifier, signal: interrupts.signal })
+    // The key must be kept outside of the output: whoever can change the output could change the key beside it.
+    const signed = `signed: fedsam verify ${prepared.output} --trust ${certifier} verifies the output, also elsewhere`
+    if (json) screen.note(signed)
+    else say(signed)
   } finally {
     screen.live('')
     interrupts.stop()

@@ -68,7 +68,7 @@ export async function checkRecord(
   }
   const { trust, roster } = anchors
   const found = await verifyRecord(store, {
-    trust: { keys: trust },
+    trust: { keys: trust, reported: reported.signer },
     ...(roster === undefined ? {} : { roster }),
   })
   const unsigned =

@@ -18,5 +18,7 @@ export interface LocalRun {
   readonly output: string
   readonly observe: Observer
   readonly log: (client: string, line: string) => void
+  /** Gets the public key that certifies this start's coordinators, before the run begins. */
+  readonly onCertifier?: (publicKey: string) => void
   readonly signal: AbortSignal
 }

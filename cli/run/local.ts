@@ -34,6 +34,7 @@ export async function runLocally(run: LocalRun): Promise<RunOutcome> {
   const live = compileLive(job)
   // Nothing that signs is written: each start of the command has keys of its own.
   const certifier = newSigningKey()
+  run.onCertifier?.(certifier.publicKey)
   const over = new AbortController()
   const stop = AbortSignal.any([signal, over.signal])
   const workers = run.spec.partitions.map(async ({ name: client }) => {

@@ -64,6 +64,7 @@ export async function runInProcesses(run: LocalRun): Promise<void> {
       const workerLoss = watchWorkerLoss(run)
       const common = commonValues(nats.url)
       const certifier = newCertifier()
+      run.onCertifier?.(certifier.publicKey)
       const stop = AbortSignal.any([signal, over.signal])
       const workers = superviseWorkers(
         { ...run, signal: stop },

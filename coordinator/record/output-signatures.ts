@@ -2,7 +2,6 @@
 // manifest by digest, and the manifest names every file. The private keys exist in the coordinator's memory only.
 import { generateKeyPairSync } from 'node:crypto'
 import { encodeJson } from '#protocol/canonical.ts'
-import { type CoordinatorCertificate, isSame } from '#protocol/certificate.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { epochKey, MANIFEST_KEY, outputKey, signatureFiles } from '#protocol/keys.ts'
 import { bundleOf, type SignedOutput, statementOf } from '#protocol/model-signing.ts'
@@ -41,8 +40,8 @@ export async function writeSignature(
 export interface Trust {
   /** Public keys of certifiers. */
   readonly keys: readonly string[]
-  /** The certificate in the job's status; undefined where there is none, or the job has not ended. */
-  readonly certificate?: CoordinatorCertificate | undefined
+  /** The coordinator's key in the job's status; undefined where there is none, or the job has not ended. */
+  readonly reported?: { readonly epoch: number; readonly key: string } | undefined
 }
 
 /** What the signatures say. */
@@ -93,20 +92,19 @@ export async function verifySignatures(
   return { signed: sound.map(({ epoch }) => epoch), names, problems }
 }
 
-function trustProblems(
-  sound: readonly OutputSignature[],
-  uid: string,
-  { keys, certificate }: Trust,
-): string[] {
+function trustProblems(sound: readonly OutputSignature[], uid: string, { keys, reported }: Trust): string[] {
   const unsigned = sound.length === 0 ? 'the output has no signature' : undefined
   const certified = sound.some((signature) => isCertified(signature, uid, keys))
-  const reported =
-    certificate === undefined || sound.some((signature) => isSame(signature.certificate, certificate))
+  const isReported =
+    reported === undefined ||
+    sound.some(({ certificate: { epoch, key } }) => epoch === reported.epoch && key === reported.key)
   return [
     ...(keys.length === 0 || certified
       ? []
       : [unsigned ?? 'no signature of the output has a certificate by a key of --trust']),
-    ...(reported ? [] : [unsigned ?? "no signature of the output has the certificate in the job's status"]),
+    ...(isReported
+      ? []
+      : [unsigned ?? "no signature of the output is by the coordinator in the job's status"]),
   ]
 }
 

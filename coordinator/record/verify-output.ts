@@ -1,6 +1,6 @@
 // Verifies a record's output and base checkpoint. The output's model must be the model of the round that the record chose, its
-// other files must follow from the chain, and every byte must have its digest. The manifest alone proves nothing, because it is
-// not signed.
+// other files must follow from the chain, and every byte must have its digest. The manifest alone proves nothing; its signatures do
+// (output-signatures.ts), as far as the caller trusts a certifier.
 import { createHash } from 'node:crypto'
 import { canonicalJson, encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'

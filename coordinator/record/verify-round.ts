@@ -201,13 +201,17 @@ export function updateProblems(
 
 /** Whether the receipt of an evaluation states what the decision counts. */
 export function evaluationProblems(
-  round: number,
+  { round, base }: { readonly round: number; readonly base: string | null },
   { client, receipt: _, ...counted }: ClosedDecision['evaluations'][number],
   receipt: Receipt,
 ): string[] {
   const own = receipt.client === client && receipt.round === round
   return broken([
     [own, `round ${round}: the evaluation by ${client} has the receipt of another client or round`],
+    [
+      receipt.base === base,
+      `round ${round}: the evaluation by ${client} is of another model than the plan names`,
+    ],
     [
       same(receipt.evaluation, counted),
       `round ${round}: the decision counts another evaluation by ${client} than its receipt states`,

@@ -213,7 +213,7 @@ async function verifyResult(findings: Findings, marked: Link['result'], before: 
   if (scope === 'Chain' || decision === null) return link
   const counted = await verifyUpdates(findings, decision)
   problems.push(...updateProblems(link, counted))
-  await verifyEvaluations(findings, decision)
+  await verifyEvaluations(findings, decision, plan?.value.base?.payload.sha256 ?? null)
   const previous = before.links.at(-1)?.result.value
   if (previous !== undefined && counted.length === decision.updates.length)
     await verifyFold(findings, link, { previous, counted })
@@ -256,6 +256,7 @@ async function verifyUpdates(
 async function verifyEvaluations(
   findings: Findings,
   { round, attempt, evaluations }: ClosedDecision,
+  base: string | null,
 ): Promise<void> {
   if (attempt > MOST_ATTEMPTS) {
     findings.problems.push(`round ${round} names attempt ${attempt}; a round has at most ${MOST_ATTEMPTS}`)
@@ -267,7 +268,7 @@ async function verifyEvaluations(
     findings.problems.push(
       ...(found === undefined
         ? [`round ${round}: the receipt of the evaluation by ${client} is missing, or is another receipt`]
-        : evaluationProblems(round, evaluation, found)),
+        : evaluationProblems({ round, base }, evaluation, found)),
     )
   }
 }

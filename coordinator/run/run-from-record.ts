@@ -170,7 +170,7 @@ async function cleanLast(
 }
 
 async function runToOutput(context: RunContext, progress: Progress): Promise<RunOutcome> {
-  const { markers, fixed, observe, guard, leftovers } = context
+  const { markers, fixed, observe, guard, leftovers, identity } = context
   // The manifest is the last marker: where it exists, only its contents are left to report.
   const complete = (await markers.store.size(MANIFEST_KEY)) !== undefined
   if (!complete) {
@@ -180,7 +180,7 @@ async function runToOutput(context: RunContext, progress: Progress): Promise<Run
     await leftovers.deleteNoted()
   }
   guard.throwIfStopped()
-  const { model, evaluation, round, head } = await writeOutput(markers, fixed.stopping, progress, null)
+  const { model, evaluation, round, head } = await writeOutput(markers, fixed.stopping, progress, identity)
   const rounds = progress.results.at(-1)!.value.round
   const digest = model.sha256
   observe({ event: 'RunCompleted', rounds, output: MANIFEST_KEY, evaluation, round, digest, head })

@@ -3,10 +3,14 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { meanMetrics } from '#coordinator/aggregation/evaluation.ts'
+import { fold } from '#coordinator/aggregation/fold.ts'
+import { payloadOf } from '#coordinator/record/marker-facts.ts'
 import { openMarkers, readRecord } from '#coordinator/record/markers.ts'
 import { writeOutput } from '#coordinator/record/output.ts'
 import { readProgress } from '#coordinator/record/progress.ts'
 import { ruleOf } from '#coordinator/record/verify-round.ts'
+import { strategyFrom } from '#coordinator/strategies/registry.ts'
 import { encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { attemptKeys, RUN_KEY, resultKey } from '#protocol/keys.ts'
@@ -93,6 +97,11 @@ export function replaceModel(objects: Objects, round: number, bytes: Uint8Array)
   })
 }
 
+function modelOf(objects: Objects, round: number) {
+  const { model, state } = markerOf(objects, 'result', resultKey(round))
+  return { model, state }
+}
+
 /** Corrects every digest that names a changed marker, round by round, and writes the output again. */
 export async function rechain(objects: Objects): Promise<void> {
   let previous: string | null = null
@@ -110,9 +119,7 @@ export async function rechain(objects: Objects): Promise<void> {
       run: sha256(objects.get(RUN_KEY)!),
       plan: sha256(objects.get(keys.plan)!),
       decision: sha256(objects.get(keys.decision)!),
-      ...(markerOf(objects, 'plan', keys.plan).kind === 'Evaluate'
-        ? { model: markerOf(objects, 'result', resultKey(round - 1)).model }
-        : {}),
+      ...(markerOf(objects, 'plan', keys.plan).kind === 'Evaluate' ? modelOf(objects, round - 1) : {}),
     }))
     previous = sha256(objects.get(key)!)
     base = { round, payload: markerOf(objects, 'result', key).model }
@@ -139,4 +146,29 @@ export function renameReceipt(objects: Objects, round: number, client: string): 
       evaluations: decision.evaluations.map(named),
     }
   })
+}
+
+/** Folds the updates that the decision of a round counts, as an honest coordinator would, and puts model and state into its result. */
+export async function refold(objects: Objects, round: number): Promise<void> {
+  const keys = attemptKeys(round, 1)
+  const decision = markerOf(objects, 'decision', keys.decision)
+  if (decision.kind !== 'Closed') return
+  const updates = decision.updates.map(({ client, numExamples }) => {
+    const receipt = markerOf(objects, 'receipt', keys.receipt(client))
+    return { client, numExamples, payload: payloadOf(receipt)!, metrics: receipt.update!.metrics }
+  })
+  const { model: base, state, tensors: list } = markerOf(objects, 'result', resultKey(round - 1))
+  const { strategy } = markerOf(objects, 'plan', keys.plan)
+  for (const key of [keys.model, keys.state]) objects.delete(key)
+  const store = await storeOf(objects)
+  const folded = await fold({
+    ...{ store, list, base, state, updates, round, attempt: 1 },
+    strategy: strategyFrom(strategy as { type: string }),
+    memoryBytes: 2 ** 26,
+  })
+  for (const key of [keys.model, keys.state]) objects.set(key, (await store.get(key))!)
+  changed(objects, 'result', resultKey(round), (result) => ({
+    ...result,
+    ...{ model: folded.model, state: folded.state, metrics: meanMetrics(updates) },
+  }))
 }

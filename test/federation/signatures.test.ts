@@ -7,8 +7,9 @@ import { writeSignature } from '#coordinator/record/output-signatures.ts'
 import { verifyRecord } from '#coordinator/record/verify.ts'
 import { encodeJson } from '#protocol/canonical.ts'
 import { certify } from '#protocol/certificate.ts'
+import { sha256 } from '#protocol/digest.ts'
 import { MANIFEST_KEY, outputKey, RUN_KEY, signatureFiles } from '#protocol/keys.ts'
-import type { OutputSignature, OutputSigner } from '#protocol/output-signature.ts'
+import { type OutputSignature, type OutputSigner, signOutput } from '#protocol/output-signature.ts'
 import { signingKeyOf } from '#protocol/signatures.ts'
 import { TRUST } from '../given/signed.ts'
 import {
@@ -176,6 +177,18 @@ describe('an output', () => {
     const kept = new Map(rewritten)
     for (const file of Object.values(FILES)) kept.set(outputKey(file), sound.get(outputKey(file))!)
     assert.match(await problemsOf(kept, [OPERATOR.publicKey]), /signs another output\/manifest\.json/)
+  })
+
+  test('whose bundle for other tools names other files is found, although its coordinator signed it', async () => {
+    const objects = new Map(sound)
+    const [bundle, pem] = [FILES.bundle, FILES.publicKey].map((file) => other.get(outputKey(file))!)
+    objects.set(outputKey(FILES.bundle), bundle!).set(outputKey(FILES.publicKey), pem!)
+    const { uid } = markerOf(objects, 'run', RUN_KEY)
+    const manifest = markerOf(objects, 'manifest', MANIFEST_KEY)
+    const output = { uid, manifest, manifestDigest: sha256(objects.get(MANIFEST_KEY)!) }
+    const files = { bundle: bundle!, pem: new TextDecoder().decode(pem) }
+    objects.set(KEY, encodeJson(signOutput(signerOf(objects), output, files)))
+    assert.match(await problemsOf(objects, [OPERATOR.publicKey]), /or the bundle signs another output$/m)
   })
 
   test('without a manifest is vouched for by nobody', async () => {

@@ -47,7 +47,7 @@ async function upload(to: string): Promise<void> {
   const store = storeAt(to)
   for (const entry of await readdir(join(dir, 'out'), { recursive: true, withFileTypes: true })) {
     const key = join(entry.parentPath, entry.name).slice(join(dir, 'out/').length)
-    if (entry.isFile() && /^(run\.json|(coordinators|base|rounds|output)\/)/.test(key))
+    if (entry.isFile() && /^(run\.json|(clients|coordinators|base|rounds|output)\/)/.test(key))
       await store.put(key, await readFile(join(dir, 'out', key)))
   }
   await store.close()
@@ -89,7 +89,10 @@ test('verify fj/NAME and s3://BUCKET/PREFIX read the same record', async () => {
   const byJob = await fedsam(['verify', 'fj/two-sites', '-n', 'team-a'], mine())
   assert.equal(byJob.code, 0, byJob.stderr)
   assert.match(byJob.stdout, /results in the chain/)
-  assert.match(byJob.stdout, /the output is complete\nthe record is sound\n$/)
+  assert.match(
+    byJob.stdout,
+    /the output is complete\nthe output is signed by the coordinator of epoch 1; --trust KEY verifies .*\nthe record is sound\n$/,
+  )
   const uri = `s3://models/${prefix}`
   for (const source of [uri, `${uri}/output`]) {
     const byPrefix = await fedsam(['verify', source, '--endpoint', s3.endpoint], mine())

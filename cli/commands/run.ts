@@ -212,7 +212,7 @@ async function runPrepared(prepared: Prepared, { processes, json, screen, say }:
       certifier = publicKey
     }
     await start({ ...prepared, observe, log, onCertifier, signal: interrupts.signal })
-    // The key must be kept outside of the output: whoever can change the output could change the key beside it.
+    // The key must be kept outside of the output: an attacker who changes the output could change a key beside it.
     const signed = `signed: fedsam verify ${prepared.output} --trust ${certifier} verifies the output, also elsewhere`
     if (json) screen.note(signed)
     else say(signed)

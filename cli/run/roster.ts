@@ -1,5 +1,5 @@
 // Reads a roster: a YAML or JSON file that maps each client to the public keys that its site published. It says who may have signed
-// an update, so it must come from the sites and not from whoever ran the job.
+// an update, so it must come from the sites and not from the person who ran the job.
 import { readFile, stat } from 'node:fs/promises'
 import * as v from 'valibot'
 import { parse } from 'yaml'

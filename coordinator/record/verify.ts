@@ -55,7 +55,7 @@ export interface Verification {
   readonly chain: readonly string[]
   /** False where the credentials did not permit to list the output's files, so that a file too many was not looked for. */
   readonly listed: boolean
-  /** Epochs of the coordinators whose signatures of the output are valid; of all signatures, whoever certified them. */
+  /** Epochs of the coordinators whose signatures of the output are valid; of all signatures, by any certifier. */
   readonly signed: readonly number[]
   /** Sentences about updates that do not count, for reasons that the record alone cannot prove or refute. */
   readonly remarks: readonly string[]

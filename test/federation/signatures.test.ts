@@ -1,5 +1,5 @@
-// The signatures of an output: one chain from a certifier's public key to every byte. Whoever rewrites a whole record lacks the keys,
-// and `verify --trust` and `export --trust` find it.
+// The signatures of an output: one chain from a certifier's public key to every byte. An attacker who rewrites a whole record lacks the
+// keys, and `verify --trust` and `export --trust` find it.
 import assert from 'node:assert/strict'
 import { before, describe, test } from 'node:test'
 import { checkRecord } from '#cli/run/checked-record.ts'

@@ -7,15 +7,23 @@ import * as v from 'valibot'
 import { decodeJson, encodeJson, isSameBytes } from './canonical.ts'
 import { sha256 } from './digest.ts'
 import { SIGNATURE_FOLDER } from './keys.ts'
-import type { Manifest } from './record.ts'
 
 const PAYLOAD_TYPE = 'application/vnd.in-toto+json'
 const BUNDLE_TYPE = 'application/vnd.dev.sigstore.bundle.v0.3+json'
 const PREDICATE_TYPE = 'https://model_signing/signature/v1.0'
 
+/** What the statement takes from a manifest. */
+interface NamedFiles {
+  readonly name: string
+  readonly round: number
+  readonly result: string
+  readonly head: string
+  readonly files: readonly { readonly name: string; readonly sha256: string }[]
+}
+
 /** What the statement names: the files of the manifest, and the manifest itself by the digest of its bytes. */
 export interface SignedOutput {
-  readonly manifest: Manifest
+  readonly manifest: NamedFiles
   readonly manifestDigest: string
   readonly uid: string
 }

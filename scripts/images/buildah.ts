@@ -14,13 +14,18 @@ export interface Buildah {
   /** Storage, archives and what is made on the way. */
   readonly folder: string
   readonly log: (line: string) => void
+  /**
+   * Runs `work` while no other process uses the storage. Checkouts share the storage: without this, one could replace a stage, or
+   * remove a layer, in the middle of the build of another. The methods below are called from `work` only.
+   */
+  exclusively<T>(work: () => Promise<T>): Promise<T>
   /** Runs buildah to its end; resolves to its output. */
   run(args: readonly string[]): Promise<string>
   /** Builds an image under this name; the context comes last. */
   build(reference: string, args: readonly string[]): Promise<void>
 }
 
-/** One build at a time: the kernel gives the lock back with the process. What is in work when it begins was left by a killed build. */
+/** Containers that exist when a build begins are the rest of a killed build. */
 const BUILD = `
 with_storage() { buildah --root "$layers" --runroot "$run" "$@"; }
 with_storage rm --all > /dev/null 2>&1
@@ -40,12 +45,37 @@ export async function openBuildah(log: (line: string) => void): Promise<Buildah>
   return {
     folder,
     log,
+    exclusively: (work) => withLock(lock, work),
     run: (args) => execute(['buildah', '--root', layers, '--runroot', run, ...args], env),
     async build(reference, args) {
       // chroot: neither a runtime nor a network of its own is needed.
       const options = ['--isolation', 'chroot', '--layers', '--pull-never', '--tag', reference]
-      await execute(['flock', lock, 'sh', '-c', BUILD, 'buildah', ...options, ...args], env)
+      await execute(['sh', '-c', BUILD, 'buildah', ...options, ...args], env)
     },
+  }
+}
+
+/**
+ * Runs `work` under the lock of this file, which one process of the machine holds at a time. A child holds it until its input ends, so
+ * a process that is killed releases it.
+ */
+export async function withLock<T>(file: string, work: () => Promise<T>): Promise<T> {
+  const holder = spawn('flock', [file, 'sh', '-c', 'echo held; cat > /dev/null'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  const ended = new Promise<void>((resolve) => holder.once('close', () => resolve()))
+  try {
+    await new Promise<void>((resolve, reject) => {
+      holder.stdout.once('data', () => resolve())
+      holder.once('error', reject)
+      holder.once('close', (status) =>
+        reject(new FedsamError('RunFailed', `flock ${file} ended with ${status}`)),
+      )
+    })
+    return await work()
+  } finally {
+    holder.stdin.end()
+    await ended
   }
 }
 

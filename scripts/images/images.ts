@@ -157,12 +157,18 @@ async function ensureArchive(
   const seconds = (): number => Math.round((Date.now() - started) / 1000)
   buildah.log(`building image ${name}`)
   const patience = setInterval(() => buildah.log(`still building image ${name} (${seconds()} s)`), 15_000)
-  await build(reference).finally(() => clearInterval(patience))
-  const draft = join(folder, `draft-${process.pid}`)
-  await rm(draft, { force: true })
-  await buildah.run(['push', '--quiet', reference, `docker-archive:${draft}:${reference}`])
-  await rename(draft, archive)
-  await forgetOld(buildah, name, folder)
+  await buildah
+    .exclusively(async () => {
+      // Another checkout with the same sources may have built it while this one waited.
+      if (await exists(archive)) return
+      await build(reference)
+      const draft = join(folder, `draft-${process.pid}`)
+      await rm(draft, { force: true })
+      await buildah.run(['push', '--quiet', reference, `docker-archive:${draft}:${reference}`])
+      await rename(draft, archive)
+      await forgetOld(buildah, name, folder)
+    })
+    .finally(() => clearInterval(patience))
   buildah.log(`built image ${name} in ${seconds()} s`)
   return image
 }

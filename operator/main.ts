@@ -45,9 +45,12 @@ await runProgram(process.env, async (signal) => {
       onError: (error) => report({ error }),
       signal,
     })
+  const signing = await readSigning(environment.signingFolder)
+  // For users who verify an output: workers, which have it too, are gone when a job is complete.
+  log.info(`certifies coordinators with the public key ${signing.certifier.publicKey}`)
   const operator = startOperator(throttled(metrics.metered(client, 'kubernetes'), rate), elector, {
     ...environment,
-    settings: { ...environment.settings, ...(await readSigning(environment.signingFolder)) },
+    settings: { ...environment.settings, ...signing },
     report,
     now: () => Date.now(),
     meter: metrics.meter,

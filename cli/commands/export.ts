@@ -17,6 +17,7 @@ import {
   type TensorStream,
   verifiedFile,
 } from '#coordinator/record/tensor-files.ts'
+import type { Verification } from '#coordinator/record/verify.ts'
 import { configFiles, mergeTensors, weightFiles } from '#coordinator/record/whole-checkpoint.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
@@ -32,7 +33,7 @@ import { SOURCE_OPTIONS, withRecord } from '../cluster/source.ts'
 import { sourceText } from '../render/lines.ts'
 import { plainText } from '../render/plain.ts'
 import { print, printError } from '../render/screen.ts'
-import { ANCHOR_OPTIONS, checkRecord, readAnchors } from '../run/checked-record.ts'
+import { ANCHOR_OPTIONS, checkRecord, readAnchors, remediesFor } from '../run/checked-record.ts'
 import { realPath } from '../run/source-record.ts'
 import { type RunCommand, readArguments, UsageError } from './command.ts'
 
@@ -50,8 +51,9 @@ export const exportRun: RunCommand = async (args) => {
   const source = positionals[0]!
   await refuseUsed(target, source)
   return withRecord(source, values, async (store, reported) => {
-    const { problems, manifest } = await checkRecord(store, { anchors, reported })
-    if (problems.length > 0) return refuse(problems)
+    const found = await checkRecord(store, { anchors, reported })
+    if (found.problems.length > 0) return refuse(found)
+    const { manifest } = found
     const { base, replaced, round, narrow, resumedFrom } = await exportModel(store, target, {
       dtype,
       manifest,
@@ -73,15 +75,16 @@ const PART_BYTES = 8 * 1024 * 1024
 /** Problems that are listed; more are counted. */
 const MANY = 20
 
-/** Refuses to export a damaged record: prints one line per problem. */
-function refuse(problems: readonly string[]): number {
+/** Refuses to export a record that is not sound: prints one line per problem. */
+function refuse(found: Verification): number {
+  const { problems } = found
   const more = problems.length - MANY
   printError(
     [
-      'fedsam: the record is damaged, so nothing was exported',
+      'fedsam: the record is not sound, so nothing was exported',
       ...problems.slice(0, MANY).map((problem) => `  ${problem}`),
       ...(more > 0 ? [`  and ${more} more, see: fedsam verify`] : []),
-      '  restore the record from a copy, or run the job with another output',
+      ...remediesFor(found).map((remedy) => `  ${remedy}`),
     ].join('\n'),
   )
   return 1

@@ -6,7 +6,7 @@ import { SOURCE_OPTIONS, withRecord } from '../cluster/source.ts'
 import { sourceText } from '../render/lines.ts'
 import { plainText } from '../render/plain.ts'
 import { print } from '../render/screen.ts'
-import { ANCHOR_OPTIONS, type Anchors, checkRecord, readAnchors } from '../run/checked-record.ts'
+import { ANCHOR_OPTIONS, type Anchors, checkRecord, readAnchors, remediesFor } from '../run/checked-record.ts'
 import { type RunCommand, readArguments } from './command.ts'
 
 /** Resolves to 0 for a sound record, to 1 with one line per fault. */
@@ -47,11 +47,8 @@ function report(found: Verification, { trust }: Anchors): number {
     print(
       'the store does not permit listing, so files that do not belong to the output were not searched for',
     )
-  print(
-    problems.length === 0
-      ? 'the record is sound'
-      : `the record has ${problems.length} faults: restore it from a copy`,
-  )
+  if (problems.length === 0) print('the record is sound')
+  for (const remedy of remediesFor(found)) print(remedy)
   return problems.length === 0 ? 0 : 1
 }
 

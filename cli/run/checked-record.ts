@@ -1,9 +1,10 @@
 // Verifies a record before a command uses it: its bytes, the job's status in a cluster, and what the user brings from elsewhere:
 // the head of the chain, and keys of certifiers. The commands decide what to do about a problem.
+import type { Contradiction } from '#coordinator/record/output-signatures.ts'
 import { type Verification, verifyRecord } from '#coordinator/record/verify.ts'
 import type { Roster } from '#coordinator/record/verify-roster.ts'
 import { FedsamError } from '#protocol/errors.ts'
-import { RUN_KEY } from '#protocol/keys.ts'
+import { MANIFEST_KEY, RUN_KEY } from '#protocol/keys.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import type { ReportedDigests } from '../cluster/source.ts'
 import { UsageError } from '../commands/command.ts'
@@ -71,30 +72,109 @@ export async function checkRecord(
     trust: { keys: trust, reported: reported.signer },
     ...(roster === undefined ? {} : { roster }),
   })
-  const unsigned =
-    trust.length > 0 && !found.complete
-      ? ['the output is not complete, so no key of --trust vouches for it']
-      : []
-  return { ...found, problems: [...found.problems, ...unsigned, ...contradictions(found, anchors, reported)] }
+  const more = contradictions(found, anchors, reported)
+  return {
+    ...found,
+    problems: [...found.problems, ...more.map(({ sentence }) => sentence)],
+    contradictions: [...found.contradictions, ...more],
+  }
 }
 
-function contradictions(
-  { head, chain, manifest }: Verification,
+/** What to do about each source that a record contradicts. */
+const REMEDIES: { readonly [Source in Contradiction['source']]: string } = {
+  Head: 'the record ends with another result than --expect-head: compare the digest with your note of it; if it is right, restore the record from a copy',
+  Trust:
+    'no certifier of --trust vouches for the output: compare the key with the one that the certifier publishes; if it is right, do not use the output',
+  Roster:
+    'the record does not fit the roster: ask the sites for the keys that their workers logged; if they are right, do not use the model',
+  Status: "the record is not the one that the job's status describes: restore it from a copy",
+  End: 'the output is missing: wait if the run is still at work; else start it with this output again, which writes it',
+}
+
+/** The last lines of a report on a record: what to do about its problems. Empty for a sound record. */
+export function remediesFor({
+  problems,
+  contradictions,
+}: Pick<Verification, 'problems' | 'contradictions'>): string[] {
+  const own = problems.length - contradictions.length
+  const sources = new Set(contradictions.map(({ source }) => source))
+  return [
+    ...(own > 0 ? [`the record has ${own} faults: restore it from a copy`] : []),
+    ...[...sources].map((source) => REMEDIES[source]),
+  ]
+}
+
+function contradictions(found: Verification, anchors: Anchors, reported: ReportedDigests): Contradiction[] {
+  return [...missingOutput(found, anchors, reported), ...otherDigests(found, anchors, reported)]
+}
+
+/**
+ * An output that must be there. A coordinator writes it after the last result, so a run without a status that says more may have been
+ * killed in between.
+ */
+function missingOutput(
+  { complete, unfinished }: Verification,
+  { trust }: Anchors,
+  reported: ReportedDigests,
+): Contradiction[] {
+  if (complete) return []
+  const isReported = reported.complete === true || reported.model !== undefined
+  return [
+    ...(trust.length > 0
+      ? [
+          {
+            source: 'Trust',
+            sentence: 'the output is not complete, so no key of --trust vouches for it',
+          } as const,
+        ]
+      : []),
+    ...(isReported
+      ? [
+          {
+            source: 'Status',
+            sentence: `the job's status says that the output is complete, but ${MANIFEST_KEY} is missing or damaged`,
+          } as const,
+        ]
+      : []),
+    ...(unfinished && reported.complete === undefined
+      ? [
+          {
+            source: 'End',
+            sentence: `the last round has ended, but ${MANIFEST_KEY} is missing`,
+          } as const,
+        ]
+      : []),
+  ]
+}
+
+function otherDigests(
+  { head, chain, complete, manifest }: Verification,
   { head: expected }: Anchors,
   reported: ReportedDigests,
-): string[] {
+): Contradiction[] {
   const model = manifest?.files.find(({ name }) => name === 'model.safetensors')?.sha256
   const reportedHead = reported.head?.replace(/^sha256:/, '')
   // A running job may be ahead of its status.
   const seen = reported.complete !== true && chain.includes(reportedHead ?? '') ? reportedHead : head
   return [
-    ...differs(`--expect-head names the head sha256:${expected}`, head, expected),
-    ...differs(`the job's status names the head ${reported.head}`, seen, reportedHead),
-    ...differs(`the job's status names the model ${reported.model}`, model, reported.model),
+    ...differs('Head', `--expect-head names the head sha256:${expected}`, head, expected),
+    ...differs('Status', `the job's status names the head ${reported.head}`, seen, reportedHead),
+    // The model of an output that is not complete is not compared: a sentence on the output says that.
+    ...differs(
+      'Status',
+      `the job's status names the model ${reported.model}`,
+      model,
+      complete ? reported.model : undefined,
+    ),
   ]
 }
 
-function differs(what: string, there: string | null | undefined, wanted: string | undefined): string[] {
+function differs(
+  source: Contradiction['source'],
+  what: string,
+  there: string | null | undefined,
+  wanted: string | undefined,
+): Contradiction[] {
   if (wanted === undefined || there === wanted.replace(/^sha256:/, '')) return []
-  return [`${what}, but the record has ${there == null ? 'none' : `sha256:${there}`}`]
+  return [{ source, sentence: `${what}, but the record has ${there == null ? 'none' : `sha256:${there}`}` }]
 }

@@ -44,6 +44,12 @@ export interface Trust {
   readonly reported?: { readonly epoch: number; readonly key: string } | undefined
 }
 
+/** A sentence on a record that contradicts what the caller knows from another source, and which source that is. */
+export interface Contradiction {
+  readonly source: 'Head' | 'Trust' | 'Roster' | 'Status' | 'End'
+  readonly sentence: string
+}
+
 /** What the signatures say. */
 export interface SignatureFindings {
   /** Epochs whose coordinators signed the output. */
@@ -51,6 +57,7 @@ export interface SignatureFindings {
   /** Keys of the signatures' objects, which belong to the output. */
   readonly names: readonly string[]
   readonly problems: readonly string[]
+  readonly contradictions: readonly Contradiction[]
 }
 
 /** Coordinators of one run whose signatures are searched for: far more than a run has. */
@@ -88,11 +95,15 @@ export async function verifySignatures(
     if (fault === undefined) sound.push(found.value)
     else problems.push(`${key} ${SAYS[fault]}`)
   }
-  problems.push(...trustProblems(sound, output.uid, trust))
-  return { signed: sound.map(({ epoch }) => epoch), names, problems }
+  const contradictions = contradictionsOf(sound, output.uid, trust)
+  return { signed: sound.map(({ epoch }) => epoch), names, problems, contradictions }
 }
 
-function trustProblems(sound: readonly OutputSignature[], uid: string, { keys, reported }: Trust): string[] {
+function contradictionsOf(
+  sound: readonly OutputSignature[],
+  uid: string,
+  { keys, reported }: Trust,
+): Contradiction[] {
   const unsigned = sound.length === 0 ? 'the output has no signature' : undefined
   const certified = sound.some((signature) => isCertified(signature, uid, keys))
   const isReported =
@@ -101,10 +112,20 @@ function trustProblems(sound: readonly OutputSignature[], uid: string, { keys, r
   return [
     ...(keys.length === 0 || certified
       ? []
-      : [unsigned ?? 'no signature of the output has a certificate by a key of --trust']),
+      : [
+          {
+            source: 'Trust',
+            sentence: unsigned ?? 'no signature of the output has a certificate by a key of --trust',
+          } as const,
+        ]),
     ...(isReported
       ? []
-      : [unsigned ?? "no signature of the output is by the coordinator in the job's status"]),
+      : [
+          {
+            source: 'Status',
+            sentence: unsigned ?? "no signature of the output is by the coordinator in the job's status",
+          } as const,
+        ]),
   ]
 }
 

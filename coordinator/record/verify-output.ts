@@ -10,7 +10,7 @@ import { shortened } from '#protocol/text.ts'
 import type { StoreReader } from '#transport/ports.ts'
 import { type Marked, readRecord } from './markers.ts'
 import { chosenResult, describingFiles, manifestOf, type OutputFacts } from './output.ts'
-import { type Trust, verifySignatures } from './output-signatures.ts'
+import { type Contradiction, type Trust, verifySignatures } from './output-signatures.ts'
 import { historyOf, type Link, ruleOf } from './verify-round.ts'
 import { CHECKPOINT_FOLDER, configFiles, wholeBase, wholeCheckpoint } from './whole-checkpoint.ts'
 
@@ -59,9 +59,12 @@ export interface VerifiedOutput {
   readonly listed: boolean
   /** Epochs of the coordinators whose signatures of the output are valid. */
   readonly signed: readonly number[]
+  readonly contradictions: readonly Contradiction[]
+  /** There is no manifest; one that is damaged is a problem instead. */
+  readonly missing: boolean
 }
 
-const NOTHING = { manifest: null, listed: true, signed: [] } as const
+const NOTHING = { manifest: null, listed: true, signed: [], contradictions: [], missing: false } as const
 
 /**
  * Every file that does not follow from the chain, or lacks its digest, becomes a problem, and so does every file that no output of
@@ -69,8 +72,9 @@ const NOTHING = { manifest: null, listed: true, signed: [] } as const
  */
 export async function verifyOutput(reading: Reading, chain: Chain, trust: Trust): Promise<VerifiedOutput> {
   const { store, problems } = reading
+  const before = problems.length
   const marked = await reading.read(readRecord(store, 'manifest', MANIFEST_KEY))
-  if (marked === undefined) return NOTHING
+  if (marked === undefined) return { ...NOTHING, missing: problems.length === before }
   const manifest = marked.value
   const expected = expectedOf(chain)
   problems.push(...chainProblems(manifest, chain, expected))
@@ -92,7 +96,8 @@ export async function verifyOutput(reading: Reading, chain: Chain, trust: Trust)
   const signatures = await reading.read(verifySignatures(store, output, trust))
   problems.push(...(signatures?.problems ?? []))
   const keys = [...wanted.map(([name]) => outputKey(name)), ...(signatures?.names ?? [])]
-  return { manifest, listed: await verifyNames(reading, keys), signed: signatures?.signed ?? [] }
+  const { signed, contradictions } = signatures ?? NOTHING
+  return { ...NOTHING, manifest, listed: await verifyNames(reading, keys), signed, contradictions }
 }
 
 /** The output that follows from the chain; undefined where the chain has no result of a trained model. */

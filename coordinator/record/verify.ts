@@ -19,7 +19,7 @@ import type { StoreReader } from '#transport/ports.ts'
 import { readPayload } from '../aggregation/payload-reader.ts'
 import { payloadOf } from './marker-facts.ts'
 import { type Marked, readRecord } from './markers.ts'
-import type { Trust } from './output-signatures.ts'
+import type { Contradiction, Trust } from './output-signatures.ts'
 import { verifyDecisions } from './verify-decisions.ts'
 import { foldProblems } from './verify-fold.ts'
 import { type Chain, verifyBase, verifyOutput } from './verify-output.ts'
@@ -47,6 +47,8 @@ export interface Verification {
   /** The manifest of output/, if the output is complete; null if it is missing or damaged. */
   readonly manifest: Manifest | null
   readonly complete: boolean
+  /** There is no manifest, although no training round follows the last one. */
+  readonly unfinished: boolean
   /** The digest of the last result, which fixes every marker before it. Null for an empty chain. */
   readonly head: string | null
   /** The round of another run that the run started from; null where it started with round 0, or run.json is unreadable. */
@@ -61,6 +63,8 @@ export interface Verification {
   readonly remarks: readonly string[]
   /** One sentence for each fault; empty for a sound record. */
   readonly problems: readonly string[]
+  /** Those of the problems that the record alone does not have. */
+  readonly contradictions: readonly Contradiction[]
 }
 
 interface Findings {
@@ -107,11 +111,21 @@ export async function verifyRecord(
   const about = { store, problems: findings.problems, read }
   await verifyBase(about, chain)
   await verifyReceipts(about, chain)
-  const { manifest, ...output } = await verifyOutput(about, chain, trust)
+  const { manifest, missing, ...output } = await verifyOutput(about, chain, trust)
   const remarks: string[] = []
+  const unlisted: string[] = []
   if (roster !== undefined)
-    await verifyRoster({ ...about, remarks }, { run: chain.run?.value, links: chain.links }, roster)
-  const { problems, absent, payloads, refolded } = findings
+    await verifyRoster(
+      { ...about, problems: unlisted, remarks },
+      { run: chain.run?.value, links: chain.links },
+      roster,
+    )
+  const contradictions = [
+    ...output.contradictions,
+    ...unlisted.map((sentence) => ({ source: 'Roster', sentence }) as const),
+  ]
+  const { absent, payloads, refolded } = findings
+  const problems = [...findings.problems, ...contradictions.map(({ sentence }) => sentence)]
   const digests = chain.links.map(({ result }) => result.digest)
   const chained = { results: digests.length, chain: digests, head: digests.at(-1) ?? null }
   const resumedFrom = chain.run?.value.resumedFrom ?? null
@@ -121,11 +135,19 @@ export async function verifyRecord(
     absent,
     manifest,
     complete: manifest !== null,
+    unfinished: missing && hasEnded(chain),
     ...output,
     remarks,
     problems,
+    contradictions,
   }
   return { ...chained, resumedFrom, ...found }
+}
+
+/** Whether the newest decision ended the training, or its last model was evaluated. A job may get more rounds later. */
+function hasEnded({ links }: Chain): boolean {
+  const last = links.at(-1)
+  return last?.plan?.kind === 'Evaluate' || (last?.decision?.stop ?? null) !== null
 }
 
 /** The chain up to a round, and its faults. It reads no payload and no receipt. */

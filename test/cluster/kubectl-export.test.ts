@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { type S3Server, startS3 } from '#cli/run/servers/servers.ts'
-import { attemptKeys } from '#protocol/keys.ts'
+import { attemptKeys, MANIFEST_KEY } from '#protocol/keys.ts'
 import { openS3Store } from '#transport/store/s3/store.ts'
 import { type Ended, startFedsam } from '../cli/fedsam.ts'
 import { makeSamJob } from '../cli/sam-job.ts'
@@ -98,6 +98,31 @@ test('verify fj/NAME and s3://BUCKET/PREFIX read the same record', async () => {
     const byPrefix = await fedsam(['verify', source, '--endpoint', s3.endpoint], mine())
     assert.equal(byPrefix.stdout, byJob.stdout, byPrefix.stderr)
   }
+})
+
+test("an output that the job's status names and the bucket lacks is found", async () => {
+  const storage = { s3: { bucket: 'models', prefix: 'runs', endpoint: s3.endpoint } }
+  const output = { uri: 's3://models/runs', round: 1, digest: `sha256:${'0'.repeat(64)}` }
+  const { metadata } = await makeJob(cluster.client, 'team-a', 'lost', {
+    state: 'Complete',
+    spec: { storage },
+    training: { round: 1, attempt: 1, state: 'Complete', output },
+  })
+  const at = `runs/team-a/lost/${metadata.uid}`
+  await upload(at)
+  const store = storeAt(at)
+  await store.delete(MANIFEST_KEY)
+  await store.close()
+  const { code, stdout } = await fedsam(['verify', 'fj/lost', '-n', 'team-a'], mine())
+  assert.equal(code, 1)
+  assert.match(
+    stdout,
+    /^the job's status says that the output is complete, but output\/manifest\.json is missing or damaged\n/,
+  )
+  assert.match(
+    stdout,
+    /\nthe record is not the one that the job's status describes: restore it from a copy\n$/,
+  )
 })
 
 test('bytes that do not fit are found: exit code 1', async () => {

@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { after, before, test } from 'node:test'
 import { POD_EXITS } from '#protocol/exit-codes.ts'
+import { signingKeyOf } from '#protocol/signatures.ts'
 import { until } from '../until.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { signingFolder } from './operator-process.ts'
@@ -31,7 +32,8 @@ test('ready, a job becomes its children, an edit follows, SIGTERM ends it', asyn
     ...process.env,
     ...Object.fromEntries(images),
     KUBECONFIG: server.kubeconfig,
-    POD_NAMESPACE: 'default',
+    // Not the job's: the operator's own namespace runs none.
+    POD_NAMESPACE: 'kube-public',
     FEDSAM_PROBE_PORT: probes,
     FEDSAM_METRICS_PORT: metrics,
     FEDSAM_END_WITH_PARENT: 'true',
@@ -39,12 +41,19 @@ test('ready, a job becomes its children, an edit follows, SIGTERM ends it', asyn
   }
   const operator = spawn(process.execPath, ['operator/main.ts'], {
     env,
-    stdio: ['pipe', 'inherit', 'inherit'],
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  let logged = ''
+  operator.stdout.on('data', (bytes) => {
+    logged += bytes
   })
   const exit = once(operator, 'exit')
   try {
     await until('ready', async () => (await fetch(`http://127.0.0.1:${probes}/readyz`)).ok)
     assert.ok((await fetch(`http://127.0.0.1:${probes}/livez`)).ok)
+    // The seed of signingFolder.
+    const { publicKey } = signingKeyOf(new Uint8Array(32).fill(7))
+    await until('its public key', async () => logged.includes(`with the public key ${publicKey}"`))
     const job = (names: readonly string[]): string => {
       const spec = { partitions: names.map((name) => ({ name })) }
       return JSON.stringify({
@@ -84,6 +93,7 @@ test('ready, a job becomes its children, an edit follows, SIGTERM ends it', asyn
   const holder = await server.kubectl([
     'get',
     'lease',
+    '--namespace=kube-public',
     'fedsam-operator',
     '-o',
     'jsonpath={.spec.holderIdentity}',

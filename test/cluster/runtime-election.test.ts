@@ -14,6 +14,7 @@ import { CERTIFIER, TRUST } from '../given/signed.ts'
 import { until } from '../until.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { type FaultingProxy, startFaultingProxy } from './faulting.ts'
+import { signingFolder } from './operator-process.ts'
 
 interface Candidate {
   readonly name: string
@@ -36,6 +37,9 @@ after(async () => {
   await cluster?.stop()
 })
 
+/** The operators' own namespace, which runs no job. */
+const OWN = 'kube-public'
+
 /** client-go's proportions, five times as fast. */
 const LEASE_SECONDS = '3'
 
@@ -47,11 +51,12 @@ async function start(name: string): Promise<Candidate> {
     ...Object.fromEntries(images),
     KUBECONFIG: proxy.kubeconfig,
     POD_NAME: name,
-    POD_NAMESPACE: 'default',
+    POD_NAMESPACE: OWN,
     FEDSAM_PROBE_PORT: '0',
     FEDSAM_METRICS_PORT: '0',
     FEDSAM_LEASE_SECONDS: LEASE_SECONDS,
     FEDSAM_END_WITH_PARENT: 'true',
+    FEDSAM_SIGNING_FOLDER: signingFolder(),
   }
   const child = spawn(process.execPath, ['operator/main.ts'], { env, stdio: ['pipe', 'ignore', 'ignore'] })
   const writes = (): string[] =>
@@ -67,7 +72,7 @@ async function start(name: string): Promise<Candidate> {
 }
 
 async function holder(): Promise<string> {
-  const path = pathOf('Lease', 'default', 'fedsam-operator')
+  const path = pathOf('Lease', OWN, 'fedsam-operator')
   const { spec } = await cluster.client.call<{ spec: { holderIdentity?: string } }>({ method: 'GET', path })
   return spec.holderIdentity ?? ''
 }

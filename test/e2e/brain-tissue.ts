@@ -5,10 +5,10 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { ROOT, startFedsam } from '../cli/fedsam.ts'
+import { type Ended, ROOT, startFedsam } from '../cli/fedsam.ts'
 import { brainTissue, type JobObject } from './jobs.ts'
 import { modelInBucket, modelOfLocalRun } from './models.ts'
-import { type Stage, TEAM, until } from './stage.ts'
+import { type Stage, SYSTEM, TEAM, until } from './stage.ts'
 
 const NAME = 'brain-tissue'
 const SITES = ['axial', 'coronal', 'sagittal']
@@ -24,12 +24,25 @@ async function columns(stage: Stage): Promise<Record<string, string>> {
   )
 }
 
-/** What kubectl fedsam prints, with the bucket's keys at hand. */
-async function fedsam({ credentials, node }: Stage, ...args: readonly string[]): Promise<string> {
+/** kubectl fedsam, with the bucket's keys at hand. */
+function startIn({ credentials, node }: Stage, ...args: readonly string[]): Promise<Ended> {
   const env = { ...credentials, KUBECONFIG: node.kubeconfig }
-  const ended = await startFedsam(ROOT, [...args, '-n', TEAM], { env })
-  assert.equal(ended.code, 0, ended.stderr)
+  return startFedsam(ROOT, [...args, '-n', TEAM], { env })
+}
+
+/** What it prints. */
+async function fedsam(stage: Stage, ...args: readonly string[]): Promise<string> {
+  const ended = await startIn(stage, ...args)
+  assert.equal(ended.code, 0, ended.stdout + ended.stderr)
   return ended.stdout
+}
+
+/** The operator's public key, as docs/how-to-verify.md finds it. */
+async function operatorKey({ node }: Stage): Promise<string> {
+  const logged = await node.kubectl(['-n', SYSTEM, 'logs', 'deployment/fedsam'])
+  const [, key] = /public key ([0-9a-f]{64})/.exec(logged) ?? []
+  assert.ok(key, logged.slice(0, 2000))
+  return key
 }
 
 export function brainTissueScenario(stage: () => Stage): void {
@@ -123,7 +136,17 @@ export function brainTissueScenario(stage: () => Stage): void {
       const status = await fedsam(stage(), 'status', NAME)
       for (const words of ['Complete', `${ROUNDS} of ${ROUNDS}`, 's3://fedsam/team-a/brain-tissue/'])
         assert.ok(status.includes(words), status)
-      await fedsam(stage(), 'verify', `fj/${NAME}`, '--endpoint', endpoint)
+      const verify = ['verify', `fj/${NAME}`, '--endpoint', endpoint] as const
+      await fedsam(stage(), ...verify)
+      const key = await operatorKey(stage())
+      const sound = await fedsam(stage(), ...verify, '--trust', key)
+      assert.match(
+        sound,
+        /\nthe output is complete\nthe output is signed by the coordinator of epoch \d[^;\n]*\n(.*\n)*the record is sound\n$/,
+      )
+      const other = await startIn(stage(), ...verify, '--trust', 'a'.repeat(64))
+      assert.equal(other.code, 1, other.stderr)
+      assert.match(other.stdout, /\nno certifier of --trust vouches for the output: /)
       const model = join(folder, 'model')
       await fedsam(stage(), 'export', `fj/${NAME}`, '--to', model, '--endpoint', endpoint)
       assert.ok((await readdir(model)).includes('model.safetensors'))

@@ -14,6 +14,9 @@ import { startFedsam } from '../cli/fedsam.ts'
 import { finishedRecord, type Objects, rechain, writeInto } from './tampered.ts'
 import { head, TAMPERINGS } from './tamperings.ts'
 
+/** A public key that nobody has. */
+const STRANGER = 'a'.repeat(64)
+
 /** The record, and that of another run under the same name. */
 let sound: Objects
 let other: Objects
@@ -83,13 +86,36 @@ describe('a finished record', () => {
     })
   }
 
-  test('whose manifest is gone has no complete output, and is not exported', async () => {
+  test('whose manifest is gone lacks its output, and is not exported', async () => {
     const objects = new Map(sound)
     objects.delete(MANIFEST_KEY)
     const record = await recordOf(objects)
-    const { stdout } = await startFedsam(folder, ['verify', record])
+    const { stdout, code } = await startFedsam(folder, ['verify', record])
+    assert.equal(code, 1)
+    assert.match(stdout, /^the last round has ended, but output\/manifest\.json is missing\n/)
     assert.match(stdout, /^the output is not complete$/m)
-    await assert.rejects(exported(record), { code: 'InvalidJob', message: /holds no complete run/ })
+    assert.match(stdout, /\nthe output is missing: wait if [^\n]*\n$/)
+    const { code: refused, said, made } = await exported(record)
+    assert.deepEqual([refused, made], [1, []])
+    assert.match(said, /\n {2}the output is missing: wait if [^\n]*\n$/)
+  })
+
+  test('that does not fit what the user knows of it names what to compare, and blames no copy', async () => {
+    const record = await recordOf(sound)
+    const roster = join(folder, 'roster.json')
+    await writeFile(roster, JSON.stringify(Object.fromEntries(['a', 'b', 'c'].map((c) => [c, STRANGER]))))
+    for (const [anchor, last] of [
+      [['--expect-head', head(other)], /^the record ends with another result than --expect-head: compare /],
+      [['--trust', STRANGER], /^no certifier of --trust vouches for the output: compare /],
+      [['--roster', roster], /^the record does not fit the roster: ask the sites /],
+    ] as const) {
+      const { stdout, code } = await startFedsam(folder, ['verify', record, ...anchor])
+      assert.equal(code, 1)
+      assert.match(stdout.trimEnd().split('\n').at(-1)!, last)
+      assert.doesNotMatch(stdout, /^the record (is sound|has \d)/m)
+      const { said } = await exported(record, ...anchor)
+      assert.match(said.trimEnd().split('\n').at(-1)!.trimStart(), last)
+    }
   })
 
   for (const [what, path] of [
@@ -129,7 +155,7 @@ describe('a finished record', () => {
     assert.equal(refused.code, 1)
     assert.match(
       refused.stderr,
-      /^fedsam: the record is damaged, so nothing was exported\n {2}output\/manifest/,
+      /^fedsam: the record is not sound, so nothing was exported\n {2}output\/manifest/,
     )
     const stdio = verified.stderr + refused.stderr
     assert.doesNotMatch(stdio, /^ {4}at /m)

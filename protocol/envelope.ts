@@ -1,7 +1,7 @@
 // Signed messages. A message is one line of JSON (who signed, and the signature), a line feed, and the body. The client signs its
-// requests with its own key; each has a fresh number, and names the coordinator that it is for. The coordinator signs its answers with the key of its certificate. An
-// answer is bound to the run, the client, the bytes of the request and the body, so that no other request can be answered with it.
-// Opening a message returns its body, or the exact reason why it does not count. Pure.
+// requests with its own key; each has a fresh number, and names the coordinator that it is for. The coordinator signs its answers
+// with the key of its certificate. An answer is bound to the run, the client, the bytes of the request and the body, so that no other
+// request can be answered with it. Opening a message returns its body, or the exact reason why it does not count. Pure.
 import * as v from 'valibot'
 import { decodeJson, encodeJson, isSameBytes } from './canonical.ts'
 import { type CertificateFault, CertificateSchema, type CoordinatorCertificate } from './certificate.ts'

@@ -1,6 +1,6 @@
 // Opens signed requests and seals answers. A request counts where its signature fits, its number is new, it is for this coordinator,
-// and its key belongs to the client: the first request with a new key adds the key to the record (record/client-keys.ts). Whether the
-// bus let the right sender through is checked elsewhere (identity.ts).
+// and its key belongs to the client: the first request with a new key adds the key to the record (record/client-keys.ts). The
+// bus decides who may publish on a client's subject (protocol/permissions.ts).
 import { encodeJson } from '#protocol/canonical.ts'
 import { openRequest, type SignedRequest, sealAnswer } from '#protocol/envelope.ts'
 import { FedsamError } from '#protocol/errors.ts'

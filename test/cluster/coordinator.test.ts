@@ -120,7 +120,7 @@ describe('a coordinator in a cluster', () => {
     try {
       await runs.until(name, ({ reason }) => reason === 'NotEnoughClients', coordinator.output)
       await store.stop()
-      const env = { FEDSAM_NATS_URL: bus.url }
+      const env = { FEDSAM_NATS_URL: bus.url, FEDSAM_STORES: `${store.endpoint}/` }
       for (const client of CLIENTS) await runs.startWorker(name, uid, client, { env })
       await runs.until(name, ({ reason }) => reason === 'StorageUnreachable', coordinator.output)
       store = await startS3({ folder: storeFolder, bucket: 'fedsam', port: store.port })

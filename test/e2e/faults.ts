@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { PACED_SITES, pacedJob, TRAINERS_CLAIM } from './jobs.ts'
 import { modelInBucket, modelOfPacedJob } from './models.ts'
-import { type Stage, SYSTEM, until } from './stage.ts'
+import { type Stage, SYSTEM, TEAM, until } from './stage.ts'
 
 const PHASES = ['Starting', 'Training', 'Between'] as const
 type Phase = (typeof PHASES)[number]
@@ -40,10 +40,11 @@ const deletePod =
   async (stage, job) => {
     await stage.kubectl(['delete', 'pod', await podOf(stage, selector(job)), '--wait=false'])
   }
+/** `which` narrows the label selector: each tenant has an S3 server. */
 const restartServer =
-  (component: string): Fault['strike'] =>
+  (component: string, which = ''): Fault['strike'] =>
   async (stage) => {
-    const selector = `app.kubernetes.io/component=${component}`
+    const selector = `app.kubernetes.io/component=${component}${which}`
     const name = await stage.node.kubectl(['-n', SYSTEM, 'get', 'pods', '-l', selector, '-o', 'name'])
     await stage.node.killContainer(SYSTEM, name.trim().replace('pod/', ''), component)
   }
@@ -55,7 +56,7 @@ const FAULTS: readonly Fault[] = [
   { name: 'network half killed', strike: killIn(worker, 'network') },
   { name: 'worker deleted', strike: deletePod(worker) },
   { name: 'nats-server restarted', strike: restartServer('nats') },
-  { name: 'S3 server restarted', strike: restartServer('s3') },
+  { name: 'S3 server restarted', strike: restartServer('s3', `,fedsam.dev/tenant=${TEAM}`) },
 ]
 
 /** Waits for the phase, as the status tells it. */

@@ -83,10 +83,16 @@ describe('a coordinator in a cluster', () => {
     assert.deepEqual([refused, run, namespace, job], ['OtherAudience', uid, NAMESPACE, name])
     assert.match(msg, /another run or another member/)
     assert.match(await runs.gate.metrics(), /fedsam_gate_refused_total\{reason="OtherAudience"\} [1-9]/)
-    assert.ok(!coordinator.output().includes('ClientJoined'), coordinator.output())
     // It tries for half a minute, then its pod restarts it.
+    await untilSeen(
+      'the stranger gives up',
+      () => stranger.child.exitCode,
+      (code) => code !== null,
+      { instead: stranger.output },
+    )
     assert.equal(await stranger.ended, POD_EXITS.Retriable.code, stranger.output())
     assert.match(stranger.output(), /doctor NAME/)
+    assert.ok(!coordinator.output().includes('ClientJoined'), coordinator.output())
     for (const client of CLIENTS) await runs.startWorker(name, uid, client)
     assert.equal(await coordinator.ended, 0, coordinator.output())
   })

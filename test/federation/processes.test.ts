@@ -2,7 +2,8 @@
 // with a trainer of a program's own. The same model bytes as in one process, also where processes are killed meanwhile.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { writeFileSync } from 'node:fs'
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -17,7 +18,7 @@ import type { RunEvent } from '#protocol/events.ts'
 import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
 import { trainerEnvironment } from '#worker/trainer/trainer-environment.ts'
 
-const TRAINER = fileURLToPath(new URL('../trainers/quadratic-main.ts', import.meta.url))
+const TRAINER = fileURLToPath(new URL('../trainers/paced-main.ts', import.meta.url))
 
 let folder: string
 let reference: string
@@ -25,19 +26,27 @@ let reference: string
 const modelIn = async (output: string): Promise<string> =>
   sha256(await readFile(join(folder, output, 'output', 'model.safetensors')))
 
-const spec = completeSpec({
-  rounds: 3,
-  strategy: { type: 'FedAvg', minFitClients: 3, minAvailableClients: 3 },
-  trainer: { type: 'Command', command: { command: [process.execPath, TRAINER, 'a', '500'] } },
-  partitions: ['a', 'b', 'c'].map((name) => ({ name })),
-})
+/** The job. With the folder `gates`, each round waits for a file there (paced-main.ts). */
+const specOf = (gates: string) =>
+  completeSpec({
+    rounds: 3,
+    strategy: { type: 'FedAvg', minFitClients: 3, minAvailableClients: 3 },
+    trainer: { type: 'Command', command: { command: [process.execPath, TRAINER, '500', '0', gates] } },
+    partitions: ['a', 'b', 'c'].map((name) => ({ name })),
+  })
 
-/** Runs the job; the events are heard on the way. */
+interface Watch {
+  readonly gates?: string
+  readonly observe?: (event: RunEvent) => void
+}
+
+/** Runs the job; `observe` receives the events on the way. */
 async function run(
   start: typeof runLocally | typeof runInProcesses,
   output: string,
-  observe = (_: RunEvent) => {},
+  { gates = '', observe = () => {} }: Watch = {},
 ): Promise<void> {
+  const spec = specOf(gates)
   const said: string[] = []
   await start({
     job: { name: 'toy', namespace: 'default', uid: 'local', generation: 1, spec },
@@ -84,6 +93,9 @@ describe('a run in processes', () => {
   })
 
   test('has them too where the coordinator and workers are killed on the way, and leaves no process', async () => {
+    const gates = join(folder, 'gates')
+    await mkdir(gates)
+    const open = (name: string): void => writeFileSync(join(gates, name), '')
     const killed: string[] = []
     const kill = (text: string, which: number): void => {
       const pid = children(text)[which]
@@ -91,11 +103,24 @@ describe('a run in processes', () => {
       process.kill(pid, 'SIGKILL')
       killed.push(text)
     }
-    await run(runInProcesses, 'killed', (event) => {
-      if (event.event === 'UpdateAdmitted' && event.round === 1 && killed.length === 0)
-        kill('coordinator/main.ts', 0)
-      if (event.event === 'RoundCompleted' && event.round === 1) kill('worker/main.ts', 1)
-      if (event.event === 'RoundCompleted' && event.round === 2) kill('coordinator/main.ts', 0)
+    // Each round waits for its gate, and the gate opens after the kill: so a slow `ps` finds no run that is over.
+    open('1-a')
+    await run(runInProcesses, 'killed', {
+      gates,
+      observe(event) {
+        if (event.event === 'UpdateAdmitted' && event.round === 1 && killed.length === 0) {
+          kill('coordinator/main.ts', 0)
+          open('1')
+        }
+        if (event.event === 'RoundCompleted' && event.round === 1) {
+          kill('worker/main.ts', 1)
+          open('2')
+        }
+        if (event.event === 'RoundCompleted' && event.round === 2) {
+          kill('coordinator/main.ts', 0)
+          open('3')
+        }
+      },
     })
     assert.deepEqual(killed, ['coordinator/main.ts', 'worker/main.ts', 'coordinator/main.ts'])
     assert.equal(await modelIn('killed'), reference)

@@ -1,6 +1,6 @@
 // The quadratic trainer of the client that FEDSAM_CLIENT names, at a pace that leaves time to break things:
 // node paced-main.ts SIZE MILLISECONDS [GATES]. A fit takes the milliseconds; with the folder GATES, a fit of round R also waits
-// until that folder has a file named R. It imports no file of the tests outside its own folder: a volume carries only that folder.
+// until that folder has a file named R, or R-CLIENT for this client alone. It imports no file of the tests outside its own folder: a volume carries only that folder.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -14,7 +14,8 @@ const client = process.env.FEDSAM_CLIENT ?? 'client'
 
 async function pace(round: number): Promise<void> {
   await sleep(Number(milliseconds))
-  while (gates !== '' && !existsSync(join(gates, String(round)))) await sleep(GATE_PAUSE_MS)
+  const isOpen = (name: string): boolean => existsSync(join(gates, name))
+  while (gates !== '' && !isOpen(`${round}`) && !isOpen(`${round}-${client}`)) await sleep(GATE_PAUSE_MS)
 }
 
 await serveTrainer(async () =>

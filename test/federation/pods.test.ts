@@ -1,5 +1,5 @@
 // Workers as in pods: the network half a program, the trainer under the operator's script beside it, FIFOs between, nats-server as
-// the bus. The same model bytes as in one process, after any kill, and exit codes as a Job reads them.
+// the bus, an S3 server as the store. The same model bytes as in one process, after any kill, and exit codes as a Job reads them.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -8,22 +8,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { type NatsServer, startNats } from '#cli/run/servers/servers.ts'
+import { type NatsServer, type S3Server, startNats, startS3 } from '#cli/run/servers/servers.ts'
 import { encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { POD_EXITS } from '#protocol/exit-codes.ts'
 import { baseKey, RUN_KEY } from '#protocol/keys.ts'
-import {
-  clientSubject,
-  type Granted,
-  type NextRequest,
-  readRequest,
-  subjectPrefix,
-} from '#protocol/messages.ts'
+import { type Granted, type NextRequest, subjectPrefix } from '#protocol/messages.ts'
 import { SEAM_FILES } from '#protocol/seam-files.ts'
 import { connectNats } from '#transport/bus/nats/bus.ts'
-import type { MessageBus } from '#transport/ports.ts'
-import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
+import type { MessageBus, ObjectStore } from '#transport/ports.ts'
+import { openS3Store } from '#transport/store/s3/store.ts'
+import { playCoordinator, TRUST } from '../given/signed.ts'
 import { startedEnvironment } from '../given/started.ts'
 import { type Container, endContainer, startContainer } from '../trainers/container.ts'
 import { until } from '../until.ts'
@@ -37,14 +32,17 @@ const SIZE = 500
 
 let folder: string
 let nats: NatsServer
+let s3: S3Server
 let reference: string
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'fedsam-pods-'))
   nats = await startNats({ folder: join(folder, 'nats') })
+  s3 = await startS3({ folder: join(folder, 's3'), bucket: 'fedsam' })
   reference = (await runFederation({ clients: CLIENTS, size: SIZE })).model
 })
 after(async () => {
   await nats?.stop()
+  await s3?.stop()
   await rm(folder, { recursive: true, force: true })
 })
 
@@ -75,6 +73,9 @@ async function startPod(client: string, uid: string, { base = false, gates = '' 
       FEDSAM_NO_PROGRESS_SECONDS: '60',
       FEDSAM_ANSWER_SECONDS: '60',
       FEDSAM_NATS_URL: nats.url,
+      FEDSAM_TRUST: TRUST.join(','),
+      FEDSAM_STORES: `${s3.endpoint}/`,
+      FEDSAM_KEY_FILE: `${seam}.key`,
       FEDSAM_TERMINATION_LOG: `${seam}.termination`,
     }
     const network = spawn(process.execPath, [WORKER], { env, stdio: ['ignore', 'ignore', 'inherit'] })
@@ -110,9 +111,22 @@ async function endPod(pod: Pod): Promise<void> {
   await pod.networkExit
 }
 
-/** A run over nats-server; workers are pods. */
+function storeOf(uid: string): ObjectStore {
+  const credentials = { accessKeyId: s3.accessKey, secretAccessKey: s3.secretKey }
+  const { bucket, endpoint } = s3
+  return openS3Store({
+    bucket,
+    prefix: uid,
+    endpoint,
+    region: 'us-east-1',
+    forcePathStyle: true,
+    credentials,
+  })
+}
+
+/** A run over the servers; workers are pods. */
 async function openRun(uid: string): Promise<{ federation: Federation; bus: MessageBus }> {
-  const store = await openFilesystemStore({ folder: join(folder, uid), durable: false })
+  const store = storeOf(uid)
   const bus = await connectNats({ url: nats.url })
   const pace = { holdSeconds: 0.3, pollSeconds: 1, farewellSeconds: 5 }
   const federation = await openFederation({ clients: CLIENTS, size: SIZE, store, bus, pace, fixed: { uid } })
@@ -216,14 +230,13 @@ async function play(
 ): Promise<{ readonly heard: NextRequest[]; readonly bus: MessageBus }> {
   const bus = await connectNats({ url: nats.url })
   const heard: NextRequest[] = []
-  await bus.serve(clientSubject(subjectPrefix('test', uid), '*'), async (_subject, body) => {
-    const request = readRequest(body)!
+  await playCoordinator(bus, subjectPrefix('test', uid), async (request) => {
     if (request.kind === 'grant') {
       const keys = request.wants.map((want) => want.key)
-      return encodeJson({ kind: 'granted', epoch: 1, granted: await Promise.all(keys.map(grant)) })
+      return { kind: 'granted', epoch: 1, granted: await Promise.all(keys.map(grant)) }
     }
     heard.push(request)
-    return encodeJson({ epoch: 1, ...script(request) })
+    return { epoch: 1, ...script(request) }
   })
   return { heard, bus }
 }
@@ -249,7 +262,7 @@ test('a client that is refused ends its container with its own code, and stays u
 })
 
 test('where the trainer needs the base checkpoint, its container starts when that is complete', async () => {
-  const store = await openFilesystemStore({ folder: join(folder, 'base'), durable: false })
+  const store = storeOf('base')
   const weights = Buffer.alloc(100_000, 'weights')
   const digest = 'd'.repeat(64)
   const files = [{ name: 'model.safetensors', size: weights.length, sha256: sha256(weights) }]

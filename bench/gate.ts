@@ -1,14 +1,18 @@
 // The gate under load, as a program with a real API server: how long 1,000 workers take to connect at once, and what 100,000 strangers
-// with long names cost the gate and nats-server in memory. `npm run bench -- gate 5000` sends that many strangers.
+// with long names cost the gate, nats-server and a coordinator in memory. `npm run bench -- gate 5000` sends that many strangers.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { startNats } from '#cli/run/servers/servers.ts'
 import { type Member, memberName } from '#protocol/identity.ts'
+import { subjectPrefix } from '#protocol/messages.ts'
 import { startCluster } from '#test/cluster/cluster.ts'
+import { CLIENTS, NAMESPACE, openClusterRuns } from '#test/cluster/cluster-runs.ts'
+import { readJob } from '#test/cluster/coordinator-job.ts'
 import { startGatedNats } from '#test/cluster/gate-process.ts'
 import { jobOf, openGate } from '#test/given/gate.ts'
 import { openRawNats } from '#test/given/raw-nats.ts'
-import { floodOfStrangers, residentBytes } from '#test/given/strangers.ts'
+import { floodOfMessages, floodOfStrangers, residentBytes } from '#test/given/strangers.ts'
 import type { Figure, Row } from './figure.ts'
 
 const WORKERS = 1000
@@ -20,7 +24,8 @@ export const gateUnderLoad: Figure = {
   name: 'gate',
   onlyIfNamed: true,
   async run([count]) {
-    return [await workers(), ...(await strangers(count === undefined ? STRANGERS : Number(count)))]
+    const many = count === undefined ? STRANGERS : Number(count)
+    return [await workers(), ...(await strangers(many)), await messages(many)]
   },
 }
 
@@ -74,5 +79,34 @@ async function strangers(count: number): Promise<Row[]> {
     await nats.stop()
     await cluster.stop()
     await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** Strangers on a bus that admits everybody: each connects and sends one message to a coordinator. */
+async function messages(count: number): Promise<Row> {
+  const runs = await openClusterRuns()
+  const bus = await startNats({ folder: join(runs.folder, 'nats-open') })
+  try {
+    const env = { FEDSAM_NATS_URL: bus.url }
+    const uid = await runs.makeJob('flooded')
+    const coordinator = await runs.startCoordinator('flooded', uid, env)
+    await runs.until('flooded', ({ reason }) => reason === 'NotEnoughClients', coordinator.output)
+    const prefix = subjectPrefix(NAMESPACE, uid)
+    await floodOfMessages(bus.port, prefix, 1000)
+    const before = await residentBytes(coordinator.child.pid!)
+    await floodOfMessages(bus.port, prefix, count)
+    const grown = (await residentBytes(coordinator.child.pid!)) - before
+    for (const client of CLIENTS) await runs.startWorker('flooded', uid, client, { env })
+    await coordinator.ended
+    const state = (await readJob(runs.cluster, NAMESPACE, 'flooded')).status?.training?.state
+    return {
+      what: `${count} messages: growth of a coordinator`,
+      value: `${(grown / 2 ** 20).toFixed(1)} MB`,
+      against: `target below 20 MB; the job then ends as ${state}`,
+      met: grown < TARGET_BYTES && state === 'Complete',
+    }
+  } finally {
+    await bus.stop()
+    await runs.close()
   }
 }

@@ -44,11 +44,11 @@ async function upgrade(line: HelmLine, namespace: string, ...flags: readonly str
 const uninstall = (line: HelmLine, namespace: string) =>
   helm(line, ['uninstall', 'fedsam', '--namespace', namespace], surroundings())
 
-/** The commands of the notes, as they are pasted; those that wait for pods would wait for ever here. */
+/** The commands of the notes, as they are pasted; those that need a pod would wait for ever here. */
 function commandsOf(notes: string): string {
   const text = [...notes.matchAll(/^ .*|^kubectl [\s\S]*?^EOF$/gm)].join('\n')
-  const waits = /^ *(helm test|kubectl .*(rollout status|wait )).*$/gm
-  assert.equal([...text.matchAll(waits)].length, 3)
+  const waits = /^ *(helm test|kubectl .*(rollout status|wait |logs )).*$/gm
+  assert.equal([...text.matchAll(waits)].length, 4)
   return text.replaceAll(waits, '')
 }
 

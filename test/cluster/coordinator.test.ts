@@ -7,9 +7,16 @@ import { after, before, describe, test } from 'node:test'
 import { startNats, startS3 } from '#cli/run/servers/servers.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { POD_EXITS } from '#protocol/exit-codes.ts'
+import { subjectPrefix } from '#protocol/messages.ts'
+import { floodOfMessages, residentBytes } from '../given/strangers.ts'
 import { untilSeen } from '../until.ts'
 import { CLIENTS, type ClusterRuns, NAMESPACE, openClusterRuns } from './cluster-runs.ts'
 import { editJob, jobsPath, readJob } from './coordinator-job.ts'
+
+/** Messages of strangers; `npm run bench -- gate` sends 100,000. */
+const STRANGERS = 12_000
+/** Bytes that strangers may cost: a coordinator that kept their names, 1,900 characters in half of the messages, would take more. */
+const MOST_BYTES = (STRANGERS / 2) * 1900
 
 let runs: ClusterRuns
 before(async () => {
@@ -136,6 +143,30 @@ describe('a coordinator in a cluster', () => {
     } finally {
       await back.stop()
       await store.stop()
+    }
+  })
+
+  test('on a bus that admits everybody, strangers cost it no memory, and its status is accepted', async () => {
+    const name = 'flooded'
+    const bus = await startNats({ folder: join(runs.folder, 'nats-open') })
+    try {
+      const uid = await runs.makeJob(name)
+      const env = { FEDSAM_NATS_URL: bus.url }
+      const coordinator = await runs.startCoordinator(name, uid, env)
+      await runs.until(name, ({ reason }) => reason === 'NotEnoughClients', coordinator.output)
+      const prefix = subjectPrefix(NAMESPACE, uid)
+      await floodOfMessages(bus.port, prefix, 1000) // the engine compiles the path, and sizes its heap
+      const before = await residentBytes(coordinator.child.pid!)
+      const logged = coordinator.output().length
+      await floodOfMessages(bus.port, prefix, STRANGERS)
+      const grown = (await residentBytes(coordinator.child.pid!)) - before
+      assert.ok(grown < MOST_BYTES, `it grew by ${grown} bytes`)
+      assert.ok(coordinator.output().length - logged < 40_000, 'it logs each stranger')
+      for (const client of CLIENTS) await runs.startWorker(name, uid, client, { env })
+      assert.equal(await coordinator.ended, POD_EXITS.RunOver.code, coordinator.output())
+      assert.equal((await readJob(runs.cluster, NAMESPACE, name)).status!.training!.state, 'Complete')
+    } finally {
+      await bus.stop()
     }
   })
 

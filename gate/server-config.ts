@@ -9,10 +9,11 @@ const GATE_ACCOUNT = 'GATE'
 /** Where nats-server asks who may connect. */
 export const CALLOUT_SUBJECT = '$SYS.REQ.USER.AUTH'
 /**
- * Seconds that a connection waits for the gate. A client waits 5 s for its connection, so it reads the refusal. A gate that ends
- * takes its open requests with it, and those wait as long as this.
+ * Seconds that a connection waits for the gate. A client waits 10 s for its connection, so it reads the refusal. A gate that ends
+ * takes its open requests with it, and those wait as long as this. After a restart of the server everybody connects at once: on a busy
+ * node the gate took 4 s for that, and clients whose time was over before came again and again.
  */
-const CALLOUT_SECONDS = 3
+const CALLOUT_SECONDS = 8
 /** Connections of the whole server, those included that are not admitted yet; and of the members. */
 const MOST_CONNECTIONS = 5000
 const MOST_MEMBERS = 4000
@@ -41,7 +42,7 @@ max_connections: ${MOST_CONNECTIONS}
 max_closed_clients: 10
 accounts {
   ${GATE_ACCOUNT} { users: [ { nkey: ${gateUser}, permissions: {
-    publish: { deny: ">" }, subscribe: { allow: ["${CALLOUT_SUBJECT}"] }, allow_responses: { max: 1, expires: "5s" }
+    publish: { deny: ">" }, subscribe: { allow: ["${CALLOUT_SUBJECT}"] }, allow_responses: { max: 1, expires: "10s" }
   } } ] }
   ${MEMBERS_ACCOUNT} { limits { max_connections: ${MOST_MEMBERS}, max_subscriptions: ${MOST_SUBSCRIPTIONS} } }
   # An account without users: nobody can ask the server about its connections.

@@ -84,7 +84,7 @@ function connectionOptions(options: NatsOptions, onError: (error: unknown) => vo
   return {
     servers,
     ...(options.name ? { name: options.name } : {}),
-    timeout: options.connectTimeoutMs ?? 5000,
+    timeout: options.connectTimeoutMs ?? 10_000,
     maxReconnectAttempts: -1,
     reconnectTimeWait: 250,
     reconnectJitter: 250,

@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import { GATE, GATE_CONFIG, GATE_SEEDS } from '#protocol/environment.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { COORDINATOR_PORT } from '#protocol/pods.ts'
+import { SEED_BYTES } from '#protocol/signatures.ts'
 import { type Environment, names, optional, port, readVariables, required } from '#runtime/environment.ts'
-import { type NatsKey, natsKey, SEED_BYTES } from './nkeys.ts'
+import { type NatsKey, natsKey } from './nkeys.ts'
 
 export interface GateEnvironment {
   readonly natsUrl: string

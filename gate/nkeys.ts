@@ -1,16 +1,13 @@
 // NATS keys from random bytes: an Ed25519 key pair, whose public half NATS writes as an "nkey" (a type letter, the key, a checksum, in
 // base32). Node signs with OpenSSL, which is twenty times as fast as the JavaScript of the NATS library. Pure.
-// Format: https://github.com/nats-io/nkeys. Key objects from raw bytes: RFC 8410.
-import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto'
+// Format: https://github.com/nats-io/nkeys.
+import { sign } from 'node:crypto'
+import { ed25519Pair } from '#protocol/signatures.ts'
 
 /** What a key is for. The number is the first byte of a public nkey, and gives its first letter: A or U. */
 const TYPES = { account: 0, user: 20 << 3 } as const
 /** The first five bits of a seed, which give the letter S. */
 const SEED = 18 << 3
-/** An Ed25519 private key in PKCS#8, up to its 32 bytes. */
-const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex')
-/** Bytes of a seed. */
-export const SEED_BYTES = 32
 
 export interface NatsKey {
   /** The public nkey: "A..." or "U...". */
@@ -22,20 +19,13 @@ export interface NatsKey {
 
 /** The key of a seed of 32 random bytes. Throws RangeError for another length. */
 export function natsKey(type: keyof typeof TYPES, seed: Uint8Array): NatsKey {
-  if (seed.length !== SEED_BYTES)
-    throw new RangeError(`a seed has ${SEED_BYTES} bytes, and this one has ${seed.length}`)
-  const privateKey = createPrivateKey({ key: Buffer.concat([PKCS8, seed]), format: 'der', type: 'pkcs8' })
+  const { privateKey, publicBytes } = ed25519Pair(seed)
   const letter = TYPES[type]
   return {
-    publicKey: encoded([letter], rawPublic(privateKey)),
+    publicKey: encoded([letter], publicBytes),
     seed: encoded([SEED | (letter >> 5), (letter & 31) << 3], seed),
     sign: (bytes) => sign(null, bytes, privateKey),
   }
-}
-
-/** The last 32 bytes of the key's SubjectPublicKeyInfo. */
-function rawPublic(key: KeyObject): Uint8Array {
-  return createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32)
 }
 
 function encoded(prefix: readonly number[], bytes: Uint8Array): string {

@@ -19,7 +19,7 @@ export type CoordinatorCertificate = v.InferOutput<typeof CertificateSchema>
 /** What a certificate states. */
 export type Certified = Omit<CoordinatorCertificate, 'signature'>
 
-/** The certificate in foreign data; undefined where it is none. It is not verified. */
+/** The certificate in foreign data; undefined for any other data. It is not verified. */
 export function readCertificate(value: unknown): CoordinatorCertificate | undefined {
   const read = v.safeParse(CertificateSchema, value)
   return read.success ? read.output : undefined

@@ -33,18 +33,31 @@ export interface SigningKey {
   sign(tag: SignedTag, parts: readonly SignedPart[]): string
 }
 
+/** A key pair of Ed25519 as Node takes it. */
+export interface Ed25519Pair {
+  readonly privateKey: KeyObject
+  /** The 32 bytes of the public half. */
+  readonly publicBytes: Uint8Array
+}
+
 /** What comes before a key's 32 bytes in DER: PKCS#8 for a seed, SubjectPublicKeyInfo for a public key (RFC 8410). */
 const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex')
 const SPKI = Buffer.from('302a300506032b6570032100', 'hex')
 
+/** The key pair of a seed. Throws RangeError where the seed does not have 32 bytes. */
+export function ed25519Pair(seed: Uint8Array): Ed25519Pair {
+  if (seed.length !== SEED_BYTES) throw new RangeError(`a seed has ${SEED_BYTES} bytes, not ${seed.length}`)
+  const privateKey = createPrivateKey({ key: Buffer.concat([PKCS8, seed]), format: 'der', type: 'pkcs8' })
+  const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' })
+  return { privateKey, publicBytes: spki.subarray(SPKI.length) }
+}
+
 /** The key of a seed. Throws RangeError where the seed does not have 32 bytes. */
 export function signingKeyOf(seed: Uint8Array): SigningKey {
-  if (seed.length !== SEED_BYTES) throw new RangeError(`a seed has ${SEED_BYTES} bytes, not ${seed.length}`)
-  const key = createPrivateKey({ key: Buffer.concat([PKCS8, seed]), format: 'der', type: 'pkcs8' })
-  const spki = createPublicKey(key).export({ format: 'der', type: 'spki' })
+  const { privateKey, publicBytes } = ed25519Pair(seed)
   return {
-    publicKey: spki.subarray(SPKI.length).toString('hex'),
-    sign: (tag, parts) => sign(null, signedBytes(tag, parts), key).toString('hex'),
+    publicKey: Buffer.from(publicBytes).toString('hex'),
+    sign: (tag, parts) => sign(null, signedBytes(tag, parts), privateKey).toString('hex'),
   }
 }
 

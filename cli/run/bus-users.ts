@@ -2,12 +2,12 @@
 // this user may read, and the permissions of the same table as in a cluster. Other users of the machine can neither read nor send a
 // message of the run.
 import { randomBytes } from 'node:crypto'
-import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { staticConfig } from '#gate/server-config.ts'
 import { COORDINATOR, type Member, memberName } from '#protocol/identity.ts'
 import { permissionsOf } from '#protocol/permissions.ts'
 import { makeFolders } from '#runtime/folders.ts'
+import { writePrivate } from '#runtime/private-file.ts'
 import type { CoordinatedJob } from '#transport/ports.ts'
 
 export interface BusUsers {
@@ -31,9 +31,7 @@ export async function createBusUsers(
   const create = async (member: Member, name: string) => {
     const password = randomBytes(PASSWORD_BYTES).toString('base64url')
     const file = join(folder, name)
-    // Writing keeps the mode of an existing file, so delete it first.
-    await rm(file, { force: true })
-    await writeFile(file, password, { mode: 0o600 })
+    await writePrivate(file, password)
     const permissions = permissionsOf({ namespace, uid }, member)
     return { file, user: { user: memberName(uid, member), password, permissions } }
   }

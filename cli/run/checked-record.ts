@@ -1,10 +1,12 @@
 // Verifies a record before a command uses it: its bytes, the job's status in a cluster, and what the user brings from elsewhere:
 // the head of the chain, and keys of certifiers. The commands decide what to do about a problem.
-import type { Contradiction } from '#coordinator/record/output-signatures.ts'
+import * as v from 'valibot'
+import { type Contradiction, contradictionsAmong } from '#coordinator/record/output-signatures.ts'
 import { type Verification, verifyRecord } from '#coordinator/record/verify.ts'
 import type { Roster } from '#coordinator/record/verify-roster.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { MANIFEST_KEY, RUN_KEY } from '#protocol/keys.ts'
+import { PublicKey } from '#protocol/signatures.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import type { ReportedDigests } from '../cluster/source.ts'
 import { UsageError } from '../commands/command.ts'
@@ -42,7 +44,7 @@ export async function readAnchors(values: {
 
 function trustedKey(text: string): string {
   const key = text.toLowerCase()
-  if (/^[0-9a-f]{64}$/.test(key)) return key
+  if (v.is(PublicKey, key)) return key
   throw new UsageError('--trust needs the public key of a certifier: 64 hexadecimal digits')
 }
 
@@ -119,32 +121,19 @@ function missingOutput(
 ): Contradiction[] {
   if (complete) return []
   const isReported = reported.complete === true || reported.model !== undefined
-  return [
-    ...(trust.length > 0
-      ? [
-          {
-            source: 'Trust',
-            sentence: 'the output is not complete, so no key of --trust vouches for it',
-          } as const,
-        ]
-      : []),
-    ...(isReported
-      ? [
-          {
-            source: 'Status',
-            sentence: `the job's status says that the output is complete, but ${MANIFEST_KEY} is missing or damaged`,
-          } as const,
-        ]
-      : []),
-    ...(unfinished && reported.complete === undefined
-      ? [
-          {
-            source: 'End',
-            sentence: `the last round has ended, but ${MANIFEST_KEY} is missing`,
-          } as const,
-        ]
-      : []),
-  ]
+  return contradictionsAmong([
+    ['Trust', trust.length > 0, 'the output is not complete, so no key of --trust vouches for it'],
+    [
+      'Status',
+      isReported,
+      `the job's status says that the output is complete, but ${MANIFEST_KEY} is missing or damaged`,
+    ],
+    [
+      'End',
+      unfinished && reported.complete === undefined,
+      `the last round has ended, but ${MANIFEST_KEY} is missing`,
+    ],
+  ])
 }
 
 function otherDigests(

@@ -2,7 +2,7 @@
 // server on this machine. It restarts a program that ends, as a cluster does, and copies the output bundle to the output folder
 // at the end.
 import { randomBytes } from 'node:crypto'
-import { cp, rm, writeFile } from 'node:fs/promises'
+import { cp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { CoordinatorFile } from '#coordinator/main.ts'
@@ -20,6 +20,7 @@ import { subjectPrefix } from '#protocol/messages.ts'
 import { SEED_BYTES, signingKeyOf } from '#protocol/signatures.ts'
 import { setVariables } from '#runtime/environment.ts'
 import { makeFolders } from '#runtime/folders.ts'
+import { writePrivate } from '#runtime/private-file.ts'
 import { type BusUsers, createBusUsers } from './bus-users.ts'
 import type { LocalRun } from './local-run.ts'
 import { BUCKET, processRecord } from './record-folder.ts'
@@ -111,10 +112,8 @@ async function coordinatorVariables(
   { servers, s3 }: { readonly servers: string; readonly s3: S3Server },
 ): Promise<Record<string, string>> {
   const file = join(servers, 'coordinator.json')
-  // A spec may contain secrets for trainers. Writing keeps the mode of an existing file, so delete it first.
-  await rm(file, { force: true })
-  const text = JSON.stringify({ job, files, pace: PACE } satisfies CoordinatorFile)
-  await writeFile(file, text, { mode: 0o600 })
+  // A spec may contain secrets for trainers.
+  await writePrivate(file, JSON.stringify({ job, files, pace: PACE } satisfies CoordinatorFile))
   return {
     ...setVariables(process.env),
     ...environmentOf(COORDINATOR_PROCESS, {

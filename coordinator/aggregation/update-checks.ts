@@ -31,7 +31,7 @@ export type Admission =
       readonly kind: 'Admitted'
       /** The update's bytes, where they are kept so that the fold need not read them. */
       readonly bytes?: Uint8Array
-      /** The norm of its difference to the base; null where the base cannot be read, or there is none. */
+      /** The norm of its difference to the base; null where the base cannot be read, or the plan has no base. */
       readonly norm: number | null
     }
   | { readonly kind: 'Rejected'; readonly reason: RejectionReason; readonly message: string }

@@ -40,7 +40,7 @@ export async function writeSignature(
 export interface Trust {
   /** Public keys of certifiers. */
   readonly keys: readonly string[]
-  /** The coordinator's key in the job's status; undefined where there is none, or the job has not ended. */
+  /** The coordinator's key in the job's status; undefined where the status has no key, or the job has not ended. */
   readonly reported?: { readonly epoch: number; readonly key: string } | undefined
 }
 
@@ -48,6 +48,16 @@ export interface Trust {
 export interface Contradiction {
   readonly source: 'Head' | 'Trust' | 'Roster' | 'Status' | 'End'
   readonly sentence: string
+}
+
+/** A source, whether the record contradicts it, and the sentence on that. */
+export type Suspicion = readonly [source: Contradiction['source'], isContradicted: boolean, sentence: string]
+
+/** The suspicions that are true. */
+export function contradictionsAmong(suspicions: readonly Suspicion[]): Contradiction[] {
+  return suspicions.flatMap(([source, isContradicted, sentence]) =>
+    isContradicted ? [{ source, sentence }] : [],
+  )
 }
 
 /** What the signatures say. */
@@ -104,29 +114,19 @@ function contradictionsOf(
   uid: string,
   { keys, reported }: Trust,
 ): Contradiction[] {
-  const unsigned = sound.length === 0 ? 'the output has no signature' : undefined
+  const said = (otherwise: string): string => (sound.length === 0 ? 'the output has no signature' : otherwise)
   const certified = sound.some((signature) => isCertified(signature, uid, keys))
   const isReported =
     reported === undefined ||
     sound.some(({ certificate: { epoch, key } }) => epoch === reported.epoch && key === reported.key)
-  return [
-    ...(keys.length === 0 || certified
-      ? []
-      : [
-          {
-            source: 'Trust',
-            sentence: unsigned ?? 'no signature of the output has a certificate by a key of --trust',
-          } as const,
-        ]),
-    ...(isReported
-      ? []
-      : [
-          {
-            source: 'Status',
-            sentence: unsigned ?? "no signature of the output is by the coordinator in the job's status",
-          } as const,
-        ]),
-  ]
+  return contradictionsAmong([
+    [
+      'Trust',
+      keys.length > 0 && !certified,
+      said('no signature of the output has a certificate by a key of --trust'),
+    ],
+    ['Status', !isReported, said("no signature of the output is by the coordinator in the job's status")],
+  ])
 }
 
 /** Bytes of a bundle or a public key at most: a name and a digest for each file of an output, in base64. */

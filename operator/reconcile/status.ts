@@ -109,7 +109,7 @@ export function announce({ status: stored }: StoredJob, { conditions }: Operator
 
 type Shown = Pick<Condition, 'type' | 'status' | 'reason'>
 
-/** How grave the event about a condition is; undefined where there is none. `before`: the stored condition. */
+/** How grave the event about a condition is; undefined for a condition without an event. `before`: the stored condition. */
 function gradeOf(
   { type, status, reason }: Shown,
   before: Omit<Shown, 'type'> | undefined,

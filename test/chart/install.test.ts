@@ -44,7 +44,7 @@ async function upgrade(line: HelmLine, namespace: string, ...flags: readonly str
 const uninstall = (line: HelmLine, namespace: string) =>
   helm(line, ['uninstall', 'fedsam', '--namespace', namespace], surroundings())
 
-/** The commands of the notes, as they are pasted; those that need a pod would wait for ever here. */
+/** The commands of the notes, as they are pasted; those that need a pod would never end here. */
 function commandsOf(notes: string): string {
   const text = [...notes.matchAll(/^ .*|^kubectl [\s\S]*?^EOF$/gm)].join('\n')
   const waits = /^ *(helm test|kubectl .*(rollout status|wait |logs )).*$/gm

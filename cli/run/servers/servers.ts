@@ -4,11 +4,12 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, open, readFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ErrorCode, FedsamError } from '#protocol/errors.ts'
+import { writePrivate } from '#runtime/private-file.ts'
 import { type BinaryOptions, ensureBinary } from './binaries.ts'
 
 export interface Server {
@@ -47,9 +48,7 @@ export async function startNats(options: StartOptions & { readonly config?: stri
   const extra: string[] = []
   if (options.config !== undefined) {
     const file = join(options.folder, 'nats.conf')
-    // It may hold passwords. Writing keeps the mode of an existing file, so delete it first.
-    await rm(file, { force: true })
-    await writeFile(file, options.config, { mode: 0o600 })
+    await writePrivate(file, options.config) // it may hold passwords
     extra.push('--config', file)
   }
   const { server, port } = await startOnPort(options, {
@@ -88,7 +87,7 @@ async function secretOf(folder: string): Promise<string> {
   const known = await readFile(file, 'utf8').catch(() => '')
   if (known) return known
   const secret = crypto.randomUUID()
-  await writeFile(file, secret, { mode: 0o600 })
+  await writePrivate(file, secret)
   return secret
 }
 

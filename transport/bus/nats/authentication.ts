@@ -39,7 +39,7 @@ export function authentication(
       try {
         last = readSecret(secretFile)
       } catch (error) {
-        onError(error) // an error thrown here would close the connection for ever
+        onError(error) // after an error thrown here the library would never connect again
       }
       return { user, pass: last }
     },

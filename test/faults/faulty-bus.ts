@@ -6,7 +6,7 @@ import { type MessageBus, NoAnswer } from '#transport/ports.ts'
 export type MessageFault =
   | { readonly kind: 'LoseRequest' } // nobody hears it
   | { readonly kind: 'LoseAnswer' } // it is served, and its sender does not learn it
-  | { readonly kind: 'Double' } // it is served twice
+  | { readonly kind: 'Double' } // it arrives twice, with one reply address: the first answer counts
   | { readonly kind: 'Delay'; readonly ms: number } // others overtake it
 
 export interface BusFaults {
@@ -23,12 +23,13 @@ export function faultyBus(bus: MessageBus, { plan, patienceMs = 50 }: BusFaults)
     async request(subject, body, options) {
       const fault = plan(sent++, subject)
       if (fault?.kind === 'Delay') await sleep(fault.ms)
-      if (fault?.kind === 'Double') void bus.request(subject, body, options).catch(() => {})
       if (fault?.kind === 'LoseRequest' || fault?.kind === 'LoseAnswer') {
         if (fault.kind === 'LoseAnswer') void bus.request(subject, body, options).catch(() => {})
         await sleep(Math.min(patienceMs, options.timeoutMs))
         throw new NoAnswer(`${subject}: lost on purpose`)
       }
+      if (fault?.kind === 'Double')
+        return Promise.race([bus.request(subject, body, options), bus.request(subject, body, options)])
       return bus.request(subject, body, options)
     },
   }

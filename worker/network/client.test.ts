@@ -1,6 +1,6 @@
 // How a client reacts to answers; the test plays the coordinator.
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
@@ -197,6 +197,7 @@ describe('a client', () => {
       if (call === 'get_parameters') made += 1
     })
     assert.equal(made, 1)
+    assert.deepEqual(await readdir(folder), [], 'the update that nobody wanted is closed and deleted')
   })
 
   test('that is cancelled gives up its work and takes the next task', async () => {

@@ -11,7 +11,7 @@ import { type BackgroundTask, startTask } from './background-task.ts'
 import { type Conversation, openConversation } from './conversation.ts'
 import type { WorkerOptions } from './options.ts'
 import { askGrants, askNext, NOT_READY, type RequestOptions, reportLeaving } from './requests.ts'
-import type { Unsent } from './task.ts'
+import { discard, type Unsent } from './task.ts'
 import { prepareTrainer } from './trainer-start.ts'
 
 /** What the client knows between two answers. */
@@ -35,23 +35,27 @@ export async function serveRun(options: WorkerOptions): Promise<string> {
     answeredAt: clock.now(),
     unanswered: 0,
   }
+  const unsent: Unsent = { outcome: null, buffer: createReusedBuffer() }
   let code = 0
   try {
-    return await serve({ ...options, conversation: openConversation(options) }, state)
+    return await serve({ ...options, conversation: openConversation(options), unsent }, state)
   } catch (error) {
     code = podExitCode(error instanceof FedsamError ? error.code : undefined)
     throw error
   } finally {
     state.running?.stop()
     await trainer.close(code)
+    const discarded = (state.running?.done ?? Promise.resolve()).then(() => discard(unsent))
+    // A task that still transfers ends by its own limits; nobody waits for it.
+    if (state.running === null) await discarded
   }
 }
 
 async function serve(
-  options: WorkerOptions & { readonly conversation: Conversation },
+  options: WorkerOptions & { readonly conversation: Conversation; readonly unsent: Unsent },
   state: State,
 ): Promise<string> {
-  const { client, clock, signal } = options
+  const { client, clock, signal, unsent } = options
   const stopped = untilAborted(signal)
   const prepared = await prepareTrainer(options, state, stopped)
   if (prepared.kind === 'Finished') {
@@ -59,7 +63,6 @@ async function serve(
     return prepared.reason
   }
   const { about } = prepared
-  const unsent: Unsent = { outcome: null, buffer: createReusedBuffer() }
   const start: Start = (task) => startTask({ ...options, ask: askGrants(options), unsent }, task)
   state.answeredAt = clock.now()
   for (;;) {

@@ -48,7 +48,7 @@ export async function doTask(options: TaskOptions): Promise<Task> {
   const { unsent, signal } = options
   const first = options.task()
   if (unsent.outcome === null || !isSameWork(unsent.outcome.task, first)) {
-    await clear(unsent)
+    await discard(unsent)
     unsent.outcome = { task: first, value: await workOn(first, options), stored: new Set() }
   }
   for (;;) {
@@ -57,7 +57,7 @@ export async function doTask(options: TaskOptions): Promise<Task> {
     try {
       const { value, stored } = unsent.outcome
       await uploadOutcome(value, { ...options, task, buffer: unsent.buffer, stored })
-      await clear(unsent)
+      await discard(unsent)
       return task
     } catch (error) {
       const renamed = error instanceof NotWanted && options.task() !== task
@@ -66,7 +66,8 @@ export async function doTask(options: TaskOptions): Promise<Task> {
   }
 }
 
-async function clear(unsent: Unsent): Promise<void> {
+/** Closes and deletes an update that nobody will send. */
+export async function discard(unsent: Unsent): Promise<void> {
   const update = unsent.outcome?.value.update
   unsent.outcome = null
   if (!update) return

@@ -16,15 +16,15 @@ import { fastFiles, partsOf } from './test/choice.ts'
 import { compileCache } from './test/compiled.ts'
 import { addDurations, cacheFolder, durationsFile, readDurations } from './test/durations.ts'
 import { CONCURRENCY, FAST_CONCURRENCY } from './test/estimates.ts'
-import { grouped, type PlanFacts, planLines } from './test/plan.ts'
+import { grouped, type PlanFacts, planLines, type ReducedSizes, reductionLines } from './test/plan.ts'
 import { RunningFiles, watchSilence } from './test/progress.ts'
 import { inOneReport, type TestEvent } from './test/report.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const FOLDERS = [...PRODUCT, 'scripts', 'test']
 const END_TO_END = 'test/e2e/'
-/** Inputs of each fuzz test under --fast: the first of the 10,000 that the whole run reads. */
-const FAST_FUZZ_CASES = '2000'
+/** What --fast reduces, unless the environment says otherwise: the first of 10,000 inputs, and bodies below S3's limit of one request. */
+const FAST_SIZES = { FEDSAM_FUZZ_CASES: '2000', FEDSAM_LARGEST_BODY_MB: '512' } as const
 const isEndToEnd = (file: string): boolean => file.startsWith(END_TO_END)
 const CI = process.env.CI === 'true'
 
@@ -45,6 +45,12 @@ async function whyNotEndToEnd(): Promise<string | undefined> {
 
 type Facts = Omit<PlanFacts, 'parts'>
 
+/** The sizes that the environment sets. */
+function sizesOf(env: NodeJS.ProcessEnv): Partial<ReducedSizes> {
+  const set = Object.keys(FAST_SIZES).filter((name) => env[name] !== undefined)
+  return Object.fromEntries(set.map((name) => [name, env[name]]))
+}
+
 /** What this command line runs here. Throws UsageError. */
 async function choose(args: readonly string[]): Promise<Facts | undefined> {
   const { fast, help, beginnings } = readTestArguments(args, ROOT, process.env)
@@ -64,7 +70,7 @@ async function choose(args: readonly string[]): Promise<Facts | undefined> {
     endToEnd: why === undefined ? files.filter(isEndToEnd) : [],
     whyNotEndToEnd: why,
     leftOut,
-    fuzzCases: fast ? (process.env.FEDSAM_FUZZ_CASES ?? FAST_FUZZ_CASES) : undefined,
+    reduced: fast ? { ...FAST_SIZES, ...sizesOf(process.env) } : undefined,
     recorded: await readDurations(durationsFile()),
     cache: cacheFolder(),
     fast: quick.length > 0 && quick.length < files.length ? quick : undefined,
@@ -83,8 +89,8 @@ async function prepare(facts: Facts): Promise<void> {
   process.env.NODE_COMPILE_CACHE = await compileCache()
 }
 
-function runTests({ files, concurrency, endToEnd, whyNotEndToEnd: why, leftOut, fuzzCases }: Facts): void {
-  if (fuzzCases !== undefined) process.env.FEDSAM_FUZZ_CASES = fuzzCases
+function runTests({ files, concurrency, endToEnd, whyNotEndToEnd: why, leftOut, reduced }: Facts): void {
+  Object.assign(process.env, reduced)
   process.env.TF_CPP_MIN_LOG_LEVEL = '2'
   // A file that runs longer than its timeout hangs: it is killed, and the others still run.
   const layers = [
@@ -92,7 +98,7 @@ function runTests({ files, concurrency, endToEnd, whyNotEndToEnd: why, leftOut, 
     { files: [...endToEnd], concurrency: 1, timeout: 40 * 60_000 },
   ].filter((layer) => layer.files.length > 0)
   const remarks = [
-    ...(fuzzCases === undefined ? [] : [`--fast: fuzz tests read ${fuzzCases} inputs each, not 10000`]),
+    ...reductionLines(reduced).map((line) => `--fast: ${line}`),
     ...(leftOut.length > 0 ? [`not run (--fast): ${grouped(leftOut)}`] : []),
     ...(why === undefined ? [] : [`not run: ${END_TO_END}: ${why}`]),
   ]

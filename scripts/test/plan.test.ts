@@ -68,7 +68,10 @@ test('how many files run at a time decides the estimate', () => {
 })
 
 test('fewer inputs of fuzz tests are named', () => {
-  assert.match(flat({ fuzzCases: '2000' }), /reads 2000 inputs in each fuzz test, not 10000 \(--fast\)/)
+  assert.match(
+    flat({ reduced: { FEDSAM_FUZZ_CASES: '2000', FEDSAM_LARGEST_BODY_MB: '512' } }),
+    /each fuzz test reads 2000 inputs, not 10000 \(--fast\).*the largest body in a store has 512 MiB, not 5 GiB \(--fast\)/s,
+  )
   assert.doesNotMatch(flat({}), /fuzz/)
 })
 

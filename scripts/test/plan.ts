@@ -15,6 +15,14 @@ export interface PlannedPart {
   readonly minutes: number
 }
 
+/** Variables of the environment by which tests cost less. */
+export interface ReducedSizes {
+  /** Inputs of each fuzz test; 10,000 without it. */
+  readonly FEDSAM_FUZZ_CASES: string
+  /** The largest body that tests write to a store, in MiB; 5 GiB and a byte without it. */
+  readonly FEDSAM_LARGEST_BODY_MB: string
+}
+
 export interface PlanFacts {
   /** Test files that run several at a time. */
   readonly files: readonly string[]
@@ -26,8 +34,8 @@ export interface PlanFacts {
   readonly whyNotEndToEnd?: string | undefined
   /** Chosen files that --fast leaves out. */
   readonly leftOut: readonly string[]
-  /** Inputs of each fuzz test; undefined for all. */
-  readonly fuzzCases?: string | undefined
+  /** Undefined where everything has its whole size. */
+  readonly reduced?: ReducedSizes | undefined
   readonly parts: readonly PlannedPart[]
   readonly recorded: Durations
   /** Where parts and figures are kept. */
@@ -49,14 +57,7 @@ export function grouped(files: readonly string[]): string {
     .join(', ')
 }
 
-function fileLines({
-  files,
-  concurrency,
-  endToEnd,
-  whyNotEndToEnd,
-  leftOut,
-  fuzzCases,
-}: PlanFacts): string[] {
+function fileLines({ files, concurrency, endToEnd, whyNotEndToEnd, leftOut, reduced }: PlanFacts): string[] {
   const lines: string[] = []
   if (files.length > 0)
     lines.push(`runs ${counted(files.length, 'test file')}, ${concurrency} at a time: ${grouped(files)}`)
@@ -66,9 +67,17 @@ function fileLines({
     lines.push(
       `leaves out ${counted(leftOut.length, 'file')} whose tests need Kubernetes or images (--fast): ${grouped(leftOut)}`,
     )
-  if (fuzzCases !== undefined) lines.push(`reads ${fuzzCases} inputs in each fuzz test, not 10000 (--fast)`)
+  lines.push(...reductionLines(reduced).map((line) => `${line} (--fast)`))
   if (whyNotEndToEnd !== undefined) lines.push(`leaves out the end-to-end layer: ${whyNotEndToEnd}`)
   return lines
+}
+
+export function reductionLines(reduced: ReducedSizes | undefined): string[] {
+  if (reduced === undefined) return []
+  return [
+    `each fuzz test reads ${reduced.FEDSAM_FUZZ_CASES} inputs, not 10000`,
+    `the largest body in a store has ${reduced.FEDSAM_LARGEST_BODY_MB} MiB, not 5 GiB`,
+  ]
 }
 
 /** Seconds of a part's build, by this machine's last one where it is known. */

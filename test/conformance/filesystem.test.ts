@@ -4,11 +4,18 @@ import { join } from 'node:path'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
 import { objectStoreConformance } from './object-store.ts'
+import { LARGEST_BODY } from './opened-store.ts'
 
 objectStoreConformance('filesystem', async () => {
   const scratch = await mkdtemp(join(tmpdir(), 'fedsam-folder-'))
   const another = () => openFilesystemStore({ folder: join(scratch, 'store') })
   const close = () => rm(scratch, { recursive: true })
-  const largest = 5 * 1024 ** 3 + 1
-  return { store: await another(), transfers: createGrantedTransfers(), another, scratch, largest, close }
+  return {
+    store: await another(),
+    transfers: createGrantedTransfers(),
+    another,
+    scratch,
+    largest: LARGEST_BODY,
+    close,
+  }
 })

@@ -5,6 +5,7 @@ import { startS3 } from '#cli/run/servers/servers.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import { openS3Store } from '#transport/store/s3/store.ts'
 import { objectStoreConformance } from './object-store.ts'
+import { LARGEST_BODY } from './opened-store.ts'
 
 objectStoreConformance('S3 (versitygw)', async () => {
   const scratch = await mkdtemp(join(tmpdir(), 'fedsam-s3-'))
@@ -18,6 +19,12 @@ objectStoreConformance('S3 (versitygw)', async () => {
     await server.stop()
     await rm(scratch, { recursive: true })
   }
-  const largest = 5 * 1024 ** 3 + 1
-  return { store, transfers: createGrantedTransfers(), another: async () => open(), scratch, largest, close }
+  return {
+    store,
+    transfers: createGrantedTransfers(),
+    another: async () => open(),
+    scratch,
+    largest: LARGEST_BODY,
+    close,
+  }
 })

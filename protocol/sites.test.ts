@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { decodeJobList, encodeJobList, jobNameOf, jobText, MOST_SITE_JOBS } from './sites.ts'
+
+const job = { namespace: 'team', name: 'brain.v2' }
+
+test('a list of jobs is read as it was written', () => {
+  assert.deepEqual(decodeJobList(encodeJobList([job])), [job])
+  assert.deepEqual(decodeJobList(encodeJobList([])), [])
+  assert.deepEqual(jobNameOf(jobText(job)), job)
+})
+
+test('as many jobs as a connection may name fit, and one more does not', () => {
+  const jobs = Array.from({ length: MOST_SITE_JOBS }, (_, at) => ({ namespace: 'team', name: `job-${at}` }))
+  assert.deepEqual(decodeJobList(encodeJobList(jobs)), jobs)
+  assert.throws(() => encodeJobList([...jobs, job]), RangeError)
+  assert.throws(() => encodeJobList([{ namespace: 'team', name: 'x'.repeat(3000) }]), RangeError)
+})
+
+for (const text of [
+  '',
+  'team/brain',
+  '{}',
+  '[1]',
+  '["team"]',
+  '["team/*"]',
+  '["team/>"]',
+  '["team/a/b"]',
+  '["Team/a"]',
+  '["team/a","team/"]',
+  '[["team/a"]]',
+  `[${Array.from({ length: MOST_SITE_JOBS + 1 }, () => '"a/b"').join()}]`,
+  `["a/${'b'.repeat(4000)}"]`,
+])
+  test(`${text.slice(0, 30)} is no list of jobs`, () => assert.equal(decodeJobList(text), undefined))

@@ -2,6 +2,7 @@
 // configuration of its server, `fedsam nats` prints them, and docs/programs.md shows them: all from this one table. Pure.
 import type { Member } from './identity.ts'
 import { clientInbox, clientSubject, subjectPrefix } from './messages.ts'
+import { siteInbox, USER_INFO_SUBJECT } from './sites.ts'
 
 /** Subjects and patterns. What is not in a list is not allowed. */
 export interface Permissions {
@@ -28,4 +29,16 @@ export function permissionsOf({ namespace, uid }: RunPlace, member: Member): Per
     return { publish: [`${clientInbox(prefix, '*')}.>`], subscribe: [clientSubject(prefix, '*')] }
   const { client } = member
   return { publish: [clientSubject(prefix, client)], subscribe: [`${clientInbox(prefix, client)}.>`] }
+}
+
+/** What a site may use: the subjects of its clients, and a question to the server about its own permissions. Throws RangeError as above. */
+export function sitePermissions(
+  publicKey: string,
+  clients: readonly { readonly place: RunPlace; readonly client: string }[],
+): Permissions {
+  const each = clients.map(({ place, client }) => permissionsOf(place, { role: 'client', client }))
+  return {
+    publish: [USER_INFO_SUBJECT, ...each.flatMap(({ publish }) => publish)],
+    subscribe: [`${siteInbox(publicKey)}.>`, ...each.flatMap(({ subscribe }) => subscribe)],
+  }
 }

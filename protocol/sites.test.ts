@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { permissionsOf, sitePermissions } from './permissions.ts'
 import { decodeJobList, encodeJobList, jobNameOf, jobText, MOST_SITE_JOBS } from './sites.ts'
 
 const job = { namespace: 'team', name: 'brain.v2' }
@@ -33,3 +34,13 @@ for (const text of [
   `["a/${'b'.repeat(4000)}"]`,
 ])
   test(`${text.slice(0, 30)} is no list of jobs`, () => assert.equal(decodeJobList(text), undefined))
+
+test('a site has the subjects of its clients, an inbox of its own and one question to the server', () => {
+  const place = { namespace: 'team', uid: 'run-1' }
+  const of = permissionsOf(place, { role: 'client', client: 'a' })
+  assert.deepEqual(sitePermissions('ab', [{ place, client: 'a' }]), {
+    publish: ['$SYS.REQ.USER.INFO', ...of.publish],
+    subscribe: ['fedsam.site.ab.inbox.>', ...of.subscribe],
+  })
+  assert.throws(() => sitePermissions('ab', [{ place, client: '*' }]), RangeError)
+})

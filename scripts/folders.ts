@@ -9,6 +9,7 @@ export const PRODUCT = [
   'worker',
   'operator',
   'gate',
+  'site',
   'cli',
 ] as const
 

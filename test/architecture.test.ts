@@ -31,13 +31,14 @@ const MAY_IMPORT: Readonly<Record<Folder, readonly string[]>> = {
   worker: ['protocol', 'runtime', 'transport'],
   operator: ['protocol', 'runtime', 'transport'],
   gate: ['protocol', 'runtime', 'transport'],
-  cli: ['protocol', 'runtime', 'transport', 'coordinator', 'worker', 'operator', 'gate'],
+  site: ['protocol', 'runtime', 'transport', 'worker'],
+  cli: ['protocol', 'runtime', 'transport', 'coordinator', 'worker', 'operator', 'gate', 'site'],
 }
 
 /** Path prefixes that own an outside package; tests and scripts may use any. */
 const OWNERS: Readonly<Record<string, readonly string[]>> = {
-  valibot: ['protocol/', 'transport/', 'worker/', 'coordinator/', 'operator/', 'gate/', 'cli/'],
-  yaml: ['cli/'],
+  valibot: ['protocol/', 'transport/', 'worker/', 'coordinator/', 'operator/', 'gate/', 'site/', 'cli/'],
+  yaml: ['cli/', 'site/'],
   '@marcbachmann/cel-js': ['cli/'],
   nats: ['transport/bus/nats/'],
   pino: ['operator/main.ts', 'gate/main.ts', 'coordinator/'],

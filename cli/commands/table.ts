@@ -132,6 +132,15 @@ ${CLUSTER}`,
 ${CLUSTER}`,
     load: async () => (await import('./nats.ts')).nats,
   },
+  {
+    name: 'site',
+    usage: 'site key FILE',
+    summary: 'makes the key of a client in another network, and prints its public half',
+    details: `  key FILE              the file of the private half, which never leaves this machine; it is made where it
+                        does not exist, and only this user may read it. The public half goes into
+                        spec.partitions[].external.publicKey of the jobs in which the site takes part`,
+    load: async () => (await import('./site.ts')).site,
+  },
 ]
 
 /** The list of commands and exit codes. `program` is the name that the user typed: fedsam, or kubectl fedsam. */

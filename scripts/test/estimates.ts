@@ -22,6 +22,7 @@ const AVERAGES: Readonly<Record<string, number>> = {
   protocol: 0.9,
   runtime: 0.2,
   scripts: 0.3,
+  site: 0.5,
   test: 1.7,
   'test/architecture': 0.2,
   'test/chart': 2.8,

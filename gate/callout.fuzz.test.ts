@@ -3,10 +3,10 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { exportJWK, generateKeyPair } from 'jose'
 import { audienceOf } from '#protocol/identity.ts'
+import { natsKey } from '#protocol/nkeys.ts'
 import { fuzz } from '#test/fuzz.ts'
 import { podTokens } from './authenticators/pod-tokens.ts'
 import { createCallout } from './callout.ts'
-import { natsKey } from './nkeys.ts'
 
 const NOW = Date.parse('2026-11-24T08:00:00Z')
 const AUDIENCE = audienceOf('6f3a', { role: 'client', client: 'a' })

@@ -4,8 +4,8 @@
 import * as v from 'valibot'
 import { decodeJson } from '#protocol/canonical.ts'
 import type { JsonBounds } from '#protocol/json-scan.ts'
+import type { NatsKey } from '#protocol/nkeys.ts'
 import type { Admitted, Asking, Authenticator, Refused } from './authenticators/authenticator.ts'
-import type { NatsKey } from './nkeys.ts'
 import { MEMBERS_ACCOUNT } from './server-config.ts'
 
 export interface CalloutOptions {

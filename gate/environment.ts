@@ -4,10 +4,10 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { GATE, GATE_CONFIG, GATE_SEEDS } from '#protocol/environment.ts'
 import { FedsamError } from '#protocol/errors.ts'
+import { type NatsKey, natsKey } from '#protocol/nkeys.ts'
 import { COORDINATOR_PORT } from '#protocol/pods.ts'
 import { SEED_BYTES } from '#protocol/signatures.ts'
 import { type Environment, names, optional, port, readVariables, required } from '#runtime/environment.ts'
-import { type NatsKey, natsKey } from './nkeys.ts'
 
 export interface GateEnvironment {
   readonly natsUrl: string

@@ -10,10 +10,10 @@ import type { Admitted, Authenticator, Refused } from '#gate/authenticators/auth
 import { podTokens } from '#gate/authenticators/pod-tokens.ts'
 import { createCallout } from '#gate/callout.ts'
 import type { Job } from '#gate/jobs.ts'
-import { natsKey } from '#gate/nkeys.ts'
 import { CALLOUT_SUBJECT, calloutConfig } from '#gate/server-config.ts'
 import { audienceOf, type Member, memberName, subjectOf } from '#protocol/identity.ts'
 import { isOwnInbox } from '#protocol/messages.ts'
+import { natsKey } from '#protocol/nkeys.ts'
 import { connectNats, type NatsOptions } from '#transport/bus/nats/bus.ts'
 import type { MessageBus } from '#transport/ports.ts'
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { nkeys } from 'nats'
-import { natsKey } from './nkeys.ts'
+import { natsKey, publicKeyOfNkey, userNkeyOf } from './nkeys.ts'
 
 test('public keys, seeds and signatures are those of the NATS library', () => {
   for (const type of ['account', 'user'] as const) {
@@ -20,4 +20,20 @@ test('public keys, seeds and signatures are those of the NATS library', () => {
 
 test('a seed of another length is refused', () => {
   for (const length of [0, 31, 33]) assert.throws(() => natsKey('user', randomBytes(length)), RangeError)
+})
+
+test('the public nkey of a user is read back from its one spelling, and nothing else is read', () => {
+  for (let tries = 0; tries < 20; tries += 1) {
+    const { publicKey: nkey } = natsKey('user', randomBytes(32))
+    const hex = publicKeyOfNkey(nkey)!
+    assert.match(hex, /^[0-9a-f]{64}$/)
+    assert.equal(userNkeyOf(hex), nkey)
+    const at = 1 + Math.floor(tries * 2.8)
+    const other = nkey[at] === 'A' ? 'B' : 'A'
+    const wrong = [nkey.slice(0, at) + other + nkey.slice(at + 1), nkey.toLowerCase(), `${nkey}=`, ` ${nkey}`]
+    for (const text of [...wrong, `${nkey}A`, nkey.slice(0, -1), `${nkey}\n`, ''])
+      assert.equal(publicKeyOfNkey(text), undefined, text)
+  }
+  for (const other of [natsKey('account', randomBytes(32)).publicKey, natsKey('user', randomBytes(32)).seed])
+    assert.equal(publicKeyOfNkey(other), undefined)
 })

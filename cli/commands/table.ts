@@ -134,11 +134,12 @@ ${CLUSTER}`,
   },
   {
     name: 'site',
-    usage: 'site key FILE',
-    summary: 'makes the key of a client in another network, and prints its public half',
+    usage: 'site key|check FILE',
+    summary: 'makes the key of a client in another network; checks what its file allows and names',
     details: `  key FILE              the file of the private half, which never leaves this machine; it is made where it
                         does not exist, and only this user may read it. The public half goes into
-                        spec.partitions[].external.publicKey of the jobs in which the site takes part`,
+                        spec.partitions[].external.publicKey of the jobs in which the site takes part
+  check FILE            checks the site's file, its key, its folder and its data, one line each`,
     load: async () => (await import('./site.ts')).site,
   },
 ]

@@ -14,6 +14,16 @@ export interface JobDocument {
   /** Whether the file itself has this field. */
   has(path: Path): boolean
   locate(path: Path): number
+  /** The column (from 1) of the same place. */
+  column(path: Path): number
+}
+
+/** What a file holds, for messages. */
+export interface FileKind {
+  /** What to write into an empty file. */
+  readonly start: string
+  /** What to do with a second document. */
+  readonly second: string
 }
 
 /** Bytes of a job file: etcd, the store of the API server, accepts no object above 1.5 MiB. */
@@ -21,13 +31,16 @@ export const MOST_BYTES = 1.5 * 2 ** 20
 /** Levels of nested objects and lists. The deepest field of a job, in a pod template, has about 20. */
 const MOST_LEVELS = 200
 
-const START = 'write a job: apiVersion, kind, metadata and spec'
+const JOB: FileKind = {
+  start: 'write a job: apiVersion, kind, metadata and spec',
+  second: 'put each job into a file of its own',
+}
 
 /**
  * Parses the text of a job file; `file` is its name in messages.
  * Throws FedsamError InvalidJob for a text that is not YAML, or does not hold exactly one document with an object.
  */
-export function readDocument(file: string, bytes: Uint8Array): JobDocument {
+export function readDocument(file: string, bytes: Uint8Array, kind: FileKind = JOB): JobDocument {
   const text = decode(file, bytes)
   const lines = new LineCounter()
   const found = parse(text, lines)
@@ -37,20 +50,21 @@ export function readDocument(file: string, bytes: Uint8Array): JobDocument {
     throw wrongJob([...new Set(messages)].join('\n'))
   }
   const [document, second] = found.documents
-  if (!document) throw wrongJob(`${file}: is empty; ${START}`)
+  if (!document) throw wrongJob(`${file}: is empty; ${kind.start}`)
   if (second) {
     const place = `${file}:${lineOf(second.offset)}`
-    const message = `${place}: holds ${found.documents.length} documents; put each job into a file of its own`
+    const message = `${place}: holds ${found.documents.length} documents; ${kind.second}`
     throw wrongJob(message)
   }
   const { contents, value, targets } = document
   if (!isMap(contents)) {
-    throw wrongJob(`${file}:${lineOf(document.offset)}: is not an object; ${START}`)
+    throw wrongJob(`${file}:${lineOf(document.offset)}: is not an object; ${kind.start}`)
   }
   return {
     value,
     has: (path) => find(contents, path, targets).found,
     locate: (path) => lineOf(find(contents, path, targets).offset),
+    column: (path) => lines.linePos(find(contents, path, targets).offset).col,
   }
 }
 

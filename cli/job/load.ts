@@ -77,7 +77,7 @@ function checkConstant(field: string, value: unknown, wanted: string): Problem[]
 }
 
 /** The bytes of a file or pipe. Reads at most one byte more than a job may have. */
-async function readBytes(file: string): Promise<Uint8Array> {
+export async function readBytes(file: string, what = "a FederatedJob's YAML file"): Promise<Uint8Array> {
   try {
     const chunks: Buffer[] = []
     for await (const chunk of createReadStream(file, { end: MOST_BYTES })) chunks.push(chunk as Buffer)
@@ -90,7 +90,7 @@ async function readBytes(file: string): Promise<Uint8Array> {
       EACCES: 'permission denied',
     }
     const reason = reasons[code ?? ''] ?? String(code)
-    throw wrongJob(`${file}: cannot be read: ${reason}; name a FederatedJob's YAML file`, cause)
+    throw wrongJob(`${file}: cannot be read: ${reason}; name ${what}`, cause)
   }
 }
 

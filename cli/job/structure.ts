@@ -17,6 +17,7 @@ const PATTERN_WORDS: Readonly<Record<string, string>> = {
     'nothing, or a domain-prefixed path such as kueue.x-k8s.io/multikueue',
   '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$':
     'a resource with its domain, such as nvidia.com/gpu',
+  '^[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-a-z0-9.]*[a-z0-9])?$': 'namespace/name',
   '^[a-z0-9][a-z0-9.-]+[a-z0-9]$':
     "a bucket's name: at least 3 lower-case letters, digits, '-' and '.', with a letter or a digit at both ends",
   '^([A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*)?$':

@@ -1,6 +1,6 @@
 // npm run generate: makes every generated file from crds/fedsam.dev_federatedjobs.yaml, the one source of the API, and the page
-// of the chart's values from charts/fedsam/values.yaml; the tables in docs/programs.md, and the chart's rules of pod templates, from
-// the code.
+// of the chart's values from charts/fedsam/values.yaml; the tables in docs/programs.md, the chart's rules of pod templates, and the
+// reference of a site's file, from the code.
 // npm run verify (--check): makes them in memory and fails on a difference, naming the files.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -11,6 +11,7 @@ import { emitPermissions, emitRefusals } from './permissions.ts'
 import { emitPodTemplates } from './pod-templates.ts'
 import { emitReference } from './reference.ts'
 import { emitSchema } from './schema.ts'
+import { emitSiteFile, emitSiteSchema } from './site-file.ts'
 import { emitTypes } from './types.ts'
 import { emitValues } from './values.ts'
 
@@ -18,6 +19,7 @@ const CRD = 'crds/fedsam.dev_federatedjobs.yaml'
 const PROGRAMS = 'docs/programs.md'
 const VALUES = 'charts/fedsam/values.yaml'
 const TEMPLATE_RULES = 'operator/reconcile/pods/template-rules.ts'
+const SITE_SCHEMA = 'site/file/schema.ts'
 const BANNER = `Generated from ${CRD} by npm run generate. Do not edit.`
 
 /** Path in the repository to content, for every generated file. */
@@ -27,6 +29,8 @@ export function generate(crd: string, values: string, programs: string): Readonl
     ['protocol/generated/schema.ts', emitSchema(schema, `// ${BANNER}\n`)],
     ['protocol/generated/federatedjob.ts', emitTypes(schema, `// ${BANNER}\n`)],
     ['docs/reference/federatedjob.md', emitReference(schema, `<!-- ${BANNER} -->\n`)],
+    ['docs/reference/site-file.md', emitSiteFile(`<!-- ${BANNER.replace(CRD, SITE_SCHEMA)} -->\n`)],
+    ['docs/reference/site.schema.json', emitSiteSchema()],
     [PROGRAMS, emitRefusals(emitPermissions(emitEnvironment(programs)))],
     ['charts/fedsam/files/federatedjobs.yaml', `# ${BANNER}\n${crd}`],
     [

@@ -74,6 +74,7 @@ const EXITS: Readonly<Record<ErrorCode, { readonly pod: PodExit; readonly cli: k
   RecordDamaged: { pod: 'BadConfiguration', cli: 'Failed' },
   Superseded: { pod: 'Superseded', cli: 'Failed' },
   Refused: { pod: 'Refused', cli: 'Failed' },
+  SiteRefused: { pod: 'BadConfiguration', cli: 'Failed' },
   NoAccelerator: { pod: 'NoAccelerator', cli: 'Failed' },
   TrainerFailed: { pod: 'Retriable', cli: 'Failed' },
   Silence: { pod: 'Silence', cli: 'Failed' },

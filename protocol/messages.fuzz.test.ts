@@ -26,6 +26,7 @@ const MESSAGES: readonly object[] = [
   ...[
     { state: 'Idle' },
     { state: 'Preparing', message: 'm' },
+    { state: 'Declined', message: 'm' },
     { state: 'Working', ...AT },
     { state: 'Left', ...AT },
     { state: 'Failed', ...AT, code: 'c', message: 'm' },
@@ -45,6 +46,7 @@ const MESSAGES: readonly object[] = [
   { kind: 'finished', epoch: 1, reason: '' },
   ...[
     { kind: 'Grant', grant: { method: 'PUT', url: 'https://host/k', headers: { a: 'b' } } },
+    { kind: 'Grant', grant: { method: 'GET', url: 'https://host/k', headers: {} }, sha256: DIGEST },
     { kind: 'Upload', upload: 'u', parts: [{ number: 1, size: 1 }] },
     { kind: 'Completed', written: 'Created' },
     { kind: 'Refused', reason: '' },

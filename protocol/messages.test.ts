@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import { encodeJson } from './canonical.ts'
 import {
   clientInbox,
+  clientPlace,
   clientSubject,
   readGrantAnswer,
   readNextAnswer,
@@ -33,6 +34,7 @@ describe('requests', () => {
         progress: { done: 1, total: 2, message: '' },
       },
       { ...NEXT, have: { state: 'Preparing', message: 'fetching the base checkpoint' } },
+      { ...NEXT, have: { state: 'Declined', message: 'the site allows 10 rounds' } },
       GRANT,
     ]) {
       assert.deepEqual(readRequest(encodeJson(request)), request)
@@ -123,4 +125,38 @@ test('subjects carry the job and the client', () => {
   const prefix = subjectPrefix('team', 'uid')
   assert.equal(clientSubject(prefix, 'a'), 'fedsam.team.uid.a.ask')
   assert.equal(clientInbox(prefix, 'a'), 'fedsam.team.uid.a.inbox')
+})
+
+test('a client is read from its subject, and from nothing that only looks like one', () => {
+  const place = { namespace: 'team', uid: '5e1c2c1e-7f0e-4b44-9a57-0b8a8a1f6f1d', client: 'hospital-a' }
+  const subject = clientSubject(subjectPrefix(place.namespace, place.uid), place.client)
+  assert.deepEqual(clientPlace(subject), place)
+  const others = [
+    '',
+    'fedsam.team.uid.a.inbox.>',
+    'fedsam.team.uid.*.ask',
+    'fedsam.*.uid.a.ask',
+    'fedsam.team.>.a.ask',
+    'fedsam.team.uid.a.b.ask',
+    'fedsam.team.uid.ask',
+    'fedsam.team..a.ask',
+    'fedsam.team.uid.a.ask\n',
+    'fedsam.team.../../x.a.ask',
+    'other.team.uid.a.ask',
+    `fedsam.team.${'u'.repeat(200)}.a.ask`,
+    '$SYS.REQ.USER.INFO',
+  ]
+  for (const other of others) assert.equal(clientPlace(other), undefined, other)
+})
+
+test('a grant to read run.json carries its digest, and only a digest', () => {
+  const grant = { method: 'GET', url: 'https://host/k', headers: {} }
+  const granted = (sha256: unknown) => ({
+    kind: 'granted',
+    epoch: 1,
+    granted: [{ kind: 'Grant', grant, sha256 }],
+  })
+  const right = granted('c'.repeat(64))
+  assert.deepEqual(readGrantAnswer(encodeJson(right)), right)
+  assert.equal(readGrantAnswer(encodeJson(granted('abc'))), undefined)
 })

@@ -33,6 +33,8 @@ const HaveSchema = v.variant('state', [
   v.object({ state: v.literal('Idle') }),
   /** It cannot train yet: what it waits for, in words for people. It does not count as being there. */
   v.object({ state: v.literal('Preparing'), message: Text }),
+  /** It takes no part in this job: why, in words for people. It does not count as being there. */
+  v.object({ state: v.literal('Declined'), message: Text }),
   v.object({ state: v.literal('Working'), ...At, epoch: Count }),
   v.object({ state: v.literal('Left'), ...At, epoch: Count }),
   v.object({ state: v.literal('Failed'), ...At, epoch: Count, code: Text, message: Text }),
@@ -111,7 +113,8 @@ const GrantSchema = v.object({
 })
 
 const GrantedSchema = v.variant('kind', [
-  v.object({ kind: v.literal('Grant'), grant: GrantSchema }),
+  /** `sha256` of run.json, where the grant is to read it: so a client can believe those bytes before it starts anything by them. */
+  v.object({ kind: v.literal('Grant'), grant: GrantSchema, sha256: v.optional(Digest) }),
   /** `parts` have arrived already; the digest is absent where the store does not know it. */
   v.object({
     kind: v.literal('Upload'),
@@ -182,6 +185,23 @@ export function subjectPrefix(namespace: string, uid: string): string {
 /** The uid of the run with this subject prefix. */
 export function uidOf(prefix: string): string {
   return prefix.slice(prefix.lastIndexOf('.') + 1)
+}
+
+/** What the subject of a client names. */
+export interface ClientPlace {
+  readonly namespace: string
+  readonly uid: string
+  readonly client: string
+}
+
+const CLIENT_SUBJECT =
+  /^fedsam\.([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)\.([A-Za-z0-9](?:[A-Za-z0-9-]{0,126}[A-Za-z0-9])?)\.([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)\.ask$/
+
+/** The run and the client of a subject that `clientSubject` made; undefined for any other text, patterns among them. */
+export function clientPlace(subject: string): ClientPlace | undefined {
+  const [, namespace, uid, client] = CLIENT_SUBJECT.exec(subject) ?? []
+  if (namespace === undefined || uid === undefined || client === undefined) return undefined
+  return { namespace, uid, client }
 }
 
 const ASK = '.ask'

@@ -277,7 +277,7 @@ export const FRESH: readonly Mutant[] = [
   {
     id: 'C13x',
     file: 'coordinator/clients/presence.ts',
-    from: 'isOnline(client) && preparing(client) === undefined',
+    from: 'isOnline(client) && notReady(client) === undefined',
     to: 'isOnline(client)',
     what: 'a client that still prepares gets work',
     tests: ['coordinator/clients/presence.test.ts', 'test/federation/preparing.test.ts'],

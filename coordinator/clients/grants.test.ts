@@ -33,7 +33,7 @@ function contextOf({
   if (open) current.open(attempt)
   const time = { now: 0 }
   const context = {
-    markers: { store, epoch: 1, run: { value: { base: null } } },
+    markers: { store, epoch: 1, run: { value: { base: null }, digest: SHA } },
     live: () => ({ members: ['a', 'b', 'done', 'onlooker'].map((name) => ({ name, train: true })) }),
     pace: { grantSeconds: 60 },
     clock: { now: () => time.now },
@@ -74,6 +74,13 @@ describe('a client is granted', () => {
   ] as const) {
     test(what, async () => assert.equal((await ask(contextOf().context, want)).kind, 'Grant'))
   }
+})
+
+test('only the grant to read run.json carries a digest', async () => {
+  const { context } = contextOf()
+  const read = async (key: string) => (await ask(context, { kind: 'Read', key })) as { sha256?: string }
+  assert.equal((await read(RUN_KEY)).sha256, SHA)
+  assert.ok(!('sha256' in (await read(BASE))))
 })
 
 describe('a client is refused', () => {

@@ -63,9 +63,9 @@ test('a client that prepares is online and not ready; each cause is reported onc
     reason: 'NotHeard',
     message: '',
   })
-  assert.equal(preparing('no data yet'), 'Preparing')
+  assert.equal(preparing('no data yet'), 'NotReady')
   assert.equal(preparing('no data yet'), 'Known')
-  assert.equal(preparing('1 of 2 MB'), 'Preparing')
+  assert.equal(preparing('1 of 2 MB'), 'NotReady')
   assert.equal(presence.isReady('a'), false)
   assert.equal(presence.isOnline('a'), true)
   assert.equal(presence.isLost('a', 0), false)
@@ -85,4 +85,24 @@ test('a client has left once it says so, also where its worker starts again', ()
   assert.equal(presence.hasLeft('a'), true)
   presence.record(request('two'))
   assert.equal(presence.hasLeft('a'), true)
+})
+
+test('a client that declines is online and not ready, and its absence has its reason', () => {
+  let now = 100
+  const presence = openPresence({ now: () => now, sleep: async () => {} }, 45)
+  const declines = (message: string) => presence.record(request('one', { state: 'Declined', message }))
+  assert.equal(presence.record(request('one', { state: 'Preparing', message: 'why' })), 'NotReady')
+  assert.equal(declines('why'), 'NotReady')
+  assert.equal(declines('why'), 'Known')
+  assert.equal(presence.isReady('a'), false)
+  assert.equal(presence.isOnline('a'), true)
+  assert.deepEqual(presence.absence('a'), {
+    client: 'a',
+    outcome: 'Refused',
+    reason: 'Declined',
+    message: 'why',
+  })
+  now = 146
+  assert.equal(presence.absence('a').reason, 'NotHeard', 'it was silent for too long')
+  assert.equal(presence.record(request('one')), 'Joined', 'its site allows the job now')
 })

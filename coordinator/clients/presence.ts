@@ -16,14 +16,14 @@ export interface LastRequest {
 
 export interface Presence {
   /**
-   * Records a request. Joined: the client was offline or preparing before, or this is a new incarnation. Preparing: the client
-   * reports another cause for waiting than before.
+   * Records a request. Joined: the client was offline or not ready before, or this is a new incarnation. NotReady: the client
+   * reports another cause than before.
    */
-  record(request: NextRequest): 'Joined' | 'Preparing' | 'Known'
+  record(request: NextRequest): 'Joined' | 'NotReady' | 'Known'
   last(client: string): LastRequest | undefined
   /** The client sent a request within the silence limit. */
   isOnline(client: string): boolean
-  /** The client is online and has finished preparing. */
+  /** The client is online, has finished preparing, and has not declined. */
   isReady(client: string): boolean
   /** The client said that it leaves. */
   hasLeft(client: string): boolean
@@ -33,6 +33,13 @@ export interface Presence {
   isLost(client: string, since: number): boolean
 }
 
+/** What keeps an online client from taking part. */
+type NotReady = Extract<NextRequest['have'], { state: 'Preparing' | 'Declined' }>
+
+function isSame(before: NextRequest['have'] | undefined, { state, message }: NotReady): boolean {
+  return before?.state === state && before.message === message
+}
+
 export function openPresence(clock: Clock, silenceSeconds: number): Presence {
   const requests = new Map<string, LastRequest>()
   const left = new Set<string>()
@@ -40,18 +47,19 @@ export function openPresence(clock: Clock, silenceSeconds: number): Presence {
     const last = requests.get(client)
     return last !== undefined && clock.now() - last.at <= silenceSeconds
   }
-  const preparing = (client: string): string | undefined => {
+  const notReady = (client: string): NotReady | undefined => {
     const have = requests.get(client)?.have
-    return have?.state === 'Preparing' ? have.message : undefined
+    return have?.state === 'Preparing' || have?.state === 'Declined' ? have : undefined
   }
-  const isReady = (client: string): boolean => isOnline(client) && preparing(client) === undefined
+  const isReady = (client: string): boolean => isOnline(client) && notReady(client) === undefined
   return {
     record(request) {
       const { client, incarnation, dataset, backend, have } = request
-      const before = { ready: isReady(client), cause: preparing(client), last: requests.get(client) }
+      const before = { ready: isReady(client), last: requests.get(client) }
       requests.set(client, { incarnation, dataset, backend, have, at: clock.now() })
       if (have.state === 'Leaving') left.add(client)
-      if (have.state === 'Preparing') return have.message === before.cause ? 'Known' : 'Preparing'
+      if (have.state === 'Preparing' || have.state === 'Declined')
+        return isSame(before.last?.have, have) ? 'Known' : 'NotReady'
       return before.ready && before.last?.incarnation === incarnation ? 'Known' : 'Joined'
     },
     last: (client) => requests.get(client),
@@ -59,10 +67,10 @@ export function openPresence(clock: Clock, silenceSeconds: number): Presence {
     isReady,
     hasLeft: (client) => left.has(client),
     absence(client) {
-      const message = isOnline(client) ? preparing(client) : undefined
-      const why =
-        message === undefined ? { reason: 'NotHeard', message: '' } : { reason: 'Preparing', message }
-      return { client, outcome: 'Unreachable', ...why }
+      const cause = isOnline(client) ? notReady(client) : undefined
+      if (cause === undefined) return { client, outcome: 'Unreachable', reason: 'NotHeard', message: '' }
+      const { state: reason, message } = cause
+      return { client, outcome: reason === 'Declined' ? 'Refused' : 'Unreachable', reason, message }
     },
     isLost(client, since) {
       const at = Math.max(since, requests.get(client)?.at ?? since)

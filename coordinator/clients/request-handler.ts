@@ -174,7 +174,28 @@ function record(context: ClientsContext, request: NextRequest): void {
     observe({ event: 'Progress', round: have.round, client, ...progress })
   }
   if (have.state === 'Failed') current.attempt()?.recordFailure(client, have)
+  if (have.state === 'Declined') recordDeclined(context, client, have)
   if (change !== 'Known' || have.state === 'Leaving') notifier.notify()
+}
+
+/** An attempt that waits for a client which declines now goes on without it. */
+function recordDeclined(
+  { current, markers }: Pick<ClientsContext, 'current' | 'markers'>,
+  client: string,
+  { message }: Extract<Have, { state: 'Declined' }>,
+): void {
+  const attempt = current.attempt()
+  if (!attempt?.isPending(client)) return
+  const { round, attempt: number } = attempt.plan.value
+  const code = 'SiteRefused'
+  attempt.recordFailure(client, {
+    state: 'Failed',
+    round,
+    attempt: number,
+    epoch: markers.epoch,
+    code,
+    message,
+  })
 }
 
 /** A client that has written its receipt says so. An idle one may have written it and restarted before it could say so. */
@@ -200,8 +221,8 @@ function answerNow(
   if (!live().members.some((member) => member.name === client)) {
     return { kind: 'refused', epoch, reason: `the job has no partition named ${client}` }
   }
-  // A client that prepares reports again while it waits.
-  if (have.state === 'Preparing') return undefined
+  // A client that prepares or declines reports again while it waits.
+  if (have.state === 'Preparing' || have.state === 'Declined') return undefined
   const attempt = current.attempt()
   const task = attempt?.taskFor(client)
   if (have.state === 'Working') {

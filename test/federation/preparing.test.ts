@@ -1,7 +1,7 @@
 // Clients that are not ready, and the pause after too few: what the run makes of them.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { readNextAnswer, subjectPrefix } from '#protocol/messages.ts'
+import { type Have, readNextAnswer, subjectPrefix } from '#protocol/messages.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { conversationOf } from '../given/signed.ts'
 import { jumpingClock } from '../jumping-clock.ts'
@@ -10,8 +10,8 @@ import { eventsOf, type Federation, type FederationOptions, openFederation, seen
 
 const JOB: FederationOptions = { clients: ['a', 'b'], rounds: 1 }
 
-/** One `next` of a client that prepares. */
-async function prepare({ bus, fixed }: Federation, client: string, message: string) {
+/** One `next` of a client that is not ready. */
+async function report({ bus, fixed }: Federation, client: string, have: Have) {
   const body = {
     kind: 'next',
     client,
@@ -19,11 +19,16 @@ async function prepare({ bus, fixed }: Federation, client: string, message: stri
     dataset: '',
     backend: '',
     progress: null,
-    have: { state: 'Preparing', message },
+    have,
   }
   const prefix = subjectPrefix(fixed.namespace, fixed.uid)
   return conversationOf(bus, { prefix, client }).send(body, 120, readNextAnswer)
 }
+
+const prepare = (federation: Federation, client: string, message: string) =>
+  report(federation, client, { state: 'Preparing', message })
+const decline = (federation: Federation, client: string, message: string) =>
+  report(federation, client, { state: 'Declined', message })
 
 describe('a client that prepares', () => {
   test('is not there, gets no task, and is named with what it waits for', async () => {
@@ -70,6 +75,62 @@ describe('a client that prepares', () => {
       assert.deepEqual(outcomes, [
         { client: 'b', outcome: 'Unreachable', reason: 'Preparing', message: 'no data yet' },
       ])
+    } finally {
+      await federation.close()
+    }
+  })
+})
+
+describe('a client that declines', () => {
+  test('is not there, gets no task, and is named with its reason', async () => {
+    const federation = await openFederation({ ...JOB, pace: { holdSeconds: 0.05 } })
+    try {
+      void federation.work('a')
+      const run = federation.coordinate()
+      await seen(federation, 'ClientJoined')
+      assert.equal((await decline(federation, 'b', 'the site allows 10 rounds'))?.kind, 'wait')
+      const last = eventsOf(federation.events, 'Waiting').at(-1)
+      assert.deepEqual(last?.absent, [
+        { client: 'b', outcome: 'Refused', reason: 'Declined', message: 'the site allows 10 rounds' },
+      ])
+      assert.deepEqual(last?.available, ['a'])
+      void federation.work('b')
+      await run
+    } finally {
+      await federation.close()
+    }
+  })
+
+  test('while an attempt waits for it ends its part in that attempt', async () => {
+    const never = new Promise<void>(() => {})
+    const federation = await openFederation({
+      clients: ['a', 'b', 'c'],
+      rounds: 1,
+      pace: { holdSeconds: 0.05, silenceSeconds: 10_000 },
+      round: { deadlineSeconds: 100_000 },
+      quadratic: (client) => ({
+        before: (call) => (client === 'c' && call === 'fit' ? never : undefined),
+      }),
+    })
+    try {
+      const stopC = new AbortController()
+      void federation.work('a')
+      void federation.work('b')
+      void federation.work('c', { signal: stopC.signal })
+      const run = federation.coordinate()
+      await seen(federation, 'AttemptOpened', ({ round, cohort }) => round === 1 && cohort.includes('c'))
+      stopC.abort()
+      await decline(federation, 'c', 'no more rounds')
+      await run
+      const outcome = eventsOf(federation.events, 'RoundCompleted')[0]?.outcomes.find(
+        ({ client }) => client === 'c',
+      )
+      assert.deepEqual(outcome, {
+        client: 'c',
+        outcome: 'Failed',
+        reason: 'SiteRefused',
+        message: 'no more rounds',
+      })
     } finally {
       await federation.close()
     }

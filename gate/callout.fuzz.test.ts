@@ -18,6 +18,7 @@ const JOB = {
   name: 'brain',
   coordinatorAccount: 'brain-coordinator',
   workerAccounts: new Map([['a', 'brain-worker-a']]),
+  siteClients: new Map<string, string>(),
 }
 const answer = createCallout({
   issuer: natsKey('account', new Uint8Array(32).fill(7)),

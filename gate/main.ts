@@ -1,4 +1,4 @@
-// The gate as a program: decides which pods may connect to a nats-server of FedSAM's own, and which subjects each may use. It watches
+// The gate as a program: decides which pods and sites may connect to a nats-server of FedSAM's own, and which subjects each may use. It watches
 // FederatedJobs, reads the keys of the cluster's tokens, and keeps no state: two of them share the work. It only chooses and connects the parts.
 import pino from 'pino'
 import { systemClock } from '#runtime/clock.ts'
@@ -10,6 +10,7 @@ import { openKubernetes, podAccess } from '#transport/kubernetes/api.ts'
 import { openClusterKeys } from '#transport/kubernetes/keys.ts'
 import type { MessageBus } from '#transport/ports.ts'
 import { podTokens } from './authenticators/pod-tokens.ts'
+import { sites } from './authenticators/sites.ts'
 import { createCallout } from './callout.ts'
 import { readGate, readKeys } from './environment.ts'
 import { followJobs } from './jobs.ts'
@@ -59,7 +60,10 @@ await runProgram(process.env, async (signal) => {
     const answer = createCallout({
       issuer,
       // One row for each kind of credentials.
-      authenticators: [podTokens({ jobs, keys: openClusterKeys(client, clock), now: () => Date.now() })],
+      authenticators: [
+        podTokens({ jobs, keys: openClusterKeys(client, clock), now: () => Date.now() }),
+        sites({ jobs, now: () => clock.now(), random: Math.random }),
+      ],
       onVerdict: createRefusals({
         write: (line, text) => log.warn(line, text),
         count: metrics.count,

@@ -49,6 +49,20 @@ test('a member is logged once a minute for each reason, with the fields that doc
   assert.equal(lines.length, 3)
 })
 
+test('a refused site is logged once a minute for each reason, by its key', () => {
+  const { lines, refuse } = opened()
+  const site = 'ab'.repeat(32)
+  for (const reason of ['BadSignature', 'BadJobList', 'BadSignature'] as const)
+    refuse({ kind: 'Refused', reason, concerned: { site } }, '10.0.0.3')
+  assert.deepEqual(
+    lines.map(([line]) => line),
+    [
+      { refused: 'BadSignature', site, host: '10.0.0.3' },
+      { refused: 'BadJobList', site, host: '10.0.0.3' },
+    ],
+  )
+})
+
 test('strangers share a bound, their names are short, and they do not hide a member', () => {
   const { lines, counts, refuse } = opened()
   for (let i = 0; i < 5000; i += 1) {

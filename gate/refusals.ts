@@ -1,12 +1,20 @@
 // Counts and logs the verdicts of the gate. A client never learns from NATS why it was refused, so this log is where `fedsam doctor`
-// reads it. Guarantees: strangers cannot fill the log or the memory. A refusal of a member of a job is logged once a minute; all
+// reads it. Guarantees: strangers cannot fill the log or the memory. A refusal of a member of a job, or of a site, is logged once a minute; all
 // others share a bound; names are shortened.
 import { shortened } from '#protocol/text.ts'
 import { createLimitedLog } from '#runtime/limited-log.ts'
-import { type Admitted, REFUSALS, type Refusal, type Refused } from './authenticators/authenticator.ts'
+import {
+  type Admitted,
+  type Concerned,
+  REFUSALS,
+  type Refusal,
+  type Refused,
+} from './authenticators/authenticator.ts'
 
-/** One line of the gate's log about a refused member of a job. `fedsam doctor` reads these fields. */
-export interface RefusalLine {
+/** One line of the gate's log about a refused member of a job, or a refused site. `fedsam doctor` reads these fields. */
+export type RefusalLine = MemberLine | SiteLine
+
+interface MemberLine {
   readonly refused: Refusal
   /** The uid of the job, and its name. */
   readonly run: string
@@ -14,6 +22,13 @@ export interface RefusalLine {
   readonly job: string
   /** `<uid>/coordinator` or `<uid>/client/<name>`. */
   readonly member: string
+  readonly host: string
+}
+
+interface SiteLine {
+  readonly refused: Refusal
+  /** The site's public key. At least one job names it. */
+  readonly site: string
   readonly host: string
 }
 
@@ -56,12 +71,21 @@ export function createRefusals({
     const { reason, detail, concerned } = verdict
     const host = shortened(from, LONGEST_HOST)
     const text = shortened(`${REFUSALS[reason]}${detail ? `: ${detail}` : ''}`, LONGEST_TEXT)
+    const who = whoOf(concerned)
     if (concerned === undefined || reason === 'UnknownClient')
-      return logStranger(
-        `refused ${host}: ${concerned ? `${shortened(concerned.member, 120)}: ` : ''}${text}`,
-      )
-    const { run, member } = concerned
-    if (!mayLog(`${reason} ${member}`)) return
-    write({ refused: reason, run: run.uid, namespace: run.namespace, job: run.job, member, host }, text)
+      return logStranger(`refused ${host}: ${who === '' ? '' : `${shortened(who, 120)}: `}${text}`)
+    if (!mayLog(`${reason} ${who}`)) return
+    write({ refused: reason, ...fieldsOf(concerned), host }, text)
   }
+}
+
+function whoOf(concerned: Concerned | undefined): string {
+  if (concerned === undefined) return ''
+  return 'site' in concerned ? concerned.site : concerned.member
+}
+
+function fieldsOf(concerned: Concerned) {
+  if ('site' in concerned) return concerned
+  const { run, member } = concerned
+  return { run: run.uid, namespace: run.namespace, job: run.job, member }
 }

@@ -1,6 +1,7 @@
 // The configuration of a nats-server of FedSAM's own: one whose connections the gate admits, or one with a fixed list of users. No
 // monitoring port: it would show everybody the subjects of all runs. Pure.
 import type { Permissions } from '#protocol/permissions.ts'
+import { MOST_SITE_JOBS } from '#protocol/sites.ts'
 
 /** The account of all members of runs. The gate's answers name it. */
 export const MEMBERS_ACCOUNT = 'FEDSAM'
@@ -17,8 +18,8 @@ const CALLOUT_SECONDS = 8
 /** Connections of the whole server, those included that are not admitted yet; and of the members. */
 const MOST_CONNECTIONS = 5000
 const MOST_MEMBERS = 4000
-/** Subscriptions of one connection. A worker has one, a coordinator one; reconnecting doubles them for a moment. */
-const MOST_SUBSCRIPTIONS = 8
+/** Subscriptions of one connection. A pod has one, a site one for each job and one more; a change of them doubles them for a moment. */
+const MOST_SUBSCRIPTIONS = 2 * (MOST_SITE_JOBS + 1)
 
 export interface CalloutServer {
   /** The public nkey that signs the gate's answers. */

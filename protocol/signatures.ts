@@ -71,13 +71,14 @@ export function isSignedBy(
   if (!v.is(PublicKey, publicKey) || !v.is(Signature, signature)) return false
   const bytes = signedBytes(tag, parts)
   try {
-    return verify(null, bytes, publicKeyObject(publicKey), Buffer.from(signature, 'hex'))
+    return verify(null, bytes, ed25519PublicKey(publicKey), Buffer.from(signature, 'hex'))
   } catch {
     return false
   }
 }
 
-function publicKeyObject(publicKey: string): KeyObject {
+/** A public key as Node takes it, from its 64 hexadecimal digits. Whether it is a point of the curve shows only when it verifies. */
+export function ed25519PublicKey(publicKey: string): KeyObject {
   const key = Buffer.concat([SPKI, Buffer.from(publicKey, 'hex')])
   return createPublicKey({ key, format: 'der', type: 'spki' })
 }

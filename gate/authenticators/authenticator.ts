@@ -17,7 +17,7 @@ export interface Asking {
 /** Why a connection is refused. One word for each cause: metrics count them, and `fedsam doctor` explains them. */
 export const REFUSALS = {
   BadRequest: 'the NATS server sent a request that the gate cannot read',
-  UnknownUser: 'the user name is not that of a member of a run',
+  UnknownUser: 'the user name is neither that of a member of a run nor that of sites',
   UnknownJob: 'no FederatedJob has this uid: it was deleted, or the gate does not watch its namespace',
   UnknownClient: 'the job has no partition with this name',
   NoToken: 'the connection has no token',
@@ -25,18 +25,25 @@ export const REFUSALS = {
   TokenExpired: 'the token has expired',
   OtherAudience: 'the token is for another run or another member of the run',
   OtherAccount: 'the token is of another service account or namespace than the pod of this member has',
-  OtherConnection: 'this member may connect by TCP only',
+  OtherConnection: 'pods may connect by TCP only, and sites over WebSocket only',
+  BadKey: 'the site shows no public key of a NATS user (U...)',
+  UnknownKey: 'no FederatedJob names the key of this site in a partition, or a job names it twice',
+  BadSignature: "the signature is not one of the site's key over the nonce of this connection",
+  BadJobList: 'the list of jobs of the site is malformed, or too long',
+  TooManyConnections: 'the key of this site opened too many connections within a minute',
   KeysUnreachable: "the API server did not return the keys that sign the cluster's tokens",
 } as const
 
 export type Refusal = keyof typeof REFUSALS
 
-/** Which member a refusal concerns, where the job exists. */
-export interface Concerned {
-  readonly run: RunPlace & { readonly job: string }
-  /** `<uid>/coordinator` or `<uid>/client/<name>`. */
-  readonly member: string
-}
+/** Which member a refusal concerns, where the job exists; or which site, where a job names its key. */
+export type Concerned =
+  | {
+      readonly run: RunPlace & { readonly job: string }
+      /** `<uid>/coordinator` or `<uid>/client/<name>`. */
+      readonly member: string
+    }
+  | { /** The public key. */ readonly site: string }
 
 export interface Admitted {
   readonly kind: 'Admitted'

@@ -6,11 +6,11 @@ import { audienceOf, memberName, memberOf, type RunMember, subjectOf } from '#pr
 import { permissionsOf } from '#protocol/permissions.ts'
 import { shortened } from '#protocol/text.ts'
 import type { ClusterKeys } from '#transport/kubernetes/keys.ts'
-import type { Job, Jobs } from '../jobs.ts'
+import type { Job, Jobs } from '../job-index.ts'
 import type { Asking, Authenticator, Concerned, Refusal, Refused } from './authenticator.ts'
 
 export interface PodTokenOptions {
-  readonly jobs: Jobs
+  readonly jobs: Pick<Jobs, 'find'>
   readonly keys: ClusterKeys
   /** Milliseconds since 1970. */
   readonly now: () => number

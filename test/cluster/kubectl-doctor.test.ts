@@ -251,7 +251,7 @@ test('a NATS server that asks who comes is there; a job without credentials need
     await put({ ...gate, status: { replicas: 2, readyReplicas: 2 } })
     const ready = (await doctor(args)).stdout.replaceAll(/\n +/g, ' ')
     assert.match(ready, /ok {7}gate: system\/fedsam-gate: 2 of 2 ready/)
-    assert.match(ready, /ok {7}gate: it refused no pod of this job lately/)
+    assert.match(ready, /ok {7}gate: it refused no member of this job lately/)
   } finally {
     await guarded.stop()
   }

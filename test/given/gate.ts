@@ -8,8 +8,9 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { freePort, type NatsServer, startNats } from '#cli/run/servers/servers.ts'
 import type { Admitted, Authenticator, Refused } from '#gate/authenticators/authenticator.ts'
 import { podTokens } from '#gate/authenticators/pod-tokens.ts'
+import { sites } from '#gate/authenticators/sites.ts'
 import { createCallout } from '#gate/callout.ts'
-import type { Job } from '#gate/jobs.ts'
+import type { Job } from '#gate/job-index.ts'
 import { CALLOUT_SUBJECT, calloutConfig } from '#gate/server-config.ts'
 import { audienceOf, type Member, memberName, subjectOf } from '#protocol/identity.ts'
 import { isOwnInbox } from '#protocol/messages.ts'
@@ -20,13 +21,19 @@ import type { MessageBus } from '#transport/ports.ts'
 export const CLIENT_A: Member = { role: 'client', client: 'a' }
 export const CLIENT_B: Member = { role: 'client', client: 'b' }
 
-/** A job with these clients. Its accounts are those of the operator. */
-export function jobOf(name: string, uid: string, clients: readonly string[] = ['a', 'b']): Job {
+/** A job with these clients in the cluster, and these keys of sites. Its accounts are those of the operator. */
+export function jobOf(
+  name: string,
+  uid: string,
+  clients: readonly string[] = ['a', 'b'],
+  siteClients: Readonly<Record<string, string>> = {},
+): Job {
   return {
     place: { namespace: 'team', uid },
     name,
     coordinatorAccount: `${name}-coordinator`,
     workerAccounts: new Map(clients.map((client) => [client, `${name}-worker-${client}`])),
+    siteClients: new Map(Object.entries(siteClients)),
   }
 }
 
@@ -78,13 +85,16 @@ interface ConnectOptions extends Partial<NatsOptions> {
 
 interface GateOptions {
   readonly jobs?: readonly Job[]
-  /** Rows before that of the pods' tokens. */
+  /** Seconds that the connection of a site lives. */
+  readonly siteSeconds?: { readonly least: number; readonly most: number }
+  /** Rows before those of the gate. */
   readonly authenticators?: readonly Authenticator[]
 }
 
 /** A server, one gate, and no connection yet. */
 export async function openGate({
   jobs: given = [],
+  siteSeconds,
   authenticators = [],
 }: GateOptions = {}): Promise<GivenGate> {
   const folder = await mkdtemp(join(tmpdir(), 'fedsam-gate-'))
@@ -106,6 +116,12 @@ export async function openGate({
         jobs: { find: (uid) => jobs.get(uid) },
         keys: { known: async () => keys, renewed: async () => keys },
         now: () => Date.now(),
+      }),
+      sites({
+        jobs: { naming: (key) => [...jobs.values()].filter(({ siteClients }) => siteClients.has(key)) },
+        now: () => performance.now() / 1000,
+        random: Math.random,
+        ...(siteSeconds ? { seconds: siteSeconds } : {}),
       }),
     ],
     onVerdict: (verdict) => void verdicts.push(verdict),

@@ -5,16 +5,22 @@ import { connect } from 'node:net'
 const PONG = 'PONG\r\n'
 
 export interface RawNats {
+  /** Resolves when the server has ended the connection, with what it said since the last answer. */
+  ended(): Promise<string[]>
   /** Sends lines, then PING; resolves to all lines since the last PONG and before this one, or to all of them where the server ends the connection. */
   send(...lines: string[]): Promise<string[]>
   close(): void
 }
+
+/** More of a client's first line, from the nonce that the server sent. */
+export type Prove = (nonce: string) => { readonly nkey?: string; readonly sig?: string }
 
 /** Connects, and shows this user and password. The first answer has the server's refusal, if any. */
 export async function openRawNats(
   address: { readonly tcp: number } | { readonly websocket: number },
   user: string,
   pass: string,
+  prove?: Prove,
 ): Promise<RawNats & { readonly first: string[] }> {
   let text = ''
   let ended = false
@@ -41,11 +47,28 @@ export async function openRawNats(
     const end = text.indexOf(PONG)
     const read = end < 0 ? text : text.slice(0, end)
     text = end < 0 ? '' : text.slice(end + PONG.length)
-    return read.split('\r\n').filter((line) => line !== '' && line !== 'PING' && !line.startsWith('INFO '))
+    return linesOf(read)
   }
   const options = { user, pass, verbose: false, pedantic: false, lang: 'test', version: '1', protocol: 1 }
-  const first = await send(`CONNECT ${JSON.stringify(options)}`)
-  return { first, send, close: write.close }
+  const seen = async (pattern: RegExp): Promise<string> => {
+    while (!ended && !pattern.test(text)) {
+      await new Promise<void>((resolve) => {
+        wake = resolve
+      })
+    }
+    return pattern.exec(text)?.[1] ?? '{}'
+  }
+  const proof = prove?.(JSON.parse(await seen(/^INFO (\{.*\})/m)).nonce)
+  const first = await send(`CONNECT ${JSON.stringify({ ...options, ...proof })}`)
+  const untilEnded = async (): Promise<string[]> => {
+    await seen(/(?!)/) // matches nothing
+    return linesOf(text)
+  }
+  return { first, send, ended: untilEnded, close: write.close }
+}
+
+function linesOf(text: string): string[] {
+  return text.split('\r\n').filter((line) => line !== '' && line !== 'PING' && !line.startsWith('INFO '))
 }
 
 interface Line {

@@ -20,7 +20,7 @@ const LOG_LINES = 2000
 /** Members that are named. */
 const NAMED = 8
 
-/** What a person can do about each refusal. Refusals that are not here concern no pod of a job. */
+/** What a person can do about each refusal. Refusals that are not here concern no pod and no site of a job. */
 const REMEDIES: Partial<Readonly<Record<Refusal, string>>> = {
   NoToken: 'recreate the pod: pods from before the gate have no token for the bus',
   BadToken: 'see that the pod runs in this cluster, and that the API server serves its keys',
@@ -29,7 +29,12 @@ const REMEDIES: Partial<Readonly<Record<Refusal, string>>> = {
     'recreate the pod; if it was not created by the operator, somebody tries to take the place of this member',
   OtherAccount:
     'recreate the pod; if it was not created by the operator, somebody tries to take the place of this member',
-  OtherConnection: 'remove the setting that makes the pod connect by WebSocket',
+  OtherConnection: 'correct the URL of the NATS server: tls://... for a pod, wss://... for a site',
+  BadSignature:
+    "restart the site; if the address is not the site's, somebody tries to use its key without having it",
+  BadJobList: 'correct the list of jobs in the file of the site, and restart it',
+  TooManyConnections:
+    'see that the site runs once, and that no proxy in its way cuts the connection all the time',
   KeysUnreachable: "see that the gate's pod may reach the API server",
 }
 
@@ -75,10 +80,10 @@ async function refusedBy(cluster: Cluster, namespace: string, job: StoredJob): P
   for (const { metadata } of items) {
     for await (const line of logOf(cluster, namespace, metadata.name)) {
       const refusal = refusalOf(line)
-      if (refusal?.run === job.metadata.uid) lines.push(refusal)
+      if (refusal !== undefined && concerns(refusal, job)) lines.push(refusal)
     }
   }
-  return judgeRefusals(lines)
+  return judgeRefusals(lines, job)
 }
 
 async function* logOf(cluster: Cluster, namespace: string, pod: string): AsyncGenerator<string> {
@@ -92,24 +97,48 @@ async function* logOf(cluster: Cluster, namespace: string, pod: string): AsyncGe
   }
 }
 
-/** A line of the gate's log about a refused member; undefined for any other line. */
+/** Whether the line is about a member of the job, or about a site whose key the job names. */
+export function concerns(line: RefusalLine, job: StoredJob): boolean {
+  return 'site' in line ? siteNames(job).has(line.site) : line.run === job.metadata.uid
+}
+
+/** The names of the external partitions, by their keys. */
+function siteNames({ spec }: StoredJob): ReadonlyMap<unknown, string> {
+  return new Map(
+    spec.partitions.flatMap(({ name, external }) =>
+      external ? [[(external as { readonly publicKey?: unknown }).publicKey, name]] : [],
+    ),
+  )
+}
+
+/** A line of the gate's log about a refused member or site; undefined for any other line. */
 export function refusalOf(line: string): RefusalLine | undefined {
   if (!line.includes('"refused"')) return undefined
   try {
     const read = JSON.parse(line) as RefusalLine
-    return read.refused in REFUSALS && typeof read.member === 'string' ? read : undefined
+    const who = 'site' in read ? read.site : read.member
+    return read.refused in REFUSALS && typeof who === 'string' ? read : undefined
   } catch {
     return undefined
   }
 }
 
 /** One problem for each refused member: its last refusal. */
-export function judgeRefusals(lines: readonly RefusalLine[]): Finding[] {
-  const last = new Map(lines.map((line) => [line.member, line]))
-  if (last.size === 0) return [ok(SUBJECT, 'it refused no pod of this job lately')]
-  const findings = [...last.values()].slice(0, NAMED).map(({ member, refused, host }) => {
-    const who = member.slice(member.indexOf('/') + 1).replace(/^client\//, '')
-    return problem(SUBJECT, `${who} at ${host} was refused: ${REFUSALS[refused]}`, REMEDIES[refused] ?? '')
+export function judgeRefusals(lines: readonly RefusalLine[], job: StoredJob): Finding[] {
+  const names = siteNames(job)
+  const whoOf = (line: RefusalLine): string => {
+    if ('site' in line) return names.get(line.site) ?? line.site
+    return line.member.slice(line.member.indexOf('/') + 1).replace(/^client\//, '')
+  }
+  const last = new Map(lines.map((line) => ['site' in line ? line.site : line.member, line]))
+  if (last.size === 0) return [ok(SUBJECT, 'it refused no member of this job lately')]
+  const findings = [...last.values()].slice(0, NAMED).map((line) => {
+    const { refused, host } = line
+    return problem(
+      SUBJECT,
+      `${whoOf(line)} at ${host} was refused: ${REFUSALS[refused]}`,
+      REMEDIES[refused] ?? '',
+    )
   })
   const more = last.size - findings.length
   return more > 0 ? [...findings, problem(SUBJECT, `and ${more} more members were refused`, '')] : findings

@@ -12,11 +12,19 @@ const key: RunCommand = async (args) => {
   return 0
 }
 
+const CHECK_OPTIONS = { job: { type: 'string' }, client: { type: 'string' } } as const
+
 /** `fedsam site check FILE`: checks a site's file and what it names, one line each. Resolves to 1 where there is a problem. */
 const check: RunCommand = async (args) => {
-  const { positionals } = readArguments(args, {}, ['FILE'])
+  const { positionals, values } = readArguments(args, CHECK_OPTIONS, ['FILE'])
+  const { job, client } = values
+  if ((job === undefined) !== (client === undefined))
+    throw new UsageError('--job and --client go together: name a job file and a partition of it')
   const { checkSite } = await import('../site/check.ts')
-  const findings = await checkSite(positionals[0]!)
+  const findings = await checkSite(
+    positionals[0]!,
+    job === undefined || client === undefined ? undefined : { file: job, client },
+  )
   for (const line of findingLines(findings)) print(line)
   return findings.some(({ verdict }) => verdict === 'Problem') ? 1 : 0
 }

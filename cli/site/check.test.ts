@@ -74,3 +74,32 @@ test('a key that others can read, and a file with mistakes, are problems', async
   assert.equal(wrong.code, 1)
   assert.match(wrong.stdout, /problem +file: site\.yaml:8:\d+: /)
 })
+
+test('a job file is judged as the offer of a coordinator is, with the line that decides', async (t) => {
+  const folder = await folderOf(t, FILE.replace('team/a', 'team/toy'))
+  await mkdir(join(folder, 'table'))
+  const judged = async (command: string): Promise<string> => {
+    await writeFile(
+      join(folder, 'job.yaml'),
+      `apiVersion: fedsam.dev/v1alpha1
+kind: FederatedJob
+metadata: {name: toy, namespace: team}
+spec:
+  trainer: {type: Command, command: {command: [${command}]}}
+  partitions: [{name: site-a}, {name: site-b}]
+`,
+    )
+    const args = ['site', 'check', 'site.yaml', '--job', 'job.yaml', '--client', 'site-a']
+    return (await startFedsam(folder, args)).stdout.replace(/\s+/g, ' ')
+  }
+  assert.match(
+    await judged('train'),
+    /ok job team\/toy: the site takes part as site-a, with the data set table/,
+  )
+  assert.match(
+    await judged('rm, -rf, /'),
+    /problem job team\/toy: the site refuses: the job names a command that the site did not install site\.yaml:10 decides/,
+  )
+  const alone = await startFedsam(folder, ['site', 'check', 'site.yaml', '--job', 'job.yaml'])
+  assert.equal(alone.code, 2)
+})

@@ -8,13 +8,14 @@ import { BUILT_IN, type Site, type SiteDataset } from '#site/file/site.ts'
 import { siteKey } from '#site/key.ts'
 import { inspectDataset } from '#worker/data/preflight.ts'
 import { checked, type Finding, ok, problem } from '../cluster/checks/finding.ts'
+import { type AskedJob, jobFinding } from './check-job.ts'
 import { loadSite } from './load.ts'
 
 /** Bytes that should be free for models: SAM's largest checkpoint in float32, twice. */
 const LEAST_FREE = 5 * 2 ** 30
 
-/** All findings, in the order of the file. */
-export async function checkSite(file: string): Promise<readonly Finding[]> {
+/** All findings; the last one is about a job, where one is asked about. In the order of the file. */
+export async function checkSite(file: string, job?: AskedJob): Promise<readonly Finding[]> {
   const loaded = await loadSite(file).catch((error: FedsamError) => error)
   if (loaded instanceof Error) return loaded.message.split('\n').map((line) => problem('file', line, ''))
   const counted = `${loaded.federations.length} federations, ${Object.keys(loaded.datasets).length} data sets`
@@ -24,6 +25,7 @@ export async function checkSite(file: string): Promise<readonly Finding[]> {
     await folderFinding(loaded),
     ...(await certificateFindings(loaded)),
     ...(await dataFindings(loaded)),
+    ...(job === undefined ? [] : await checked('job', () => jobFinding(loaded, job))),
   ]
 }
 

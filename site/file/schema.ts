@@ -234,7 +234,7 @@ export const SITE_FILE_SCHEMA: DescribedField = {
       default: [],
       'x-kubernetes-list-type': 'set',
       description:
-        'The only models that a job may start from: hf://owner/name@revision, or sha256: and 64 hexadecimal digits of the model of round 0. Empty, any from the Hub. Default [].',
+        "The only models that a job may start from: checkpoints as hf://owner/name@revision, or the model of round 0 as sha256: and 64 hexadecimal digits. The models of later rounds are the coordinator's. Empty, any model of the Hub. Default [].",
       items: { type: 'string', minLength: 1, maxLength: 1024, description: 'A model.' },
     },
     metrics: {

@@ -102,5 +102,5 @@ async function isReadableFolder(path: string, subject: string, place: string): P
 }
 
 function specOf({ path, limits: _, ...dataset }: SiteDataset) {
-  return { ...dataset, root: path, heldOutFraction: 0.2 }
+  return { ...dataset, root: path }
 }

@@ -61,6 +61,7 @@ test('a file is read with its defaults, its absolute paths and its lines', () =>
     annotationsFile: '',
     groupPattern: '',
     labels: [],
+    heldOutFraction: 0.2,
     limits: { updates: 5 },
   })
   assert.deepEqual(site.trainers.own?.jobCommand, ['/opt/python', '-m', 'trainer'])
@@ -143,9 +144,9 @@ const REFUSALS: readonly (readonly [string, string, string])[] = [
     "FILE:19:11: trainers.own.env.A=B: is not the name of a variable; write letters, digits and '_', without a digit first",
   ],
   [
-    'a model without a revision',
-    `${GOOD}models: [hf://facebook/sam-vit-base]\n`,
-    'FILE:20:10: models[0]: is not a model; write hf://owner/name@revision, or sha256: and 64 hexadecimal digits',
+    'a model that is a folder',
+    `${GOOD}models: [models/sam]\n`,
+    'FILE:20:10: models[0]: is not a model; write hf://owner/name@revision, s3://bucket/prefix, or sha256: and 64 hexadecimal digits',
   ],
   [
     'COCO without its file',

@@ -119,14 +119,15 @@ function checkTrainer(name: string, trainer: Fields): SiteProblem[] {
   ]
 }
 
-const MODEL = /^hf:\/\/[A-Za-z0-9._-]+\/[A-Za-z0-9._-]+@[^@\s]+$|^sha256:[0-9a-f]{64}$/
+const MODEL = /^(hf:\/\/[A-Za-z0-9._-]+\/[A-Za-z0-9._-]+(@[^@\s]+)?|s3:\/\/\S+|sha256:[0-9a-f]{64})$/
 
 function checkModel(model: unknown, path: SitePath): SiteProblem[] {
   if (typeof model !== 'string' || MODEL.test(model)) return []
   return [
     {
       path,
-      message: 'is not a model; write hf://owner/name@revision, or sha256: and 64 hexadecimal digits',
+      message:
+        'is not a model; write hf://owner/name@revision, s3://bucket/prefix, or sha256: and 64 hexadecimal digits',
     },
   ]
 }

@@ -79,10 +79,20 @@ const DATASET: DescribedField = {
     },
     labels: {
       type: 'array',
-      maxItems: 1024,
+      maxItems: 256,
       default: [],
-      description: 'The only labels that a job may select; empty, any. E.g. [2]. Default [].',
-      items: { type: 'integer', minimum: 0, maximum: 2_147_483_647, description: 'A label.' },
+      'x-kubernetes-list-type': 'set',
+      description:
+        'The labels of the object, as dataset.labels of a job. Empty, every value but 0, or every category. E.g. [2]. Default [].',
+      items: { type: 'integer', minimum: 0, maximum: 65_535, description: 'A mask value or a category id.' },
+    },
+    heldOutFraction: {
+      type: 'number',
+      minimum: 0,
+      maximum: 1,
+      default: 0.2,
+      description:
+        'The share of the images that is kept for evaluation. 1 where the site only evaluates. Default 0.2.',
     },
     limits: LIMITS,
   },
@@ -234,7 +244,7 @@ export const SITE_FILE_SCHEMA: DescribedField = {
       default: [],
       'x-kubernetes-list-type': 'set',
       description:
-        "The only models that a job may start from: checkpoints as hf://owner/name@revision, or the model of round 0 as sha256: and 64 hexadecimal digits. The models of later rounds are the coordinator's. Empty, any model of the Hub. Default [].",
+        'The only models that a job may start from. For SegmentAnything: the checkpoint as the job names it, or sha256: and the 64 hexadecimal digits of its digest in run.json. For a command: sha256: and the digits of the model of round 0. A name is the word of the coordinator, and the models of later rounds are its own. Empty, any model. E.g. [hf://facebook/sam-vit-base@main]. Default [].',
       items: { type: 'string', minLength: 1, maxLength: 1024, description: 'A model.' },
     },
     metrics: {

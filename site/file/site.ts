@@ -25,6 +25,7 @@ export interface SiteDataset {
   readonly annotationsFile: string
   readonly groupPattern: string
   readonly labels: readonly number[]
+  readonly heldOutFraction: number
   readonly limits: Limits
 }
 

@@ -26,7 +26,7 @@ function siteWith(more: object = {}): Site & { places: string[] } {
       },
     ],
     datasets: {
-      brain: { path: '/secret/brain', limits: { rounds: 10, smallestCohort: 2 }, labels: [2, 3] },
+      brain: { path: '/secret/brain', limits: { rounds: 10, smallestCohort: 2 }, labels: [2] },
       table: { path: '/secret/table', annotationSubfolder: 'truth' },
     },
     trainers: {
@@ -82,13 +82,29 @@ test('the path of the data, the command and its variables come from the site alo
   const sam = decideJob(site, site.federations[0]!, offer('sam', SAM))
   assert.ok(sam.kind === 'Allowed' && sam.trainer.kind === 'SegmentAnything')
   assert.deepEqual([sam.dataset.root, sam.dataset.labels], ['/secret/brain', [2]])
-  assert.equal(sam.trainer.settings.checkpoint.uri, 'hf://facebook/sam-vit-base')
+  assert.ok(!('checkpoint' in sam.trainer.settings), 'the site opens no address of a job')
 })
 
-test('a job without labels gets those that the site allows', () => {
+test('the site alone decides about its data; run.json says nothing about it', () => {
   const site = siteWith()
-  const sam = decideJob(site, site.federations[0]!, offer('sam', { partitions: [{ name: 'a' }] }))
-  assert.deepEqual(sam.kind === 'Allowed' && sam.dataset.labels, [2, 3])
+  const { strategy, trainer } = completeSpec(SAM)
+  const base = { uri: 'models/sam', digest: '1'.repeat(64) }
+  const read = readOffer(offerOf({ namespace: 'team', name: 'sam' }, 'a', { strategy, trainer }, base))
+  const decided = decideJob(site, site.federations[0]!, read!)
+  assert.deepEqual(decided.kind === 'Allowed' && decided.dataset.labels, [2])
+  for (const spec of [ofData({}), ofData({ labels: [2] }), ofData({ heldOutFraction: 1 })])
+    assert.equal(decideJob(site, site.federations[0]!, offer('sam', spec)).kind, 'Allowed')
+})
+
+test('a checkpoint is allowed by its name or by its digest', () => {
+  const digest = '1'.repeat(64)
+  const site = siteWith({ models: [`sha256:${digest}`, 's3://models/sam'] })
+  const decide = (base: object) =>
+    decideJob(site, site.federations[0]!, { ...offer('sam', SAM), base: { uri: '/sam', ...base } }).kind
+  assert.equal(decide({ digest }), 'Allowed')
+  assert.equal(decide({ uri: 's3://models/sam' }), 'Allowed')
+  assert.equal(decide({ digest: '2'.repeat(64) }), 'Refused')
+  assert.equal(decide({}), 'Refused')
 })
 
 interface Hostile {
@@ -110,7 +126,6 @@ const TABLE = 'federations.0.jobs.1'
 const SITE_FIELDS = (field: string): string =>
   `dataset.${field} differs from the site's, which alone decides it: remove it`
 const UNKNOWN_COMMAND = 'the job names a command that the site did not install'
-const NO_HUB = 'the checkpoint is not one of the Hub; write hf://owner/name@revision'
 
 const HOSTILE: Readonly<Record<string, Hostile>> = {
   'a job that is not listed': {
@@ -181,7 +196,7 @@ const HOSTILE: Readonly<Record<string, Hostile>> = {
   },
   'SegmentAnything where the site allows its own program': {
     job: 'own',
-    spec: SAM,
+    spec: { partitions: [{ name: 'a' }] },
     place: `${TABLE}.trainer`,
     reason: 'the job trains SegmentAnything, and the site allows a program of its own',
   },
@@ -215,30 +230,15 @@ const HOSTILE: Readonly<Record<string, Hostile>> = {
     place: 'datasets.brain.groupPattern',
     reason: SITE_FIELDS('groupPattern'),
   },
+  'another share for evaluation': {
+    spec: ofData({ heldOutFraction: 0.5 }),
+    place: 'datasets.brain.heldOutFraction',
+    reason: SITE_FIELDS('heldOutFraction'),
+  },
   'a label that the site does not allow': {
     spec: ofData({ labels: [2, 7] }),
     place: 'datasets.brain.labels',
-    reason: 'dataset.labels names 7, which the site does not allow',
-  },
-  'a checkpoint in a folder': {
-    spec: ofCheckpoint('/etc'),
-    place: 'federations.0.jobs.0',
-    reason: NO_HUB,
-  },
-  'a checkpoint in a bucket': {
-    spec: ofCheckpoint('s3://evil/sam'),
-    place: 'federations.0.jobs.0',
-    reason: NO_HUB,
-  },
-  'a checkpoint whose path ends as one of the Hub': {
-    spec: ofCheckpoint('/etc/hf://a/b'),
-    place: 'federations.0.jobs.0',
-    reason: NO_HUB,
-  },
-  'a checkpoint with more steps': {
-    spec: ofCheckpoint('hf://a/b/../../c'),
-    place: 'federations.0.jobs.0',
-    reason: NO_HUB,
+    reason: SITE_FIELDS('labels'),
   },
   'a model that is not listed': {
     spec: ofCheckpoint('hf://evil/sam@main'),

@@ -1,6 +1,7 @@
 // Decides whether a site takes part in a job, and with what. The job is foreign: it may have been written to run a program, to read a
 // file or to set a variable. Guarantees that every path, every word of a command and every variable comes from the site's own file.
 // A reason names no path and no command of the site, because it travels. Pure.
+import { isDeepStrictEqual } from 'node:util'
 import { completeSpec } from '#protocol/defaults.ts'
 import { shortened } from '#protocol/text.ts'
 import { BUILT_IN, type Federation, type ListedJob, type Site, type SitePath } from '../file/site.ts'
@@ -53,7 +54,7 @@ export function decideJob(site: Site, federation: Federation, offer: JobOffer): 
   if ('reason' in limited) return refuse(limited.reason, limited.path)
   const dataset = decideDataset(site, listed, offer.dataset)
   if ('reason' in dataset) return refuse(dataset.reason, dataset.path)
-  const trainer = decideTrainer(site, { listed, path: [...jobs, at] }, offer.trainer)
+  const trainer = decideTrainer(site, { listed, path: [...jobs, at] }, offer)
   if ('reason' in trainer) return refuse(trainer.reason, trainer.path)
   return { kind: 'Allowed', listed, dataset: dataset.is, trainer: trainer.is }
 }
@@ -61,7 +62,7 @@ export function decideJob(site: Site, federation: Federation, offer: JobOffer): 
 function decideLimits(site: Site, { dataset }: ListedJob, offer: JobOffer): Part<null> {
   const { rounds, smallestCohort } = site.datasets[dataset]!.limits
   const path = ['datasets', dataset, 'limits']
-  if (rounds !== undefined && offer.rounds > rounds)
+  if (rounds !== undefined && offer.rounds !== undefined && offer.rounds > rounds)
     return {
       reason: `spec.rounds is ${offer.rounds}, and the site allows at most ${rounds}`,
       path: [...path, 'rounds'],
@@ -74,46 +75,44 @@ function decideLimits(site: Site, { dataset }: ListedJob, offer: JobOffer): Part
   return { is: null }
 }
 
-/** The fields of a data set that read the site's files. A job may repeat the site's value, or leave the default. */
+/** The fields of a data set that the site alone decides. A job may repeat the site's value, or leave the default. */
 const OF_THE_SITE = [
   'layout',
   'imageSubfolder',
   'annotationSubfolder',
   'annotationsFile',
   'groupPattern',
+  'labels',
+  'heldOutFraction',
 ] as const
 
-/** What a job has that says nothing about its data. */
-const UNSAID = completeSpec({ partitions: [{ name: 'a' }] }).partitions[0]!.dataset
+/** What a partition says about its data where its author writes nothing: one that trains, and one that only evaluates. */
+const UNSAID = completeSpec({ partitions: [{ name: 'a' }, { name: 'b', train: false }] }).partitions.map(
+  ({ dataset }) => dataset,
+)
 
 function decideDataset(
   site: Site,
   { dataset: name }: ListedJob,
-  offered: OfferedDataset,
+  offered: OfferedDataset | undefined,
 ): Part<OfferedDataset> {
-  const { path: root, limits: _, ...own } = site.datasets[name]!
+  const { path: root, limits: _, labels, ...own } = site.datasets[name]!
+  const dataset = { ...own, root, labels: [...labels] }
+  if (offered === undefined) return { is: dataset }
   const path = ['datasets', name]
-  if (offered.root !== UNSAID.root)
+  if (offered.root !== UNSAID[0]!.root)
     return {
       reason: 'dataset.root names a path; a job names none for a site: remove it',
       path: [...path, 'path'],
     }
   const foreign = OF_THE_SITE.find(
-    (field) => offered[field] !== UNSAID[field] && offered[field] !== own[field],
+    (field) => ![dataset, ...UNSAID].some((known) => isDeepStrictEqual(known[field], offered[field])),
   )
-  if (foreign !== undefined)
-    return {
-      reason: `dataset.${foreign} differs from the site's, which alone decides it: remove it`,
-      path: [...path, foreign],
-    }
-  const other = offered.labels.find((label) => own.labels.length > 0 && !own.labels.includes(label))
-  if (other !== undefined)
-    return {
-      reason: `dataset.labels names ${other}, which the site does not allow`,
-      path: [...path, 'labels'],
-    }
-  const labels = [...(offered.labels.length > 0 ? offered.labels : own.labels)]
-  return { is: { ...own, root, labels, heldOutFraction: offered.heldOutFraction } }
+  if (foreign === undefined) return { is: dataset }
+  return {
+    reason: `dataset.${foreign} differs from the site's, which alone decides it: remove it`,
+    path: [...path, foreign],
+  }
 }
 
 /** The entry of the list, and its place in the file. */
@@ -122,27 +121,31 @@ interface Entry {
   readonly path: SitePath
 }
 
-function decideTrainer(site: Site, { listed, path }: Entry, offered: OfferedTrainer): Part<AllowedTrainer> {
+function decideTrainer(
+  site: Site,
+  { listed, path }: Entry,
+  { trainer: offered, base }: JobOffer,
+): Part<AllowedTrainer> {
   const { trainer: name } = listed
   const own: SitePath = [...path, 'trainer']
   if (offered.type === 'SegmentAnything') {
     if (name !== BUILT_IN)
       return { reason: 'the job trains SegmentAnything, and the site allows a program of its own', path: own }
-    return decideCheckpoint(site, path, offered.segmentAnything)
+    return decideCheckpoint(site, base, offered.segmentAnything)
   }
   if (name === BUILT_IN)
     return { reason: 'the job names a command, and the site allows only SegmentAnything', path: own }
   return decideCommand(site, name, offered)
 }
 
-/** A model of the Hub. A folder is a path, and a bucket would need credentials of the site. */
-const HUB = /^hf:\/\/[A-Za-z0-9._-]+\/[A-Za-z0-9._-]+(@[^@\s]+)?$/
-
-function decideCheckpoint(site: Site, path: SitePath, settings: SegmentAnything): Part<AllowedTrainer> {
-  const { uri } = settings.checkpoint
-  if (!HUB.test(uri))
-    return { reason: 'the checkpoint is not one of the Hub; write hf://owner/name@revision', path }
-  if (site.models.length > 0 && !site.models.includes(uri))
+/** The site opens no address of a job: it gets the checkpoint's files from the store of the run, each with its digest. */
+function decideCheckpoint(
+  { models }: Site,
+  base: JobOffer['base'],
+  settings: SegmentAnything,
+): Part<AllowedTrainer> {
+  const { uri = 'none', digest } = base ?? {}
+  if (models.length > 0 && !models.includes(uri) && !models.includes(`sha256:${digest}`))
     return { reason: `the checkpoint ${uri} is not one that the site allows`, path: ['models'] }
   return { is: { kind: 'SegmentAnything', settings } }
 }

@@ -1,9 +1,10 @@
-// What a coordinator says about a job to a site: the parts of the job's spec that concern the site, and nothing else. It is foreign data.
-// Guarantees types and bounds, those of the FederatedJob. decide-job.ts decides what of it is allowed. Pure.
+// What a site learns about a job, from run.json or from a job file: the parts of the spec that concern the site, and nothing else. It is
+// foreign data. Guarantees types and bounds, those of the FederatedJob. decide-job.ts decides what of it is allowed. Pure.
 import * as v from 'valibot'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { type JobName, jobNameOf } from '#protocol/sites.ts'
 import { TextMap } from '#protocol/text-map.ts'
+import { Digest } from '#protocol/values.ts'
 
 const Text = v.pipe(v.string(), v.maxLength(4096))
 const whole = (least: number, most: number) =>
@@ -21,7 +22,6 @@ const DatasetSchema = v.object({
 })
 
 const SegmentAnythingSchema = v.object({
-  checkpoint: v.object({ uri: v.pipe(v.string(), v.maxLength(1024)) }),
   train: v.pipe(
     v.array(v.picklist(['MaskDecoder', 'PromptEncoder', 'VisionEncoder'])),
     v.minLength(1),
@@ -59,15 +59,18 @@ const OfferSchema = v.object({
   /** namespace/name */
   job: JobText,
   client: v.pipe(v.string(), v.maxLength(63)),
-  rounds: whole(1, 100_000),
+  /** run.json has neither rounds nor partitions, because both may change. */
+  rounds: v.optional(whole(1, 100_000)),
   minFitClients: whole(1, 1_000_000),
   trainer: TrainerSchema,
-  dataset: DatasetSchema,
+  dataset: v.optional(DatasetSchema),
+  /** The base checkpoint as the job names it, and the digest of the files that a run has of it. The site opens no address of a job. */
+  base: v.nullable(v.object({ uri: v.pipe(v.string(), v.maxLength(1024)), digest: v.optional(Digest) })),
 })
 
 /** A job as its coordinator describes it to one client. */
 export type JobOffer = v.InferOutput<typeof OfferSchema>
-export type OfferedDataset = JobOffer['dataset']
+export type OfferedDataset = NonNullable<JobOffer['dataset']>
 export type OfferedTrainer = JobOffer['trainer']
 
 /** The offer in a foreign value; undefined for anything else. Fields that nobody here reads are dropped. */
@@ -76,16 +79,26 @@ export function readOffer(value: unknown): JobOffer | undefined {
   return read.success ? read.output : undefined
 }
 
-/** The offer of a job to the client of a partition, unchecked: see readOffer. Undefined where the job has no such partition. */
-export function offerOf(job: JobName, client: string, spec: CompleteFederatedJobSpec): unknown {
-  const partition = spec.partitions.find(({ name }) => name === client)
-  if (partition === undefined) return undefined
+/** The spec of a job, or of a run.json: with defaults, and perhaps without some fields. */
+export type OfferedSpec = Pick<CompleteFederatedJobSpec, 'strategy' | 'trainer'> &
+  Partial<Pick<CompleteFederatedJobSpec, 'rounds' | 'partitions'>>
+
+/** The offer of a job to one client, unchecked: see readOffer. `base` is that of run.json; a job file has none. */
+export function offerOf(
+  job: JobName,
+  client: string,
+  spec: OfferedSpec,
+  base?: { readonly uri: string; readonly digest: string } | null,
+): unknown {
+  const { trainer, strategy, rounds, partitions } = spec
+  const uri = trainer.segmentAnything?.checkpoint.uri
   return {
     job: `${job.namespace}/${job.name}`,
     client,
-    rounds: spec.rounds,
-    minFitClients: spec.strategy.minFitClients,
-    trainer: spec.trainer,
-    dataset: partition.dataset,
+    rounds,
+    minFitClients: strategy.minFitClients,
+    trainer,
+    dataset: partitions?.find(({ name }) => name === client)?.dataset,
+    base: base === undefined && trainer.type === 'SegmentAnything' ? { uri } : (base ?? null),
   }
 }

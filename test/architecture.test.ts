@@ -41,6 +41,8 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   yaml: ['cli/', 'site/'],
   '@marcbachmann/cel-js': ['cli/'],
   nats: ['transport/bus/nats/'],
+  '@nats-io/nats-core': ['transport/bus/websocket/'],
+  undici: ['transport/bus/websocket/'],
   pino: ['operator/main.ts', 'gate/main.ts', 'coordinator/'],
   'prom-client': ['operator/metrics.ts', 'gate/metrics.ts', 'coordinator/'],
   '@aws-sdk/client-s3': ['transport/store/s3/'],

@@ -1,6 +1,6 @@
 // The ports: what FedSAM needs of an object store, a message bus, a granted transfer, and the source of a job. Each method states
 // what it guarantees, and test/conformance/ checks it for every implementation: store/s3/store.ts, store/filesystem/store.ts;
-// bus/nats/bus.ts, bus/in-process/bus.ts; grants/transfers.ts; kubernetes/job.ts.
+// bus/nats/bus.ts, bus/websocket/bus.ts, bus/in-process/bus.ts; grants/transfers.ts; kubernetes/job.ts.
 // A key is a relative path: segments [A-Za-z0-9._-]+ joined by "/". It never starts with "/" and never contains "..".
 // No key is the folder of another key ("a" and "a/b"), and no two keys differ in case only: a folder could not hold both.
 

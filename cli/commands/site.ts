@@ -12,19 +12,27 @@ const key: RunCommand = async (args) => {
   return 0
 }
 
-const CHECK_OPTIONS = { job: { type: 'string' }, client: { type: 'string' } } as const
+const CHECK_OPTIONS = {
+  job: { type: 'string' },
+  client: { type: 'string' },
+  network: { type: 'boolean' },
+} as const
 
-/** `fedsam site check FILE`: checks a site's file and what it names, one line each. Resolves to 1 where there is a problem. */
+/**
+ * `fedsam site check FILE`: checks a site's file and what it names, one line each; with --network also the way to each federation.
+ * Resolves to 1 where there is a problem.
+ */
 const check: RunCommand = async (args) => {
   const { positionals, values } = readArguments(args, CHECK_OPTIONS, ['FILE'])
   const { job, client } = values
   if ((job === undefined) !== (client === undefined))
     throw new UsageError('--job and --client go together: name a job file and a partition of it')
   const { checkSite } = await import('../site/check.ts')
-  const findings = await checkSite(
-    positionals[0]!,
-    job === undefined || client === undefined ? undefined : { file: job, client },
-  )
+  const network = values.network ? (await import('../site/network.ts')).networkFindings : undefined
+  const findings = await checkSite(positionals[0]!, {
+    ...(job === undefined || client === undefined ? {} : { job: { file: job, client } }),
+    ...(network ? { network } : {}),
+  })
   for (const line of findingLines(findings)) print(line)
   return findings.some(({ verdict }) => verdict === 'Problem') ? 1 : 0
 }

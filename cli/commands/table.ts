@@ -134,12 +134,13 @@ ${CLUSTER}`,
   },
   {
     name: 'site',
-    usage: 'site key FILE | site check FILE [--job JOB.yaml --client NAME]',
+    usage: 'site key FILE | site check FILE [--network] [--job JOB.yaml --client NAME]',
     summary: 'makes the key of a client in another network; checks what its file allows and names',
     details: `  key FILE              the file of the private half, which never leaves this machine; it is made where it
                         does not exist, and only this user may read it. The public half goes into
                         spec.partitions[].external.publicKey of the jobs in which the site takes part
   check FILE            checks the site's file, its key, its folder and its data, one line each
+  --network             also connects to each federation of the file, as the site would
   --job JOB.yaml --client NAME
                         checks also whether the site would take part in this job, as this partition`,
     load: async () => (await import('./site.ts')).site,

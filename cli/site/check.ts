@@ -1,4 +1,4 @@
-// `fedsam site check`: whether a site has what its file names, without a network. Each item is one finding; one that fails hides no
+// `fedsam site check`: whether a site has what its file names; network.ts checks the way to its federations. Each item is one finding; one that fails hides no
 // other, but without a readable file there is nothing else to check. It makes no key and reads data only to inspect it.
 import { access, constants, stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -14,8 +14,14 @@ import { loadSite } from './load.ts'
 /** Bytes that should be free for models: SAM's largest checkpoint in float32, twice. */
 const LEAST_FREE = 5 * 2 ** 30
 
-/** All findings; the last one is about a job, where one is asked about. In the order of the file. */
-export async function checkSite(file: string, job?: AskedJob): Promise<readonly Finding[]> {
+interface Asked {
+  readonly job?: AskedJob
+  /** Checks the way to the federations. */
+  readonly network?: (site: Site) => Promise<readonly Finding[]>
+}
+
+/** All findings, in the order of the file; then those about a job and the network, where they are asked about. */
+export async function checkSite(file: string, { job, network }: Asked = {}): Promise<readonly Finding[]> {
   const loaded = await loadSite(file).catch((error: FedsamError) => error)
   if (loaded instanceof Error) return loaded.message.split('\n').map((line) => problem('file', line, ''))
   const counted = `${loaded.federations.length} federations, ${Object.keys(loaded.datasets).length} data sets`
@@ -26,6 +32,7 @@ export async function checkSite(file: string, job?: AskedJob): Promise<readonly 
     ...(await certificateFindings(loaded)),
     ...(await dataFindings(loaded)),
     ...(job === undefined ? [] : await checked('job', () => jobFinding(loaded, job))),
+    ...(network === undefined ? [] : await network(loaded)),
   ]
 }
 

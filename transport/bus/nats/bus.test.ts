@@ -114,6 +114,33 @@ test('permissions restrict every client to its own subjects and inbox', async ()
   })
 })
 
+test('an inbox that the server refused is tried again, and its refusal ends no request of another inbox', async () => {
+  const config = (inboxes: string) => `authorization { users = [
+    { user: server, password: s }
+    { user: a, password: a, permissions: { publish: ["job.>"], subscribe: ${inboxes} } }
+  ] }`
+  await withFolder(async ({ folder, connect }) => {
+    const first = await startNats({ folder, config: config('["one.>"]') })
+    const server = await connect({ url: first.url, credentials: { user: 'server', password: 's' } })
+    const a = await connect({ url: first.url, credentials: { user: 'a', password: 'a' } })
+    const release = Promise.withResolvers<void>()
+    await server.serve('job.>', async (_, body) => {
+      if (text(body) === 'slow') await release.promise
+      return body
+    })
+    const slow = a.request('job.x', Buffer.from('slow'), { ...LONG, inbox: 'one' })
+    await assert.rejects(a.request('job.x', Buffer.from('b'), { ...LONG, inbox: 'two' }), NoAnswer)
+    release.resolve()
+    assert.equal(text(await slow), 'slow')
+
+    await first.stop()
+    const second = await startNats({ folder, port: first.port, config: config('["one.>", "two.>"]') })
+    const ask = () => a.request('job.x', Buffer.from('c'), { timeoutMs: 2000, inbox: 'two' })
+    assert.equal(text(await untilSeen('the second inbox is answered', ask, () => true)), 'c')
+    await second.stop()
+  })
+})
+
 test('an address of another scheme is refused before a connection', async () => {
   for (const url of ['ws://127.0.0.1:1', 'nats://127.0.0.1:1,https://127.0.0.1:1'])
     await assert.rejects(connectNats({ url }), {

@@ -1,0 +1,55 @@
+// `fedsam site check --network` at a real nats-server with TLS: a federation that admits the key, one that does not, one without an answer.
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { startFedsam } from '#test/cli/fedsam.ts'
+import { certificate, openWebSocketServer } from '#test/given/websocket-server.ts'
+
+const federation = (name: string, port: number, ca: string): string => `
+  - name: ${name}
+    trust: [${'5eed'.repeat(16)}]
+    bus: wss://localhost:${port}/bus
+    store: https://localhost:${port}
+    ca: ${certificate(ca)}
+    jobs: [{job: team/a, dataset: table, trainer: own}]`
+
+const fileOf = (...federations: string[]): string => `key: site.key
+folder: .
+federations:${federations.join('')}
+datasets: {table: {path: .}}
+trainers: {own: {command: [train]}}
+`
+
+test('each federation is a line: connected, not admitted, untrusted', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'fedsam-site-network-'))
+  const [own, other] = await Promise.all([openWebSocketServer(), openWebSocketServer()])
+  t.after(() => Promise.all([own.close(), other.close(), rm(folder, { recursive: true })]))
+  await writeFile(join(folder, 'site.key'), own.seed, { mode: 0o600 })
+  const check = async (...federations: string[]) => {
+    await writeFile(join(folder, 'site.yaml'), fileOf(...federations))
+    const { stdout, code } = await startFedsam(folder, ['site', 'check', 'site.yaml', '--network'])
+    const lines = stdout.split(/\n(?=ok|problem)/).map((line) => line.replace(/\s+/g, ' '))
+    return { code, lines: lines.filter((line) => line.includes(' network ')) }
+  }
+  const good = await check(federation('heart', own.port, 'ca.pem'))
+  assert.match(good.lines.join(), /^ok network heart: wss:\S+ admits this key/)
+
+  const { code, lines } = await check(
+    federation('heart', other.port, 'ca.pem'),
+    federation('lung', own.port, 'entry-ca.pem'),
+  )
+  assert.equal(code, 1)
+  assert.match(lines[0]!, /^problem network heart:.*Authorization.*does not admit this key/)
+  assert.match(lines[1]!, /^problem network lung:.*certificate.*authority/)
+})
+
+test('without a key nothing is tried', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'fedsam-site-network-'))
+  t.after(() => rm(folder, { recursive: true }))
+  await writeFile(join(folder, 'site.yaml'), fileOf(federation('heart', 1, 'ca.pem')))
+  const { stdout } = await startFedsam(folder, ['site', 'check', 'site.yaml', '--network'])
+  assert.match(stdout, /network: there is no key/)
+  assert.doesNotMatch(stdout, /ECONNREFUSED/)
+})

@@ -7,7 +7,16 @@ import { FedsamError } from '#protocol/errors.ts'
 import { type NatsKey, natsKey } from '#protocol/nkeys.ts'
 import { COORDINATOR_PORT } from '#protocol/pods.ts'
 import { SEED_BYTES } from '#protocol/signatures.ts'
-import { type Environment, names, optional, port, readVariables, required } from '#runtime/environment.ts'
+import {
+  type Environment,
+  flag,
+  names,
+  optional,
+  port,
+  readVariables,
+  required,
+} from '#runtime/environment.ts'
+import type { WebsocketListener } from './server-config.ts'
 
 export interface GateEnvironment {
   readonly natsUrl: string
@@ -49,6 +58,7 @@ export interface ConfigEnvironment {
   readonly file: string
   readonly port: number
   readonly tlsFolder: string | undefined
+  readonly websocket: WebsocketListener | undefined
   readonly seeds: string
 }
 
@@ -57,12 +67,23 @@ export function readConfig(env: Environment): ConfigEnvironment {
   const read = readVariables(
     env,
     { ...GATE_CONFIG, ...GATE_SEEDS },
-    { natsConfig: required, natsPort: port(4222), natsTls: optional, gateSeeds: required },
+    {
+      natsConfig: required,
+      natsPort: port(4222),
+      natsTls: optional,
+      natsWebsocketPort: port(0),
+      natsWebsocketTls: flag,
+      gateSeeds: required,
+    },
   )
   return {
     file: read.natsConfig,
     port: read.natsPort,
     tlsFolder: read.natsTls || undefined,
+    websocket:
+      read.natsWebsocketPort === 0
+        ? undefined
+        : { port: read.natsWebsocketPort, tls: read.natsWebsocketTls ?? read.natsTls !== '' },
     seeds: read.gateSeeds,
   }
 }

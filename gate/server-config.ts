@@ -21,23 +21,35 @@ const MOST_MEMBERS = 4000
 /** Subscriptions of one connection. A pod has one, a site one for each job and one more; a change of them doubles them for a moment. */
 const MOST_SUBSCRIPTIONS = 2 * (MOST_SITE_JOBS + 1)
 
+/** The port for sites. */
+export interface WebsocketListener {
+  readonly port: number
+  /** False where an edge in front of it ends TLS; nothing else may reach the port then. True needs `tlsFolder`. */
+  readonly tls: boolean
+}
+
 export interface CalloutServer {
   /** The public nkey that signs the gate's answers. */
   readonly issuer: string
   /** The public nkey with which the gate connects. */
   readonly gateUser: string
   readonly port?: number
-  readonly websocketPort?: number
+  readonly websocket?: WebsocketListener
   /** A folder with tls.crt and tls.key; absent: no TLS. */
   readonly tlsFolder?: string
 }
 
-/** Of a server that asks the gate about every connection but the gate's own. */
-export function calloutConfig({ issuer, gateUser, port, websocketPort, tlsFolder }: CalloutServer): string {
-  const files = `cert_file: "${tlsFolder}/tls.crt", key_file: "${tlsFolder}/tls.key"`
-  const tls = tlsFolder === undefined ? '' : `tls { ${files} }\n`
-  const websocket = `websocket { port: ${websocketPort}, ${tlsFolder === undefined ? 'no_tls: true' : `tls { ${files} }`} }\n`
-  return `${port === undefined ? '' : `port: ${port}\n`}${tls}${websocketPort === undefined ? '' : websocket}\
+/**
+ * Of a server that asks the gate about every connection but the gate's own. The gate's answer says for each user by which of the two
+ * ports it may come. Throws RangeError for a WebSocket with TLS and no certificate.
+ */
+export function calloutConfig({ issuer, gateUser, port, websocket, tlsFolder }: CalloutServer): string {
+  if (websocket?.tls && tlsFolder === undefined)
+    throw new RangeError('a WebSocket with TLS needs the folder with tls.crt and tls.key')
+  const tls = `tls { cert_file: "${tlsFolder}/tls.crt", key_file: "${tlsFolder}/tls.key" }`
+  // Most of what travels is signatures and granted URLs: compressing them would cost processor and save nothing.
+  const listener = `websocket { port: ${websocket?.port}, compression: false, ${websocket?.tls ? tls : 'no_tls: true'} }\n`
+  return `${port === undefined ? '' : `port: ${port}\n`}${tlsFolder === undefined ? '' : `${tls}\n`}${websocket ? listener : ''}\
 max_connections: ${MOST_CONNECTIONS}
 # The server keeps what it knew of ended connections, 10,000 by default: names of strangers would fill 30 MB.
 max_closed_clients: 10

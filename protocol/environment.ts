@@ -318,6 +318,14 @@ export const GATE_CONFIG = {
     'FEDSAM_GATE_NATS_TLS',
     "a folder with the server's `tls.crt` and `tls.key`; default: the server has no TLS",
   ),
+  natsWebsocketPort: variable(
+    'FEDSAM_GATE_NATS_WEBSOCKET_PORT',
+    'the port for sites, which connect over WebSocket; default: 0, the server has no such port',
+  ),
+  natsWebsocketTls: variable(
+    'FEDSAM_GATE_NATS_WEBSOCKET_TLS',
+    '`false` where an edge ends TLS in front of the port for sites; default: TLS, as on the other port',
+  ),
 } as const
 
 /** Of `fedsam run --processes`: executables that it need not build. */

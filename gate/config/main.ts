@@ -6,8 +6,11 @@ import { readConfig, readKeys } from '../environment.ts'
 import { calloutConfig } from '../server-config.ts'
 
 await runProgram(process.env, async () => {
-  const { file, port, tlsFolder, seeds } = readConfig(process.env)
+  const { file, port, tlsFolder, websocket, seeds } = readConfig(process.env)
   const { issuer, user } = await readKeys(seeds)
-  const tls = tlsFolder === undefined ? {} : { tlsFolder }
-  await writeFile(file, calloutConfig({ issuer: issuer.publicKey, gateUser: user.publicKey, port, ...tls }))
+  const options = { ...(tlsFolder === undefined ? {} : { tlsFolder }), ...(websocket ? { websocket } : {}) }
+  await writeFile(
+    file,
+    calloutConfig({ issuer: issuer.publicKey, gateUser: user.publicKey, port, ...options }),
+  )
 })

@@ -87,6 +87,10 @@ interface GateOptions {
   readonly jobs?: readonly Job[]
   /** Seconds that the connection of a site lives. */
   readonly siteSeconds?: { readonly least: number; readonly most: number }
+  /** A folder with tls.crt and tls.key of the server. */
+  readonly tlsFolder?: string
+  /** Whether the WebSocket has TLS; as the other port where absent. */
+  readonly websocketTls?: boolean
   /** Rows before those of the gate. */
   readonly authenticators?: readonly Authenticator[]
 }
@@ -95,13 +99,17 @@ interface GateOptions {
 export async function openGate({
   jobs: given = [],
   siteSeconds,
+  tlsFolder,
+  websocketTls,
   authenticators = [],
 }: GateOptions = {}): Promise<GivenGate> {
   const folder = await mkdtemp(join(tmpdir(), 'fedsam-gate-'))
   const issuer = natsKey('account', randomBytes(32))
   const user = natsKey('user', randomBytes(32))
   const websocketPort = await freePort()
-  const config = calloutConfig({ issuer: issuer.publicKey, gateUser: user.publicKey, websocketPort })
+  const websocket = { port: websocketPort, tls: websocketTls ?? tlsFolder !== undefined }
+  const tls = tlsFolder === undefined ? {} : { tlsFolder }
+  const config = calloutConfig({ issuer: issuer.publicKey, gateUser: user.publicKey, websocket, ...tls })
   const nats = await startNats({ folder, config })
   const signer = await signerOf()
   const keys = { keys: [signer.jwk] }
@@ -128,7 +136,8 @@ export async function openGate({
   })
   const startGate = async () => {
     const credentials = { nkeySeed: user.seed }
-    const bus = await connectNats({ url: nats.url, name: 'gate', credentials, group: 'gate' })
+    const trust = tlsFolder === undefined ? {} : { tls: { caFile: join(tlsFolder, 'ca.crt') } }
+    const bus = await connectNats({ url: nats.url, name: 'gate', credentials, group: 'gate', ...trust })
     await bus.serve(CALLOUT_SUBJECT, (_, body) => answer(body))
     buses.add(bus)
     const stop = async (): Promise<void> => {

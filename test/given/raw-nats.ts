@@ -15,9 +15,12 @@ export interface RawNats {
 /** More of a client's first line, from the nonce that the server sent. */
 export type Prove = (nonce: string) => { readonly nkey?: string; readonly sig?: string }
 
+/** Where to connect. `secure`: with TLS, and an authority that the process trusts. */
+export type Place = { readonly tcp: number } | { readonly websocket: number; readonly secure?: boolean }
+
 /** Connects, and shows this user and password. The first answer has the server's refusal, if any. */
 export async function openRawNats(
-  address: { readonly tcp: number } | { readonly websocket: number },
+  address: Place,
   user: string,
   pass: string,
   prove?: Prove,
@@ -36,7 +39,11 @@ export async function openRawNats(
   const write =
     'tcp' in address
       ? await overTcp(address.tcp, receive, end)
-      : await overWebSocket(address.websocket, receive, end)
+      : await overWebSocket(
+          `${address.secure ? 'wss' : 'ws'}://127.0.0.1:${address.websocket}/bus`,
+          receive,
+          end,
+        )
   const send = async (...lines: string[]): Promise<string[]> => {
     write.line([...lines, 'PING', ''].join('\r\n'))
     while (!ended && !text.includes(PONG)) {
@@ -83,8 +90,8 @@ async function overTcp(port: number, receive: (text: string) => void, end: () =>
   return { line: (text) => void socket.write(text), close: () => void socket.destroy() }
 }
 
-async function overWebSocket(port: number, receive: (text: string) => void, end: () => void): Promise<Line> {
-  const socket = new WebSocket(`ws://127.0.0.1:${port}/`)
+async function overWebSocket(url: string, receive: (text: string) => void, end: () => void): Promise<Line> {
+  const socket = new WebSocket(url)
   socket.binaryType = 'arraybuffer'
   socket.addEventListener('message', ({ data }) => receive(Buffer.from(data as ArrayBuffer).toString()))
   socket.addEventListener('close', end)

@@ -81,6 +81,10 @@ export const STORE = {
   s3Bucket: variable('FEDSAM_S3_BUCKET', "the bucket; credentials come by the AWS SDK's own chain"),
   s3Prefix: variable('FEDSAM_S3_PREFIX', 'what all keys of the run begin with; default: empty'),
   s3Endpoint: variable('FEDSAM_S3_ENDPOINT', "the URL of the S3 service; default: the AWS SDK's"),
+  s3PublicEndpoint: variable(
+    'FEDSAM_S3_PUBLIC_ENDPOINT',
+    'the origin of the same service for sites outside of the cluster; default: it has none',
+  ),
   s3Region: variable('FEDSAM_S3_REGION', "default: the AWS SDK's"),
   s3ForcePathStyle: variable(
     'FEDSAM_S3_FORCE_PATH_STYLE',

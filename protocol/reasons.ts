@@ -21,6 +21,7 @@ export const OPERATOR_WAITS = [
   'ChildConflict', // an object with the name of a child belongs to another owner
   'TemplateRefused', // a pod template or a security context holds what the operator does not allow
   'AccountRefused', // a partition has the coordinator's account
+  'KeyShared', // two external partitions have the same key
   'NamespaceRefused', // the job is in the operator's own namespace
 ] as const
 

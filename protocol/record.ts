@@ -134,6 +134,8 @@ const PlanSchema = v.object({
   protocol: v.literal('Plain'),
   /** Signed: a receipt counts only with its client's signature. Absent in a plan of a version whose clients did not sign. */
   receipts: v.optional(v.literal('Signed')),
+  /** The one key of each site on the roster, as the job named it. Absent where the roster has no site. */
+  sites: v.optional(v.record(Name, PublicKey)),
 })
 
 /** An L2 norm. */

@@ -37,6 +37,9 @@ const NOTHING_OUT = PAIR.map((partition) => ({ ...partition, dataset: { heldOutF
 const TEN = Array.from({ length: 10 }, (_, i) => ({ name: `p${i}` }))
 const S3 = { s3: { bucket: 'one' } }
 const NATS = { nats: {} }
+const OPEN_S3 = { s3: { publicEndpoint: 'https://fed.example.org' } }
+const OPEN_NATS = { nats: { publicUrl: 'wss://fed.example.org/bus' } }
+const KEY = 'd75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a'
 const BEST = { bestBy: { metric: 'dice' } }
 const COMMAND = { type: 'Command', command: { command: ['./client'] } }
 const RESUME = { prefix: 's3://bucket/run', round: 3 }
@@ -54,6 +57,26 @@ const configured = (config: object) => trainer({ type: 'Command', command: { com
 const strategy = (fields: object) => ({ spec: { strategy: fields } })
 /** Ten partitions, so that the strategy alone is to blame. */
 const many = (fields: object) => ({ spec: { partitions: TEN, strategy: fields } })
+
+/** A job whose partition "a" is a site. */
+const outside = (fields: object, spec: object = {}) => ({
+  spec: { partitions: [{ name: 'a', external: { publicKey: KEY }, ...fields }, { name: 'b' }], ...spec },
+})
+
+/** A field that shapes a pod: only a partition that has one may set it. */
+function besideExternal(field: string, value: unknown, empty?: unknown): RuleCases {
+  return {
+    at: `spec.partitions[].${field}`,
+    says: 'is set beside external',
+    accepts: [
+      outside({}),
+      outside(empty === undefined ? {} : { [field]: empty }),
+      first({ [field]: value }),
+      first({ [field]: value, external: null }),
+    ],
+    rejects: [outside({ [field]: value })],
+  }
+}
 
 /** A field that never changes: both values are valid ones. */
 function immutable(field: string, value: unknown, other: unknown): RuleCases {
@@ -455,11 +478,38 @@ export const RULE_CASES: readonly RuleCases[] = [
     ),
     rejects: [trainer({ segmentAnything: { backend: 'WebGPU' } })],
   },
+  besideExternal('source', { s3: { uri: 's3://bucket/a' } }),
+  besideExternal('serviceAccountName', 'reader', ''),
+  besideExternal('securityContext', { fsGroup: 1000 }, {}),
+  besideExternal('nodeSelector', { gpu: 'a100' }, {}),
+  besideExternal('tolerations', [{ key: 'gpu', operator: 'Exists' }], []),
+  besideExternal('workers', { template: { metadata: { labels: { site: 'a' } } } }),
   {
-    at: 'spec.partitions[].external',
-    says: 'no client can join from outside',
-    accepts: [first({ external: null }), first({ external: null, source: { s3: { uri: 's3://bucket/a' } } })],
-    rejects: [first({ external: {} }), first({ external: {}, source: { s3: { uri: 's3://bucket/a' } } })],
+    at: 'spec.storage.s3.publicEndpoint',
+    says: 'is missing, and a partition is external',
+    accepts: [
+      outside({}),
+      outside({}, { messaging: OPEN_NATS }),
+      outside({}, { storage: OPEN_S3 }),
+      outside({}, { storage: OPEN_S3, messaging: OPEN_NATS }),
+      { spec: { storage: S3, messaging: NATS } },
+    ],
+    rejects: [
+      outside({}, { storage: S3 }),
+      outside(
+        { dataset: { root: 'data/a' } },
+        { storage: { s3: { publicEndpoint: '' } }, messaging: OPEN_NATS },
+      ),
+    ],
+  },
+  {
+    at: 'spec.messaging.nats.publicUrl',
+    says: 'is missing, and a partition is external',
+    accepts: [outside({}, { messaging: OPEN_NATS }), { spec: { messaging: NATS } }],
+    rejects: [
+      outside({}, { messaging: NATS }),
+      outside({}, { storage: OPEN_S3, messaging: { nats: { publicUrl: '' } } }),
+    ],
   },
   {
     at: 'spec.partitions[].dataset.heldOutFraction',

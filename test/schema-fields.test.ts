@@ -48,7 +48,6 @@ const RESERVED_FIELDS: readonly (readonly [field: string, spec: Asked])[] = [
 const RESERVED_VALUES: readonly (readonly [field: string, spec: Asked])[] = [
   ['spec.trainer.segmentAnything.train', sam({ train: ['LoRA'] })],
   ['spec.trainer.segmentAnything.backend', sam({ backend: 'WebGPU' })],
-  ['spec.partitions[0].external', { partitions: [{ name: 'a', external: {} }, { name: 'b' }] }],
 ]
 const RESERVED_WORDS = ['LoRA', 'WebGPU']
 const UNREAD = RESERVED_FIELDS.map(([field]) => field)

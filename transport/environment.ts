@@ -10,6 +10,7 @@ export const STORE_RULES = {
   s3Bucket: required,
   s3Prefix: optional,
   s3Endpoint: optional,
+  s3PublicEndpoint: optional,
   s3Region: optional,
   s3ForcePathStyle: flag,
   requireTls: flag,
@@ -27,11 +28,12 @@ export const BUS_RULES = {
 
 export function s3Options(read: Read<typeof STORE_RULES>): S3Options {
   const { s3Bucket: bucket, s3Prefix: prefix, s3Endpoint: endpoint, s3Region: region } = read
-  const { s3ForcePathStyle: forcePathStyle, requireTls } = read
+  const { s3PublicEndpoint: publicEndpoint, s3ForcePathStyle: forcePathStyle, requireTls } = read
   return {
     bucket,
     prefix,
     ...(endpoint === '' ? {} : { endpoint }),
+    ...(publicEndpoint === '' ? {} : { publicEndpoint }),
     ...(region === '' ? {} : { region }),
     ...(forcePathStyle === undefined ? {} : { forcePathStyle }),
     ...(requireTls ? { requireTls } : {}),

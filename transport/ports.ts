@@ -118,9 +118,14 @@ export interface ObjectStore {
    * listing. Only verification asks: the record itself needs no list. A folder may hold names that no key has.
    */
   list(prefix: string): Promise<readonly string[] | undefined>
+  /** Grants for clients outside of its network, which reach the store by its public name; absent where it has none. */
+  readonly forSites?: SiteGrants
   /** Ends the connections. */
   close(): Promise<void>
 }
+
+/** Rights to single transfers. */
+export type SiteGrants = Pick<ObjectStore, 'grantRead' | 'grantWrite' | 'grantPart'>
 
 /** The part of a store that only reads: no method of it changes an object. */
 export type StoreReader = Pick<ObjectStore, 'description' | 'get' | 'size' | 'list' | 'close'>

@@ -341,8 +341,8 @@ export const FRESH: readonly Mutant[] = [
   {
     id: 'W8x',
     file: 'worker/network/requests.ts',
-    from: 'if (granted?.length === wants.length) return granted',
-    to: 'if (granted) return granted',
+    from: 'if (answer?.granted.length === wants.length) return answer.granted',
+    to: 'if (answer) return answer.granted',
     what: 'an answer with too few grants is taken',
     tests: ['worker/network/requests.test.ts'],
   },

@@ -142,8 +142,8 @@ export const SURVIVORS: readonly Mutant[] = [
   {
     id: 'N10',
     file: 'coordinator/clients/presence.ts',
-    from: 'Math.max(since, requests.get(client)?.at ?? since)',
-    to: '(requests.get(client)?.at ?? since)',
+    from: 'Math.max(since, lastOf(client)?.at ?? since)',
+    to: '(lastOf(client)?.at ?? since)',
     what: 'a client is lost as soon as a new attempt opens',
     tests: ['coordinator/clients/presence.test.ts'],
   },
@@ -262,9 +262,9 @@ export const SURVIVORS: readonly Mutant[] = [
   {
     id: 'O16',
     file: 'operator/reconcile/problems/missing-clients.ts',
-    from: 'if (partition.external)',
+    from: 'if (isExternal(own.partition))',
     to: 'if (false)',
-    what: 'an external partition is not named as one without a pod',
+    what: 'a site that is not connected is not named',
     tests: ['operator/reconcile/status.test.ts'],
   },
   {

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { compileFixed } from '#coordinator/settings/from-spec.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { RunEvent } from '#protocol/events.ts'
+import { withoutSites } from '#protocol/external.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { MANIFEST_KEY } from '#protocol/keys.ts'
 import { trainerEnvironment } from '#worker/trainer/trainer-environment.ts'
@@ -100,7 +101,8 @@ export async function prepareJob(file: string, options: RunJobOptions): Promise<
   for (const line of localRemarks(spec)) say(line)
   const output = resolve(options.output ?? `fedsam-run/${loaded.name}`)
   const { name, namespace, folder } = loaded
-  const job = { name, namespace, uid: 'local', generation: 1, spec: loaded.spec }
+  const localSpec = { ...loaded.spec, partitions: withoutSites(loaded.spec.partitions) }
+  const job = { name, namespace, uid: 'local', generation: 1, spec: localSpec }
   const initialParameters = spec.model.initialParameters
   const resumeFrom = await sourceAddress(spec)
   const fixed = compileFixed(job, { checkpoint: null, initialParameters, resumeFrom })

@@ -349,3 +349,22 @@ test('an address with a scheme, and an absent value, are not local paths', async
   assert.equal(spec.model.initialParameters, '')
   assert.equal(spec.resumeFrom?.prefix, join(FOLDER, 'runs/one'))
 })
+
+test('a key of two sites is refused at its line, with the name of the other; hostile values are no keys', async () => {
+  const [one, two] = ['1'.repeat(64), '2'.repeat(64)]
+  const site = (name: string, key: string) => `    - {name: ${name}, external: {publicKey: "${key}"}}\n`
+  const partitions = (...lines: string[]) => `${HEAD}  partitions:\n${lines.join('')}`
+  await loadJob(await written(partitions(site('a', one), site('b', two))))
+  const shared = await written(partitions(site('a', one), site('b', two), site('c', one)))
+  const message =
+    /spec\.partitions\[2\]\.external\.publicKey: is the key of partition a too, .*; give each site its own key$/
+  await assert.rejects(loadJob(shared), { code: 'InvalidJob', message })
+  const strange = ['[1]', '{a: 1}', 'null', '""', `"${'A'.repeat(64)}"`]
+  for (const key of strange) {
+    const lines = ['a', 'b'].map((name) => `    - {name: ${name}, external: {publicKey: ${key}}}\n`)
+    await assert.rejects(loadJob(await written(partitions(...lines))), {
+      code: 'InvalidJob',
+      message: /spec\.partitions\[0\]\.external\.publicKey: /,
+    })
+  }
+})

@@ -5,6 +5,7 @@ import { createReadStream } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { API_VERSION, KIND } from '#protocol/api.ts'
 import { applyDefaults, completeSpec } from '#protocol/defaults.ts'
+import { sharedKeys } from '#protocol/external.ts'
 import type { CompleteFederatedJobSpec, FederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { FEDERATED_JOB_SCHEMA } from '#protocol/generated/schema.ts'
 import type { StructuralSchema } from '#protocol/structural-schema.ts'
@@ -53,7 +54,23 @@ export function findProblems(job: unknown): Problem[] {
   if (foreign.length > 0) return foreign
   const structure = checkStructure(LOCAL_SCHEMA, job)
   const completed = applyDefaults(FEDERATED_JOB_SCHEMA, job)
-  return [...structure, ...checkRules(completed, { tolerant: structure.length > 0 })]
+  return [
+    ...structure,
+    ...checkRules(completed, { tolerant: structure.length > 0 }),
+    ...checkKeys(completed as { readonly spec?: unknown }),
+  ]
+}
+
+/** The one check across partitions that is no rule of the schema: each site has a key of its own. The operator applies it, too. */
+function checkKeys({ spec }: { readonly spec?: unknown }): Problem[] {
+  const { partitions } = (spec ?? {}) as { readonly partitions?: unknown }
+  const list = Array.isArray(partitions) ? partitions.map((one: unknown) => Object(one)) : []
+  return sharedKeys(list).flatMap(({ partitions: [first, ...others] }) =>
+    others.map(({ index }) => ({
+      path: ['spec', 'partitions', index, 'external', 'publicKey'],
+      message: `is the key of partition ${first!.name} too, and a site would count twice; give each site its own key`,
+    })),
+  )
 }
 
 /** The schema, with the API server's own rules for metadata. */

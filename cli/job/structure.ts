@@ -23,6 +23,10 @@ const PATTERN_WORDS: Readonly<Record<string, string>> = {
   '^([A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*)?$':
     "segments of letters, digits, '.', '_' and '-', joined by '/', with no '/' at either end",
   '^s3://[a-z0-9][a-z0-9.-]+[a-z0-9](/.*)?$': 's3://bucket/prefix',
+  '^(https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?)?$':
+    'nothing, or https:// with a host in lower case and perhaps a port, without a path',
+  '^(wss://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~-]+)*/?)?$':
+    'nothing, or wss:// with a host in lower case, and perhaps a port and a path',
   '^(https?://.+)?$': 'nothing, or a URL that begins with http:// or https://',
   '^(nats|tls)://[^,]+(,(nats|tls)://[^,]+)*$':
     'a URL that begins with nats:// or tls://, or several with commas between them',

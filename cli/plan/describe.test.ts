@@ -74,3 +74,14 @@ test('fields that only a cluster has are named, and nothing else is', () => {
     'activeDeadlineSeconds: 2 applies only in a cluster; a run on this machine has no deadline',
   ])
 })
+
+test('the plan names the sites, and says that a run on this machine trains them', () => {
+  const site = (name: string, digit: string) => ({ name, external: { publicKey: digit.repeat(64) } })
+  const says = 'external applies only in a cluster; a run on this machine trains'
+  assert.deepEqual(localRemarks(specOf({ partitions: [{ name: 'a' }, site('b', 'b')] })), [
+    `b: ${says} it here, like every other partition`,
+  ])
+  assert.deepEqual(localRemarks(specOf({ partitions: [site('b', 'b'), { name: 'a' }, site('c', 'c')] })), [
+    `b, c: ${says} them here, like every other partition`,
+  ])
+})

@@ -122,6 +122,8 @@ async function coordinatorVariables(
       s3Bucket: s3.bucket,
       s3Prefix: undefined,
       s3Endpoint: s3.endpoint,
+      // Every client is a process of this machine.
+      s3PublicEndpoint: undefined,
       s3Region: undefined,
       s3ForcePathStyle: 'true',
       requireTls: undefined,

@@ -6,6 +6,7 @@ import { rankClients } from '#protocol/seeds.ts'
 import { waitAtMost } from '#runtime/notifier.ts'
 import { decideAvailability, enoughSince } from '../rounds/availability.ts'
 import { chooseCohort } from '../rounds/cohort.ts'
+import type { Member } from '../settings/settings.ts'
 import type { AttemptAssignment } from './assignment.ts'
 import type { AttemptsContext } from './context.ts'
 
@@ -125,7 +126,14 @@ function draftPlan(context: AttemptsContext, assignment: AttemptAssignment): Omi
     generation,
     protocol: 'Plain',
     receipts: 'Signed',
+    ...sitesOf(members),
   }
+}
+
+/** The keys by which receipts of sites count in the attempt. */
+function sitesOf(members: readonly Member[]): Pick<Plan, 'sites'> {
+  const keys = members.flatMap(({ name, publicKey }) => (publicKey ? [[name, publicKey] as const] : []))
+  return keys.length === 0 ? {} : { sites: Object.fromEntries(keys) }
 }
 
 /** How many of the asked clients must report before the attempt counts; for an evaluation, before the grace begins. */

@@ -84,7 +84,7 @@ export async function judgeReceipt(
   if (value.client !== client || value.round !== plan.round || value.attempt !== attempt) {
     return rejected('BadReceipt', 'it names another client, round or attempt')
   }
-  const unsigned = plan.receipts === 'Signed' ? await whyNotSigned(receipt.signer, expected) : undefined
+  const unsigned = plan.receipts === 'Signed' ? await whyNotSigned(receipt.signer, plan, expected) : undefined
   if (unsigned !== undefined) return rejected('WrongSignature', unsigned)
   const base = plan.base?.payload.sha256 ?? null
   if (value.base !== base)
@@ -95,10 +95,13 @@ export async function judgeReceipt(
 /** Why the receipt does not have its client's signature; undefined where it has. */
 async function whyNotSigned(
   signer: ReceiptSigner,
+  { sites }: Plan,
   { client, clientKeys }: Expected,
 ): Promise<string | undefined> {
   if (signer.kind === 'Unsigned') return 'the receipt has no signature'
   if (signer.kind === 'Wrong') return 'the signature of the receipt does not fit it'
+  if ((sites?.[client] ?? signer.key) !== signer.key)
+    return `another key than the plan names signed the receipt`
   return (await clientKeys.has(client, signer.key)) ? undefined : `no key of ${client} signed the receipt`
 }
 

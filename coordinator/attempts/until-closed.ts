@@ -120,11 +120,18 @@ function decideNow(
   })
 }
 
-/** Stops waiting for clients whose partition was removed from the job. */
+const KEY_CHANGED =
+  'the partition has another key than when the attempt began, or a pod instead of a site; its new client takes part from the next attempt'
+
+/** Stops waiting for clients whose partition was removed from the job, or is now of another site, or of a pod instead of a site. */
 function settleRemoved({ live }: Pick<AttemptsContext, 'live'>, open: OpenAttempt): void {
-  const members = new Set(live().members.map(({ name }) => name))
-  for (const client of open.plan.value.roster) {
-    if (members.has(client)) continue
-    open.settle(client, { client, outcome: 'Removed', reason: 'PartitionRemoved', message: '' })
+  const members = new Map(live().members.map((member) => [member.name, member]))
+  const { roster, sites = {} } = open.plan.value
+  for (const client of roster) {
+    const member = members.get(client)
+    if (member === undefined)
+      open.settle(client, { client, outcome: 'Removed', reason: 'PartitionRemoved', message: '' })
+    else if (member.publicKey !== sites[client])
+      open.settle(client, { client, outcome: 'Removed', reason: 'KeyChanged', message: KEY_CHANGED })
   }
 }

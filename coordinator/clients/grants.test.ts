@@ -7,7 +7,7 @@ import type { Granted, Want } from '#protocol/messages.ts'
 import { createNotifier } from '#runtime/notifier.ts'
 import { createMemoryStore, type MemoryStore } from '#test/given/memory-store.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
-import type { ObjectStore } from '#transport/ports.ts'
+import type { ObjectStore, SiteGrants } from '#transport/ports.ts'
 import { createAttemptUploads } from './attempt-uploads.ts'
 import { createCurrentAttempt, type ServedAttempt } from './current-attempt.ts'
 import { answerGrants, type GrantsContext } from './grants.ts'
@@ -23,6 +23,8 @@ function contextOf({
   store = createMemoryStore() as ObjectStore,
   takenOver = false,
   size = 100,
+  grantSeconds = 60,
+  site = '',
 } = {}) {
   const base = { round: 1, payload: { key: BASE, size } }
   const plan = { value: { round: 2, attempt: 1, base, cohort: ['a', 'b', 'done'] } }
@@ -34,8 +36,14 @@ function contextOf({
   const time = { now: 0 }
   const context = {
     markers: { store, epoch: 1, run: { value: { base: null }, digest: SHA } },
-    live: () => ({ members: ['a', 'b', 'done', 'onlooker'].map((name) => ({ name, train: true })) }),
-    pace: { grantSeconds: 60 },
+    live: () => ({
+      members: ['a', 'b', 'done', 'onlooker'].map((name) => ({
+        name,
+        train: true,
+        ...(name === site ? { publicKey: SHA } : {}),
+      })),
+    }),
+    pace: { grantSeconds },
     clock: { now: () => time.now },
     current,
   } as unknown as GrantsContext
@@ -227,4 +235,43 @@ test('granted bytes are counted for reads of models and checkpoint files, and ea
   await ask(context, { kind: 'Read', key: RUN_KEY })
   assert.equal(current.takeGranted(), 200)
   assert.equal(current.takeGranted(), 0)
+})
+
+test("a site's grants are for the store's public name, and for 300 seconds at most; those of others are not", async () => {
+  const asked: string[] = []
+  const memory = createMemoryStore()
+  const noting = (where: string): SiteGrants => ({
+    grantRead: (key, seconds) => {
+      asked.push(`${where} read ${seconds}`)
+      return memory.grantRead(key, seconds)
+    },
+    grantWrite: (key, terms, seconds) => {
+      asked.push(`${where} write ${seconds}`)
+      return memory.grantWrite(key, terms, seconds)
+    },
+    grantPart: (key, upload, part, seconds) => {
+      asked.push(`${where} part ${seconds}`)
+      return memory.grantPart(key, upload, part, seconds)
+    },
+  })
+  const store: ObjectStore = { ...memory, ...noting('inside'), forSites: noting('outside') }
+  for (const site of ['a', 'b']) {
+    const { context } = contextOf({ store, site, grantSeconds: 900 })
+    const key = KEYS.payload('a', UPLOAD)
+    await ask(context, { kind: 'Read', key: BASE })
+    await ask(context, write(key))
+    const opened = await ask(context, { kind: 'OpenUpload', key: KEYS.payload('a', uploadName(2)) })
+    assert.ok(opened.kind === 'Upload')
+    const part = { number: 1, size: 10, sha256: SHA } as const
+    await ask(context, {
+      kind: 'Part',
+      key: KEYS.payload('a', uploadName(2)),
+      upload: opened.upload,
+      ...part,
+    })
+  }
+  assert.deepEqual(asked, [
+    ...['outside read 300', 'outside write 300', 'outside part 300'],
+    ...['inside read 900', 'inside write 900', 'inside part 900'],
+  ])
 })

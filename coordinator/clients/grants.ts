@@ -4,7 +4,8 @@
 import { attemptKeys, type ParsedKey, parseKey, payloadKeys, RUN_KEY } from '#protocol/keys.ts'
 import { type Granted, type GrantRequest, PART_BYTES, type Want } from '#protocol/messages.ts'
 import { mostUpdateBytes } from '#protocol/outcomes.ts'
-import { type ObjectStore, UploadGone } from '#transport/ports.ts'
+import { type ObjectStore, type SiteGrants, UploadGone } from '#transport/ports.ts'
+import { keyOf } from '../settings/settings.ts'
 import type { ClientsContext } from './context.ts'
 import type { ServedAttempt } from './current-attempt.ts'
 
@@ -17,6 +18,9 @@ const RECEIPT_BYTES = 4 * 1024 * 1024
 /** Parts that one answer names, so that it fits into a message. A client sends parts that are not named again. */
 const MOST_PARTS = 8000
 
+/** The longest time in seconds that a site's grant is valid: proxies and edges between networks may log its URL, which is a right. */
+const SITE_SECONDS = 300
+
 /** Answers a request for grants: one answer for each want, in their order. */
 export async function answerGrants(context: GrantsContext, request: GrantRequest): Promise<object> {
   const granted = await Promise.all(request.wants.map((want) => grant(context, request.client, want)))
@@ -26,9 +30,9 @@ export async function answerGrants(context: GrantsContext, request: GrantRequest
 async function grant(context: GrantsContext, client: string, want: Want): Promise<Granted> {
   const reason = whyNot(context, client, want)
   if (reason !== undefined) return { kind: 'Refused', reason }
-  const { store } = context.markers
+  const store = grantsFor(context, client)
   const attempt = context.current.attempt()
-  const seconds = secondsLeft(context)
+  const seconds = secondsLeft(context, client)
   if (parseKey(want.key)?.kind === 'Payload') attempt?.uploads.grant(want.key, context.clock.now() + seconds)
   switch (want.kind) {
     case 'Read':
@@ -44,14 +48,30 @@ async function grant(context: GrantsContext, client: string, want: Want): Promis
       return openUpload(attempt!, want.key)
     case 'Part':
     case 'CompleteUpload':
-      return continueUpload(context, attempt!, want)
+      return continueUpload(context, { attempt: attempt!, client, want })
   }
 }
 
+/** Whether the client is a site. */
+function isSite({ live }: Pick<GrantsContext, 'live'>, client: string): boolean {
+  return keyOf(live(), client) !== undefined
+}
+
+/** A site reaches the store by its public name. On one machine, the store has none. */
+function grantsFor(context: Pick<GrantsContext, 'live' | 'markers'>, client: string): SiteGrants {
+  const { store } = context.markers
+  return (isSite(context, client) ? store.forSites : undefined) ?? store
+}
+
 /** Seconds for which a grant is valid. Between attempts a client that prepares may read the base for the full time. */
-function secondsLeft({ pace, clock, current }: Pick<GrantsContext, 'pace' | 'clock' | 'current'>): number {
+function secondsLeft(
+  context: Pick<GrantsContext, 'pace' | 'clock' | 'current' | 'live'>,
+  client: string,
+): number {
+  const { pace, clock, current } = context
   const left = (current.attempt()?.until ?? Number.POSITIVE_INFINITY) - clock.now()
-  return Math.max(1, Math.min(pace.grantSeconds, left))
+  const longest = isSite(context, client) ? Math.min(pace.grantSeconds, SITE_SECONDS) : pace.grantSeconds
+  return Math.max(1, Math.min(longest, left))
 }
 
 /** The answer names the parts that arrived, with their digests, so that a client sends only the others. */
@@ -64,19 +84,24 @@ async function openUpload({ uploads }: ServedAttempt, key: string): Promise<Gran
   return { kind: 'Upload', upload: resumed.upload, parts }
 }
 
+interface UploadWant {
+  readonly attempt: ServedAttempt
+  readonly client: string
+  readonly want: Extract<Want, { kind: 'Part' | 'CompleteUpload' }>
+}
+
 async function continueUpload(
   context: GrantsContext,
-  { uploads }: ServedAttempt,
-  want: Extract<Want, { kind: 'Part' | 'CompleteUpload' }>,
+  { attempt: { uploads }, client, want }: UploadWant,
 ): Promise<Granted> {
-  const { store } = context.markers
   const { key, upload } = want
   const isOpen = await uploads.isOpen(key, upload)
   if (want.kind === 'Part') {
     if (!isOpen) return { kind: 'Refused', reason: `${key} has no open upload of this name` }
-    return { kind: 'Grant', grant: await store.grantPart(key, upload, want, secondsLeft(context)) }
+    const seconds = secondsLeft(context, client)
+    return { kind: 'Grant', grant: await grantsFor(context, client).grantPart(key, upload, want, seconds) }
   }
-  const completed = await complete(store, want)
+  const completed = await complete(context.markers.store, want)
   if (completed.kind === 'Completed') uploads.complete(key)
   return completed
 }

@@ -10,6 +10,8 @@ export interface LastRequest {
   readonly dataset: string
   readonly backend: string
   readonly have: NextRequest['have']
+  /** The key that the job named for the client; undefined for a client that is no site. */
+  readonly publicKey: string | undefined
   /** Seconds of the coordinator's clock. */
   readonly at: number
 }
@@ -40,29 +42,38 @@ function isSame(before: NextRequest['have'] | undefined, { state, message }: Not
   return before?.state === state && before.message === message
 }
 
-export function openPresence(clock: Clock, silenceSeconds: number): Presence {
+/** `keyOf`: the key that the job names for a client now. A request from before it changed does not count. */
+export function openPresence(
+  clock: Clock,
+  silenceSeconds: number,
+  keyOf: (client: string) => string | undefined = () => undefined,
+): Presence {
   const requests = new Map<string, LastRequest>()
   const left = new Set<string>()
-  const isOnline = (client: string): boolean => {
+  const lastOf = (client: string): LastRequest | undefined => {
     const last = requests.get(client)
+    return last?.publicKey === keyOf(client) ? last : undefined
+  }
+  const isOnline = (client: string): boolean => {
+    const last = lastOf(client)
     return last !== undefined && clock.now() - last.at <= silenceSeconds
   }
   const notReady = (client: string): NotReady | undefined => {
-    const have = requests.get(client)?.have
+    const have = lastOf(client)?.have
     return have?.state === 'Preparing' || have?.state === 'Declined' ? have : undefined
   }
   const isReady = (client: string): boolean => isOnline(client) && notReady(client) === undefined
   return {
     record(request) {
       const { client, incarnation, dataset, backend, have } = request
-      const before = { ready: isReady(client), last: requests.get(client) }
-      requests.set(client, { incarnation, dataset, backend, have, at: clock.now() })
+      const before = { ready: isReady(client), last: lastOf(client) }
+      requests.set(client, { incarnation, dataset, backend, have, publicKey: keyOf(client), at: clock.now() })
       if (have.state === 'Leaving') left.add(client)
       if (have.state === 'Preparing' || have.state === 'Declined')
         return isSame(before.last?.have, have) ? 'Known' : 'NotReady'
       return before.ready && before.last?.incarnation === incarnation ? 'Known' : 'Joined'
     },
-    last: (client) => requests.get(client),
+    last: lastOf,
     isOnline,
     isReady,
     hasLeft: (client) => left.has(client),
@@ -73,7 +84,7 @@ export function openPresence(clock: Clock, silenceSeconds: number): Presence {
       return { client, outcome: reason === 'Declined' ? 'Refused' : 'Unreachable', reason, message }
     },
     isLost(client, since) {
-      const at = Math.max(since, requests.get(client)?.at ?? since)
+      const at = Math.max(since, lastOf(client)?.at ?? since)
       return clock.now() - at > silenceSeconds
     },
   }

@@ -30,7 +30,7 @@ const away = async (): Promise<never> => {
 }
 
 /** A handler for the partitions a and b, A test moves the time. */
-async function openedHandler({ storeIsAway = false } = {}) {
+async function openedHandler({ storeIsAway = false, keys = {} as Record<string, string> } = {}) {
   const time = { now: 1000 }
   const clock = {
     now: () => time.now,
@@ -40,7 +40,7 @@ async function openedHandler({ storeIsAway = false } = {}) {
   const stop = new AbortController()
   const events: RunEvent[] = []
   const failures: unknown[] = []
-  const presence = openPresence(clock, 45)
+  const presence = openPresence(clock, 45, (client) => keys[client])
   const notifier = createNotifier()
   const key = keyNamed('coordinator')
   const fixed = { namespace: 'test', uid: 'uid', name: 'test' }
@@ -60,7 +60,13 @@ async function openedHandler({ storeIsAway = false } = {}) {
       },
     },
     fixed,
-    live: () => ({ members: ['a', 'b'].map((name) => ({ name, train: true })) }),
+    live: () => ({
+      members: ['a', 'b'].map((name) => ({
+        name,
+        train: true,
+        ...(keys[name] === undefined ? {} : { publicKey: keys[name] }),
+      })),
+    }),
     current: createCurrentAttempt(notifier),
     pace: { holdSeconds: 10 },
     notifier,
@@ -248,6 +254,48 @@ describe('a request', () => {
     const keys = openClientKeys(store)
     assert.equal(await keys.has('a', keyNamed('two').publicKey), true)
     assert.equal(await keys.has('b', keyNamed('two').publicKey), false)
+    await close()
+  })
+
+  test('of a site counts with the key that the job names, and with no other, from the first word on', async () => {
+    const keys = { a: keyNamed('a').publicKey }
+    const { bus, events, presence, store, close } = await openedHandler({ keys })
+    const leaving = bodyOf('a', { have: { state: 'Leaving' } })
+    const wrong = requestOf('a', { by: keyNamed('thief'), body: leaving })
+    const refused = await send(bus, 'a', wrong)
+    assert.ok(refused?.kind === 'refused' && /the job names another key for a/.test(refused.reason))
+    assert.deepEqual(
+      events.map(({ event }) => event),
+      ['ClientRefused'],
+    )
+    assert.equal(presence.last('a'), undefined)
+    assert.equal(await store.size(clientKeyKey('a', 1)), undefined, 'no key was pinned')
+    assert.equal((await send(bus, 'a', requestOf('a', { body: leaving })))?.kind, 'wait')
+    assert.deepEqual(
+      (await pinnedKeys(store, 'a')).map(({ key }) => key),
+      [keys.a],
+    )
+    await close()
+  })
+
+  test('of a site with the key that the job named before is refused at once; a key of nobody admits nobody', async () => {
+    const keys: Record<string, string> = { a: keyNamed('a').publicKey }
+    const { bus, presence, close } = await openedHandler({ keys })
+    const grant = encodeJson({
+      kind: 'grant',
+      client: 'a',
+      incarnation: 'i',
+      wants: [{ kind: 'Read', key: 'run.json' }],
+    })
+    const leaving = bodyOf('a', { have: { state: 'Leaving' } })
+    assert.equal((await send(bus, 'a', requestOf('a', { body: leaving })))?.kind, 'wait')
+    assert.equal(presence.isOnline('a'), true)
+    for (const key of [keyNamed('next').publicKey, '']) {
+      keys.a = key
+      assert.equal(presence.isOnline('a'), false, 'the client with the earlier key is not there')
+      for (const body of [grant, leaving])
+        assert.equal((await send(bus, 'a', requestOf('a', { body })))?.kind, 'refused')
+    }
     await close()
   })
 

@@ -5,6 +5,7 @@ import { encodeJson } from '#protocol/canonical.ts'
 import { openRequest, type SignedRequest, sealAnswer } from '#protocol/envelope.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { type GrantRequest, type NextAnswer, type NextRequest, readRequest } from '#protocol/messages.ts'
+import { keyOf } from '../settings/settings.ts'
 import type { Callers } from './callers.ts'
 import type { ClientsContext } from './context.ts'
 import { createSeenRequests } from './seen-requests.ts'
@@ -14,7 +15,7 @@ export class NotAnswered extends Error {
   override readonly name = 'NotAnswered'
 }
 
-type Context = Pick<ClientsContext, 'fixed' | 'markers' | 'identity' | 'clientKeys' | 'guard'>
+type Context = Pick<ClientsContext, 'fixed' | 'markers' | 'identity' | 'clientKeys' | 'guard' | 'live'>
 
 /** True for a store that cannot be reached now. Throws every other error. */
 function unreachable(error: unknown): true {
@@ -40,7 +41,7 @@ export interface SignedRequests {
 }
 
 export function openSignedRequests(context: Context, callers: Callers): SignedRequests {
-  const { fixed, markers, identity, clientKeys, guard } = context
+  const { fixed, markers, identity, clientKeys, guard, live } = context
   const seen = createSeenRequests()
   const { key, certificate } = identity
   const { epoch } = markers
@@ -49,6 +50,12 @@ export function openSignedRequests(context: Context, callers: Callers): SignedRe
       const signed = openRequest(message, { uid: fixed.uid, client })
       if (signed === undefined)
         return { kind: 'Refused', reason: 'the request has no signature that fits it' }
+      const publicKey = keyOf(live(), client)
+      if (publicKey !== undefined && publicKey !== signed.key)
+        return {
+          kind: 'Refused',
+          reason: `the job names another key for ${client} than the one of this request`,
+        }
       const request = readRequest(signed.body)
       // The bus grants rights by subject. A body that names another client is answered as if its client were unknown.
       if (request === undefined || request.client !== client)

@@ -2,6 +2,7 @@
 // client. So a coordinator cannot have invented, swapped or reweighted an update of a client whose keys are known. Attempts that an
 // older version planned have receipts without signatures, and are left out.
 import { attemptKeys } from '#protocol/keys.ts'
+import type { ReceiptSigner } from '#protocol/receipt-signature.ts'
 import type { StoreReader } from '#transport/ports.ts'
 import { pinnedKeys } from './client-keys.ts'
 import { readReceipt, type SignedReceipt } from './markers.ts'
@@ -39,12 +40,23 @@ export async function verifyReceipts(findings: ReceiptFindings, { run, links }: 
       })
       // A receipt that is missing is a problem already.
       if (found === undefined) continue
-      const { signer } = found
-      const signed = signer.kind === 'Signed' && (await keysOf(client)).has(signer.key)
-      if (!signed)
-        findings.problems.push(`round ${link.plan.round}: no key of ${client} signed its receipt that counts`)
+      const fault = signerFault(found.signer, await keysOf(client), link.plan.sites?.[client])
+      if (fault !== undefined)
+        findings.problems.push(
+          `round ${link.plan.round}: ${fault} of ${client} signed its receipt that counts`,
+        )
     }
   }
+}
+
+/** Who did not sign the receipt; undefined where the client did. `planned`: the one key that counts for a site. */
+function signerFault(
+  signer: ReceiptSigner,
+  pinned: ReadonlySet<string>,
+  planned: string | undefined,
+): string | undefined {
+  if (signer.kind !== 'Signed' || !pinned.has(signer.key)) return 'no key'
+  return (planned ?? signer.key) === signer.key ? undefined : 'another key than the one that the plan names'
 }
 
 interface Counted {

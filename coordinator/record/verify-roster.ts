@@ -48,6 +48,7 @@ export async function verifyRoster(
     const round = roundOf(link, run.uid)
     if (round === undefined) continue
     for (const client of round.plan.roster) planned.add(client)
+    verifySites(about, round, roster)
     await verifyCounted(about, round, roster)
     await verifyOthers(about, round, roster)
   }
@@ -57,6 +58,13 @@ export async function verifyRoster(
 
 function roundOf({ result, plan, decision }: Link, uid: string): Round | undefined {
   return plan === null || decision === null ? undefined : { plan, decision, result: result.value, uid }
+}
+
+/** A plan may name no other key for a site than the roster. */
+function verifySites(about: RosterReading, { plan: { round, sites = {} } }: Round, roster: Roster): void {
+  for (const [client, key] of Object.entries(sites))
+    if (roster.get(client)?.includes(key) === false)
+      about.problems.push(`round ${round}: the plan names a key for ${client} that the roster does not name`)
 }
 
 /** Every update and evaluation that counts must have a receipt by a key of its client. */

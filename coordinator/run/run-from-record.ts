@@ -23,7 +23,7 @@ import { openMarkers, openRun, readRecord } from '../record/markers.ts'
 import { writeOutput } from '../record/output.ts'
 import { newestRounds, type Progress, readProgress } from '../record/progress.ts'
 import { bestRound } from '../rounds/stopping.ts'
-import type { FixedSettings, LiveSettings, Pace } from '../settings/settings.ts'
+import { type FixedSettings, keyOf, type LiveSettings, type Pace } from '../settings/settings.ts'
 import { describeBase, pinBase } from '../start/base.ts'
 import { pinSource } from '../start/resume-from.ts'
 import { strategyFrom } from '../strategies/registry.ts'
@@ -101,7 +101,7 @@ async function openContext(options: CoordinateOptions, signal: AbortSignal): Pro
     updateBuffers: createUpdateBuffers(),
     current: createCurrentAttempt(notifier),
     leftovers: openLeftoverUploads({ store, clock, grantSeconds }),
-    presence: openPresence(clock, silenceSeconds),
+    presence: openPresence(clock, silenceSeconds, (client) => keyOf(live(), client)),
     guard: openEpochGuard({ markers, clock, pollSeconds, notifier, signal }),
     notifier,
     clock,

@@ -34,3 +34,15 @@ test('the bounds on one client: fixed for the norm, live for the examples', () =
   assert.equal(compileLive(bounded).round.maxExamples, 500)
   assert.ok('clipNorm' in (compileFixed(bounded, FILES).spec.strategy as object), 'verify reads it there')
 })
+
+test('a site has the key that the job names; a shared or missing one is nobody’s key', () => {
+  const site = (name: string, publicKey: string) => ({ name, external: { publicKey } })
+  const [A, B] = ['a'.repeat(64), 'b'.repeat(64)]
+  const partitions = [{ name: 'p' }, site('a', A), site('b', B), site('c', B), { name: 'd', external: {} }]
+  assert.deepEqual(
+    compileLive(jobOf({ partitions })).members.map((member) =>
+      'publicKey' in member ? member.publicKey : null,
+    ),
+    [null, A, '', '', ''],
+  )
+})

@@ -1,5 +1,6 @@
 // Derives the coordinator's settings from a job's spec with its defaults. No other file of the coordinator reads a field of the
 // spec, except for checkpoints and initial parameters (start/checkpoint.ts).
+import { siteKeys } from '#protocol/external.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { exchangedTensors, type TrainablePart } from '#protocol/segment-anything.ts'
 import type { CoordinatedJob } from '#transport/ports.ts'
@@ -106,10 +107,14 @@ export function selectionOf({
 /** The settings that may change. They are derived again when the job changes. */
 export function compileLive(job: CoordinatedJob): LiveSettings {
   const { spec, generation } = job
+  const keys = siteKeys(spec.partitions)
   return {
     generation,
     rounds: spec.rounds,
-    members: spec.partitions.map(({ name, train }) => ({ name, train })),
+    members: spec.partitions.map(({ name, train }) => {
+      const publicKey = keys.get(name)
+      return publicKey === undefined ? { name, train } : { name, train, publicKey }
+    }),
     round: {
       deadlineSeconds: spec.round.deadlineSeconds,
       quorum: spec.round.quorum ?? spec.strategy.minFitClients,

@@ -8,6 +8,8 @@ export interface Member {
   readonly name: string
   /** False: the client only evaluates. */
   readonly train: boolean
+  /** The one key of a site's client (protocol/external.ts). Other clients have none here: the record pins theirs. */
+  readonly publicKey?: string
 }
 
 /** The part of a job that may change while it runs. Each plan records the values that it used. */
@@ -25,6 +27,11 @@ export interface LiveSettings {
     /** The most examples that one client counts with; null: as many as it reports. */
     readonly maxExamples: number | null
   }
+}
+
+/** The one key of a site's client; undefined for every other client. */
+export function keyOf({ members }: Pick<LiveSettings, 'members'>, client: string): string | undefined {
+  return members.find(({ name }) => name === client)?.publicKey
 }
 
 /** Opens the record at an address for reading. Throws what a store throws that cannot be reached. */

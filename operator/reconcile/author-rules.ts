@@ -1,9 +1,12 @@
 // What no author of a job gets: pods in the operator's own namespace; pod templates and security contexts beyond
 // podTemplates; for the coordinator the account that the operator makes for a worker, or the reverse. The chart's
-// admission policies refuse the same at `kubectl apply`. These rules also hold for jobs that were stored before. Pure.
+// admission policies refuse the same at `kubectl apply`. These rules also hold for jobs that were stored before. And, what only this
+// file refuses: one key for two external partitions. Pure.
+import { isExternal, sharedKeys } from '#protocol/external.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { coordinatorAccount, workerAccount } from '#protocol/identity.ts'
 import type { WaitingReason } from '#protocol/reasons.ts'
+import { listed } from '#protocol/text.ts'
 import type { PodTemplates, Settings } from '../objects/settings.ts'
 import type { Json, StoredJob } from '../objects/shapes.ts'
 import { POD_SECURITY_SHAPE, TEMPLATE_SHAPE } from './pods/template-rules.ts'
@@ -11,7 +14,10 @@ import { NOT_ALLOWED, refusedBy } from './pods/template-shape.ts'
 
 /** Why a job gets no pods, and what to do. */
 export interface Forbidden {
-  readonly waitingFor: Extract<WaitingReason, 'TemplateRefused' | 'AccountRefused' | 'NamespaceRefused'>
+  readonly waitingFor: Extract<
+    WaitingReason,
+    'TemplateRefused' | 'AccountRefused' | 'NamespaceRefused' | 'KeyShared'
+  >
   readonly message: string
 }
 
@@ -32,6 +38,7 @@ export function forbidden(
   const account = coordinatorAccount(metadata.name, spec)
   const shared = spec.partitions.find(
     (partition) =>
+      !isExternal(partition) &&
       workerAccount(metadata.name, partition) === account &&
       // An account of the author's, with a cloud identity for both, is theirs to share.
       !(partition.serviceAccountName && spec.coordinator.serviceAccountName),
@@ -40,6 +47,15 @@ export function forbidden(
     return {
       waitingFor: 'AccountRefused',
       message: `spec.partitions[${shared.name}] has the coordinator's account ${account}; give one of them another serviceAccountName.`,
+    }
+  const [sharing] = sharedKeys(spec.partitions)
+  if (sharing)
+    return {
+      waitingFor: 'KeyShared',
+      message: `${listed(
+        sharing.partitions.map(({ name }) => `spec.partitions[${name}]`),
+        SHOWN,
+      )} have the same external.publicKey, and a site would count twice; give each site its own key, or remove one of them.`,
     }
   const fields = refusedFields(spec, settings.podTemplates)
   if (fields.length === 0) return undefined

@@ -3,6 +3,7 @@
 
 import { GROUP, PLURAL } from '#protocol/api.ts'
 import { POD_EXITS } from '#protocol/exit-codes.ts'
+import { isExternal } from '#protocol/external.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { coordinatorAccount } from '#protocol/identity.ts'
 import { QUEUE_LABEL, type Role } from '#protocol/labels.ts'
@@ -28,9 +29,8 @@ export function renderChildren(
   settings: Settings,
   suspend: Suspension,
 ): KubernetesObject[] {
-  // Only a job that was stored before the API server refused external partitions has one: its data is not in this
-  // cluster.
-  const own = spec.partitions.filter(({ external }) => !external)
+  // A site runs its client itself.
+  const own = spec.partitions.filter((partition) => !isExternal(partition))
   const account = (name: string, role: Role, partition?: string): KubernetesObject => ({
     apiVersion: 'v1',
     kind: 'ServiceAccount',

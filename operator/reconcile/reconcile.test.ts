@@ -107,11 +107,6 @@ test('an added partition is created, a removed one is deleted, and the others do
   ])
 })
 
-test('an external partition of a job that was stored before the rule has no pod', () => {
-  const partitions = [{ name: 'a' }, { name: 'b', external: {} }]
-  assert.ok(!JSON.stringify(writesOf(reconcile(observe(jobWith({ partitions }))))).includes('worker-b'))
-})
-
 test("an object of another owner under a child's name is reported in a condition and does not change", () => {
   const foreign = running.children.map((child) =>
     keyOf(child) === 'Job/brain-worker-a'

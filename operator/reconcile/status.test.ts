@@ -142,13 +142,49 @@ test('a worker that the coordinator rejects: the reason of the coordinator, and 
   )
 })
 
-test('an external partition of a job that was stored before the rule is named, with what to do', () => {
-  const partitions = [{ name: 'a' }, { name: 'b', external: {} }]
-  const job = { ...running.job, spec: { ...running.job.spec, partitions } }
-  const children = running.children.filter(({ metadata }) => !metadata.name.includes('worker-b'))
+const SITE = { name: 'b', external: { publicKey: 'a'.repeat(64) } }
+const withSite = (rest: object = {}, second: object = SITE) => ({
+  ...running.job,
+  spec: { ...running.job.spec, partitions: [{ name: 'a' }, second as typeof SITE] },
+  ...rest,
+})
+const withoutWorker = running.children.filter(({ metadata }) => !metadata.name.includes('worker-b'))
+
+test('a site that is not connected is named with the address, and no pod is', () => {
+  const messaging = { nats: { publicUrl: 'wss://fed.example.org/bus' } }
+  const job = withSite()
+  const quorum = quorumOf({
+    ...running,
+    job: { ...job, spec: { ...job.spec, messaging } },
+    children: withoutWorker,
+  })
   assert.match(
-    quorumOf({ ...running, job, children }),
-    /^b: no client can join from outside the cluster in this version; remove external from the partition\. /,
+    quorum,
+    /^b: the site is not connected to wss:\/\/fed\.example\.org\/bus; have its agent started there\. /,
+  )
+  assert.doesNotMatch(quorum, /pod/)
+})
+
+test('a site that the coordinator counts as available is not missing; one that failed is, with its reason', () => {
+  const reported = (absent: readonly object[]) =>
+    quorumOf({
+      ...running,
+      children: withoutWorker,
+      job: withTraining(
+        withSite(),
+        training('Waiting', { clients: { available: 1, absent: absent as never } }),
+      ),
+    })
+  assert.doesNotMatch(reported([]), /b: /)
+  const client = { name: 'b', outcome: 'Failed', reason: 'BadData', message: 'no images' }
+  assert.match(reported([client]), /^b: Failed, no images\. /)
+})
+
+test('an external partition that was stored without a key is named, with what to do', () => {
+  const job = withSite({}, { name: 'b', external: {} })
+  assert.match(
+    quorumOf({ ...running, job, children: withoutWorker }),
+    /^b: it names no key of its own; correct external\.publicKey\. /,
   )
 })
 

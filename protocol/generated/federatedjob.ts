@@ -371,8 +371,11 @@ export interface PartitionSpec {
   readonly source?: SourceSpec
   /** false for a partition that only evaluates, such as a public test set or a left-out site. It evaluates all of its images unless heldOutFraction is set, and does not count for minFitClients. Default true. */
   readonly train?: boolean
-  /** Reserved for a client that joins from outside the cluster. {} is refused. Absent or null, the job runs the client. */
-  readonly external?: Readonly<Record<string, never>> | null
+  /** The client is a site: it runs outside of the cluster, and the operator creates no pod for it. Needs storage.s3.publicEndpoint and messaging.nats.publicUrl. The site names its data itself; dataset is for local runs, which train this partition like every other. Absent or null, the operator runs the client. */
+  readonly external?: {
+    /** The site's public key, an Ed25519 key as 64 lower-case hexadecimal digits. Only requests and updates that this key signed count. Two partitions of a job cannot have the same key. If it changes while the job runs, the client with the old key is removed. E.g. d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a. */
+    readonly publicKey: string
+  } | null
   /** The service account of the client: its identity, also for cloud identities; empty, the operator creates one. E.g. site-a-reader. Default "". */
   readonly serviceAccountName?: string
   /** The pod's security context, for volumes of another owner. A user or group that it does not name is 65532. podTemplates of the chart decides what it may hold. E.g. {runAsUser: 1000, fsGroup: 1000}. Default {}. */
@@ -391,7 +394,9 @@ export interface CompletePartitionSpec {
   readonly dataset: CompleteDatasetSpec
   readonly source?: CompleteSourceSpec
   readonly train: boolean
-  readonly external?: Readonly<Record<string, never>> | null
+  readonly external?: {
+    readonly publicKey: string
+  } | null
   readonly serviceAccountName: string
   readonly securityContext: Readonly<Record<string, unknown>>
   readonly nodeSelector: Readonly<Record<string, string>>
@@ -613,6 +618,8 @@ export interface S3Spec {
   readonly endpoint?: string
   /** The store's region; empty, that of the environment. E.g. eu-central-1. Default "". */
   readonly region?: string
+  /** The store's address for sites outside of the cluster: https:// with a host, and a port if it is not 443. The coordinator signs the transfers of sites for it and never connects to it; the server behind it must receive the Host header unchanged. Empty, no partition can be external. E.g. https://fed.example.org. Default "". */
+  readonly publicEndpoint?: string
   /** Whether the bucket is in the path of a URL, not in the host name. Default true. */
   readonly forcePathStyle?: boolean
   /** A Secret with the credentials, in the job's namespace; empty, no credentials, or those of the pod's own identity. E.g. site-a-credentials. Default "". */
@@ -627,6 +634,7 @@ export interface CompleteS3Spec {
   readonly prefix: string
   readonly endpoint: string
   readonly region: string
+  readonly publicEndpoint: string
   readonly forcePathStyle: boolean
   readonly credentialsSecretName: string
   readonly caBundleConfigMapName: string
@@ -647,6 +655,8 @@ export interface CompleteMessagingSpec {
 export interface NatsSpec {
   /** The server's URL, or several with commas between them. One tls:// demands TLS of all, and so does tlsSecretName; nats:// alone needs allowInsecure. E.g. tls://nats.messaging.svc:4222. Default tls://nats:4222. */
   readonly url?: string
+  /** The address of the same servers over WebSocket, for sites outside of the cluster: wss:// with a host, and a port if it is not 443. Status names it for a site that is missing; no pod connects to it. Empty, no partition can be external. E.g. wss://fed.example.org/bus. Default "". */
+  readonly publicUrl?: string
   /** A Secret with the credentials, in the job's namespace; empty, no credentials, or those of the pod's own identity. E.g. site-a-credentials. Default "". */
   readonly credentialsSecretName?: string
   /** A Secret with ca.crt, and tls.crt and tls.key for mutual TLS; empty, none. E.g. nats-client-tls. Default "". */
@@ -656,6 +666,7 @@ export interface NatsSpec {
 /** NatsSpec with its defaults. */
 export interface CompleteNatsSpec {
   readonly url: string
+  readonly publicUrl: string
   readonly credentialsSecretName: string
   readonly tlsSecretName: string
 }

@@ -102,6 +102,18 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
      "message": "does not demand TLS: anybody on the network reads and writes messages; write tls://, name the authority in tlsSecretName, or set allowInsecure to true"
     },
     {
+     "rule": "!has(self.storage) || self.storage.s3.publicEndpoint != '' || !self.partitions.exists(p, has(p.external))",
+     "fieldPath": ".storage.s3.publicEndpoint",
+     "reason": "FieldValueRequired",
+     "message": "is missing, and a partition is external; set it to the https:// address at which sites reach the store, or remove external"
+    },
+    {
+     "rule": "!has(self.messaging) || self.messaging.nats.publicUrl != '' || !self.partitions.exists(p, has(p.external))",
+     "fieldPath": ".messaging.nats.publicUrl",
+     "reason": "FieldValueRequired",
+     "message": "is missing, and a partition is external; set it to the wss:// address at which sites reach NATS, or remove external"
+    },
+    {
      "rule": "has(self.storage) == has(oldSelf.storage)",
      "fieldPath": ".storage",
      "reason": "FieldValueForbidden",
@@ -843,10 +855,40 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
       ],
       "x-kubernetes-validations": [
        {
-        "rule": "!has(self.external)",
-        "fieldPath": ".external",
+        "rule": "!has(self.external) || !has(self.source)",
+        "fieldPath": ".source",
         "reason": "FieldValueForbidden",
-        "message": "is set, and in this version no client can join from outside the cluster; remove it, so that the job runs the partition's client"
+        "message": "is set beside external, but the operator runs nothing for a site; remove it, or remove external"
+       },
+       {
+        "rule": "!has(self.external) || !has(self.serviceAccountName) || self.serviceAccountName == ''",
+        "fieldPath": ".serviceAccountName",
+        "reason": "FieldValueForbidden",
+        "message": "is set beside external, but the operator runs nothing for a site; remove it, or remove external"
+       },
+       {
+        "rule": "!has(self.external) || !has(self.securityContext) || size(dyn(self.securityContext)) == 0",
+        "fieldPath": ".securityContext",
+        "reason": "FieldValueForbidden",
+        "message": "is set beside external, but the operator runs nothing for a site; remove it, or remove external"
+       },
+       {
+        "rule": "!has(self.external) || !has(self.nodeSelector) || size(self.nodeSelector) == 0",
+        "fieldPath": ".nodeSelector",
+        "reason": "FieldValueForbidden",
+        "message": "is set beside external, but the operator runs nothing for a site; remove it, or remove external"
+       },
+       {
+        "rule": "!has(self.external) || !has(self.tolerations) || size(self.tolerations) == 0",
+        "fieldPath": ".tolerations",
+        "reason": "FieldValueForbidden",
+        "message": "is set beside external, but the operator runs nothing for a site; remove it, or remove external"
+       },
+       {
+        "rule": "!has(self.external) || !has(self.workers)",
+        "fieldPath": ".workers",
+        "reason": "FieldValueForbidden",
+        "message": "is set beside external, but the operator runs nothing for a site; remove it, or remove external"
        },
        {
         "rule": "!has(self.dataset) || !has(self.dataset.heldOutFraction) || self.dataset.heldOutFraction <= 0.9 || (has(self.train) && !self.train)",
@@ -985,7 +1027,16 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
        "external": {
         "type": "object",
         "nullable": true,
-        "maxProperties": 0
+        "required": [
+         "publicKey"
+        ],
+        "properties": {
+         "publicKey": {
+          "type": "string",
+          "maxLength": 64,
+          "pattern": "^[0-9a-f]{64}$"
+         }
+        }
        },
        "serviceAccountName": {
         "type": "string",
@@ -1365,6 +1416,12 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
          "default": "",
          "maxLength": 64
         },
+        "publicEndpoint": {
+         "type": "string",
+         "default": "",
+         "maxLength": 512,
+         "pattern": "^(https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?)?$"
+        },
         "forcePathStyle": {
          "type": "boolean",
          "default": true
@@ -1413,6 +1470,12 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
            "message": "has a user or a password in its address; remove them, and name a Secret in credentialsSecretName"
           }
          ]
+        },
+        "publicUrl": {
+         "type": "string",
+         "default": "",
+         "maxLength": 512,
+         "pattern": "^(wss://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~-]+)*/?)?$"
         },
         "credentialsSecretName": {
          "type": "string",

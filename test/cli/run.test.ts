@@ -28,6 +28,21 @@ test('a job runs to its end and names the output folder', async () => {
   assert.equal(manifest.rounds, 3)
 })
 
+test('a job with a site runs here as without it, to the same bytes, and says so in one line', async () => {
+  const site = `partitions[1].external={publicKey: ${'a'.repeat(64)}}`
+  const { code, stdout, stderr } = await startFedsam(dir, [
+    'run',
+    'toy.yaml',
+    '--output',
+    'sites',
+    '--set',
+    site,
+  ])
+  assert.equal(code, 0, stderr)
+  assert.match(stdout + stderr, /: external applies only in a cluster; a run on this machine trains it here/)
+  assert.equal(await modelOf('sites'), await modelOf('plain'))
+})
+
 test('bestBy: loss without a mode leaves the model of the smallest loss', async () => {
   const args = ['run', 'toy.yaml', '--output', 'best', '--set', 'evaluation={bestBy: {metric: loss}}']
   assert.equal((await startFedsam(dir, args)).code, 0)

@@ -70,6 +70,7 @@ function withoutRules(strict: Definition): Definition {
   const spec = at(schema, 'spec')
   const rules = (spec['x-kubernetes-validations'] ?? []).filter(({ optionalOldSelf }) => !optionalOldSelf)
   Object.assign(spec, { 'x-kubernetes-validations': rules })
+  Object.assign(at(schema, 'spec.partitions[].external'), { required: undefined })
   Object.assign(at(schema, 'spec.trainer.type'), { enum: ['SegmentAnything', 'Layers', 'Command'] })
   Object.assign(at(schema, 'spec.messaging.nats.url'), { pattern: undefined })
   return before
@@ -102,11 +103,12 @@ for (const name of Object.keys(REFUSED).filter((name) => name !== 'repaired')) {
   })
 }
 
-test('a partition that was external is refused when it changes, and accepted without external', async () => {
+test('a partition that was external without a key is refused when it changes, and accepted with a key or without external', async () => {
   const third = (fields: object) => (spec: Stored['spec']) => ({
     partitions: [...spec.partitions.slice(0, 2), { name: 'c', ...fields }],
   })
   await assert.rejects(change('repaired', third({ external: {}, serviceAccountName: 'reader' })), isRefusal)
+  await change('repaired', third({ external: { publicKey: 'a'.repeat(64) } }))
   await change('repaired', third({}))
   await assert.rejects(change('repaired', third({ external: {} })), isRefusal)
 })

@@ -14,6 +14,7 @@ import {
 import { sha256 } from '#protocol/digest.ts'
 import type { RunEvent } from '#protocol/events.ts'
 import { subjectPrefix } from '#protocol/messages.ts'
+import type { SigningKey } from '#protocol/signatures.ts'
 import { type Clock, systemClock } from '#runtime/clock.ts'
 import { createInProcessBus } from '#transport/bus/in-process/bus.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
@@ -78,6 +79,8 @@ export interface CoordinateOptions {
 
 export interface WorkOptions {
   readonly incarnation?: string
+  /** The key that the worker signs with; a new one unless given. */
+  readonly key?: SigningKey
   readonly signal?: AbortSignal
   readonly trainer?: Trainer
   readonly work?: TrainerWork
@@ -175,6 +178,7 @@ export async function openFederation(options: FederationOptions): Promise<Federa
         client,
         incarnation: own.incarnation ?? `${client}-life-${lives++}`,
         ...signing(),
+        ...(own.key === undefined ? {} : { key: own.key }),
         prefix: subjectPrefix(fixed.namespace, fixed.uid),
         bus: options.workerBus ?? bus,
         transfers,

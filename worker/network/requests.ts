@@ -61,9 +61,15 @@ export async function reportLeaving(options: SendOptions, about: TrainerReady): 
   }
 }
 
+/** A client that left the job, or whose key the job no longer names, is refused as a whole. */
+function readGrantsOrRefusal(body: Uint8Array) {
+  const answer = readGrantAnswer(body) ?? readNextAnswer(body)
+  return answer?.kind === 'granted' || answer?.kind === 'refused' ? answer : undefined
+}
+
 /**
- * A function that asks for grants until a coordinator answers. It throws NotWanted when the worker is stopped, or after
- * `silenceSeconds` without an answer.
+ * A function that asks for grants until a coordinator answers. It throws NotWanted when the coordinator refuses the client, when the
+ * worker is stopped, or after `silenceSeconds` without an answer.
  */
 export function askGrants(
   options: SendOptions & Pick<WorkerOptions, 'clock' | 'signal' | 'answerSeconds' | 'silenceSeconds'>,
@@ -73,8 +79,9 @@ export function askGrants(
     const until = clock.now() + silenceSeconds
     for (;;) {
       const request = { kind: 'grant', client, incarnation, wants }
-      const granted = (await conversation.send(request, answerSeconds, readGrantAnswer))?.granted
-      if (granted?.length === wants.length) return granted
+      const answer = await conversation.send(request, answerSeconds, readGrantsOrRefusal)
+      if (answer?.kind === 'refused') throw new NotWanted(answer.reason)
+      if (answer?.granted.length === wants.length) return answer.granted
       if (signal.aborted || clock.now() > until)
         throw new NotWanted('no coordinator answered the request for grants')
       await clock.sleep(RETRY_SECONDS, signal)

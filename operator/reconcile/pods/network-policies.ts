@@ -2,6 +2,7 @@
 // the coordinator may reach the API server. No peer may reach a pod, except the peers of metrics. The network plugin enforces the
 // policies. A policy matches the port of a pod, not of its Service: a store whose pods listen on another port than its URL needs a
 // policy of its own. A policy is for a whole pod: the trainer has the network of its network half. Pure.
+import { isExternal } from '#protocol/external.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { JOB_LABEL, ROLE_LABEL, type Role } from '#protocol/labels.ts'
 import { coordinatorName } from '#protocol/names.ts'
@@ -30,7 +31,7 @@ export const DEFAULT_PEERS: NetworkPeers = {
 const tcp = (port: number): Json => ({ port, protocol: 'TCP' })
 const DNS_PORTS: readonly Json[] = [{ port: 53, protocol: 'UDP' }, tcp(53)]
 
-/** The two policies of a job. */
+/** The policies of a job: of its coordinator, and of its workers where it has any. */
 export function networkPolicies(
   job: StoredJob,
   spec: CompleteFederatedJobSpec,
@@ -47,7 +48,14 @@ export function networkPolicies(
       ingress: metrics.length === 0 ? [] : [scraped],
       egress: [names, api, ...rules(coordinatorDestinations(job, spec, peers))],
     }),
-    policy(job, 'worker', { ingress: [], egress: [names, ...rules(workerDestinations(job, spec, peers))] }),
+    ...(spec.partitions.every(isExternal)
+      ? []
+      : [
+          policy(job, 'worker', {
+            ingress: [],
+            egress: [names, ...rules(workerDestinations(job, spec, peers))],
+          }),
+        ]),
   ]
 }
 

@@ -136,6 +136,7 @@ export function s3Parts(spec: CompleteFederatedJobSpec, job: StoredJob): PartsOf
       s3Bucket: s3?.bucket,
       s3Prefix: s3 && runPrefix(s3.prefix, { namespace, name, uid }),
       s3Endpoint: s3?.endpoint,
+      s3PublicEndpoint: s3?.publicEndpoint || undefined,
       s3Region: s3?.region,
       s3ForcePathStyle: s3 && String(s3.forcePathStyle),
       requireTls: String(requiresTls(spec)),

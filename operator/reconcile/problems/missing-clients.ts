@@ -1,6 +1,7 @@
 // Which partitions have no running worker, and why. The reason comes from the partition's pods, from the end of its
 // Job, or from the coordinator's report. Pure.
 
+import { isExternal } from '#protocol/external.ts'
 import type {
   CompleteFederatedJobSpec,
   CompletePartitionSpec,
@@ -13,6 +14,7 @@ import { clockTime } from '../../objects/times.ts'
 import { holdingQueue } from '../lifecycle/queue-hold.ts'
 import { recreatedAt } from '../lifecycle/recreate.ts'
 import { workersOf } from '../pods/worker-container.ts'
+import { missingSites } from './missing-sites.ts'
 import { jobFailure, latestProblem } from './pod-history.ts'
 
 export interface MissingClient {
@@ -40,8 +42,11 @@ interface JobFacts {
 /** Partitions without a running worker whose reason is known, in the order of the spec. */
 export function missingClients(partitions: readonly PartitionObjects[], facts: JobFacts): MissingClient[] {
   const absent = new Map(facts.training?.clients?.absent?.map((client) => [client.name, client]))
+  const sites = missingSites(facts)
   return partitions.flatMap((own) => {
     const { name } = own.partition
+    const away = sites.get(name)
+    if (isExternal(own.partition)) return away === undefined ? [] : [{ client: name, reason: away }]
     const client = absent.get(name)
     const reported = client && [client.outcome, client.message ?? client.reason].filter(Boolean).join(', ')
     // The pod of a rejected worker shows only that the coordinator rejected it; the coordinator reports why.
@@ -54,9 +59,6 @@ export function missingClients(partitions: readonly PartitionObjects[], facts: J
 /** The reason that the objects of a partition show. */
 function observedReason({ partition, job, pods }: PartitionObjects, facts: JobFacts): string | undefined {
   const { spec, queue, warnings, now } = facts
-  // The API server rejects such a partition; a job that was stored before that rule may have one.
-  if (partition.external)
-    return 'no client can join from outside the cluster in this version; remove external from the partition'
   const holding = job && holdingQueue(queue, job)
   if (holding !== undefined) return `queue ${holding} holds its Job`
   const failures = job?.status?.failed

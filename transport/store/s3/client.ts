@@ -1,6 +1,5 @@
 // One bucket and prefix of an S3 service: the SDK's client, configured for any S3 service, and its errors as FedsamErrors.
 // Guarantees: every call ends, after a bounded number of retries, and its error says what to do.
-// Checksums are those of SigV4: some services refuse the SDK's newer default headers.
 
 import { HeadObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { FedsamError } from '#protocol/errors.ts'
@@ -15,6 +14,8 @@ export interface S3Options {
   readonly prefix: string
   /** The URL of a service other than AWS: "http://127.0.0.1:7070". */
   readonly endpoint?: string
+  /** The origin of the same service for sites: "https://fed.example.org". Grants for sites are signed for it; nothing is sent to it. */
+  readonly publicEndpoint?: string
   readonly region?: string
   /** True: the bucket is in the path of a URL, not in the host name. The default for every endpoint that is not AWS's. */
   readonly forcePathStyle?: boolean
@@ -41,6 +42,12 @@ export interface Bucket {
   at(key: string): { readonly Bucket: string; readonly Key: string }
 }
 
+/** Checksums are those of SigV4: some services refuse the SDK's newer default headers. */
+export const WITHOUT_CHECKSUMS = {
+  requestChecksumCalculation: 'WHEN_REQUIRED',
+  responseChecksumValidation: 'WHEN_REQUIRED',
+} as const
+
 /**
  * Opens no connection yet. The SDK finds missing options as the AWS tools do: in variables, and in the profiles of AWS_CONFIG_FILE
  * and AWS_SHARED_CREDENTIALS_FILE (endpoint_url, services, SSO, credential_process, roles).
@@ -55,8 +62,7 @@ export function openBucket(options: S3Options): Bucket {
     region: region || (endpoint ? 'us-east-1' : configuredRegion()),
     ...(credentials ? { credentials } : {}),
     ...(options.forcePathStyle === undefined ? {} : { forcePathStyle: options.forcePathStyle }),
-    requestChecksumCalculation: 'WHEN_REQUIRED',
-    responseChecksumValidation: 'WHEN_REQUIRED',
+    ...WITHOUT_CHECKSUMS,
     // Saves a round trip for bodies of a few megabytes. A refused body costs its bytes.
     expectContinueHeader: 64 * 1024 * 1024,
     maxAttempts: attempts,

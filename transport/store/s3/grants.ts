@@ -2,17 +2,43 @@
 // headers. So the service itself refuses a second write, a longer body and other bytes. By default the SDK's presigner would move
 // the checksum into the query, where no service checks the body against it.
 
-import { GetObjectCommand, PutObjectCommand, UploadPartCommand } from '@aws-sdk/client-s3'
+import { GetObjectCommand, PutObjectCommand, S3Client, UploadPartCommand } from '@aws-sdk/client-s3'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
-import type { Grant, WriteTerms } from '../../ports.ts'
+import { FedsamError } from '#protocol/errors.ts'
+import type { Grant, SiteGrants, WriteTerms } from '../../ports.ts'
 import { checkKey } from '../key.ts'
-import { ask, type Bucket } from './client.ts'
+import { ask, type Bucket, WITHOUT_CHECKSUMS } from './client.ts'
 
 /** Seconds that a presigned URL may be valid: one week, S3's limit. */
 const LONGEST_SECONDS = 7 * 24 * 60 * 60
 
 /** The commands that the presigner takes. Its own type does not fit exactOptionalPropertyTypes. */
 type Signable = GetObjectCommand | PutObjectCommand | UploadPartCommand
+
+/**
+ * Grants for sites, which reach the service by another name: a second client signs for that name, by path, with the credentials and the
+ * region of the first. It sends nothing. Throws InvalidJob where the address is no origin with TLS.
+ */
+export function siteGrantsOf(bucket: Bucket, publicEndpoint: string): SiteGrants {
+  const { credentials, region } = bucket.client.config
+  const endpoint = publicOrigin(publicEndpoint)
+  const client = new S3Client({ endpoint, credentials, region, forcePathStyle: true, ...WITHOUT_CHECKSUMS })
+  return grantsOf({ ...bucket, client })
+}
+
+/** The origin as clients send it in the header Host: a signature covers that header. */
+function publicOrigin(text: string): string {
+  const url = URL.parse(text)
+  if (url?.protocol === 'https:' && `${url.origin}/` === url.href) return url.origin
+  throw new FedsamError(
+    'InvalidJob',
+    `spec.storage.s3.publicEndpoint ${JSON.stringify(text)} is no origin with TLS`,
+    {
+      remedy:
+        'write https:// and a host, and a port below 65536 if it is not 443, without a path, a query or a user',
+    },
+  )
+}
 
 export function grantsOf(bucket: Bucket) {
   const sign = (command: Signable, seconds: number, headers: readonly string[]) => {

@@ -14,7 +14,7 @@ import { gather } from '#runtime/chunks.ts'
 import type { ByteRange, ObjectStore, Written } from '../../ports.ts'
 import { beyondEnd, checkKey, checkRange, rangeWithin } from '../key.ts'
 import { ask, type Bucket, openBucket, type S3Options, sizeOf, statusOf, untilDecided } from './client.ts'
-import { grantsOf } from './grants.ts'
+import { grantsOf, siteGrantsOf } from './grants.ts'
 import { uploadsOf, writeInParts } from './uploads.ts'
 
 /** Bytes up to which one request writes an object from memory: as many as the parts in flight of a larger object have. */
@@ -23,11 +23,13 @@ const LARGE = 32 * 1024 * 1024
 /** Opens the store without a request; checkGuarantees checks whether the service is suitable. */
 export function openS3Store(options: S3Options): ObjectStore {
   const bucket = openBucket(options)
+  const { publicEndpoint } = options
   return {
     description: bucket.description,
     ...objectsOf(bucket),
     ...uploadsOf(bucket),
     ...grantsOf(bucket),
+    ...(publicEndpoint === undefined ? {} : { forSites: siteGrantsOf(bucket, publicEndpoint) }),
     async close() {
       bucket.client.destroy()
     },

@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, before, test } from 'node:test'
 import { FedsamError } from '#protocol/errors.ts'
-import { LOCK_FOLDER, lockOutput } from './lock.ts'
+import { LOCK_FOLDER } from '#runtime/folder-lock.ts'
+import { lockOutput } from './lock.ts'
 
 let dir = ''
 before(async () => {

@@ -1,101 +1,12 @@
-// Allows one run at a time on one output folder. The lock is a kernel lock, taken through SQLite on a file in the folder, so it
-// always ends with its process. Readers (export, verify) need no lock.
+// Allows one run at a time on one output folder. Readers (export, verify) need no lock.
+import { type FolderLock, lockFolder } from '#runtime/folder-lock.ts'
 
-import { readFile, rm, writeFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
-import { hostname } from 'node:os'
-import { join } from 'node:path'
-import { FedsamError } from '#protocol/errors.ts'
-import { makeFolders } from '#runtime/folders.ts'
-
-/** The folder of the lock below the output. It also shows that a FedSAM run started here. */
-export const LOCK_FOLDER = '.lock~'
-
-/** SQLite's codes for a lock of another process, and for a file system without locks. */
-const BUSY = 5
-const NO_LOCKS = 10
-
-/** A lock that this process holds. */
-export interface OutputLock {
-  release(): Promise<void>
+const REMEDIES = {
+  inUse: 'wait until that run has ended, or name another folder with --output',
+  unwritable: 'name a folder that you can write to with --output',
 }
 
 /** Takes the lock at once, or throws OutputInUse with the process that holds it. Creates the folder. */
-export async function lockOutput(output: string): Promise<OutputLock> {
-  const folder = join(output, LOCK_FOLDER)
-  const owner = join(folder, 'owner.json')
-  try {
-    await makeFolders(folder)
-    const database = openDatabase(join(folder, 'lock'))
-    try {
-      // The open transaction is the lock; nothing is written to the file.
-      database.exec('PRAGMA journal_mode=MEMORY')
-      database.exec('BEGIN IMMEDIATE')
-      await writeFile(owner, JSON.stringify({ pid: process.pid, host: hostname() }))
-    } catch (error) {
-      database.close()
-      throw error
-    }
-    return {
-      async release() {
-        await rm(owner, { force: true })
-        database.close()
-      },
-    }
-  } catch (error) {
-    throw await refusal(output, owner, error as SystemError)
-  }
-}
-
-interface SystemError extends Error {
-  readonly code?: string
-  /** SQLite's, its low byte the kind of error. */
-  readonly errcode?: number
-}
-
-async function refusal(output: string, owner: string, error: SystemError): Promise<Error> {
-  const kind = error.errcode === undefined ? undefined : error.errcode & 0xff
-  if (kind === BUSY) {
-    return new FedsamError('OutputInUse', `${output} is in use by ${await ownerOf(owner)}`, {
-      remedy: 'wait until that run has ended, or name another folder with --output',
-      cause: error,
-    })
-  }
-  if (error.code === undefined) return error
-  const why = kind === NO_LOCKS ? 'its file system has no file locks' : (error.code ?? error.message)
-  return new FedsamError('OutputInUse', `${output} cannot be written (${why})`, {
-    remedy:
-      error.code === 'ENOSPC'
-        ? 'free some space on the disk'
-        : 'name a folder that you can write to with --output',
-    cause: error,
-  })
-}
-
-/** "process 4711", with its host if that is another one. */
-async function ownerOf(file: string): Promise<string> {
-  try {
-    const { pid, host } = JSON.parse(await readFile(file, 'utf8')) as { pid?: unknown; host?: unknown }
-    if (!Number.isSafeInteger(pid)) return 'another process'
-    return `process ${pid}${typeof host === 'string' && host !== hostname() ? ` on ${host}` : ''}`
-  } catch {
-    return 'another process'
-  }
-}
-
-interface Database {
-  exec(sql: string): void
-  close(): void
-}
-
-/** Early versions of Node 24 print a warning that SQLite is experimental. Users cannot act on it, so it is hidden. */
-function openDatabase(file: string): Database {
-  const { emitWarning } = process
-  process.emitWarning = () => {}
-  try {
-    const { DatabaseSync } = createRequire(import.meta.url)('node:sqlite') as typeof import('node:sqlite')
-    return new DatabaseSync(file, { timeout: 0 })
-  } finally {
-    process.emitWarning = emitWarning
-  }
+export function lockOutput(output: string): Promise<FolderLock> {
+  return lockFolder(output, REMEDIES)
 }

@@ -3,9 +3,12 @@
 import { access, constants, stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { FedsamError } from '#protocol/errors.ts'
+import { counted } from '#protocol/text.ts'
 import { exists } from '#runtime/paths.ts'
 import { BUILT_IN, type Site, type SiteDataset } from '#site/file/site.ts'
 import { siteKey } from '#site/key.ts'
+import { usageOf } from '#site/ledger/counts.ts'
+import { readCounts } from '#site/ledger/ledger.ts'
 import { inspectDataset } from '#worker/data/preflight.ts'
 import { checked, type Finding, ok, problem } from '../cluster/checks/finding.ts'
 import { type AskedJob, jobFinding } from './check-job.ts'
@@ -24,11 +27,12 @@ interface Asked {
 export async function checkSite(file: string, { job, network }: Asked = {}): Promise<readonly Finding[]> {
   const loaded = await loadSite(file).catch((error: FedsamError) => error)
   if (loaded instanceof Error) return loaded.message.split('\n').map((line) => problem('file', line, ''))
-  const counted = `${loaded.federations.length} federations, ${Object.keys(loaded.datasets).length} data sets`
+  const contents = `${loaded.federations.length} federations, ${Object.keys(loaded.datasets).length} data sets`
   return [
-    ok('file', `${file} is valid: ${counted}`),
+    ok('file', `${file} is valid: ${contents}`),
     ...(await checked('key', () => keyFinding(loaded))),
     await folderFinding(loaded),
+    ...(await checked('ledger', () => ledgerFinding(loaded))),
     ...(await certificateFindings(loaded)),
     ...(await dataFindings(loaded)),
     ...(job === undefined ? [] : await checked('job', () => jobFinding(loaded, job))),
@@ -59,6 +63,17 @@ async function folderFinding({ folder, file, lineOf }: Site): Promise<Finding> {
   } catch (error) {
     return problem('folder', `${folder} cannot be written: ${(error as Error).message}`, remedy)
   }
+}
+
+/** What each data set gave so far. An agent may hold the ledger meanwhile: its file is replaced as a whole. */
+async function ledgerFinding({ folder, datasets }: Site): Promise<Finding> {
+  const counts = await readCounts(folder)
+  const today = new Date().toISOString().slice(0, 10)
+  const given = Object.keys(datasets).map((name) => {
+    const { updates, evaluations } = usageOf(counts, name, today)
+    return `${name} gave ${counted(updates, 'update')} and ${counted(evaluations, 'evaluation')}`
+  })
+  return ok('ledger', given.join('; ') || 'no data set gave anything')
 }
 
 async function certificateFindings({ federations, file, lineOf }: Site): Promise<Finding[]> {

@@ -164,9 +164,20 @@ export interface MessageBus {
   close(): Promise<void>
 }
 
-/** The grant has expired, or the store refused the transfer: other bytes, a longer body, another key. */
+/**
+ * Why a grant was not used: the store refused the transfer (the grant has expired, other bytes, a longer body, another key); or this
+ * client refuses the grant's address or headers, or the address to which the store redirects.
+ */
+export type GrantRefusal = 'ByStore' | 'ForeignAddress' | 'ForeignHeader' | 'Redirect'
+
 export class GrantRefused extends Error {
   override readonly name = 'GrantRefused'
+  readonly reason: GrantRefusal
+
+  constructor(message: string, options: ErrorOptions & { readonly reason?: GrantRefusal } = {}) {
+    super(message, options)
+    this.reason = options.reason ?? 'ByStore'
+  }
 }
 
 /** The multipart upload is not open, and its object does not exist: open another upload. */

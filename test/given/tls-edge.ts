@@ -1,5 +1,6 @@
 // For tests of clients outside: an edge that ends TLS in front of a server, as an Ingress does. It keeps Host and body as they are,
-// unless a test has it rewrite Host, and notes what passes. Its certificate is for localhost (test/tls). Tests alone import it.
+// unless a test has it rewrite Host, and notes what passes. Its certificate is for localhost, or for
+// another name of test/tls. Tests alone import it.
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { type IncomingMessage, request } from 'node:http'
@@ -15,15 +16,19 @@ export const EDGE_CA = at('ca.pem')
 export interface TlsEdge {
   /** "https://localhost:PORT" */
   readonly origin: string
+  readonly port: number
   /** Method and path of each request. */
   readonly passed: string[]
   close(): Promise<void>
 }
 
-/** `target`: "http://127.0.0.1:PORT". `host`: what the header Host becomes; absent, it stays. */
-export async function startTlsEdge(target: string, host?: string): Promise<TlsEdge> {
+/**
+ * `target`: "http://127.0.0.1:PORT". `host`: what the header Host becomes; absent, it stays. `files`: the name of the certificate's
+ * files in test/tls.
+ */
+export async function startTlsEdge(target: string, host?: string, files = 'server'): Promise<TlsEdge> {
   const passed: string[] = []
-  const server = createServer({ cert: at('server.pem'), key: at('server.key') }, (incoming, outgoing) => {
+  const server = createServer({ cert: at(`${files}.pem`), key: at(`${files}.key`) }, (incoming, outgoing) => {
     passed.push(`${incoming.method} ${incoming.url?.split('?')[0]}`)
     const headers = host === undefined ? incoming.headers : { ...incoming.headers, host }
     const onward = request(target + incoming.url, { method: incoming.method!, headers }, (answer) => {
@@ -31,12 +36,15 @@ export async function startTlsEdge(target: string, host?: string): Promise<TlsEd
       answer.pipe(outgoing)
     })
     onward.on('error', () => outgoing.destroy())
+    outgoing.on('close', () => onward.destroy())
     incoming.pipe(onward)
   })
   server.listen(0, 'localhost')
   await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
   return {
-    origin: `https://localhost:${(server.address() as AddressInfo).port}`,
+    origin: `https://localhost:${port}`,
+    port,
     passed,
     async close() {
       server.close()

@@ -13,6 +13,7 @@ import { retry } from '#runtime/retry.ts'
 import { type ByteRange, type Grant, GrantRefused } from '../ports.ts'
 import { agentFor, proxyFor } from '../proxy.ts'
 import { beyondEnd, checkRange } from '../store/key.ts'
+import { isUntrusted } from '../tls.ts'
 import type { GrantScheme } from './scheme.ts'
 
 interface HttpOptions {
@@ -20,6 +21,16 @@ interface HttpOptions {
   readonly attempts?: number
   /** For the proxy variables; the environment of this process where it is absent. */
   readonly env?: Environment
+  /** Replaces what the environment says. */
+  readonly line?: Line
+}
+
+/** The way to a store outside of this network. */
+export interface Line {
+  /** PEM of the authorities that may sign the store's certificate, in the place of the system's. */
+  readonly ca?: string
+  /** "http://[user:password@]host:port"; absent: no proxy, whatever the environment says. */
+  readonly proxy?: string
 }
 
 /** Seconds between two tries of a transfer. */
@@ -33,7 +44,7 @@ const SILENCE_SECONDS = 300
 
 export function httpScheme(options: HttpOptions = {}): GrantScheme {
   const attempts = options.attempts ?? 5
-  const send = sender(options.env ?? process.env)
+  const send = sender(options)
   const ask = (grant: Grant, sent: Sent) => retryPassing(grant, attempts, () => answerTo(grant, send, sent))
   return {
     async read(grant, range) {
@@ -69,7 +80,9 @@ function retryPassing<T>(grant: Grant, attempts: number, transfer: () => Promise
   const onFailure = (cause: unknown, failures: number): undefined => {
     if (!(cause instanceof Passing)) throw cause
     if (failures < attempts) return
-    const remedy = 'check that the storage endpoint can be reached from here'
+    const remedy = isUntrusted(cause.cause)
+      ? "name the authority that signed the store's certificate; a proxy that opens TLS presents a certificate of its own"
+      : 'check that the storage endpoint can be reached from here'
     throw new FedsamError('StorageUnreachable', `${placeOf(grant)}: ${cause.message}`, { cause, remedy })
   }
   return retry(transfer, { backoff: BACKOFF, onFailure })
@@ -93,12 +106,13 @@ type Send = (grant: Grant, sent: Sent) => Promise<IncomingMessage>
  * Sends requests over open connections of its own. It uses Node's plain client and not fetch: fetch copies each body that it
  * sends, and passes each answer through further streams.
  */
-function sender(env: Environment): Send {
+function sender({ env = process.env, line }: HttpOptions): Send {
+  const options = { keepAlive: true, ...(line?.ca === undefined ? {} : { ca: line.ca }) }
   const agents = new Map<string, Agent>()
   const connections = (url: URL): Agent => {
-    const proxy = proxyFor(url, env)
+    const proxy = line ? line.proxy : proxyFor(url, env)
     const key = `${url.protocol} ${proxy ?? ''}`
-    const agent = agents.get(key) ?? agentFor(url, proxy, { keepAlive: true })
+    const agent = agents.get(key) ?? agentFor(url, proxy, options)
     agents.set(key, agent)
     return agent
   }
@@ -157,10 +171,24 @@ async function answerTo(grant: Grant, send: Send, sent: Sent): Promise<IncomingM
   const answer = await send(grant, sent)
   const status = answer.statusCode ?? 0
   if ((status >= 200 && status < 300) || (status === 412 && method === 'PUT')) return answer
+  if (status >= 300 && status < 400) {
+    answer.destroy()
+    throw new GrantRefused(
+      `${placeOf(grant)}: the store redirects${targetOf(answer)}; no redirect is followed`,
+      {
+        reason: 'Redirect',
+      },
+    )
+  }
   const message = `${placeOf(grant)}: ${status} ${codeOf(await bodyText(answer))}`
   if (status === 416) throw new RangeError(message)
   if (status >= 500 || status === 408 || status === 409 || status === 429) throw new Passing(message)
   throw new GrantRefused(message)
+}
+
+/** Where an answer redirects to, without path and query: they may hold rights. */
+function targetOf({ headers: { location = '' } }: IncomingMessage): string {
+  return URL.canParse(location) ? ` to ${new URL(location).origin}` : ''
 }
 
 /** The whole of a short body, so that the connection can serve again; '' where the connection broke. */

@@ -1,17 +1,25 @@
 // How a worker uses grants: the scheme of a grant's URL decides which code redeems it, and downloads of every scheme resume.
-// Guarantees: it needs and keeps no credential; a worker whose store is known sends nothing to another one, and follows no redirect; a downloaded file gets its name only when it is complete.
+// Guarantees: it needs and keeps no credential; a worker whose store is known sends nothing to another one; nobody
+// follows a redirect; a downloaded file gets its name only when it is complete.
 
 import { createHash, type Hash } from 'node:crypto'
 import { constants } from 'node:fs'
 import { lstat, open, rename, rm } from 'node:fs/promises'
 import { FedsamError } from '#protocol/errors.ts'
+import { shortened } from '#protocol/text.ts'
 import { writeFully } from '#runtime/file-bytes.ts'
 import { hashFile } from '#runtime/file-digest.ts'
 import { createReusedBuffer, type ReusedBuffer } from '#runtime/reused-buffer.ts'
 import { type Downloaded, type Grant, type GrantedTransfers, GrantRefused } from '../ports.ts'
 import { fileScheme } from '../store/filesystem/grants.ts'
-import { httpScheme } from './http.ts'
+import { httpScheme, type Line } from './http.ts'
 import type { GrantScheme } from './scheme.ts'
+
+/** The store of a site's federation, as the site's own file names it. */
+export interface SiteStore extends Line {
+  /** "https://host[:port]": grants for any other origin are refused. */
+  readonly origin: string
+}
 
 interface TransferOptions {
   /**
@@ -19,6 +27,8 @@ interface TransferOptions {
    * redeems every grant.
    */
   readonly stores?: readonly string[]
+  /** A site's way to its store. It uses no other grant, and no proxy of the environment. */
+  readonly site?: SiteStore
   /** The memory store of this process, for its own grants. */
   readonly memory?: { readonly scheme: GrantScheme }
   /** Tries of a transfer, and of a download without progress. */
@@ -26,7 +36,7 @@ interface TransferOptions {
 }
 
 export function createGrantedTransfers(options: TransferOptions = {}): GrantedTransfers {
-  const http = httpScheme(options)
+  const http = httpScheme({ ...options, ...(options.site ? { line: options.site } : {}) })
   const schemes: Readonly<Record<string, GrantScheme | undefined>> = {
     'http:': http,
     'https:': http,
@@ -34,11 +44,10 @@ export function createGrantedTransfers(options: TransferOptions = {}): GrantedTr
     'memory:': options.memory?.scheme,
   }
   const schemeOf = (grant: Grant): GrantScheme => {
-    const { protocol, href, origin } = new URL(grant.url)
-    if (options.stores !== undefined && !options.stores.some((store) => href.startsWith(store)))
-      throw new GrantRefused(
-        `this worker uses grants for ${options.stores.join(', ')} only, not for ${origin}`,
-      )
+    const url = new URL(grant.url)
+    if (options.site) checkSiteGrant(grant, url, options.site)
+    else if (options.stores) checkStore(url, options.stores)
+    const { protocol } = url
     const scheme = schemes[protocol]
     if (!scheme) throw new GrantRefused(`this process cannot redeem grants of ${protocol}`)
     return scheme
@@ -49,6 +58,31 @@ export function createGrantedTransfers(options: TransferOptions = {}): GrantedTr
     download: async (grant, file, buffer = createReusedBuffer()) =>
       download(schemeOf(grant), grant, { file, buffer, attempts: options.attempts ?? 5 }),
   }
+}
+
+function checkStore({ href, origin }: URL, stores: readonly string[]): void {
+  if (stores.some((store) => href.startsWith(store))) return
+  throw new GrantRefused(`this worker uses grants for ${stores.join(', ')} only, not for ${origin}`, {
+    reason: 'ForeignAddress',
+  })
+}
+
+/** The headers that a store signs. Another one could name another host, also to TLS, or another meaning of the body. */
+const STORE_HEADERS = /^(if-none-match|content-length|content-type|x-amz-[a-z0-9-]+)$/
+
+/** Throws GrantRefused for a grant that leads elsewhere than to the site's own store. */
+function checkSiteGrant({ headers }: Grant, url: URL, { origin }: SiteStore): void {
+  if (url.origin !== origin || url.username !== '' || url.password !== '') {
+    const place = url.origin === 'null' ? url.protocol : url.origin
+    throw new GrantRefused(`this site uses grants for ${origin} only, not for ${place}`, {
+      reason: 'ForeignAddress',
+    })
+  }
+  const foreign = Object.keys(headers).find((name) => !STORE_HEADERS.test(name.toLowerCase()))
+  if (foreign === undefined) return
+  throw new GrantRefused(`this site sends no header ${JSON.stringify(shortened(foreign, 80))} of a grant`, {
+    reason: 'ForeignHeader',
+  })
 }
 
 interface Target {

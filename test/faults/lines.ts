@@ -1,0 +1,82 @@
+// Lines that break: connections that are carried to another port until they are cut, or go silent as behind a firewall that forgot them.
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+
+/** The bytes, in both directions together, after which a connection is cut; undefined: never. Connections count from 0. */
+export type CutPlan = (connection: number) => number | undefined
+
+/** The connections that a fixture carries. */
+export interface Lines {
+  /** How many there were. */
+  count(): number
+  /** Ends all that are open, without a goodbye. */
+  cut(): void
+  /** No byte passes any more on those that are open, and none of their ends hears of it. Later ones work. */
+  silence(): void
+  /** Carries the bytes between both ends. */
+  carry(near: Duplex, far: Duplex): void
+}
+
+export function createLines(cutAfter: CutPlan = () => undefined): Lines {
+  const open = new Set<readonly [Duplex, Duplex]>()
+  let count = 0
+  const cut = (): void => {
+    for (const end of [...open].flat()) end.destroy()
+  }
+  return {
+    count: () => count,
+    cut,
+    silence() {
+      for (const [near, far] of open) {
+        near.unpipe(far).pause().removeAllListeners('data')
+        far.unpipe(near).pause().removeAllListeners('data')
+      }
+    },
+    carry(near, far) {
+      const most = cutAfter(count++) ?? Number.POSITIVE_INFINITY
+      const pair = [near, far] as const
+      open.add(pair)
+      let passed = 0
+      for (const end of pair) {
+        end.on('data', (chunk: Buffer) => {
+          passed += chunk.length
+          if (passed > most) for (const one of pair) one.destroy()
+        })
+        end.on('error', () => {})
+        end.on('close', () => {
+          open.delete(pair)
+          for (const one of pair) one.destroy()
+        })
+      }
+      near.pipe(far)
+      far.pipe(near)
+    },
+  }
+}
+
+export interface Relay extends Omit<Lines, 'carry'> {
+  readonly port: number
+  close(): Promise<void>
+}
+
+/** Carries each connection to a port of this machine. */
+export async function startRelay(to: number, cutAfter?: CutPlan): Promise<Relay> {
+  const lines = createLines(cutAfter)
+  const server = createServer((near: Socket) => lines.carry(near, connect(to, '127.0.0.1')))
+  return { ...lines, ...(await listening(server, lines)) }
+}
+
+/** The port of a server of this machine, and its end. */
+export async function listening(server: Server, lines: Lines) {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    port: (server.address() as AddressInfo).port,
+    async close() {
+      lines.cut()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}

@@ -46,7 +46,11 @@ const MESSAGES: readonly object[] = [
   { kind: 'finished', epoch: 1, reason: '' },
   ...[
     { kind: 'Grant', grant: { method: 'PUT', url: 'https://host/k', headers: { a: 'b' } } },
-    { kind: 'Grant', grant: { method: 'GET', url: 'https://host/k', headers: {} }, sha256: DIGEST },
+    {
+      kind: 'Grant',
+      grant: { method: 'GET', url: 'https://host/k', headers: {} },
+      object: { size: 1, sha256: DIGEST },
+    },
     { kind: 'Upload', upload: 'u', parts: [{ number: 1, size: 1 }] },
     { kind: 'Completed', written: 'Created' },
     { kind: 'Refused', reason: '' },

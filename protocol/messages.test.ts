@@ -151,12 +151,12 @@ test('a client is read from its subject, and from nothing that only looks like o
 
 test('a grant to read run.json carries its digest, and only a digest', () => {
   const grant = { method: 'GET', url: 'https://host/k', headers: {} }
-  const granted = (sha256: unknown) => ({
+  const granted = (object: unknown) => ({
     kind: 'granted',
     epoch: 1,
-    granted: [{ kind: 'Grant', grant, sha256 }],
+    granted: [{ kind: 'Grant', grant, object }],
   })
-  const right = granted('c'.repeat(64))
+  const right = granted({ size: 3, sha256: 'c'.repeat(64) })
   assert.deepEqual(readGrantAnswer(encodeJson(right)), right)
-  assert.equal(readGrantAnswer(encodeJson(granted('abc'))), undefined)
+  assert.equal(readGrantAnswer(encodeJson(granted({ size: 3, sha256: 'abc' }))), undefined)
 })

@@ -113,8 +113,12 @@ const GrantSchema = v.object({
 })
 
 const GrantedSchema = v.variant('kind', [
-  /** `sha256` of run.json, where the grant is to read it: so a client can believe those bytes before it starts anything by them. */
-  v.object({ kind: v.literal('Grant'), grant: GrantSchema, sha256: v.optional(Digest) }),
+  /** `object`: of run.json, where the grant is to read it: so a client can believe those bytes before it starts anything by them. */
+  v.object({
+    kind: v.literal('Grant'),
+    grant: GrantSchema,
+    object: v.optional(v.object({ size: Count, sha256: Digest })),
+  }),
   /** `parts` have arrived already; the digest is absent where the store does not know it. */
   v.object({
     kind: v.literal('Upload'),

@@ -1,7 +1,12 @@
 // `fedsam site`: the commands of a site, that is, of a client in another network with a key of its own.
+import { CLI_EXITS } from '#protocol/exit-codes.ts'
+import { jobNameOf } from '#protocol/sites.ts'
+import type { RunEnd } from '#site/agent/agent.ts'
 import { siteKey } from '#site/key.ts'
 import { findingLines } from '../render/findings.ts'
 import { print, printError } from '../render/screen.ts'
+import { watchInterrupts } from '../run/interrupts.ts'
+import { loadSite } from '../site/load.ts'
 import { type RunCommand, readArguments, UsageError } from './command.ts'
 
 /** `fedsam site key FILE`: makes the site's key, or reads it, and prints its public half. */
@@ -37,8 +42,39 @@ const check: RunCommand = async (args) => {
   return findings.some(({ verdict }) => verdict === 'Problem') ? 1 : 0
 }
 
+/** `fedsam site run FILE`: serves every listed job until it is asked to stop. */
+const run: RunCommand = async (args) => {
+  const { positionals } = readArguments(args, {}, ['FILE'])
+  const site = await loadSite(positionals[0]!)
+  const { serveSite } = await import('../site/serve.ts')
+  const { signal } = watchInterrupts()
+  await serveSite({ site, say: print, signal })
+  return CLI_EXITS.Interrupted
+}
+
+/** `fedsam site join FILE JOB`: serves one job until it is over. Throws SiteRefused where the site takes no part in it. */
+const join: RunCommand = async (args) => {
+  const { positionals } = readArguments(args, {}, ['FILE', 'JOB'])
+  const [file, text] = positionals as [string, string]
+  const only = jobNameOf(text)
+  if (only === undefined) throw new UsageError(`${text} is not the name of a job: write namespace/name`)
+  const site = await loadSite(file)
+  const { serveSite } = await import('../site/serve.ts')
+  const { signal } = watchInterrupts()
+  const over = new AbortController()
+  let end: RunEnd | undefined
+  const onEnded = (ended: RunEnd): void => {
+    end ??= ended
+    over.abort()
+  }
+  await serveSite({ site, only, say: print, onEnded, signal: AbortSignal.any([signal, over.signal]) })
+  if (end === undefined) return CLI_EXITS.Interrupted
+  if (end.kind === 'Failed') throw end.error
+  return CLI_EXITS.Complete
+}
+
 /** The word after `site`, and its command. */
-const COMMANDS: Readonly<Record<string, RunCommand>> = { key, check }
+const COMMANDS: Readonly<Record<string, RunCommand>> = { key, check, run, join }
 
 /** Resolves to the exit code of the command that the first argument names. */
 export const site: RunCommand = async ([name = '', ...args]) => {

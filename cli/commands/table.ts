@@ -134,15 +134,20 @@ ${CLUSTER}`,
   },
   {
     name: 'site',
-    usage: 'site key FILE | site check FILE [--network] [--job JOB.yaml --client NAME]',
-    summary: 'makes the key of a client in another network; checks what its file allows and names',
+    usage:
+      'site key FILE | site check FILE [--network] [--job JOB.yaml --client NAME] | site run FILE | site join FILE NAMESPACE/NAME',
+    summary:
+      'a client in another network: makes its key, checks its file, and takes part in the jobs that it lists',
     details: `  key FILE              the file of the private half, which never leaves this machine; it is made where it
                         does not exist, and only this user may read it. The public half goes into
                         spec.partitions[].external.publicKey of the jobs in which the site takes part
   check FILE            checks the site's file, its key, its folder and its data, one line each
   --network             also connects to each federation of the file, as the site would
   --job JOB.yaml --client NAME
-                        checks also whether the site would take part in this job, as this partition`,
+                        checks also whether the site would take part in this job, as this partition
+  run FILE              takes part in every listed job until it is asked to stop; one line per change
+  join FILE NAMESPACE/NAME
+                        takes part in this listed job until it is over`,
     load: async () => (await import('./site.ts')).site,
   },
 ]

@@ -84,11 +84,11 @@ describe('a client is granted', () => {
   }
 })
 
-test('only the grant to read run.json carries a digest', async () => {
+test('only the grant to read run.json says what its object is', async () => {
   const { context } = contextOf()
-  const read = async (key: string) => (await ask(context, { kind: 'Read', key })) as { sha256?: string }
-  assert.equal((await read(RUN_KEY)).sha256, SHA)
-  assert.ok(!('sha256' in (await read(BASE))))
+  const read = async (key: string) => (await ask(context, { kind: 'Read', key })) as { object?: object }
+  assert.deepEqual((await read(RUN_KEY)).object, { size: '{"base":null}'.length, sha256: SHA })
+  assert.ok(!('object' in (await read(BASE))))
 })
 
 describe('a client is refused', () => {

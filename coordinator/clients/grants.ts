@@ -1,6 +1,7 @@
 // Grants: rights to single transfers. The wanted key and the open attempt decide which requests are granted. A client may read
 // run.json, the base checkpoint and the attempt's model. While the attempt waits for it, it may write one update of bounded size
 // for each life of its worker, and one receipt. No grant is valid for longer than the attempt.
+import { encodeJson } from '#protocol/canonical.ts'
 import { attemptKeys, type ParsedKey, parseKey, payloadKeys, RUN_KEY } from '#protocol/keys.ts'
 import { type Granted, type GrantRequest, PART_BYTES, type Want } from '#protocol/messages.ts'
 import { mostUpdateBytes } from '#protocol/outcomes.ts'
@@ -40,7 +41,7 @@ async function grant(context: GrantsContext, client: string, want: Want): Promis
       return {
         kind: 'Grant',
         grant: await store.grantRead(want.key, seconds),
-        ...digestOf(context, want.key),
+        ...objectOf(context, want.key),
       }
     case 'Write':
       return { kind: 'Grant', grant: await store.grantWrite(want.key, want, seconds) }
@@ -114,10 +115,14 @@ function sizeOf({ markers, current }: Pick<GrantsContext, 'markers' | 'current'>
   return markers.run.value.base?.files.find(({ name }) => name === key.file)?.size ?? 0
 }
 
-/** The digest of run.json, in the answer to a read of it. A site decides by that file, and so must know that its bytes are the run's. */
-function digestOf({ markers }: Pick<GrantsContext, 'markers'>, key: string): { sha256?: string } {
-  return key === RUN_KEY ? { sha256: markers.run.digest } : {}
+/** Size and digest of run.json, in the answer to a read of it. A site decides by that file, and so must know that its bytes are the run's. */
+function objectOf({ markers }: Pick<GrantsContext, 'markers'>, key: string): Pick<Granting, 'object'> {
+  if (key !== RUN_KEY) return {}
+  const { value, digest: sha256 } = markers.run
+  return { object: { size: encodeJson(value).byteLength, sha256 } } // openRun compared these bytes with the stored ones
 }
+
+type Granting = Extract<Granted, { kind: 'Grant' }>
 
 /** A client that lost the answer asks again. By then the object exists and the upload does not. */
 async function complete(

@@ -33,6 +33,7 @@ const AVERAGES: Readonly<Record<string, number>> = {
   'test/federation': 4.7,
   'test/flower': 8,
   'test/gate': 1.5,
+  'test/site': 4,
   transport: 0.4,
   worker: 1.4,
 }

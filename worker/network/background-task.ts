@@ -21,7 +21,7 @@ export interface BackgroundTask {
 
 export type TaskContext = Pick<
   WorkerOptions,
-  'client' | 'incarnation' | 'prefix' | 'key' | 'transfers' | 'trainer' | 'folder' | 'log'
+  'client' | 'incarnation' | 'prefix' | 'key' | 'transfers' | 'trainer' | 'folder' | 'log' | 'admit'
 > & {
   readonly ask: AskGrants
   readonly unsent: Unsent

@@ -297,3 +297,12 @@ describe('a client', () => {
     assert.deepEqual({ ...progress, message: progress!.message.length }, { done: 0, total: 0, message: 2000 })
   })
 })
+
+test('a client that is asked to stop says so, where it may come back', async () => {
+  await play(() => ({ kind: 'wait', epoch: 1, reason: '' }))
+  const ended = work(undefined, { farewell: 'the site stopped its program' })
+  await until('it asked', () => said.length > 0)
+  stop.abort()
+  await assert.rejects(ended, { code: 'Interrupted' })
+  assert.deepEqual(said.at(-1)?.have, { state: 'Preparing', message: 'the site stopped its program' })
+})

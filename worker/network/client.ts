@@ -10,7 +10,14 @@ import { type Contact, type ReceiveOptions, receive } from './answers.ts'
 import { type BackgroundTask, startTask } from './background-task.ts'
 import { type Conversation, openConversation } from './conversation.ts'
 import type { WorkerOptions } from './options.ts'
-import { askGrants, askNext, NOT_READY, type RequestOptions, reportLeaving } from './requests.ts'
+import {
+  askGrants,
+  askNext,
+  NOT_READY,
+  type RequestOptions,
+  reportLeaving,
+  reportStopping,
+} from './requests.ts'
 import { discard, type Unsent } from './task.ts'
 import { prepareTrainer } from './trainer-start.ts'
 
@@ -35,16 +42,19 @@ export async function serveRun(options: WorkerOptions): Promise<string> {
     answeredAt: clock.now(),
     unanswered: 0,
   }
+  const conversation = openConversation(options)
   const unsent: Unsent = { outcome: null, buffer: createReusedBuffer() }
   let code = 0
   try {
-    return await serve({ ...options, conversation: openConversation(options), unsent }, state)
+    return await serve({ ...options, conversation, unsent }, state)
   } catch (error) {
     code = podExitCode(error instanceof FedsamError ? error.code : undefined)
     throw error
   } finally {
     state.running?.stop()
     await trainer.close(code)
+    if (options.signal.aborted && options.farewell !== undefined)
+      await reportStopping({ ...options, conversation }, options.farewell).catch(() => {})
     const discarded = (state.running?.done ?? Promise.resolve()).then(() => discard(unsent))
     // A task that still transfers ends by its own limits; nobody waits for it.
     if (state.running === null) await discarded

@@ -2,8 +2,9 @@
 // signed for exactly this request. Every other answer is ignored and counted, and the request waits for another one: so nobody who
 // answers first can answer falsely. What an answer means is left to answers.ts.
 import { encodeJson } from '#protocol/canonical.ts'
-import { certificateCheck } from '#protocol/certificate.ts'
+import { type CoordinatorCertificate, certificateCheck } from '#protocol/certificate.ts'
 import { type AnswerFault, openAnswer, sealRequest } from '#protocol/envelope.ts'
+import { FedsamError } from '#protocol/errors.ts'
 import { clientInbox, clientSubject, uidOf } from '#protocol/messages.ts'
 import { createLimitedLog } from '#runtime/limited-log.ts'
 import { NoAnswer } from '#transport/ports.ts'
@@ -26,7 +27,7 @@ const WHY: Readonly<Record<Ignored, string>> = {
 export interface Conversation {
   /**
    * Sends one request. `read` parses an answer's body. Resolves to undefined where no answer came, or a certified one that cannot
-   * be read.
+   * be read. Throws SiteRefused where the client does not serve the job of the certificate, and then sends nothing more.
    */
   send<T extends { readonly epoch: number }>(
     body: object,
@@ -39,7 +40,7 @@ export interface Conversation {
 
 type ConversationOptions = Pick<
   WorkerOptions,
-  'client' | 'prefix' | 'bus' | 'key' | 'trust' | 'clock' | 'log'
+  'client' | 'prefix' | 'bus' | 'key' | 'trust' | 'clock' | 'log' | 'mayServe'
 >
 
 /** Opens the conversation of one life of a client. */
@@ -52,6 +53,7 @@ export function openConversation(options: ConversationOptions): Conversation {
   /** The newest coordinator that answered: requests are addressed to it. */
   let epoch = 0
   let ignored = 0
+  let otherJob: FedsamError | undefined
   const ignore = (why: Ignored): false => {
     ignored += 1
     log(`an answer was ignored: ${WHY[why]}`)
@@ -70,6 +72,10 @@ export function openConversation(options: ConversationOptions): Conversation {
     const accept = (message: Uint8Array): boolean => {
       const opened = openAnswer(message, { uid, client, request, check })
       if (opened.kind === 'Ignored') return ignore(opened.fault)
+      if (options.mayServe?.(opened.certificate) === false) {
+        otherJob = notServed(opened.certificate)
+        return true
+      }
       const answer = read(opened.body)
       const by = opened.certificate.epoch
       if (answer !== undefined && answer.epoch !== by) return ignore('WrongEpoch')
@@ -94,7 +100,9 @@ export function openConversation(options: ConversationOptions): Conversation {
     async send(fields, seconds, read) {
       for (let coordinators = 1; ; coordinators += 1) {
         const asked = epoch
+        if (otherJob !== undefined) throw otherJob
         const found = await ask(encodeJson(fields), seconds * 1000, read)
+        if (otherJob !== undefined) throw otherJob
         if (found === undefined) return undefined
         // A coordinator that the request was not addressed to only names itself: the request is repeated to it.
         if (found.by <= asked || coordinators === MOST_COORDINATORS) return found.answer
@@ -102,4 +110,14 @@ export function openConversation(options: ConversationOptions): Conversation {
       }
     },
   }
+}
+
+function notServed({ namespace, name }: CoordinatorCertificate): FedsamError {
+  return new FedsamError(
+    'SiteRefused',
+    `the run belongs to the job ${namespace}/${name}, which this client does not serve`,
+    {
+      remedy: 'list the job in site.yaml, if the site is to take part in it',
+    },
+  )
 }

@@ -1,5 +1,7 @@
 // What a worker needs to serve a run. The program chooses each part (worker/main.ts, cli/run/local.ts); a function of this folder
 // takes only the fields that it uses.
+import type { CoordinatorCertificate } from '#protocol/certificate.ts'
+import type { Task } from '#protocol/messages.ts'
 import type { SigningKey } from '#protocol/signatures.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { GrantedTransfers, MessageBus } from '#transport/ports.ts'
@@ -17,6 +19,12 @@ export interface WorkerOptions {
   /** Prepares what the trainer needs before it can start; reports what it waits for. */
   readonly prepare?: (ask: AskGrants, report: (message: string) => void) => Promise<void>
   readonly trainer: Trainer
+  /** Whether this client serves the job of this certificate. Absent: the run's uid alone decides. After a `false` it sends nothing more. */
+  readonly mayServe?: (certified: CoordinatorCertificate) => boolean
+  /** The task to carry out in place of this one. Rejects with SiteRefused where the client does not carry it out. */
+  readonly admit?: (task: Task) => Promise<Task>
+  /** What the coordinator learns where this worker is asked to stop; absent: nothing, because another life follows at once. */
+  readonly farewell?: string
   /** The client's own key: it signs requests and receipts. */
   readonly key: SigningKey
   /** Public keys whose certificates of coordinators the client believes. */

@@ -12,7 +12,7 @@ export const RETRY_SECONDS = 0.5
 const LEAVING_SECONDS = 2
 const LEAVING_TRIES = 3
 /** Longest text in a message, in characters; protocol/messages.ts allows 2048. */
-const LONGEST_TEXT = 2000
+export const LONGEST_TEXT = 2000
 
 /** What a client reports of its trainer before that is ready. */
 export const NOT_READY: TrainerReady = { dataset: '', backend: '' }
@@ -51,6 +51,12 @@ function progressOf(progress: Progress | null): Progress | null {
   const count = (steps: number): number => (Number.isFinite(steps) ? Math.max(0, Math.floor(steps)) : 0)
   const { done, total, message } = progress
   return { done: count(done), total: count(total), message: message.slice(0, LONGEST_TEXT) }
+}
+
+/** Reports that this client stops and may come back, with the reason. Tried once: who stops it may not wait for long. */
+export async function reportStopping(options: SendOptions, message: string): Promise<void> {
+  const body = nextOf(options, { about: NOT_READY, have: { state: 'Preparing', message } }, null)
+  await options.conversation.send(body, LEAVING_SECONDS, readNextAnswer)
 }
 
 /** Reports that this client leaves because the run is over. Gives up after a few tries: the coordinator may have ended first. */

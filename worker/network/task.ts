@@ -24,7 +24,16 @@ export interface Unsent {
 
 export type TaskOptions = Pick<
   WorkerOptions,
-  'client' | 'incarnation' | 'prefix' | 'key' | 'transfers' | 'trainer' | 'folder' | 'log' | 'signal'
+  | 'client'
+  | 'incarnation'
+  | 'prefix'
+  | 'key'
+  | 'transfers'
+  | 'trainer'
+  | 'folder'
+  | 'log'
+  | 'signal'
+  | 'admit'
 > & {
   /** The task as it is now: a later attempt at the same round may have taken it over. */
   readonly task: () => Task
@@ -79,7 +88,8 @@ function throwIfStopped(signal: AbortSignal): void {
   if (signal.aborted) throw new NotWanted('the worker gave up the work')
 }
 
-async function workOn(task: Task, options: TaskOptions): Promise<LocalOutcome> {
+async function workOn(asked: Task, options: TaskOptions): Promise<LocalOutcome> {
+  const task = (await options.admit?.(asked)) ?? asked
   const { trainer, scratch, folder, unsent, signal } = options
   if (task.base === null) await mkdir(scratch, { recursive: true })
   const output = join(scratch, `update-${task.round}.safetensors`)
@@ -96,7 +106,7 @@ async function workOn(task: Task, options: TaskOptions): Promise<LocalOutcome> {
     logFailure(options, task, evaluated)
     const update = await train(trainer, { kind: task.kind, base, output, ...parameters })
     await tidying
-    return { update, ...evaluated }
+    return { update, ...(asked.evaluate && !task.evaluate ? NOT_RELEASED : evaluated) }
   } catch (error) {
     await unlink(output).catch(() => {})
     throw error
@@ -104,6 +114,16 @@ async function workOn(task: Task, options: TaskOptions): Promise<LocalOutcome> {
 }
 
 const NOT_ASKED: Evaluated = { evaluation: null, notEvaluated: null }
+
+/** The client keeps what it could measure to itself. */
+const NOT_RELEASED: Evaluated = {
+  evaluation: null,
+  notEvaluated: {
+    outcome: 'Nothing',
+    reason: 'SiteRefused',
+    message: 'the client releases no results of evaluations',
+  },
+}
 
 function logFailure({ log }: Pick<TaskOptions, 'log'>, { round }: Task, { notEvaluated }: Evaluated): void {
   if (notEvaluated?.outcome === 'Failed')

@@ -130,3 +130,44 @@ test('a client that prepares handles the end of the run, a refusal, silence, and
   stop.abort()
   await assert.rejects(ended, { code: 'Interrupted' })
 })
+
+test('a client that declines reports its reason, starts nothing, and learns that the run is over', async () => {
+  await play(({ have }) => (have.state === 'Declined' && said.length > 2 ? FINISHED : WAIT))
+  const calls: string[] = []
+  const ended = await work({
+    prepare: async () => {
+      throw new FedsamError('SiteRefused', 'the site allows 10 rounds')
+    },
+    trainer: {
+      ...trainer,
+      ready() {
+        calls.push('ready')
+        return trainer.ready()
+      },
+    },
+  })
+  assert.equal(ended, 'over')
+  assert.deepEqual(calls, [])
+  const states = new Set(said.map(({ have }) => JSON.stringify(have)))
+  assert.deepEqual(
+    [...states],
+    [JSON.stringify({ state: 'Declined', message: 'the site allows 10 rounds' }), '{"state":"Leaving"}'],
+  )
+})
+
+test('a client that does not serve the job of the certificate sends one request, and no other', async () => {
+  await play(() => WAIT)
+  const asked: object[] = []
+  const ended = work({
+    mayServe(certificate) {
+      asked.push(certificate)
+      return false
+    },
+    prepare: async (ask) => void (await ask([{ kind: 'Read', key: 'run.json' }])),
+  })
+  await assert.rejects(ended, {
+    code: 'SiteRefused',
+    message: /the job test\/test, which this client does not serve/,
+  })
+  assert.equal(asked.length, 1)
+})

@@ -5,7 +5,7 @@ import { FedsamError } from '#protocol/errors.ts'
 import type { Progress, TrainerReady } from '../trainer/seam.ts'
 import { type Contact, type ReceiveOptions, receive } from './answers.ts'
 import type { WorkerOptions } from './options.ts'
-import { askGrants, askNext, NOT_READY, type RequestOptions } from './requests.ts'
+import { askGrants, askNext, LONGEST_TEXT, NOT_READY, type RequestOptions } from './requests.ts'
 
 /** Seconds before the first report: a trainer that is ready sooner causes none. */
 const FIRST_REPORT_SECONDS = 1
@@ -23,7 +23,7 @@ interface Ready {
 
 export type Prepared = Ready | { readonly kind: 'Finished'; readonly reason: string }
 
-type StartOptions = RequestOptions & ReceiveOptions & Pick<WorkerOptions, 'prepare'>
+type StartOptions = RequestOptions & ReceiveOptions & Pick<WorkerOptions, 'prepare' | 'log'>
 
 /**
  * Prepares and starts the trainer; resolves when it is ready, or when the run finishes first. Throws Silence, Refused, Interrupted,
@@ -57,13 +57,36 @@ export async function prepareTrainer(
       return (await report(preparing || progressText(trainer.progress()))) ?? 'NoAnswer'
     }
     const first = await Promise.race([starting, stopped, reported()]).catch(async (error: unknown) => {
-      if (error instanceof FedsamError) await reportFailure(() => report(error.message), stopped)
+      if (!(error instanceof FedsamError)) throw error
+      if (error.code === 'SiteRefused') return decline(options, contact, { message: error.message, stopped })
+      await reportFailure(() => report(error.message), stopped)
       throw error
     })
     if (first === 'Stopped') throw new FedsamError('Interrupted', 'the worker was asked to stop')
-    if (first !== 'NoAnswer' && first.kind === 'Ready') return first
+    if (first !== 'NoAnswer' && (first.kind === 'Ready' || first.kind === 'Finished')) return first
     const received = await receive(options, contact, first)
     if (received.kind === 'Finished') return received
+  }
+}
+
+/**
+ * Reports why this client takes no part in the job, until the run is over: so the reason shows where the job's people look. The
+ * client gets no work meanwhile.
+ */
+async function decline(
+  options: StartOptions,
+  contact: Contact,
+  { message, stopped }: { readonly message: string; readonly stopped: Promise<'Stopped'> },
+): Promise<Extract<Prepared, { kind: 'Finished' }>> {
+  const { clock, signal, log } = options
+  log(`declined: ${message}`)
+  const have = { state: 'Declined', message: message.slice(0, LONGEST_TEXT) } as const
+  for (;;) {
+    const news = await Promise.race([askNext(options, { about: NOT_READY, have }), stopped])
+    if (news === 'Stopped') throw new FedsamError('Interrupted', 'the worker was asked to stop')
+    const received = await receive(options, contact, news ?? 'NoAnswer')
+    if (received.kind === 'Finished') return received
+    await clock.sleep(REPORT_SECONDS, signal)
   }
 }
 

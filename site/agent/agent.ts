@@ -1,0 +1,163 @@
+// The agent of a site in one federation: one connection, and one worker for each run in which the site takes part. Guarantees that after
+// each connect the workers are those of the runs that the server names: new runs start, and runs that are gone stop. A connection may
+// be down for any time.
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { FedsamError } from '#protocol/errors.ts'
+import type { ClientPlace } from '#protocol/messages.ts'
+import { siteInbox, USER_INFO_SUBJECT } from '#protocol/sites.ts'
+import { pauseAfter } from '#runtime/backoff.ts'
+import { type MessageBus, NoAnswer } from '#transport/ports.ts'
+import { messageWithRemedy } from '#worker/network/error-message.ts'
+import { changesOf, placeText, readUserInfo, type UserInfo } from './discovery.ts'
+import { type SiteWorkerOptions, serveSiteRun } from './site-worker.ts'
+
+export interface AgentOptions extends Omit<SiteWorkerOptions, 'place' | 'bus'> {
+  /** Connects to the bus, and calls `onConnected` after each connect, the first one too. */
+  readonly connect: (onConnected: () => void) => Promise<MessageBus>
+  /** Milliseconds since 1970, to compare with the server's clock. */
+  readonly wallTime: () => number
+  /** Called when a run needs no more of this site. */
+  readonly onEnded?: (ended: RunEnd) => void
+}
+
+/** How a run ended for this site. */
+export type RunEnd =
+  | { readonly kind: 'Finished'; readonly place: ClientPlace; readonly reason: string }
+  | { readonly kind: 'Failed'; readonly place: ClientPlace; readonly error: unknown }
+
+/** Seconds between tries to connect, and to ask for the runs. */
+const BACKOFF = { first: 0.5, longest: 30 }
+/** Milliseconds that the server has for its answer. */
+const INFO_MS = 5000
+/** Milliseconds of difference between the clocks above which a line says so. */
+const SKEW_MS = 60_000
+
+interface Worker {
+  readonly place: ClientPlace
+  readonly stop: AbortController
+  readonly ended: Promise<void>
+}
+
+/** Serves every run of the listed jobs until the signal aborts; then ends the trainers, and says to each run that its client stops. */
+export async function runAgent(options: AgentOptions): Promise<void> {
+  const { log, signal, wallTime } = options
+  const workers = new Map<string, Worker>()
+  let connects = 0
+  let news = Promise.withResolvers<void>()
+  const bus = await connected(options, () => {
+    connects += 1
+    news.resolve()
+  })
+  if (bus === undefined) return
+  signal.addEventListener('abort', () => news.resolve(), { once: true })
+  try {
+    for (let seen = 0; !signal.aborted; ) {
+      await news.promise
+      news = Promise.withResolvers()
+      if (signal.aborted) break
+      if (seen === connects) continue
+      seen = connects
+      const info = await runsOf(options, bus, () => seen !== connects)
+      if (info === undefined) continue
+      warnOfSkew(log, info, wallTime())
+      apply({ ...options, bus }, workers, info)
+    }
+  } finally {
+    for (const { stop } of workers.values()) stop.abort()
+    await Promise.all([...workers.values()].map(({ ended }) => ended))
+    await bus.close()
+  }
+}
+
+/** The bus, after tries without end; undefined where the signal aborts first. */
+async function connected(
+  { connect, clock, log, signal }: AgentOptions,
+  onConnected: () => void,
+): Promise<MessageBus | undefined> {
+  let said = ''
+  for (let failures = 1; !signal.aborted; failures += 1) {
+    try {
+      return await connect(onConnected)
+    } catch (error) {
+      if (!(error instanceof FedsamError) || error.code !== 'MessagingUnreachable') throw error
+      const why = messageWithRemedy(error)
+      if (why !== said) log(`not connected: ${why}; the site tries again`)
+      said = why
+    }
+    await clock.sleep(pauseAfter(failures, BACKOFF), signal)
+  }
+  return undefined
+}
+
+/** Asks the server until it answers; undefined where a later connect makes the question obsolete. */
+async function runsOf(
+  { key, clock, log, signal }: AgentOptions,
+  bus: MessageBus,
+  isObsolete: () => boolean,
+): Promise<UserInfo | undefined> {
+  for (let failures = 1; !signal.aborted && !isObsolete(); failures += 1) {
+    try {
+      const inbox = siteInbox(key.publicKey)
+      const answer = await bus.request(USER_INFO_SUBJECT, new Uint8Array(), { timeoutMs: INFO_MS, inbox })
+      const info = readUserInfo(answer)
+      if (info !== undefined) return info
+      log('the server answers nothing about the permissions of this connection that can be read')
+    } catch (error) {
+      if (!(error instanceof NoAnswer)) throw error
+    }
+    await clock.sleep(pauseAfter(failures, BACKOFF), signal)
+  }
+  return undefined
+}
+
+function warnOfSkew(log: AgentOptions['log'], { serverTime }: UserInfo, now: number): void {
+  if (serverTime === undefined) return
+  const ahead = now - serverTime
+  if (Math.abs(ahead) > SKEW_MS)
+    log(
+      `this clock is ${Math.round(Math.abs(ahead) / 1000)} s ${ahead > 0 ? 'ahead of' : 'behind'} that of the server`,
+    )
+}
+
+function apply(
+  options: AgentOptions & { readonly bus: MessageBus },
+  workers: Map<string, Worker>,
+  { runs }: UserInfo,
+): void {
+  const places = [...workers.values()].map(({ place }) => place)
+  const { start, stop } = changesOf(places, runs)
+  for (const place of stop) {
+    const name = placeText(place)
+    const worker = workers.get(name)
+    if (worker === undefined || worker.stop.signal.aborted) continue
+    options.log(`the run ${place.uid} in ${place.namespace} has no place for this site any more`)
+    worker.stop.abort()
+    // Until then its name is taken: two workers of one client never run at once.
+    void worker.ended.then(() => workers.delete(name))
+  }
+  for (const place of start) workers.set(placeText(place), startWorker(options, place))
+}
+
+/** A worker whose run has ended stays in the map: the server names its run until the job is deleted. */
+function startWorker(options: AgentOptions & { readonly bus: MessageBus }, place: ClientPlace): Worker {
+  const { log, onEnded = () => {} } = options
+  const stop = new AbortController()
+  const signal = AbortSignal.any([options.signal, stop.signal])
+  const folder = join(options.folder, `${place.uid}.${place.client}`)
+  const named = (line: string): void => log(`${place.client} in ${place.namespace}/${place.uid}: ${line}`)
+  named('takes part')
+  const serve = async (): Promise<void> => {
+    try {
+      const reason = await serveSiteRun({ ...options, place, folder, log: named, signal })
+      await rm(folder, { recursive: true, force: true }) // the models of a job that is over
+      named(`finished: ${reason}`)
+      onEnded({ kind: 'Finished', place, reason })
+    } catch (error) {
+      if (signal.aborted) return named('stopped')
+      named(`ended: ${messageWithRemedy(error)}`)
+      onEnded({ kind: 'Failed', place, error })
+    }
+  }
+  return { place, stop, ended: serve() }
+}

@@ -1,0 +1,29 @@
+// Writes each use of a grant to the site's audit log, before the transfer: where, what, and how many bytes leave. A transfer that is not
+// logged does not happen.
+import type { Grant, GrantedTransfers } from '#transport/ports.ts'
+import { GrantRefused } from '#transport/ports.ts'
+import type { AuditLog } from '../audit/audit-log.ts'
+
+/** The same transfers. Each rejects with SiteRefused where its line cannot be written. */
+export function auditedTransfers(
+  transfers: GrantedTransfers,
+  audit: AuditLog,
+  federation: string,
+): GrantedTransfers {
+  const about = ({ method, url }: Grant) => ({ event: 'Grant', federation, method, url }) as const
+  const logged = async <T>(grant: Grant, bytes: number, use: () => Promise<T>): Promise<T> => {
+    await audit.write({ ...about(grant), bytes })
+    try {
+      return await use()
+    } catch (error) {
+      if (error instanceof GrantRefused) await audit.write({ ...about(grant), refused: error.message })
+      throw error
+    }
+  }
+  return {
+    read: (grant, range) => logged(grant, 0, () => transfers.read(grant, range)),
+    download: (grant, file, buffer) => logged(grant, 0, () => transfers.download(grant, file, buffer)),
+    write: (grant, body, digest) =>
+      logged(grant, body.byteLength, () => transfers.write(grant, body, digest)),
+  }
+}

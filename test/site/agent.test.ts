@@ -1,0 +1,182 @@
+// Two sites and an ordinary worker in one federation, over a real nats-server: the model, restarts, refusals, and jobs that a site did
+// not list.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { FedsamError } from '#protocol/errors.ts'
+import { createGrantedTransfers } from '#transport/grants/transfers.ts'
+import { type Grant, type GrantedTransfers, GrantRefused } from '#transport/ports.ts'
+import { eventsOf, type FederationOptions, runFederation, seen } from '../federation/federation.ts'
+import { until } from '../until.ts'
+import { allow, openSiteFederation, SIZE } from './site-federation.ts'
+
+const SITES = ['hospital-a', 'hospital-b']
+const CLIENTS = [...SITES, 'pod']
+const OPTIONS: FederationOptions = {
+  clients: CLIENTS,
+  rounds: 3,
+  fixed: { minFitClients: 3, minAvailableClients: 3 },
+  round: { quorum: 3 },
+  pace: { holdSeconds: 1, silenceSeconds: 100_000 },
+  answerSeconds: 4,
+}
+
+test('two sites and a worker make the bytes that three workers make, and each site learns the end', async () => {
+  const expected = await runFederation({ ...OPTIONS, size: SIZE })
+  const { federation, startSite, close } = await openSiteFederation(SITES, OPTIONS)
+  try {
+    const agents = SITES.map((client) => startSite(client))
+    void federation.work('pod')
+    await federation.coordinate()
+    assert.equal(await federation.model(), expected.model)
+    await until('each site finished', () => agents.every(({ ends }) => ends[0]?.kind === 'Finished'), {
+      instead: () => agents.map(({ lines }) => lines),
+    })
+  } finally {
+    await close()
+  }
+})
+
+test('a site whose agent stops in a round and starts again: the same bytes', async () => {
+  const expected = await runFederation({ ...OPTIONS, size: SIZE })
+  const { federation, startSite, close } = await openSiteFederation(SITES, OPTIONS)
+  try {
+    startSite('hospital-b')
+    const first = startSite('hospital-a')
+    void federation.work('pod')
+    const run = federation.coordinate()
+    await seen(federation, 'UpdateAdmitted', ({ round, client }) => round === 1 && client === 'hospital-a')
+    await first.stop()
+    assert.match(first.lines.at(-1)!, /stopped$/)
+    startSite('hospital-a')
+    await run
+    assert.equal(await federation.model(), expected.model)
+  } finally {
+    await close()
+  }
+})
+
+/** The last part of the object's key. */
+const nameOf = ({ url }: Grant): string => new URL(url).pathname.split('/').at(-1)!
+
+describe('a site that does not take part', () => {
+  const WITHOUT: FederationOptions = {
+    ...OPTIONS,
+    fixed: { minFitClients: 2, minAvailableClients: 2 },
+    round: { quorum: 2, settleSeconds: 1 },
+  }
+
+  test('because its rules refuse the job: the reason is on both sides, and it reads and writes nothing but run.json', async () => {
+    const { federation, startSite, close } = await openSiteFederation(SITES, WITHOUT)
+    try {
+      const reason = 'spec.rounds is 3, and the site allows at most 2'
+      const used: string[] = []
+      const note = (grant: Grant): void => void used.push(`${grant.method} ${nameOf(grant)}`)
+      const refused = async (grant: Grant): Promise<never> => {
+        note(grant)
+        throw new GrantRefused('a site that takes no part')
+      }
+      const real = createGrantedTransfers()
+      const read: GrantedTransfers['read'] = (grant, range) => {
+        note(grant)
+        return real.read(grant, range)
+      }
+      const refusing = startSite('hospital-a', {
+        decide: async () => ({ kind: 'Refused', reason }),
+        transfers: { read, download: refused, write: refused },
+      })
+      const run = federation.coordinate()
+      await seen(federation, 'Waiting', ({ absent }) =>
+        absent.some(
+          ({ client, reason: why, message }) =>
+            client === 'hospital-a' && why === 'Declined' && message === reason,
+        ),
+      )
+      startSite('hospital-b')
+      void federation.work('pod')
+      await run
+      const rounds = eventsOf(federation.events, 'RoundCompleted')
+      assert.equal(rounds.length, 4)
+      for (const { accepted } of rounds.slice(0, 3)) assert.deepEqual(accepted, ['hospital-b', 'pod'])
+      assert.ok(refusing.lines.some((line) => line.endsWith(`declined: ${reason}`)))
+      assert.deepEqual(used, ['GET run.json'])
+      await until('it learns the end', () => refusing.ends.length === 1)
+      const { kind, error } = refusing.ends[0] as { kind: string; error: FedsamError }
+      assert.deepEqual([kind, error.code, error.message], ['Failed', 'SiteRefused', reason])
+    } finally {
+      await close()
+    }
+  })
+
+  test('because the job is not in its list: it sends one request that says nothing, and then no other', async () => {
+    const { federation, startSite, close } = await openSiteFederation(SITES, WITHOUT)
+    try {
+      const other = startSite('hospital-a', { jobs: [{ namespace: 'test', name: 'another' }] })
+      startSite('hospital-b')
+      void federation.work('pod')
+      await federation.coordinate()
+      await until('it ends', () => other.ends.length === 1)
+      const { error } = other.ends[0] as { error: FedsamError }
+      assert.equal(error.code, 'SiteRefused')
+      assert.match(error.message, /belongs to the job test\/quadratic/)
+      assert.ok(
+        !federation.events.some((event) => event.event === 'ClientJoined' && event.client === 'hospital-a'),
+      )
+      const reasons = eventsOf(federation.events, 'AttemptOpened').map(
+        ({ absent }) => absent.find(({ client }) => client === 'hospital-a')?.reason,
+      )
+      assert.deepEqual(new Set(reasons), new Set(['NotHeard']))
+    } finally {
+      await close()
+    }
+  })
+
+  test('in a task that its rules refuse: the attempt closes without it, with the reason', async () => {
+    const { federation, startSite, close } = await openSiteFederation(SITES, {
+      ...OPTIONS,
+      fixed: { minFitClients: 2, minAvailableClients: 3 },
+      round: { quorum: 2 },
+    })
+    try {
+      startSite('hospital-a', {
+        decide: async (asked) =>
+          ({
+            ...(await allow(asked)),
+            kind: 'Allowed',
+            admit: async () => {
+              throw new FedsamError('SiteRefused', 'the limit for this data is reached', { remedy: '' })
+            },
+          }) as Awaited<ReturnType<typeof allow>>,
+      })
+      startSite('hospital-b')
+      void federation.work('pod')
+      const run = federation.coordinate()
+      await run
+      const failed = eventsOf(federation.events, 'ClientFailed').filter(
+        ({ client }) => client === 'hospital-a',
+      )
+      assert.ok(failed.length > 0)
+      for (const { reason, message } of failed)
+        assert.deepEqual([reason, message], ['SiteRefused', 'the limit for this data is reached'])
+    } finally {
+      await close()
+    }
+  })
+})
+
+test('metrics that a site keeps to itself are in no record; the others are', async () => {
+  const { federation, startSite, close } = await openSiteFederation(SITES, OPTIONS)
+  try {
+    startSite('hospital-a', { release: () => ({}) })
+    startSite('hospital-b')
+    void federation.work('pod')
+    await federation.coordinate()
+    const evaluations = eventsOf(federation.events, 'RoundCompleted').flatMap((round) => round.evaluations)
+    const names = (client: string) =>
+      evaluations.filter((one) => one.client === client).map(({ metrics }) => Object.keys(metrics))
+    assert.ok(names('hospital-a').length > 0)
+    assert.deepEqual(names('hospital-a').flat(), [])
+    assert.ok(names('hospital-b').every((metrics) => metrics.includes('closeness')))
+  } finally {
+    await close()
+  }
+})

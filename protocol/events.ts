@@ -43,6 +43,14 @@ export type RunEvent =
     }
   /** A request in the name of an offline client has no signature that fits it. At most once a minute for each client. */
   | { readonly event: 'ClientRefused'; readonly client: string; readonly message: string }
+  /** A site connected, or fell silent: `silentSeconds` ago it was last heard; null: this coordinator has never heard it. */
+  | {
+      readonly event: 'SiteConnection'
+      readonly client: string
+      readonly publicKey: string
+      readonly connected: boolean
+      readonly silentSeconds: number | null
+    }
   /** A client ignored this many answers: no certified coordinator signed them. At most once a minute for each client. */
   | { readonly event: 'AnswersIgnored'; readonly client: string; readonly count: number }
   | {

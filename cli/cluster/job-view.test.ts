@@ -6,6 +6,7 @@ import type { KubernetesObject } from '#operator/objects/shapes.ts'
 import { conditionsFor, type JobState } from '#protocol/conditions.ts'
 import type { FederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import { statusLines, summaryLine } from '../render/status.ts'
+import { judgeSites } from './checks/sites.ts'
 import type { JobFacts } from './job-facts.ts'
 import { viewOf } from './job-view.ts'
 
@@ -135,4 +136,73 @@ test('a failed evaluation is shown with its reason, unless the client has a late
   assert.equal(shown({ notEvaluated: [{ name: 'site-a', outcome: 'Nothing' }] }).reason, '')
   const rejected = { name: 'site-a', outcome: 'Rejected', reason: 'NotFinite', message: 'w[0]' } as const
   assert.equal(shown({ notEvaluated: [lacking], absent: [rejected] }).reason, 'NotFinite')
+})
+
+test('a site is connected, away since a time, or was never heard; none of its lines speaks of a pod', () => {
+  const [A, B] = ['a'.repeat(64), 'b'.repeat(64)]
+  const partitions = [
+    { name: 'near' },
+    { name: 'there', external: { publicKey: A } },
+    { name: 'gone', external: { publicKey: B } },
+    { name: 'never', external: { publicKey: 'c'.repeat(64) } },
+  ]
+  const absent = ['gone', 'never'].map((name) => ({
+    name,
+    outcome: 'Unreachable' as const,
+    reason: 'NotHeard',
+  }))
+  const sites = [
+    { name: 'there', publicKey: A, connected: true, lastHeardTime: SINCE },
+    { name: 'gone', publicKey: B, connected: false, lastHeardTime: SINCE },
+  ]
+  const messaging = { nats: { publicUrl: 'wss://fed.example.org/bus' } }
+  const given = facts('Waiting', { clients: { absent, sites } }, { partitions, messaging })
+  const view = viewOf(given)
+  assert.deepEqual(
+    view.clients.slice(1).map(({ name, state, message }) => [name, state, message]),
+    [
+      ['there', 'Connected', ''],
+      [
+        'gone',
+        'Away',
+        `the site was last heard at ${SINCE}; see whether its agent runs and reaches wss://fed.example.org/bus`,
+      ],
+      [
+        'never',
+        'NeverHeard',
+        'the site has never connected to wss://fed.example.org/bus; have its agent started there',
+      ],
+    ],
+  )
+  assert.ok(view.waitsFor.includes('clients: near, gone, never'), String(view.waitsFor))
+  const lines = statusLines(view, Date.parse(SINCE)).filter((line) => /there|gone|never/.test(line))
+  assert.ok(lines.length >= 3 && !lines.some((line) => line.includes('pod')), lines.join('\n'))
+  const says = judgeSites(given.job).map(({ verdict, says: said }) => [verdict, said])
+  assert.deepEqual(says, [
+    ['Ok', 'connected: there'],
+    ['Problem', `gone: the site was last heard at ${SINCE}`],
+    ['Problem', 'never: the site has never connected to wss://fed.example.org/bus'],
+  ])
+  for (const state of ['Complete', 'Failed', 'Suspended'] as const) {
+    const over = facts(state, { clients: { sites } }, { partitions })
+    assert.deepEqual(judgeSites(over.job), [])
+    assert.equal(viewOf(over).clients[2]?.state, state === 'Suspended' ? 'Suspended' : 'Over')
+  }
+  assert.deepEqual(judgeSites(facts('Waiting').job), [])
+})
+
+test('a site that declines the job is shown with its reason, although it is connected', () => {
+  const publicKey = 'a'.repeat(64)
+  const partitions = [{ name: 'near' }, { name: 'far', external: { publicKey } }]
+  const absent = [
+    { name: 'far', outcome: 'Refused' as const, reason: 'Declined', message: 'no such dataset' },
+  ]
+  const sites = [{ name: 'far', publicKey, connected: true, lastHeardTime: SINCE }]
+  const view = viewOf(facts('Waiting', { clients: { absent, sites } }, { partitions }))
+  assert.deepEqual(view.clients[1], {
+    name: 'far',
+    state: 'Refused',
+    reason: 'Declined',
+    message: 'no such dataset',
+  })
 })

@@ -1,6 +1,7 @@
 // The view of a job for its owner: state, rounds, every client with its outcome and reason, what the job waits for, and the
 // output. Pure: converts facts to plain data, which --json prints and render/status.ts formats.
 
+import { type SiteState, siteProblemText, siteStates } from '#operator/reconcile/problems/missing-sites.ts'
 import { isReady } from '#operator/reconcile/problems/pod-problems.ts'
 import type { JobState } from '#protocol/conditions.ts'
 import { completeSpec } from '#protocol/defaults.ts'
@@ -17,7 +18,7 @@ import type { Outcome } from '#protocol/outcomes.ts'
 import { outlierText } from '#protocol/outliers.ts'
 import type { JobFacts, PodFact } from './job-facts.ts'
 
-/** A client's outcome where the coordinator named one; otherwise the state of its pod. */
+/** A client's outcome where the coordinator named one; otherwise the state of its pod, or of its site. */
 export type ClientState =
   | Outcome
   | 'Present' // its pod is ready
@@ -26,6 +27,10 @@ export type ClientState =
   | 'Suspended' // its pod was deleted, because the job is suspended or pauses
   | 'Over' // the run is over
   | 'Unknown' // the caller has no right to list pods
+  // Of a site, which has no pod:
+  | 'Connected'
+  | 'Away' // it was connected before
+  | 'NeverHeard'
 
 export interface ClientView {
   readonly name: string
@@ -69,7 +74,7 @@ export function viewOf(facts: JobFacts): JobView {
   // Ignore objects of an earlier job of the same name.
   const training = status?.training?.uid === metadata.uid ? status.training : undefined
   const { state, leading } = stateOf(status)
-  const frame = { facts, training, state }
+  const frame = { facts, training, state, spec, sites: siteStates({ spec, training }) }
   const clients = spec.partitions.map((partition) => clientView(partition, frame))
   return {
     namespace: metadata.namespace,
@@ -135,11 +140,16 @@ interface Frame {
   readonly facts: JobFacts
   readonly training: TrainingStatus | undefined
   readonly state: JobView['state']
+  readonly spec: CompleteFederatedJobSpec
+  readonly sites: ReadonlyMap<string, SiteState>
 }
 
 function clientView({ name }: Partition, frame: Frame): ClientView {
   const absent = frame.training?.clients?.absent?.find((client) => client.name === name)
-  const pod = workerState(name, frame)
+  const site = frame.sites.get(name)
+  if (site !== undefined && absent?.outcome === 'Unreachable')
+    return { name, reason: '', ...siteView(site, frame) }
+  const pod = site === undefined ? workerState(name, frame) : siteView(site, frame)
   // A pod's problem explains a missing client, but not a rejected update.
   const unheard = absent === undefined || absent.outcome === 'Unreachable'
   const said = absent?.message ?? ''
@@ -171,6 +181,12 @@ interface PodState {
   readonly message: string
 }
 
+function siteView(site: SiteState, { spec, state }: Frame): PodState {
+  if (isOver(state)) return { state: 'Over', message: '' }
+  if (state === 'Suspended') return { state, message: '' }
+  return { state: site.kind === 'NoKey' ? 'Missing' : site.kind, message: siteProblemText(site, { spec }) }
+}
+
 function workerState(name: string, { facts: { pods, uncreated }, training, state }: Frame): PodState {
   if (isOver(state)) return { state: 'Over', message: '' }
   const refused = uncreated.find(({ partition }) => partition === name)
@@ -196,7 +212,14 @@ function isOver(state: JobView['state']): boolean {
   return state === 'Complete' || state === 'Failed'
 }
 
-const NOT_THERE: readonly ClientState[] = ['Missing', 'Starting', 'Unreachable', 'Unknown']
+const NOT_THERE: readonly ClientState[] = [
+  'Away',
+  'NeverHeard',
+  'Missing',
+  'Starting',
+  'Unreachable',
+  'Unknown',
+]
 
 function waitsFor({ facts, training, state }: Frame, clients: readonly ClientView[]): string[] {
   const { metadata, spec } = facts.job

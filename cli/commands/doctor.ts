@@ -13,6 +13,7 @@ import { checkOperator } from '../cluster/checks/operator.ts'
 import { checkPermissions } from '../cluster/checks/permissions.ts'
 import { judgeImages, judgePods } from '../cluster/checks/pods.ts'
 import { checkBus, checkStore } from '../cluster/checks/servers.ts'
+import { judgeSites } from '../cluster/checks/sites.ts'
 import { checkSourceRecord } from '../cluster/checks/source-record.ts'
 import { type Cluster, withCluster } from '../cluster/connect.ts'
 import { findJob } from '../cluster/find-job.ts'
@@ -92,6 +93,7 @@ async function examine(cluster: Cluster, examined: Examined): Promise<Finding[]>
       judgeImages(spec),
     )
   }
+  if (stored) found.push(judgeSites(stored))
   if (stored) found.push(await checked('pods', async () => judgePods(await gatherFacts(cluster, stored))))
   return found.flat()
 }

@@ -3,6 +3,7 @@
 
 import type { KubernetesObject } from '#operator/objects/shapes.ts'
 import { FedsamError } from '#protocol/errors.ts'
+import { isExternal } from '#protocol/external.ts'
 import { JOB_LABEL } from '#protocol/labels.ts'
 import { CLUSTER_OPTIONS, type Cluster, withCluster } from '../cluster/connect.ts'
 import { findJob } from '../cluster/find-job.ts'
@@ -53,6 +54,10 @@ async function chooseSources(cluster: Cluster, text: string, client?: string): P
   const { items } = await cluster.ask<{ items: KubernetesObject[] }>({ ...PODS, namespace, query })
   const sources = logSources(items, client)
   if (sources.length > 0) return sources
+  if (spec.partitions.some((partition) => partition.name === client && isExternal(partition)))
+    throw new FedsamError('RunFailed', `${client} is a site outside of the cluster; its log is there`, {
+      remedy: `ask the site for its log; see whether it is connected: fedsam status ${name} -n ${namespace}`,
+    })
   throw new FedsamError('RunFailed', `${client ?? name} has no pod, so there is no log`, {
     remedy: `find out why: fedsam status ${name} -n ${namespace}`,
   })

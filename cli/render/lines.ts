@@ -27,6 +27,8 @@ export function createEventLines(rounds: number): (event: RunEvent) => EventText
         return { said: `${event.client} joined${event.backend === '' ? '' : ` (${event.backend})`}` }
       case 'ClientRefused':
         return { said: `${event.client} was refused: ${event.message}` }
+      case 'SiteConnection':
+        return siteText(event)
       case 'AnswersIgnored':
         return {
           said: `${event.client} ignored ${counted(event.count, 'answer')} that no coordinator of this run signed: somebody else answers on the bus`,
@@ -77,6 +79,11 @@ export function createEventLines(rounds: number): (event: RunEvent) => EventText
         return { said: `failed: ${event.message}`, live: '' }
     }
   }
+}
+
+/** A site that connects has joined, too, and has a line for that. */
+function siteText({ client, connected }: Of<'SiteConnection'>): EventText {
+  return connected ? {} : { said: `the site ${client} is not connected` }
 }
 
 /** A total of 0 means that the trainer does not report its progress. */

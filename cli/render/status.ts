@@ -95,7 +95,7 @@ function clientsTitle({ state, available, clients, needed }: JobView): string {
 
 function clientLines(clients: readonly ClientView[]): string[] {
   const quiet = ({ state, reason }: ClientView): boolean =>
-    (state === 'Present' || state === 'Over') && reason === ''
+    (state === 'Present' || state === 'Connected' || state === 'Over') && reason === ''
   const shown = clients.length > MANY ? clients.filter((client) => !quiet(client)) : clients
   const reasons = shown.some(({ reason }) => reason !== '')
   const row = ({ name, state, reason }: ClientView): string[] =>

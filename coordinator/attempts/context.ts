@@ -6,6 +6,7 @@ import type { FoldBuffers } from '../aggregation/fold-buffers.ts'
 import type { CurrentAttempt } from '../clients/current-attempt.ts'
 import type { LeftoverUploads } from '../clients/leftover-uploads.ts'
 import type { Presence } from '../clients/presence.ts'
+import type { SiteWatch } from '../clients/sites.ts'
 import type { ClientKeys } from '../record/client-keys.ts'
 import type { EpochGuard } from '../record/epochs.ts'
 import type { RunMarkers } from '../record/markers.ts'
@@ -25,6 +26,7 @@ export interface AttemptsContext {
   readonly current: CurrentAttempt
   readonly leftovers: LeftoverUploads
   readonly presence: Presence
+  readonly sites: SiteWatch
   readonly guard: EpochGuard
   readonly notifier: Notifier
   readonly clock: Clock

@@ -20,13 +20,14 @@ export async function awaitOpening(
   context: AttemptsContext,
   assignment: AttemptAssignment,
 ): Promise<Opening> {
-  const { clock, presence, notifier, live, fixed, guard, pace } = context
+  const { clock, presence, notifier, live, fixed, guard, pace, sites } = context
   const report = reportWaiting(context, assignment)
   const began = clock.now()
   let settling: number | null = null
   for (;;) {
     guard.throwIfStopped()
     const notified = notifier.next()
+    sites.report()
     const { round } = live()
     const { counted, awaited } = whoIsAwaited(context, assignment)
     const available = counted.filter(presence.isReady)

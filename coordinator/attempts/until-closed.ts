@@ -64,7 +64,7 @@ async function awaitClosing(
   context: AttemptsContext,
   open: OpenAttempt,
 ): Promise<'Close' | 'Abandon' | Marked<Decision>> {
-  const { markers, clock, notifier, pace, guard } = context
+  const { markers, clock, notifier, pace, guard, sites } = context
   const { round, attempt, cohort, evaluators } = open.plan.value
   const times: Times = { opened: clock.now(), quorum: null }
   let polledAt = times.opened
@@ -72,6 +72,7 @@ async function awaitClosing(
   for (;;) {
     guard.throwIfStopped()
     const notified = notifier.next()
+    sites.report()
     settleRemoved(context, open)
     const decision = decideNow(context, open, times)
     const pending = [...new Set([...cohort, ...evaluators])].filter(open.isPending)

@@ -9,6 +9,7 @@ import type { ClientOutcome } from '#protocol/record.ts'
 import { listed, shortened } from '#protocol/text.ts'
 import { timestamp } from '#protocol/timestamp.ts'
 import { boundedMetrics, bounds } from './status-bounds.ts'
+import { withoutFormerSites, withSite } from './status-sites.ts'
 
 /** Events of a run that does not run: its key, what the coordinator waits for, and why the run can never start. */
 export type CoordinatorProblem =
@@ -62,11 +63,11 @@ const STEPS: { readonly [K in StatusEvent['event']]?: Step<K> } = {
   RunStarted(status, { epoch, completed, roster, head, best, newest }) {
     const rounds = withRecorded(status.rounds ?? [], newest)
     return {
-      ...advance(status, completed, 1),
+      ...advance(withoutFormerSites(status, roster), completed, 1),
       ...(rounds.length === 0 ? {} : { rounds }),
       epoch: Math.max(epoch, status.epoch),
       ...stated('Starting', 'Starting', 'The coordinator has started.'),
-      clients: { ...status.clients, total: roster.length },
+      clients: { ...withoutFormerSites(status, roster).clients, total: roster.length },
       ...(head === null ? {} : { head: digestOf(head) }),
       ...(best === null ? {} : { best: bounds.best(best) }),
     }
@@ -83,9 +84,10 @@ const STEPS: { readonly [K in StatusEvent['event']]?: Step<K> } = {
   ClientRefused(status, { client, message }) {
     return withAbsent(status, { client, outcome: 'Refused', reason: 'BadSignature', message })
   },
+  SiteConnection: (status, news, { now }) => withSite(status, news, now),
   Waiting(status, news, { now }) {
     const { roster, available, absent } = news
-    const counted = withClients(endPause(status, now), {
+    const counted = withClients(endPause(withoutFormerSites(status, roster), now), {
       total: roster.length,
       available: available.length,
       absent: absentOf(absent),
@@ -93,7 +95,7 @@ const STEPS: { readonly [K in StatusEvent['event']]?: Step<K> } = {
     return waiting(counted, news)
   },
   AttemptOpened(status, { round, attempt, kind, roster, cohort, absent }, { now }) {
-    const { pauseUntil: _, ...open } = endPause(status, now)
+    const { pauseUntil: _, ...open } = endPause(withoutFormerSites(status, roster), now)
     const clients = {
       ...open.clients,
       total: roster.length,

@@ -17,6 +17,7 @@ import { createCurrentAttempt } from '../clients/current-attempt.ts'
 import { openLeftoverUploads } from '../clients/leftover-uploads.ts'
 import { openPresence } from '../clients/presence.ts'
 import { openRequestHandler } from '../clients/request-handler.ts'
+import { watchSites } from '../clients/sites.ts'
 import { openClientKeys } from '../record/client-keys.ts'
 import { claimEpoch, openEpochGuard } from '../record/epochs.ts'
 import { openMarkers, openRun, readRecord } from '../record/markers.ts'
@@ -90,6 +91,7 @@ async function openContext(options: CoordinateOptions, signal: AbortSignal): Pro
   const key = newSigningKey()
   const certificate = await certify({ epoch, key: key.publicKey, signal })
   const { pollSeconds, silenceSeconds, grantSeconds } = pace
+  const presence = openPresence(clock, silenceSeconds, (client) => keyOf(live(), client))
   return {
     markers,
     identity: { key, certificate },
@@ -101,7 +103,8 @@ async function openContext(options: CoordinateOptions, signal: AbortSignal): Pro
     updateBuffers: createUpdateBuffers(),
     current: createCurrentAttempt(notifier),
     leftovers: openLeftoverUploads({ store, clock, grantSeconds }),
-    presence: openPresence(clock, silenceSeconds, (client) => keyOf(live(), client)),
+    presence,
+    sites: watchSites({ live, presence, clock, observe }),
     guard: openEpochGuard({ markers, clock, pollSeconds, notifier, signal }),
     notifier,
     clock,

@@ -16,6 +16,7 @@ import { queueOf } from './lifecycle/queue-hold.ts'
 import { type Pause, pauseOf } from './lifecycle/suspend.ts'
 import { endedWith } from './problems/container-problems.ts'
 import { type MissingClient, missingClients } from './problems/missing-clients.ts'
+import { sitesAway } from './problems/missing-sites.ts'
 import { jobFailure, latestProblem } from './problems/pod-history.ts'
 import { isReady, stuckAt } from './problems/pod-problems.ts'
 
@@ -79,7 +80,10 @@ export function factsOf(observed: Observed, spec: CompleteFederatedJobSpec): Fac
     certificate: certificateFor(job, training, settings.certifier),
     queue,
     pause: pauseOf(training, queue, now),
-    deadline: nearestDeadline({ job, spec, training, queue, now }, { coordinator, workers }),
+    deadline: nearestDeadline(
+      { job, spec, training, queue, now, away: sitesAway({ spec, training }) },
+      { coordinator, workers },
+    ),
     coordinator: coordinatorFacts(coordinator, observed),
     readyWorkers: pods.filter((pod) => hasRole(pod, 'worker') && isReady(pod)).length,
     missing: missingClients(partitions, { spec, training, queue, warnings, now }),

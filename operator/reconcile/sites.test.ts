@@ -1,7 +1,17 @@
 // Partitions whose client is a site: nothing of a pod is made for them, whatever was there before, and no two have one key.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { applied, jobWith, observe, running, SPEC, truths, writesOf } from '#test/given/observed.ts'
+import {
+  after,
+  applied,
+  jobWith,
+  NOW,
+  observe,
+  running,
+  SPEC,
+  truths,
+  writesOf,
+} from '#test/given/observed.ts'
 import { reconcile } from './reconcile.ts'
 
 const KEY = 'a'.repeat(64)
@@ -49,5 +59,16 @@ test('one key for two partitions: the job gets no pod, stops its own, and the co
   assert.deepEqual(
     suspended.map(({ kind, object }) => `${kind} ${object.metadata.name}`),
     ['Apply brain-coordinator', 'Apply brain-worker-a'],
+  )
+})
+
+test('a job whose site never connects fails at its start deadline, and the condition names the site', () => {
+  const job = jobWith({ partitions: [{ name: 'a' }, site('b')], startDeadlineSeconds: 600 })
+  const waiting = after(observe(job))
+  const failed = reconcile({ ...waiting, now: NOW + 600_000 })
+  assert.equal(truths(failed).Failed, 'True StartDeadlineExceeded')
+  assert.match(
+    failed.status?.summary?.message ?? '',
+    /Sites that were not connected: b\. Have their agents started, and create the job again\./,
   )
 })

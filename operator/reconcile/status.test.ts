@@ -160,24 +160,39 @@ test('a site that is not connected is named with the address, and no pod is', ()
   })
   assert.match(
     quorum,
-    /^b: the site is not connected to wss:\/\/fed\.example\.org\/bus; have its agent started there\. /,
+    /^b: the site has never connected to wss:\/\/fed\.example\.org\/bus; have its agent started there\. /,
   )
   assert.doesNotMatch(quorum, /pod/)
 })
 
-test('a site that the coordinator counts as available is not missing; one that failed is, with its reason', () => {
-  const reported = (absent: readonly object[]) =>
-    quorumOf({
+test('a connected site is not missing unless the coordinator says why; one that fell silent is, with the time', () => {
+  const reported = (
+    connected: boolean,
+    absent: readonly object[] = [],
+    publicKey = SITE.external.publicKey,
+  ) => {
+    const sites = [{ name: 'b', publicKey, connected, lastHeardTime: '2026-11-24T07:00:00Z' }]
+    const clients = { available: 1, absent: absent as never, sites }
+    return quorumOf({
       ...running,
       children: withoutWorker,
-      job: withTraining(
-        withSite(),
-        training('Waiting', { clients: { available: 1, absent: absent as never } }),
-      ),
+      job: withTraining(withSite(), training('Waiting', { clients })),
     })
-  assert.doesNotMatch(reported([]), /b: /)
+  }
+  assert.doesNotMatch(reported(true), /b: /)
   const client = { name: 'b', outcome: 'Failed', reason: 'BadData', message: 'no images' }
-  assert.match(reported([client]), /^b: Failed, no images\. /)
+  assert.match(reported(true, [client]), /^b: Failed, no images\. /)
+  const unheard = { name: 'b', outcome: 'Unreachable', reason: 'NotHeard' }
+  assert.match(
+    reported(false, [unheard]),
+    /^b: the site was last heard at 2026-11-24T07:00:00Z; see whether its agent runs and reaches the bus\. /,
+  )
+  assert.match(reported(false, [client]), /^b: Failed, no images; the site was last heard at /)
+  assert.match(
+    reported(true, [], 'f'.repeat(64)),
+    /^b: the site has never connected/,
+    'that was another site',
+  )
 })
 
 test('an external partition that was stored without a key is named, with what to do', () => {

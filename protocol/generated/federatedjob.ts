@@ -930,6 +930,17 @@ export interface TrainingClients {
     /** The median over all clients of the round. E.g. 7.1. */
     readonly median?: number
   })[]
+  /** Clients outside of the cluster that were connected at least once. */
+  readonly sites?: readonly ({
+    /** The partition's name. E.g. site-c. */
+    readonly name: string
+    /** The site's key. An entry with another key than the job names is about an earlier site. */
+    readonly publicKey?: string
+    /** Whether the site is connected. */
+    readonly connected?: boolean
+    /** When it connected; if it is not connected, when it was last heard. E.g. 2026-11-24T08:00:00Z. */
+    readonly lastHeardTime?: string
+  })[]
   /** Clients that should have evaluated the newest evaluated model and did not, and why. */
   readonly notEvaluated?: readonly ({
     /** The partition's name. E.g. site-c. */

@@ -2072,6 +2072,39 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
           }
          }
         },
+        "sites": {
+         "type": "array",
+         "maxItems": 1000,
+         "x-kubernetes-list-type": "map",
+         "x-kubernetes-list-map-keys": [
+          "name"
+         ],
+         "items": {
+          "type": "object",
+          "required": [
+           "name"
+          ],
+          "properties": {
+           "name": {
+            "type": "string",
+            "maxLength": 63
+           },
+           "publicKey": {
+            "type": "string",
+            "maxLength": 64,
+            "pattern": "^[0-9a-f]{64}$"
+           },
+           "connected": {
+            "type": "boolean"
+           },
+           "lastHeardTime": {
+            "type": "string",
+            "format": "date-time",
+            "maxLength": 64
+           }
+          }
+         }
+        },
         "notEvaluated": {
          "type": "array",
          "maxItems": 1000,

@@ -42,6 +42,10 @@ describe('a site', () => {
       void federation.work('b', { key: SITE })
       await federation.coordinate()
       assert.equal(await federation.model(), undisturbed)
+      assert.deepEqual(
+        eventsOf(federation.events, 'SiteConnection').map(({ client, connected }) => [client, connected]),
+        [['b', true]],
+      )
       const { problems } = await verifyRecord(federation.store, {
         roster: new Map([['b', [SITE.publicKey]]]),
       })

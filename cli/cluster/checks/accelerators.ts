@@ -1,5 +1,6 @@
 // Checks which devices the nodes offer, and whether one node has enough for each partition. It does not check whether they are
 // free.
+import { isExternal } from '#protocol/external.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import type { Cluster } from '../connect.ts'
 import { NODES } from '../questions.ts'
@@ -55,7 +56,7 @@ function lackingPartitions(
   const lacks = new Map<string, string[]>()
   for (const partition of spec.partitions) {
     const wanted = partition.workers?.accelerator ?? spec.workers.accelerator
-    if (!wanted) continue
+    if (!wanted || isExternal(partition)) continue
     const most = Math.max(0, ...(offers.get(wanted.resource) ?? []))
     if (most >= wanted.count) continue
     const lack = `${wanted.count} ${wanted.resource} on one node; the largest has ${most}`

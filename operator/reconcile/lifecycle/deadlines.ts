@@ -3,6 +3,7 @@
 // restart at 0 after. Pure.
 import type { CompleteFederatedJobSpec, TrainingStatus } from '#protocol/generated/federatedjob.ts'
 import type { OperatorFailure } from '#protocol/reasons.ts'
+import { listed } from '#protocol/text.ts'
 import { moment } from '../../objects/fields.ts'
 import type { KubernetesObject, StoredJob } from '../../objects/shapes.ts'
 import { activeSince } from './queue-hold.ts'
@@ -23,6 +24,8 @@ export interface ClockFacts {
   readonly queue: string | undefined
   /** Milliseconds since 1970. */
   readonly now: number
+  /** Names of the sites that are not connected. */
+  readonly away: readonly string[]
 }
 
 /** The Jobs whose starts the clocks depend on. */
@@ -48,7 +51,7 @@ export function nearestDeadline(
   if (!started && toStart !== undefined) {
     const seconds = spec.startDeadlineSeconds
     const at = toStart + seconds * 1000
-    const message = `No round began within spec.startDeadlineSeconds (${seconds}). ${startAdvice(training)}`
+    const message = `No round began within spec.startDeadlineSeconds (${seconds}). ${startAdvice(training, facts.away)}`
     deadlines.push({ at, reason: 'StartDeadlineExceeded', message })
   }
   const active = clockOf(facts, [coordinator])
@@ -63,10 +66,12 @@ export function nearestDeadline(
 }
 
 /** The fault for which the coordinator waits at the end; otherwise a client was missing. */
-function startAdvice(training: TrainingStatus | undefined): string {
+function startAdvice(training: TrainingStatus | undefined, away: readonly string[]): string {
   const { state, reason, message = '' } = training ?? {}
   if (state === 'Waiting' && reason !== 'NotEnoughClients' && message !== '')
     return `The coordinator waited: ${message.replace(/\.$/, '')}. Correct the cause, and create the job again.`
+  if (away.length > 0)
+    return `Sites that were not connected: ${listed(away)}. Have their agents started, and create the job again.`
   return 'Find out from the events and logs of the pods which client was missing, and create the job again.'
 }
 

@@ -1,6 +1,8 @@
 // `fedsam site check --network` at a real nats-server with TLS: a federation that admits the key, one that does not, one without an answer.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -22,7 +24,7 @@ datasets: {table: {path: .}}
 trainers: {own: {command: [train]}}
 `
 
-test('each federation is a line: connected, not admitted, untrusted', async (t) => {
+test('each federation is a line: connected, not admitted, untrusted, without TLS', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'fedsam-site-network-'))
   const [own, other] = await Promise.all([openWebSocketServer(), openWebSocketServer()])
   t.after(() => Promise.all([own.close(), other.close(), rm(folder, { recursive: true })]))
@@ -36,11 +38,16 @@ test('each federation is a line: connected, not admitted, untrusted', async (t) 
   const good = await check(federation('heart', own.port, 'ca.pem'))
   assert.match(good.lines.join(), /^ok network heart: wss:\S+ admits this key/)
 
+  const plain = createServer((socket) => socket.end('no TLS')).listen(0, 'localhost')
+  await once(plain, 'listening')
+  t.after(() => plain.close())
   const { code, lines } = await check(
     federation('heart', other.port, 'ca.pem'),
     federation('lung', own.port, 'entry-ca.pem'),
+    federation('skin', (plain.address() as AddressInfo).port, 'ca.pem'),
   )
   assert.equal(code, 1)
+  assert.match(lines[2]!, /^problem network skin:.* takes connections; .*no TLS with/)
   assert.match(lines[0]!, /^problem network heart:.*Authorization.*does not admit this key/)
   assert.match(lines[1]!, /^problem network lung:.*certificate.*authority/)
 })

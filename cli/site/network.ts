@@ -1,5 +1,5 @@
-// `fedsam site check --network`: whether this machine reaches each federation of the site's file, and is admitted there. It connects as
-// the site does, names its jobs, and sends no request. It makes no key.
+// `fedsam site check --network`: whether this machine reaches each federation of the site's file, and is admitted there. It takes the way
+// step by step, to name the one that fails. Then it connects as the site does, names its jobs, and sends no request. It makes no key.
 import { readFile } from 'node:fs/promises'
 import { natsKey } from '#protocol/nkeys.ts'
 import { encodeJobList, SITE_USER } from '#protocol/sites.ts'
@@ -7,9 +7,13 @@ import { exists } from '#runtime/paths.ts'
 import type { Federation, Site } from '#site/file/site.ts'
 import { siteKey } from '#site/key.ts'
 import { connectWebSocket } from '#transport/bus/websocket/bus.ts'
-import { checked, type Finding, ok, unseen } from '../cluster/checks/finding.ts'
+import { checkEntry } from '#transport/entry/check.ts'
+import { checked, type Finding, ok, problem, unseen } from '../cluster/checks/finding.ts'
 
-/** One finding for each federation, in the order of the file. */
+/** Seconds by which two clocks may differ without a remark. */
+const SKEW_SECONDS = 60
+
+/** The findings for each federation, in the order of the file. */
 export async function networkFindings({ key, federations }: Site): Promise<readonly Finding[]> {
   if (!(await exists(key))) return [unseen('network', 'there is no key to connect with')]
   const findings = federations.map((one) =>
@@ -21,7 +25,21 @@ export async function networkFindings({ key, federations }: Site): Promise<reado
   return (await Promise.all(findings)).flat()
 }
 
-async function connected({ name, bus: url, ca, proxy, jobs }: Federation, nkeySeed: string) {
+/** The step that fails; else whether the federation admits the key, and a remark on the clock. */
+async function connected(
+  { name, bus: url, ca: file, proxy, jobs }: Federation,
+  nkeySeed: string,
+): Promise<readonly Finding[]> {
+  const subject = `network ${name}`
+  const ca = file === undefined ? undefined : await readFile(file, 'utf8').catch(() => undefined)
+  if (file !== undefined && ca === undefined) return [unseen(subject, `${file} cannot be read`)]
+  const line = { ...(ca === undefined ? {} : { ca }), ...(proxy === undefined ? {} : { proxy }) }
+  const entry = await checkEntry({ url, ...line })
+  const clock = clockFindings(`clock ${name}`, entry.secondsAhead ?? 0)
+  if (entry.kind === 'Failed') {
+    const { message, remedy } = entry.failure
+    return [problem(subject, [...entry.passed, message].join('; '), remedy), ...clock]
+  }
   const bus = await connectWebSocket({
     url,
     name: 'site check',
@@ -30,10 +48,18 @@ async function connected({ name, bus: url, ca, proxy, jobs }: Federation, nkeySe
       nkeySeed,
       password: () => encodeJobList(jobs.map(({ job }) => job)),
     },
-    ...(ca === undefined ? {} : { tls: { ca: await readFile(ca, 'utf8') } }),
+    ...(ca === undefined ? {} : { tls: { ca } }),
     ...(proxy === undefined ? {} : { proxy }),
     onError: () => {},
   })
   await bus.close()
-  return ok(`network ${name}`, `${url} admits this key`)
+  return [ok(subject, `${url} admits this key`), ...clock]
+}
+
+/** Nothing fails for a clock: signatures are judged by the federation's. */
+function clockFindings(subject: string, secondsAhead: number): readonly Finding[] {
+  if (Math.abs(secondsAhead) <= SKEW_SECONDS) return []
+  const [seconds, way] = [Math.abs(secondsAhead), secondsAhead > 0 ? 'ahead of' : 'behind']
+  const says = `this machine's clock is ${seconds} s ${way} that of the entry; jobs run, but its logs show other times`
+  return [ok(subject, says)]
 }

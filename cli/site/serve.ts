@@ -79,6 +79,7 @@ async function serveFederation(
   const ca = await certificatesOf(federation)
   const clock = systemClock()
   const log = (line: string): void => say(`${name}: ${line}`)
+  const line = { ...(ca === undefined ? {} : { ca }), ...(proxy === undefined ? {} : { proxy }) }
   await runAgent({
     connect: (onConnected) =>
       connectWebSocket({
@@ -90,7 +91,7 @@ async function serveFederation(
         onConnected,
         onError: () => {},
       }),
-    transfers: auditedTransfers(createGrantedTransfers({ stores: [`${store}/`] }), audit, name),
+    transfers: auditedTransfers(createGrantedTransfers({ site: { origin: store, ...line } }), audit, name),
     key,
     trust,
     jobs,

@@ -1,0 +1,37 @@
+// What a step on the way to an entry returns where it fails: which kind of fault, and what to tell whom.
+
+export type StepFault =
+  | 'NameUnknown'
+  | 'NoConnection'
+  | 'ProxyUnreachable'
+  | 'ProxyCredentials' // the proxy asks for a name and a password that it knows
+  | 'ProxySchemeUnsupported' // the proxy asks for NTLM, Kerberos or another scheme than Basic
+  | 'ProxyRefuses'
+  | 'CertificateUntrusted' // perhaps a device on the way opens TLS
+  | 'TlsFailed'
+  | 'NoAnswer'
+  | 'NoWebSocket'
+
+/** A step that failed. */
+export class StepFailed extends Error {
+  override readonly name = 'StepFailed'
+  readonly fault: StepFault
+  readonly remedy: string
+
+  constructor(fault: StepFault, message: string, remedy: string) {
+    super(message)
+    this.fault = fault
+    this.remedy = remedy
+  }
+}
+
+/** A host and its port. */
+export interface Place {
+  readonly host: string
+  readonly port: number
+}
+
+/** "host:port" */
+export function textOf({ host, port }: Place): string {
+  return `${host}:${port}`
+}

@@ -1,13 +1,13 @@
 // A task is counted and logged before it begins; one that is over a limit is refused on the disk and to the coordinator.
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Task } from '#protocol/messages.ts'
-import { AUDIT_FILE, createAuditLog } from '../audit/audit-log.ts'
+import { AUDIT_FILE, auditLogOn, createAuditLog } from '../audit/audit-log.ts'
 import type { Site } from '../file/site.ts'
-import { openLedger } from '../ledger/ledger.ts'
+import { LEDGER_FILE, openLedger } from '../ledger/ledger.ts'
 import type { AllowedJob } from '../policy/decide-job.ts'
 import { admitTask } from './admit.ts'
 
@@ -48,4 +48,41 @@ test('a later attempt at the same work costs nothing; the next round is over the
     await ledger.close()
     await rm(folder, { recursive: true })
   }
+})
+
+test('a second job does not begin at zero, and other work under the name of a task counts', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'fedsam-admit-'))
+  t.after(() => rm(folder, { recursive: true }))
+  const first = await openLedger(folder)
+  const audit = createAuditLog(folder, () => 0)
+  await admitTask(SITE, { ledger: first, audit, now: () => 0 })(JOB, RUN, task(1))
+  await first.close()
+  const ledger = await openLedger(folder)
+  t.after(() => ledger.close())
+  const admit = admitTask(SITE, { ledger, audit, now: () => 0 })
+  await admit(JOB, RUN, task(1))
+  const refused = { code: 'SiteRefused', message: /over all jobs/ }
+  await assert.rejects(admit(JOB, { ...RUN, uid: 'another' }, task(1)), refused)
+  const base = { key: 'b', size: 1, sha256: 'ab'.repeat(32), blocks: [] }
+  const changes: readonly Partial<Task>[] = [
+    { seed: 't' },
+    { base },
+    { config: { a: '1' } },
+    { dtypes: ['F16'] },
+  ]
+  for (const change of changes) await assert.rejects(admit(JOB, RUN, { ...task(1), ...change }), refused)
+})
+
+test('a disk that takes no count, or no line, refuses the task', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'fedsam-admit-'))
+  t.after(() => rm(folder, { recursive: true }))
+  const ledger = await openLedger(folder)
+  t.after(() => ledger.close())
+  const full = auditLogOn('/dev/full', () => 0)
+  const admit = admitTask(SITE, { ledger, audit: full, now: () => 0 })
+  await assert.rejects(admit(JOB, RUN, task(1)), { code: 'SiteRefused', message: /audit log \(ENOSPC\)/ })
+  await mkdir(join(folder, `${LEDGER_FILE}.new`))
+  const raised = { ...SITE, datasets: { brain: { limits: {} } } } as unknown as Site
+  const other = admitTask(raised, { ledger, audit: full, now: () => 0 })
+  await assert.rejects(other(JOB, RUN, task(2)), { code: 'SiteRefused', message: /ledger/ })
 })

@@ -22,8 +22,9 @@ interface Records {
 }
 
 /** The same for every attempt at the same work: it gives the same results. */
-function digestOf({ kind, round, seed, base, evaluate, config }: Task): string {
-  return sha256(encodeJson({ kind, round, seed, evaluate, config, base: base?.sha256 ?? null }))
+function digestOf({ kind, round, seed, base, evaluate, config, dtypes }: Task): string {
+  const from = base?.sha256 ?? null
+  return sha256(encodeJson({ kind, round, seed, evaluate, config, dtypes: dtypes ?? null, from }))
 }
 
 /** Rejects with SiteRefused where the site does not carry out the task, or cannot count it. */

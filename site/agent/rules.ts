@@ -41,19 +41,15 @@ export interface RulesOptions {
 export function siteRules({ site, federation, env, admit, audit, log }: RulesOptions): Decide {
   return async ({ job, client, record }) => {
     const offer = readOffer(offerOf(job, client, record.spec as unknown as OfferedSpec, record.base))
-    if (offer === undefined)
-      return { kind: 'Refused', reason: 'the job has values that this version of the site does not know' }
-    const decided = decideJob(site, federation, offer)
     const run = { uid: record.uid, client, name: jobText(job) }
-    const { kind } = decided
-    const about = {
-      event: 'Job',
-      federation: federation.name,
-      job: run.name,
-      run: run.uid,
-      client,
-      decision: kind,
-    } as const
+    const asked = { event: 'Job', federation: federation.name, job: run.name, run: run.uid, client } as const
+    if (offer === undefined) {
+      const reason = 'the job has values that this version of the site does not know'
+      await audit.write({ ...asked, decision: 'Refused', reason })
+      return { kind: 'Refused', reason }
+    }
+    const decided = decideJob(site, federation, offer)
+    const about = { ...asked, decision: decided.kind }
     if (decided.kind === 'Refused') {
       const { reason, line } = decided
       await audit.write({ ...about, reason, line })

@@ -132,8 +132,11 @@ test('on a full disk a task is refused, and the counts of before stay', async (t
     code: 'SiteRefused',
     message: 'the site cannot write its ledger (ENOSPC)',
   })
+  await assert.rejects(charge(ledger, 2), { code: 'SiteRefused' })
   assert.equal(await updatesIn(folder), 1)
   await rm(join(folder, `${LEDGER_FILE}.new`))
+  assert.ok((await charge(ledger, 2)).again)
+  assert.equal(await updatesIn(folder), 2, 'the count is on the disk before the task is allowed')
   assert.ok((await charge(ledger, 3)).charge)
   assert.equal(await updatesIn(folder), 3, 'a task that could not be written stays counted')
   await ledger.close()

@@ -64,22 +64,26 @@ export async function openLedger(folder: string): Promise<Ledger> {
 function ledgerOn(folder: string, read: Counts, release: () => Promise<void>): Ledger {
   let counts = read
   let written: Promise<unknown> = Promise.resolve()
+  const save = async (): Promise<void> => {
+    const write = written.catch(() => {}).then(() => replace(folder, encodeCounts(counts)))
+    written = write
+    await write.catch((error: NodeJS.ErrnoException) => {
+      throw unwritable(error)
+    })
+  }
   return {
     async charge(task, now, decide) {
       const day = dayOf(now)
       if (isCounted(counts, task)) {
-        await written // its own count may still be on the way to the disk
+        // Its own count may still be on the way to the disk, or may have failed to get there.
+        await written.catch(save)
         return decide(undefined)
       }
       const decision = decide(usageOf(counts, task.dataset, day))
       if (decision.charge === undefined) return decision
       // Counted before it is written: a second task must not see the old count meanwhile. One that fails stays counted until a restart.
       counts = added(counts, task, decision.charge, day)
-      const write = written.catch(() => {}).then(() => replace(folder, encodeCounts(counts)))
-      written = write
-      await write.catch((error: NodeJS.ErrnoException) => {
-        throw unwritable(error)
-      })
+      await save()
       return decision
     },
     async close() {

@@ -71,7 +71,8 @@ for (const name of await valueFiles()) {
     )
     const tries = of(objects, 'Deployment').some(({ metadata }) => metadata.name === 'fedsam-nats')
     // The signing key; the authority, the certificate of NATS, the gate's keys, and for the one tenant: its server's, its keys, the authority.
-    const alone = name === 'gate'
+    const alone =
+      tries && !of(objects, 'Deployment').some(({ metadata }) => metadata.name.startsWith('fedsam-s3-'))
     assert.equal(of(objects, 'Secret').length, alone ? 4 : tries ? 7 : 1)
     const pods = podsOf(objects)
     // The operator, the test, NATS, the gate, and the quickstart's S3 server.

@@ -145,6 +145,17 @@ test('jobs of a watched namespace: the chart brings the keys there', async () =>
   await uninstall(3, 'system')
 })
 
+test('an entry: the API server accepts its Ingresses, and the notes name the two addresses for jobs', async () => {
+  const notes = await upgrade(4, 'system', ...values('entry-ingress'))
+  assert.match(notes, /^spec\.storage\.s3\.publicEndpoint: https:\/\/fedsam\.example\.org$/m)
+  assert.match(notes, /^spec\.messaging\.nats\.publicUrl: wss:\/\/fedsam\.example\.org\/bus$/m)
+  assert.match(
+    await server.kubectl(['-n', 'system', 'get', 'ingress']),
+    /fedsam-bus[\s\S]*fedsam-store-fedsam/,
+  )
+  await uninstall(4, 'system')
+})
+
 test('without a quickstart the job of the notes is accepted too, and warnings are said', async () => {
   await server.kubectl(['create', 'namespace', 'bare'])
   const flags = ['--set', 'crds.keep=false,admissionPolicy.enabled=false']

@@ -156,3 +156,36 @@ nodeSelector: {{- toYaml . | nindent 2 }}
 tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
+
+{{/* The stores behind the entry as JSON. Where none is named: the quickstart's, if it has one tenant. */}}
+{{- define "fedsam.entryStores" -}}
+{{- $root := . -}}
+{{- $stores := list -}}
+{{- range .Values.entry.stores -}}
+{{- $stores = append $stores (dict "path" (printf "/%s/" .bucket) "type" "Prefix" "name" (printf "store-%s" .bucket) "service" .service "port" .port "tls" (ne .tls false) "own" false) -}}
+{{- end -}}
+{{- if and .Values.quickstart.enabled (not .Values.entry.stores) -}}
+{{- $bucket := .Values.quickstart.s3.bucket -}}
+{{- $tenants := include "fedsam.tenants" . | fromJsonArray -}}
+{{- if gt (len $tenants) 1 -}}
+{{- fail (printf "entry: the quickstart's tenants %s have buckets of one name, %s, on different servers, and one host can lead this name to one of them; install with one tenant, or list the stores in entry.stores" (join ", " $tenants) $bucket) -}}
+{{- end -}}
+{{- $stores = append $stores (dict "path" (printf "/%s/" $bucket) "type" "Prefix" "name" (printf "store-%s" $bucket) "service" (include "fedsam.s3Name" (list $root (first $tenants))) "port" 7070 "tls" true "own" true "section" "s3") -}}
+{{- end -}}
+{{- $names := list -}}
+{{- range $stores }}{{ $names = append $names .name }}{{ end -}}
+{{- if ne (len $names) (len (uniq $names)) }}{{ fail "entry.stores names a bucket twice: one host can lead its name to one server" }}{{ end -}}
+{{- if has "store-bus" $names }}{{ fail "entry: a bucket with the name bus cannot be behind the entry, whose path /bus leads to NATS" }}{{ end -}}
+{{- $stores | toJson -}}
+{{- end }}
+
+{{/* Refuses values of the entry that contradict each other. */}}
+{{- define "fedsam.checkEntry" -}}
+{{- $entry := .Values.entry -}}
+{{- if not (or .Values.gate.enabled .Values.quickstart.enabled) }}{{ fail "entry.enabled needs the nats-server of the chart: set gate.enabled or quickstart.enabled" }}{{ end -}}
+{{- if not $entry.host }}{{ fail "entry.host is needed: the host that sites connect to" }}{{ end -}}
+{{- if not $entry.tlsSecretName }}{{ fail "entry.tlsSecretName is needed: the Secret with the certificate of entry.host, or for entry.clusterIssuer to write" }}{{ end -}}
+{{- if and $entry.ingress.className $entry.gateway.className }}{{ fail "entry.ingress.className and entry.gateway.className exclude each other: one edge serves the host" }}{{ end -}}
+{{- if not (or $entry.ingress.className $entry.gateway.className) }}{{ fail "entry needs an edge: set entry.ingress.className or entry.gateway.className" }}{{ end -}}
+{{- if and .Values.networkPolicy.enabled (not $entry.from) }}{{ fail "entry.from is needed with networkPolicy.enabled: the NetworkPolicyPeers of the edge's pods, which alone may reach the servers behind it" }}{{ end -}}
+{{- end }}

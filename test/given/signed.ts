@@ -13,7 +13,12 @@ import { type Conversation, openConversation } from '#worker/network/conversatio
 
 /** The key of this name: the same in every process. */
 export function keyNamed(name: string): SigningKey {
-  return signingKeyOf(new TextEncoder().encode(name.padEnd(32, '.').slice(0, 32)))
+  return signingKeyOf(seedNamed(name))
+}
+
+/** The private half of that key. */
+export function seedNamed(name: string): Uint8Array {
+  return new TextEncoder().encode(name.padEnd(32, '.').slice(0, 32))
 }
 
 export const CERTIFIER = keyNamed('certifier')

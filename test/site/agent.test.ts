@@ -1,13 +1,21 @@
-// Two sites and an ordinary worker in one federation, over a real nats-server: the model, restarts, refusals, and jobs that a site did
-// not list.
+// Two sites and an ordinary worker in one federation, with the gate's real code: the model, restarts, refusals, jobs that a site did not
+// list, and keys that leave a job. The connection of a site lives for two to three seconds here, so each test has reconnects.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { FedsamError } from '#protocol/errors.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import { type Grant, type GrantedTransfers, GrantRefused } from '#transport/ports.ts'
-import { eventsOf, type FederationOptions, runFederation, seen } from '../federation/federation.ts'
+import {
+  eventsOf,
+  type Federation,
+  type FederationOptions,
+  runFederation,
+  seen,
+} from '../federation/federation.ts'
+import { jobOf } from '../given/gate.ts'
+import { keyNamed } from '../given/signed.ts'
 import { until } from '../until.ts'
-import { allow, openSiteFederation, SIZE } from './site-federation.ts'
+import { allow, JOB, openSiteFederation, SIZE } from './site-federation.ts'
 
 const SITES = ['hospital-a', 'hospital-b']
 const CLIENTS = [...SITES, 'pod']
@@ -54,6 +62,14 @@ test('a site whose agent stops in a round and starts again: the same bytes', asy
     await close()
   }
 })
+
+/** Why the client was absent when attempts opened, each reason once. */
+function absences({ events }: Pick<Federation, 'events'>, client: string): (string | undefined)[] {
+  const reasons = eventsOf(events, 'AttemptOpened').map(
+    ({ absent }) => absent.find((one) => one.client === client)?.reason,
+  )
+  return [...new Set(reasons)]
+}
 
 /** The last part of the object's key. */
 const nameOf = ({ url }: Grant): string => new URL(url).pathname.split('/').at(-1)!
@@ -107,24 +123,34 @@ describe('a site that does not take part', () => {
     }
   })
 
-  test('because the job is not in its list: it sends one request that says nothing, and then no other', async () => {
+  test('because the job is not in its list: the gate grants nothing, so nothing is sent', async () => {
+    const { federation, gate, startSite, close } = await openSiteFederation(SITES, WITHOUT)
+    try {
+      const other = startSite('hospital-a', { jobs: [{ namespace: 'team', name: 'another' }] })
+      startSite('hospital-b')
+      void federation.work('pod')
+      await federation.coordinate()
+      await until('the site was admitted', () => gate.verdicts.some((verdict) => verdict.kind === 'Admitted'))
+      assert.deepEqual(other.lines, [])
+      assert.deepEqual(absences(federation, 'hospital-a'), ['NotHeard'])
+    } finally {
+      await close()
+    }
+  })
+
+  test('because the job is not in its list, on a bus that grants more: it sends one request that says nothing, and no other', async () => {
     const { federation, startSite, close } = await openSiteFederation(SITES, WITHOUT)
     try {
-      const other = startSite('hospital-a', { jobs: [{ namespace: 'test', name: 'another' }] })
+      const another = { namespace: 'team', name: 'another' }
+      const other = startSite('hospital-a', { jobs: [another], listed: [another, JOB] })
       startSite('hospital-b')
       void federation.work('pod')
       await federation.coordinate()
       await until('it ends', () => other.ends.length === 1)
       const { error } = other.ends[0] as { error: FedsamError }
       assert.equal(error.code, 'SiteRefused')
-      assert.match(error.message, /belongs to the job test\/quadratic/)
-      assert.ok(
-        !federation.events.some((event) => event.event === 'ClientJoined' && event.client === 'hospital-a'),
-      )
-      const reasons = eventsOf(federation.events, 'AttemptOpened').map(
-        ({ absent }) => absent.find(({ client }) => client === 'hospital-a')?.reason,
-      )
-      assert.deepEqual(new Set(reasons), new Set(['NotHeard']))
+      assert.match(error.message, /belongs to the job team\/quadratic/)
+      assert.deepEqual(absences(federation, 'hospital-a'), ['NotHeard'])
     } finally {
       await close()
     }
@@ -176,6 +202,30 @@ test('metrics that a site keeps to itself are in no record; the others are', asy
     assert.ok(names('hospital-a').length > 0)
     assert.deepEqual(names('hospital-a').flat(), [])
     assert.ok(names('hospital-b').every((metrics) => metrics.includes('closeness')))
+  } finally {
+    await close()
+  }
+})
+
+test('a job that names the key later is served at the next renewal, and a key that leaves the job is out', async () => {
+  const { gate, startSite, close } = await openSiteFederation(SITES, OPTIONS)
+  try {
+    const [[uid, job] = assert.fail()] = [...gate.jobs]
+    // The gate admits no key that no job names.
+    const other = { namespace: 'team', name: 'other' }
+    const key = keyNamed('hospital-a').publicKey
+    gate.jobs.clear()
+    gate.jobs.set('u2', jobOf(other.name, 'u2', [], { [key]: 'hospital-a' }))
+    const agent = startSite('hospital-a', { jobs: [JOB, other] })
+    await until('it serves the other job', () => agent.lines.includes('hospital-a in team/u2: takes part'))
+    gate.jobs.set(uid, job)
+    const took = 'hospital-a in team/test: takes part'
+    await until('it takes part', () => agent.lines.includes(took), { instead: () => agent.lines })
+    gate.jobs.set(uid, { ...job, siteClients: new Map() })
+    await until('it stops', () => agent.lines.includes('hospital-a in team/test: stopped'), {
+      instead: () => agent.lines,
+    })
+    assert.equal(agent.ends.length, 0)
   } finally {
     await close()
   }

@@ -1,19 +1,16 @@
 // A federation with sites for tests: coordinator and ordinary workers in this process, sites as agents with trainers in child
-// processes, over a real nats-server and a folder as the store.
+// processes. The bus is a real nats-server with the gate; sites come over a WebSocket. The store is a folder.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { startNats } from '#cli/run/servers/servers.ts'
-import { type StaticUser, staticConfig } from '#gate/server-config.ts'
 import { COORDINATOR } from '#protocol/identity.ts'
-import { permissionsOf, sitePermissions } from '#protocol/permissions.ts'
-import type { JobName } from '#protocol/sites.ts'
+import { natsKey } from '#protocol/nkeys.ts'
+import { encodeJobList, type JobName, SITE_USER } from '#protocol/sites.ts'
 import { systemClock } from '#runtime/clock.ts'
-import { writePrivate } from '#runtime/private-file.ts'
 import { type AgentOptions, type RunEnd, runAgent } from '#site/agent/agent.ts'
 import type { Decide } from '#site/agent/decision.ts'
-import { connectNats } from '#transport/bus/nats/bus.ts'
+import { connectWebSocket } from '#transport/bus/websocket/bus.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
 import {
@@ -22,13 +19,13 @@ import {
   openFederation,
   QUADRATIC,
 } from '../federation/federation.ts'
-import { keyNamed, TRUST } from '../given/signed.ts'
+import { type GivenGate, jobOf, openGate } from '../given/gate.ts'
+import { keyNamed, seedNamed, TRUST } from '../given/signed.ts'
 import { startedEnvironment } from '../given/started.ts'
 
 const TRAINER = fileURLToPath(new URL('../trainers/quadratic-main.ts', import.meta.url))
-const PASSWORD = 'for-this-test'
 /** The job of the federation, as its certificate names it. */
-export const JOB: JobName = { namespace: QUADRATIC.namespace, name: QUADRATIC.name }
+export const JOB: JobName = { namespace: 'team', name: QUADRATIC.name }
 export const SIZE = 1000
 
 /** Allows every job, with the quadratic trainer. */
@@ -53,8 +50,9 @@ export interface Agent {
 
 export interface SiteFederation {
   readonly federation: Federation
-  /** Starts the agent of the site whose client has this name. */
-  startSite(client: string, options?: Partial<AgentOptions>): Agent
+  readonly gate: GivenGate
+  /** Starts the agent of the site whose client has this name. `listed`: what it names to the gate, if not its jobs. */
+  startSite(client: string, options?: Partial<AgentOptions> & { readonly listed?: readonly JobName[] }): Agent
   close(): Promise<void>
 }
 
@@ -64,44 +62,38 @@ export async function openSiteFederation(
   options: FederationOptions,
 ): Promise<SiteFederation> {
   const folder = await mkdtemp(join(tmpdir(), 'fedsam-site-test-'))
-  const place = { namespace: JOB.namespace, uid: QUADRATIC.uid }
-  const site = (client: string): StaticUser => ({
-    user: `site-${client}`,
-    password: PASSWORD,
-    permissions: sitePermissions(keyNamed(client).publicKey, [{ place, client }]),
-  })
   const others = options.clients.filter((client) => !sites.includes(client))
-  const users: StaticUser[] = [
-    { user: 'coordinator', password: PASSWORD, permissions: permissionsOf(place, COORDINATOR) },
-    ...others.map((client) => ({
-      user: client,
-      password: PASSWORD,
-      permissions: permissionsOf(place, { role: 'client', client }),
-    })),
-    ...sites.map(site),
-  ]
-  const nats = await startNats({ folder: join(folder, 'nats'), config: staticConfig(users) })
-  const secretFile = join(folder, 'password')
-  await writePrivate(secretFile, PASSWORD)
-  const connect = (user: string) => connectNats({ url: nats.url, credentials: { user, secretFile } })
+  const siteKeys = Object.fromEntries(sites.map((client) => [keyNamed(client).publicKey, client]))
+  const { uid } = QUADRATIC
+  const job = jobOf(JOB.name, uid, others, siteKeys)
+  const gate = await openGate({ jobs: [job], siteSeconds: { least: 2, most: 3 } })
+  await gate.startGate()
   const store = await openFilesystemStore({ folder: join(folder, 'store') })
   const transfers = createGrantedTransfers()
-  const bus = await connect('coordinator')
-  const workerBus = await connect(others[0]!)
-  const federation = await openFederation({ ...options, store, transfers, bus, workerBus, size: SIZE })
+  const bus = await gate.connect(uid, COORDINATOR)
+  const workerBus = await gate.connect(uid, { role: 'client', client: others[0]! })
+  const fixed = { ...options.fixed, namespace: JOB.namespace }
+  const federation = await openFederation({ ...options, fixed, store, transfers, bus, workerBus, size: SIZE })
   const agents: Agent[] = []
   return {
     federation,
-    startSite(client, own = {}) {
+    gate,
+    startSite(client, { listed, ...own } = {}) {
       const stop = new AbortController()
       const lines: string[] = []
       const ends: RunEnd[] = []
       const ended = runAgent({
-        connect: async (onConnected) => {
-          const connected = await connect(`site-${client}`)
-          setImmediate(onConnected)
-          return connected
-        },
+        connect: (onConnected) =>
+          connectWebSocket({
+            url: `ws://127.0.0.1:${gate.websocketPort}/bus`,
+            credentials: {
+              user: SITE_USER,
+              nkeySeed: natsKey('user', seedNamed(client)).seed,
+              password: () => encodeJobList(listed ?? own.jobs ?? [JOB]),
+            },
+            onConnected,
+            onError: () => {},
+          }),
         key: keyNamed(client),
         trust: TRUST,
         jobs: [JOB],
@@ -132,9 +124,8 @@ export async function openSiteFederation(
     async close() {
       await Promise.allSettled(agents.map((agent) => agent.stop()))
       await federation.close()
-      await workerBus.close()
+      await gate.close()
       await store.close()
-      await nats.stop()
       await rm(folder, { recursive: true, force: true })
     },
   }

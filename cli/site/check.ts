@@ -1,10 +1,11 @@
 // `fedsam site check`: whether a site has what its file names; network.ts checks the way to its federations. Each item is one finding; one that fails hides no
 // other, but without a readable file there is nothing else to check. It makes no key and reads data only to inspect it.
 import { access, constants, stat, statfs } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { FedsamError } from '#protocol/errors.ts'
 import { counted } from '#protocol/text.ts'
 import { exists } from '#runtime/paths.ts'
+import { AUDIT_FILE } from '#site/audit/audit-log.ts'
 import { BUILT_IN, type Site, type SiteDataset } from '#site/file/site.ts'
 import { siteKey } from '#site/key.ts'
 import { usageOf } from '#site/ledger/counts.ts'
@@ -33,6 +34,7 @@ export async function checkSite(file: string, { job, network }: Asked = {}): Pro
     ...(await checked('key', () => keyFinding(loaded))),
     await folderFinding(loaded),
     ...(await checked('ledger', () => ledgerFinding(loaded))),
+    ...(await auditFinding(loaded)),
     ...(await certificateFindings(loaded)),
     ...(await dataFindings(loaded)),
     ...(job === undefined ? [] : await checked('job', () => jobFinding(loaded, job))),
@@ -74,6 +76,21 @@ async function ledgerFinding({ folder, datasets }: Site): Promise<Finding> {
     return `${name} gave ${counted(updates, 'update')} and ${counted(evaluations, 'evaluation')}`
   })
   return ok('ledger', given.join('; ') || 'no data set gave anything')
+}
+
+/** The audit log, where a site has one: the site refuses all work if it cannot be written. */
+async function auditFinding({ folder }: Site): Promise<Finding[]> {
+  const file = join(folder, AUDIT_FILE)
+  if (!(await exists(file))) return []
+  const { mode } = await stat(file)
+  if ((mode & 0o077) !== 0)
+    return [problem('audit log', `other users may read ${file}`, `chmod 600 ${file}, and its rotated copies`)]
+  return access(file, constants.W_OK).then(
+    () => [ok('audit log', `${file} can be written`)],
+    (error: Error) => [
+      problem('audit log', `${file} cannot be written: ${error.message}`, 'correct its owner'),
+    ],
+  )
 }
 
 async function certificateFindings({ federations, file, lineOf }: Site): Promise<Finding[]> {

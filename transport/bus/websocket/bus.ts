@@ -55,7 +55,7 @@ export async function connectWebSocket(options: WebSocketOptions): Promise<Messa
   const { openSocket } = await import('./socket.ts')
   const line = lineOf(options, openSocket)
   const sign = nkeyAuthenticator(new TextEncoder().encode(options.credentials.nkeySeed))
-  const authenticator = [sign, passwordOf(options)]
+  const authenticator = [(nonce?: string) => sign(signable(nonce)), passwordOf(options)]
   const connection = await wsconnect({ ...connectionOptions(options), ...line.options, authenticator }).catch(
     (cause: Error) => {
       throw unreachable(options, line.failure() ?? cause)
@@ -69,6 +69,17 @@ export async function connectWebSocket(options: WebSocketOptions): Promise<Messa
   line.report(onError)
   void nextTurn().then(onConnected) // the caller has its bus by then
   return busOver(connection, eventsOf(connection), { description: url, onError, onUp: up })
+}
+
+/** A nonce of nats-server: random bytes in base64url. */
+const NONCE = /^[A-Za-z0-9_-]{8,64}$/
+
+/**
+ * The nonce, if it can be one of nats-server; else undefined, and the connection shows no signature. The key of a site also signs requests
+ * and receipts. A hostile server could send the bytes of a receipt as a nonce, and would get the signature.
+ */
+function signable(nonce: string | undefined): string | undefined {
+  return nonce !== undefined && NONCE.test(nonce) ? nonce : undefined
 }
 
 function checkUrl(url: string): void {

@@ -1,0 +1,154 @@
+// `fedsam site join` as its users start it: a file, a key, one TLS host in front of the gate and of an S3 server, and an ordinary worker in
+// the same job.
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { startS3 } from '#cli/run/servers/servers.ts'
+import { COORDINATOR } from '#protocol/identity.ts'
+import { createGrantedTransfers } from '#transport/grants/transfers.ts'
+import { openS3Store } from '#transport/s3.ts'
+import { type Ended, ROOT, startFedsam } from '../cli/fedsam.ts'
+import { type FederationOptions, openFederation, QUADRATIC, runFederation } from '../federation/federation.ts'
+import { openEntry } from '../given/entry.ts'
+import { jobOf, openGate } from '../given/gate.ts'
+import { keyNamed, seedNamed, TRUST } from '../given/signed.ts'
+import { certificate } from '../given/websocket-server.ts'
+
+const SITE = 'hospital-a'
+const SIZE = 1000
+const OPTIONS: FederationOptions = {
+  clients: [SITE, 'pod'],
+  rounds: 2,
+  size: SIZE,
+  pace: { holdSeconds: 1, silenceSeconds: 100_000 },
+}
+const TRAINER = { type: 'Command', config: {}, command: { command: ['train'], args: [], env: [] } }
+
+/** A site's file in a new folder, with its key. */
+async function siteFolder(host: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'fedsam-site-command-'))
+  await writeFile(join(folder, 'site.key'), seedNamed(SITE), { mode: 0o600 })
+  const command = [process.execPath, `${ROOT}test/trainers/quadratic-main.ts`, SITE, String(SIZE)]
+  await writeFile(
+    join(folder, 'site.yaml'),
+    `key: site.key
+folder: state
+federations:
+  - name: heart
+    trust: [${TRUST.join()}]
+    bus: wss://${host}/bus
+    store: https://${host}
+    ca: ${certificate('ca.pem')}
+    jobs: [{job: team/quadratic, dataset: table, trainer: own}]
+datasets: {table: {path: ., limits: {rounds: 2, updates: 10}}}
+trainers: {own: {command: ${JSON.stringify(command)}, jobCommand: [train]}}
+metrics: {names: [none]}
+`,
+  )
+  return folder
+}
+
+/** Everything that a site's job needs but the site; `run` resolves when the run is complete. */
+async function openJob(t: TestContext) {
+  const { uid } = QUADRATIC
+  const job = jobOf('quadratic', uid, ['pod'], { [keyNamed(SITE).publicKey]: SITE })
+  const gate = await openGate({ jobs: [job], siteSeconds: { least: 2, most: 3 } })
+  t.after(() => gate.close())
+  await gate.startGate()
+  const s3 = await startS3({ folder: join(gate.folder, 's3'), bucket: 'record' })
+  t.after(() => s3.stop())
+  const entry = await openEntry({ websocketPort: gate.websocketPort, storePort: s3.port })
+  t.after(() => entry.close())
+  const store = openS3Store({
+    bucket: s3.bucket,
+    prefix: 'run',
+    endpoint: s3.endpoint,
+    publicEndpoint: `https://${entry.host}`,
+    credentials: { accessKeyId: s3.accessKey, secretAccessKey: s3.secretKey },
+    region: 'us-east-1',
+  })
+  const federation = await openFederation({
+    ...OPTIONS,
+    store,
+    transfers: createGrantedTransfers(),
+    bus: await gate.connect(uid, COORDINATOR),
+    workerBus: await gate.connect(uid, { role: 'client', client: 'pod' }),
+    fixed: { namespace: 'team', spec: { trainer: TRAINER, strategy: { minFitClients: 2 } } },
+  })
+  t.after(() => federation.close())
+  const { publicKey } = keyNamed(SITE)
+  federation.live.members = federation.live.members.map((one) =>
+    one.name === SITE ? { ...one, publicKey } : one,
+  )
+  const folder = await siteFolder(entry.host)
+  t.after(() => rm(folder, { recursive: true }))
+
+  const run = async (joined: Promise<Ended>): Promise<Ended> => {
+    void federation.work('pod')
+    const early = joined.then((ended) => Promise.reject(new Error(JSON.stringify(ended))))
+    early.catch(() => {})
+    await Promise.race([federation.coordinate(), early])
+    return joined
+  }
+  return { federation, entry, folder, run }
+}
+
+const JOIN = ['site', 'join', 'site.yaml', 'team/quadratic']
+
+test('a site joins a job through one TLS host: the bytes of the same job without sites, and an audit log', async (t) => {
+  const expected = await runFederation(OPTIONS)
+  const { federation, entry, folder, run } = await openJob(t)
+  const { code, stdout, stderr } = await run(startFedsam(folder, JOIN))
+  assert.equal(code, 0, stderr + stdout)
+  assert.equal(await federation.model(), expected.model)
+  assert.match(stdout, /^heart: hospital-a in team\/test: takes part$/m)
+  assert.match(stdout, /round 2: trains/)
+  const audit = (await readFile(join(folder, 'state', 'audit.jsonl'), 'utf8')).trim().split('\n')
+  const events = audit.map((line) => JSON.parse(line) as { event: string; method?: string; url?: string })
+  const moved = events
+    .filter(({ event }) => event === 'Grant')
+    .map(({ method, url }) => `${method} ${new URL(url!).pathname}`)
+  assert.deepEqual(moved, entry.requests)
+  assert.ok(moved.length > 4)
+})
+
+test('a site that is killed in a round and starts again: the same bytes, and the ledger counts each round once', async (t) => {
+  const expected = await runFederation(OPTIONS)
+  const { federation, folder, run } = await openJob(t)
+  const killed = startFedsam(folder, JOIN, {
+    onLine: (line, child) => void (line.endsWith('round 1: trains') && child.kill('SIGKILL')),
+  })
+  const { code, stdout, stderr } = await run(
+    killed.then((first) => {
+      assert.equal(first.code, null)
+      return startFedsam(folder, JOIN)
+    }),
+  )
+  assert.equal(code, 0, stderr + stdout)
+  assert.equal(await federation.model(), expected.model)
+  // The worker sent the first parameters.
+  const ledger = await readFile(join(folder, 'state', 'ledger.json'), 'utf8')
+  assert.equal(/"updates":(\d+)/.exec(ledger)?.[1], '2', ledger)
+})
+
+test('a job that the file does not list is refused at once, with the line; the key is not used', async (t) => {
+  const folder = await siteFolder('localhost:1')
+  t.after(() => rm(folder, { recursive: true }))
+  const { code, stderr } = await startFedsam(folder, ['site', 'join', 'site.yaml', 'team/other'])
+  assert.equal(code, 2)
+  assert.match(stderr, /site\.yaml lists not the job team\/other[\s\S]*site\.yaml:9/)
+})
+
+test('a federation that cannot be reached is said once, and SIGTERM ends the program with 130', async (t) => {
+  const folder = await siteFolder('localhost:1')
+  t.after(() => rm(folder, { recursive: true }))
+  const { code, stdout } = await startFedsam(folder, ['site', 'run', 'site.yaml'], {
+    onLine: (line, child) => {
+      if (line.includes('not connected')) child.kill('SIGTERM')
+    },
+  })
+  assert.equal(code, 130)
+  assert.equal(stdout.match(/not connected/g)?.length, 1)
+})

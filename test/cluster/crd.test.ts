@@ -178,3 +178,22 @@ test('jobs are found by what they do, and by who manages them', async () => {
     assert.match(await cluster.server.kubectl(['get', 'fedsam', '-o', 'name']), /selected/)
   })
 })
+
+test('a job of 1,000 partitions, all external and each with its fields empty, is within the cost of the rules', async () => {
+  const site = (_: unknown, i: number) => ({
+    name: `p${i}`,
+    external: { publicKey: i.toString(16).padStart(64, '0') },
+    securityContext: {},
+    nodeSelector: {},
+    tolerations: [],
+  })
+  const partitions = Array.from({ length: 1000 }, site)
+  const storage = { s3: { publicEndpoint: 'https://fed.example.org' } }
+  const messaging = { nats: { publicUrl: 'wss://fed.example.org/bus' } }
+  await send({ spec: { partitions, storage, messaging } })
+  const labels = Object.fromEntries(Array.from({ length: 32 }, (_, i) => [`l${i}`, 'x']))
+  const pods = partitions.map((one) => ({ ...one, nodeSelector: labels }))
+  await assert.rejects(send({ spec: { partitions: pods, storage, messaging } }), (error: ApiError) => {
+    return error.status === 422 && error.message.includes('is set beside external')
+  })
+})

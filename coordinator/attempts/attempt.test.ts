@@ -253,3 +253,20 @@ test('a failure counts for the attempt that it names, and for no other', () => {
     { client: 'a', outcome: 'Failed', reason: 'TrainerFailed', message: 'm' },
   ])
 })
+
+test("a site's receipt counts by the key of the plan alone, although the record has other keys of the client", async () => {
+  const keys = ['a', 'earlier'].map(keyNamed)
+  const outcomesOf = async (key: string, signer: ReturnType<typeof keyNamed>) => {
+    const store = createMemoryStore()
+    await store.put(attemptKeys(1, 2).receipt('a'), signReceipt(signer, 'u1', receipt('a')))
+    const { attempt } = open(store, {
+      plan: { value: { ...PLAN, sites: { a: key } }, digest: 'd'.repeat(64) },
+      clientKeys: { has: async (_client, pinned) => keys.some(({ publicKey }) => publicKey === pinned) },
+    })
+    await attempt.checkReceipt('a')
+    return attempt.outcomes().map(({ reason }) => reason)
+  }
+  const [own, earlier] = keys as [(typeof keys)[0], (typeof keys)[0]]
+  assert.deepEqual(await outcomesOf(own.publicKey, own), [])
+  assert.deepEqual(await outcomesOf(own.publicKey, earlier), ['WrongSignature'])
+})

@@ -35,3 +35,25 @@ test('askGrants ignores an answer with the wrong number of grants, and repeats t
   assert.deepEqual(await ask(WANTS), [REFUSED, REFUSED])
   assert.equal(asked, answers.length)
 })
+
+test('askGrants gives the work up at once where the coordinator refuses the client', {
+  timeout: 60_000,
+}, async (t) => {
+  const bus = createInProcessBus()
+  t.after(() => bus.close())
+  await playCoordinator(bus, 'run', () => ({
+    kind: 'refused',
+    epoch: 1,
+    reason: 'the job has no partition a',
+  }))
+  const ask = askGrants({
+    client: 'a',
+    incarnation: 'i',
+    conversation: conversationOf(bus, { prefix: 'run', client: 'a' }),
+    answerSeconds: 60,
+    clock: systemClock(),
+    signal: new AbortController().signal,
+    silenceSeconds: 6000,
+  })
+  await assert.rejects(ask(WANTS), { name: 'NotWanted', message: 'the job has no partition a' })
+})

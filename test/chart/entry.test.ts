@@ -84,7 +84,9 @@ test('an edge has its own objects alone; without the entry there is none, and no
   ])
   const closed = await render(...values('quickstart'))
   assert.deepEqual(kindsOf(closed), [])
-  assert.doesNotMatch(JSON.stringify(closed), /websocket/i)
+  // The definition of the resource describes a field by this word.
+  const others = closed.filter(({ kind }) => kind !== 'CustomResourceDefinition')
+  assert.doesNotMatch(JSON.stringify(others), /websocket/i)
 })
 
 describe('an Ingress', () => {

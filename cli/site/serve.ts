@@ -41,7 +41,17 @@ export async function serveSite(options: ServeOptions): Promise<void> {
   const ledger = await openLedger(site.folder)
   const records = { ledger, audit: createAuditLog(site.folder, now), now }
   try {
-    await Promise.all(served.map((one) => serveFederation(options, { ...one, ...records })))
+    const over = new AbortController()
+    const signal = AbortSignal.any([options.signal, over.signal])
+    const serving = served.map((one) =>
+      serveFederation({ ...options, signal }, { ...one, ...records }).catch((error: unknown) => {
+        over.abort(error)
+        throw error
+      }),
+    )
+    // The ledger stays open until every federation has ended.
+    await Promise.allSettled(serving)
+    if (over.signal.aborted) throw over.signal.reason
   } finally {
     await ledger.close()
   }

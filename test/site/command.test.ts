@@ -141,6 +141,19 @@ test('a job that the file does not list is refused at once, with the line; the k
   assert.match(stderr, /site\.yaml lists not the job team\/other[\s\S]*site\.yaml:9/)
 })
 
+test('a federation whose certificates are missing ends the program, also where another one still tries', async (t) => {
+  const folder = await siteFolder('localhost:1')
+  t.after(() => rm(folder, { recursive: true }))
+  const file = join(folder, 'site.yaml')
+  const text = await readFile(file, 'utf8')
+  const [start, heart, rest] = text.split(/(?<=federations:\n)|(?=datasets:)/) as [string, string, string]
+  const other = heart.replace('heart', 'lung').replace(/ca: .*/, 'ca: missing.pem')
+  await writeFile(file, start + heart + other + rest)
+  const { code, stderr } = await startFedsam(folder, ['site', 'run', 'site.yaml'])
+  assert.equal(code, 2)
+  assert.match(stderr, /certificates of the federation lung cannot be read/)
+})
+
 test('a federation that cannot be reached is said once, and SIGTERM ends the program with 130', async (t) => {
   const folder = await siteFolder('localhost:1')
   t.after(() => rm(folder, { recursive: true }))

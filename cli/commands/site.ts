@@ -80,7 +80,7 @@ const COMMANDS: Readonly<Record<string, RunCommand>> = { key, check, run, join }
 export const site: RunCommand = async ([name = '', ...args]) => {
   if (!Object.hasOwn(COMMANDS, name))
     throw new UsageError(
-      `there is no command site ${name}: write site ${Object.keys(COMMANDS).join(' or site ')}`,
+      `${name === '' ? 'site needs a command' : `there is no command site ${name}`}: write site ${Object.keys(COMMANDS).join(' or site ')}`,
     )
   return COMMANDS[name]!(args)
 }

@@ -28,7 +28,8 @@ interface Asked {
 export async function checkSite(file: string, { job, network }: Asked = {}): Promise<readonly Finding[]> {
   const loaded = await loadSite(file).catch((error: FedsamError) => error)
   if (loaded instanceof Error) return loaded.message.split('\n').map((line) => problem('file', line, ''))
-  const contents = `${loaded.federations.length} federations, ${Object.keys(loaded.datasets).length} data sets`
+  const { federations, datasets } = loaded
+  const contents = `${counted(federations.length, 'federation')}, ${counted(Object.keys(datasets).length, 'data set')}`
   return [
     ok('file', `${file} is valid: ${contents}`),
     ...(await checked('key', () => keyFinding(loaded))),

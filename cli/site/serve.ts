@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import { natsKey } from '#protocol/nkeys.ts'
+import type { SigningKey } from '#protocol/signatures.ts'
 import { encodeJobList, type JobName, jobText, SITE_USER } from '#protocol/sites.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { admitTask } from '#site/agent/admit.ts'
@@ -37,21 +38,22 @@ export async function serveSite(options: ServeOptions): Promise<void> {
     .map((federation) => ({ federation, jobs: jobsOf(federation, only) }))
     .filter(({ jobs }) => jobs.length > 0)
   if (served.length === 0) throw notListed(site, only)
+  const lines = await Promise.all(served.map(({ federation }) => lineOf(site, federation)))
   const now = (): number => Date.now()
   const ledger = await openLedger(site.folder)
   const records = { ledger, audit: createAuditLog(site.folder, now), now }
+  // An agent that fails ends the others: nothing may use the ledger after its end.
+  const failed = new AbortController()
+  const signal = AbortSignal.any([options.signal, failed.signal])
   try {
-    const over = new AbortController()
-    const signal = AbortSignal.any([options.signal, over.signal])
-    const serving = served.map((one) =>
-      serveFederation({ ...options, signal }, { ...one, ...records }).catch((error: unknown) => {
-        over.abort(error)
+    const agents = served.map((one, at) =>
+      serveFederation({ ...options, signal }, { ...one, ...records, line: lines[at]! }).catch((error) => {
+        failed.abort()
         throw error
       }),
     )
-    // The ledger stays open until every federation has ended.
-    await Promise.allSettled(serving)
-    if (over.signal.aborted) throw over.signal.reason
+    const ends = await Promise.allSettled(agents)
+    for (const end of ends) if (end.status === 'rejected') throw end.reason
   } finally {
     await ledger.close()
   }
@@ -63,9 +65,9 @@ function jobsOf({ jobs }: Federation, only: JobName | undefined): readonly JobNa
 }
 
 function notListed({ file, federations, lineOf }: Site, only: JobName | undefined): FedsamError {
-  const what = only === undefined ? 'no job' : `not the job ${jobText(only)}`
+  const what = only === undefined ? 'lists no job' : `does not list the job ${jobText(only)}`
   const line = lineOf(federations.length === 0 ? ['federations'] : ['federations', 0, 'jobs'])
-  return new FedsamError('InvalidJob', `${file} lists ${what}`, {
+  return new FedsamError('InvalidJob', `${file} ${what}`, {
     remedy: `add it to ${file}:${line}; the site takes part in listed jobs only`,
   })
 }
@@ -75,21 +77,57 @@ interface Served {
   readonly jobs: readonly JobName[]
   readonly ledger: Ledger
   readonly audit: AuditLog
+  readonly line: Line
   readonly now: () => number
+}
+
+/** How this site speaks to a federation. */
+interface Line {
+  readonly key: SigningKey
+  readonly nkeySeed: string
+  readonly ca?: string
+  readonly proxy?: string
+}
+
+async function lineOf({ key: file }: Site, federation: Federation): Promise<Line> {
+  const { proxy } = federation
+  const key = await siteKey(file)
+  const nkeySeed = natsKey('user', await readFile(file)).seed
+  const ca = await certificatesOf(federation)
+  return {
+    key,
+    nkeySeed,
+    ...(ca === undefined ? {} : { ca }),
+    ...(proxy === undefined ? {} : { proxy }),
+  }
+}
+
+/** Logs why the connection fails, once for each reason, and that it is back. */
+function lineLog(log: (text: string) => void) {
+  let last = ''
+  return {
+    failed(error: unknown) {
+      const why = String(error instanceof Error ? error.message : error)
+      if (why !== last) log(`the connection failed: ${why}; the site tries again`)
+      last = why
+    },
+    connected() {
+      if (last !== '') log('connected again')
+      last = ''
+    },
+  }
 }
 
 async function serveFederation(
   { site, say, onEnded, signal }: ServeOptions,
-  { federation, jobs, ledger, audit, now }: Served,
+  { federation, jobs, ledger, audit, line, now }: Served,
 ): Promise<void> {
-  const { name, trust, bus: url, store, proxy } = federation
-  const key = await siteKey(site.key)
-  const nkeySeed = natsKey('user', await readFile(site.key)).seed
+  const { name, trust, bus: url, store: origin } = federation
+  const { key, nkeySeed, ca, proxy } = line
+  const way = { ...(ca === undefined ? {} : { ca }), ...(proxy === undefined ? {} : { proxy }) }
   const list = encodeJobList(jobs)
-  const ca = await certificatesOf(federation)
-  const clock = systemClock()
-  const log = (line: string): void => say(`${name}: ${line}`)
-  const line = { ...(ca === undefined ? {} : { ca }), ...(proxy === undefined ? {} : { proxy }) }
+  const log = (text: string): void => say(`${name}: ${text}`)
+  const state = lineLog(log)
   await runAgent({
     connect: (onConnected) =>
       connectWebSocket({
@@ -98,10 +136,13 @@ async function serveFederation(
         credentials: { user: SITE_USER, nkeySeed, password: () => list },
         ...(ca === undefined ? {} : { tls: { ca } }),
         ...(proxy === undefined ? {} : { proxy }),
-        onConnected,
-        onError: () => {},
+        onConnected: () => {
+          state.connected()
+          onConnected()
+        },
+        onError: state.failed,
       }),
-    transfers: auditedTransfers(createGrantedTransfers({ site: { origin: store, ...line } }), audit, name),
+    transfers: auditedTransfers(createGrantedTransfers({ site: { origin, ...way } }), audit, name),
     key,
     trust,
     jobs,
@@ -116,7 +157,7 @@ async function serveFederation(
     release: releaseOf(site),
     folder: join(site.folder, 'runs', name),
     noProgressSeconds: NO_PROGRESS_SECONDS,
-    clock,
+    clock: systemClock(),
     wallTime: now,
     log,
     ...(onEnded === undefined ? {} : { onEnded }),

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { FedsamError } from '#protocol/errors.ts'
+import type { Task } from '#protocol/messages.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import { type Grant, type GrantedTransfers, GrantRefused } from '#transport/ports.ts'
 import {
@@ -202,6 +203,33 @@ test('metrics that a site keeps to itself are in no record; the others are', asy
     assert.ok(names('hospital-a').length > 0)
     assert.deepEqual(names('hospital-a').flat(), [])
     assert.ok(names('hospital-b').every((metrics) => metrics.includes('closeness')))
+  } finally {
+    await close()
+  }
+})
+
+test('a site that releases no evaluation trains all the same, and the record says why it has none', async () => {
+  const { federation, startSite, close } = await openSiteFederation(SITES, OPTIONS)
+  try {
+    startSite('hospital-a', {
+      decide: async (asked) => {
+        const decision = await allow(asked)
+        const admit = async (task: Task) => ({ ...task, evaluate: false })
+        return decision.kind === 'Allowed' ? { ...decision, admit } : decision
+      },
+    })
+    startSite('hospital-b')
+    void federation.work('pod')
+    await federation.coordinate()
+    const rounds = eventsOf(federation.events, 'RoundCompleted').filter(({ kind }) => kind === 'Train')
+    assert.equal(rounds.length, 3)
+    for (const { accepted, notEvaluated } of rounds) {
+      assert.ok(accepted.includes('hospital-a'))
+      assert.deepEqual(
+        notEvaluated.map(({ client, outcome, reason }) => [client, outcome, reason]),
+        [['hospital-a', 'Nothing', 'SiteRefused']],
+      )
+    }
   } finally {
     await close()
   }

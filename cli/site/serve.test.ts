@@ -2,13 +2,12 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { jobNameOf } from '#protocol/sites.ts'
 import { siteKey } from '#site/key.ts'
 import { until } from '#test/until.ts'
+import { freePort } from '../run/servers/servers.ts'
 import { loadSite } from './load.ts'
 import { serveSite } from './serve.ts'
 
@@ -18,15 +17,6 @@ before(async () => {
   await siteKey(join(folder, 'site.key'))
 })
 after(() => rm(folder, { recursive: true, force: true }))
-
-/** A port of this machine on which nobody listens. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
 
 /** A site's file with one federation for each address; `lines` are added to the last one. */
 async function siteOf(state: string, ports: readonly number[], lines: readonly string[] = []) {
@@ -73,17 +63,6 @@ test('a file of authorities that does not exist is named before anything starts'
   )
   assert.deepEqual(said, [])
   assert.equal(existsSync(site.folder), false)
-})
-
-test('a job that the file does not list is refused, with the line to add it to', async () => {
-  const site = await siteOf('other', [await freePort()])
-  const only = jobNameOf('team/other')!
-  const options = { site, only, say: () => {}, signal: new AbortController().signal }
-  await assert.rejects(serveSite(options), {
-    code: 'InvalidJob',
-    message: /other\.yaml does not list the job team\/other$/,
-    remedy: /other\.yaml:8/,
-  })
 })
 
 test('a second agent of the same folder is refused, and the first one continues', async () => {

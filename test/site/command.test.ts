@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { startS3 } from '#cli/run/servers/servers.ts'
+import { freePort, startS3 } from '#cli/run/servers/servers.ts'
 import { COORDINATOR } from '#protocol/identity.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import { openS3Store } from '#transport/s3.ts'
@@ -134,15 +134,15 @@ test('a site that is killed in a round and starts again: the same bytes, and the
 })
 
 test('a job that the file does not list is refused at once, with the line; the key is not used', async (t) => {
-  const folder = await siteFolder('localhost:1')
+  const folder = await siteFolder(`localhost:${await freePort()}`)
   t.after(() => rm(folder, { recursive: true }))
   const { code, stderr } = await startFedsam(folder, ['site', 'join', 'site.yaml', 'team/other'])
   assert.equal(code, 2)
-  assert.match(stderr, /site\.yaml lists not the job team\/other[\s\S]*site\.yaml:9/)
+  assert.match(stderr, /site\.yaml does not list the job team\/other[\s\S]*site\.yaml:9/)
 })
 
 test('a federation whose certificates are missing ends the program, also where another one still tries', async (t) => {
-  const folder = await siteFolder('localhost:1')
+  const folder = await siteFolder(`localhost:${await freePort()}`)
   t.after(() => rm(folder, { recursive: true }))
   const file = join(folder, 'site.yaml')
   const text = await readFile(file, 'utf8')
@@ -155,7 +155,7 @@ test('a federation whose certificates are missing ends the program, also where a
 })
 
 test('a federation that cannot be reached is said once, and SIGTERM ends the program with 130', async (t) => {
-  const folder = await siteFolder('localhost:1')
+  const folder = await siteFolder(`localhost:${await freePort()}`)
   t.after(() => rm(folder, { recursive: true }))
   const { code, stdout } = await startFedsam(folder, ['site', 'run', 'site.yaml'], {
     onLine: (line, child) => {

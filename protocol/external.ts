@@ -1,6 +1,12 @@
 // Partitions whose client is a site outside of the cluster. The job names the one key of each. A key belongs to one partition: a site with
 // two would count twice. Checked in code, since a rule of the schema would compare each partition with every other. Pure.
 import type { CompletePartitionSpec } from './generated/federatedjob.ts'
+import type { Plan } from './record.ts'
+
+/** The one key that counts for each client that is a site in this plan. */
+export function plannedKeys({ sites = [] }: Pick<Plan, 'sites'>): ReadonlyMap<string, string> {
+  return new Map(sites.map(({ name, key }) => [name, key]))
+}
 
 type Partition = Pick<CompletePartitionSpec, 'name' | 'external'>
 

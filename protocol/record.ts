@@ -134,8 +134,8 @@ const PlanSchema = v.object({
   protocol: v.literal('Plain'),
   /** Signed: a receipt counts only with its client's signature. Absent in a plan of a version whose clients did not sign. */
   receipts: v.optional(v.literal('Signed')),
-  /** The one key of each site on the roster, as the job named it. Absent where the roster has no site. */
-  sites: v.optional(v.record(Name, PublicKey)),
+  /** The one key of each site on the roster, as the job named it. A list: a client may be named "constructor". Absent without a site. */
+  sites: v.optional(v.array(v.object({ name: Name, key: PublicKey }))),
 })
 
 /** An L2 norm. */

@@ -260,7 +260,7 @@ test("a site's receipt counts by the key of the plan alone, although the record 
     const store = createMemoryStore()
     await store.put(attemptKeys(1, 2).receipt('a'), signReceipt(signer, 'u1', receipt('a')))
     const { attempt } = open(store, {
-      plan: { value: { ...PLAN, sites: { a: key } }, digest: 'd'.repeat(64) },
+      plan: { value: { ...PLAN, sites: [{ name: 'a', key }] }, digest: 'd'.repeat(64) },
       clientKeys: { has: async (_client, pinned) => keys.some(({ publicKey }) => publicKey === pinned) },
     })
     await attempt.checkReceipt('a')

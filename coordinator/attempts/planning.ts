@@ -133,8 +133,8 @@ function draftPlan(context: AttemptsContext, assignment: AttemptAssignment): Omi
 
 /** The keys by which receipts of sites count in the attempt. */
 function sitesOf(members: readonly Member[]): Pick<Plan, 'sites'> {
-  const keys = members.flatMap(({ name, publicKey }) => (publicKey ? [[name, publicKey] as const] : []))
-  return keys.length === 0 ? {} : { sites: Object.fromEntries(keys) }
+  const sites = members.flatMap(({ name, publicKey }) => (publicKey ? [{ name, key: publicKey }] : []))
+  return sites.length === 0 ? {} : { sites }
 }
 
 /** How many of the asked clients must report before the attempt counts; for an evaluation, before the grace begins. */

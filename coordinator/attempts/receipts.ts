@@ -1,6 +1,8 @@
 // Judges one receipt in the store: none, rejected with a reason, an evaluation, or an admitted update. It throws faults of the
 // store only: faults of a client are judgements. The attempt decides whether the judgement still counts (attempt.ts).
+
 import { FedsamError } from '#protocol/errors.ts'
+import { plannedKeys } from '#protocol/external.ts'
 import { attemptKeys } from '#protocol/keys.ts'
 import type { RejectionReason } from '#protocol/outcomes.ts'
 import type { ReceiptSigner } from '#protocol/receipt-signature.ts'
@@ -95,13 +97,13 @@ export async function judgeReceipt(
 /** Why the receipt does not have its client's signature; undefined where it has. */
 async function whyNotSigned(
   signer: ReceiptSigner,
-  { sites }: Plan,
+  plan: Plan,
   { client, clientKeys }: Expected,
 ): Promise<string | undefined> {
   if (signer.kind === 'Unsigned') return 'the receipt has no signature'
   if (signer.kind === 'Wrong') return 'the signature of the receipt does not fit it'
-  if ((sites?.[client] ?? signer.key) !== signer.key)
-    return `another key than the plan names signed the receipt`
+  if ((plannedKeys(plan).get(client) ?? signer.key) !== signer.key)
+    return 'another key than the plan names signed the receipt'
   return (await clientKeys.has(client, signer.key)) ? undefined : `no key of ${client} signed the receipt`
 }
 

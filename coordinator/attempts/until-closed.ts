@@ -1,5 +1,6 @@
 // Runs an open attempt until it has a decision: serves it to the clients, waits until it may close, and writes the decision.
 // Reports that arrive after that do not count in the attempt. rounds/closing.ts decides when an attempt may close.
+import { plannedKeys } from '#protocol/external.ts'
 import type { Decision } from '#protocol/record.ts'
 import { waitAtMost } from '#runtime/notifier.ts'
 import type { Marked } from '../record/markers.ts'
@@ -127,12 +128,12 @@ const KEY_CHANGED =
 /** Stops waiting for clients whose partition was removed from the job, or is now of another site, or of a pod instead of a site. */
 function settleRemoved({ live }: Pick<AttemptsContext, 'live'>, open: OpenAttempt): void {
   const members = new Map(live().members.map((member) => [member.name, member]))
-  const { roster, sites = {} } = open.plan.value
-  for (const client of roster) {
+  const sites = plannedKeys(open.plan.value)
+  for (const client of open.plan.value.roster) {
     const member = members.get(client)
     if (member === undefined)
       open.settle(client, { client, outcome: 'Removed', reason: 'PartitionRemoved', message: '' })
-    else if (member.publicKey !== sites[client])
+    else if (member.publicKey !== sites.get(client))
       open.settle(client, { client, outcome: 'Removed', reason: 'KeyChanged', message: KEY_CHANGED })
   }
 }

@@ -1,6 +1,7 @@
 // Verifies who made each update and evaluation that counts: the receipt has the signature of a key that the record pinned for its
 // client. So a coordinator cannot have invented, swapped or reweighted an update of a client whose keys are known. Attempts that an
 // older version planned have receipts without signatures, and are left out.
+import { plannedKeys } from '#protocol/external.ts'
 import { attemptKeys } from '#protocol/keys.ts'
 import type { ReceiptSigner } from '#protocol/receipt-signature.ts'
 import type { StoreReader } from '#transport/ports.ts'
@@ -30,6 +31,7 @@ export async function verifyReceipts(findings: ReceiptFindings, { run, links }: 
   }
   for (const link of links) {
     if (link.plan?.receipts !== 'Signed') continue
+    const sites = plannedKeys(link.plan)
     for (const { client, receipt, attempts } of countedReceipts(link)) {
       const found = await find(findings, {
         client,
@@ -40,7 +42,7 @@ export async function verifyReceipts(findings: ReceiptFindings, { run, links }: 
       })
       // A receipt that is missing is a problem already.
       if (found === undefined) continue
-      const fault = signerFault(found.signer, await keysOf(client), link.plan.sites?.[client])
+      const fault = signerFault(found.signer, await keysOf(client), sites.get(client))
       if (fault !== undefined)
         findings.problems.push(
           `round ${link.plan.round}: ${fault} of ${client} signed its receipt that counts`,

@@ -1,7 +1,9 @@
 // Compares the updates of a record with the public keys that the clients themselves published. So a coordinator is found that
 // invented an update, swapped or reweighted it, or left one out against the rules, although its record is consistent. What only the
 // coordinator could know, such as when a receipt arrived, becomes a remark and no problem.
+
 import { sha256 } from '#protocol/digest.ts'
+import { plannedKeys } from '#protocol/external.ts'
 import { attemptKeys } from '#protocol/keys.ts'
 import { receiptSigner } from '#protocol/receipt-signature.ts'
 import {
@@ -61,10 +63,12 @@ function roundOf({ result, plan, decision }: Link, uid: string): Round | undefin
 }
 
 /** A plan may name no other key for a site than the roster. */
-function verifySites(about: RosterReading, { plan: { round, sites = {} } }: Round, roster: Roster): void {
-  for (const [client, key] of Object.entries(sites))
+function verifySites(about: RosterReading, { plan }: Round, roster: Roster): void {
+  for (const [client, key] of plannedKeys(plan))
     if (roster.get(client)?.includes(key) === false)
-      about.problems.push(`round ${round}: the plan names a key for ${client} that the roster does not name`)
+      about.problems.push(
+        `round ${plan.round}: the plan names a key for ${client} that the roster does not name`,
+      )
 }
 
 /** Every update and evaluation that counts must have a receipt by a key of its client. */

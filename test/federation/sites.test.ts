@@ -58,6 +58,21 @@ describe('a site', () => {
     }
   })
 
+  test('may have any name that a partition may have, beside a pod with another such name', async () => {
+    const clients = ['constructor', 'site', 'pod']
+    const options: FederationOptions = { ...JOB, clients, rounds: 1, round: { quorum: 3 } }
+    const { model } = await runFederation(options)
+    for (const site of ['constructor', 'site']) {
+      const federation = await openFederation(options)
+      name(federation, site, SITE)
+      for (const client of clients) void federation.work(client, client === site ? { key: SITE } : {})
+      await federation.coordinate()
+      assert.equal(await federation.model(), model, site)
+      assert.deepEqual((await verifyRecord(federation.store)).problems, [])
+      await federation.close()
+    }
+  })
+
   test('is not replaced by a worker with another key that comes first', async () => {
     const federation = await openFederation(JOB)
     try {
@@ -133,7 +148,7 @@ describe('a record of a run with a site', () => {
   /** The record as it would be if the job had named this key for "b" in round 1, consistent in itself. */
   async function naming(key: string): Promise<Objects> {
     const objects = new Map(sound)
-    changed(objects, 'plan', plan, (one) => ({ ...one, sites: { b: key } }))
+    changed(objects, 'plan', plan, (one) => ({ ...one, sites: [{ name: 'b', key }] }))
     await rechain(objects)
     return objects
   }

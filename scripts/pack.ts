@@ -11,7 +11,15 @@ import { PRODUCT } from './folders.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 /** Paths that are copied unchanged. */
-const COPIED = ['README.md', 'LICENSE', 'CHANGELOG.md', 'crds', 'docs', 'examples/brain-tissue.yaml'] as const
+const COPIED = [
+  'README.md',
+  'LICENSE',
+  'CHANGELOG.md',
+  'crds',
+  'docs',
+  'examples/brain-tissue.yaml',
+  'examples/fedsam-site.service',
+] as const
 
 const NOT_SHIPPED = /\.test\.ts$/
 

@@ -11,9 +11,9 @@ import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import { openS3Store } from '#transport/s3.ts'
 import { type Ended, ROOT, startFedsam } from '../cli/fedsam.ts'
 import { type FederationOptions, openFederation, QUADRATIC, runFederation } from '../federation/federation.ts'
-import { openEntry } from '../given/entry.ts'
 import { jobOf, openGate } from '../given/gate.ts'
 import { keyNamed, seedNamed, TRUST } from '../given/signed.ts'
+import { startTlsEdge } from '../given/tls-edge.ts'
 import { certificate } from '../given/websocket-server.ts'
 
 const SITE = 'hospital-a'
@@ -59,13 +59,13 @@ async function openJob(t: TestContext) {
   await gate.startGate()
   const s3 = await startS3({ folder: join(gate.folder, 's3'), bucket: 'record' })
   t.after(() => s3.stop())
-  const entry = await openEntry({ websocketPort: gate.websocketPort, storePort: s3.port })
-  t.after(() => entry.close())
+  const edge = await startTlsEdge({ store: s3.endpoint, websocketPort: gate.websocketPort })
+  t.after(() => edge.close())
   const store = openS3Store({
     bucket: s3.bucket,
     prefix: 'run',
     endpoint: s3.endpoint,
-    publicEndpoint: `https://${entry.host}`,
+    publicEndpoint: edge.origin,
     credentials: { accessKeyId: s3.accessKey, secretAccessKey: s3.secretKey },
     region: 'us-east-1',
   })
@@ -82,7 +82,7 @@ async function openJob(t: TestContext) {
   federation.live.members = federation.live.members.map((one) =>
     one.name === SITE ? { ...one, publicKey } : one,
   )
-  const folder = await siteFolder(entry.host)
+  const folder = await siteFolder(edge.host)
   t.after(() => rm(folder, { recursive: true }))
 
   const run = async (joined: Promise<Ended>): Promise<Ended> => {
@@ -92,14 +92,14 @@ async function openJob(t: TestContext) {
     await Promise.race([federation.coordinate(), early])
     return joined
   }
-  return { federation, entry, folder, run }
+  return { federation, edge, folder, run }
 }
 
 const JOIN = ['site', 'join', 'site.yaml', 'team/quadratic']
 
 test('a site joins a job through one TLS host: the bytes of the same job without sites, and an audit log', async (t) => {
   const expected = await runFederation(OPTIONS)
-  const { federation, entry, folder, run } = await openJob(t)
+  const { federation, edge, folder, run } = await openJob(t)
   const { code, stdout, stderr } = await run(startFedsam(folder, JOIN))
   assert.equal(code, 0, stderr + stdout)
   assert.equal(await federation.model(), expected.model)
@@ -110,7 +110,7 @@ test('a site joins a job through one TLS host: the bytes of the same job without
   const moved = events
     .filter(({ event }) => event === 'Grant')
     .map(({ method, url }) => `${method} ${new URL(url!).pathname}`)
-  assert.deepEqual(moved, entry.requests)
+  assert.deepEqual(moved, edge.passed)
   assert.ok(moved.length > 4)
 })
 

@@ -17,9 +17,9 @@ import { COORDINATOR } from '#protocol/identity.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { openS3Store } from '#transport/s3.ts'
 import { ROOT, startFedsam } from '../cli/fedsam.ts'
-import { openEntry } from '../given/entry.ts'
 import { jobOf, openGate } from '../given/gate.ts'
 import { CERTIFIER, keyNamed, seedNamed, TRUST } from '../given/signed.ts'
+import { startTlsEdge } from '../given/tls-edge.ts'
 import { certificate } from '../given/websocket-server.ts'
 
 const NAMES = ['axial', 'coronal', 'sagittal']
@@ -73,13 +73,13 @@ test('three sites train the demo: the bytes of fedsam run', async (t) => {
   await gate.startGate()
   const s3 = await startS3({ folder: join(folder, 's3'), bucket: 'record' })
   t.after(() => s3.stop())
-  const entry = await openEntry({ websocketPort: gate.websocketPort, storePort: s3.port })
-  t.after(() => entry.close())
+  const edge = await startTlsEdge({ store: s3.endpoint, websocketPort: gate.websocketPort })
+  t.after(() => edge.close())
   const store = openS3Store({
     bucket: s3.bucket,
     prefix: 'run',
     endpoint: s3.endpoint,
-    publicEndpoint: `https://${entry.host}`,
+    publicEndpoint: edge.origin,
     credentials: { accessKeyId: s3.accessKey, secretAccessKey: s3.secretKey },
     region: 'us-east-1',
   })
@@ -92,7 +92,7 @@ test('three sites train the demo: the bytes of fedsam run', async (t) => {
   const stop = new AbortController()
   t.after(() => stop.abort())
   const sites = NAMES.map(async (site) => {
-    const file = await siteFile(folder, site, entry.host)
+    const file = await siteFile(folder, site, edge.host)
     const { code, stdout, stderr } = await startFedsam(folder, ['site', 'join', file, 'team/brain-tissue'])
     assert.equal(code, 0, stdout + stderr)
   })

@@ -36,7 +36,7 @@ before(async () => {
     openS3Store({ bucket: 'models', prefix: 'run', endpoint, credentials, env: {} })
   store = openAt(server.endpoint)
   outside = openAt(ORIGIN)
-  const edge = await startTlsEdge(server.endpoint, undefined, 'entry')
+  const edge = await startTlsEdge({ store: server.endpoint, files: 'entry' })
   edgePort = edge.port
   ends.push(
     () => edge.close(),

@@ -20,7 +20,7 @@ let store: ObjectStore
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'fedsam-site-grants-'))
   server = await startS3({ folder: join(folder, 's3'), bucket: 'fedsam', log: () => {} })
-  edge = await startTlsEdge(server.endpoint)
+  edge = await startTlsEdge({ store: server.endpoint })
   store = openFor(edge.origin)
 })
 after(async () => {
@@ -80,7 +80,10 @@ test('grants of other clients keep the internal address', async () => {
 })
 
 test('an edge that changes Host breaks the signature', async () => {
-  const rewriting = await startTlsEdge(server.endpoint, new URL(server.endpoint).host)
+  const rewriting = await startTlsEdge({
+    store: server.endpoint,
+    rewrittenHost: new URL(server.endpoint).host,
+  })
   const own = openFor(rewriting.origin)
   try {
     const write = await own.forSites!.grantWrite('e', TERMS, 300)

@@ -68,6 +68,7 @@ test('each limit allows its last task, and refuses the next one with its place i
     [{ evaluations: 3 }, { ...NONE, evaluations: 3 }, { kind: 'Evaluate' }, 'evaluations'],
     [{ updates: 0 }, NONE, { kind: 'Initialise', base: null }, 'updates'],
     [{ rounds: 4 }, NONE, { round: 5 }, 'rounds'],
+    [{ rounds: 4 }, NONE, { kind: 'Evaluate', round: 6 }, 'rounds'],
   ]
   for (const [limits, usage, task, limit] of cases) {
     const site = siteWith(limits)

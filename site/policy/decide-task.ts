@@ -43,11 +43,10 @@ export function decideTask(
     reason,
     line: site.lineOf(at),
   })
-  if (limits.rounds !== undefined && task.round > limits.rounds)
-    return refuse(`round ${task.round} is above the ${limits.rounds} that the site allows`, [
-      ...path,
-      'rounds',
-    ])
+  // After its last round a job evaluates the model once more: that is no round of training.
+  const round = task.kind === 'Evaluate' ? task.round - 1 : task.round
+  if (limits.rounds !== undefined && round > limits.rounds)
+    return refuse(`round ${round} is above the ${limits.rounds} that the site allows`, [...path, 'rounds'])
   const setting = trainer.kind === 'Command' ? foreignSetting(task, trainer.config) : undefined
   if (setting !== undefined)
     return refuse(`the task sets ${shortened(setting, 100)}, which the site does not allow`, [

@@ -10,6 +10,8 @@ export type CutPlan = (connection: number) => number | undefined
 export interface Lines {
   /** How many there were. */
   count(): number
+  /** How many the plan has cut. */
+  planned(): number
   /** Ends all that are open, without a goodbye. */
   cut(): void
   /** No byte passes any more on those that are open, and none of their ends hears of it. Later ones work. */
@@ -21,11 +23,13 @@ export interface Lines {
 export function createLines(cutAfter: CutPlan = () => undefined): Lines {
   const open = new Set<readonly [Duplex, Duplex]>()
   let count = 0
+  let planned = 0
   const cut = (): void => {
     for (const end of [...open].flat()) end.destroy()
   }
   return {
     count: () => count,
+    planned: () => planned,
     cut,
     silence() {
       for (const [near, far] of open) {
@@ -41,7 +45,9 @@ export function createLines(cutAfter: CutPlan = () => undefined): Lines {
       for (const end of pair) {
         end.on('data', (chunk: Buffer) => {
           passed += chunk.length
-          if (passed > most) for (const one of pair) one.destroy()
+          if (passed <= most || end.destroyed) return
+          planned += 1
+          for (const one of pair) one.destroy()
         })
         end.on('error', () => {})
         end.on('close', () => {

@@ -10,10 +10,11 @@ import { COORDINATOR } from '#protocol/identity.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import { openS3Store } from '#transport/s3.ts'
 import { type Ended, ROOT, startFedsam } from '../cli/fedsam.ts'
+import { type ConnectProxy, startConnectProxy } from '../faults/connect-proxy.ts'
 import { type FederationOptions, openFederation, QUADRATIC, runFederation } from '../federation/federation.ts'
 import { jobOf, openGate } from '../given/gate.ts'
 import { keyNamed, seedNamed, TRUST } from '../given/signed.ts'
-import { startTlsEdge } from '../given/tls-edge.ts'
+import { startTlsEdge, type TlsEdge } from '../given/tls-edge.ts'
 import { certificate } from '../given/websocket-server.ts'
 
 const SITE = 'hospital-a'
@@ -27,7 +28,7 @@ const OPTIONS: FederationOptions = {
 const TRAINER = { type: 'Command', config: {}, command: { command: ['train'], args: [], env: [] } }
 
 /** A site's file in a new folder, with its key. */
-async function siteFolder(host: string): Promise<string> {
+async function siteFolder(host: string, proxy?: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'fedsam-site-command-'))
   await writeFile(join(folder, 'site.key'), seedNamed(SITE), { mode: 0o600 })
   const command = [process.execPath, `${ROOT}test/trainers/quadratic-main.ts`, SITE, String(SIZE)]
@@ -40,7 +41,7 @@ federations:
     trust: [${TRUST.join()}]
     bus: wss://${host}/bus
     store: https://${host}
-    ca: ${certificate('ca.pem')}
+    ca: ${certificate('ca.pem')}${proxy === undefined ? '' : `\n    proxy: ${proxy}`}
     jobs: [{job: team/quadratic, dataset: table, trainer: own}]
 datasets: {table: {path: ., limits: {rounds: 2, updates: 10}}}
 trainers: {own: {command: ${JSON.stringify(command)}, jobCommand: [train]}}
@@ -51,7 +52,7 @@ metrics: {names: [none]}
 }
 
 /** Everything that a site's job needs but the site; `run` resolves when the run is complete. */
-async function openJob(t: TestContext) {
+async function openJob(t: TestContext, proxyOf?: (edge: TlsEdge) => Promise<ConnectProxy>) {
   const { uid } = QUADRATIC
   const job = jobOf('quadratic', uid, ['pod'], { [keyNamed(SITE).publicKey]: SITE })
   const gate = await openGate({ jobs: [job], siteSeconds: { least: 2, most: 3 } })
@@ -82,7 +83,9 @@ async function openJob(t: TestContext) {
   federation.live.members = federation.live.members.map((one) =>
     one.name === SITE ? { ...one, publicKey } : one,
   )
-  const folder = await siteFolder(edge.host)
+  const proxy = await proxyOf?.(edge)
+  t.after(() => proxy?.close())
+  const folder = await siteFolder(edge.host, proxy?.url)
   t.after(() => rm(folder, { recursive: true }))
 
   const run = async (joined: Promise<Ended>): Promise<Ended> => {
@@ -92,7 +95,7 @@ async function openJob(t: TestContext) {
     await Promise.race([federation.coordinate(), early])
     return joined
   }
-  return { federation, edge, folder, run }
+  return { federation, edge, proxy, folder, run }
 }
 
 const JOIN = ['site', 'join', 'site.yaml', 'team/quadratic']
@@ -131,6 +134,18 @@ test('a site that is killed in a round and starts again: the same bytes, and the
   // The worker sent the first parameters.
   const ledger = await readFile(join(folder, 'state', 'ledger.json'), 'utf8')
   assert.equal(/"updates":(\d+)/.exec(ledger)?.[1], '2', ledger)
+})
+
+test('a site behind a proxy that cuts every connection after 12 kB: the same bytes, and no other address', async (t) => {
+  const expected = await runFederation(OPTIONS)
+  const { federation, edge, proxy, folder, run } = await openJob(t, ({ host, port }) =>
+    startConnectProxy({ targets: { [host]: port }, cutAfter: () => 12_000 }),
+  )
+  const { code, stdout, stderr } = await run(startFedsam(folder, JOIN))
+  assert.equal(code, 0, stderr + stdout)
+  assert.equal(await federation.model(), expected.model)
+  assert.deepEqual([...new Set(proxy!.asked)], [edge.host])
+  assert.ok(proxy!.planned() > 2, `${proxy!.planned()} cuts`)
 })
 
 test('a job that the file does not list is refused at once, with the line; the key is not used', async (t) => {

@@ -149,7 +149,10 @@ function mute(bus: MessageBus, client: string): MessageBus {
 test('a receipt whose message was lost counts when its attempt ends', async () => {
   const memory = createMemoryStore()
   const bus = createInProcessBus()
-  const left = async (): Promise<boolean> => (await memory.size('rounds/1/1/updates/b.json')) !== undefined
+  const left = async (): Promise<boolean> => {
+    const receipts = ['a', 'b'].map((client) => memory.size(`rounds/1/1/updates/${client}.json`))
+    return !(await Promise.all(receipts)).includes(undefined)
+  }
   const options: FederationOptions = {
     clients: ['a', 'b', 'c'],
     rounds: 1,
@@ -165,7 +168,7 @@ test('a receipt whose message was lost counts when its attempt ends', async () =
       before: async (call) => {
         if (client !== 'c' || call !== 'fit') return
         // With the failure of c the quorum is out of reach, and the attempt ends while b seems to be at work.
-        await until('b has left its receipt', left)
+        await until('a and b have left their receipts', left)
         throw new Error('broken')
       },
     }),

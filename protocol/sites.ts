@@ -54,7 +54,7 @@ export function encodeJobList(jobs: readonly JobName[]): string {
   return text
 }
 
-/** The list that a stranger sent; undefined where it is none. */
+/** The list that a stranger sent; undefined for any other text. */
 export function decodeJobList(text: string): JobName[] | undefined {
   try {
     const bounds = { bytes: MOST_LIST_BYTES, depth: 2, values: MOST_SITE_JOBS + 1 }

@@ -2,13 +2,12 @@
 // step by step, to name the one that fails. Then it connects as the site does, names its jobs, and sends no request. It makes no key.
 import { readFile } from 'node:fs/promises'
 import { natsKey } from '#protocol/nkeys.ts'
-import { encodeJobList, SITE_USER } from '#protocol/sites.ts'
 import { exists } from '#runtime/paths.ts'
 import type { Federation, Site } from '#site/file/site.ts'
 import { siteKey } from '#site/key.ts'
-import { connectWebSocket } from '#transport/bus/websocket/bus.ts'
 import { checkEntry } from '#transport/entry/check.ts'
 import { checked, type Finding, ok, problem, unseen } from '../cluster/checks/finding.ts'
+import { connectSite, wayOf } from './connect.ts'
 
 /** Seconds by which two clocks may differ without a remark. */
 const SKEW_SECONDS = 60
@@ -26,30 +25,23 @@ export async function networkFindings({ key, federations }: Site): Promise<reado
 }
 
 /** The step that fails; else whether the federation admits the key, and a remark on the clock. */
-async function connected(
-  { name, bus: url, ca: file, proxy, jobs }: Federation,
-  nkeySeed: string,
-): Promise<readonly Finding[]> {
+async function connected(federation: Federation, nkeySeed: string): Promise<readonly Finding[]> {
+  const { name, bus: url, ca: file, jobs } = federation
   const subject = `network ${name}`
   const ca = file === undefined ? undefined : await readFile(file, 'utf8').catch(() => undefined)
   if (file !== undefined && ca === undefined) return [unseen(subject, `${file} cannot be read`)]
-  const line = { ...(ca === undefined ? {} : { ca }), ...(proxy === undefined ? {} : { proxy }) }
-  const entry = await checkEntry({ url, ...line })
+  const way = wayOf(ca, federation)
+  const entry = await checkEntry({ url, ...way })
   const clock = clockFindings(`clock ${name}`, entry.secondsAhead ?? 0)
   if (entry.kind === 'Failed') {
     const { message, remedy } = entry.failure
     return [problem(subject, [...entry.passed, message].join('; '), remedy), ...clock]
   }
-  const bus = await connectWebSocket({
-    url,
+  const bus = await connectSite(federation, {
     name: 'site check',
-    credentials: {
-      user: SITE_USER,
-      nkeySeed,
-      password: () => encodeJobList(jobs.map(({ job }) => job)),
-    },
-    ...(ca === undefined ? {} : { tls: { ca } }),
-    ...(proxy === undefined ? {} : { proxy }),
+    nkeySeed,
+    way,
+    jobs: jobs.map(({ job }) => job),
     onError: () => {},
   })
   await bus.close()

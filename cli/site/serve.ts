@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import { natsKey } from '#protocol/nkeys.ts'
 import type { SigningKey } from '#protocol/signatures.ts'
-import { encodeJobList, type JobName, jobText, SITE_USER } from '#protocol/sites.ts'
+import { type JobName, jobText } from '#protocol/sites.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { admitTask } from '#site/agent/admit.ts'
 import { type RunEnd, runAgent } from '#site/agent/agent.ts'
@@ -15,9 +15,9 @@ import { type AuditLog, createAuditLog } from '#site/audit/audit-log.ts'
 import type { Federation, Site } from '#site/file/site.ts'
 import { siteKey } from '#site/key.ts'
 import { type Ledger, openLedger } from '#site/ledger/ledger.ts'
-import { connectWebSocket } from '#transport/bus/websocket/bus.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import { trainerEnvironment } from '#worker/trainer/trainer-environment.ts'
+import { connectSite, type Way, wayOf } from './connect.ts'
 
 /** A trainer without output and processor time for so many seconds is killed: the default of a job. */
 const NO_PROGRESS_SECONDS = 600
@@ -85,21 +85,13 @@ interface Served {
 interface Line {
   readonly key: SigningKey
   readonly nkeySeed: string
-  readonly ca?: string
-  readonly proxy?: string
+  readonly way: Way
 }
 
 async function lineOf({ key: file }: Site, federation: Federation): Promise<Line> {
-  const { proxy } = federation
   const key = await siteKey(file)
   const nkeySeed = natsKey('user', await readFile(file)).seed
-  const ca = await certificatesOf(federation)
-  return {
-    key,
-    nkeySeed,
-    ...(ca === undefined ? {} : { ca }),
-    ...(proxy === undefined ? {} : { proxy }),
-  }
+  return { key, nkeySeed, way: wayOf(await certificatesOf(federation), federation) }
 }
 
 /** Logs why the connection fails, once for each reason, and that it is back. */
@@ -122,20 +114,17 @@ async function serveFederation(
   { site, say, onEnded, signal }: ServeOptions,
   { federation, jobs, ledger, audit, line, now }: Served,
 ): Promise<void> {
-  const { name, trust, bus: url, store: origin } = federation
-  const { key, nkeySeed, ca, proxy } = line
-  const way = { ...(ca === undefined ? {} : { ca }), ...(proxy === undefined ? {} : { proxy }) }
-  const list = encodeJobList(jobs)
+  const { name, trust, store: origin } = federation
+  const { key, nkeySeed, way } = line
   const log = (text: string): void => say(`${name}: ${text}`)
   const state = lineLog(log)
   await runAgent({
     connect: (onConnected) =>
-      connectWebSocket({
-        url,
+      connectSite(federation, {
         name: 'site',
-        credentials: { user: SITE_USER, nkeySeed, password: () => list },
-        ...(ca === undefined ? {} : { tls: { ca } }),
-        ...(proxy === undefined ? {} : { proxy }),
+        nkeySeed,
+        way,
+        jobs,
         onConnected: () => {
           state.connected()
           onConnected()

@@ -275,7 +275,7 @@ for (const [given, { job = 'sam', spec, site: more, place, reason }] of Object.e
   })
 }
 
-test('an offer of another form is none', () => {
+test('a value of another form is no offer', () => {
   const good = offerOf({ namespace: 'team', name: 'sam' }, 'a', completeSpec(SAM)) as JobOffer
   const wrong: readonly object[] = [
     { rounds: 1e9 },

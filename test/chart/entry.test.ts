@@ -74,7 +74,7 @@ const KINDS = [
 ]
 const kindsOf = (objects: readonly Rendered[]) => KINDS.filter((kind) => of(objects, kind).length > 0)
 
-test('an edge has its own objects alone; without the entry there is none, and no port for sites', async () => {
+test('an edge has its own objects alone; without the entry the chart creates no edge and no port for sites', async () => {
   assert.deepEqual(kindsOf(await render(...values('entry-ingress'))), ['Ingress'])
   assert.deepEqual(kindsOf(await render(...GATEWAY)), KINDS.slice(1))
   assert.deepEqual(kindsOf(await render(...GATEWAY, ...set('entry.gateway.envoy=false'))), [

@@ -5,17 +5,17 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { freePort, startS3 } from '#cli/run/servers/servers.ts'
+import { freePort } from '#cli/run/servers/servers.ts'
 import { COORDINATOR } from '#protocol/identity.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
-import { openS3Store } from '#transport/s3.ts'
 import { type Ended, ROOT, startFedsam } from '../cli/fedsam.ts'
 import { type ConnectProxy, startConnectProxy } from '../faults/connect-proxy.ts'
 import { type FederationOptions, openFederation, QUADRATIC, runFederation } from '../federation/federation.ts'
-import { jobOf, openGate } from '../given/gate.ts'
+import { jobOf } from '../given/gate.ts'
 import { keyNamed, seedNamed, TRUST } from '../given/signed.ts'
-import { startTlsEdge, type TlsEdge } from '../given/tls-edge.ts'
+import type { TlsEdge } from '../given/tls-edge.ts'
 import { certificate } from '../given/websocket-server.ts'
+import { openSiteEntry } from './entry.ts'
 
 const SITE = 'hospital-a'
 const SIZE = 1000
@@ -55,20 +55,9 @@ metrics: {names: [none]}
 async function openJob(t: TestContext, proxyOf?: (edge: TlsEdge) => Promise<ConnectProxy>) {
   const { uid } = QUADRATIC
   const job = jobOf('quadratic', uid, ['pod'], { [keyNamed(SITE).publicKey]: SITE })
-  const gate = await openGate({ jobs: [job], siteSeconds: { least: 2, most: 3 } })
-  t.after(() => gate.close())
-  await gate.startGate()
-  const s3 = await startS3({ folder: join(gate.folder, 's3'), bucket: 'record' })
-  t.after(() => s3.stop())
-  const edge = await startTlsEdge({ store: s3.endpoint, websocketPort: gate.websocketPort })
-  t.after(() => edge.close())
-  const store = openS3Store({
-    bucket: s3.bucket,
-    prefix: 'run',
-    endpoint: s3.endpoint,
-    publicEndpoint: edge.origin,
-    credentials: { accessKeyId: s3.accessKey, secretAccessKey: s3.secretKey },
-    region: 'us-east-1',
+  const { gate, edge, store } = await openSiteEntry(t, {
+    jobs: [job],
+    siteSeconds: { least: 2, most: 3 },
   })
   const federation = await openFederation({
     ...OPTIONS,

@@ -7,7 +7,6 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { parse, stringify } from 'yaml'
 import { loadJob } from '#cli/job/load.ts'
-import { startS3 } from '#cli/run/servers/servers.ts'
 import { certifyBy } from '#coordinator/clients/local-certifier.ts'
 import { coordinate } from '#coordinator/run/run-from-record.ts'
 import { compileFixed, compileLive } from '#coordinator/settings/from-spec.ts'
@@ -15,12 +14,11 @@ import { DEFAULT_PACE } from '#coordinator/settings/settings.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { COORDINATOR } from '#protocol/identity.ts'
 import { systemClock } from '#runtime/clock.ts'
-import { openS3Store } from '#transport/s3.ts'
 import { ROOT, startFedsam } from '../cli/fedsam.ts'
-import { jobOf, openGate } from '../given/gate.ts'
+import { jobOf } from '../given/gate.ts'
 import { CERTIFIER, keyNamed, seedNamed, TRUST } from '../given/signed.ts'
-import { startTlsEdge } from '../given/tls-edge.ts'
 import { certificate } from '../given/websocket-server.ts'
+import { openSiteEntry } from './entry.ts'
 
 const NAMES = ['axial', 'coronal', 'sagittal']
 const UID = 'brain-1'
@@ -68,22 +66,7 @@ async function siteFile(folder: string, name: string, host: string): Promise<str
 test('three sites train the demo: the bytes of fedsam run', async (t) => {
   const folder = await jobFile(t)
   const siteKeys = Object.fromEntries(NAMES.map((name) => [keyNamed(name).publicKey, name]))
-  const gate = await openGate({ jobs: [jobOf('brain-tissue', UID, [], siteKeys)] })
-  t.after(() => gate.close())
-  await gate.startGate()
-  const s3 = await startS3({ folder: join(folder, 's3'), bucket: 'record' })
-  t.after(() => s3.stop())
-  const edge = await startTlsEdge({ store: s3.endpoint, websocketPort: gate.websocketPort })
-  t.after(() => edge.close())
-  const store = openS3Store({
-    bucket: s3.bucket,
-    prefix: 'run',
-    endpoint: s3.endpoint,
-    publicEndpoint: edge.origin,
-    credentials: { accessKeyId: s3.accessKey, secretAccessKey: s3.secretKey },
-    region: 'us-east-1',
-  })
-  t.after(() => store.close())
+  const { gate, edge, store } = await openSiteEntry(t, { jobs: [jobOf('brain-tissue', UID, [], siteKeys)] })
   const { name, spec } = await loadJob(join(folder, 'job.yaml'), [])
   const job = { name, namespace: 'team', uid: UID, generation: 1, spec }
   const checkpoint = `${ROOT}examples/models/sam-tiny-scenes`

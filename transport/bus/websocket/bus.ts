@@ -104,7 +104,7 @@ function connectionOptions({ url, name, times = {} }: WebSocketOptions): Connect
   }
 }
 
-/** An error thrown here would end the connection for ever: the last password is used again. */
+/** After an error thrown here the library would never reconnect: the last password is used again. */
 function passwordOf({ credentials, onError }: WebSocketOptions) {
   const { user, password } = credentials
   let pass = password()

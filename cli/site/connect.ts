@@ -1,0 +1,42 @@
+// Connects a site to the bus of a federation, with the key and the list of its jobs: in the same way for `site check` as for `site run`.
+import { encodeJobList, type JobName, SITE_USER } from '#protocol/sites.ts'
+import type { Federation } from '#site/file/site.ts'
+import { connectWebSocket } from '#transport/bus/websocket/bus.ts'
+import type { MessageBus } from '#transport/ports.ts'
+
+/** How a site's connections leave its network: the authorities in the place of the system's, as PEM, and the proxy. */
+export interface Way {
+  readonly ca?: string
+  readonly proxy?: string
+}
+
+export function wayOf(ca: string | undefined, { proxy }: Pick<Federation, 'proxy'>): Way {
+  return { ...(ca === undefined ? {} : { ca }), ...(proxy === undefined ? {} : { proxy }) }
+}
+
+interface ConnectOptions {
+  readonly name: string
+  /** "SU..." */
+  readonly nkeySeed: string
+  readonly way: Way
+  readonly jobs: readonly JobName[]
+  readonly onConnected?: () => void
+  readonly onError: (error: unknown) => void
+}
+
+/** Throws RangeError where the list of jobs is too long, FedsamError MessagingUnreachable where the first connection fails. */
+export async function connectSite(
+  { bus: url }: Pick<Federation, 'bus'>,
+  { name, nkeySeed, way: { ca, proxy }, jobs, onConnected, onError }: ConnectOptions,
+): Promise<MessageBus> {
+  const list = encodeJobList(jobs)
+  return connectWebSocket({
+    url,
+    name,
+    credentials: { user: SITE_USER, nkeySeed, password: () => list },
+    ...(ca === undefined ? {} : { tls: { ca } }),
+    ...(proxy === undefined ? {} : { proxy }),
+    ...(onConnected === undefined ? {} : { onConnected }),
+    onError,
+  })
+}

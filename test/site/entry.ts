@@ -1,0 +1,39 @@
+// What sites need of a federation, for tests that join by the command line: the gate with its nats-server, an S3 server, and one TLS host
+// in front of both.
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { startS3 } from '#cli/run/servers/servers.ts'
+import { openS3Store } from '#transport/s3.ts'
+import { type GivenGate, openGate } from '../given/gate.ts'
+import { startTlsEdge, type TlsEdge } from '../given/tls-edge.ts'
+
+export interface SiteEntry {
+  readonly gate: GivenGate
+  readonly edge: TlsEdge
+  /** Signs grants of sites for the TLS host. */
+  readonly store: ReturnType<typeof openS3Store>
+}
+
+/** Open until the test has ended. */
+export async function openSiteEntry(
+  t: TestContext,
+  options: Parameters<typeof openGate>[0],
+): Promise<SiteEntry> {
+  const gate = await openGate(options)
+  t.after(() => gate.close())
+  await gate.startGate()
+  const s3 = await startS3({ folder: join(gate.folder, 's3'), bucket: 'record' })
+  t.after(() => s3.stop())
+  const edge = await startTlsEdge({ store: s3.endpoint, websocketPort: gate.websocketPort })
+  t.after(() => edge.close())
+  const store = openS3Store({
+    bucket: s3.bucket,
+    prefix: 'run',
+    endpoint: s3.endpoint,
+    publicEndpoint: edge.origin,
+    credentials: { accessKeyId: s3.accessKey, secretAccessKey: s3.secretKey },
+    region: 'us-east-1',
+  })
+  t.after(() => store.close())
+  return { gate, edge, store }
+}

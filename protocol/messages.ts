@@ -103,7 +103,8 @@ const NextAnswerSchema = v.variant('kind', [
   v.object({ kind: v.literal('wait'), epoch: Count, reason: Text }),
   v.object({ kind: v.literal('cancel'), epoch: Count, ...At, reason: Text }),
   v.object({ kind: v.literal('refused'), epoch: Count, reason: Text }),
-  v.object({ kind: v.literal('finished'), epoch: Count, reason: Text }),
+  /** `failed`: the run ended without a result. */
+  v.object({ kind: v.literal('finished'), epoch: Count, reason: Text, failed: v.optional(v.boolean()) }),
 ])
 
 const GrantSchema = v.object({

@@ -512,6 +512,19 @@ export const RULE_CASES: readonly RuleCases[] = [
     ],
   },
   {
+    at: 'spec.messaging.nats.publicUrl',
+    says: 'no program opens a WebSocket',
+    accepts: [
+      messaged(OPEN_NATS.nats),
+      messaged({ publicUrl: 'wss://fed.example.org:8443/bus' }),
+      messaged({ publicUrl: '' }),
+    ],
+    rejects: [
+      messaged({ publicUrl: 'wss://fed.example.org:6000/bus' }),
+      messaged({ publicUrl: 'wss://fed.example.org:22' }),
+    ],
+  },
+  {
     at: 'spec.partitions[].dataset.heldOutFraction',
     says: 'is above 0.9',
     accepts: [

@@ -1,4 +1,5 @@
 // `fedsam site`: the commands of a site, that is, of a client in another network with a key of its own.
+import { FedsamError } from '#protocol/errors.ts'
 import { CLI_EXITS } from '#protocol/exit-codes.ts'
 import { jobNameOf } from '#protocol/sites.ts'
 import type { RunEnd } from '#site/agent/agent.ts'
@@ -52,7 +53,12 @@ const run: RunCommand = async (args) => {
   return CLI_EXITS.Interrupted
 }
 
-/** `fedsam site join FILE JOB`: serves one job until it is over. Throws SiteRefused where the site takes no part in it. */
+const FAILED = { remedy: "ask the job's author: the status of the job says more" }
+
+/**
+ * `fedsam site join FILE JOB`: serves one job until it is over. Throws SiteRefused where the site takes no part in it, and RunFailed where
+ * the job ends without a result.
+ */
 const join: RunCommand = async (args) => {
   const { positionals } = readArguments(args, {}, ['FILE', 'JOB'])
   const [file, text] = positionals as [string, string]
@@ -70,6 +76,7 @@ const join: RunCommand = async (args) => {
   await serveSite({ site, only, say: print, onEnded, signal: AbortSignal.any([signal, over.signal]) })
   if (end === undefined) return CLI_EXITS.Interrupted
   if (end.kind === 'Failed') throw end.error
+  if (end.failed) throw new FedsamError('RunFailed', `the job ${text} has no result: ${end.reason}`, FAILED)
   return CLI_EXITS.Complete
 }
 

@@ -1,9 +1,10 @@
 // What a site would decide about a job file: the same decision as about the offer of a coordinator (site/policy/decide-job.ts).
+import { FedsamError } from '#protocol/errors.ts'
 import type { Site } from '#site/file/site.ts'
 import { decideJob } from '#site/policy/decide-job.ts'
 import { offerOf, readOffer } from '#site/policy/offer.ts'
 import { type Finding, ok, problem } from '../cluster/checks/finding.ts'
-import { loadJob } from '../job/load.ts'
+import { type LoadedJob, loadJob } from '../job/load.ts'
 
 /** A job file, and the partition that the site would be. */
 export interface AskedJob {
@@ -11,9 +12,17 @@ export interface AskedJob {
   readonly client: string
 }
 
-/** Whether the site takes part. Throws InvalidJob where the job file itself is wrong. */
-export async function jobFinding(site: Site, { file, client }: AskedJob): Promise<Finding> {
-  const { name, namespace, spec } = await loadJob(file)
+/** Whether the site takes part; where the job file itself is wrong, a finding for each of its mistakes. */
+export async function jobFindings(site: Site, { file, client }: AskedJob): Promise<readonly Finding[]> {
+  try {
+    return [judged(site, await loadJob(file), { file, client })]
+  } catch (error) {
+    if (!(error instanceof FedsamError) || error.code !== 'InvalidJob') throw error
+    return error.message.split('\n').map((line) => problem('job', line, error.remedy))
+  }
+}
+
+function judged(site: Site, { name, namespace, spec }: LoadedJob, { file, client }: AskedJob): Finding {
   const subject = `job ${namespace}/${name}`
   if (!spec.partitions.some((partition) => partition.name === client))
     return problem(subject, `has no partition ${client}`, `name one of ${file} with --client`)

@@ -1,6 +1,6 @@
 // `fedsam site key` and `fedsam site check` as their users start them: each finding, and the exit codes.
 import assert from 'node:assert/strict'
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -109,6 +109,11 @@ spec:
     await judged('rm, -rf, /'),
     /problem job team\/toy: the site refuses: the job names a command that the site did not install site\.yaml:10 decides/,
   )
+  const text = await readFile(join(folder, 'job.yaml'), 'utf8')
+  await writeFile(join(folder, 'job.yaml'), `${text}  rounds: none\n  sites: 2\n`)
+  const args = ['site', 'check', 'site.yaml', '--job', 'job.yaml', '--client', 'site-a']
+  const wrong = (await startFedsam(folder, args)).stdout.replace(/\s+/g, ' ')
+  assert.equal(wrong.match(/problem job: job\.yaml:\d+: spec\.(rounds|sites): /g)?.length, 2, wrong)
   const alone = await startFedsam(folder, ['site', 'check', 'site.yaml', '--job', 'job.yaml'])
   assert.equal(alone.code, 2)
 })

@@ -12,7 +12,7 @@ import { usageOf } from '#site/ledger/counts.ts'
 import { readCounts } from '#site/ledger/ledger.ts'
 import { inspectDataset } from '#worker/data/preflight.ts'
 import { checked, type Finding, ok, problem } from '../cluster/checks/finding.ts'
-import { type AskedJob, jobFinding } from './check-job.ts'
+import { type AskedJob, jobFindings } from './check-job.ts'
 import { loadSite } from './load.ts'
 
 /** Bytes that should be free for models: SAM's largest checkpoint in float32, twice. */
@@ -38,7 +38,7 @@ export async function checkSite(file: string, { job, network }: Asked = {}): Pro
     ...(await auditFinding(loaded)),
     ...(await certificateFindings(loaded)),
     ...(await dataFindings(loaded)),
-    ...(job === undefined ? [] : await checked('job', () => jobFinding(loaded, job))),
+    ...(job === undefined ? [] : await checked('job', () => jobFindings(loaded, job))),
     ...(network === undefined ? [] : await network(loaded)),
   ]
 }

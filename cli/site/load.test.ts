@@ -99,6 +99,11 @@ const REFUSALS: readonly (readonly [string, string, string])[] = [
     'FILE:15:39: datasets.brain.limits.updates: is -1; write an integer from 0 to 1000000000',
   ],
   [
+    'a port that is closed to WebSockets',
+    edited('wss://fed.example.org/bus', 'wss://fed.example.org:6000/bus'),
+    'FILE:6:5: federations[0].bus: names port 6000, which the fetch standard closes to WebSockets; ask the people who run the federation for an address with another port',
+  ],
+  [
     'a data set that is not described',
     edited('        dataset: brain', '        dataset: heart'),
     'FILE:12:9: federations[0].jobs[1].dataset: names no data set of this file; describe it in datasets, or write brain',

@@ -55,7 +55,7 @@ test('each federation is a line: connected, not admitted, untrusted, without TLS
 test('without a key nothing is tried', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'fedsam-site-network-'))
   t.after(() => rm(folder, { recursive: true }))
-  await writeFile(join(folder, 'site.yaml'), fileOf(federation('heart', 1, 'ca.pem')))
+  await writeFile(join(folder, 'site.yaml'), fileOf(federation('heart', 2, 'ca.pem')))
   const { stdout } = await startFedsam(folder, ['site', 'check', 'site.yaml', '--network'])
   assert.match(stdout, /network: there is no key/)
   assert.doesNotMatch(stdout, /ECONNREFUSED/)

@@ -10,7 +10,7 @@ import { systemClock } from '#runtime/clock.ts'
 import { admitTask } from '#site/agent/admit.ts'
 import { type RunEnd, runAgent } from '#site/agent/agent.ts'
 import { auditedTransfers } from '#site/agent/audited-transfers.ts'
-import { releaseOf, siteRules } from '#site/agent/rules.ts'
+import { refuseUnlisted, releaseOf, siteRules } from '#site/agent/rules.ts'
 import { type AuditLog, createAuditLog } from '#site/audit/audit-log.ts'
 import type { Federation, Site } from '#site/file/site.ts'
 import { siteKey } from '#site/key.ts'
@@ -143,6 +143,7 @@ async function serveFederation(
       audit,
       log,
     }),
+    onUnlisted: refuseUnlisted({ site, federation, audit }),
     release: releaseOf(site),
     folder: join(site.folder, 'runs', name),
     noProgressSeconds: NO_PROGRESS_SECONDS,

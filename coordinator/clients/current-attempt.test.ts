@@ -13,7 +13,7 @@ test('opening, closing and finishing wake the waiting requests', async () => {
   const changes = [
     () => current.open(ATTEMPT),
     () => current.close(),
-    () => current.finish('the run is complete'),
+    () => current.finish({ reason: 'the run is complete' }),
   ]
   const seen: unknown[] = []
   for (const change of changes) {
@@ -25,7 +25,7 @@ test('opening, closing and finishing wake the waiting requests', async () => {
   assert.deepEqual(seen, [
     [ATTEMPT, null],
     [null, null],
-    [null, 'the run is complete'],
+    [null, { reason: 'the run is complete' }],
   ])
 })
 

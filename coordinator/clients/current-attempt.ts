@@ -1,6 +1,6 @@
 // The state that requests are answered from: the open attempt, whether the run has ended, and the bytes granted so far. Other files
 // change it through these verbs only. It is memory: a coordinator that restarts begins with no open attempt and with 0 bytes.
-import type { Have, Task } from '#protocol/messages.ts'
+import type { Have, NextAnswer, Task } from '#protocol/messages.ts'
 import type { Plan } from '#protocol/record.ts'
 import type { Notifier } from '#runtime/notifier.ts'
 import type { Marked } from '../record/markers.ts'
@@ -23,6 +23,9 @@ export interface ServedAttempt {
   readonly until: number
 }
 
+/** What the clients learn of the end of a run. */
+export type RunEnd = Pick<Extract<NextAnswer, { kind: 'finished' }>, 'reason' | 'failed'>
+
 export interface CurrentAttempt {
   /** The open attempt; null between attempts. */
   attempt(): ServedAttempt | null
@@ -30,10 +33,10 @@ export interface CurrentAttempt {
   open(attempt: ServedAttempt): void
   /** Serves no attempt until the next one opens. */
   close(): void
-  /** Ends the run for its clients: every request is answered with `finished` and this reason. */
-  finish(reason: string): void
-  /** The reason that `finish` gave; null while the run continues. */
-  finished(): string | null
+  /** Ends the run for its clients: every request is answered with `finished`, and with these words. */
+  finish(end: RunEnd): void
+  /** What `finish` gave; null while the run continues. */
+  finished(): RunEnd | null
   /** Counts bytes of models and checkpoint files that clients were granted to read. */
   countGranted(bytes: number): void
   /** The bytes granted since the last call, for one report. */
@@ -42,7 +45,7 @@ export interface CurrentAttempt {
 
 export function createCurrentAttempt(notifier: Notifier): CurrentAttempt {
   let current: ServedAttempt | null = null
-  let reason: string | null = null
+  let end: RunEnd | null = null
   let grantedBytes = 0
   return {
     attempt: () => current,
@@ -54,11 +57,11 @@ export function createCurrentAttempt(notifier: Notifier): CurrentAttempt {
       current = null
       notifier.notify()
     },
-    finish(why) {
-      reason = why
+    finish(how) {
+      end = how
       notifier.notify()
     },
-    finished: () => reason,
+    finished: () => end,
     countGranted(bytes) {
       grantedBytes += bytes
     },

@@ -216,7 +216,7 @@ function answerNow(
 ): NextAnswer | undefined {
   const { epoch } = markers
   const finished = current.finished()
-  if (finished !== null) return { kind: 'finished', epoch, reason: finished }
+  if (finished !== null) return { kind: 'finished', epoch, ...finished }
   if (have.state === 'Leaving') return { kind: 'wait', epoch, reason: '' }
   if (!live().members.some((member) => member.name === client)) {
     return { kind: 'refused', epoch, reason: `the job has no partition named ${client}` }

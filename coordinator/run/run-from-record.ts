@@ -13,7 +13,7 @@ import { checkGuarantees } from '#transport/store/check-store.ts'
 import { createFoldBuffers } from '../aggregation/fold-buffers.ts'
 import { createUpdateBuffers } from '../attempts/update-buffers.ts'
 import type { Certify } from '../clients/context.ts'
-import { createCurrentAttempt } from '../clients/current-attempt.ts'
+import { createCurrentAttempt, type RunEnd } from '../clients/current-attempt.ts'
 import { openLeftoverUploads } from '../clients/leftover-uploads.ts'
 import { openPresence } from '../clients/presence.ts'
 import { openRequestHandler } from '../clients/request-handler.ts'
@@ -65,13 +65,14 @@ export async function coordinate(options: CoordinateOptions): Promise<RunOutcome
   const watching = context.guard.watch()
   try {
     const outcome = await runToOutput(context, progress)
-    await releaseWorkers(context, 'the run is complete')
+    await releaseWorkers(context, { reason: 'the run is complete' })
     return outcome
   } catch (error) {
     if (error instanceof FedsamError && error.code === 'RunFailed') {
       const { code, message, reason = 'TooManyFailedRounds' } = error
       context.observe({ event: 'RunFailed', code, reason, message })
-      await releaseWorkers(context, 'the run failed')
+      // The word alone: the message names other clients.
+      await releaseWorkers(context, { reason: `the run failed: ${reason}`, failed: true })
     }
     throw error
   } finally {
@@ -195,9 +196,9 @@ async function runToOutput(context: RunContext, progress: Progress): Promise<Run
  * restart, a client may be online although this coordinator has no request of it yet: it still waits for an earlier coordinator's
  * answer.
  */
-async function releaseWorkers(context: RunContext, reason: string): Promise<void> {
+async function releaseWorkers(context: RunContext, end: RunEnd): Promise<void> {
   const { markers, current, notifier, clock, pace, presence, live, signal } = context
-  current.finish(reason)
+  current.finish(end)
   const until = clock.now() + pace.farewellSeconds
   const mayBeOnline = (name: string): boolean =>
     presence.isOnline(name) || (markers.epoch > 1 && presence.last(name) === undefined)

@@ -8,6 +8,7 @@ import type { ClientPlace } from '#protocol/messages.ts'
 import { siteInbox, USER_INFO_SUBJECT } from '#protocol/sites.ts'
 import { pauseAfter } from '#runtime/backoff.ts'
 import { type MessageBus, NoAnswer } from '#transport/ports.ts'
+import type { RunOver } from '#worker/network/answers.ts'
 import { messageWithRemedy } from '#worker/network/error-message.ts'
 import { changesOf, placeText, readUserInfo, type UserInfo } from './discovery.ts'
 import { type SiteWorkerOptions, serveSiteRun } from './site-worker.ts'
@@ -23,7 +24,7 @@ export interface AgentOptions extends Omit<SiteWorkerOptions, 'place' | 'bus'> {
 
 /** How a run ended for this site. */
 export type RunEnd =
-  | { readonly kind: 'Finished'; readonly place: ClientPlace; readonly reason: string }
+  | ({ readonly kind: 'Finished'; readonly place: ClientPlace } & RunOver)
   | { readonly kind: 'Failed'; readonly place: ClientPlace; readonly error: unknown }
 
 /** Seconds between tries to connect, and to ask for the runs. */
@@ -149,10 +150,10 @@ function startWorker(options: AgentOptions & { readonly bus: MessageBus }, place
   named('takes part')
   const serve = async (): Promise<void> => {
     try {
-      const reason = await serveSiteRun({ ...options, place, folder, log: named, signal })
+      const over = await serveSiteRun({ ...options, place, folder, log: named, signal })
       await rm(folder, { recursive: true, force: true }) // the models of a job that is over
-      named(`finished: ${reason}`)
-      onEnded({ kind: 'Finished', place, reason })
+      named(`finished: ${over.reason}`)
+      onEnded({ kind: 'Finished', place, ...over })
     } catch (error) {
       if (signal.aborted) return named('stopped')
       named(`ended: ${messageWithRemedy(error)}`)

@@ -9,7 +9,7 @@ import type { RunRecord } from '#protocol/record.ts'
 import { AUDIT_FILE, createAuditLog } from '../audit/audit-log.ts'
 import { siteOf } from '../file/site.ts'
 import type { Decision } from './decision.ts'
-import { siteRules } from './rules.ts'
+import { refuseUnlisted, siteRules } from './rules.ts'
 
 const SITE = siteOf(
   {
@@ -96,4 +96,20 @@ test('a run.json whose values no job can have is refused, with its line', async 
     const reason = 'the job has values that this version of the site does not know'
     assert.deepEqual(lines, [{ ...ABOUT, decision: 'Refused', reason }])
   }
+})
+
+test('a run of a job that the file does not list has a line in the audit log', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'fedsam-rules-'))
+  t.after(() => rm(folder, { recursive: true }))
+  const audit = createAuditLog(folder, () => 0)
+  const place = { namespace: 'team', uid: 'uid', client: 'a' }
+  const job = { namespace: 'team', name: 'drawn-in' }
+  await refuseUnlisted({ site: SITE, federation: SITE.federations[0]!, audit })({ place, job })
+  assert.deepEqual(JSON.parse(await readFile(join(folder, AUDIT_FILE), 'utf8')), {
+    ...ABOUT,
+    job: 'team/drawn-in',
+    decision: 'Refused',
+    reason: 'the site does not list the job',
+    line: 7,
+  })
 })

@@ -14,6 +14,7 @@ import { sharedMetrics } from '../policy/decide-task.ts'
 import { type OfferedSpec, offerOf, readOffer } from '../policy/offer.ts'
 import type { Decide, RunFolders } from './decision.ts'
 import type { Release } from './late-trainer.ts'
+import type { UnlistedRun } from './site-worker.ts'
 
 const SEGMENT_ANYTHING = fileURLToPath(new URL('../../worker/trainer/main.ts', import.meta.url))
 
@@ -63,6 +64,20 @@ export function siteRules({ site, federation, env, admit, audit, log }: RulesOpt
       admit: (task) => admit(decided, run, task),
     }
   }
+}
+
+/** Writes the refusal of a run whose job the site's file does not list: the server offered it, and the certificate named the job. */
+export function refuseUnlisted({
+  site,
+  federation,
+  audit,
+}: Pick<RulesOptions, 'site' | 'federation' | 'audit'>): (run: UnlistedRun) => Promise<void> {
+  const line = site.lineOf(['federations', site.federations.indexOf(federation), 'jobs'])
+  return async ({ place: { uid: run, client }, job }) =>
+    audit.write({
+      ...{ event: 'Job', federation: federation.name, job: jobText(job), run, client },
+      ...{ decision: 'Refused', reason: 'the site does not list the job', line },
+    })
 }
 
 /** Which metrics leave the site; null: all. */

@@ -14,6 +14,7 @@ import { pauseAfter } from '#runtime/backoff.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { makeFolders } from '#runtime/folders.ts'
 import { type GrantedTransfers, GrantRefused, type MessageBus } from '#transport/ports.ts'
+import type { RunOver } from '#worker/network/answers.ts'
 import { fetchBase } from '#worker/network/base-checkpoint.ts'
 import { serveRun } from '#worker/network/client.ts'
 import { messageWithRemedy } from '#worker/network/error-message.ts'
@@ -33,6 +34,8 @@ export interface SiteWorkerOptions {
   /** The jobs that the site listed. */
   readonly jobs: readonly JobName[]
   readonly decide: Decide
+  /** Told once of a run of a job that the site did not list, before the worker ends. */
+  readonly onUnlisted: (run: UnlistedRun) => Promise<void>
   readonly release: Release | null
   /** For the run's cached models, its base checkpoint and its unfinished updates. */
   readonly folder: string
@@ -41,6 +44,12 @@ export interface SiteWorkerOptions {
   readonly clock: Clock
   readonly log: (line: string) => void
   readonly signal: AbortSignal
+}
+
+/** A run that the server offers, and whose certificate names a job that the site did not list. */
+export interface UnlistedRun {
+  readonly place: ClientPlace
+  readonly job: JobName
 }
 
 /** Longest wait for one answer, in seconds; above the time for which a coordinator holds a request. */
@@ -56,10 +65,10 @@ const RETRY_SECONDS = 3
 const FAREWELL = 'the site stopped its program'
 
 /**
- * Serves the run until it is over; resolves to the coordinator's reason. Throws Interrupted; SiteRefused at once where the run is not
+ * Serves the run until it is over; resolves to what the coordinator says of its end. Throws Interrupted; SiteRefused at once where the run is not
  * one of a listed job, and at its end where the site's rules refused the job; and the worker's error where it cannot go on.
  */
-export async function serveSiteRun(options: SiteWorkerOptions): Promise<string> {
+export async function serveSiteRun(options: SiteWorkerOptions): Promise<RunOver> {
   const { clock, log, signal } = options
   for (let failures = 0; ; ) {
     const began = clock.now()
@@ -82,14 +91,16 @@ function isFinal(code: ErrorCode | undefined): boolean {
   return Object.values(POD_EXITS).some(({ code, action }) => code === exit && action === 'FailJob')
 }
 
-async function oneLife(options: SiteWorkerOptions): Promise<string> {
+async function oneLife(options: SiteWorkerOptions): Promise<RunOver> {
   const { place, jobs, folder, clock, log, release } = options
   const { namespace, uid, client } = place
   const trainer = createLateTrainer(release)
   let certified: CoordinatorCertificate | undefined
   let declined: FedsamError | undefined
   let allowed: Extract<Decision, { kind: 'Allowed' }> | undefined
-  const reason = await serveRun({
+  const isListed = (found: CoordinatorCertificate): boolean =>
+    found.namespace === namespace && jobs.some((job) => isJob(job, found))
+  const over = await serveRun({
     ...options,
     client,
     incarnation: randomBytes(8).toString('hex'),
@@ -97,7 +108,7 @@ async function oneLife(options: SiteWorkerOptions): Promise<string> {
     trainer,
     mayServe(certificate) {
       certified = certificate
-      return certificate.namespace === namespace && jobs.some((job) => isJob(job, certificate))
+      return isListed(certificate)
     },
     async prepare(ask, report) {
       report('reading the job')
@@ -123,9 +134,13 @@ async function oneLife(options: SiteWorkerOptions): Promise<string> {
     answerSeconds: ANSWER_SECONDS,
     // A site waits as long as its line is down. Discovery ends the worker once its run is gone.
     silenceSeconds: Number.POSITIVE_INFINITY,
+  }).catch(async (error: unknown) => {
+    if (certified !== undefined && !isListed(certified))
+      await options.onUnlisted({ place, job: { namespace: certified.namespace, name: certified.name } })
+    throw error
   })
   if (declined !== undefined) throw declined
-  return reason
+  return over
 }
 
 const WORDS = { Train: 'trains', Evaluate: 'evaluates', Initialise: 'sends the first parameters' } as const

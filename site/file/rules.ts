@@ -1,6 +1,7 @@
 // The rules of a site's file that no schema can say: addresses, and names that one part gives and another uses. Pure.
 import { isObject } from '#protocol/json-object.ts'
 import { jobNameOf } from '#protocol/sites.ts'
+import { closedPortOf } from '#protocol/websocket-ports.ts'
 import { JOB } from './schema.ts'
 import { BUILT_IN, type SitePath } from './site.ts'
 
@@ -28,6 +29,7 @@ export function checkSiteRules(value: unknown): SiteProblem[] {
 function checkFederation(federation: Fields, path: SitePath, site: Fields): SiteProblem[] {
   return [
     ...checkAddress(federation.bus, [...path, 'bus'], BUS),
+    ...checkPort(federation.bus, [...path, 'bus']),
     ...checkAddress(federation.store, [...path, 'store'], STORE),
     ...checkAddress(federation.proxy, [...path, 'proxy'], PROXY),
     ...itemsOf(federation.jobs).flatMap((job, at) => checkJob(fieldsOf(job), [...path, 'jobs', at], site)),
@@ -59,6 +61,14 @@ function checkAddress(value: unknown, path: SitePath, { wanted, accepts }: Addre
   if (typeof value !== 'string') return []
   const fits = URL.canParse(value) && accepts(new URL(value))
   return fits ? [] : [{ path, message: `is not the address that belongs here; write ${wanted}` }]
+}
+
+/** A WebSocket to such a port ends without a reason. */
+function checkPort(bus: unknown, path: SitePath): SiteProblem[] {
+  const port = typeof bus === 'string' && URL.canParse(bus) ? closedPortOf(new URL(bus)) : undefined
+  if (port === undefined) return []
+  const remedy = 'ask the people who run the federation for an address with another port'
+  return [{ path, message: `names port ${port}, which the fetch standard closes to WebSockets; ${remedy}` }]
 }
 
 function checkJob({ job, dataset, trainer }: Fields, path: SitePath, site: Fields): SiteProblem[] {

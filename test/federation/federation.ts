@@ -189,10 +189,13 @@ export async function openFederation(options: FederationOptions): Promise<Federa
         silenceSeconds: 6000,
         log: options.log ?? (() => {}),
         signal: orOver(own.signal),
-      }).catch((error: { code?: string }) => {
-        if (error.code === undefined) throw error
-        return error.code
-      })
+      }).then(
+        ({ reason }) => reason,
+        (error: { code?: string }) => {
+          if (error.code === undefined) throw error
+          return error.code
+        },
+      )
       running.push(served.catch(() => {}))
       return served
     },

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Task } from '#protocol/messages.ts'
+import type { UnlistedRun } from '#site/agent/site-worker.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import { type Grant, type GrantedTransfers, GrantRefused } from '#transport/ports.ts'
 import {
@@ -140,10 +141,12 @@ describe('a site that does not take part', () => {
   })
 
   test('because the job is not in its list, on a bus that grants more: it sends one request that says nothing, and no other', async () => {
-    const { federation, startSite, close } = await openSiteFederation(SITES, WITHOUT)
+    const { federation, gate, startSite, close } = await openSiteFederation(SITES, WITHOUT)
     try {
       const another = { namespace: 'team', name: 'another' }
-      const other = startSite('hospital-a', { jobs: [another], listed: [another, JOB] })
+      const unlisted: UnlistedRun[] = []
+      const onUnlisted = async (run: UnlistedRun) => void unlisted.push(run)
+      const other = startSite('hospital-a', { jobs: [another], listed: [another, JOB], onUnlisted })
       startSite('hospital-b')
       void federation.work('pod')
       await federation.coordinate()
@@ -151,6 +154,10 @@ describe('a site that does not take part', () => {
       const { error } = other.ends[0] as { error: FedsamError }
       assert.equal(error.code, 'SiteRefused')
       assert.match(error.message, /belongs to the job team\/quadratic/)
+      const place = { namespace: 'team', uid: 'test', client: 'hospital-a' }
+      assert.deepEqual(unlisted, [{ place, job: JOB }])
+      await until('the server named the run at three connects', () => gate.verdicts.length > 8)
+      assert.equal(unlisted.length, 1)
       assert.deepEqual(absences(federation, 'hospital-a'), ['NotHeard'])
     } finally {
       await close()

@@ -52,7 +52,11 @@ metrics: {names: [none]}
 }
 
 /** Everything that a site's job needs but the site; `run` resolves when the run is complete. */
-async function openJob(t: TestContext, proxyOf?: (edge: TlsEdge) => Promise<ConnectProxy>) {
+async function openJob(
+  t: TestContext,
+  proxyOf?: (edge: TlsEdge) => Promise<ConnectProxy>,
+  fixed: FederationOptions['fixed'] = {},
+) {
   const { uid } = QUADRATIC
   const job = jobOf('quadratic', uid, ['pod'], { [keyNamed(SITE).publicKey]: SITE })
   const { gate, edge, store } = await openSiteEntry(t, {
@@ -65,7 +69,7 @@ async function openJob(t: TestContext, proxyOf?: (edge: TlsEdge) => Promise<Conn
     transfers: createGrantedTransfers(),
     bus: await gate.connect(uid, COORDINATOR),
     workerBus: await gate.connect(uid, { role: 'client', client: 'pod' }),
-    fixed: { namespace: 'team', spec: { trainer: TRAINER, strategy: { minFitClients: 2 } } },
+    fixed: { ...fixed, namespace: 'team', spec: { trainer: TRAINER, strategy: { minFitClients: 2 } } },
   })
   t.after(() => federation.close())
   const { publicKey } = keyNamed(SITE)
@@ -135,6 +139,16 @@ test('a site behind a proxy that cuts every connection after 12 kB: the same byt
   assert.equal(await federation.model(), expected.model)
   assert.deepEqual([...new Set(proxy!.asked)], [edge.host])
   assert.ok(proxy!.planned() > 2, `${proxy!.planned()} cuts`)
+})
+
+test('a site that joins a job which fails ends with 1, and with the reason', async (t) => {
+  const stopping = { bestBy: { metric: 'absent', mode: 'Max' }, stopWhen: null } as const
+  const { folder, run } = await openJob(t, undefined, { stopping })
+  const joined = startFedsam(folder, JOIN)
+  await assert.rejects(run(joined), { code: 'RunFailed' })
+  const { code, stderr } = await joined
+  assert.equal(code, 1)
+  assert.match(stderr, /the job team\/quadratic has no result: the run failed: MetricNotReported/)
 })
 
 test('a job that the file does not list is refused at once, with the line; the key is not used', async (t) => {

@@ -98,6 +98,7 @@ export async function openSiteFederation(
         trust: TRUST,
         jobs: [JOB],
         decide: allow,
+        onUnlisted: async () => {},
         release: null,
         folder: join(folder, client),
         noProgressSeconds: 600,

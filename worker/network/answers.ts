@@ -20,10 +20,17 @@ export interface Contact {
   unanswered: number
 }
 
+/** The end of a run, as its coordinator says it. */
+export interface RunOver {
+  readonly reason: string
+  /** The run ended without a result. */
+  readonly failed: boolean
+}
+
 /** What an answer means: nothing to do yet, the end of the run, or an instruction. */
 export type Received =
   | { readonly kind: 'Nothing' }
-  | { readonly kind: 'Finished'; readonly reason: string }
+  | ({ readonly kind: 'Finished' } & RunOver)
   | {
       readonly kind: 'Instruction'
       readonly answer: Exclude<NextAnswer, { kind: 'finished' | 'refused' }>
@@ -57,7 +64,8 @@ export async function receive(
     return NOTHING
   }
   contact.epoch = answer.epoch
-  if (answer.kind === 'finished') return { kind: 'Finished', reason: answer.reason }
+  if (answer.kind === 'finished')
+    return { kind: 'Finished', reason: answer.reason, failed: answer.failed === true }
   if (answer.kind === 'refused') {
     throw new FedsamError('Refused', `the coordinator refused worker ${client}: ${answer.reason}`, {
       remedy: 'correct what the reason names; the worker restarts by itself, after longer and longer pauses',

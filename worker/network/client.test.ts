@@ -82,7 +82,7 @@ function work(
     log: () => {},
     signal: stop.signal,
     ...change,
-  })
+  }).then(({ reason }) => reason)
 }
 
 const FINISHED: NextAnswer = { kind: 'finished', epoch: 1, reason: 'over' }
@@ -160,7 +160,7 @@ describe('a client', () => {
       silenceSeconds: SILENCE_SECONDS,
       log: () => {},
     })
-    assert.equal(ended, 'over')
+    assert.equal(ended.reason, 'over')
     assert.ok(requests >= 2)
   })
 
@@ -292,7 +292,7 @@ describe('a client', () => {
       log: () => {},
       signal: stop.signal,
     })
-    assert.equal(ended, 'over')
+    assert.equal(ended.reason, 'over')
     const { progress } = said.find(({ have }) => have.state === 'Working')!
     assert.deepEqual({ ...progress, message: progress!.message.length }, { done: 0, total: 0, message: 2000 })
   })

@@ -6,7 +6,7 @@ import { podExitCode } from '#protocol/exit-codes.ts'
 import type { Have, NextAnswer, Task } from '#protocol/messages.ts'
 import { createReusedBuffer } from '#runtime/reused-buffer.ts'
 import type { TrainerReady } from '../trainer/seam.ts'
-import { type Contact, type ReceiveOptions, receive } from './answers.ts'
+import { type Contact, type ReceiveOptions, type RunOver, receive } from './answers.ts'
 import { type BackgroundTask, startTask } from './background-task.ts'
 import { type Conversation, openConversation } from './conversation.ts'
 import type { WorkerOptions } from './options.ts'
@@ -30,10 +30,10 @@ interface State extends Contact {
 type Start = (task: Task) => BackgroundTask
 
 /**
- * Serves the run until it is finished; resolves to the coordinator's reason.
+ * Serves the run until it is finished; resolves to what the coordinator says of its end.
  * Throws Silence, Refused, Interrupted, and the trainer's error where it cannot start.
  */
-export async function serveRun(options: WorkerOptions): Promise<string> {
+export async function serveRun(options: WorkerOptions): Promise<RunOver> {
   const { clock, trainer } = options
   const state: State = {
     epoch: 0,
@@ -64,13 +64,13 @@ export async function serveRun(options: WorkerOptions): Promise<string> {
 async function serve(
   options: WorkerOptions & { readonly conversation: Conversation; readonly unsent: Unsent },
   state: State,
-): Promise<string> {
+): Promise<RunOver> {
   const { client, clock, signal, unsent } = options
   const stopped = untilAborted(signal)
   const prepared = await prepareTrainer(options, state, stopped)
   if (prepared.kind === 'Finished') {
     await reportLeaving(options, NOT_READY)
-    return prepared.reason
+    return prepared
   }
   const { about } = prepared
   const start: Start = (task) => startTask({ ...options, ask: askGrants(options), unsent }, task)
@@ -78,10 +78,10 @@ async function serve(
   for (;;) {
     if (signal.aborted) throw new FedsamError('Interrupted', `worker ${client} was asked to stop`)
     const news = await nextNews(options, { ...state, about }, stopped)
-    const reason = await react({ ...options, start }, state, news)
-    if (reason === undefined) continue
+    const over = await react({ ...options, start }, state, news)
+    if (over === undefined) continue
     await reportLeaving(options, about)
-    return reason
+    return over
   }
 }
 
@@ -109,12 +109,12 @@ async function nextNews(
   return Promise.race([answer.then((found) => found ?? 'NoAnswer'), stopped, ...done])
 }
 
-/** Updates the state by the news; resolves to the reason where the run is over. */
+/** Updates the state by the news; resolves to the end where the run is over. */
 async function react(
   options: ReceiveOptions & { readonly start: Start },
   state: State,
   news: News,
-): Promise<string | undefined> {
+): Promise<RunOver | undefined> {
   if (news === 'Stopped') return undefined
   if (news === 'WorkDone') {
     state.have = await state.running!.done
@@ -122,7 +122,7 @@ async function react(
     return undefined
   }
   const received = await receive(options, state, news)
-  if (received.kind === 'Finished') return received.reason
+  if (received.kind === 'Finished') return received
   if (received.kind === 'Nothing') return undefined
   const { answer } = received
   if (answer.kind === 'cancel') {

@@ -62,7 +62,7 @@ function work(change: Partial<WorkerOptions> = {}): Promise<string> {
     log: () => {},
     signal: stop.signal,
     ...change,
-  })
+  }).then(({ reason }) => reason)
 }
 
 const words = (): string[] => said.flatMap(({ have }) => (have.state === 'Preparing' ? [have.message] : []))

@@ -3,7 +3,7 @@
 // repeated later.
 import { FedsamError } from '#protocol/errors.ts'
 import type { Progress, TrainerReady } from '../trainer/seam.ts'
-import { type Contact, type ReceiveOptions, receive } from './answers.ts'
+import { type Contact, type Received, type ReceiveOptions, receive } from './answers.ts'
 import type { WorkerOptions } from './options.ts'
 import { askGrants, askNext, LONGEST_TEXT, NOT_READY, type RequestOptions } from './requests.ts'
 
@@ -21,7 +21,7 @@ interface Ready {
   readonly about: TrainerReady
 }
 
-export type Prepared = Ready | { readonly kind: 'Finished'; readonly reason: string }
+export type Prepared = Ready | Extract<Received, { kind: 'Finished' }>
 
 type StartOptions = RequestOptions & ReceiveOptions & Pick<WorkerOptions, 'prepare' | 'log'>
 

@@ -1,4 +1,4 @@
-# The images of FedSAM, one target each: operator, coordinator, worker, worker-gpu.
+# The images of FedSAM, one target each: operator, coordinator, worker, worker-gpu, site, site-gpu.
 #   buildah bud --target operator --build-arg BASE_IMAGE=... -t fedsam-operator .
 # BASE_IMAGE is any Debian 12 or newer; its default is pinned by digest (docs/how-to-install.md says how to refresh it). Nothing compiles in
 # a final image; programs run as uid 65532 and write only to /tmp.
@@ -104,3 +104,27 @@ COPY --from=tensorflow-gpu /cuda /usr/local/cuda/lib
 ENV LD_LIBRARY_PATH=/usr/local/cuda/lib NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 # The GPU's libraries load where there is no GPU, and compute on the CPU.
 RUN node worker/tensorflow/warm.ts
+
+# The agent of a site: the worker's image with the command `fedsam`, of which it has what sites use. Without arguments it serves the jobs of
+# /etc/fedsam-site/site.yaml. A file without jobs loads, and so compiles, every module of the agent.
+FROM worker AS site
+LABEL org.opencontainers.image.description="FedSAM site: the agent of a client in another network, on a CPU"
+USER 0:0
+RUN ln -s /app/cli/fedsam.js /usr/local/bin/fedsam
+COPY cli cli
+COPY site site
+USER 65532:65532
+RUN printf 'key: site.key\nfolder: state\nfederations: []\ndatasets: {}\n' > /tmp/site.yaml && \
+    fedsam site check /tmp/site.yaml --network > /dev/null 2>&1; \
+    fedsam site run /tmp/site.yaml 2>&1 | grep 'lists no job' && rm /tmp/site.yaml
+ENTRYPOINT ["node", "cli/fedsam.js"]
+CMD ["site", "run", "/etc/fedsam-site/site.yaml"]
+
+FROM worker-gpu AS site-gpu
+LABEL org.opencontainers.image.description="FedSAM site: the agent of a client in another network, on an NVIDIA GPU"
+COPY --from=site /usr/local/bin/fedsam /usr/local/bin/fedsam
+COPY --from=site /app/cli cli
+COPY --from=site /app/site site
+COPY --from=site /app/.compile-cache .compile-cache
+ENTRYPOINT ["node", "cli/fedsam.js"]
+CMD ["site", "run", "/etc/fedsam-site/site.yaml"]

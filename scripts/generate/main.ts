@@ -1,6 +1,6 @@
 // npm run generate: makes every generated file from crds/fedsam.dev_federatedjobs.yaml, the one source of the API, and the page
-// of the chart's values from charts/fedsam/values.yaml; the tables in docs/programs.md, the chart's rules of pod templates, and the
-// reference of a site's file, from the code.
+// of each chart's values from its values.yaml; the tables in docs/programs.md, the chart's rules of pod templates, the reference of a
+// site's file, and the schema of the values of a site's chart, from the code.
 // npm run verify (--check): makes them in memory and fails on a difference, naming the files.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -11,19 +11,25 @@ import { emitPermissions, emitRefusals } from './permissions.ts'
 import { emitPodTemplates } from './pod-templates.ts'
 import { emitReference } from './reference.ts'
 import { emitSchema } from './schema.ts'
+import { emitSiteValues } from './site-chart.ts'
 import { emitSiteFile, emitSiteSchema } from './site-file.ts'
 import { emitTypes } from './types.ts'
 import { emitValues } from './values.ts'
 
 const CRD = 'crds/fedsam.dev_federatedjobs.yaml'
 const PROGRAMS = 'docs/programs.md'
-const VALUES = 'charts/fedsam/values.yaml'
+const CHARTS = ['fedsam', 'fedsam-site'] as const
+const valuesOf = (chart: string): string => `charts/${chart}/values.yaml`
 const TEMPLATE_RULES = 'operator/reconcile/pods/template-rules.ts'
 const SITE_SCHEMA = 'site/file/schema.ts'
 const BANNER = `Generated from ${CRD} by npm run generate. Do not edit.`
 
 /** Path in the repository to content, for every generated file. */
-export function generate(crd: string, values: string, programs: string): ReadonlyMap<string, string> {
+export function generate(
+  crd: string,
+  values: Readonly<Record<(typeof CHARTS)[number], string>>,
+  programs: string,
+): ReadonlyMap<string, string> {
   const schema = readCrd(crd)
   return new Map([
     ['protocol/generated/schema.ts', emitSchema(schema, `// ${BANNER}\n`)],
@@ -37,7 +43,11 @@ export function generate(crd: string, values: string, programs: string): Readonl
       'charts/fedsam/files/pod-templates.yaml',
       emitPodTemplates(`# ${BANNER.replace(CRD, TEMPLATE_RULES)}\n`),
     ],
-    ['charts/fedsam/README.md', emitValues(values, `<!-- ${BANNER.replace(CRD, VALUES)} -->\n`)],
+    ['charts/fedsam-site/values.schema.json', emitSiteValues()],
+    ...CHARTS.map((chart): [string, string] => [
+      `charts/${chart}/README.md`,
+      emitValues(chart, values[chart], `<!-- ${BANNER.replace(CRD, valuesOf(chart))} -->\n`),
+    ]),
   ])
 }
 
@@ -49,10 +59,9 @@ export function staleFiles(root: string): string[] {
 }
 
 function generateFrom(root: string): ReadonlyMap<string, string> {
-  const [crd, values, programs] = [CRD, VALUES, PROGRAMS].map((path) =>
-    readFileSync(join(root, path), 'utf8'),
-  )
-  return generate(crd!, values!, programs!)
+  const read = (path: string): string => readFileSync(join(root, path), 'utf8')
+  const values = { fedsam: read(valuesOf('fedsam')), 'fedsam-site': read(valuesOf('fedsam-site')) }
+  return generate(read(CRD), values, read(PROGRAMS))
 }
 
 function writeFiles(root: string): void {

@@ -60,7 +60,7 @@ export function emitSiteSchema(): string {
 }
 
 /** Kubernetes' own keywords have no meaning there. An object without free names refuses unknown fields. */
-function draft7(field: DescribedField): Record<string, unknown> {
+export function draft7(field: DescribedField): Record<string, unknown> {
   const { properties, items, additionalProperties, ...rest } = field
   const kept = Object.entries(rest).filter(([keyword]) => !keyword.startsWith('x-kubernetes-'))
   const fields = Object.entries(properties ?? {}).map(([name, one]) => [name, draft7(one)])

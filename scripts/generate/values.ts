@@ -1,5 +1,5 @@
-// Emits charts/fedsam/README.md: every value of the chart with its default and meaning, from values.yaml and the comments in
-// it that begin with `# --`. A comment is above the value that it describes, and covers everything below that value.
+// Emits the README.md of a chart: every value with its default and meaning, from values.yaml and the comments in it that begin with
+// `# --`. A comment is above the value that it describes, and covers everything below that value.
 import { parse } from 'yaml'
 
 interface Row {
@@ -7,8 +7,20 @@ interface Row {
   readonly meaning: string
 }
 
+/** What the page of each chart begins with. */
+const INTRO = {
+  fedsam: [
+    'Installs the operator of FederatedJobs: `helm install fedsam charts/fedsam`. With `--set quickstart.enabled=true` it also installs',
+    'the servers that a first job needs, and its notes contain a job to paste. Step by step: `docs/how-to-install.md`.',
+  ],
+  'fedsam-site': [
+    "Runs the agent of a site in the site's own cluster. Step by step, with an example of the values: `docs/how-to-site-in-a-cluster.md`.",
+    'The values of `site` are the fields of [the file of a site](../../docs/reference/site-file.md), but for those that name a path.',
+  ],
+} as const
+
 /** The page, in Markdown. Throws where a value has no comment, so that none is without meaning. */
-export function emitValues(values: string, banner: string): string {
+export function emitValues(chart: keyof typeof INTRO, values: string, banner: string): string {
   const defaults = parse(values) as unknown
   const rows = readRows(values)
   const silent = leavesOf(defaults, '').find(
@@ -18,13 +30,7 @@ export function emitValues(values: string, banner: string): string {
   const lines = rows.map(({ path, meaning }) => {
     return `| \`${path}\` | \`${JSON.stringify(valueAt(defaults, path))}\` | ${meaning.replaceAll('|', '\\|')} |`
   })
-  const intro = [
-    '# The chart fedsam',
-    '',
-    'Installs the operator of FederatedJobs: `helm install fedsam charts/fedsam`. With `--set quickstart.enabled=true` it also installs',
-    'the servers that a first job needs, and its notes contain a job to paste. Step by step: `docs/how-to-install.md`.',
-    '',
-  ]
+  const intro = [`# The chart ${chart}`, '', ...INTRO[chart], '']
   return `${banner}${[...intro, '| value | default | meaning |', '| --- | --- | --- |', ...lines].join('\n')}\n`
 }
 

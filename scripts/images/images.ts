@@ -19,6 +19,8 @@ const TARGETS = {
   coordinator: 'Dockerfile',
   worker: 'Dockerfile',
   'worker-gpu': 'Dockerfile',
+  site: 'Dockerfile',
+  'site-gpu': 'Dockerfile',
   'flower-numpy': 'examples/flower-numpy/Dockerfile',
 } as const
 type Target = keyof typeof TARGETS

@@ -26,7 +26,7 @@ export interface Part {
 }
 
 /** What the end-to-end layer starts pods of. */
-const IMAGES: readonly ImageName[] = ['pause', ...QUICKSTART_IMAGES, 'flower-numpy']
+const IMAGES: readonly ImageName[] = ['pause', ...QUICKSTART_IMAGES, 'site', 'flower-numpy']
 
 const PARTS: readonly Part[] = [
   {

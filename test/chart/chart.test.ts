@@ -9,12 +9,12 @@ import { readEnvironment } from '#operator/environment.ts'
 import { DEFAULT_PEERS } from '#operator/reconcile/pods/network-policies.ts'
 import { HELM_LINES, type HelmLine } from '#scripts/helm.ts'
 import {
+  assertRestricted,
   CHART,
   environment,
   helm,
   lint,
   of,
-  type PodSpec,
   podOf,
   podsOf,
   type Rendered,
@@ -41,21 +41,6 @@ const withoutKeys = (objects: readonly Rendered[]): unknown[] => {
   return JSON.parse(
     JSON.stringify(others).replace(/("checksum\/(?:credentials|certificate)":)"[0-9a-f]{64}"/g, '$1""'),
   )
-}
-
-function assertRestricted(pod: PodSpec): void {
-  const { securityContext, enableServiceLinks, containers, initContainers = [] } = pod
-  assert.equal(securityContext?.runAsNonRoot, true)
-  assert.deepEqual(securityContext?.seccompProfile, { type: 'RuntimeDefault' })
-  // A Service's variables would look like ours: FEDSAM_METRICS_PORT=tcp://10.96.0.1:8080
-  assert.equal(enableServiceLinks, false)
-  for (const container of [...initContainers, ...containers]) {
-    assert.deepEqual(container.securityContext, {
-      allowPrivilegeEscalation: false,
-      readOnlyRootFilesystem: true,
-      capabilities: { drop: ['ALL'] },
-    })
-  }
 }
 
 for (const name of await valueFiles()) {

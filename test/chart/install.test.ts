@@ -8,10 +8,21 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
-import type { HelmLine } from '#scripts/helm.ts'
+import { HELM_LINES, type HelmLine } from '#scripts/helm.ts'
 import { ensureKubernetes } from '#scripts/kubernetes/build.ts'
 import { type KubernetesServer, startKubernetes } from '#scripts/kubernetes/server.ts'
-import { CHART, helm, podsOf, REGISTRY, render, values } from './helm.ts'
+import {
+  CHART,
+  helm,
+  objectsOf,
+  type PodSpec,
+  podsOf,
+  REGISTRY,
+  render,
+  SITE_CHART,
+  siteValues,
+  values,
+} from './helm.ts'
 
 let folder: string
 let server: KubernetesServer
@@ -135,6 +146,33 @@ test('the restricted Pod Security level admits every pod, as it judges them itse
     const said = await create({ apiVersion: 'v1', kind: 'Pod', metadata: place, spec })
     assert.match(said, /created/)
   }
+})
+
+test('the chart of a site: the API server accepts it, with every kind of volume, and admits its pod as restricted', async () => {
+  const place = ['fedsam-site', SITE_CHART, '--namespace', 'strict', ...(await siteValues(folder))]
+  const [heart, brain] = ['site.federations[0]', 'site.datasets.brain']
+  const more = [
+    `${heart}.ca.secretName=ca`,
+    `${brain}.folder=scans`,
+    'gpu.count=1',
+    'runtimeClassName=nvidia',
+  ]
+  const all = [...more, 'hostAliases[0].ip=203.0.113.10', 'hostAliases[0].hostnames={fed.example.org}']
+  for (const line of HELM_LINES) {
+    for (const flags of [[], ['--set', all.join()]]) {
+      const said = await helm(line, ['upgrade', '--install', ...place, ...flags], surroundings())
+      assert.match(said, /heart: team-a\/brain-tissue/)
+      const pod = { name: `site-${line}-${flags.length}`, namespace: 'strict' }
+      const [spec] = podsOf(await objectsOf(line, place, flags))
+      // The class of GPUs is no part of an API server.
+      const { runtimeClassName: _, ...plain } = spec as PodSpec & { runtimeClassName?: string }
+      const object = { apiVersion: 'v1', kind: 'Pod', metadata: pod, spec: plain }
+      assert.match(await server.kubectl(['create', '-f', '-'], JSON.stringify(object)), /created/)
+    }
+  }
+  await helm(3, ['uninstall', 'fedsam-site', '--namespace', 'strict'], surroundings())
+  // Without the ledger all limits would begin at zero.
+  assert.match(await server.kubectl(['-n', 'strict', 'get', 'pvc', '-o', 'name']), /fedsam-site-state/)
 })
 
 test('jobs of a watched namespace: the chart brings the keys there', async () => {

@@ -31,7 +31,7 @@ export type RunEnd =
 const BACKOFF = { first: 0.5, longest: 30 }
 /** Milliseconds that the server has for its answer. */
 const INFO_MS = 5000
-/** Milliseconds of difference between the clocks above which a line says so. */
+/** Milliseconds of difference between the clocks, and of its changes, above which a line says so. */
 const SKEW_MS = 60_000
 
 interface Worker {
@@ -44,6 +44,7 @@ interface Worker {
 export async function runAgent(options: AgentOptions): Promise<void> {
   const { log, signal, wallTime } = options
   const workers = new Map<string, Worker>()
+  const compareClocks = skewLog(log, wallTime)
   let connects = 0
   let news = Promise.withResolvers<void>()
   const bus = await connected(options, () => {
@@ -61,7 +62,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       seen = connects
       const info = await runsOf(options, bus, () => seen !== connects)
       if (info === undefined) continue
-      warnOfSkew(log, info, wallTime())
+      compareClocks(info)
       apply({ ...options, bus }, workers, info)
     }
   } finally {
@@ -112,13 +113,18 @@ async function runsOf(
   return undefined
 }
 
-function warnOfSkew(log: AgentOptions['log'], { serverTime }: UserInfo, now: number): void {
-  if (serverTime === undefined) return
-  const ahead = now - serverTime
-  if (Math.abs(ahead) > SKEW_MS)
-    log(
-      `this clock is ${Math.round(Math.abs(ahead) / 1000)} s ${ahead > 0 ? 'ahead of' : 'behind'} that of the server`,
-    )
+/** Says how far this clock is from the server's: once, and again where the difference changes. Nothing else depends on this clock. */
+function skewLog(log: AgentOptions['log'], wallTime: () => number) {
+  let said = 0
+  return ({ serverTime }: UserInfo): void => {
+    if (serverTime === undefined) return
+    const ahead = wallTime() - serverTime
+    if (Math.abs(ahead - said) <= SKEW_MS) return
+    said = ahead
+    const seconds = Math.round(Math.abs(ahead) / 1000)
+    if (Math.abs(ahead) <= SKEW_MS) log('this clock agrees with that of the server again')
+    else log(`this clock is ${seconds} s ${ahead > 0 ? 'ahead of' : 'behind'} that of the server`)
+  }
 }
 
 function apply(

@@ -8,7 +8,7 @@ import { test } from 'node:test'
 import { type Ended, ROOT, startFedsam } from '../cli/fedsam.ts'
 import { brainTissue, type JobObject } from './jobs.ts'
 import { modelInBucket, modelOfLocalRun } from './models.ts'
-import { type Stage, SYSTEM, TEAM, until } from './stage.ts'
+import { operatorKey, type Stage, TEAM, until } from './stage.ts'
 
 const NAME = 'brain-tissue'
 const SITES = ['axial', 'coronal', 'sagittal']
@@ -35,14 +35,6 @@ async function fedsam(stage: Stage, ...args: readonly string[]): Promise<string>
   const ended = await startIn(stage, ...args)
   assert.equal(ended.code, 0, ended.stdout + ended.stderr)
   return ended.stdout
-}
-
-/** The operator's public key, as docs/how-to-verify.md finds it. */
-async function operatorKey({ node }: Stage): Promise<string> {
-  const logged = await node.kubectl(['-n', SYSTEM, 'logs', 'deployment/fedsam'])
-  const [, key] = /public key ([0-9a-f]{64})/.exec(logged) ?? []
-  assert.ok(key, logged.slice(0, 2000))
-  return key
 }
 
 export function brainTissueScenario(stage: () => Stage): void {

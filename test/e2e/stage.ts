@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FederatedJobStatus } from '#protocol/generated/federatedjob.ts'
-import { findQuickstart, openBucket, REGION, uploadCheckpoint } from '#scripts/cluster/quickstart.ts'
+import { BUCKET, findQuickstart, openBucket, REGION, uploadCheckpoint } from '#scripts/cluster/quickstart.ts'
 import { claimOf } from '#scripts/cluster/volumes.ts'
 import type { BuiltImage } from '#scripts/images/images.ts'
 import { findNode, type RunningNode, startNode } from '#scripts/kubernetes/node.ts'
@@ -14,7 +14,9 @@ import { untilSeen } from '../until.ts'
 
 export const SYSTEM = 'fedsam-system'
 export const TEAM = 'team-a'
-export { BUCKET } from '#scripts/cluster/quickstart.ts'
+/** The host of the entry for sites; site-entry.ts serves it. */
+export const ENTRY_HOST = 'federation.example'
+export { BUCKET }
 
 /** Seconds for which the status of a job that trains may stay the same. A busy machine makes rounds slow, but it finishes them. */
 const LONGEST_STILL = 300
@@ -63,12 +65,23 @@ export async function openStage(): Promise<Stage> {
     await createTeam(node)
     // `npm run cluster` prepares its example in namespace default: on a node that stays, that tenant stays too.
     const tenants = ['--set', `quickstart.namespaces={default,${TEAM}}`]
-    await node.installChart({ namespace: SYSTEM, images, args: [...gpuByCpu(images), ...tenants] })
+    const args = [...gpuByCpu(images), ...tenants, '--set-json', `entry=${JSON.stringify(ENTRY)}`]
+    await node.installChart({ namespace: SYSTEM, images, args })
     return { ...(await furnish(node, folder)), stop }
   } catch (error) {
     await stop()
     throw error
   }
+}
+
+/** The servers behind an entry for sites. No edge of Kubernetes runs here, so the class is nobody's, and the peers are the test's own edge. */
+const ENTRY = {
+  enabled: true,
+  host: ENTRY_HOST,
+  tlsSecretName: 'entry-tls',
+  ingress: { className: 'none' },
+  from: [{ ipBlock: { cidr: '10.213.0.0/16' } }],
+  stores: [{ bucket: BUCKET, service: `fedsam-s3-${TEAM}`, port: 7070 }],
 }
 
 /** There is no GPU here: workers that ask for one run the CPU's image, and fall back where their job says so. */
@@ -124,6 +137,14 @@ async function furnish(node: RunningNode, folder: string): Promise<Omit<Stage, '
     status: statusOf,
     complete: (job) => untilComplete(job, () => statusOf(job)),
   }
+}
+
+/** The operator's public key, as docs/how-to-verify.md finds it. */
+export async function operatorKey({ node }: Stage): Promise<string> {
+  const logged = await node.kubectl(['-n', SYSTEM, 'logs', 'deployment/fedsam'])
+  const [, key] = /public key ([0-9a-f]{64})/.exec(logged) ?? []
+  if (key === undefined) throw new Error(`the operator logs no public key: ${logged.slice(0, 2000)}`)
+  return key
 }
 
 export function secretOf(name: string, stringData: Readonly<Record<string, string>>): object {

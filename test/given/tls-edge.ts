@@ -2,10 +2,11 @@
 // Host, path and body as they are, unless a test has it rewrite Host, and notes what passes. Tests alone import it.
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { type IncomingMessage, request } from 'node:http'
+import { type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { createServer, request as requestTls } from 'node:https'
 import { type AddressInfo, connect } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { connect as connectTls } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 
 const at = (name: string): Buffer => readFileSync(fileURLToPath(new URL(`../tls/${name}`, import.meta.url)))
@@ -14,72 +15,99 @@ const at = (name: string): Buffer => readFileSync(fileURLToPath(new URL(`../tls/
 export const EDGE_CA = at('ca.pem')
 
 export interface TlsEdge {
-  /** "localhost:PORT" */
+  /** "NAME:PORT" */
   readonly host: string
-  /** "https://localhost:PORT" */
+  /** "https://NAME:PORT" */
   readonly origin: string
   readonly port: number
   /** Method and path of each request to the store. */
   readonly passed: readonly string[]
+  /** Ends all open connections, without a goodbye. */
+  cut(): void
   close(): Promise<void>
 }
 
 export interface TlsEdgeOptions {
-  /** The store: "http://127.0.0.1:PORT". */
+  /** The store: "http://127.0.0.1:PORT", or https. */
   readonly store: string
-  /** The bus; absent: WebSockets are closed. */
-  readonly websocketPort?: number
+  /** The bus, in the same form; absent: WebSockets are closed. */
+  readonly bus?: string
+  /** Of servers behind the edge with https: their authority, as PEM, and the names in their certificates. */
+  readonly behind?: { readonly ca: string; readonly store: string; readonly bus: string }
   /** What the header Host becomes; absent, it stays. */
   readonly rewrittenHost?: string
   /** The name of the certificate's files in test/tls; that of "server" is for localhost. */
   readonly files?: string
+  /** Where it listens, and the name that it is reached by; a free port of localhost unless set. */
+  readonly at?: { readonly address: string; readonly port: number; readonly name: string }
 }
 
 export async function startTlsEdge(options: TlsEdgeOptions): Promise<TlsEdge> {
-  const { store, websocketPort, rewrittenHost: host, files = 'server' } = options
+  const { bus, files = 'server', at: place = { address: 'localhost', port: 0, name: 'localhost' } } = options
   const passed: string[] = []
   const sockets = new Set<Duplex>()
   const server = createServer({ cert: at(`${files}.pem`), key: at(`${files}.key`) }, (incoming, outgoing) => {
     passed.push(`${incoming.method} ${incoming.url?.split('?')[0]}`)
-    const headers = host === undefined ? incoming.headers : { ...incoming.headers, host }
-    const onward = request(store + incoming.url, { method: incoming.method!, headers }, (answer) => {
-      outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
-      answer.pipe(outgoing)
-    })
-    onward.on('error', () => outgoing.destroy())
-    outgoing.on('close', () => onward.destroy())
-    incoming.pipe(onward)
+    passRequest(options, incoming, outgoing)
   })
   server.on('connection', (socket) => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   })
   server.on('upgrade', (incoming, socket, head) => {
-    if (websocketPort === undefined) socket.destroy()
-    else passUpgrade(incoming, websocketPort, { socket, head })
+    if (bus === undefined) socket.destroy()
+    else passUpgrade(options, incoming, { socket, head })
   })
-  server.listen(0, 'localhost')
+  server.listen(place.port, place.address)
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
+  const cut = (): void => {
+    for (const socket of sockets) socket.destroy()
+  }
   return {
-    host: `localhost:${port}`,
-    origin: `https://localhost:${port}`,
+    host: `${place.name}:${port}`,
+    origin: `https://${place.name}:${port}`,
     port,
     passed,
+    cut,
     async close() {
-      for (const socket of sockets) socket.destroy()
+      cut()
       server.close()
       await once(server, 'close')
     },
   }
 }
 
+function passRequest(
+  { store, behind, rewrittenHost: host }: TlsEdgeOptions,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): void {
+  const headers = host === undefined ? incoming.headers : { ...incoming.headers, host }
+  const url = new URL(store + incoming.url)
+  const options = { method: incoming.method!, headers }
+  const pass = (answer: IncomingMessage): void => {
+    outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
+    answer.pipe(outgoing)
+  }
+  const onward =
+    url.protocol === 'https:'
+      ? requestTls(url, { ...options, ca: behind?.ca, servername: behind?.store }, pass)
+      : request(url, options, pass)
+  onward.on('error', () => outgoing.destroy())
+  outgoing.on('close', () => onward.destroy())
+  incoming.pipe(onward)
+}
+
 function passUpgrade(
+  { bus, behind }: TlsEdgeOptions,
   { url, headers }: IncomingMessage,
-  port: number,
   { socket, head }: { readonly socket: Duplex; readonly head: Buffer },
 ): void {
-  const inner = connect(port, '127.0.0.1')
+  const { protocol, hostname: host, port } = new URL(bus!)
+  const to = { host, port: Number(port) }
+  const inner =
+    protocol === 'https:' ? connectTls({ ...to, ca: behind?.ca, servername: behind?.bus }) : connect(to)
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${String(value)}`)
   inner.write([`GET ${url} HTTP/1.1`, ...lines, '', ''].join('\r\n'))
   inner.write(head)

@@ -24,7 +24,7 @@ export async function openSiteEntry(
   await gate.startGate()
   const s3 = await startS3({ folder: join(gate.folder, 's3'), bucket: 'record' })
   t.after(() => s3.stop())
-  const edge = await startTlsEdge({ store: s3.endpoint, websocketPort: gate.websocketPort })
+  const edge = await startTlsEdge({ store: s3.endpoint, bus: `http://127.0.0.1:${gate.websocketPort}` })
   t.after(() => edge.close())
   const store = openS3Store({
     bucket: s3.bucket,

@@ -23,7 +23,7 @@ export function jumpingClock(speed = 1): JumpingClock {
         const wake = (): void => jumped.abort()
         sleepers.add(wake)
         const woken = signal === undefined ? jumped.signal : AbortSignal.any([signal, jumped.signal])
-        await clock.sleep(end - now(), woken)
+        await clock.sleep(Math.max(0, end - now()), woken)
         sleepers.delete(wake)
       }
     },

@@ -1,6 +1,6 @@
 // The agent of a site in one federation: one connection, and one worker for each run in which the site takes part. Guarantees that after
-// each connect the workers are those of the runs that the server names: new runs start, and runs that are gone stop. A connection may
-// be down for any time.
+// each connect the workers are those of the runs that the server names: new runs start, runs that are gone stop and lose their files. A
+// connection may be down for any time.
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
@@ -37,7 +37,8 @@ const SKEW_MS = 60_000
 interface Worker {
   readonly place: ClientPlace
   readonly stop: AbortController
-  readonly ended: Promise<void>
+  /** Resolves when it has ended, and its files are gone if its run is. */
+  ended: Promise<void>
 }
 
 /** Serves every run of the listed jobs until the signal aborts; then ends the trainers, and says to each run that its client stops. */
@@ -141,9 +142,17 @@ function apply(
     options.log(`the run ${place.uid} in ${place.namespace} has no place for this site any more`)
     worker.stop.abort()
     // Until then its name is taken: two workers of one client never run at once.
-    void worker.ended.then(() => workers.delete(name))
+    worker.ended = worker.ended
+      .then(() => rm(folderOf(options, place), { recursive: true, force: true }))
+      .catch((error: Error) => options.log(`the files of the run ${place.uid} stay: ${error.message}`))
+      .finally(() => workers.delete(name))
   }
   for (const place of start) workers.set(placeText(place), startWorker(options, place))
+}
+
+/** The models and the unfinished work of a run. */
+function folderOf({ folder }: Pick<AgentOptions, 'folder'>, { uid, client }: ClientPlace): string {
+  return join(folder, `${uid}.${client}`)
 }
 
 /** A worker whose run has ended stays in the map: the server names its run until the job is deleted. */
@@ -151,7 +160,7 @@ function startWorker(options: AgentOptions & { readonly bus: MessageBus }, place
   const { log, onEnded = () => {} } = options
   const stop = new AbortController()
   const signal = AbortSignal.any([options.signal, stop.signal])
-  const folder = join(options.folder, `${place.uid}.${place.client}`)
+  const folder = folderOf(options, place)
   const named = (line: string): void => log(`${place.client} in ${place.namespace}/${place.uid}: ${line}`)
   named('takes part')
   const serve = async (): Promise<void> => {

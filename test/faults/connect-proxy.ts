@@ -18,6 +18,8 @@ export interface ConnectProxy extends Omit<Lines, 'carry'> {
   readonly url: string
   /** The targets that it was asked for, in order. */
   readonly asked: string[]
+  /** Ends all connections and every new one, until it is up again. */
+  setDown(down: boolean): void
   close(): Promise<void>
 }
 
@@ -25,6 +27,7 @@ export async function startConnectProxy(options: ProxyOptions): Promise<ConnectP
   const { targets, credentials, refusal, cutAfter } = options
   const lines = createLines(cutAfter)
   const asked: string[] = []
+  let isDown = false
   const basic = credentials && `Basic ${Buffer.from(credentials).toString('base64')}`
   const server = createServer((_, response) => response.writeHead(405).end())
   const answerTo = (target: string, authorization: string | undefined) => {
@@ -37,6 +40,7 @@ export async function startConnectProxy(options: ProxyOptions): Promise<ConnectP
     const target = request.url ?? ''
     asked.push(target)
     near.on('error', () => {})
+    if (isDown) return void near.destroy()
     const refused = answerTo(target, request.headers['proxy-authorization'])
     if (refused) {
       const headers = Object.entries(refused.headers ?? {}).map(([name, value]) => `${name}: ${value}\r\n`)
@@ -55,5 +59,9 @@ export async function startConnectProxy(options: ProxyOptions): Promise<ConnectP
     server.closeAllConnections()
     await close()
   }
-  return { ...lines, port, url: `http://127.0.0.1:${port}`, asked, close: end }
+  const setDown = (down: boolean): void => {
+    isDown = down
+    if (down) lines.cut()
+  }
+  return { ...lines, port, url: `http://127.0.0.1:${port}`, asked, setDown, close: end }
 }

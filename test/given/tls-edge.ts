@@ -22,6 +22,8 @@ export interface TlsEdge {
   readonly port: number
   /** Method and path of each request to the store. */
   readonly passed: readonly string[]
+  /** WebSockets that the bus has not ended. */
+  websockets(): number
   /** Ends all open connections, without a goodbye. */
   cut(): void
   close(): Promise<void>
@@ -45,6 +47,7 @@ export interface TlsEdgeOptions {
 export async function startTlsEdge(options: TlsEdgeOptions): Promise<TlsEdge> {
   const { bus, files = 'server', at: place = { address: 'localhost', port: 0, name: 'localhost' } } = options
   const passed: string[] = []
+  let websockets = 0
   const sockets = new Set<Duplex>()
   const server = createServer({ cert: at(`${files}.pem`), key: at(`${files}.key`) }, (incoming, outgoing) => {
     passed.push(`${incoming.method} ${incoming.url?.split('?')[0]}`)
@@ -55,8 +58,12 @@ export async function startTlsEdge(options: TlsEdgeOptions): Promise<TlsEdge> {
     socket.once('close', () => sockets.delete(socket))
   })
   server.on('upgrade', (incoming, socket, head) => {
-    if (bus === undefined) socket.destroy()
-    else passUpgrade(options, incoming, { socket, head })
+    if (bus === undefined) return void socket.destroy()
+    websockets += 1
+    const end = (): void => {
+      websockets -= 1
+    }
+    passUpgrade(options, incoming, { socket, head }).once('close', end)
   })
   server.listen(place.port, place.address)
   await once(server, 'listening')
@@ -69,6 +76,7 @@ export async function startTlsEdge(options: TlsEdgeOptions): Promise<TlsEdge> {
     origin: `https://${place.name}:${port}`,
     port,
     passed,
+    websockets: () => websockets,
     cut,
     async close() {
       cut()
@@ -99,11 +107,12 @@ function passRequest(
   incoming.pipe(onward)
 }
 
+/** The connection to the bus. */
 function passUpgrade(
   { bus, behind }: TlsEdgeOptions,
   { url, headers }: IncomingMessage,
   { socket, head }: { readonly socket: Duplex; readonly head: Buffer },
-): void {
+): Duplex {
   const { protocol, hostname: host, port } = new URL(bus!)
   const to = { host, port: Number(port) }
   const inner =
@@ -116,6 +125,7 @@ function passUpgrade(
   inner.once('error', () => socket.destroy())
   socket.once('error', () => inner.destroy())
   socket.once('close', () => inner.destroy())
+  return inner
 }
 
 /** One request over TLS: the status and the body of the answer. */

@@ -60,7 +60,7 @@ test('a site behind a proxy that cuts every connection after 12 kB: the same byt
 
 test('a site that joins a job which fails ends with 1, and with the reason', async (t) => {
   const stopping = { bestBy: { metric: 'absent', mode: 'Max' }, stopWhen: null } as const
-  const { folder, run } = await openJob(t, undefined, { stopping })
+  const { folder, run } = await openJob(t, undefined, { fixed: { stopping } })
   const joined = startFedsam(folder, JOIN)
   await assert.rejects(run(joined), { code: 'RunFailed' })
   const { code, stderr } = await joined

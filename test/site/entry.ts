@@ -12,6 +12,8 @@ export interface SiteEntry {
   readonly edge: TlsEdge
   /** Signs grants of sites for the TLS host. */
   readonly store: ReturnType<typeof openS3Store>
+  /** Another run's part of the bucket. */
+  openStore(prefix: string): ReturnType<typeof openS3Store>
 }
 
 /** Open until the test has ended. */
@@ -26,14 +28,17 @@ export async function openSiteEntry(
   t.after(() => s3.stop())
   const edge = await startTlsEdge({ store: s3.endpoint, bus: `http://127.0.0.1:${gate.websocketPort}` })
   t.after(() => edge.close())
-  const store = openS3Store({
-    bucket: s3.bucket,
-    prefix: 'run',
-    endpoint: s3.endpoint,
-    publicEndpoint: edge.origin,
-    credentials: { accessKeyId: s3.accessKey, secretAccessKey: s3.secretKey },
-    region: 'us-east-1',
-  })
-  t.after(() => store.close())
-  return { gate, edge, store }
+  const openStore = (prefix: string) => {
+    const store = openS3Store({
+      bucket: s3.bucket,
+      prefix,
+      endpoint: s3.endpoint,
+      publicEndpoint: edge.origin,
+      credentials: { accessKeyId: s3.accessKey, secretAccessKey: s3.secretKey },
+      region: 'us-east-1',
+    })
+    t.after(() => store.close())
+    return store
+  }
+  return { gate, edge, store: openStore('run'), openStore }
 }

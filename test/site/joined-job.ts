@@ -53,7 +53,7 @@ metrics: {names: [none]}
 export async function openJob(
   t: TestContext,
   proxyOf?: (edge: TlsEdge) => Promise<ConnectProxy>,
-  fixed: FederationOptions['fixed'] = {},
+  changes: Partial<FederationOptions> = {},
 ) {
   const { uid } = QUADRATIC
   const job = jobOf('quadratic', uid, ['pod'], { [keyNamed(SITE).publicKey]: SITE })
@@ -63,11 +63,16 @@ export async function openJob(
   })
   const federation = await openFederation({
     ...OPTIONS,
+    ...changes,
     store,
     transfers: createGrantedTransfers(),
     bus: await gate.connect(uid, COORDINATOR),
     workerBus: await gate.connect(uid, { role: 'client', client: 'pod' }),
-    fixed: { ...fixed, namespace: 'team', spec: { trainer: TRAINER, strategy: { minFitClients: 2 } } },
+    fixed: {
+      ...changes.fixed,
+      namespace: 'team',
+      spec: { trainer: TRAINER, strategy: { minFitClients: 2 } },
+    },
   })
   t.after(() => federation.close())
   const { publicKey } = keyNamed(SITE)
@@ -86,7 +91,7 @@ export async function openJob(
     await Promise.race([federation.coordinate(), early])
     return joined
   }
-  return { federation, edge, proxy, folder, run }
+  return { federation, gate, edge, proxy, folder, run }
 }
 
 /** The arguments of the command that takes part in the job. */

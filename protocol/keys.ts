@@ -15,6 +15,11 @@ export function clientKeyKey(client: string, n: number): string {
   return `clients/${client}/${n}.json`
 }
 
+/** The object with which a site's check tries the way to the store (probe.ts). It is no part of the record. */
+export function probeKey(client: string): string {
+  return `probes/${client}.bin`
+}
+
 export function baseKey(digest: string, file: string): string {
   return `base/${digest}/${file}`
 }
@@ -85,6 +90,7 @@ export function resultKey(round: number): string {
 export type ParsedKey =
   | { readonly kind: 'Run' }
   | { readonly kind: 'Base'; readonly digest: string; readonly file: string }
+  | { readonly kind: 'Probe'; readonly client: string }
   | { readonly kind: 'Model'; readonly round: number; readonly attempt: number }
   | { readonly kind: 'Receipt'; readonly round: number; readonly attempt: number; readonly client: string }
   | {
@@ -98,6 +104,7 @@ export type ParsedKey =
 const NUMBER = '(0|[1-9][0-9]{0,8})'
 const CLIENT = '([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)'
 const BASE = /^base\/([0-9a-f]{64})\/([A-Za-z0-9._-]{1,128})$/
+const PROBE = new RegExp(`^probes/${CLIENT}\\.bin$`)
 const MODEL = new RegExp(`^rounds/${NUMBER}/${NUMBER}/model\\.safetensors$`)
 const RECEIPT = new RegExp(`^rounds/${NUMBER}/${NUMBER}/updates/${CLIENT}\\.json$`)
 const PAYLOAD = new RegExp(`^rounds/${NUMBER}/${NUMBER}/updates/${CLIENT}/([0-9a-f]{16,64})\\.safetensors$`)
@@ -107,6 +114,8 @@ export function parseKey(key: string): ParsedKey | undefined {
   if (key === RUN_KEY) return { kind: 'Run' }
   const base = BASE.exec(key)
   if (base) return { kind: 'Base', digest: base[1]!, file: base[2]! }
+  const probe = PROBE.exec(key)
+  if (probe) return { kind: 'Probe', client: probe[1]! }
   const model = MODEL.exec(key)
   if (model) return { kind: 'Model', round: Number(model[1]), attempt: Number(model[2]) }
   const receipt = RECEIPT.exec(key)

@@ -9,6 +9,7 @@ import type { EpochGuard } from '../record/epochs.ts'
 import type { RunMarkers } from '../record/markers.ts'
 import type { FixedSettings, LiveSettings, Pace } from '../settings/settings.ts'
 import type { CurrentAttempt } from './current-attempt.ts'
+import type { LeftoverUploads } from './leftover-uploads.ts'
 import type { Presence } from './presence.ts'
 
 /** Certifies the key of the coordinator with this epoch. Rejects where the signal ends the wait for the certifier. */
@@ -32,6 +33,7 @@ export interface ClientsContext {
   /** The settings as they are now. */
   readonly live: () => LiveSettings
   readonly current: CurrentAttempt
+  readonly leftovers: LeftoverUploads
   readonly presence: Presence
   readonly guard: EpochGuard
   readonly notifier: Notifier

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { sha256 } from '#protocol/digest.ts'
-import { attemptKeys, baseKey, MAX_UPLOADS, RUN_KEY, uploadName } from '#protocol/keys.ts'
+import { attemptKeys, baseKey, MAX_UPLOADS, probeKey, RUN_KEY, uploadName } from '#protocol/keys.ts'
 import type { Granted, Want } from '#protocol/messages.ts'
+import { PROBE, probeBody } from '#protocol/probe.ts'
 import { createNotifier } from '#runtime/notifier.ts'
 import { createMemoryStore, type MemoryStore } from '#test/given/memory-store.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
@@ -34,6 +35,7 @@ function contextOf({
   const current = createCurrentAttempt(createNotifier())
   if (open) current.open(attempt)
   const time = { now: 0 }
+  const probes: [string, number][] = []
   const context = {
     markers: { store, epoch: 1, run: { value: { base: null }, digest: SHA } },
     live: () => ({
@@ -45,9 +47,10 @@ function contextOf({
     }),
     pace: { grantSeconds },
     clock: { now: () => time.now },
+    leftovers: { noteProbe: (client: string, until: number) => void probes.push([client, until]) },
     current,
   } as unknown as GrantsContext
-  return { store, context, current, uploads, time }
+  return { store, context, current, uploads, time, probes }
 }
 
 async function ask(context: GrantsContext, want: Want, client = 'a'): Promise<Granted> {
@@ -274,4 +277,42 @@ test("a site's grants are for the store's public name, and for 300 seconds at mo
     ...['outside read 300', 'outside write 300', 'outside part 300'],
     ...['inside read 900', 'inside write 900', 'inside part 900'],
   ])
+})
+
+describe('the probe of a site', () => {
+  const key = probeKey('a')
+  const probe: Want = { kind: 'Write', key, ...PROBE }
+
+  test('is its own to write and to read, also between attempts, and is noted for deletion', async () => {
+    const { store, context, probes } = contextOf({ open: false, site: 'a', grantSeconds: 900 })
+    const granted = await ask(context, probe)
+    assert.ok(granted.kind === 'Grant')
+    const transfers = createGrantedTransfers({ memory: store as MemoryStore })
+    assert.equal(await transfers.write(granted.grant, probeBody()), 'Created')
+    const read = await ask(context, { kind: 'Read', key })
+    assert.ok(read.kind === 'Grant')
+    assert.equal(sha256(await transfers.read(read.grant)), PROBE.sha256)
+    assert.deepEqual(probes[0], ['a', 300])
+  })
+
+  test('is nobody else’s, has no other bytes, and ends with the run', async () => {
+    const refusals: readonly [Want, string, RegExp][] = [
+      [probe, 'b', /belongs to a/],
+      [{ kind: 'Read', key }, 'b', /belongs to a/],
+      [{ ...probe, sha256: SHA }, 'a', /the bytes of the probe/],
+      [{ ...probe, size: 1 }, 'a', /the bytes of the probe/],
+      [{ kind: 'OpenUpload', key }, 'a', /the bytes of the probe/],
+      [{ kind: 'Part', key, upload: 'u', number: 1, ...PROBE }, 'a', /the bytes of the probe/],
+    ]
+    const { context, current, probes } = contextOf({ site: 'a' })
+    for (const [want, client, reason] of refusals) {
+      const granted = await ask(context, want, client)
+      assert.match(granted.kind === 'Refused' ? granted.reason : granted.kind, reason)
+    }
+    const pod = await ask(contextOf().context, probe)
+    assert.equal(pod.kind === 'Refused' && pod.reason, 'only a site has a probe')
+    current.finish({ reason: 'over' })
+    assert.equal((await ask(context, probe)).kind, 'Refused')
+    assert.deepEqual(probes, [])
+  })
 })

@@ -1,17 +1,22 @@
 // Grants: rights to single transfers. The wanted key and the open attempt decide which requests are granted. A client may read
 // run.json, the base checkpoint and the attempt's model. While the attempt waits for it, it may write one update of bounded size
-// for each life of its worker, and one receipt. No grant is valid for longer than the attempt.
+// for each life of its worker, and one receipt. No grant is valid for longer than the attempt. A site may write and read its probe at any
+// time: one object with bytes that everybody knows.
 import { encodeJson } from '#protocol/canonical.ts'
 import { attemptKeys, type ParsedKey, parseKey, payloadKeys, RUN_KEY } from '#protocol/keys.ts'
 import { type Granted, type GrantRequest, PART_BYTES, type Want } from '#protocol/messages.ts'
 import { mostUpdateBytes } from '#protocol/outcomes.ts'
+import { PROBE } from '#protocol/probe.ts'
 import { type ObjectStore, type SiteGrants, UploadGone } from '#transport/ports.ts'
 import { keyOf } from '../settings/settings.ts'
 import type { ClientsContext } from './context.ts'
 import type { ServedAttempt } from './current-attempt.ts'
 
 /** What granting needs. */
-export type GrantsContext = Pick<ClientsContext, 'markers' | 'live' | 'current' | 'clock' | 'pace'>
+export type GrantsContext = Pick<
+  ClientsContext,
+  'markers' | 'live' | 'current' | 'leftovers' | 'clock' | 'pace'
+>
 
 /** Bytes of the longest receipt, which the coordinator reads into memory. Block digests of 5 GB of parameters take 350 kB. */
 const RECEIPT_BYTES = 4 * 1024 * 1024
@@ -34,7 +39,9 @@ async function grant(context: GrantsContext, client: string, want: Want): Promis
   const store = grantsFor(context, client)
   const attempt = context.current.attempt()
   const seconds = secondsLeft(context, client)
-  if (parseKey(want.key)?.kind === 'Payload') attempt?.uploads.grant(want.key, context.clock.now() + seconds)
+  const { kind } = parseKey(want.key)!
+  if (kind === 'Payload') attempt?.uploads.grant(want.key, context.clock.now() + seconds)
+  if (kind === 'Probe') context.leftovers.noteProbe(client, context.clock.now() + seconds)
   switch (want.kind) {
     case 'Read':
       context.current.countGranted(sizeOf(context, want.key))
@@ -144,6 +151,7 @@ function whyNot(context: GrantsContext, client: string, want: Want): string | un
   const key = parseKey(want.key)
   if (key === undefined) return `${want.key} is not a key of this run`
   if (!context.live().members.some(({ name }) => name === client)) return `the job has no partition ${client}`
+  if (key.kind === 'Probe') return whyNotProbe(context, client, { owner: key.client, want })
   const attempt = context.current.attempt()
   return want.kind === 'Read'
     ? whyNotRead(attempt, client, key, want.key)
@@ -175,6 +183,19 @@ function whyNotWrite(
   }
   if (!attempt!.isPending(client)) return `the attempt no longer waits for ${client}`
   return key.kind === 'Receipt' ? whyNotReceipt(want) : whyNotPayload(attempt!, client, want)
+}
+
+/** No other body has this digest, so a client can store nothing of its own here. */
+function whyNotProbe(
+  context: GrantsContext,
+  client: string,
+  { owner, want }: { readonly owner: string; readonly want: Want },
+): string | undefined {
+  if (owner !== client) return `${want.key} belongs to ${owner}`
+  if (!isSite(context, client)) return 'only a site has a probe'
+  if (context.current.finished() !== null) return 'the run is over'
+  const isProbe = want.kind === 'Write' && want.size === PROBE.size && want.sha256 === PROBE.sha256
+  return want.kind === 'Read' || isProbe ? undefined : `${want.key} has the bytes of the probe, and no others`
 }
 
 function whyNotReceipt(want: Want): string | undefined {

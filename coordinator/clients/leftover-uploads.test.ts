@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { encodeJson } from '#protocol/canonical.ts'
 import { FedsamError } from '#protocol/errors.ts'
-import { attemptKeys, MAX_UPLOADS, uploadName } from '#protocol/keys.ts'
+import { attemptKeys, MAX_UPLOADS, probeKey, uploadName } from '#protocol/keys.ts'
 import type { Plan, Receipt } from '#protocol/record.ts'
 import { createMemoryStore } from '#test/given/memory-store.ts'
 import type { ObjectStore } from '#transport/ports.ts'
@@ -110,6 +110,15 @@ describe('at the end of an attempt', () => {
     assert.deepEqual(await remaining(store), [])
     await leftovers.deleteNoted()
     assert.equal(requests.length, 2, 'after the grant has expired, the payload is not noted any more')
+  })
+
+  test('the probe of a site is deleted, too', async () => {
+    const { store, leftovers, requests, open } = setUp()
+    await store.put(probeKey('a'), BYTES)
+    leftovers.noteProbe('a', 60)
+    await leftovers.cleanAttempt(open, [])
+    assert.equal(await store.size(probeKey('a')), undefined)
+    assert.deepEqual(requests, [])
   })
 
   test('a delete that failed is repeated', async () => {

@@ -9,8 +9,9 @@
 //       └──────────────────────┴─── may still write ─────┘                  └ no one can write it any more
 //
 // Only this coordinator's own attempts are known key by key. For an attempt that it took over, or that was decided before it
-// started, it computes all possible names: each client of the cohort has MAX_UPLOADS of them (protocol/keys.ts).
-import { attemptKeys, payloadKeys } from '#protocol/keys.ts'
+// started, it computes all possible names: each client of the cohort has MAX_UPLOADS of them (protocol/keys.ts). The probes of sites
+// (protocol/probe.ts) are deleted with them.
+import { attemptKeys, parseKey, payloadKeys, probeKey } from '#protocol/keys.ts'
 import type { Plan } from '#protocol/record.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { ObjectStore } from '#transport/ports.ts'
@@ -21,6 +22,8 @@ import type { ServedAttempt } from './current-attempt.ts'
 const AT_ONCE = 16
 
 export interface LeftoverUploads {
+  /** Notes the probe of a site, which it may write until this second of the coordinator's clock. */
+  noteProbe(client: string, until: number): void
   /** Deletes the leftovers of this attempt and earlier ones. `admitted`: keys of admitted payloads. Never rejects. */
   cleanAttempt(attempt: Pick<ServedAttempt, 'plan' | 'uploads'>, admitted: readonly string[]): Promise<void>
   /** Deletes the leftovers of an attempt whose uploads this coordinator does not know. Never rejects. */
@@ -41,7 +44,7 @@ export function openLeftoverUploads({ store, clock, grantSeconds }: LeftoverOpti
   const noted = new Map<string, number>()
 
   const drop = async (key: string): Promise<void> => {
-    if ((await payloadNamedAt(store, receiptBeside(key))) === key) {
+    if (parseKey(key)?.kind === 'Payload' && (await payloadNamedAt(store, receiptBeside(key))) === key) {
       noted.delete(key)
       return
     }
@@ -62,6 +65,7 @@ export function openLeftoverUploads({ store, clock, grantSeconds }: LeftoverOpti
     await deleteNoted()
   }
   return {
+    noteProbe: (client, until) => void noted.set(probeKey(client), until),
     async cleanAttempt({ plan, uploads }, admitted) {
       if (uploads.takenOver) return cleanDecided(plan.value)
       for (const [key, upload] of uploads.open) await store.abortUpload(key, upload).catch(() => {})

@@ -36,6 +36,8 @@ export interface TlsEdgeOptions {
   readonly bus?: string
   /** Of servers behind the edge with https: their authority, as PEM, and the names in their certificates. */
   readonly behind?: { readonly ca: string; readonly store: string; readonly bus: string }
+  /** Bytes of the longest body that passes; longer ones are refused by the head of their request. */
+  readonly mostBody?: number
   /** What the header Host becomes; absent, it stays. */
   readonly rewrittenHost?: string
   /** The name of the certificate's files in test/tls; that of "server" is for localhost. */
@@ -87,10 +89,14 @@ export async function startTlsEdge(options: TlsEdgeOptions): Promise<TlsEdge> {
 }
 
 function passRequest(
-  { store, behind, rewrittenHost: host }: TlsEdgeOptions,
+  { store, behind, rewrittenHost: host, mostBody = Number.POSITIVE_INFINITY }: TlsEdgeOptions,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
 ): void {
+  if (Number(incoming.headers['content-length'] ?? 0) > mostBody) {
+    outgoing.writeHead(413, { server: 'small-edge' }).end()
+    return
+  }
   const headers = host === undefined ? incoming.headers : { ...incoming.headers, host }
   const url = new URL(store + incoming.url)
   const options = { method: incoming.method!, headers }

@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test'
 import { startS3 } from '#cli/run/servers/servers.ts'
 import { openS3Store } from '#transport/s3.ts'
 import { type GivenGate, openGate } from '../given/gate.ts'
-import { startTlsEdge, type TlsEdge } from '../given/tls-edge.ts'
+import { startTlsEdge, type TlsEdge, type TlsEdgeOptions } from '../given/tls-edge.ts'
 
 export interface SiteEntry {
   readonly gate: GivenGate
@@ -19,14 +19,18 @@ export interface SiteEntry {
 /** Open until the test has ended. */
 export async function openSiteEntry(
   t: TestContext,
-  options: Parameters<typeof openGate>[0],
+  { mostBody, ...options }: Parameters<typeof openGate>[0] & Pick<TlsEdgeOptions, 'mostBody'>,
 ): Promise<SiteEntry> {
   const gate = await openGate(options)
   t.after(() => gate.close())
   await gate.startGate()
   const s3 = await startS3({ folder: join(gate.folder, 's3'), bucket: 'record' })
   t.after(() => s3.stop())
-  const edge = await startTlsEdge({ store: s3.endpoint, bus: `http://127.0.0.1:${gate.websocketPort}` })
+  const edge = await startTlsEdge({
+    store: s3.endpoint,
+    bus: `http://127.0.0.1:${gate.websocketPort}`,
+    ...(mostBody === undefined ? {} : { mostBody }),
+  })
   t.after(() => edge.close())
   const openStore = (prefix: string) => {
     const store = openS3Store({

@@ -11,7 +11,7 @@ import type { ConnectProxy } from '../faults/connect-proxy.ts'
 import { type FederationOptions, openFederation, QUADRATIC } from '../federation/federation.ts'
 import { jobOf } from '../given/gate.ts'
 import { keyNamed, seedNamed, TRUST } from '../given/signed.ts'
-import type { TlsEdge } from '../given/tls-edge.ts'
+import type { TlsEdge, TlsEdgeOptions } from '../given/tls-edge.ts'
 import { certificate } from '../given/websocket-server.ts'
 import { openSiteEntry } from './entry.ts'
 
@@ -49,17 +49,18 @@ metrics: {names: [none]}
   return folder
 }
 
-/** Everything that a site's job needs but the site; `run` resolves when the run is complete. */
+/** Everything that a site's job needs but the site; `run` resolves when the run is complete, and `start` starts the other worker alone. */
 export async function openJob(
   t: TestContext,
   proxyOf?: (edge: TlsEdge) => Promise<ConnectProxy>,
-  changes: Partial<FederationOptions> = {},
+  { mostBody, ...changes }: Partial<FederationOptions> & Pick<TlsEdgeOptions, 'mostBody'> = {},
 ) {
   const { uid } = QUADRATIC
   const job = jobOf('quadratic', uid, ['pod'], { [keyNamed(SITE).publicKey]: SITE })
   const { gate, edge, store } = await openSiteEntry(t, {
     jobs: [job],
     siteSeconds: { least: 2, most: 3 },
+    ...(mostBody === undefined ? {} : { mostBody }),
   })
   const federation = await openFederation({
     ...OPTIONS,
@@ -84,14 +85,15 @@ export async function openJob(
   const folder = await siteFolder(edge.host, proxy?.url)
   t.after(() => rm(folder, { recursive: true }))
 
+  const start = (): void => void federation.work('pod')
   const run = async (joined: Promise<Ended>): Promise<Ended> => {
-    void federation.work('pod')
+    start()
     const early = joined.then((ended) => Promise.reject(new Error(JSON.stringify(ended))))
     early.catch(() => {})
     await Promise.race([federation.coordinate(), early])
     return joined
   }
-  return { federation, gate, edge, proxy, folder, run }
+  return { federation, gate, edge, proxy, folder, start, run }
 }
 
 /** The arguments of the command that takes part in the job. */

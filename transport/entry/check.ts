@@ -33,11 +33,11 @@ export async function checkEntry(options: EntryOptions, now: () => number = Date
   const url = new URL(options.url)
   const ms = options.stepMs ?? 10_000
   try {
-    const answer = await answerOf(await open(url, options, (says) => passed.push(says)), url, { ms })
+    const answer = await answerOf(await openEntry(url, options, (says) => passed.push(says)), url, { ms })
     const date = Date.parse(answer.headers.date ?? '')
     if (Number.isFinite(date)) clock.secondsAhead = Math.round((now() - date) / 1000)
     passed.push(`${url.host} answers HTTP`)
-    const upgraded = await answerOf(await open(url, options, () => 0), url, { ms, upgrade: true })
+    const upgraded = await answerOf(await openEntry(url, options, () => 0), url, { ms, upgrade: true })
     if (upgraded.statusCode !== 101) throw notUpgraded(url, upgraded)
     passed.push(`${url.host}${url.pathname} takes WebSockets`)
     return { kind: 'Passed', passed, ...clock }
@@ -47,8 +47,12 @@ export async function checkEntry(options: EntryOptions, now: () => number = Date
   }
 }
 
-/** A connection with TLS. */
-async function open(url: URL, options: EntryOptions, pass: (says: string) => void): Promise<TLSSocket> {
+/** A connection with TLS to the host of the URL; `pass` hears each step. Throws StepFailed. */
+export async function openEntry(
+  url: URL,
+  options: Omit<EntryOptions, 'url'>,
+  pass: (says: string) => void,
+): Promise<TLSSocket> {
   const { ca, proxy, stepMs: ms = 10_000 } = options
   const place = { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port || 443) }
   if (proxy === undefined) pass(`${place.host} is ${await checkName(place)}`)

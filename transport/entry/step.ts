@@ -11,6 +11,10 @@ export type StepFault =
   | 'TlsFailed'
   | 'NoAnswer'
   | 'NoWebSocket'
+  | 'MethodRefused' // somebody before the store takes no PUT or no GET
+  | 'BodyRefused' // somebody before the store takes no body of this size
+  | 'Redirected'
+  | 'NotTheStore' // an answer, and no S3 server wrote it
 
 /** A step that failed. */
 export class StepFailed extends Error {

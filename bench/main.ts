@@ -4,6 +4,7 @@
 
 import { cpus, totalmem } from 'node:os'
 import { tuneEngine } from '#runtime/engine.ts'
+import { exits } from './exits.ts'
 import type { Figure } from './figure.ts'
 import { foldMemory } from './fold.ts'
 import { gateUnderLoad } from './gate.ts'
@@ -11,7 +12,7 @@ import { mutants } from './mutants.ts'
 import { operatorAtScale } from './operator.ts'
 import { noopRound } from './round.ts'
 
-const FIGURES: readonly Figure[] = [noopRound, foldMemory, operatorAtScale, gateUnderLoad, mutants]
+const FIGURES: readonly Figure[] = [noopRound, foldMemory, operatorAtScale, gateUnderLoad, mutants, exits]
 
 function describeMachine(): string {
   const processors = cpus()

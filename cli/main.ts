@@ -3,7 +3,7 @@
 import { basename } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import { CLI_EXITS, cliExitCode } from '#protocol/exit-codes.ts'
-import { tuneEngine } from '#runtime/engine.ts'
+import { exitProcess, tuneEngine } from '#runtime/engine.ts'
 import { unexpectedWord } from '#runtime/termination-message.ts'
 import { type Command, UsageError } from './commands/command.ts'
 import { COMMANDS, commandHelp, helpText } from './commands/table.ts'
@@ -52,11 +52,11 @@ export async function start(): Promise<void> {
   tuneEngine()
   // The reader of a pipe may end first, as head does: exit as a shell does after SIGPIPE.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(141)
+    if (error.code === 'EPIPE') exitProcess(141)
     throw error
   })
   // An error outside of every awaited call.
-  process.on('uncaughtException', (error) => process.exit(explain(error, undefined)))
+  process.on('uncaughtException', (error) => exitProcess(explain(error, undefined)))
   process.exitCode = await main(process.argv.slice(2))
 }
 

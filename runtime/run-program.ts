@@ -3,7 +3,7 @@
 import { ENDING } from '#protocol/environment.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { POD_EXITS, podExitCode } from '#protocol/exit-codes.ts'
-import { tuneEngine } from './engine.ts'
+import { exitProcess, tuneEngine } from './engine.ts'
 import type { Environment } from './environment.ts'
 import { leaveLastWord, unexpectedWord } from './termination-message.ts'
 
@@ -20,17 +20,17 @@ export async function runProgram(
   process.on('SIGTERM', () => stop.abort())
   process.on('SIGINT', () => stop.abort())
   // An error that no caller awaits: the program reports it like every other error, and exits with a code of ours.
-  process.on('uncaughtException', (error) => process.exit(reportFailure(env, error)))
+  process.on('uncaughtException', (error) => exitProcess(reportFailure(env, error)))
   if (env[ENDING.endWithParent.name] === 'true') {
     process.stdin.on('end', () => stop.abort())
     process.stdin.resume()
   }
   try {
     await body(stop.signal)
-    process.exit(stop.signal.aborted ? POD_EXITS.AskedToStop.code : 0)
+    exitProcess(stop.signal.aborted ? POD_EXITS.AskedToStop.code : 0)
   } catch (error) {
-    if (stop.signal.aborted) process.exit(POD_EXITS.AskedToStop.code)
-    process.exit(reportFailure(env, error))
+    if (stop.signal.aborted) exitProcess(POD_EXITS.AskedToStop.code)
+    exitProcess(reportFailure(env, error))
   }
 }
 

@@ -205,6 +205,17 @@ test('pure files, and what they import, read no clock, no randomness, no environ
   assert.deepEqual(wrong, [])
 })
 
+test('programs exit by exitProcess, which cannot hang', () => {
+  const wrong = product.filter(
+    ({ file, text }) =>
+      !isTest(file) && file !== 'runtime/engine.ts' && /\bprocess\.(exit|reallyExit)\(/.test(codeOf(text)),
+  )
+  assert.deepEqual(
+    wrong.map(({ file }) => file),
+    [],
+  )
+})
+
 test('no file imports itself by way of others, types included', () => {
   assert.deepEqual(importCycles(everything), [])
 })

@@ -173,8 +173,8 @@ export const FRESH: readonly Mutant[] = [
   {
     id: 'B12',
     file: 'runtime/run-program.ts',
-    from: 'process.exit(stop.signal.aborted ? POD_EXITS.AskedToStop.code : 0)',
-    to: 'process.exit(0)',
+    from: 'exitProcess(stop.signal.aborted ? POD_EXITS.AskedToStop.code : 0)',
+    to: 'exitProcess(0)',
     what: 'a program that was asked to stop says that the run is over',
     tests: ['test/federation/pods.test.ts', 'test/federation/processes.test.ts'],
   },

@@ -9,7 +9,7 @@ import { sha256 } from '#protocol/digest.ts'
 import { POD_EXITS } from '#protocol/exit-codes.ts'
 import { subjectPrefix } from '#protocol/messages.ts'
 import { floodOfMessages, residentBytes } from '../given/strangers.ts'
-import { untilSeen } from '../until.ts'
+import { until, untilSeen } from '../until.ts'
 import { CLIENTS, type ClusterRuns, NAMESPACE, openClusterRuns } from './cluster-runs.ts'
 import { editJob, jobsPath, readJob } from './coordinator-job.ts'
 
@@ -91,10 +91,9 @@ describe('a coordinator in a cluster', () => {
     assert.match(msg, /another run or another member/)
     assert.match(await runs.gate.metrics(), /fedsam_gate_refused_total\{reason="OtherAudience"\} [1-9]/)
     // It tries for half a minute, then its pod restarts it.
-    await untilSeen(
+    await until(
       'the stranger gives up',
-      () => stranger.child.exitCode,
-      (code) => code !== null,
+      () => stranger.child.exitCode !== null || stranger.child.signalCode !== null,
       { instead: stranger.output },
     )
     assert.equal(await stranger.ended, POD_EXITS.Retriable.code, stranger.output())

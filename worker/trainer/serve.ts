@@ -3,6 +3,7 @@
 import { PassThrough } from 'node:stream'
 import { FedsamError } from '#protocol/errors.ts'
 import { podExitCode } from '#protocol/exit-codes.ts'
+import { exitProcess } from '#runtime/engine.ts'
 import { leaveLastWord, unexpectedWord } from '#runtime/termination-message.ts'
 import { LONGEST_LINE, readLines } from './lines.ts'
 import { readTrainerCall, type TrainerCall, type TrainerLine } from './seam.ts'
@@ -31,12 +32,12 @@ export type Report = (done: number, total: number, message?: string) => void
  */
 export async function serveTrainer(open: (report: Report) => Promise<TrainerWork>): Promise<void> {
   // The network half has ended, so no process reads the answers.
-  process.stdout.once('error', () => process.exit(podExitCode('TrainerFailed')))
+  process.stdout.once('error', () => exitProcess(podExitCode('TrainerFailed')))
   const { stdin } = process
-  const leave = (): never => process.exit(0)
+  const leave = (): never => exitProcess(0)
   const end = (error: unknown): never => {
     leaveLastWord(process.env, complain(error))
-    process.exit(podExitCode(error instanceof FedsamError ? error.code : undefined))
+    exitProcess(podExitCode(error instanceof FedsamError ? error.code : undefined))
   }
   // An error in a library's own callback, or a call that is not JSON.
   process.once('uncaughtException', end)

@@ -13,6 +13,9 @@ export interface Ended {
 export interface StartOptions {
   /** Beside this process's own environment. */
   readonly env?: Readonly<Record<string, string>>
+  /** The command line that starts another one, for example in another network; the process becomes the program. */
+  readonly inside?: (command: readonly string[]) => readonly [string, ...string[]]
+  readonly onStart?: (child: ChildProcess) => void
   /** Hears standard output while it runs. */
   readonly onLine?: (line: string, child: ChildProcess) => void
 }
@@ -23,12 +26,15 @@ export function startFedsam(
   args: readonly string[],
   options: StartOptions = {},
 ): Promise<Ended> {
-  const { onLine = () => {}, env = {} } = options
-  const child = spawn(process.execPath, [`${ROOT}cli/fedsam.js`, ...args], {
+  const { onLine = () => {}, onStart = () => {}, env = {} } = options
+  const command = [process.execPath, `${ROOT}cli/fedsam.js`, ...args] as const
+  const [program, ...words] = options.inside?.(command) ?? command
+  const child = spawn(program, words, {
     cwd,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  onStart(child)
   let stdout = ''
   let stderr = ''
   let rest = ''

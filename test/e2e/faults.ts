@@ -4,31 +4,14 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { PACED_SITES, pacedJob, TRAINERS_CLAIM } from './jobs.ts'
 import { modelInBucket, modelOfPacedJob } from './models.ts'
+import { coordinatorOf, podOf, strikeInEachPhase } from './phases.ts'
 import { type Stage, SYSTEM, TEAM, until } from './stage.ts'
-
-const PHASES = ['Starting', 'Training', 'Between'] as const
-type Phase = (typeof PHASES)[number]
 
 interface Fault {
   readonly name: string
   strike(stage: Stage, job: string): Promise<void>
 }
 
-const podOf = async (stage: Stage, selector: string): Promise<string> => {
-  const names = await stage.kubectl([
-    'get',
-    'pods',
-    '-o',
-    'name',
-    '-l',
-    selector,
-    '--field-selector=status.phase=Running',
-  ])
-  const [first] = names.trim().split('\n')
-  assert.ok(first, `no running pod of ${selector}`)
-  return first.replace('pod/', '')
-}
-const coordinator = (job: string): string => `fedsam.dev/job=${job},fedsam.dev/role=coordinator`
 const worker = (job: string): string => `fedsam.dev/job=${job},fedsam.dev/partition=${PACED_SITES[1]}`
 
 const killIn =
@@ -50,27 +33,14 @@ const restartServer =
   }
 
 const FAULTS: readonly Fault[] = [
-  { name: 'coordinator killed', strike: killIn(coordinator, 'coordinator') },
-  { name: 'coordinator deleted', strike: deletePod(coordinator) },
+  { name: 'coordinator killed', strike: killIn(coordinatorOf, 'coordinator') },
+  { name: 'coordinator deleted', strike: deletePod(coordinatorOf) },
   { name: 'trainer killed', strike: killIn(worker, 'trainer') },
   { name: 'network half killed', strike: killIn(worker, 'network') },
   { name: 'worker deleted', strike: deletePod(worker) },
   { name: 'nats-server restarted', strike: restartServer('nats') },
   { name: 'S3 server restarted', strike: restartServer('s3', `,fedsam.dev/tenant=${TEAM}`) },
 ]
-
-/** Waits for the phase, as the status tells it. */
-async function reach(stage: Stage, job: string, phase: Phase): Promise<void> {
-  const wanted = {
-    Starting: () => podOf(stage, worker(job)).then(() => true),
-    Training: async () => {
-      const { training } = await stage.status(job)
-      return training?.state === 'Training' && training.round >= 1 && (training.clients?.cohort ?? 0) > 0
-    },
-    Between: async () => ((await stage.status(job)).training?.rounds?.length ?? 0) >= 2,
-  }[phase]
-  await until(`${job} is ${phase}`, wanted, Boolean, 180)
-}
 
 export function faultScenarios(stage: () => Stage): void {
   let reference: string
@@ -91,12 +61,11 @@ export function faultScenarios(stage: () => Stage): void {
       test(`${name}, while it starts, while it trains, between rounds: the same bytes`, async () => {
         const job = `fault-${n}`
         await stage().apply(pacedJob(job))
-        for (const phase of PHASES) {
-          await reach(stage(), job, phase)
-          // What is struck may be on its way out or in at this moment: then a moment later.
-          const struck = (): Promise<boolean> => strike(stage(), job).then(() => true)
-          await until(`${name} while ${phase}`, struck, Boolean)
-        }
+        await strikeInEachPhase(stage(), job, {
+          name,
+          strike: () => strike(stage(), job),
+          hasStarted: () => podOf(stage(), worker(job)).then(() => true),
+        })
         await stage().complete(job)
         // A neighbour may have struck the S3 server at this moment: then a moment later.
         const model = await until('the model', () => modelInBucket(stage(), job), Boolean)

@@ -4,6 +4,8 @@ import { connect } from 'node:net'
 import { type CutPlan, createLines, type Lines, listening } from './lines.ts'
 
 interface ProxyOptions {
+  /** Where it listens; 127.0.0.1 unless set. */
+  readonly address?: string
   /** The port of this machine for each target "host:port". Others are answered with 502. */
   readonly targets: Readonly<Record<string, number>>
   /** "user:password", which it asks for by Basic authentication. */
@@ -24,7 +26,7 @@ export interface ConnectProxy extends Omit<Lines, 'carry'> {
 }
 
 export async function startConnectProxy(options: ProxyOptions): Promise<ConnectProxy> {
-  const { targets, credentials, refusal, cutAfter } = options
+  const { address = '127.0.0.1', targets, credentials, refusal, cutAfter } = options
   const lines = createLines(cutAfter)
   const asked: string[] = []
   let isDown = false
@@ -54,7 +56,7 @@ export async function startConnectProxy(options: ProxyOptions): Promise<ConnectP
     })
     far.on('error', () => near.destroy())
   })
-  const { port, close } = await listening(server, lines)
+  const { port, close } = await listening(server, lines, address)
   const end = async (): Promise<void> => {
     server.closeAllConnections()
     await close()
@@ -63,5 +65,5 @@ export async function startConnectProxy(options: ProxyOptions): Promise<ConnectP
     isDown = down
     if (down) lines.cut()
   }
-  return { ...lines, port, url: `http://127.0.0.1:${port}`, asked, setDown, close: end }
+  return { ...lines, port, url: `http://${address}:${port}`, asked, setDown, close: end }
 }

@@ -74,8 +74,8 @@ export async function startRelay(to: number, cutAfter?: CutPlan): Promise<Relay>
 }
 
 /** The port of a server of this machine, and its end. */
-export async function listening(server: Server, lines: Lines) {
-  server.listen(0, '127.0.0.1')
+export async function listening(server: Server, lines: Lines, address = '127.0.0.1') {
+  server.listen(0, address)
   await once(server, 'listening')
   return {
     port: (server.address() as AddressInfo).port,

@@ -34,6 +34,14 @@ const FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: 'a site without power for a moment',
+    sites: ['proxied', 'private'],
+    strike: async (_, [site]) => {
+      await site!.losePower()
+      site!.start()
+    },
+  },
+  {
     name: 'trainer of a site killed',
     sites: ['direct', 'proxied'],
     strike: (job, [site]) => site!.killTrainer(job),
@@ -97,7 +105,7 @@ export function sitesScenario(stage: () => Stage): void {
     for (const [way, site] of Object.entries(sites)) await site.allow(allowedAt(way as keyof Sites))
   })
   after(async () => {
-    await Promise.all(Object.values(sites ?? {}).map((site) => site.close()))
+    await Promise.allSettled(Object.values(sites ?? {}).map((site) => site.close()))
     await entry?.close()
   })
 
@@ -107,6 +115,11 @@ export function sitesScenario(stage: () => Stage): void {
       const { port, other } = await sites[way].namespace.sent()
       assert.equal(other, 0, `${way} sent ${other} packets to other destinations`)
       assert.ok(port > 0, `${way} sent nothing`)
+      const host = new URL(entry.addresses.store).host
+      assert.deepEqual(
+        sites[way].asked.filter((target) => target !== host),
+        [],
+      )
     }
   }
 
@@ -119,12 +132,19 @@ export function sitesScenario(stage: () => Stage): void {
     )
     const example = inCluster(await readExample(), PLACES) as JobObject
     await stage().apply(withSites({ ...example, metadata: { name: EXAMPLE } }, keys, entry))
+    const host = new URL(entry.addresses.bus).href
+    for (const way of ways)
+      await until(
+        `the gate admits ${way}`,
+        () => sites[way].check(),
+        ({ code, stdout }) => code === 0 && stdout.includes(`${host} admits this key`),
+      )
     for (const way of ways) sites[way].start()
-    await stage().complete(EXAMPLE)
-    const local = await modelOfLocalRun(
+    const running = modelOfLocalRun(
       'examples/brain-tissue.yaml',
       'spec.trainer.segmentAnything.backend=TensorFlow',
     )
+    const [local] = await Promise.all([running, stage().complete(EXAMPLE)])
     assert.equal(await modelInBucket(stage(), EXAMPLE), local)
     await assertOnePort(ways)
     await stage().kubectl(['delete', 'fj', EXAMPLE])
@@ -134,7 +154,7 @@ export function sitesScenario(stage: () => Stage): void {
     }
   })
 
-  describe('a fault at a site, on its line or of the coordinator', { concurrency: 4 }, () => {
+  describe('a fault at a site, on its line or of the coordinator', { concurrency: FAULTS.length }, () => {
     let reference: string
     before(async () => {
       await stage().claim(TRAINERS_CLAIM, 'test/trainers')

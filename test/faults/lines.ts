@@ -12,8 +12,8 @@ export interface Lines {
   count(): number
   /** How many the plan has cut. */
   planned(): number
-  /** Ends all that are open, without a goodbye. */
-  cut(): void
+  /** Ends all that are open, without a goodbye; returns how many there were. */
+  cut(): number
   /** No byte passes any more on those that are open, and none of their ends hears of it. Later ones work. */
   silence(): void
   /** Carries the bytes between both ends. */
@@ -24,8 +24,10 @@ export function createLines(cutAfter: CutPlan = () => undefined): Lines {
   const open = new Set<readonly [Duplex, Duplex]>()
   let count = 0
   let planned = 0
-  const cut = (): void => {
-    for (const end of [...open].flat()) end.destroy()
+  const cut = (): number => {
+    const ended = [...open]
+    for (const end of ended.flat()) end.destroy()
+    return ended.length
   }
   return {
     count: () => count,

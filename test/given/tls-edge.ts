@@ -24,8 +24,8 @@ export interface TlsEdge {
   readonly passed: readonly string[]
   /** WebSockets that the bus has not ended. */
   websockets(): number
-  /** Ends all open connections, without a goodbye. */
-  cut(): void
+  /** Ends all open connections, without a goodbye; returns how many there were. */
+  cut(): number
   close(): Promise<void>
 }
 
@@ -70,8 +70,10 @@ export async function startTlsEdge(options: TlsEdgeOptions): Promise<TlsEdge> {
   server.listen(place.port, place.address)
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  const cut = (): void => {
+  const cut = (): number => {
+    const open = sockets.size
     for (const socket of sockets) socket.destroy()
+    return open
   }
   return {
     host: `${place.name}:${port}`,

@@ -1,7 +1,7 @@
 // `npm test`: says what it will build and run and about how long that takes, builds the real parts that the chosen tests reach (native
 // TensorFlow, nats-server, versitygw, Helm, Kubernetes, images; once, cached), then runs the tests with node's own runner: first all
-// others, two files at a time (with --fast four), then the end-to-end layer, one file at a time. Arguments: scripts/test/arguments.ts.
-// With CI=true a skipped test fails the run.
+// others, two files at a time (with --fast four) and the longest first, then the end-to-end layer, one file at a time.
+// Arguments: scripts/test/arguments.ts. With CI=true a skipped test fails the run.
 import { glob } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { run } from 'node:test'
@@ -15,7 +15,7 @@ import { buildParts, PartFailed, requireWritable } from './test/build.ts'
 import { fastFiles, partsOf } from './test/choice.ts'
 import { compileCache } from './test/compiled.ts'
 import { addDurations, cacheFolder, durationsFile, readDurations } from './test/durations.ts'
-import { CONCURRENCY, FAST_CONCURRENCY } from './test/estimates.ts'
+import { CONCURRENCY, FAST_CONCURRENCY, longestFirst } from './test/estimates.ts'
 import { grouped, type PlanFacts, planLines, type ReducedSizes, reductionLines } from './test/plan.ts'
 import { RunningFiles, watchSilence } from './test/progress.ts'
 import { inOneReport, type TestEvent } from './test/report.ts'
@@ -24,7 +24,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const FOLDERS = [...PRODUCT, 'scripts', 'test']
 const END_TO_END = 'test/e2e/'
 /** What --fast reduces, unless the environment says otherwise: the first of 10,000 inputs, and bodies below S3's limit of one request. */
-const FAST_SIZES = { FEDSAM_FUZZ_CASES: '2000', FEDSAM_LARGEST_BODY_MB: '512' } as const
+const FAST_SIZES = { FEDSAM_FUZZ_CASES: '1000', FEDSAM_LARGEST_BODY_MB: '512' } as const
 const isEndToEnd = (file: string): boolean => file.startsWith(END_TO_END)
 const CI = process.env.CI === 'true'
 
@@ -63,15 +63,19 @@ async function choose(args: readonly string[]): Promise<Facts | undefined> {
     throw new UsageError(
       `--fast leaves out all that ${beginnings.join(' ')} chooses: those tests need Kubernetes or images; leave out --fast`,
     )
+  const recorded = await readDurations(durationsFile())
   const why = files.some(isEndToEnd) ? await whyNotEndToEnd() : undefined
   return {
-    files: files.filter((file) => !isEndToEnd(file)),
+    files: longestFirst(
+      files.filter((file) => !isEndToEnd(file)),
+      recorded,
+    ),
     concurrency: fast ? FAST_CONCURRENCY : CONCURRENCY,
     endToEnd: why === undefined ? files.filter(isEndToEnd) : [],
     whyNotEndToEnd: why,
     leftOut,
     reduced: fast ? { ...FAST_SIZES, ...sizesOf(process.env) } : undefined,
-    recorded: await readDurations(durationsFile()),
+    recorded,
     cache: cacheFolder(),
     fast: quick.length > 0 && quick.length < files.length ? quick : undefined,
   }

@@ -54,13 +54,18 @@ export function groupsOf(files: readonly string[]): [string, number][] {
   return [...counts]
 }
 
+/** Seconds for a file that runs alone. */
+const secondsOf = (file: string, { files }: Durations): number =>
+  files[file] ?? AVERAGES[groupOf(file)] ?? UNKNOWN_SECONDS
+
+/** The longest first, so that no core waits at the end for a file that began late. */
+export function longestFirst(files: readonly string[], recorded: Durations): string[] {
+  return files.toSorted((a, b) => secondsOf(b, recorded) - secondsOf(a, recorded))
+}
+
 /** Seconds for these files, `concurrency` at a time; never less than the longest of them. */
-export function estimateSeconds(
-  files: readonly string[],
-  { files: recorded }: Durations,
-  concurrency: number,
-): number {
-  const each = files.map((file) => recorded[file] ?? AVERAGES[groupOf(file)] ?? UNKNOWN_SECONDS)
+export function estimateSeconds(files: readonly string[], recorded: Durations, concurrency: number): number {
+  const each = files.map((file) => secondsOf(file, recorded))
   return Math.max(each.reduce((sum, seconds) => sum + seconds, 0) / concurrency, ...each, 0)
 }
 

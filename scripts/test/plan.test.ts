@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { NO_DURATIONS } from './durations.ts'
-import { estimateSeconds, spanText } from './estimates.ts'
+import { estimateSeconds, longestFirst, spanText } from './estimates.ts'
 import { type PlanFacts, planLines } from './plan.ts'
 
 const FACTS: PlanFacts = {
@@ -32,7 +32,7 @@ const flat = (changes: Partial<PlanFacts>): string => text(changes).replace(/\s+
 test('files by folder, parts with what is cached, and times', () => {
   assert.equal(
     text(),
-    `runs 3 test files, 2 at a time: protocol:2, test/cli:1
+    `runs 3 test files, 2 at a time, the longest first: protocol:2, test/cli:1
 runs 1 end-to-end file, one at a time: test/e2e:1
 needs these parts, each built once into /home/me/.cache/fedsam; a cached one takes a second:
   Helm        cached    a build takes about 3 min
@@ -69,8 +69,8 @@ test('how many files run at a time decides the estimate', () => {
 
 test('fewer inputs of fuzz tests are named', () => {
   assert.match(
-    flat({ reduced: { FEDSAM_FUZZ_CASES: '2000', FEDSAM_LARGEST_BODY_MB: '512' } }),
-    /each fuzz test reads 2000 inputs, not 10000 \(--fast\).*the largest body in a store has 512 MiB, not 5 GiB \(--fast\)/s,
+    flat({ reduced: { FEDSAM_FUZZ_CASES: '1000', FEDSAM_LARGEST_BODY_MB: '512' } }),
+    /each fuzz test reads 1000 inputs, not 10000 \(--fast\).*the largest body in a store has 512 MiB, not 5 GiB \(--fast\)/s,
   )
   assert.doesNotMatch(flat({}), /fuzz/)
 })
@@ -89,6 +89,17 @@ test('files beside each other take half of their sum, and never less than the lo
   assert.equal(estimateSeconds(['a', 'b', 'c'], { parts: {}, files }, 2), 70)
   assert.equal(estimateSeconds(['a', 'b', 'c'], { parts: {}, files }, 1), 100)
   assert.equal(estimateSeconds([], { parts: {}, files }, 2), 0)
+})
+
+test('the longest file begins first, by what this machine measured, else by the averages', () => {
+  const files = ['runtime/a.test.ts', 'protocol/b.test.ts', 'test/cluster/c.test.ts', 'protocol/d.test.ts']
+  const recorded = { parts: {}, files: { 'runtime/a.test.ts': 50, 'protocol/d.test.ts': 0.1 } }
+  assert.deepEqual(longestFirst(files, recorded), [
+    'runtime/a.test.ts',
+    'test/cluster/c.test.ts',
+    'protocol/b.test.ts',
+    'protocol/d.test.ts',
+  ])
 })
 
 test('spans', () => {

@@ -60,7 +60,9 @@ export function grouped(files: readonly string[]): string {
 function fileLines({ files, concurrency, endToEnd, whyNotEndToEnd, leftOut, reduced }: PlanFacts): string[] {
   const lines: string[] = []
   if (files.length > 0)
-    lines.push(`runs ${counted(files.length, 'test file')}, ${concurrency} at a time: ${grouped(files)}`)
+    lines.push(
+      `runs ${counted(files.length, 'test file')}, ${concurrency} at a time, the longest first: ${grouped(files)}`,
+    )
   if (endToEnd.length > 0)
     lines.push(`runs ${counted(endToEnd.length, 'end-to-end file')}, one at a time: ${grouped(endToEnd)}`)
   if (leftOut.length > 0)

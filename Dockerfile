@@ -122,9 +122,12 @@ CMD ["site", "run", "/etc/fedsam-site/site.yaml"]
 
 FROM worker-gpu AS site-gpu
 LABEL org.opencontainers.image.description="FedSAM site: the agent of a client in another network, on an NVIDIA GPU"
-COPY --from=site /usr/local/bin/fedsam /usr/local/bin/fedsam
+USER 0:0
+RUN ln -s /app/cli/fedsam.js /usr/local/bin/fedsam
+USER 65532:65532
 COPY --from=site /app/cli cli
 COPY --from=site /app/site site
-COPY --from=site /app/.compile-cache .compile-cache
+COPY --from=site --chown=65532:65532 /app/.compile-cache .compile-cache
+RUN fedsam --help > /dev/null
 ENTRYPOINT ["node", "cli/fedsam.js"]
 CMD ["site", "run", "/etc/fedsam-site/site.yaml"]

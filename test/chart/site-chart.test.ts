@@ -104,6 +104,26 @@ test('the agent reads the file, and each of its paths is mounted: data read-only
   assert.equal(mountedAt(objects, '/etc/fedsam-site/site.yaml').mount.readOnly, true)
 })
 
+test('two data sets of one claim share a volume: a pod with two volumes of one claim never starts', async () => {
+  const lung = ['claim=brain-scans', 'folder=lung'].map((flag) => `site.datasets.lung.${flag}`)
+  const other = ['claim=heart-scans'].map((flag) => `site.datasets.heart.${flag}`)
+  const objects = await render(3, ...set(...lung, ...other))
+  const { volumes } = one(objects, 'Deployment').spec.template.spec
+  const claims = volumes.flatMap(
+    ({ persistentVolumeClaim }: { persistentVolumeClaim?: { claimName: string } }) =>
+      persistentVolumeClaim?.claimName ?? [],
+  )
+  assert.deepEqual(claims.sort(), ['brain-scans', 'fedsam-site-state', 'heart-scans'])
+  for (const [name, claimName] of Object.entries({
+    brain: 'brain-scans',
+    lung: 'brain-scans',
+    heart: 'heart-scans',
+  })) {
+    const { volume } = mountedAt(objects, siteOf(objects).datasets[name]!.path)
+    assert.deepEqual(volume, { persistentVolumeClaim: { claimName, readOnly: true } })
+  }
+})
+
 /** 0440 in the template, which Helm reads as octal, and YAML 1.2 does not. */
 const GROUP_READS = 440
 

@@ -7,6 +7,7 @@ import { firstJobScenario } from './first-job.ts'
 import { missingScenarios } from './missing.ts'
 import { numpyScenario } from './numpy.ts'
 import { resumeScenario } from './resume.ts'
+import { siteChartScenario } from './site-chart.ts'
 import { sitesScenario } from './sites.ts'
 import { sourceScenario } from './source.ts'
 import { openStage, type Stage } from './stage.ts'
@@ -24,4 +25,5 @@ describe('data in a bucket', () => sourceScenario(() => stage))
 describe('a job from the record of another', () => resumeScenario(() => stage))
 describe('faults on a job of seconds', () => faultScenarios(() => stage))
 describe('sites in other networks', () => sitesScenario(() => stage))
+describe('a site in a cluster of its own', () => siteChartScenario(() => stage))
 describe('something is missing', () => missingScenarios(() => stage))

@@ -53,6 +53,7 @@ const run: RunCommand = async (args) => {
   return CLI_EXITS.Interrupted
 }
 
+const GONE = { remedy: 'ask its author: the job was deleted, or it names another key' }
 const FAILED = { remedy: "ask the job's author: the status of the job says more" }
 
 /**
@@ -76,6 +77,8 @@ const join: RunCommand = async (args) => {
   await serveSite({ site, only, say: print, onEnded, signal: AbortSignal.any([signal, over.signal]) })
   if (end === undefined) return CLI_EXITS.Interrupted
   if (end.kind === 'Failed') throw end.error
+  if (end.kind === 'Gone')
+    throw new FedsamError('SiteRefused', `the job ${text} has no place for this site any more`, GONE)
   if (end.failed) throw new FedsamError('RunFailed', `the job ${text} has no result: ${end.reason}`, FAILED)
   return CLI_EXITS.Complete
 }

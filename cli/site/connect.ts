@@ -21,22 +21,23 @@ interface ConnectOptions {
   readonly way: Way
   readonly jobs: readonly JobName[]
   readonly onConnected?: () => void
+  readonly onNotAdmitted?: () => void
   readonly onError: (error: unknown) => void
+  /** Ends a connect that is under way. */
+  readonly signal?: AbortSignal
 }
 
 /** Throws RangeError where the list of jobs is too long, FedsamError MessagingUnreachable where the first connection fails. */
 export async function connectSite(
   { bus: url }: Pick<Federation, 'bus'>,
-  { name, nkeySeed, way: { ca, proxy }, jobs, onConnected, onError }: ConnectOptions,
+  { nkeySeed, way: { ca, proxy }, jobs, ...others }: ConnectOptions,
 ): Promise<MessageBus> {
   const list = encodeJobList(jobs)
   return connectWebSocket({
+    ...others,
     url,
-    name,
     credentials: { user: SITE_USER, nkeySeed, password: () => list },
     ...(ca === undefined ? {} : { tls: { ca } }),
     ...(proxy === undefined ? {} : { proxy }),
-    ...(onConnected === undefined ? {} : { onConnected }),
-    onError,
   })
 }

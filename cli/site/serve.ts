@@ -10,6 +10,7 @@ import { systemClock } from '#runtime/clock.ts'
 import { admitTask } from '#site/agent/admit.ts'
 import { type RunEnd, runAgent } from '#site/agent/agent.ts'
 import { auditedTransfers } from '#site/agent/audited-transfers.ts'
+import { watchInterception } from '#site/agent/interception.ts'
 import { refuseUnlisted, releaseOf, siteRules } from '#site/agent/rules.ts'
 import { type AuditLog, createAuditLog } from '#site/audit/audit-log.ts'
 import type { Federation, Site } from '#site/file/site.ts'
@@ -118,20 +119,28 @@ async function serveFederation(
   const { key, nkeySeed, way } = line
   const log = (text: string): void => say(`${name}: ${text}`)
   const state = lineLog(log)
+  const interception = watchInterception({ federation: name, way, audit, log })
   await runAgent({
-    connect: (onConnected) =>
+    connect: ({ onConnected, onNotAdmitted }) =>
       connectSite(federation, {
-        name: 'site',
-        nkeySeed,
-        way,
-        jobs,
+        ...{ name: 'site', nkeySeed, way, jobs, onNotAdmitted, signal },
         onConnected: () => {
           state.connected()
+          interception.trusted(federation.bus)
           onConnected()
         },
-        onError: state.failed,
+        onError: (error) => {
+          state.failed(error)
+          void interception.failed(error, federation.bus)
+        },
+      }).catch(async (error: unknown) => {
+        await interception.failed(error, federation.bus)
+        throw error
       }),
-    transfers: auditedTransfers(createGrantedTransfers({ site: { origin, ...way } }), audit, name),
+    transfers: auditedTransfers(createGrantedTransfers({ site: { origin, ...way } }), audit, {
+      federation: name,
+      interception,
+    }),
     key,
     trust,
     jobs,

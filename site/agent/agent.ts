@@ -14,21 +14,34 @@ import { changesOf, placeText, readUserInfo, type UserInfo } from './discovery.t
 import { type SiteWorkerOptions, serveSiteRun } from './site-worker.ts'
 
 export interface AgentOptions extends Omit<SiteWorkerOptions, 'place' | 'bus'> {
-  /** Connects to the bus, and calls `onConnected` after each connect, the first one too. */
-  readonly connect: (onConnected: () => void) => Promise<MessageBus>
+  /** Connects to the bus, and ends a connect that is under way when the agent's signal aborts. */
+  readonly connect: (line: LineEvents) => Promise<MessageBus>
+  /** Seconds without an admission after which the workers stop. */
+  readonly refusedSeconds?: number
   /** Milliseconds since 1970, to compare with the server's clock. */
   readonly wallTime: () => number
   /** Called when a run needs no more of this site. */
   readonly onEnded?: (ended: RunEnd) => void
 }
 
-/** How a run ended for this site. */
+/** What the agent hears of its connection. */
+export interface LineEvents {
+  /** After each connect, the first one too. */
+  readonly onConnected: () => void
+  /** The server refuses the key at a later connect. */
+  readonly onNotAdmitted: () => void
+}
+
+/** How a run ended for this site. Gone: the server names it no more, because its job was deleted, or names another key. */
 export type RunEnd =
   | ({ readonly kind: 'Finished'; readonly place: ClientPlace } & RunOver)
   | { readonly kind: 'Failed'; readonly place: ClientPlace; readonly error: unknown }
+  | { readonly kind: 'Gone'; readonly place: ClientPlace }
 
 /** Seconds between tries to connect, and to ask for the runs. */
 const BACKOFF = { first: 0.5, longest: 30 }
+/** Seconds: a gate that restarts refuses every key, and is back sooner. */
+const REFUSED_SECONDS = 300
 /** Milliseconds that the server has for its answer. */
 const INFO_MS = 5000
 /** Milliseconds of difference between the clocks, and of its changes, above which a line says so. */
@@ -39,6 +52,8 @@ interface Worker {
   readonly stop: AbortController
   /** Resolves when it has ended, and its files are gone if its run is. */
   ended: Promise<void>
+  /** Whether it ended by itself. */
+  isOver: boolean
 }
 
 /** Serves every run of the listed jobs until the signal aborts; then ends the trainers, and says to each run that its client stops. */
@@ -48,12 +63,20 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const compareClocks = skewLog(log, wallTime)
   let connects = 0
   let news = Promise.withResolvers<void>()
-  const bus = await connected(options, () => {
-    connects += 1
-    news.resolve()
+  const admission = watchAdmission(options, () => suspend(options, workers))
+  const bus = await connected(options, {
+    onConnected() {
+      connects += 1
+      admission.admitted()
+      news.resolve()
+    },
+    onNotAdmitted: admission.refused,
   })
   if (bus === undefined) return
-  signal.addEventListener('abort', () => news.resolve(), { once: true })
+  const stopped = new Promise<undefined>((resolve) => {
+    signal.addEventListener('abort', () => resolve(undefined), { once: true })
+  })
+  void stopped.then(() => news.resolve())
   try {
     for (let seen = 0; !signal.aborted; ) {
       await news.promise
@@ -61,7 +84,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       if (signal.aborted) break
       if (seen === connects) continue
       seen = connects
-      const info = await runsOf(options, bus, () => seen !== connects)
+      const info = await Promise.race([runsOf(options, bus, () => seen !== connects), stopped])
       if (info === undefined) continue
       compareClocks(info)
       apply({ ...options, bus }, workers, info)
@@ -76,13 +99,14 @@ export async function runAgent(options: AgentOptions): Promise<void> {
 /** The bus, after tries without end; undefined where the signal aborts first. */
 async function connected(
   { connect, clock, log, signal }: AgentOptions,
-  onConnected: () => void,
+  line: LineEvents,
 ): Promise<MessageBus | undefined> {
   let said = ''
   for (let failures = 1; !signal.aborted; failures += 1) {
     try {
-      return await connect(onConnected)
+      return await connect(line)
     } catch (error) {
+      if (signal.aborted) return undefined
       if (!(error instanceof FedsamError) || error.code !== 'MessagingUnreachable') throw error
       const why = messageWithRemedy(error)
       if (why !== said) log(`not connected: ${why}; the site tries again`)
@@ -128,6 +152,41 @@ function skewLog(log: AgentOptions['log'], wallTime: () => number) {
   }
 }
 
+/** Why a worker stops although its run continues, or is gone. */
+const GONE = 'Gone'
+const NOT_ADMITTED = 'NotAdmitted'
+
+/** Calls `onLong` once where the server refuses the key for a long time. */
+function watchAdmission(
+  { clock, refusedSeconds = REFUSED_SECONDS }: Pick<AgentOptions, 'clock' | 'refusedSeconds'>,
+  onLong: () => void,
+) {
+  let since: number | undefined
+  let isLong = false
+  return {
+    admitted() {
+      since = undefined
+      isLong = false
+    },
+    refused() {
+      since ??= clock.now()
+      if (isLong || clock.now() - since < refusedSeconds) return
+      isLong = true
+      onLong()
+    },
+  }
+}
+
+/** Stops the workers that still serve: nobody may ask them for anything. Their runs start again where the server names them again. */
+function suspend({ log }: AgentOptions, workers: Map<string, Worker>): void {
+  log('the server does not admit this key any more: perhaps no job names it; the trainers stop until it does')
+  for (const [name, worker] of workers) {
+    if (worker.isOver || worker.stop.signal.aborted) continue
+    worker.stop.abort(NOT_ADMITTED)
+    worker.ended = worker.ended.finally(() => workers.delete(name))
+  }
+}
+
 function apply(
   options: AgentOptions & { readonly bus: MessageBus },
   workers: Map<string, Worker>,
@@ -140,7 +199,7 @@ function apply(
     const worker = workers.get(name)
     if (worker === undefined || worker.stop.signal.aborted) continue
     options.log(`the run ${place.uid} in ${place.namespace} has no place for this site any more`)
-    worker.stop.abort()
+    worker.stop.abort(GONE)
     // Until then its name is taken: two workers of one client never run at once.
     worker.ended = worker.ended
       .then(() => rm(folderOf(options, place), { recursive: true, force: true }))
@@ -170,10 +229,18 @@ function startWorker(options: AgentOptions & { readonly bus: MessageBus }, place
       named(`finished: ${over.reason}`)
       onEnded({ kind: 'Finished', place, ...over })
     } catch (error) {
-      if (signal.aborted) return named('stopped')
+      if (signal.aborted) {
+        named('stopped')
+        if (stop.signal.reason === GONE) onEnded({ kind: 'Gone', place })
+        return
+      }
       named(`ended: ${messageWithRemedy(error)}`)
       onEnded({ kind: 'Failed', place, error })
     }
   }
-  return { place, stop, ended: serve() }
+  const worker: Worker = { place, stop, isOver: false, ended: serve() }
+  void worker.ended.then(() => {
+    worker.isOver = !stop.signal.aborted
+  })
+  return worker
 }

@@ -70,18 +70,33 @@ const FAREWELL = 'the site stopped its program'
  */
 export async function serveSiteRun(options: SiteWorkerOptions): Promise<RunOver> {
   const { clock, log, signal } = options
-  for (let failures = 0; ; ) {
+  const pauseBefore = restarts(clock)
+  for (;;) {
     const began = clock.now()
+    let pause: number | undefined
     try {
       return await oneLife(options)
     } catch (error) {
-      const code = error instanceof FedsamError ? error.code : undefined
-      failures = clock.now() - began > WELL_SECONDS ? 1 : failures + 1
-      if (signal.aborted || isFinal(code) || failures >= MOST_FAILURES) throw error
+      pause = pauseBefore(error, began)
+      if (signal.aborted || pause === undefined) throw error
       log(`${messageWithRemedy(error)}; the worker starts again`)
     }
-    await clock.sleep(pauseAfter(failures, BACKOFF), signal)
+    await clock.sleep(pause, signal)
     if (signal.aborted) throw new FedsamError('Interrupted', 'the worker was asked to stop')
+  }
+}
+
+/** Seconds before the next start of a worker that began then and failed; undefined where it gives up. */
+function restarts({ now }: Clock): (error: unknown, began: number) => number | undefined {
+  let failures = 0
+  let tries = 0
+  return (error, began) => {
+    const code = error instanceof FedsamError ? error.code : undefined
+    if (now() - began > WELL_SECONDS) failures = tries = 0
+    tries += 1
+    // A store that is away, or behind a device that opens TLS, says nothing about this worker.
+    if (code !== 'StorageUnreachable') failures += 1
+    return isFinal(code) || failures >= MOST_FAILURES ? undefined : pauseAfter(tries, BACKOFF)
   }
 }
 

@@ -14,6 +14,8 @@ export interface Lines {
   planned(): number
   /** Ends all that are open, without a goodbye; returns how many there were. */
   cut(): number
+  /** No byte passes on those that open from now on. */
+  silenceNext(): void
   /** No byte passes any more on those that are open, and none of their ends hears of it. Later ones work. */
   silence(): void
   /** Carries the bytes between both ends. */
@@ -24,6 +26,7 @@ export function createLines(cutAfter: CutPlan = () => undefined): Lines {
   const open = new Set<readonly [Duplex, Duplex]>()
   let count = 0
   let planned = 0
+  let isSilent = false
   const cut = (): number => {
     const ended = [...open]
     for (const end of ended.flat()) end.destroy()
@@ -33,6 +36,9 @@ export function createLines(cutAfter: CutPlan = () => undefined): Lines {
     count: () => count,
     planned: () => planned,
     cut,
+    silenceNext() {
+      isSilent = true
+    },
     silence() {
       for (const [near, far] of open) {
         near.unpipe(far).pause().removeAllListeners('data')
@@ -57,6 +63,7 @@ export function createLines(cutAfter: CutPlan = () => undefined): Lines {
           for (const one of pair) one.destroy()
         })
       }
+      if (isSilent) return
       near.pipe(far)
       far.pipe(near)
     },

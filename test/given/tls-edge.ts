@@ -36,6 +36,8 @@ export interface TlsEdgeOptions {
   readonly bus?: string
   /** Of servers behind the edge with https: their authority, as PEM, and the names in their certificates. */
   readonly behind?: { readonly ca: string; readonly store: string; readonly bus: string }
+  /** Where requests to the store are redirected to; absent: they pass. */
+  readonly redirectTo?: string
   /** Bytes of the longest body that passes; longer ones are refused by the head of their request. */
   readonly mostBody?: number
   /** What the header Host becomes; absent, it stays. */
@@ -91,10 +93,14 @@ export async function startTlsEdge(options: TlsEdgeOptions): Promise<TlsEdge> {
 }
 
 function passRequest(
-  { store, behind, rewrittenHost: host, mostBody = Number.POSITIVE_INFINITY }: TlsEdgeOptions,
+  { store, behind, rewrittenHost: host, mostBody = Number.POSITIVE_INFINITY, redirectTo }: TlsEdgeOptions,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
 ): void {
+  if (redirectTo !== undefined) {
+    outgoing.writeHead(307, { location: redirectTo }).end()
+    return
+  }
   if (Number(incoming.headers['content-length'] ?? 0) > mostBody) {
     outgoing.writeHead(413, { server: 'small-edge' }).end()
     return

@@ -27,8 +27,8 @@ export interface WebSocketServer {
   readonly credentials: WebSocketOptions['credentials']
   /** Connects as the site, with the right authority, unless other options are given; closed at the end. */
   connect(options?: Partial<WebSocketOptions>): Promise<MessageBus>
-  /** Stops and starts the server. */
-  restart(): Promise<void>
+  /** Stops and starts the server; it then admits this key alone, or that of the site. */
+  restart(admitted?: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -42,9 +42,9 @@ export async function openWebSocketServer({
   const port = await freePort()
   const tls = `cert_file: "${certificate(`${files}.pem`)}", key_file: "${certificate(`${files}.key`)}"`
   const rights = permissions === undefined ? '' : `, permissions: ${permissions}`
-  const config = `websocket { listen: "127.0.0.1:${port}", tls { ${tls} } }
-authorization { users: [ { nkey: ${key.publicKey}${rights} } ] }`
-  let nats = await startNats({ folder, config })
+  const configFor = (admitted: string) => `websocket { listen: "127.0.0.1:${port}", tls { ${tls} } }
+authorization { users: [ { nkey: ${admitted}${rights} } ] }`
+  let nats = await startNats({ folder, config: configFor(key.publicKey) })
   const credentials = { user: 'site', nkeySeed: key.seed, password: () => '[]' }
   const buses = new Set<MessageBus>()
   return {
@@ -57,9 +57,9 @@ authorization { users: [ { nkey: ${key.publicKey}${rights} } ] }`
       buses.add(bus)
       return bus
     },
-    async restart() {
+    async restart(admitted = key.publicKey) {
       await nats.stop()
-      nats = await startNats({ folder, config, port: nats.port })
+      nats = await startNats({ folder, config: configFor(admitted), port: nats.port })
     },
     async close() {
       await Promise.all([...buses].map((bus) => bus.close()))

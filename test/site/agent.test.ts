@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Task } from '#protocol/messages.ts'
+import { systemClock } from '#runtime/clock.ts'
 import type { UnlistedRun } from '#site/agent/site-worker.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import { type Grant, type GrantedTransfers, GrantRefused } from '#transport/ports.ts'
@@ -260,7 +261,55 @@ test('a job that names the key later is served at the next renewal, and a key th
     await until('it stops', () => agent.lines.includes('hospital-a in team/test: stopped'), {
       instead: () => agent.lines,
     })
-    assert.equal(agent.ends.length, 0)
+    const place = { namespace: 'team', uid: 'test', client: 'hospital-a' }
+    assert.deepEqual(agent.ends, [{ kind: 'Gone', place }])
+  } finally {
+    await close()
+  }
+})
+
+test('a key that the server admits no more: after a while the trainers stop, and they start again once it is admitted', async () => {
+  const expected = await runFederation({ ...OPTIONS, size: SIZE })
+  const { federation, gate, startSite, close } = await openSiteFederation(SITES, OPTIONS)
+  try {
+    const took = 'hospital-a in team/test: takes part'
+    const count = (line: string) => agent.lines.filter((one) => one === line).length
+    const agent = startSite('hospital-a', { refusedSeconds: 0 })
+    startSite('hospital-b')
+    await until('it takes part', () => count(took) === 1)
+    const jobs = [...gate.jobs]
+    gate.jobs.clear() // the gate refuses a key that no job names
+    await until('it stops', () => count('hospital-a in team/test: stopped') === 1, {
+      instead: () => agent.lines,
+    })
+    assert.ok(agent.lines.some((line) => line.includes('does not admit this key any more')))
+    assert.deepEqual(agent.ends, [], 'its run may continue')
+    for (const [uid, job] of jobs) gate.jobs.set(uid, job)
+    await until('it takes part again', () => count(took) === 2, { instead: () => agent.lines })
+    void federation.work('pod')
+    await federation.coordinate()
+    assert.equal(await federation.model(), expected.model)
+  } finally {
+    await close()
+  }
+})
+
+test('a store that is away does not make a site give up, whatever the number of tries', async () => {
+  const { federation, startSite, close } = await openSiteFederation(SITES, OPTIONS)
+  try {
+    let tries = 0
+    startSite('hospital-a', {
+      clock: systemClock(1000),
+      async decide(asked) {
+        tries += 1
+        if (tries > 11) return allow(asked)
+        throw new FedsamError('StorageUnreachable', 'the store is away')
+      },
+    })
+    startSite('hospital-b')
+    void federation.work('pod')
+    await federation.coordinate()
+    assert.equal(tries, 12)
   } finally {
     await close()
   }

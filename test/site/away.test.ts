@@ -43,7 +43,7 @@ async function openLine(t: TestContext, jobs: readonly string[], own: Partial<Ag
   const folder = join(gate.folder, 'site')
   const list = jobs.map(named)
   const agent = runAgent({
-    connect: (onConnected) =>
+    connect: (hears) =>
       connectWebSocket({
         url: `wss://${edge.host}/bus`,
         credentials: {
@@ -53,7 +53,7 @@ async function openLine(t: TestContext, jobs: readonly string[], own: Partial<Ag
         },
         tls: { ca: way.ca },
         proxy: way.proxy,
-        onConnected,
+        ...hears,
         onError: () => {},
       }),
     transfers: createGrantedTransfers({ site: { origin: edge.origin, ...way } }),

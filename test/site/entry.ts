@@ -16,10 +16,13 @@ export interface SiteEntry {
   openStore(prefix: string): ReturnType<typeof openS3Store>
 }
 
+/** What a test varies of the TLS host. */
+export type EdgeOptions = Pick<TlsEdgeOptions, 'mostBody' | 'redirectTo'>
+
 /** Open until the test has ended. */
 export async function openSiteEntry(
   t: TestContext,
-  { mostBody, ...options }: Parameters<typeof openGate>[0] & Pick<TlsEdgeOptions, 'mostBody'>,
+  { mostBody, redirectTo, ...options }: Parameters<typeof openGate>[0] & EdgeOptions,
 ): Promise<SiteEntry> {
   const gate = await openGate(options)
   t.after(() => gate.close())
@@ -30,6 +33,7 @@ export async function openSiteEntry(
     store: s3.endpoint,
     bus: `http://127.0.0.1:${gate.websocketPort}`,
     ...(mostBody === undefined ? {} : { mostBody }),
+    ...(redirectTo === undefined ? {} : { redirectTo }),
   })
   t.after(() => edge.close())
   const openStore = (prefix: string) => {

@@ -11,9 +11,9 @@ import type { ConnectProxy } from '../faults/connect-proxy.ts'
 import { type FederationOptions, openFederation, QUADRATIC } from '../federation/federation.ts'
 import { jobOf } from '../given/gate.ts'
 import { keyNamed, seedNamed, TRUST } from '../given/signed.ts'
-import type { TlsEdge, TlsEdgeOptions } from '../given/tls-edge.ts'
+import type { TlsEdge } from '../given/tls-edge.ts'
 import { certificate } from '../given/websocket-server.ts'
-import { openSiteEntry } from './entry.ts'
+import { type EdgeOptions, openSiteEntry } from './entry.ts'
 
 export const SITE = 'hospital-a'
 const SIZE = 1000
@@ -53,7 +53,7 @@ metrics: {names: [none]}
 export async function openJob(
   t: TestContext,
   proxyOf?: (edge: TlsEdge) => Promise<ConnectProxy>,
-  { mostBody, ...changes }: Partial<FederationOptions> & Pick<TlsEdgeOptions, 'mostBody'> = {},
+  { mostBody, redirectTo, ...changes }: Partial<FederationOptions> & EdgeOptions = {},
 ) {
   const { uid } = QUADRATIC
   const job = jobOf('quadratic', uid, ['pod'], { [keyNamed(SITE).publicKey]: SITE })
@@ -61,6 +61,7 @@ export async function openJob(
     jobs: [job],
     siteSeconds: { least: 2, most: 3 },
     ...(mostBody === undefined ? {} : { mostBody }),
+    ...(redirectTo === undefined ? {} : { redirectTo }),
   })
   const federation = await openFederation({
     ...OPTIONS,

@@ -83,7 +83,7 @@ export async function openSiteFederation(
       const lines: string[] = []
       const ends: RunEnd[] = []
       const ended = runAgent({
-        connect: (onConnected) =>
+        connect: (line) =>
           connectWebSocket({
             url: `ws://127.0.0.1:${gate.websocketPort}/bus`,
             credentials: {
@@ -91,7 +91,8 @@ export async function openSiteFederation(
               nkeySeed: natsKey('user', seedNamed(client)).seed,
               password: () => encodeJobList(listed ?? own.jobs ?? [JOB]),
             },
-            onConnected,
+            ...line,
+            signal: stop.signal,
             onError: () => {},
           }),
         key: keyNamed(client),

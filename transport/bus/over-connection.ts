@@ -70,8 +70,9 @@ function linkOf(
     else if (event.kind === 'Down') {
       back ??= Promise.withResolvers()
       onDown()
-    } else {
-      back?.resolve()
+    } else if (back !== undefined) {
+      // A library reports one connect once for each try before it.
+      back.resolve()
       back = undefined
       onUp()
     }

@@ -2,12 +2,15 @@
 // its permissions, addresses that it refuses. A real nats-server ends the TLS.
 
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer as createTcp, type Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { natsKey } from '#protocol/nkeys.ts'
+import { startRelay } from '#test/faults/lines.ts'
 import { openWebSocketServer, pem, type WebSocketServer } from '#test/given/websocket-server.ts'
 import { until } from '#test/until.ts'
 import { NoAnswer } from '../../ports.ts'
@@ -119,5 +122,79 @@ test('a server that is away, and one that knows no WebSocket, are MessagingUnrea
   await assert.rejects(connectWebSocket({ ...options, url }), {
     code: 'MessagingUnreachable',
     message: /ECONNREFUSED/,
+  })
+})
+
+/** A server that takes connections and says nothing. */
+async function silentServer(t: { after(end: () => void): void }) {
+  const sockets = new Set<Socket>()
+  const server = createTcp((socket) => void sockets.add(socket.on('error', () => {}))).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return { server, url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}/bus` }
+}
+
+/** No test waits so long: where a connect is not given up, the test fails by its own time. */
+const HOURS = { connectMs: 10_000_000 }
+
+test('a connect that is under way ends at once where its owner stops, and so does the program', async (t) => {
+  const { server, url } = await silentServer(t)
+  const script = `
+    import { connectWebSocket } from ${JSON.stringify(import.meta.resolve('./bus.ts'))}
+    const stop = new AbortController()
+    process.once('SIGTERM', () => stop.abort())
+    const credentials = { user: 'site', nkeySeed: '${SEED}', password: () => '' }
+    const options = { url: '${url}', credentials, onError: () => {}, times: { connectMs: ${HOURS.connectMs} } }
+    await connectWebSocket({ ...options, signal: stop.signal }).catch((error) => console.log(error.code))`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  t.after(() => child.kill('SIGKILL'))
+  const closed = once(child, 'close')
+  await once(server, 'connection')
+  child.kill('SIGTERM')
+  assert.equal(await text(child.stdout), 'Interrupted\n')
+  assert.deepEqual(await closed, [0, null])
+})
+
+test('where the owner stops before, nothing is opened', async (t) => {
+  const { url } = await silentServer(t)
+  const credentials = { user: 'site', nkeySeed: SEED, password: () => '' }
+  const options = { url, credentials, onError: () => {}, times: HOURS, signal: AbortSignal.abort() }
+  await assert.rejects(connectWebSocket(options), { code: 'Interrupted' })
+})
+
+test('a bus closes while it reconnects to a server that says nothing', async (t) => {
+  await withServer(async (server) => {
+    const relay = await startRelay(server.port)
+    t.after(() => relay.close())
+    const stop = new AbortController()
+    const bus = await server.connect({
+      url: `wss://localhost:${relay.port}/bus`,
+      times: HOURS,
+      signal: stop.signal,
+    })
+    relay.silenceNext()
+    const connections = relay.count()
+    relay.cut()
+    await until('it tries again', () => relay.count() > connections)
+    stop.abort()
+    await bus.close()
+  })
+})
+
+test('a key that the server admits no more is reported at each try', async () => {
+  await withServer(async (server) => {
+    let refused = 0
+    let connects = 0
+    await server.connect({ onNotAdmitted: () => void refused++, onConnected: () => void connects++ })
+    await until('connected', () => connects === 1)
+    await server.restart(natsKey('user', randomBytes(32)).publicKey)
+    await until('it was refused twice', () => refused > 1)
+    await server.restart()
+    await until('connected again', () => connects === 2)
   })
 })

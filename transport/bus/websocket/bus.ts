@@ -32,6 +32,10 @@ export interface WebSocketOptions {
   readonly onConnected?: () => void
   /** Receives the error that a handler threw, with its subject, every refusal of the server, and why a try to connect failed. */
   readonly onError: (error: unknown, subject?: string) => void
+  /** Called when the server refuses the key at a connect after the first one: no job names it any more, or the gate is away. */
+  readonly onNotAdmitted?: () => void
+  /** Ends a connect that is under way: the first one throws Interrupted, and a later one is given up. */
+  readonly signal?: AbortSignal
   readonly times?: Times
 }
 
@@ -46,7 +50,7 @@ interface Times {
 const BACKOFF = { first: 0.25, longest: 10 }
 const UNANSWERED_PINGS = 3
 
-/** Throws FedsamError MessagingUnreachable where the first connection fails. */
+/** Throws FedsamError MessagingUnreachable where the first connection fails, and Interrupted where the signal ends it. */
 export async function connectWebSocket(options: WebSocketOptions): Promise<MessageBus> {
   const { url, onError, onConnected = () => {} } = options
   checkUrl(url)
@@ -56,11 +60,11 @@ export async function connectWebSocket(options: WebSocketOptions): Promise<Messa
   const line = lineOf(options, openSocket)
   const sign = nkeyAuthenticator(new TextEncoder().encode(options.credentials.nkeySeed))
   const authenticator = [(nonce?: string) => sign(signable(nonce)), passwordOf(options)]
-  const connection = await wsconnect({ ...connectionOptions(options), ...line.options, authenticator }).catch(
-    (cause: Error) => {
-      throw unreachable(options, line.failure() ?? cause)
-    },
-  )
+  const connecting = wsconnect({ ...connectionOptions(options), ...line.options, authenticator })
+  const connection = await untilAborted(connecting, options.signal).catch((cause: Error) => {
+    line.end()
+    throw cause instanceof FedsamError ? cause : unreachable(options, line.failure() ?? cause)
+  })
   const up = (): void => {
     line.connected()
     onConnected()
@@ -68,7 +72,31 @@ export async function connectWebSocket(options: WebSocketOptions): Promise<Messa
   line.connected()
   line.report(onError)
   void nextTurn().then(onConnected) // the caller has its bus by then
-  return busOver(connection, eventsOf(connection), { description: url, onError, onUp: up })
+  return busOver(connection, eventsOf(connection, options.onNotAdmitted), {
+    description: url,
+    onError,
+    onUp: up,
+  })
+}
+
+/** The connection; throws Interrupted at once where the signal aborts first. A connection that comes later is closed. */
+async function untilAborted(
+  connecting: Promise<NatsConnection>,
+  signal: AbortSignal | undefined,
+): Promise<NatsConnection> {
+  if (signal === undefined) return connecting
+  const aborted = Promise.withResolvers<never>()
+  const abort = (): void => {
+    aborted.reject(new FedsamError('Interrupted', 'the connect was given up'))
+    connecting.then((late) => late.close()).catch(() => {})
+  }
+  if (signal.aborted) abort()
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    return await Promise.race([connecting, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
 }
 
 /** A nonce of nats-server: random bytes in base64url. */
@@ -118,11 +146,23 @@ function passwordOf({ credentials, onError }: WebSocketOptions) {
   }
 }
 
+/** As the standard numbers the states of a WebSocket. */
+const CONNECTING = 0
+
+interface Ending {
+  readonly socket: { readonly readyState: number }
+  readonly end: () => void
+}
+
 /** The tries to connect: their sockets, the pauses between them, and why they fail. */
-function lineOf({ tls, proxy }: WebSocketOptions, openSocket: typeof import('./socket.ts').openSocket) {
+function lineOf(
+  { tls, proxy, signal }: WebSocketOptions,
+  openSocket: typeof import('./socket.ts').openSocket,
+) {
   let tries = 0
   let pause = 0
   let failure: Error | undefined
+  let last: Ending | undefined
   let report: (error: Error) => void = () => {}
   const onFailure = (reason: Error): void => {
     failure = reason
@@ -132,12 +172,18 @@ function lineOf({ tls, proxy }: WebSocketOptions, openSocket: typeof import('./s
     reconnectDelayHandler: () => pause,
     wsFactory: async (url) => {
       pause = 1000 * pauseAfter(++tries, BACKOFF, Math.random())
-      const socket = openSocket(url, { ...tls, ...(proxy ? { proxy } : {}) }, onFailure)
+      const { socket, end } = openSocket(url, { ...tls, ...(proxy ? { proxy } : {}) }, onFailure)
+      last = { socket, end }
       return { socket, encrypted: url.startsWith('wss:') }
     },
   }
+  // An open connection still carries the last words of its owner.
+  const giveUp = (): void => void (last?.socket.readyState === CONNECTING && last.end())
+  signal?.addEventListener('abort', giveUp, { once: true })
   return {
     options,
+    /** Ends the connection, whatever its state. */
+    end: () => last?.end(),
     connected() {
       tries = 0
       failure = undefined
@@ -150,13 +196,19 @@ function lineOf({ tls, proxy }: WebSocketOptions, openSocket: typeof import('./s
 }
 
 /** The library's reports, as every bus over a connection reads them. Permissions that end are no refusal: a site has fresh ones at once. */
-async function* eventsOf(connection: NatsConnection): AsyncGenerator<ConnectionEvent> {
-  const { PermissionViolationError, UserAuthenticationExpiredError } = await import('@nats-io/nats-core')
+async function* eventsOf(
+  connection: NatsConnection,
+  onNotAdmitted: () => void = () => {},
+): AsyncGenerator<ConnectionEvent> {
+  const { AuthorizationError, PermissionViolationError, UserAuthenticationExpiredError } = await import(
+    '@nats-io/nats-core'
+  )
   for await (const event of connection.status()) {
     if (event.type === 'disconnect') yield { kind: 'Down' }
     else if (event.type === 'reconnect') yield { kind: 'Up' }
     else if (event.type === 'error' && !(event.error instanceof UserAuthenticationExpiredError)) {
       const { error } = event
+      if (error instanceof AuthorizationError) onNotAdmitted()
       const about =
         error instanceof PermissionViolationError
           ? { operation: error.operation, subject: error.subject }

@@ -16,12 +16,12 @@ export interface LineOptions {
 /** Milliseconds that the other end has to answer a closing frame. */
 const CLOSING_MS = 1000
 
-/** Opens a WebSocket. `onFailure` receives the reason of each connection that fails. */
+/** Opens a WebSocket. `onFailure` receives the reason of each connection that fails. `end` ends it at once. */
 export function openSocket(
   url: string,
   { ca, proxy }: LineOptions,
   onFailure: (reason: Error) => void,
-): WebSocket {
+): { readonly socket: WebSocket; readonly end: () => void } {
   const tls = ca === undefined ? {} : { ca }
   const line = proxy ? new ProxyAgent({ uri: proxy, requestTls: tls }) : new Agent({ connect: tls })
   const socket = new WebSocket(url, { dispatcher: line.compose(reporting(onFailure)) })
@@ -44,7 +44,11 @@ export function openSocket(
     },
   })
   socket.addEventListener('close', () => clearTimeout(closing))
-  return socket
+  const end = (): void => {
+    destroy()
+    socket.close()
+  }
+  return { socket, end }
 }
 
 /** Passes on what the dispatcher does, and reports why a request failed: its connection, or an answer that is no upgrade. */

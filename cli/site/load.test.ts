@@ -66,6 +66,10 @@ test('a file is read with its defaults, its absolute paths and its lines', () =>
   })
   assert.deepEqual(site.trainers.own?.jobCommand, ['/opt/python', '-m', 'trainer'])
   assert.deepEqual(site.trainers.own?.config, [])
+  assert.deepEqual(
+    [site.noProgressSeconds, read(`${GOOD}noProgressSeconds: 7\n`).noProgressSeconds],
+    [600, 7],
+  )
   assert.deepEqual([site.models, site.metrics], [[], { share: true, names: [] }])
   assert.equal(lineOf(['datasets', 'brain', 'limits', 'updates']), 15)
   assert.equal(lineOf(['federations', 0, 'jobs', 1, 'trainer']), 13)

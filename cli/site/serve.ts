@@ -20,9 +20,6 @@ import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import { trainerEnvironment } from '#worker/trainer/trainer-environment.ts'
 import { connectSite, type Way, wayOf } from './connect.ts'
 
-/** A trainer without output and processor time for so many seconds is killed: the default of a job. */
-const NO_PROGRESS_SECONDS = 600
-
 export interface ServeOptions {
   readonly site: Site
   /** Only this job; absent: every listed one. */
@@ -155,7 +152,7 @@ async function serveFederation(
     onUnlisted: refuseUnlisted({ site, federation, audit }),
     release: releaseOf(site),
     folder: join(site.folder, 'runs', name),
-    noProgressSeconds: NO_PROGRESS_SECONDS,
+    noProgressSeconds: site.noProgressSeconds,
     clock: systemClock(),
     wallTime: now,
     log,

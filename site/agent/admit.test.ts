@@ -30,7 +30,7 @@ test('a later attempt at the same work costs nothing; the next round is over the
     assert.deepEqual(await admit(JOB, RUN, task(1)), task(1))
     assert.deepEqual(await admit(JOB, RUN, task(1, 2)), task(1, 2))
     await assert.rejects(admit(JOB, RUN, task(2)), {
-      code: 'SiteRefused',
+      name: 'RunDeclined',
       message: /limit .* is reached: updates is 1/,
     })
     const lines = (await readFile(join(folder, AUDIT_FILE), 'utf8')).trim().split('\n')
@@ -61,7 +61,7 @@ test('a second job does not begin at zero, and other work under the name of a ta
   t.after(() => ledger.close())
   const admit = admitTask(SITE, { ledger, audit, now: () => 0 })
   await admit(JOB, RUN, task(1))
-  const refused = { code: 'SiteRefused', message: /over all jobs/ }
+  const refused = { name: 'RunDeclined', message: /over all jobs/ }
   await assert.rejects(admit(JOB, { ...RUN, uid: 'another' }, task(1)), refused)
   const base = { key: 'b', size: 1, sha256: 'ab'.repeat(32), blocks: [] }
   const changes: readonly Partial<Task>[] = [

@@ -4,11 +4,11 @@ import { encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Task } from '#protocol/messages.ts'
+import { RunDeclined } from '#worker/network/declined.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Site } from '../file/site.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import type { Refused } from '../policy/decide-job.ts'
-import { type AllowedTask, decideTask, type Usage } from '../policy/decide-task.ts'
+import { type AllowedTask, decideTask, type RefusedTask, type Usage } from '../policy/decide-task.ts'
 import type { AdmitTask } from './rules.ts'
 
 /** Of a task that was counted before: it costs nothing again. */
@@ -27,12 +27,12 @@ function digestOf({ kind, round, seed, base, evaluate, config, dtypes }: Task): 
   return sha256(encodeJson({ kind, round, seed, evaluate, config, dtypes: dtypes ?? null, from }))
 }
 
-/** Rejects with SiteRefused where the site does not carry out the task, or cannot count it. */
+/** Rejects with SiteRefused where the site does not carry out the task, or cannot count it; with RunDeclined where no later task can fit. */
 export function admitTask(site: Site, { ledger, audit, now }: Records): AdmitTask {
   return async (job, { uid, client, name }, task) => {
     const { kind, round } = task
     const counted = { dataset: job.listed.dataset, run: uid, task: digestOf(task) }
-    const decision = await ledger.charge<(AllowedTask | Refused) & { charge?: AllowedTask['charge'] }>(
+    const decision = await ledger.charge<(AllowedTask | RefusedTask) & { charge?: AllowedTask['charge'] }>(
       counted,
       now(),
       (usage) => decideTask(site, job, task, usage ?? NOTHING),
@@ -42,8 +42,8 @@ export function admitTask(site: Site, { ledger, audit, now }: Records): AdmitTas
       await audit.write({ ...about, decision: 'Allowed', dataset: counted.dataset })
       return decision.task
     }
-    const { reason, line } = decision
+    const { reason, line, isForRun } = decision
     await audit.write({ ...about, decision: 'Refused', reason, line })
-    throw new FedsamError('SiteRefused', reason, { remedy: '' })
+    throw isForRun ? new RunDeclined(reason) : new FedsamError('SiteRefused', reason, { remedy: '' })
   }
 }

@@ -25,7 +25,7 @@ export type Decision =
       readonly kind: 'Allowed'
       /** The site's own program, with nothing of the job in it that the site did not check. */
       program(folders: RunFolders): TrainerProgram
-      /** The task to carry out in place of this one. Rejects with FedsamError SiteRefused where a limit is reached. */
+      /** The task to carry out in place of this one. Rejects as admit of WorkerOptions does where a limit is reached. */
       admit(task: Task): Promise<Task>
     }
   | { readonly kind: 'Refused'; readonly reason: string }

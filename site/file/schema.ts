@@ -238,6 +238,14 @@ export const SITE_FILE_SCHEMA: DescribedField = {
       description: 'Programs of the site that may train in place of SegmentAnything, by name. Default {}.',
       additionalProperties: TRAINER,
     },
+    noProgressSeconds: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 604_800,
+      default: 600,
+      description:
+        'A trainer that writes nothing and uses no processor for this number of seconds has failed, in every job. round.noProgressSeconds of a job is for its pods. E.g. 3600. Default 600.',
+    },
     models: {
       type: 'array',
       maxItems: 256,

@@ -65,6 +65,8 @@ export interface Site {
   readonly federations: readonly Federation[]
   readonly datasets: Readonly<Record<string, SiteDataset>>
   readonly trainers: Readonly<Record<string, SiteTrainer>>
+  /** A trainer that is silent for so many seconds has failed. */
+  readonly noProgressSeconds: number
   readonly models: readonly string[]
   readonly metrics: { readonly share: boolean; readonly names: readonly string[] }
   /** The line of the file that has this field; for an absent field, that of the nearest field around it. */
@@ -109,6 +111,7 @@ export function siteOf(value: unknown, { file, folder, lineOf }: FilePlace): Sit
     })),
     datasets: mapped(written.datasets, (dataset) => ({ ...dataset, path: absolute(dataset.path) })),
     trainers: mapped(written.trainers, (trainer) => ({ jobCommand: trainer.command, ...trainer })),
+    noProgressSeconds: written.noProgressSeconds,
     models: written.models,
     metrics: written.metrics,
   }

@@ -73,7 +73,12 @@ test('each limit allows its last task, and refuses the next one with its place i
   for (const [limits, usage, task, limit] of cases) {
     const site = siteWith(limits)
     const refused = decideTask(site, jobWith(), { ...TASK, ...task }, usage)
-    assert.equal(refused.kind, 'Refused', limit)
+    assert.ok(refused.kind === 'Refused', limit)
+    assert.equal(
+      refused.isForRun,
+      limit === 'updates' || limit === 'rounds',
+      'a limit that no later round meets',
+    )
     assert.deepEqual(site.places, [`datasets.brain.limits.${limit}`])
     const raised = Object.fromEntries(
       Object.entries(limits).map(([name, most]) => [name, (most as number) + 1]),

@@ -27,6 +27,11 @@ export interface AllowedTask {
   readonly charge: Charge
 }
 
+export interface RefusedTask extends Refused {
+  /** No later training of this run fits the limit either. */
+  readonly isForRun: boolean
+}
+
 type Limit = 'updates' | 'updatesPerDay' | 'evaluations'
 
 /** Decides about a task. `usage` does not count it yet. */
@@ -35,18 +40,23 @@ export function decideTask(
   { listed, trainer }: AllowedJob,
   task: Task,
   usage: Usage,
-): AllowedTask | Refused {
+): AllowedTask | RefusedTask {
   const { limits } = site.datasets[listed.dataset]!
   const path = ['datasets', listed.dataset, 'limits']
-  const refuse = (reason: string, at: SitePath): Refused => ({
+  const refuse = (reason: string, at: SitePath, isForRun = false): RefusedTask => ({
     kind: 'Refused',
     reason,
+    isForRun,
     line: site.lineOf(at),
   })
   // After its last round a job evaluates the model once more: that is no round of training.
   const round = task.kind === 'Evaluate' ? task.round - 1 : task.round
   if (limits.rounds !== undefined && round > limits.rounds)
-    return refuse(`round ${round} is above the ${limits.rounds} that the site allows`, [...path, 'rounds'])
+    return refuse(
+      `round ${round} is above the ${limits.rounds} that the site allows`,
+      [...path, 'rounds'],
+      true,
+    )
   const setting = trainer.kind === 'Command' ? foreignSetting(task, trainer.config) : undefined
   if (setting !== undefined)
     return refuse(`the task sets ${shortened(setting, 100)}, which the site does not allow`, [
@@ -65,6 +75,7 @@ export function decideTask(
   return refuse(
     `the site's limit for this data is reached: ${exceeded} is ${limits[exceeded]}, over all jobs`,
     [...path, exceeded],
+    exceeded === 'updates', // a day passes, and a task that evaluates nothing needs no evaluation
   )
 }
 

@@ -8,6 +8,7 @@ import { freePort } from '#cli/run/servers/servers.ts'
 import { startFedsam } from '../cli/fedsam.ts'
 import { startConnectProxy } from '../faults/connect-proxy.ts'
 import { runFederation } from '../federation/federation.ts'
+import { until } from '../until.ts'
 import { JOIN, OPTIONS, openJob, siteFolder } from './joined-job.ts'
 
 test('a site joins a job through one TLS host: the bytes of the same job without sites, and an audit log', async (t) => {
@@ -99,4 +100,25 @@ test('a federation that cannot be reached is said once, and SIGTERM ends the pro
   })
   assert.equal(code, 130)
   assert.equal(stdout.match(/not connected/g)?.length, 1)
+})
+
+test('a trainer that is silent for the noProgressSeconds of the site is ended, whatever the job says', async (t) => {
+  const { federation, folder } = await openJob(t)
+  const file = join(folder, 'site.yaml')
+  const text = await readFile(file, 'utf8')
+  const silent = text.replace(/command: \[.*?\], jobCommand/, 'command: [sleep, "100000"], jobCommand')
+  assert.notEqual(silent, text)
+  await writeFile(file, `${silent}noProgressSeconds: 1\n`)
+  void federation.coordinate().catch(() => {})
+  let said = ''
+  const joined = startFedsam(folder, JOIN, {
+    onLine: (line, child) => {
+      if (!line.includes('the worker starts again')) return
+      said = line
+      child.kill('SIGTERM')
+    },
+  })
+  await until('the silence is said', () => said !== '')
+  assert.match(said, /for 1 s/)
+  assert.equal((await joined).code, 130)
 })

@@ -14,13 +14,14 @@ import { siteOf } from '#site/file/site.ts'
 import { openLedger, readCounts } from '#site/ledger/ledger.ts'
 import { eventsOf, type FederationOptions, seen } from '../federation/federation.ts'
 import { startedEnvironment } from '../given/started.ts'
+import { until } from '../until.ts'
 import { JOB, openSiteFederation, SIZE } from './site-federation.ts'
 
 const TRAINER = fileURLToPath(new URL('../trainers/quadratic-main.ts', import.meta.url))
 const CLIENTS = ['hospital-a', 'hospital-b', 'pod']
 
-/** A run whose job names this command, and whose rounds need two of the three clients. */
-function optionsOf(command: readonly string[], minAvailableClients: number): FederationOptions {
+/** A run whose job names this command, and whose rounds need two of the three clients, and wait some seconds for the third. */
+function optionsOf(command: readonly string[], settleSeconds: number): FederationOptions {
   const { strategy, trainer } = completeSpec({
     strategy: { minFitClients: 2 },
     trainer: { type: 'Command', command: { command } },
@@ -29,8 +30,8 @@ function optionsOf(command: readonly string[], minAvailableClients: number): Fed
   return {
     clients: CLIENTS,
     rounds: 3,
-    fixed: { minFitClients: 2, minAvailableClients, spec: { strategy, trainer } },
-    round: { quorum: 2, settleSeconds: 1 },
+    fixed: { minFitClients: 2, minAvailableClients: 2, spec: { strategy, trainer } },
+    round: { quorum: 2, settleSeconds },
     pace: { holdSeconds: 1, silenceSeconds: 100_000 },
     answerSeconds: 4,
   }
@@ -81,7 +82,7 @@ async function rulesOf(t: TestContext, updates: number) {
 }
 
 test('a job with a command that the site did not install: the reason is on both sides, and nothing ran', async (t) => {
-  const options = optionsOf(['sh', '-c', 'cat /etc/shadow'], 2)
+  const options = optionsOf(['sh', '-c', 'cat /etc/shadow'], 1)
   const { federation, startSite, close } = await openSiteFederation(['hospital-a', 'hospital-b'], options)
   const rules = await rulesOf(t, 100)
   const reason = 'the job names a command that the site did not install'
@@ -101,23 +102,31 @@ test('a job with a command that the site did not install: the reason is on both 
   }
 })
 
-test('a run that reaches a limit of the site ends without it, and the ledger has what the site gave', async (t) => {
+test('a run that reaches a limit of the site ends without it: it declines once, and the ledger has what the site gave', async (t) => {
   const { federation, startSite, close } = await openSiteFederation(
     ['hospital-a', 'hospital-b'],
-    optionsOf(['train'], 3),
+    optionsOf(['train'], 600),
   )
   const rules = await rulesOf(t, 2)
   try {
-    startSite('hospital-a', { decide: rules.decide })
+    const agent = startSite('hospital-a', { decide: rules.decide })
     startSite('hospital-b')
     void federation.work('pod')
     await federation.coordinate()
     const failed = eventsOf(federation.events, 'ClientFailed').filter(({ client }) => client === 'hospital-a')
-    assert.ok(failed.length > 0)
-    for (const { reason, message } of failed) {
-      assert.equal(reason, 'SiteRefused')
-      assert.equal(message, "the site's limit for this data is reached: updates is 2, over all jobs")
-    }
+    const message = "the site's limit for this data is reached: updates is 2, over all jobs"
+    assert.deepEqual(
+      failed.map((one) => [one.reason, one.message]),
+      [['SiteRefused', message]],
+    )
+    const last = eventsOf(federation.events, 'AttemptOpened').at(-1)!
+    const declined = last.absent.find(({ client }) => client === 'hospital-a')
+    assert.deepEqual(
+      [declined?.outcome, declined?.reason, declined?.message],
+      ['Refused', 'Declined', message],
+    )
+    await until('it learns the end', () => agent.ends.length === 1)
+    assert.equal(agent.ends[0]?.kind, 'Finished')
     assert.equal((await readCounts(rules.folder)).datasets[0]?.updates, 2)
     const decisions = (await rules.lines('Task')).map(({ decision }) => decision)
     assert.ok(decisions.includes('Allowed') && decisions.includes('Refused'))

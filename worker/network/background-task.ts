@@ -3,9 +3,11 @@
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Have, Task } from '#protocol/messages.ts'
+import { RunDeclined } from './declined.ts'
 import { messageWithRemedy } from './error-message.ts'
 import { type AskGrants, NotWanted } from './grants.ts'
 import type { WorkerOptions } from './options.ts'
+import { LONGEST_TEXT } from './requests.ts'
 import { doTask, isSameWork, type Unsent } from './task.ts'
 
 export interface BackgroundTask {
@@ -66,6 +68,10 @@ async function perform(context: TaskContext, task: () => Task, signal: AbortSign
     if (error instanceof NotWanted) {
       log(`round ${task().round}: dropped: ${error.message}`)
       return { state: 'Idle' }
+    }
+    if (error instanceof RunDeclined) {
+      log(`declined from round ${task().round} on: ${error.message}`)
+      return { state: 'Declined', message: error.message.slice(0, LONGEST_TEXT) }
     }
     const code = error instanceof FedsamError ? error.code : 'TrainerFailed'
     const message = messageWithRemedy(error)

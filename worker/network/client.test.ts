@@ -18,6 +18,7 @@ import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import { type MessageBus, NoAnswer } from '#transport/ports.ts'
 import type { Trainer } from '../trainer/seam.ts'
 import { serveRun } from './client.ts'
+import { RunDeclined } from './declined.ts'
 import type { WorkerOptions } from './options.ts'
 
 let folder: string
@@ -109,6 +110,29 @@ describe('a client', () => {
       said.map(({ have }) => have.state),
       ['Idle', 'Leaving'],
     )
+  })
+
+  test('whose owner declines the run at a task frees its trainer, repeats why, takes no task, and learns the end', async () => {
+    let closed = 0
+    let declined = 0
+    await play(({ have }) => {
+      if (have.state === 'Declined') declined += 1
+      return declined > 2 ? FINISHED : task()
+    })
+    const trainer = { ...trainerWith(() => {}), close: async () => void closed++ }
+    const admit = async () => {
+      throw new RunDeclined('the limit is reached')
+    }
+    assert.equal(await work(undefined, { trainer, admit }), 'over')
+    const states = said.map(({ have }) => have.state)
+    assert.deepEqual(states.slice(states.indexOf('Declined')), [
+      'Declined',
+      'Declined',
+      'Declined',
+      'Leaving',
+    ])
+    const [first] = said.flatMap(({ have }) => (have.state === 'Declined' ? [have.message] : []))
+    assert.deepEqual([first, closed], ['the limit is reached', 2])
   })
 
   test('that is refused ends as refused', async () => {

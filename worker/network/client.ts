@@ -111,7 +111,7 @@ async function nextNews(
 
 /** Updates the state by the news; resolves to the end where the run is over. */
 async function react(
-  options: ReceiveOptions & { readonly start: Start },
+  options: ReceiveOptions & Pick<WorkerOptions, 'trainer'> & { readonly start: Start },
   state: State,
   news: News,
 ): Promise<RunOver | undefined> {
@@ -119,11 +119,13 @@ async function react(
   if (news === 'WorkDone') {
     state.have = await state.running!.done
     state.running = null
+    // Nobody needs the trainer any more. The client stays, to repeat why it declined and to learn the end.
+    if (state.have.state === 'Declined') await options.trainer.close()
     return undefined
   }
   const received = await receive(options, state, news)
   if (received.kind === 'Finished') return received
-  if (received.kind === 'Nothing') return undefined
+  if (received.kind === 'Nothing' || state.have.state === 'Declined') return undefined
   const { answer } = received
   if (answer.kind === 'cancel') {
     await state.running?.cancel()

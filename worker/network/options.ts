@@ -21,7 +21,10 @@ export interface WorkerOptions {
   readonly trainer: Trainer
   /** Whether this client serves the job of this certificate. Absent: the run's uid alone decides. After a `false` it sends nothing more. */
   readonly mayServe?: (certified: CoordinatorCertificate) => boolean
-  /** The task to carry out in place of this one. Rejects with SiteRefused where the client does not carry it out. */
+  /**
+   * The task to carry out in place of this one. Rejects with SiteRefused where the client does not carry it out, and with RunDeclined where
+   * it carries out no later one either.
+   */
   readonly admit?: (task: Task) => Promise<Task>
   /** What the coordinator learns where this worker is asked to stop; absent: nothing, because another life follows at once. */
   readonly farewell?: string

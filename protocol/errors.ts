@@ -19,6 +19,7 @@ export type ErrorCode =
   | 'RecordDamaged' // bytes in the store do not fit the digest that names them
   | 'Superseded' // a newer coordinator has taken over
   | 'Refused' // the coordinator does not accept this worker
+  | 'OtherVersion' // worker and coordinator are of releases that are too far apart to understand each other
   | 'SiteRefused' // a site does not allow what a job asks of it
   | 'NoAccelerator'
   | 'TrainerFailed'
@@ -43,6 +44,7 @@ export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
   RecordDamaged: 'list all damage with fedsam verify, and restore the damaged files from a copy',
   Superseded: 'leave the run to the newer coordinator',
   Refused: 'start the worker with the name and the token that the run knows',
+  OtherVersion: 'upgrade the program with the lower version',
   SiteRefused: 'change the job, or ask the site to allow it in its site.yaml',
   NoAccelerator: 'use a machine with that accelerator, or another backend',
   TrainerFailed: "read the trainer's log",

@@ -41,15 +41,27 @@ export type RunEvent =
       /** How many partitions are there now, it included. */
       readonly available: number
     }
-  /** A request in the name of an offline client has no signature that fits it. At most once a minute for each client. */
-  | { readonly event: 'ClientRefused'; readonly client: string; readonly message: string }
-  /** A site connected, or fell silent: `silentSeconds` ago it was last heard; null: this coordinator has never heard it. */
+  /**
+   * A request in the name of an offline client has no signature that fits it, or is of a version of the conversation that this
+   * coordinator does not understand. At most once a minute for each client.
+   */
+  | {
+      readonly event: 'ClientRefused'
+      readonly client: string
+      readonly reason: 'BadSignature' | 'OtherVersion'
+      readonly message: string
+    }
+  /**
+   * A site connected, fell silent, or speaks another version of the conversation than before. `silentSeconds` ago it was last heard;
+   * null: this coordinator has never heard it, and knows no version of it.
+   */
   | {
       readonly event: 'SiteConnection'
       readonly client: string
       readonly publicKey: string
       readonly connected: boolean
       readonly silentSeconds: number | null
+      readonly version: number | null
     }
   /** A client ignored this many answers: no certified coordinator signed them. At most once a minute for each client. */
   | { readonly event: 'AnswersIgnored'; readonly client: string; readonly count: number }

@@ -22,6 +22,9 @@ test('pods: what trying again cannot cure fails the Job, and being replaced cost
   // Ignored, a refused worker would be replaced without end and without a word.
   assert.equal(POD_EXITS.Refused.action, 'Count')
   assert.equal(podExitCode('Refused'), 77)
+  // The next Job has the images of the operator as it is then.
+  assert.equal(POD_EXITS.OtherVersion.action, 'FailJob')
+  assert.equal(podExitCode('OtherVersion'), 76)
 })
 
 test('command line: 2 for what the user corrects, 130 interrupted, 1 otherwise', () => {

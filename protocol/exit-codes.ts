@@ -9,6 +9,7 @@ export type PodExit =
   | 'NoAccelerator'
   | 'Retriable'
   | 'Refused'
+  | 'OtherVersion'
   | 'BadConfiguration'
   | 'Superseded'
   | 'Silence'
@@ -37,6 +38,12 @@ export const POD_EXITS: Readonly<
     meaning: 'the device is there but cannot be used; another node may do better',
   },
   Retriable: { code: 75, action: 'Count', meaning: 'a failure that another try may cure' },
+  // The same image would be refused again. The operator recreates the Job after a pause, with the images that it has then.
+  OtherVersion: {
+    code: 76,
+    action: 'FailJob',
+    meaning: 'worker and coordinator are of releases that are too far apart; another image helps',
+  },
   // Counted, so that the Job's own back-off grows: a pod that is replaced at once would be refused at once.
   Refused: {
     code: 77,
@@ -74,6 +81,7 @@ const EXITS: Readonly<Record<ErrorCode, { readonly pod: PodExit; readonly cli: k
   RecordDamaged: { pod: 'BadConfiguration', cli: 'Failed' },
   Superseded: { pod: 'Superseded', cli: 'Failed' },
   Refused: { pod: 'Refused', cli: 'Failed' },
+  OtherVersion: { pod: 'OtherVersion', cli: 'Failed' },
   SiteRefused: { pod: 'BadConfiguration', cli: 'Failed' },
   NoAccelerator: { pod: 'NoAccelerator', cli: 'Failed' },
   TrainerFailed: { pod: 'Retriable', cli: 'Failed' },

@@ -4,12 +4,19 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { fuzz } from '#test/fuzz.ts'
 import { encodeJson } from './canonical.ts'
-import { readGrantAnswer, readNextAnswer, readRequest } from './messages.ts'
+import {
+  readAnswerFrame,
+  readGrantAnswer,
+  readNextAnswer,
+  readRequest,
+  readRequestFrame,
+} from './messages.ts'
 
 const DIGEST = 'a'.repeat(64)
 const AT = { round: 1, attempt: 2, epoch: 3 }
 const NEXT = {
   kind: 'next',
+  version: 2,
   client: 'a',
   incarnation: 'i',
   token: 't',
@@ -40,7 +47,7 @@ const MESSAGES: readonly object[] = [
     { kind: 'CompleteUpload', key: 'k', upload: 'u', parts: 1 },
   ].map((want) => ({ ...GRANT, wants: [want] })),
   { kind: 'task', epoch: 1, task: TASK },
-  { kind: 'wait', epoch: 1, reason: '' },
+  { kind: 'wait', version: 2, epoch: 1, reason: '' },
   { kind: 'cancel', ...AT, reason: '' },
   { kind: 'refused', epoch: 1, reason: '' },
   { kind: 'finished', epoch: 1, reason: '' },
@@ -104,6 +111,8 @@ for (const [what, read] of [
   ['requests', readRequest],
   ['answers to next', readNextAnswer],
   ['answers to grant', readGrantAnswer],
+  ['frames of requests', readRequestFrame],
+  ['frames of answers', readAnswerFrame],
 ] as const) {
   fuzz(what, {
     input: bytes,

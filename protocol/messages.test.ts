@@ -5,11 +5,14 @@ import {
   clientInbox,
   clientPlace,
   clientSubject,
+  readAnswerFrame,
   readGrantAnswer,
   readNextAnswer,
   readRequest,
+  readRequestFrame,
   subjectPrefix,
 } from './messages.ts'
+import { CONVERSATION } from './version.ts'
 
 const NEXT = {
   kind: 'next',
@@ -159,4 +162,64 @@ test('a grant to read run.json carries its digest, and only a digest', () => {
   const right = granted({ size: 3, sha256: 'c'.repeat(64) })
   assert.deepEqual(readGrantAnswer(encodeJson(right)), right)
   assert.equal(readGrantAnswer(encodeJson(granted({ size: 3, sha256: 'abc' }))), undefined)
+})
+
+/** The value with a field that nobody knows in each object of it. */
+function withUnknown(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withUnknown)
+  if (typeof value !== 'object' || value === null) return value
+  const fields = Object.entries(value).map(([name, field]) => [
+    name,
+    isMap(name) ? field : withUnknown(field),
+  ])
+  return { ...Object.fromEntries(fields), 'a later field': { of: ['any', 'kind'] } }
+}
+/** Maps of the user's own names: every name in them is known. */
+const isMap = (name: string): boolean => name === 'config' || name === 'headers'
+
+describe('a message of a later version', () => {
+  const DIGEST = 'a'.repeat(64)
+  const AT = { round: 1, attempt: 1, epoch: 1 }
+  const BASE = { key: 'k', size: 1, sha256: DIGEST, blocks: [DIGEST] }
+  const TASK = { kind: 'Train', ...AT, base: BASE, evaluate: true, config: { a: 'b' }, seed: DIGEST }
+  const GRANT_OF = { method: 'PUT', url: 'https://host/k', headers: { a: 'b' } }
+  const CASES: readonly (readonly [(body: Uint8Array) => unknown, readonly object[]])[] = [
+    [readRequest, [NEXT, { ...NEXT, have: { state: 'Working', ...AT } }, GRANT]],
+    [
+      readNextAnswer,
+      [
+        { kind: 'task', epoch: 1, task: TASK },
+        ...['wait', 'refused', 'finished'].map((kind) => ({ kind, epoch: 1, reason: '' })),
+        { kind: 'cancel', ...AT, reason: '' },
+      ],
+    ],
+    [
+      readGrantAnswer,
+      [
+        { kind: 'Grant', grant: GRANT_OF, object: { size: 1, sha256: DIGEST } },
+        { kind: 'Upload', upload: 'u', parts: [{ number: 1, size: 1 }] },
+        { kind: 'Completed', written: 'Created' },
+        { kind: 'Refused', reason: '' },
+      ].map((granted) => ({ kind: 'granted', epoch: 1, granted: [granted] })),
+    ],
+  ]
+
+  test('may have more fields in every object: they are ignored', () => {
+    for (const [read, messages] of CASES)
+      for (const message of messages) {
+        const later = { ...message, version: CONVERSATION + 1 }
+        assert.deepEqual(read(encodeJson(withUnknown(later))), later)
+      }
+  })
+
+  test('names its version and its sender in a form that every version reads, whatever else it holds', () => {
+    const frame = { kind: 'sync', version: 9, client: 'a', incarnation: 'i' }
+    assert.deepEqual(readRequestFrame(encodeJson({ ...frame, have: 7 })), frame)
+    assert.deepEqual(readAnswerFrame(encodeJson({ kind: 'sync', version: 9, epoch: 3 })), {
+      version: 9,
+      epoch: 3,
+    })
+    for (const version of ['9', -1, 1.5, null])
+      assert.equal(readRequestFrame(encodeJson({ ...frame, version })), undefined)
+  })
 })

@@ -1,6 +1,7 @@
 // The whole conversation between a client and its coordinator: `next` (join, heartbeat, progress, acknowledgement, end) and
 // `grant` (URLs when they are needed). Requests and answers are canonical JSON; every one is a hint, the store is the truth.
-// Each travels in a signed envelope (envelope.ts). Each kind has bounds on length, depth and values that hold before it is parsed.
+// Each travels in a signed envelope (envelope.ts), and states the version of its sender (version.ts). Readers ignore fields that they do
+// not know, so a later version can add some. Each kind has bounds on length, depth and values that hold before it is parsed.
 import * as v from 'valibot'
 import { decodeJson } from './canonical.ts'
 import type { JsonBounds } from './json-scan.ts'
@@ -8,6 +9,7 @@ import { MAX_TENSORS } from './safetensors.ts'
 import { DTYPES } from './tensors.ts'
 import { TextMap } from './text-map.ts'
 import { Count, Digest } from './values.ts'
+import { StatedVersion } from './version.ts'
 
 const Text = v.pipe(v.string(), v.maxLength(2048))
 
@@ -44,6 +46,7 @@ const HaveSchema = v.variant('state', [
 
 const NextSchema = v.object({
   kind: v.literal('next'),
+  version: StatedVersion,
   client: Name,
   incarnation: Incarnation,
   /** Digest of the partition's data, and what computes: for the record and for people. */
@@ -74,6 +77,7 @@ const WantSchema = v.variant('kind', [
 
 const GrantRequestSchema = v.object({
   kind: v.literal('grant'),
+  version: StatedVersion,
   client: Name,
   incarnation: Incarnation,
   wants: v.pipe(v.array(WantSchema), v.maxLength(64)),
@@ -98,13 +102,16 @@ const TaskSchema = v.object({
   seed: Digest,
 })
 
+/** In every answer: who gives it. */
+const From = { version: StatedVersion, epoch: Count }
+
 const NextAnswerSchema = v.variant('kind', [
-  v.object({ kind: v.literal('task'), epoch: Count, task: TaskSchema }),
-  v.object({ kind: v.literal('wait'), epoch: Count, reason: Text }),
-  v.object({ kind: v.literal('cancel'), epoch: Count, ...At, reason: Text }),
-  v.object({ kind: v.literal('refused'), epoch: Count, reason: Text }),
+  v.object({ kind: v.literal('task'), ...From, task: TaskSchema }),
+  v.object({ kind: v.literal('wait'), ...From, reason: Text }),
+  v.object({ kind: v.literal('cancel'), ...From, ...At, reason: Text }),
+  v.object({ kind: v.literal('refused'), ...From, reason: Text }),
   /** `failed`: the run ended without a result. */
-  v.object({ kind: v.literal('finished'), epoch: Count, reason: Text, failed: v.optional(v.boolean()) }),
+  v.object({ kind: v.literal('finished'), ...From, reason: Text, failed: v.optional(v.boolean()) }),
 ])
 
 const GrantSchema = v.object({
@@ -132,7 +139,7 @@ const GrantedSchema = v.variant('kind', [
 
 const GrantAnswerSchema = v.object({
   kind: v.literal('granted'),
-  epoch: Count,
+  ...From,
   granted: v.array(GrantedSchema),
 })
 
@@ -147,6 +154,19 @@ export type GrantAnswer = v.InferOutput<typeof GrantAnswerSchema>
 
 const RequestSchema = v.variant('kind', [NextSchema, GrantRequestSchema])
 
+/** What every request of every version has. */
+const FrameSchema = v.object({
+  kind: v.pipe(v.string(), v.maxLength(64)),
+  version: StatedVersion,
+  client: Name,
+  incarnation: Incarnation,
+})
+/** What every answer of every version has. */
+const AnswerFrameSchema = v.object(From)
+
+export type RequestFrame = v.InferOutput<typeof FrameSchema>
+export type AnswerFrame = v.InferOutput<typeof AnswerFrameSchema>
+
 /** A `grant` with 64 wants of the longest keys and uploads takes 140 kB; a `next` with all its texts escaped takes 60 kB. */
 const REQUEST_BOUNDS: JsonBounds = { bytes: 256 * 1024, depth: 8, values: 2000 }
 /** A task names the base's blocks: 15,000 of them fill a message of the bus, and are 60 GB of parameters. It may also hold 32,768 dtypes. */
@@ -157,6 +177,16 @@ const GRANT_ANSWER_BOUNDS: JsonBounds = { bytes: 1024 * 1024, depth: 8, values: 
 /** A client's request, verified in form; undefined for anything else. Who sent it is checked against the subject. */
 export function readRequest(body: Uint8Array): NextRequest | GrantRequest | undefined {
   return parse(RequestSchema, body, REQUEST_BOUNDS)
+}
+
+/** Who sends a request, of which version: of one that `readRequest` cannot read, too. Undefined for anything else. */
+export function readRequestFrame(body: Uint8Array): RequestFrame | undefined {
+  return parse(FrameSchema, body, REQUEST_BOUNDS)
+}
+
+/** Who gives an answer, of which version: of one that the readers below cannot read, too. Undefined for anything else. */
+export function readAnswerFrame(body: Uint8Array): AnswerFrame | undefined {
+  return parse(AnswerFrameSchema, body, GRANT_ANSWER_BOUNDS)
 }
 
 /** The answer to `next`; undefined for anything else. */

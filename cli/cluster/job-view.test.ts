@@ -152,7 +152,7 @@ test('a site is connected, away since a time, or was never heard; none of its li
     reason: 'NotHeard',
   }))
   const sites = [
-    { name: 'there', publicKey: A, connected: true, lastHeardTime: SINCE },
+    { name: 'there', publicKey: A, connected: true, lastHeardTime: SINCE, version: 2 },
     { name: 'gone', publicKey: B, connected: false, lastHeardTime: SINCE },
   ]
   const messaging = { nats: { publicUrl: 'wss://fed.example.org/bus' } }
@@ -161,7 +161,7 @@ test('a site is connected, away since a time, or was never heard; none of its li
   assert.deepEqual(
     view.clients.slice(1).map(({ name, state, message }) => [name, state, message]),
     [
-      ['there', 'Connected', ''],
+      ['there', 'Connected', 'its agent speaks version 2 of the conversation'],
       [
         'gone',
         'Away',
@@ -179,7 +179,7 @@ test('a site is connected, away since a time, or was never heard; none of its li
   assert.ok(lines.length >= 3 && !lines.some((line) => line.includes('pod')), lines.join('\n'))
   const says = judgeSites(given.job).map(({ verdict, says: said }) => [verdict, said])
   assert.deepEqual(says, [
-    ['Ok', 'connected: there'],
+    ['Ok', 'connected: there (version 2)'],
     ['Problem', `gone: the site was last heard at ${SINCE}`],
     ['Problem', 'never: the site has never connected to wss://fed.example.org/bus'],
   ])
@@ -205,4 +205,10 @@ test('a site that declines the job is shown with its reason, although it is conn
     reason: 'Declined',
     message: 'no such dataset',
   })
+  const silent = viewOf(facts('Training', { clients: { sites } }, { partitions }))
+  assert.deepEqual(
+    [silent.clients[1]?.state, silent.clients[1]?.message],
+    ['Connected', ''],
+    'no version is known',
+  )
 })

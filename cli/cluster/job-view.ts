@@ -144,7 +144,18 @@ interface Frame {
   readonly sites: ReadonlyMap<string, SiteState>
 }
 
-function clientView({ name }: Partition, frame: Frame): ClientView {
+/** A connected site about which there is nothing else to say shows the version of its agent. */
+function clientView(partition: Partition, frame: Frame): ClientView {
+  const view = viewOfClient(partition, frame)
+  const site = frame.sites.get(view.name)
+  if (view.message !== '' || view.state !== 'Connected' || site?.kind !== 'Connected') return view
+  const { version } = site
+  return version === undefined
+    ? view
+    : { ...view, message: `its agent speaks version ${version} of the conversation` }
+}
+
+function viewOfClient({ name }: Partition, frame: Frame): ClientView {
   const absent = frame.training?.clients?.absent?.find((client) => client.name === name)
   const site = frame.sites.get(name)
   if (site !== undefined && absent?.outcome === 'Unreachable')

@@ -40,7 +40,7 @@ test('a key is printed alone, and the check finds it and its neighbours', async 
   const checked = await startFedsam(folder, ['site', 'check', 'site.yaml'])
   assert.deepEqual(
     verdicts(checked.stdout).filter((one) => !one.endsWith('folder')),
-    ['ok file', 'ok key', 'ok ledger', 'ok data table'],
+    ['ok file', 'ok version', 'ok key', 'ok ledger', 'ok data table'],
   )
   assert.ok(checked.stdout.replace(/\s+/g, ' ').includes(made.stdout.trim()))
 })
@@ -54,6 +54,7 @@ test('what is missing is a problem each, with what to do', async (t) => {
   assert.equal(code, 1)
   assert.deepEqual(verdicts(stdout), [
     'ok file',
+    'ok version',
     'problem key',
     'problem folder',
     'ok ledger',

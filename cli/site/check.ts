@@ -4,6 +4,7 @@ import { access, constants, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { FedsamError } from '#protocol/errors.ts'
 import { counted } from '#protocol/text.ts'
+import { CONVERSATION } from '#protocol/version.ts'
 import { exists } from '#runtime/paths.ts'
 import { AUDIT_FILE } from '#site/audit/audit-log.ts'
 import { BUILT_IN, type Site, type SiteDataset } from '#site/file/site.ts'
@@ -17,6 +18,9 @@ import { loadSite } from './load.ts'
 
 /** Bytes that should be free for models: SAM's largest checkpoint in float32, twice. */
 const LEAST_FREE = 5 * 2 ** 30
+
+/** What the people of a federation may ask for before they upgrade it. */
+const VERSIONS = `this agent speaks version ${CONVERSATION} of the conversation, with coordinators of version ${CONVERSATION - 1} to ${CONVERSATION + 1}`
 
 interface Asked {
   readonly job?: AskedJob
@@ -32,6 +36,7 @@ export async function checkSite(file: string, { job, network }: Asked = {}): Pro
   const contents = `${counted(federations.length, 'federation')}, ${counted(Object.keys(datasets).length, 'data set')}`
   return [
     ok('file', `${file} is valid: ${contents}`),
+    ok('version', VERSIONS),
     ...(await checked('key', () => keyFinding(loaded))),
     await folderFinding(loaded),
     ...(await checked('ledger', () => ledgerFinding(loaded))),

@@ -38,13 +38,20 @@ export async function probeFindings(options: ProbeOptions): Promise<readonly Fin
   const subject = `store ${federation.name}`
   const runs = bus === undefined ? [] : await runsOf(options, bus)
   const why: string[] = []
+  const apart: Finding[] = []
   for (const place of runs) {
     const granted = await grantsOf(options, bus!, place)
-    if (granted.kind === 'Granted') return grantedFindings(options, { place, granted, subject })
+    if (granted.kind === 'Granted')
+      return [...apart, ...(await grantedFindings(options, { place, granted, subject }))]
     why.push(`the coordinator of ${placeText(place)} gives no grant: ${granted.reason}`)
+    if (granted.kind === 'OtherVersion')
+      apart.push(
+        problem(`version ${federation.name}`, `${placeText(place)}: ${granted.reason}`, granted.remedy),
+      )
   }
   const reason = runs.length === 0 ? 'no run of a listed job names this key now' : why.join('; ')
   return [
+    ...apart,
     unseen(subject, `PUT and GET with a grant were not tried: ${reason}`, 'check again while a job runs'),
     ...(await ungranted(options, new URL('/fedsam-site-check/probe', federation.store))),
   ]
@@ -86,6 +93,7 @@ type AskBoth = () => Promise<readonly [Grant, Grant]>
 type Granting =
   | { readonly kind: 'Granted'; readonly first: readonly [Grant, Grant]; readonly ask: AskBoth }
   | { readonly kind: 'None'; readonly reason: string }
+  | { readonly kind: 'OtherVersion'; readonly reason: string; readonly remedy: string }
 
 /** Whether the coordinator grants the probe. The conversation has an incarnation of its own, so its requests are no worker's. */
 async function grantsOf(
@@ -109,6 +117,8 @@ async function grantsOf(
   try {
     return { kind: 'Granted', first: await ask(), ask }
   } catch (error) {
+    if (error instanceof FedsamError && error.code === 'OtherVersion')
+      return { kind: 'OtherVersion', reason: error.message, remedy: error.remedy }
     const isRefusal =
       error instanceof NotWanted || (error instanceof FedsamError && error.code === 'SiteRefused')
     if (!isRefusal) throw error

@@ -11,7 +11,7 @@ import { admitTask } from '#site/agent/admit.ts'
 import { type RunEnd, runAgent } from '#site/agent/agent.ts'
 import { auditedTransfers } from '#site/agent/audited-transfers.ts'
 import { watchInterception } from '#site/agent/interception.ts'
-import { refuseUnlisted, releaseOf, siteRules } from '#site/agent/rules.ts'
+import { refuseUnlisted, refuseVersion, releaseOf, siteRules } from '#site/agent/rules.ts'
 import { type AuditLog, createAuditLog } from '#site/audit/audit-log.ts'
 import type { Federation, Site } from '#site/file/site.ts'
 import { siteKey } from '#site/key.ts'
@@ -149,6 +149,7 @@ async function serveFederation(
       audit,
       log,
     }),
+    onOtherVersion: refuseVersion({ federation, audit }),
     onUnlisted: refuseUnlisted({ site, federation, audit }),
     release: releaseOf(site),
     folder: join(site.folder, 'runs', name),

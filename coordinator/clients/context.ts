@@ -28,6 +28,8 @@ export interface CoordinatorIdentity {
 export interface ClientsContext {
   readonly markers: RunMarkers
   readonly identity: CoordinatorIdentity
+  /** The version of the conversation that this coordinator speaks. */
+  readonly version: number
   readonly clientKeys: ClientKeys
   readonly fixed: Pick<FixedSettings, 'namespace' | 'uid'>
   /** The settings as they are now. */

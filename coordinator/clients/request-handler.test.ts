@@ -3,125 +3,21 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { encodeJson } from '#protocol/canonical.ts'
-import { certificateCheck } from '#protocol/certificate.ts'
-import { openAnswer, type SignedRequest, sealRequest } from '#protocol/envelope.ts'
-import { FedsamError } from '#protocol/errors.ts'
-import type { RunEvent } from '#protocol/events.ts'
 import { clientKeyKey } from '#protocol/keys.ts'
-import { clientSubject, type NextAnswer, readNextAnswer, subjectPrefix } from '#protocol/messages.ts'
-import type { SigningKey } from '#protocol/signatures.ts'
-import { createNotifier } from '#runtime/notifier.ts'
-import { createMemoryStore } from '#test/given/memory-store.ts'
-import { CERTIFIER, keyNamed, TRUST } from '#test/given/signed.ts'
+import { clientSubject } from '#protocol/messages.ts'
+import {
+  ask,
+  bodyOf,
+  EPOCH,
+  LONG,
+  openedHandler,
+  PREFIX,
+  requestOf,
+  send,
+} from '#test/given/opened-handler.ts'
+import { keyNamed } from '#test/given/signed.ts'
 import { until } from '#test/until.ts'
-import { createInProcessBus } from '#transport/bus/in-process/bus.ts'
-import type { MessageBus } from '#transport/ports.ts'
 import { openClientKeys, pinnedKeys } from '../record/client-keys.ts'
-import type { ClientsContext } from './context.ts'
-import { createCurrentAttempt } from './current-attempt.ts'
-import { certifyBy } from './local-certifier.ts'
-import { openPresence } from './presence.ts'
-import { openRequestHandler } from './request-handler.ts'
-
-const PREFIX = subjectPrefix('test', 'uid')
-
-const away = async (): Promise<never> => {
-  throw new FedsamError('StorageUnreachable', 'the store is away')
-}
-
-/** A handler for the partitions a and b, A test moves the time. */
-async function openedHandler({ storeIsAway = false, keys = {} as Record<string, string> } = {}) {
-  const time = { now: 1000 }
-  const clock = {
-    now: () => time.now,
-    sleep: (_seconds: number, signal?: AbortSignal) =>
-      new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve(), { once: true })),
-  }
-  const stop = new AbortController()
-  const events: RunEvent[] = []
-  const failures: unknown[] = []
-  const presence = openPresence(clock, 45, (client) => keys[client])
-  const notifier = createNotifier()
-  const key = keyNamed('coordinator')
-  const fixed = { namespace: 'test', uid: 'uid', name: 'test' }
-  const certificate = await certifyBy(
-    CERTIFIER,
-    fixed,
-  )({ epoch: EPOCH, key: key.publicKey, signal: stop.signal })
-  const store = createMemoryStore()
-  let asked = 0
-  const context = {
-    markers: { epoch: EPOCH },
-    identity: { key, certificate },
-    clientKeys: openClientKeys(storeIsAway ? { ...store, put: away } : store),
-    guard: {
-      async assertCurrent() {
-        asked += 1
-      },
-    },
-    fixed,
-    live: () => ({
-      members: ['a', 'b'].map((name) => ({
-        name,
-        train: true,
-        ...(keys[name] === undefined ? {} : { publicKey: keys[name] }),
-      })),
-    }),
-    current: createCurrentAttempt(notifier),
-    pace: { holdSeconds: 10 },
-    notifier,
-    presence,
-    clock,
-    observe: (event: RunEvent) => void events.push(event),
-    signal: stop.signal,
-  } as unknown as ClientsContext
-  const bus = createInProcessBus({ onError: (error) => void failures.push(error) })
-  const handler = await openRequestHandler(context, bus)
-  const close = async (): Promise<void> => {
-    stop.abort()
-    await handler.stop()
-    await bus.close()
-  }
-  return { bus, events, failures, presence, time, close, store, askedStore: () => asked }
-}
-
-const EPOCH = 4
-
-const bodyOf = (client: string, more: object = {}): Uint8Array =>
-  encodeJson({
-    kind: 'next',
-    client,
-    incarnation: 'i',
-    dataset: '',
-    backend: '',
-    have: { state: 'Idle' },
-    progress: null,
-    ...more,
-  })
-
-/** Far longer than an answer takes: only a fault reaches this timeout. */
-const LONG = { timeoutMs: 120_000 }
-
-let numbers = 0
-
-/** A request of this client, by its own key unless another one signs. */
-function requestOf(client: string, change: Partial<SignedRequest> & { by?: SigningKey } = {}) {
-  const { by = keyNamed(client), number = ++numbers, epoch = EPOCH, body = bodyOf(client) } = change
-  return sealRequest(by, { uid: 'uid', client }, { number, epoch, body })
-}
-
-/** Sends the bytes of a request on a client's subject; the answer as that client takes it, verified. */
-async function send(bus: MessageBus, client: string, request: Uint8Array): Promise<NextAnswer | undefined> {
-  const message = await bus.request(clientSubject(PREFIX, client), request, LONG)
-  const check = certificateCheck({ uid: 'uid', trust: TRUST })
-  const opened = openAnswer(message, { uid: 'uid', client, request, check })
-  assert.ok(opened.kind === 'Answer')
-  return readNextAnswer(opened.body)
-}
-
-/** One request in a client's name, on that client's subject. */
-const ask = (bus: MessageBus, client: string): Promise<NextAnswer | undefined> =>
-  send(bus, client, requestOf(client))
 
 describe('an unknown sender', () => {
   test('with 5,000 names is refused under each name, and no event reports it', async () => {
@@ -162,7 +58,11 @@ describe('an unknown sender', () => {
     for (const request of [junk, bodyOf('a'), requestOf('a', { body: junk.subarray(0, 2 ** 19) })])
       assert.equal((await send(bus, 'a', request))?.kind, 'refused')
     const message = 'the request has no signature that fits it'
-    assert.deepEqual(events, [{ event: 'ClientRefused', client: 'a', message }], 'once a minute')
+    assert.deepEqual(
+      events,
+      [{ event: 'ClientRefused', client: 'a', reason: 'BadSignature', message }],
+      'once a minute',
+    )
     await close()
   })
 })

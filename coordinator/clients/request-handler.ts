@@ -2,6 +2,7 @@
 // wanted key (grants.ts). A lost, repeated or late request changes nothing. Each client has at most one open request. A request
 // that does not belong to a partition of the job is refused before anything records it (callers.ts). The bus lets a client publish
 // on its own subject only (gate/), and each request has its client's signature (signed-requests.ts).
+import type { ErrorCode } from '#protocol/errors.ts'
 import {
   clientSubject,
   type Have,
@@ -11,12 +12,13 @@ import {
   type Task,
 } from '#protocol/messages.ts'
 import { shortened } from '#protocol/text.ts'
+import { versionOf, versionsApart } from '#protocol/version.ts'
 import { waitAtMost } from '#runtime/notifier.ts'
 import type { MessageBus } from '#transport/ports.ts'
 import { type Callers, createCallers } from './callers.ts'
 import type { ClientsContext } from './context.ts'
 import { answerGrants } from './grants.ts'
-import { openSignedRequests, type SignedRequests } from './signed-requests.ts'
+import { type Opened, openSignedRequests, type SignedRequests } from './signed-requests.ts'
 
 /** Answers on the subjects of one run. */
 export interface RequestHandler {
@@ -73,12 +75,13 @@ function createAnswer(
     const opened = requests.open(client, body)
     if (opened.kind === 'Refused') {
       if (callers.mayReport(client))
-        context.observe({ event: 'ClientRefused', client, message: opened.reason })
+        context.observe({ event: 'ClientRefused', client, reason: 'BadSignature', message: opened.reason })
       return refused(opened.reason)
     }
-    const { request } = opened
     const instead = await requests.take(opened)
     if (instead !== undefined) return instead
+    if (opened.kind === 'OtherVersion') return refused(refuseVersion(context, callers, opened))
+    const { request } = opened
     if (request.kind === 'grant') return answerGrants(context, request)
     reportIgnored(context, callers, request)
     return answerNext(context, request, { given, newest: replaceOpen(open, client) })
@@ -117,6 +120,30 @@ function reportIgnored(
 ): void {
   if (ignored > 0 && callers.mayReportIgnored(client, ignored))
     observe({ event: 'AnswersIgnored', client, count: ignored })
+}
+
+/**
+ * Records that a client speaks a version that this coordinator does not understand, and returns the reason. An attempt that waits for
+ * this client goes on without it.
+ */
+function refuseVersion(
+  context: ClientsContext,
+  callers: Callers,
+  { request }: Extract<Opened, { kind: 'OtherVersion' }>,
+): string {
+  const { presence, observe, notifier } = context
+  const { client, incarnation } = request
+  const version = versionOf(request)
+  const { message: apart, remedy } = versionsApart({ client: version, coordinator: context.version })
+  const message = `${apart}; ${remedy}`
+  // A request for grants says nothing about presence: the check of a site sends one while its agent works.
+  if (request.kind === 'grant') return message
+  const mayReport = callers.mayReport(client)
+  const change = presence.refuse({ client, incarnation, version, message })
+  if (change !== 'Ignored') goOnWithout(context, client, { code: 'OtherVersion', message })
+  if (mayReport) observe({ event: 'ClientRefused', client, reason: 'OtherVersion', message })
+  if (change === 'NotReady') notifier.notify()
+  return message
 }
 
 /** Answers as soon as there is an answer, at the latest after the hold. */
@@ -174,20 +201,19 @@ function record(context: ClientsContext, request: NextRequest): void {
     observe({ event: 'Progress', round: have.round, client, ...progress })
   }
   if (have.state === 'Failed') current.attempt()?.recordFailure(client, have)
-  if (have.state === 'Declined') recordDeclined(context, client, have)
+  if (have.state === 'Declined') goOnWithout(context, client, { code: 'SiteRefused', message: have.message })
   if (change !== 'Known' || have.state === 'Leaving') notifier.notify()
 }
 
-/** An attempt that waits for a client which declines now goes on without it. */
-function recordDeclined(
+/** An attempt that waits for a client which takes no part now goes on without it. */
+function goOnWithout(
   { current, markers }: Pick<ClientsContext, 'current' | 'markers'>,
   client: string,
-  { message }: Extract<Have, { state: 'Declined' }>,
+  { code, message }: { readonly code: ErrorCode; readonly message: string },
 ): void {
   const attempt = current.attempt()
   if (!attempt?.isPending(client)) return
   const { round, attempt: number } = attempt.plan.value
-  const code = 'SiteRefused'
   attempt.recordFailure(client, {
     state: 'Failed',
     round,

@@ -14,15 +14,16 @@ function watched(members: Member[]) {
   const presence = openPresence(clock, 45, (client) => keyOf(live(), client))
   const events: RunEvent[] = []
   const sites = watchSites({ live, presence, clock, observe: (event) => void events.push(event) })
-  const hear = (client: string): void => {
+  const hear = (client: string, version = 2): void => {
     const about = { incarnation: 'i', ignored: 0, dataset: '', backend: '', progress: null }
-    presence.record({ kind: 'next', client, ...about, have: { state: 'Idle' } } as NextRequest)
+    presence.record({ kind: 'next', version, client, ...about, have: { state: 'Idle' } } as NextRequest)
   }
   const news = (): unknown[] => {
     sites.report()
     return events.splice(0).map((event) => {
       assert.ok(event.event === 'SiteConnection')
-      return [event.client, event.publicKey, event.connected, event.silentSeconds]
+      const { client, publicKey, connected, silentSeconds, version } = event
+      return [client, publicKey, connected, silentSeconds, version]
     })
   }
   return { time, hear, news }
@@ -36,14 +37,14 @@ test('a site is reported when it connects, when it falls silent, and when it is 
   assert.deepEqual(news(), [], 'it may still come')
   hear('a')
   hear('b')
-  assert.deepEqual(news(), [['b', 'k', true, 0]])
+  assert.deepEqual(news(), [['b', 'k', true, 0, 2]])
   time.now += 45
   assert.deepEqual(news(), [])
   time.now += 5
-  assert.deepEqual(news(), [['b', 'k', false, 50]])
+  assert.deepEqual(news(), [['b', 'k', false, 50, 2]])
   assert.deepEqual(news(), [], 'once')
   hear('b')
-  assert.deepEqual(news(), [['b', 'k', true, 0]])
+  assert.deepEqual(news(), [['b', 'k', true, 0, 2]])
 })
 
 test('a site that never came is reported after the silence limit, and one with another key is another site', () => {
@@ -52,11 +53,20 @@ test('a site that never came is reported after the silence limit, and one with a
   ]
   const { time, hear, news } = watched(members)
   time.now += 46
-  assert.deepEqual(news(), [['b', 'k', false, null]])
+  assert.deepEqual(news(), [['b', 'k', false, null, null]])
   hear('b')
-  assert.deepEqual(news(), [['b', 'k', true, 0]])
+  assert.deepEqual(news(), [['b', 'k', true, 0, 2]])
   members[0]!.publicKey = 'other'
-  assert.deepEqual(news(), [['b', 'other', false, null]])
+  assert.deepEqual(news(), [['b', 'other', false, null, null]])
   members[0]!.publicKey = ''
   assert.deepEqual(news(), [], 'a key of nobody')
+})
+
+test('a site that speaks another version than before is reported again', () => {
+  const { hear, news } = watched([{ name: 'b', train: true, publicKey: 'k' }])
+  hear('b')
+  assert.deepEqual(news(), [['b', 'k', true, 0, 2]])
+  hear('b', 3)
+  assert.deepEqual(news(), [['b', 'k', true, 0, 3]])
+  assert.deepEqual(news(), [], 'once')
 })

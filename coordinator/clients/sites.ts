@@ -1,4 +1,4 @@
-// Reports when a site connects and when it falls silent: nobody else sees a site, since it has no pod. It compares with what it reported
+// Reports when a site connects, which version it speaks, and when it falls silent: nobody else sees a site, since it has no pod. It compares with what it reported
 // last, so each change is one event. After a restart of the coordinator a site is silent only when the silence limit has passed.
 import type { Observer } from '#protocol/events.ts'
 import type { Clock } from '#runtime/clock.ts'
@@ -12,7 +12,7 @@ export interface SiteWatch {
 
 interface WatchContext {
   readonly live: () => LiveSettings
-  readonly presence: Pick<Presence, 'isOnline' | 'isLost' | 'last'>
+  readonly presence: Pick<Presence, 'isHeard' | 'isLost' | 'last'>
   readonly clock: Pick<Clock, 'now'>
   readonly observe: Observer
 }
@@ -23,14 +23,15 @@ export function watchSites({ live, presence, clock, observe }: WatchContext): Si
   return {
     report() {
       for (const { name: client, publicKey = '' } of live().members) {
-        const connected = presence.isOnline(client)
+        const connected = presence.isHeard(client)
         if (publicKey === '' || !(connected || presence.isLost(client, began))) continue
-        const state = `${publicKey} ${connected}`
+        const last = presence.last(client)
+        const version = last?.version ?? null
+        const state = `${publicKey} ${connected} ${version}`
         if (reported.get(client) === state) continue
         reported.set(client, state)
-        const at = presence.last(client)?.at
-        const silentSeconds = at === undefined ? null : Math.max(0, clock.now() - at)
-        observe({ event: 'SiteConnection', client, publicKey, connected, silentSeconds })
+        const silentSeconds = last === undefined ? null : Math.max(0, clock.now() - last.at)
+        observe({ event: 'SiteConnection', client, publicKey, connected, silentSeconds, version })
       }
     },
   }

@@ -44,6 +44,7 @@ const JUDGEMENTS: Readonly<Record<ErrorCode, Judgement>> = {
   Forbidden: 'End',
   Superseded: 'End',
   Refused: 'End',
+  OtherVersion: 'End',
   SiteRefused: 'End',
   NoAccelerator: 'End',
   TrainerFailed: 'End',

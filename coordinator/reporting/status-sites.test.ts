@@ -11,9 +11,10 @@ const site = (
   client: string,
   connected: boolean,
   silentSeconds: number | null,
-  publicKey = KEY,
+  { publicKey = KEY, version = silentSeconds === null ? null : 2 } = {},
 ): StatusEvent => ({
   event: 'SiteConnection',
+  version,
   client,
   publicKey,
   connected,
@@ -42,7 +43,16 @@ test('a site that this coordinator never heard keeps the time of the coordinator
 
 test('an entry of another key, or of a partition that left the job, is not kept', () => {
   const before = after([started(), site('b', true, 0)])
-  assert.deepEqual(sitesOf(after([site('b', false, null, OTHER)], before)), [])
+  assert.deepEqual(sitesOf(after([site('b', false, null, { publicKey: OTHER })], before)), [])
   assert.deepEqual(sitesOf(after([opened(1, { roster: ['a', 'c'] })], before)), [])
   assert.deepEqual(sitesOf(after([opened(1)], before))?.length, 1)
+})
+
+test('the version of a site is its newest one, and survives a restart of the coordinator', () => {
+  const before = after([started(), site('b', true, 0), site('b', true, 0, { version: 3 })])
+  assert.equal(before.clients?.sites?.[0]?.version, 3)
+  const restarted = after([started(), site('b', false, null)], beginStatus('6f3a', before, NOW + 60_000))
+  assert.equal(restarted.clients?.sites?.[0]?.version, 3)
+  const other = after([site('b', true, 0, { publicKey: OTHER, version: 1 })], before)
+  assert.equal(other.clients?.sites?.[0]?.version, 1)
 })

@@ -1,4 +1,4 @@
-// The part of status.training about sites: whether each is connected, and when it was last heard. A site without an entry never was. The
+// The part of status.training about sites: whether each is connected, when it was last heard, and its version. A site without an entry never was. The
 // status keeps the entries when the coordinator restarts. Pure.
 import type { RunEvent } from '#protocol/events.ts'
 import type { TrainingClients, TrainingStatus } from '#protocol/generated/federatedjob.ts'
@@ -9,7 +9,7 @@ type Sites = NonNullable<TrainingClients['sites']>
 /** Adds what is known about one site now. `now`: milliseconds since 1970. */
 export function withSite(
   status: TrainingStatus,
-  { client, publicKey, connected, silentSeconds }: Extract<RunEvent, { event: 'SiteConnection' }>,
+  { client, publicKey, connected, silentSeconds, version }: Extract<RunEvent, { event: 'SiteConnection' }>,
   now: number,
 ): TrainingStatus {
   const sites = status.clients?.sites ?? []
@@ -17,7 +17,10 @@ export function withSite(
   const others = sites.filter(({ name }) => name !== client)
   const heard = silentSeconds === null ? before?.lastHeardTime : timestamp(now - silentSeconds * 1000)
   if (heard === undefined && others.length === sites.length) return status
-  const known = heard === undefined ? [] : [{ name: client, publicKey, connected, lastHeardTime: heard }]
+  const spoken = version ?? before?.version
+  const about = spoken === undefined ? {} : { version: spoken }
+  const known =
+    heard === undefined ? [] : [{ name: client, publicKey, connected, lastHeardTime: heard, ...about }]
   return withSites(status, [...others, ...known])
 }
 

@@ -120,7 +120,10 @@ describe('clients', () => {
         ['c', 'Failed', 'TrainerFailed'],
       ],
     )
-    const refused = after([{ event: 'ClientRefused', client: 'b', message: 'no' }], status)
+    const refused = after(
+      [{ event: 'ClientRefused', reason: 'BadSignature', client: 'b', message: 'no' }],
+      status,
+    )
     assert.deepEqual(refused.clients?.absent?.[0], {
       name: 'b',
       outcome: 'Refused',
@@ -313,8 +316,8 @@ test('any events in any order keep within the schema, and never decrease', () =>
       absent: crowd.slice(0, 1000),
     }),
     opened(2),
-    { event: 'ClientRefused', client: 'a', message: long },
-    { event: 'ClientRefused', client: long, message: long },
+    { event: 'ClientRefused', reason: 'BadSignature', client: 'a', message: long },
+    { event: 'ClientRefused', reason: 'BadSignature', client: long, message: long },
     { event: 'ClientFailed', round: 1, client: 'b', reason: long, message: long },
     admitted(1, 'a'),
     abandoned({ reason: long, message: long, outcomes: crowd, pauseSeconds: 600 }),

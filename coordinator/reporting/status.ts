@@ -81,8 +81,8 @@ const STEPS: { readonly [K in StatusEvent['event']]?: Step<K> } = {
       ),
     })
   },
-  ClientRefused(status, { client, message }) {
-    return withAbsent(status, { client, outcome: 'Refused', reason: 'BadSignature', message })
+  ClientRefused(status, { client, reason, message }) {
+    return withAbsent(status, { client, outcome: 'Refused', reason, message })
   },
   SiteConnection: (status, news, { now }) => withSite(status, news, now),
   Waiting(status, news, { now }) {

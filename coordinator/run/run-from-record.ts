@@ -5,6 +5,7 @@ import { FedsamError } from '#protocol/errors.ts'
 import type { Observer } from '#protocol/events.ts'
 import { MANIFEST_KEY, RUN_KEY } from '#protocol/keys.ts'
 import type { Evaluation, PayloadRef, RunRecord } from '#protocol/record.ts'
+import { CONVERSATION } from '#protocol/version.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { createNotifier, type Notifier, waitAtMost } from '#runtime/notifier.ts'
 import { newSigningKey } from '#runtime/signing-key.ts'
@@ -43,6 +44,8 @@ export interface CoordinateOptions {
   readonly signal: AbortSignal
   /** Certifies the key that signs this coordinator's answers. */
   readonly certify: Certify
+  /** The version of the conversation to speak; absent: that of this release. */
+  readonly version?: number
   /** Notified from outside when `live` has changed. */
   readonly notifier?: Notifier
 }
@@ -96,6 +99,7 @@ async function openContext(options: CoordinateOptions, signal: AbortSignal): Pro
   return {
     markers,
     identity: { key, certificate },
+    version: options.version ?? CONVERSATION,
     clientKeys: openClientKeys(store),
     fixed,
     live,

@@ -940,6 +940,8 @@ export interface TrainingClients {
     readonly connected?: boolean
     /** When it connected; if it is not connected, when it was last heard. E.g. 2026-11-24T08:00:00Z. */
     readonly lastHeardTime?: string
+    /** The version of the conversation that its agent speaks (docs/adr/0024-versions.md). E.g. 2. */
+    readonly version?: number
   })[]
   /** Clients that should have evaluated the newest evaluated model and did not, and why. */
   readonly notEvaluated?: readonly ({

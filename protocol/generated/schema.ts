@@ -2108,6 +2108,11 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
             "type": "string",
             "format": "date-time",
             "maxLength": 64
+           },
+           "version": {
+            "type": "integer",
+            "format": "int64",
+            "minimum": 0
            }
           }
          }

@@ -9,7 +9,7 @@ import type { RunRecord } from '#protocol/record.ts'
 import { AUDIT_FILE, createAuditLog } from '../audit/audit-log.ts'
 import { siteOf } from '../file/site.ts'
 import type { Decision } from './decision.ts'
-import { refuseUnlisted, siteRules } from './rules.ts'
+import { refuseUnlisted, refuseVersion, siteRules } from './rules.ts'
 
 const SITE = siteOf(
   {
@@ -111,5 +111,22 @@ test('a run of a job that the file does not list has a line in the audit log', a
     decision: 'Refused',
     reason: 'the site does not list the job',
     line: 7,
+  })
+})
+
+test('a coordinator that the site does not understand has a line in the audit log, with the reason', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'fedsam-rules-'))
+  t.after(() => rm(folder, { recursive: true }))
+  const audit = createAuditLog(folder, () => 0)
+  const place = { namespace: 'team', uid: 'uid', client: 'a' }
+  const reason = 'the client speaks version 2 and the coordinator version 4'
+  await refuseVersion({ federation: SITE.federations[0]!, audit })({ place, reason })
+  const { job: _, event: __, ...about } = ABOUT
+  assert.deepEqual(JSON.parse(await readFile(join(folder, AUDIT_FILE), 'utf8')), {
+    ...about,
+    event: 'Version',
+    namespace: 'team',
+    decision: 'Refused',
+    reason,
   })
 })

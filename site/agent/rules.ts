@@ -14,7 +14,7 @@ import { sharedMetrics } from '../policy/decide-task.ts'
 import { type OfferedSpec, offerOf, readOffer } from '../policy/offer.ts'
 import type { Decide, RunFolders } from './decision.ts'
 import type { Release } from './late-trainer.ts'
-import type { UnlistedRun } from './site-worker.ts'
+import type { UnlistedRun, UnreadableRun } from './site-worker.ts'
 
 const SEGMENT_ANYTHING = fileURLToPath(new URL('../../worker/trainer/main.ts', import.meta.url))
 
@@ -77,6 +77,18 @@ export function refuseUnlisted({
     audit.write({
       ...{ event: 'Job', federation: federation.name, job: jobText(job), run, client },
       ...{ decision: 'Refused', reason: 'the site does not list the job', line },
+    })
+}
+
+/** Writes the line of the audit log about a coordinator that this site does not understand. */
+export function refuseVersion({
+  federation,
+  audit,
+}: Pick<RulesOptions, 'federation' | 'audit'>): (run: UnreadableRun) => Promise<void> {
+  return async ({ place: { namespace, uid: run, client }, reason }) =>
+    audit.write({
+      ...{ event: 'Version', federation: federation.name, namespace, run, client },
+      ...{ decision: 'Refused', reason },
     })
 }
 

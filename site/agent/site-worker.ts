@@ -36,6 +36,10 @@ export interface SiteWorkerOptions {
   readonly decide: Decide
   /** Told once of a run of a job that the site did not list, before the worker ends. */
   readonly onUnlisted: (run: UnlistedRun) => Promise<void>
+  /** Told of a coordinator that this site does not understand, once for each reason. The site tries again. */
+  readonly onOtherVersion: (run: UnreadableRun) => Promise<void>
+  /** The version of the conversation to speak; absent: that of this release. */
+  readonly version?: number
   readonly release: Release | null
   /** For the run's cached models, its base checkpoint and its unfinished updates. */
   readonly folder: string
@@ -52,6 +56,13 @@ export interface UnlistedRun {
   readonly job: JobName
 }
 
+/** A run of a listed job whose coordinator speaks a version that this site does not understand. */
+export interface UnreadableRun {
+  readonly place: ClientPlace
+  /** Both versions, and what to do. */
+  readonly reason: string
+}
+
 /** Longest wait for one answer, in seconds; above the time for which a coordinator holds a request. */
 const ANSWER_SECONDS = 60
 /** Failures in a row before the worker gives up, as `fedsam run --processes` has it. */
@@ -62,6 +73,11 @@ const WELL_SECONDS = 60
 const BACKOFF = { first: 0.5, longest: 60 }
 /** Seconds before another try to read run.json: a coordinator writes it at its start. */
 const RETRY_SECONDS = 3
+/**
+ * Seconds before another try where the coordinator speaks another version: an upgrade of the federation cures it. Shorter than the
+ * silence limit of a coordinator, which thus keeps showing the reason.
+ */
+const VERSION_SECONDS = 30
 const FAREWELL = 'the site stopped its program'
 
 /**
@@ -75,7 +91,7 @@ export async function serveSiteRun(options: SiteWorkerOptions): Promise<RunOver>
     const began = clock.now()
     let pause: number | undefined
     try {
-      return await oneLife(options)
+      return await understoodLife(options)
     } catch (error) {
       pause = pauseBefore(error, began)
       if (signal.aborted || pause === undefined) throw error
@@ -97,6 +113,26 @@ function restarts({ now }: Clock): (error: unknown, began: number) => number | u
     // A store that is away, or behind a device that opens TLS, says nothing about this worker.
     if (code !== 'StorageUnreachable') failures += 1
     return isFinal(code) || failures >= MOST_FAILURES ? undefined : pauseAfter(tries, BACKOFF)
+  }
+}
+
+/** One life. It begins again while this site does not understand the coordinator, without end: an upgrade of the federation cures it. */
+async function understoodLife(options: SiteWorkerOptions): Promise<RunOver> {
+  const { clock, log, signal, place } = options
+  for (let said = ''; ; ) {
+    try {
+      return await oneLife(options)
+    } catch (error) {
+      if (!(error instanceof FedsamError) || error.code !== 'OtherVersion' || signal.aborted) throw error
+      const reason = messageWithRemedy(error)
+      if (reason !== said) {
+        log(`${reason}; the site tries again`)
+        await options.onOtherVersion({ place, reason })
+      }
+      said = reason
+    }
+    await clock.sleep(VERSION_SECONDS, signal)
+    if (signal.aborted) throw new FedsamError('Interrupted', 'the worker was asked to stop')
   }
 }
 

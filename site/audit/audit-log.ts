@@ -17,7 +17,7 @@ const MOST_FIELDS = 16
 
 /** What happened, and its facts. */
 export type AuditEntry = {
-  readonly event: 'Job' | 'Task' | 'Grant' | 'Connection'
+  readonly event: 'Job' | 'Task' | 'Grant' | 'Connection' | 'Version'
 } & Readonly<Record<string, string | number | boolean>>
 
 export interface AuditLog {

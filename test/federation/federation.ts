@@ -71,6 +71,8 @@ export interface Federation {
 }
 
 export interface CoordinateOptions {
+  /** The version of the conversation; that of this release unless given. */
+  readonly version?: number
   readonly signal?: AbortSignal
   readonly store?: ObjectStore
   /** Hears each event of this coordinator before its run continues: what a test does here comes at that very moment. */
@@ -78,12 +80,16 @@ export interface CoordinateOptions {
 }
 
 export interface WorkOptions {
+  /** The version of the conversation; that of this release unless given. */
+  readonly version?: number
   readonly incarnation?: string
   /** The key that the worker signs with; a new one unless given. */
   readonly key?: SigningKey
   readonly signal?: AbortSignal
   readonly trainer?: Trainer
   readonly work?: TrainerWork
+  /** Hears the error that ended the worker. */
+  readonly onError?: (error: { readonly message: string }) => void
 }
 
 export const QUADRATIC: FixedSettings = {
@@ -167,6 +173,7 @@ export async function openFederation(options: FederationOptions): Promise<Federa
           own.onEvent?.(event)
         },
         certify: certifyBy(CERTIFIER, fixed),
+        ...(own.version === undefined ? {} : { version: own.version }),
         signal: orOver(own.signal),
       })
       running.push(outcome.catch(() => {}))
@@ -179,6 +186,7 @@ export async function openFederation(options: FederationOptions): Promise<Federa
         incarnation: own.incarnation ?? `${client}-life-${lives++}`,
         ...signing(),
         ...(own.key === undefined ? {} : { key: own.key }),
+        ...(own.version === undefined ? {} : { version: own.version }),
         prefix: subjectPrefix(fixed.namespace, fixed.uid),
         bus: options.workerBus ?? bus,
         transfers,
@@ -191,8 +199,9 @@ export async function openFederation(options: FederationOptions): Promise<Federa
         signal: orOver(own.signal),
       }).then(
         ({ reason }) => reason,
-        (error: { code?: string }) => {
+        (error: { code?: string; message: string }) => {
           if (error.code === undefined) throw error
+          own.onError?.(error)
           return error.code
         },
       )

@@ -29,7 +29,8 @@ export const signing = (): { key: SigningKey; trust: readonly string[] } => ({
   trust: TRUST,
 })
 
-const COORDINATOR = keyNamed('coordinator')
+/** The key of the coordinator that tests play. */
+export const COORDINATOR = keyNamed('coordinator')
 
 /** The certificate of the coordinator that tests play. */
 export function certificateFor(uid: string, epoch: number): CoordinatorCertificate {

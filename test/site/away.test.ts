@@ -68,6 +68,7 @@ async function openLine(t: TestContext, jobs: readonly string[], own: Partial<Ag
     wallTime: () => Date.now(),
     log: (line) => void lines.push(line),
     onUnlisted: async () => {},
+    onOtherVersion: async () => {},
     onEnded: (end) => void ends.push(end),
     signal: stop.signal,
     ...own,

@@ -5,8 +5,9 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { probeKey } from '#protocol/keys.ts'
+import { CONVERSATION } from '#protocol/version.ts'
 import { startFedsam } from '../cli/fedsam.ts'
-import { runFederation } from '../federation/federation.ts'
+import { eventsOf, runFederation, seen } from '../federation/federation.ts'
 import { JOIN, OPTIONS, openJob, SITE } from './joined-job.ts'
 
 const CHECK = ['site', 'check', 'site.yaml', '--network']
@@ -67,4 +68,18 @@ test('an entry that takes no large body is a problem, with a grant, and is named
     /^problem PUT heart: PUT with a body of 1536 KiB .* 413 by "small-edge".* bodies of 32 MiB/,
   )
   assert.match(lineOf(stdout, 'GET heart'), /^ok GET heart/)
+})
+
+test('a coordinator of a release that is too far away is a problem with both versions', async (t) => {
+  const { federation, folder } = await openJob(t)
+  void federation.coordinate({ version: CONVERSATION + 2 }).catch(() => {})
+  await seen(federation, 'RunStarted')
+  const { stdout, code } = await startFedsam(folder, CHECK)
+  assert.equal(code, 1)
+  assert.match(lineOf(stdout, 'version'), /^ok version: this agent speaks version \d+ of the conversation/)
+  const line = lineOf(stdout, 'version heart')
+  const versions = `version ${CONVERSATION} of the conversation and the coordinator version ${CONVERSATION + 2}`
+  assert.ok(line.startsWith('problem version heart: ') && line.includes(versions), line)
+  assert.match(line, /upgrade the client's FedSAM/)
+  assert.deepEqual(eventsOf(federation.events, 'ClientRefused'), [], 'the check reports no presence')
 })

@@ -100,6 +100,7 @@ export async function openSiteFederation(
         jobs: [JOB],
         decide: allow,
         onUnlisted: async () => {},
+        onOtherVersion: async () => {},
         release: null,
         folder: join(folder, client),
         noProgressSeconds: 600,

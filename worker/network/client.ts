@@ -9,6 +9,7 @@ import type { TrainerReady } from '../trainer/seam.ts'
 import { type Contact, type ReceiveOptions, type RunOver, receive } from './answers.ts'
 import { type BackgroundTask, startTask } from './background-task.ts'
 import { type Conversation, openConversation } from './conversation.ts'
+import { messageWithRemedy } from './error-message.ts'
 import type { WorkerOptions } from './options.ts'
 import {
   askGrants,
@@ -16,6 +17,7 @@ import {
   NOT_READY,
   type RequestOptions,
   reportLeaving,
+  reportOtherVersion,
   reportStopping,
 } from './requests.ts'
 import { discard, type Unsent } from './task.ts'
@@ -31,7 +33,7 @@ type Start = (task: Task) => BackgroundTask
 
 /**
  * Serves the run until it is finished; resolves to what the coordinator says of its end.
- * Throws Silence, Refused, Interrupted, and the trainer's error where it cannot start.
+ * Throws Silence, Refused, OtherVersion, Interrupted, and the trainer's error where it cannot start.
  */
 export async function serveRun(options: WorkerOptions): Promise<RunOver> {
   const { clock, trainer } = options
@@ -49,6 +51,8 @@ export async function serveRun(options: WorkerOptions): Promise<RunOver> {
     return await serve({ ...options, conversation, unsent }, state)
   } catch (error) {
     code = podExitCode(error instanceof FedsamError ? error.code : undefined)
+    if (error instanceof FedsamError && error.code === 'OtherVersion')
+      await reportOtherVersion({ ...options, conversation }, messageWithRemedy(error)).catch(() => {})
     throw error
   } finally {
     state.running?.stop()

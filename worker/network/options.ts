@@ -28,6 +28,8 @@ export interface WorkerOptions {
   readonly admit?: (task: Task) => Promise<Task>
   /** What the coordinator learns where this worker is asked to stop; absent: nothing, because another life follows at once. */
   readonly farewell?: string
+  /** The version of the conversation to speak; absent: that of this release. */
+  readonly version?: number
   /** The client's own key: it signs requests and receipts. */
   readonly key: SigningKey
   /** Public keys whose certificates of coordinators the client believes. */

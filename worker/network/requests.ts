@@ -59,6 +59,16 @@ export async function reportStopping(options: SendOptions, message: string): Pro
   await options.conversation.send(body, LEAVING_SECONDS, readNextAnswer)
 }
 
+/** Reports why this client does not understand the coordinator: one of an earlier release cannot see it by itself. Tried once. */
+export async function reportOtherVersion(options: SendOptions, message: string): Promise<void> {
+  const have = { state: 'Declined', message: message.slice(0, LONGEST_TEXT) } as const
+  await options.conversation.send(
+    nextOf(options, { about: NOT_READY, have }, null),
+    LEAVING_SECONDS,
+    readNextAnswer,
+  )
+}
+
 /** Reports that this client leaves because the run is over. Gives up after a few tries: the coordinator may have ended first. */
 export async function reportLeaving(options: SendOptions, about: TrainerReady): Promise<void> {
   const body = nextOf(options, { about, have: { state: 'Leaving' } }, null)

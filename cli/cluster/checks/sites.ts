@@ -2,7 +2,7 @@
 
 import type { StoredJob } from '#operator/objects/shapes.ts'
 import { trainingOf } from '#operator/reconcile/facts.ts'
-import { siteProblem, siteStates } from '#operator/reconcile/problems/missing-sites.ts'
+import { type SiteState, siteProblem, siteStates } from '#operator/reconcile/problems/missing-sites.ts'
 import { completeSpec } from '#protocol/defaults.ts'
 import { listed } from '#protocol/text.ts'
 import { stateOf } from '../job-view.ts'
@@ -18,7 +18,7 @@ export function judgeSites(job: StoredJob): Finding[] {
   const { state } = stateOf(job.status)
   if (state === 'Complete' || state === 'Failed' || state === 'Suspended') return []
   const states = [...siteStates({ spec, training: trainingOf(job) })]
-  const there = states.flatMap(([name, { kind }]) => (kind === 'Connected' ? [name] : []))
+  const there = states.flatMap(([name, site]) => (site.kind === 'Connected' ? [named(name, site)] : []))
   const away = states.flatMap(([name, site]) => {
     const found = siteProblem(site, { spec })
     return found === undefined ? [] : [problem(SUBJECT, `${name}: ${found.says}`, found.remedy)]
@@ -29,4 +29,9 @@ export function judgeSites(job: StoredJob): Finding[] {
     ...away.slice(0, NAMED),
     ...(more > 0 ? [problem(SUBJECT, `and ${more} more sites are not connected`, '')] : []),
   ]
+}
+
+/** The site with the version of the conversation that its agent speaks. */
+function named(name: string, { version }: Extract<SiteState, { kind: 'Connected' }>): string {
+  return version === undefined ? name : `${name} (version ${version})`
 }

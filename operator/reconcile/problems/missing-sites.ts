@@ -9,9 +9,13 @@ export interface SiteFacts {
   readonly training: TrainingStatus | undefined
 }
 
-/** Connected, or Away since it was last heard; NeverHeard; NoKey: the job names no key of its own, so nobody can be the client. */
+/**
+ * Connected, with the version of the conversation that its agent speaks where the coordinator says it; Away since it was last heard;
+ * NeverHeard; NoKey: the job names no key of its own, so nobody can be the client.
+ */
 export type SiteState =
-  | { readonly kind: 'Connected' | 'NeverHeard' | 'NoKey' }
+  | { readonly kind: 'Connected'; readonly version: number | undefined }
+  | { readonly kind: 'NeverHeard' | 'NoKey' }
   | { readonly kind: 'Away'; readonly lastHeard: string }
 
 /** The sites of a job by name, in its order. */
@@ -20,7 +24,7 @@ export function siteStates({ spec, training }: SiteFacts): ReadonlyMap<string, S
   const states = [...siteKeys(spec.partitions)].map(([name, key]): [string, SiteState] => {
     if (key === NO_KEY) return [name, { kind: 'NoKey' }]
     const site = reported.get(`${name} ${key}`)
-    if (site?.connected) return [name, { kind: 'Connected' }]
+    if (site?.connected) return [name, { kind: 'Connected', version: site.version }]
     if (site?.lastHeardTime === undefined) return [name, { kind: 'NeverHeard' }]
     return [name, { kind: 'Away', lastHeard: site.lastHeardTime }]
   })

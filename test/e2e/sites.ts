@@ -140,18 +140,19 @@ export function sitesScenario(stage: () => Stage): void {
         ({ code, stdout }) => code === 0 && stdout.includes(`${host} admits this key`),
       )
     for (const way of ways) sites[way].start()
-    const running = modelOfLocalRun(
-      'examples/brain-tissue.yaml',
-      'spec.trainer.segmentAnything.backend=TensorFlow',
-    )
-    const [local] = await Promise.all([running, stage().complete(EXAMPLE)])
-    assert.equal(await modelInBucket(stage(), EXAMPLE), local)
-    await assertOnePort(ways)
-    await stage().kubectl(['delete', 'fj', EXAMPLE])
-    for (const way of ways) {
-      const { code, stderr } = await sites[way].end('SIGTERM')
-      assert.equal(code, 130, stderr)
+    try {
+      const running = modelOfLocalRun(
+        'examples/brain-tissue.yaml',
+        'spec.trainer.segmentAnything.backend=TensorFlow',
+      )
+      const [local] = await Promise.all([running, stage().complete(EXAMPLE)])
+      assert.equal(await modelInBucket(stage(), EXAMPLE), local)
+      await assertOnePort(ways)
+    } finally {
+      const ended = await Promise.all(ways.map((way) => sites[way].end('SIGTERM')))
+      for (const { code, stderr } of ended) assert.equal(code, 130, stderr)
     }
+    await stage().kubectl(['delete', 'fj', EXAMPLE])
   })
 
   describe('a fault at a site, on its line or of the coordinator', { concurrency: FAULTS.length }, () => {

@@ -2,9 +2,11 @@
 import { memoryOf, sliceBytes } from '#coordinator/aggregation/budget.ts'
 import { tensorList } from '#coordinator/aggregation/tensor-rules.ts'
 import { strategyFrom } from '#coordinator/strategies/registry.ts'
+import { isExternal } from '#protocol/external.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { keptTensors } from '#protocol/half.ts'
 import { exchangedTensors, type TrainablePart } from '#protocol/segment-anything.ts'
+import { exists } from '#runtime/paths.ts'
 import { loadJob } from '../job/load.ts'
 import { resolveLocalPaths } from '../job/paths.ts'
 import { describePlan, type JobPlan, type OpenPlan } from '../plan/describe.ts'
@@ -56,7 +58,11 @@ async function makePlan(spec: CompleteFederatedJobSpec, say: (line: string) => v
   const strategy = strategyFrom({ ...wanted })
   // The reader of pictures is heavy: a wrong job, or one with its own program, does without it.
   const { preflight } = await import('../run/segment-anything.ts')
-  const { folder, checkpoint, reports } = await preflight(spec, say)
+  const atSites = await partitionsAtSites(spec)
+  const { folder, checkpoint, reports } = await preflight(spec, say, atSites)
+  for (const { name, dataset } of spec.partitions)
+    if (atSites.includes(name))
+      say(`${name}: data at the site; a run on this machine needs it in ${dataset.root}`)
   const { tensors } = checkpoint
   const names = exchangedTensors(sam.train as readonly TrainablePart[], [...tensors.keys()])
   const list = tensorList(keptTensors(names.map((name) => tensors.get(name)!)))
@@ -80,10 +86,18 @@ async function makePlan(spec: CompleteFederatedJobSpec, say: (line: string) => v
   const foldBytes = memoryOf(demand, sliceBytes(demand, spec.coordinator.memoryBytes))
   const { minimum } = strategy
   return {
-    plan: { ...estimate, tensors: list.length, tensorNames: names, foldBytes, minimum },
+    plan: { ...estimate, tensors: list.length, tensorNames: names, foldBytes, minimum, atSites },
     preflight: reports,
     checkpoint: folder,
   }
+}
+
+/** The sites whose data is not on this machine, too. A run here would need it. */
+async function partitionsAtSites({ partitions }: CompleteFederatedJobSpec): Promise<string[]> {
+  const names: string[] = []
+  for (const partition of partitions)
+    if (isExternal(partition) && !(await exists(partition.dataset.root))) names.push(partition.name)
+  return names
 }
 
 /** The plan of a job with the user's program, before the program runs: its clients are known, its tensors are not. */

@@ -1,7 +1,7 @@
 // Formats a job's plan as lines of text. The tensors are known, or the first answer of the user's program will decide them. Pure.
 import type { RunEvent } from '#protocol/events.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
-import { counted } from '#protocol/text.ts'
+import { counted, listed } from '#protocol/text.ts'
 import { resumedText } from '../render/lines.ts'
 import type { RoundEstimate } from './estimate.ts'
 
@@ -12,6 +12,8 @@ export interface JobPlan extends RoundEstimate {
   readonly foldBytes: number
   /** Fewest updates with which the strategy works. */
   readonly minimum: number
+  /** Partitions whose data is at a site: how many images it has is not known here. */
+  readonly atSites: readonly string[]
 }
 
 /** The plan of a job before its program has named its tensors. */
@@ -76,9 +78,20 @@ function describeKnown(spec: CompleteFederatedJobSpec, plan: JobPlan): string[] 
     `  workers     fetch ${megabytes(bytes.down)}, send ${megabytes(bytes.up)}`,
     `  coordinator reads ${megabytes(bytes.read)}, writes ${megabytes(bytes.written)}`,
     `  requests    ${requests.store} to the store, ${requests.bus} over the bus`,
-    `  steps       ${steps.map(([partition, count]) => `${partition} ${count}`).join(', ')}`,
+    ...(steps.length === 0
+      ? []
+      : [`  steps       ${steps.map(([partition, count]) => `${partition} ${count}`).join(', ')}`]),
+    ...describeSites(plan.atSites),
     `total       all rounds of the job move ${megabytes(roundsToRun(spec) * (bytes.down + bytes.up))} between workers and store`,
     `memory      the fold takes ${megabytes(plan.foldBytes)} of the coordinator's ${megabytes(spec.coordinator.memoryBytes)}, for any model`,
+  ]
+}
+
+/** What nobody but a site can say. */
+function describeSites(names: readonly string[]): string[] {
+  if (names.length === 0) return []
+  return [
+    `  sites       ${listed(names)}: data at the site; its images, its steps and what it holds out are not known here`,
   ]
 }
 

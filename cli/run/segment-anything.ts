@@ -30,17 +30,19 @@ export interface Preflight {
 /**
  * Checks the checkpoint and every partition's data, and reports the findings in the same lines for every command. Throws
  * BadCheckpoint, CheckpointUnavailable, BadData with all fatal problems by partition and file, and InvalidJob for an evaluation
- * without held-out images.
+ * without held-out images. `elsewhere`: partitions whose data is not on this machine; nothing is said about it.
  */
 export async function preflight(
   spec: CompleteFederatedJobSpec,
   say: (line: string) => void,
+  elsewhere: readonly string[] = [],
 ): Promise<Preflight> {
   const folder = await resolveCheckpoint(spec.trainer.segmentAnything!, say)
   const checkpoint = await readCheckpoint(folder)
   const view = modelView(checkpoint.config, await readProcessor(folder, checkpoint.config))
   const reports: PartitionReport[] = []
   for (const { name, dataset } of spec.partitions) {
+    if (elsewhere.includes(name)) continue
     reports.push({ name, report: await inspectDataset(dataset, dataset.root, view) })
   }
   const fatal = reports.flatMap(({ name, report }) =>
@@ -48,10 +50,8 @@ export async function preflight(
   )
   if (fatal.length > 0) throw new FedsamError('BadData', fatal.join('\n'), { remedy: '' })
   for (const { name, report } of reports) say(formatReport(name, report))
-  refuseNothingHeldOut(
-    spec,
-    reports.map(({ name, report }) => ({ name, count: report.split.heldOut.length })),
-  )
+  const heldOut = reports.map(({ name, report }) => ({ name, count: report.split.heldOut.length }))
+  if (elsewhere.length === 0) refuseNothingHeldOut(spec, heldOut)
   return { folder, checkpoint, reports }
 }
 

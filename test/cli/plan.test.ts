@@ -85,3 +85,28 @@ test('plan names the variables that a cluster would set, and run rejects the job
   assert.equal(code, 2)
   assert.match(stderr, /spec\.trainer\.command\.env\[SITE_KEY\]/)
 })
+
+test('a site whose data is not here is planned without it, and the plan says what it cannot know; run wants the data', async () => {
+  const key = 'd75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a'
+  const of = (at: number) => [
+    ...['--set', `partitions[${at}].external={publicKey: ${key.slice(0, -1)}${at}}`],
+    ...['--set', `partitions[${at}].dataset.root=at-the-site-${at}`],
+  ]
+  const evaluation = ['--set', 'evaluation={bestBy: {metric: dice}}']
+  const one = await startFedsam(dir, ['plan', 'job.yaml', ...of(0), ...evaluation])
+  assert.equal(one.code, 0, one.stderr)
+  const lines = one.stdout.split('\n')
+  for (const line of [
+    '  steps       b 2',
+    '  sites       a: data at the site; its images, its steps and what it holds out are not known here',
+    `a: data at the site; a run on this machine needs it in ${join(dir, 'at-the-site-0')}`,
+  ])
+    assert.ok(lines.includes(line), one.stdout)
+  assert.match(one.stdout, /^each round {2}2 clients train, 2 evaluate/m)
+  const both = await startFedsam(dir, ['plan', 'job.yaml', '--json', ...of(0), ...of(1), ...evaluation])
+  const { plan, preflight } = JSON.parse(both.stdout)
+  assert.deepEqual([plan.atSites, plan.steps, preflight, plan.cohort], [['a', 'b'], {}, [], 2])
+  const ran = await startFedsam(dir, ['run', 'job.yaml', ...of(0), '--output', join(dir, 'no-data')])
+  assert.equal(ran.code, 2)
+  assert.match(ran.stderr, /^fedsam: a: .*at-the-site-0/)
+})

@@ -34,6 +34,12 @@ export interface WriteTerms {
   readonly sha256: string
 }
 
+export interface DownloadLimits {
+  readonly buffer?: ReusedBuffer
+  /** Bytes that the object has, as a trusted party names them. */
+  readonly most?: number
+}
+
 /** A complete downloaded file. */
 export interface Downloaded {
   /** Bytes. */
@@ -134,8 +140,11 @@ export type StoreReader = Pick<ObjectStore, 'description' | 'get' | 'size' | 'li
 export interface GrantedTransfers {
   /** Reads the whole object or a range. Throws GrantRefused where the grant has expired or allows another transfer. */
   read(grant: Grant, range?: ByteRange): Promise<Uint8Array>
-  /** Streams the object to a local file, and resumes a partial download of it. The bytes may pass through `buffer`. */
-  download(grant: Grant, file: string, buffer?: ReusedBuffer): Promise<Downloaded>
+  /**
+   * Streams the object to a local file, and resumes a partial download of it. `limits`: the bytes may pass through `buffer`; an object of
+   * more than `most` bytes is RecordDamaged, and at most one chunk more of it reaches the disk.
+   */
+  download(grant: Grant, file: string, limits?: DownloadLimits): Promise<Downloaded>
   /**
    * Creates the object. `body` holds the granted bytes. 'Exists': an earlier write created the object, perhaps an earlier try of
    * this call. `digest`: the SHA-256 of the body, where the caller knows it; a store on this machine then need not compute it.

@@ -3,7 +3,6 @@
 // the bytes.
 
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
-import { text } from 'node:stream/consumers'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { FedsamError } from '#protocol/errors.ts'
 import { gather } from '#runtime/chunks.ts'
@@ -39,6 +38,8 @@ const BACKOFF = { first: 0.1, longest: 10 }
 const LARGE_BODY = 2 * 1024 * 1024
 /** Bytes of a piece: few enough for one system call. */
 const PIECE_BYTES = 256 * 1024
+/** Characters of an answer without an object: an error of an S3 server has a few hundred. */
+const MOST_TEXT = 64 * 1024
 /** Seconds that a connection may carry nothing: a service may be slow to store a large body. */
 const SILENCE_SECONDS = 300
 
@@ -191,9 +192,16 @@ function targetOf({ headers: { location = '' } }: IncomingMessage): string {
   return URL.canParse(location) ? ` to ${new URL(location).origin}` : ''
 }
 
-/** The whole of a short body, so that the connection can serve again; '' where the connection broke. */
+/** The whole of a short body, so that the connection can serve again; what came of a longer one, or where the connection broke. */
 async function bodyText(answer: IncomingMessage): Promise<string> {
-  return text(answer).catch(() => '')
+  let found = ''
+  try {
+    for await (const chunk of answer.setEncoding('utf8')) {
+      found += chunk
+      if (found.length > MOST_TEXT) break // ends the connection, too
+    }
+  } catch {}
+  return found
 }
 
 /** S3's name of the error, from the XML of the answer. */

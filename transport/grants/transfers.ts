@@ -5,6 +5,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import { constants } from 'node:fs'
 import { lstat, open, rename, rm } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import { shortened } from '#protocol/text.ts'
 import { writeFully } from '#runtime/file-bytes.ts'
@@ -55,8 +56,8 @@ export function createGrantedTransfers(options: TransferOptions = {}): GrantedTr
   return {
     read: async (grant, range) => schemeOf(grant).read(grant, range),
     write: async (grant, body, digest) => schemeOf(grant).write(grant, body, digest),
-    download: async (grant, file, buffer = createReusedBuffer()) =>
-      download(schemeOf(grant), grant, { file, buffer, attempts: options.attempts ?? 5 }),
+    download: async (grant, file, { buffer = createReusedBuffer(), most = Number.POSITIVE_INFINITY } = {}) =>
+      download(schemeOf(grant), grant, { file, buffer, most, attempts: options.attempts ?? 5 }),
   }
 }
 
@@ -88,6 +89,7 @@ function checkSiteGrant({ headers }: Grant, url: URL, { origin }: SiteStore): vo
 interface Target {
   readonly file: string
   readonly buffer: ReusedBuffer
+  readonly most: number
   readonly attempts: number
 }
 
@@ -115,7 +117,7 @@ interface Partial {
 async function download(
   scheme: GrantScheme,
   grant: Grant,
-  { file, buffer, attempts }: Target,
+  { file, buffer, most, attempts }: Target,
 ): Promise<Downloaded> {
   const path = `${file}.partial`
   const size = await sizeOf(path)
@@ -124,7 +126,7 @@ async function download(
   const partial: Partial = { path, size, hash, hashed: size > 1 ? await hashFile(path, hash, size - 1) : 0 }
   for (let failures = 0; ; ) {
     const had = partial.size
-    if ((await append(scheme, grant, { partial, buffer })) === 'Complete') {
+    if ((await append(scheme, grant, { partial, buffer, most })) === 'Complete') {
       await rename(path, file)
       return { size: partial.size, sha256: partial.hash.digest('hex') }
     }
@@ -144,7 +146,7 @@ async function download(
 async function append(
   scheme: GrantScheme,
   grant: Grant,
-  { partial, buffer }: { readonly partial: Partial; readonly buffer: ReusedBuffer },
+  { partial, buffer, most }: { readonly partial: Partial } & Pick<Target, 'buffer' | 'most'>,
 ): Promise<'Complete' | 'Broken'> {
   const from = Math.max(0, partial.size - 1)
   const handle = await open(partial.path, FLAGS)
@@ -157,7 +159,8 @@ async function append(
   }
   try {
     const { size, chunks } = await scheme.open(grant, from, buffer)
-    await writeFrom(handle, from, { partial, chunks })
+    if (size > most) throw tooLong(partial, most)
+    await writeFrom(handle, from, { partial, chunks, most })
     if (partial.size > size) await restart()
     return partial.hashed === size ? 'Complete' : 'Broken'
   } catch (error) {
@@ -169,10 +172,22 @@ async function append(
   }
 }
 
+/** A store that sends more than the object has could fill the disk. */
+function tooLong({ path }: Partial, most: number): FedsamError {
+  return new FedsamError(
+    'RecordDamaged',
+    `the store sends more than the ${most} bytes of ${basename(path, '.partial')}`,
+  )
+}
+
 async function writeFrom(
   handle: Awaited<ReturnType<typeof open>>,
   from: number,
-  { partial, chunks }: { readonly partial: Partial; readonly chunks: AsyncIterable<Uint8Array> },
+  {
+    partial,
+    chunks,
+    most,
+  }: { readonly partial: Partial; readonly chunks: AsyncIterable<Uint8Array>; readonly most: number },
 ): Promise<void> {
   const source = chunks[Symbol.asyncIterator]()
   try {
@@ -188,6 +203,7 @@ async function writeFrom(
       partial.hash.update(fresh)
       partial.hashed = at
       partial.size = Math.max(partial.size, at)
+      if (at > most) throw tooLong(partial, most)
     }
   } finally {
     await source.return?.()

@@ -100,7 +100,9 @@ async function fetchFile(
   // The partial file may be complete: an earlier start may have ended just before it renamed the file.
   const part = `${target}.part`
   if (!(await hasBytes(part, file))) {
-    const fetched = await withGrant(ask, { kind: 'Read', key }, (grant) => transfers.download(grant, part))
+    const fetched = await withGrant(ask, { kind: 'Read', key }, (grant) =>
+      transfers.download(grant, part, { most: file.size }),
+    )
     if (fetched.size !== file.size || fetched.sha256 !== file.sha256) {
       await rm(part, { force: true })
       throw new FedsamError('RecordDamaged', `${key} does not have the bytes that ${RUN_KEY} names`)

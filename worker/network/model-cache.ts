@@ -33,7 +33,7 @@ export async function fetchModel(base: NonNullable<Task['base']>, options: Model
   // The trainer can write to this folder: delete anything that it put in the place of the model or of the partial download.
   await Promise.all([file, part].map((path) => rm(path, { recursive: true, force: true })))
   const found = await withGrant(ask, { kind: 'Read', key: base.key }, (grant) =>
-    transfers.download(grant, part, buffer),
+    transfers.download(grant, part, { buffer, most: base.size }),
   ).catch((cause: unknown) => {
     if (!(cause instanceof GrantRefused)) throw cause
     throw new FedsamError('RecordDamaged', `${base.key} cannot be read: ${cause.message}`, { cause })

@@ -222,6 +222,8 @@ export function siteChartScenario(stage: () => Stage): void {
     await hospital.type('Install')
     publicKey = (await exec('fedsam', 'site', 'key', '/run/fedsam/site.key')).trim()
     assert.match(publicKey, /^[0-9a-f]{64}$/)
+    // The trainer for Segment Anything is there too, on native TensorFlow.
+    assert.match(await exec('node', 'worker/tensorflow/warm.ts'), /^Native TensorFlow on the CPU/)
   })
 
   test('it takes part with the network of its policy; killed in a round, deleted in another: the same bytes', async () => {

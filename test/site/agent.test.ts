@@ -6,6 +6,7 @@ import { FedsamError } from '#protocol/errors.ts'
 import type { Task } from '#protocol/messages.ts'
 import { systemClock } from '#runtime/clock.ts'
 import type { UnlistedRun } from '#site/agent/site-worker.ts'
+import { createInProcessBus } from '#transport/bus/in-process/bus.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import { type Grant, type GrantedTransfers, GrantRefused } from '#transport/ports.ts'
 import {
@@ -310,6 +311,30 @@ test('a store that is away does not make a site give up, whatever the number of 
     void federation.work('pod')
     await federation.coordinate()
     assert.equal(tries, 12)
+  } finally {
+    await close()
+  }
+})
+
+test('an agent that waits for the server ends at once where it is asked to stop', async () => {
+  const { startSite, close } = await openSiteFederation(SITES, OPTIONS)
+  try {
+    const asked = Promise.withResolvers<void>()
+    const agent = startSite('hospital-a', {
+      async connect(line) {
+        void Promise.resolve().then(line.onConnected)
+        return {
+          ...createInProcessBus(),
+          request: () => {
+            asked.resolve()
+            return new Promise(() => {})
+          },
+        }
+      },
+    })
+    await asked.promise
+    await agent.stop()
+    assert.deepEqual(agent.lines, [])
   } finally {
     await close()
   }

@@ -2112,7 +2112,8 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
            "version": {
             "type": "integer",
             "format": "int64",
-            "minimum": 0
+            "minimum": 0,
+            "maximum": 9007199254740991
            }
           }
          }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { attemptKeys, baseKey, epochKey, outputKey, parseKey, RUN_KEY, resultKey } from './keys.ts'
+import { attemptKeys, baseKey, epochKey, outputKey, parseKey, pieceKey, RUN_KEY, resultKey } from './keys.ts'
 
 const UPLOAD = '0123456789abcdef'
 
@@ -21,6 +21,7 @@ describe('keys', () => {
     )
     assert.equal(keys.receipt('site-a'), 'rounds/12/3/updates/site-a.json')
     assert.equal(keys.payload('site-a', UPLOAD), `rounds/12/3/updates/site-a/${UPLOAD}.safetensors`)
+    assert.equal(pieceKey(keys.payload('site-a', UPLOAD), 7), `rounds/12/3/updates/site-a/${UPLOAD}.7`)
   })
 
   test('that clients may name are taken apart as they were put together', () => {
@@ -35,12 +36,16 @@ describe('keys', () => {
       client: 'a',
       upload: UPLOAD,
     })
+    const payload = keys.payload('a', UPLOAD)
+    assert.deepEqual(parseKey(pieceKey(payload, 7)), { kind: 'Piece', ...at, client: 'a', payload, piece: 7 })
     const digest = 'd'.repeat(64)
     assert.deepEqual(parseKey(baseKey(digest, 'config.json')), { kind: 'Base', digest, file: 'config.json' })
   })
 
   for (const key of [
     'runs.json',
+    `rounds/1/1/updates/a/${UPLOAD}.07`,
+    `rounds/1/1/updates/a/${UPLOAD}.`,
     'coordinators/1.json',
     'rounds/1/1/plan.json',
     'rounds/1/1/decision.json',

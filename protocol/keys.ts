@@ -77,6 +77,13 @@ export function uploadName(number: number): string {
   return number.toString(16).padStart(16, '0')
 }
 
+/** A piece of a payload that comes in pieces, counted from 0. It is gone once the payload is stored. */
+export function pieceKey(payload: string, piece: number): string {
+  return `${payload.slice(0, -PAYLOAD_ENDING.length)}.${piece}`
+}
+
+const PAYLOAD_ENDING = '.safetensors'
+
 /** Every payload that a client may have left in an attempt. */
 export function payloadKeys(keys: AttemptKeys, client: string): string[] {
   return Array.from({ length: MAX_UPLOADS }, (_, at) => keys.payload(client, uploadName(at + 1)))
@@ -100,6 +107,15 @@ export type ParsedKey =
       readonly client: string
       readonly upload: string
     }
+  | {
+      readonly kind: 'Piece'
+      readonly round: number
+      readonly attempt: number
+      readonly client: string
+      /** The key of the payload that it is a piece of. */
+      readonly payload: string
+      readonly piece: number
+    }
 
 const NUMBER = '(0|[1-9][0-9]{0,8})'
 const CLIENT = '([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)'
@@ -108,6 +124,8 @@ const PROBE = new RegExp(`^probes/${CLIENT}\\.bin$`)
 const MODEL = new RegExp(`^rounds/${NUMBER}/${NUMBER}/model\\.safetensors$`)
 const RECEIPT = new RegExp(`^rounds/${NUMBER}/${NUMBER}/updates/${CLIENT}\\.json$`)
 const PAYLOAD = new RegExp(`^rounds/${NUMBER}/${NUMBER}/updates/${CLIENT}/([0-9a-f]{16,64})\\.safetensors$`)
+
+const PIECE = new RegExp(`^(rounds/${NUMBER}/${NUMBER}/updates/${CLIENT}/[0-9a-f]{16,64})\\.${NUMBER}$`)
 
 /** Takes a key apart; undefined for anything that is not one of the kinds above, letter for letter. */
 export function parseKey(key: string): ParsedKey | undefined {
@@ -123,7 +141,29 @@ export function parseKey(key: string): ParsedKey | undefined {
     return { kind: 'Receipt', round: Number(receipt[1]), attempt: Number(receipt[2]), client: receipt[3]! }
   }
   const payload = PAYLOAD.exec(key)
-  if (!payload) return undefined
-  const [, round, attempt, client, upload] = payload
-  return { kind: 'Payload', round: Number(round), attempt: Number(attempt), client: client!, upload: upload! }
+  if (payload) {
+    const [, round, attempt, client, upload] = payload
+    return {
+      kind: 'Payload',
+      round: Number(round),
+      attempt: Number(attempt),
+      client: client!,
+      upload: upload!,
+    }
+  }
+  return parsePiece(key)
+}
+
+function parsePiece(key: string): ParsedKey | undefined {
+  const found = PIECE.exec(key)
+  if (!found) return undefined
+  const [, stem, round, attempt, client, piece] = found
+  return {
+    kind: 'Piece',
+    round: Number(round),
+    attempt: Number(attempt),
+    client: client!,
+    payload: `${stem}${PAYLOAD_ENDING}`,
+    piece: Number(piece),
+  }
 }

@@ -16,6 +16,12 @@ const Text = v.pipe(v.string(), v.maxLength(2048))
 /** Bytes of each part of a large upload but the last. S3 takes at least 5 MiB and at most 10,000 parts. */
 export const PART_BYTES = 16 * 1024 * 1024
 
+/**
+ * Bytes of each piece but the last of a payload that comes in pieces. A line with a fiftieth of its packets lost and 200 ms of delay carries
+ * about 60 kB a second: a piece takes five seconds, and a connection that is cut each 20 seconds carries some.
+ */
+export const PIECE_BYTES = 256 * 1024
+
 /** A partition's name, as Kubernetes allows it in labels. */
 const Name = v.pipe(v.string(), v.regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/))
 /** A client's own name of one of its lives. */
@@ -73,6 +79,8 @@ const WantSchema = v.variant('kind', [
   v.object({ kind: v.literal('OpenUpload'), key: Key }),
   /** `parts`: how many the payload has. Later ones are of an earlier life of the worker, and are dropped. */
   v.object({ kind: v.literal('CompleteUpload'), key: Key, upload: Upload, parts: PartNumber }),
+  /** Makes the payload of this size and digest of its pieces (pieceKey of keys.ts), or names the pieces that are missing. */
+  v.object({ kind: v.literal('Join'), key: Key, size: Count, sha256: Digest }),
 ])
 
 const GrantRequestSchema = v.object({
@@ -120,19 +128,26 @@ const GrantSchema = v.object({
   headers: v.record(v.string(), v.string()),
 })
 
+/** The payload may also come in pieces of so many bytes. A coordinator that does not join pieces names none. */
+const PieceBytes = v.pipe(Count, v.minValue(1))
+
 const GrantedSchema = v.variant('kind', [
   /** `object`: of run.json, where the grant is to read it: so a client can believe those bytes before it starts anything by them. */
   v.object({
     kind: v.literal('Grant'),
     grant: GrantSchema,
     object: v.optional(v.object({ size: Count, sha256: Digest })),
+    pieceBytes: v.optional(PieceBytes),
   }),
   /** `parts` have arrived already; the digest is absent where the store does not know it. */
   v.object({
     kind: v.literal('Upload'),
     upload: v.string(),
     parts: v.array(v.object({ number: Count, size: Count, sha256: v.optional(Digest) })),
+    pieceBytes: v.optional(PieceBytes),
   }),
+  /** The first missing pieces of a payload, from 0. */
+  v.object({ kind: v.literal('Missing'), pieces: v.array(Count) }),
   v.object({ kind: v.literal('Completed'), written: v.picklist(['Created', 'Exists']) }),
   v.object({ kind: v.literal('Refused'), reason: Text }),
 ])

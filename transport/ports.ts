@@ -147,9 +147,10 @@ export interface GrantedTransfers {
   download(grant: Grant, file: string, limits?: DownloadLimits): Promise<Downloaded>
   /**
    * Creates the object. `body` holds the granted bytes. 'Exists': an earlier write created the object, perhaps an earlier try of
-   * this call. `digest`: the SHA-256 of the body, where the caller knows it; a store on this machine then need not compute it.
+   * this call. `digest`: the SHA-256 of the body, where the caller knows it; a store on this machine then need not compute it. `tries`:
+   * of the transfer, in the place of the usual number.
    */
-  write(grant: Grant, body: Uint8Array, digest?: string): Promise<Written>
+  write(grant: Grant, body: Uint8Array, digest?: string, tries?: number): Promise<Written>
 }
 
 /** Serves one request: receives its subject and body, and returns the body of the answer. */
@@ -182,10 +183,16 @@ export type GrantRefusal = 'ByStore' | 'ForeignAddress' | 'ForeignHeader' | 'Red
 export class GrantRefused extends Error {
   override readonly name = 'GrantRefused'
   readonly reason: GrantRefusal
+  /** Whether this call transferred bytes before: the grant was good, and has expired meanwhile. */
+  readonly progressed: boolean
 
-  constructor(message: string, options: ErrorOptions & { readonly reason?: GrantRefusal } = {}) {
+  constructor(
+    message: string,
+    options: ErrorOptions & { readonly reason?: GrantRefusal; readonly progressed?: boolean } = {},
+  ) {
     super(message, options)
     this.reason = options.reason ?? 'ByStore'
+    this.progressed = options.progressed ?? false
   }
 }
 

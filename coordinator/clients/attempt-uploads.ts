@@ -20,6 +20,12 @@ export interface AttemptUploads {
   /** Whether this is the payload's open upload. */
   isOpen(key: string, upload: string): Promise<boolean>
   complete(key: string): void
+  /** Runs work on one payload after earlier work on it. */
+  inTurn<T>(key: string, work: () => Promise<T>): Promise<T>
+  /** The payload was stored from its pieces. */
+  join(key: string, sha256: string): void
+  /** Digests of the payloads that were stored from their pieces. */
+  readonly joined: ReadonlyMap<string, string>
   /** Open uploads: from key to upload. */
   readonly open: ReadonlyMap<string, string>
 }
@@ -28,6 +34,7 @@ export function createAttemptUploads(store: ObjectStore, takenOver: boolean): At
   const granted = new Map<string, number>()
   const open = new Map<string, string>()
   const stored = new Set<string>()
+  const joined = new Map<string, string>()
   const searched = new Set<string>()
   const busy = new Map<string, Promise<unknown>>()
 
@@ -62,9 +69,7 @@ export function createAttemptUploads(store: ObjectStore, takenOver: boolean): At
     return next
   }
   return {
-    takenOver,
-    granted,
-    open,
+    ...{ takenOver, granted, open, joined, inTurn },
     grant: (key, until) => void granted.set(key, Math.max(until, granted.get(key) ?? until)),
     resume: (key) => inTurn(key, () => openOrResume(key)),
     isOpen: (key, upload) =>
@@ -74,6 +79,10 @@ export function createAttemptUploads(store: ObjectStore, takenOver: boolean): At
       }),
     complete(key) {
       open.delete(key)
+      stored.add(key)
+    },
+    join(key, sha256) {
+      joined.set(key, sha256)
       stored.add(key)
     },
   }

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { sha256 } from '#protocol/digest.ts'
-import { attemptKeys, baseKey, MAX_UPLOADS, probeKey, RUN_KEY, uploadName } from '#protocol/keys.ts'
-import type { Granted, Want } from '#protocol/messages.ts'
+import { attemptKeys, baseKey, MAX_UPLOADS, pieceKey, probeKey, RUN_KEY, uploadName } from '#protocol/keys.ts'
+import { type Granted, PIECE_BYTES, type Want } from '#protocol/messages.ts'
 import { PROBE, probeBody } from '#protocol/probe.ts'
 import { createNotifier } from '#runtime/notifier.ts'
 import { createMemoryStore, type MemoryStore } from '#test/given/memory-store.ts'
@@ -110,6 +110,37 @@ describe('a client is refused', () => {
     ['a payload under a name that the client chose', write(KEYS.payload('a', 'f'.repeat(32))), /not a name/],
     ['a payload of 5 TB', write(KEYS.payload('a', UPLOAD), 5e12), /at most 1048776 bytes/],
     ['a byte above twice the model', write(KEYS.payload('a', UPLOAD), 1048777), /at most 1048776 bytes/],
+    ["another's piece", write(pieceKey(KEYS.payload('b', UPLOAD), 0)), /belongs to b/],
+    [
+      'a piece of any length',
+      write(pieceKey(KEYS.payload('a', UPLOAD), 0), PIECE_BYTES + 1),
+      /a piece has at most/,
+    ],
+    [
+      'a piece in parts',
+      { kind: 'OpenUpload', key: pieceKey(KEYS.payload('a', UPLOAD), 0) },
+      /a piece has at most/,
+    ],
+    [
+      'a piece that is beyond the largest update',
+      write(pieceKey(KEYS.payload('a', UPLOAD), 4), 201),
+      /at most 1048776/,
+    ],
+    [
+      'a piece of a fourth name',
+      write(pieceKey(KEYS.payload('a', uploadName(MAX_UPLOADS + 1)), 0)),
+      /not a name/,
+    ],
+    [
+      'to join pieces to more than the largest update',
+      { kind: 'Join', key: KEYS.payload('a', UPLOAD), size: 1048777, sha256: SHA },
+      /at most 1048776/,
+    ],
+    [
+      'to join pieces to a receipt',
+      { kind: 'Join', key: KEYS.receipt('a'), size: 1, sha256: SHA },
+      /a receipt/,
+    ],
     ['a part that is beyond the largest update', partOf(2, 1), /at most 1048776 bytes/],
     ['a part of 5 GB', partOf(1, 5e9), /at most/],
     ['a part of an upload that is not open', partOf(1, 1), /no open upload/],

@@ -4,13 +4,15 @@
 // time: one object with bytes that everybody knows.
 import { encodeJson } from '#protocol/canonical.ts'
 import { attemptKeys, type ParsedKey, parseKey, payloadKeys, RUN_KEY } from '#protocol/keys.ts'
-import { type Granted, type GrantRequest, PART_BYTES, type Want } from '#protocol/messages.ts'
+import { type Granted, type GrantRequest, PART_BYTES, PIECE_BYTES, type Want } from '#protocol/messages.ts'
 import { mostUpdateBytes } from '#protocol/outcomes.ts'
 import { PROBE } from '#protocol/probe.ts'
+import { versionOf } from '#protocol/version.ts'
 import { type ObjectStore, type SiteGrants, UploadGone } from '#transport/ports.ts'
 import { keyOf } from '../settings/settings.ts'
 import type { ClientsContext } from './context.ts'
 import type { ServedAttempt } from './current-attempt.ts'
+import { joinPieces } from './pieces.ts'
 
 /** What granting needs. */
 export type GrantsContext = Pick<
@@ -27,10 +29,25 @@ const MOST_PARTS = 8000
 /** The longest time in seconds that a site's grant is valid: proxies and edges between networks may log its URL, which is a right. */
 const SITE_SECONDS = 300
 
+/** The version of the conversation that has pieces. */
+const PIECES_SINCE = 2
+
 /** Answers a request for grants: one answer for each want, in their order. */
 export async function answerGrants(context: GrantsContext, request: GrantRequest): Promise<object> {
-  const granted = await Promise.all(request.wants.map((want) => grant(context, request.client, want)))
+  const granted = await Promise.all(
+    request.wants.map(async (want) => {
+      const answer = await grant(context, request.client, want)
+      return offersPieces(request, want, answer) ? { ...answer, pieceBytes: PIECE_BYTES } : answer
+    }),
+  )
   return { kind: 'granted', epoch: context.markers.epoch, granted }
+}
+
+/** Whether the answer says that the payload may also come in pieces. */
+function offersPieces(request: GrantRequest, want: Want, { kind }: Granted): boolean {
+  if (versionOf(request) < PIECES_SINCE) return false
+  const writes = want.kind === 'Write' && parseKey(want.key)?.kind === 'Payload'
+  return kind === 'Upload' || (kind === 'Grant' && writes)
 }
 
 async function grant(context: GrantsContext, client: string, want: Want): Promise<Granted> {
@@ -40,7 +57,7 @@ async function grant(context: GrantsContext, client: string, want: Want): Promis
   const attempt = context.current.attempt()
   const seconds = secondsLeft(context, client)
   const { kind } = parseKey(want.key)!
-  if (kind === 'Payload') attempt?.uploads.grant(want.key, context.clock.now() + seconds)
+  if (kind === 'Payload' || kind === 'Piece') attempt?.uploads.grant(want.key, context.clock.now() + seconds)
   if (kind === 'Probe') context.leftovers.noteProbe(client, context.clock.now() + seconds)
   switch (want.kind) {
     case 'Read':
@@ -52,6 +69,8 @@ async function grant(context: GrantsContext, client: string, want: Want): Promis
       }
     case 'Write':
       return { kind: 'Grant', grant: await store.grantWrite(want.key, want, seconds) }
+    case 'Join':
+      return joinPieces(context.markers.store, attempt!.uploads, want)
     case 'OpenUpload':
       return openUpload(attempt!, want.key)
     case 'Part':
@@ -175,14 +194,20 @@ function whyNotWrite(
   key: ParsedKey,
   want: Want,
 ): string | undefined {
-  if (key.kind !== 'Receipt' && key.kind !== 'Payload') return `clients may not write ${want.key}`
+  if (key.kind !== 'Receipt' && key.kind !== 'Payload' && key.kind !== 'Piece')
+    return `clients may not write ${want.key}`
   if (key.client !== client) return `${want.key} belongs to ${key.client}`
   const plan = attempt?.plan.value
   if (plan === undefined || key.round !== plan.round || key.attempt !== plan.attempt) {
     return `round ${key.round}, attempt ${key.attempt} is not open`
   }
   if (!attempt!.isPending(client)) return `the attempt no longer waits for ${client}`
-  return key.kind === 'Receipt' ? whyNotReceipt(want) : whyNotPayload(attempt!, client, want)
+  if (key.kind === 'Receipt') return whyNotReceipt(want)
+  if (key.kind === 'Payload') return whyNotPayload(attempt!, client, want)
+  // A piece counts as a payload that ends with it.
+  if (want.kind !== 'Write' || want.size > PIECE_BYTES) return `a piece has at most ${PIECE_BYTES} bytes`
+  const size = key.piece * PIECE_BYTES + want.size
+  return whyNotPayload(attempt!, client, { ...want, key: key.payload, size })
 }
 
 /** No other body has this digest, so a client can store nothing of its own here. */
@@ -216,7 +241,7 @@ function whyNotPayload({ plan }: ServedAttempt, client: string, want: Want): str
 
 /** The least size that the payload would have with this write. */
 function sizeWanted(want: Want): number {
-  if (want.kind === 'Write') return want.size
+  if (want.kind === 'Write' || want.kind === 'Join') return want.size
   if (want.kind !== 'Part') return 0
   return want.size > PART_BYTES ? Number.POSITIVE_INFINITY : (want.number - 1) * PART_BYTES + want.size
 }

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { encodeJson } from '#protocol/canonical.ts'
 import { FedsamError } from '#protocol/errors.ts'
-import { attemptKeys, MAX_UPLOADS, probeKey, uploadName } from '#protocol/keys.ts'
+import { attemptKeys, MAX_UPLOADS, pieceKey, probeKey, uploadName } from '#protocol/keys.ts'
+import { PIECE_BYTES } from '#protocol/messages.ts'
 import type { Plan, Receipt } from '#protocol/record.ts'
 import { createMemoryStore } from '#test/given/memory-store.ts'
 import type { ObjectStore } from '#transport/ports.ts'
@@ -121,6 +122,15 @@ describe('at the end of an attempt', () => {
     assert.deepEqual(requests, [])
   })
 
+  test('the pieces of a payload that were granted are deleted, too', async () => {
+    const { store, leftovers, uploads, open } = setUp()
+    const piece = pieceKey(payload('a', 1), 3)
+    uploads.grant(piece, 60)
+    await store.put(piece, BYTES)
+    await leftovers.cleanAttempt(open, [])
+    assert.equal(await store.size(piece), undefined)
+  })
+
   test('a delete that failed is repeated', async () => {
     const memory = createMemoryStore()
     let isAway = true
@@ -144,6 +154,16 @@ describe('at the end of an attempt', () => {
 })
 
 describe('a coordinator that restarted', () => {
+  test('deletes the pieces that a site left, by computed names', async () => {
+    const { store, leftovers } = setUp()
+    const base = { payload: { size: 10 * PIECE_BYTES } }
+    const plan = { ...PLAN, base, sites: [{ name: 'a', key: 'k' }] } as unknown as Plan
+    const pieces = [0, 1, 7, 19].map((piece) => pieceKey(payload('a', 2), piece))
+    for (const piece of pieces) await store.put(piece, BYTES)
+    await leftovers.cleanDecided(plan)
+    for (const piece of pieces) assert.equal(await store.size(piece), undefined, piece)
+  })
+
   for (const [what, clean] of [
     ['an attempt that it took over', ({ leftovers, open }: SetUp) => leftovers.cleanAttempt(open, [])],
     ['an attempt that was decided before', ({ leftovers }: SetUp) => leftovers.cleanDecided(PLAN)],

@@ -12,11 +12,13 @@
 // started, it computes all possible names: each client of the cohort has MAX_UPLOADS of them (protocol/keys.ts). The probes of sites
 // (protocol/probe.ts) are deleted with them.
 import { attemptKeys, parseKey, payloadKeys, probeKey } from '#protocol/keys.ts'
+import { mostUpdateBytes } from '#protocol/outcomes.ts'
 import type { Plan } from '#protocol/record.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import { payloadNamedAt } from '../record/marker-facts.ts'
 import type { ServedAttempt } from './current-attempt.ts'
+import { deleteLeftPieces } from './pieces.ts'
 
 /** Requests to the store at a time: a cohort may have a thousand clients, and the next attempt waits for these deletes. */
 const AT_ONCE = 16
@@ -56,12 +58,16 @@ export function openLeftoverUploads({ store, clock, grantSeconds }: LeftoverOpti
     for (let at = 0; at < keys.length; at += AT_ONCE)
       await Promise.all(keys.slice(at, at + AT_ONCE).map((key) => drop(key).catch(() => {})))
   }
-  const cleanDecided = async ({ round, attempt, cohort }: Plan): Promise<void> => {
+  const cleanDecided = async ({ round, attempt, cohort, base, sites = [] }: Plan): Promise<void> => {
     const keys = attemptKeys(round, attempt)
     const open = await store.openUploads(keys.updates).catch(() => [])
     for (const { key, upload } of open) await store.abortUpload(key, upload).catch(() => {})
     const until = clock.now() + grantSeconds
     for (const client of cohort) for (const key of payloadKeys(keys, client)) noted.set(key, until)
+    // Only sites send pieces.
+    const most = mostUpdateBytes(base?.payload.size ?? null)
+    for (const { name } of sites)
+      for (const key of payloadKeys(keys, name)) await deleteLeftPieces(store, key, most).catch(() => {})
     await deleteNoted()
   }
   return {

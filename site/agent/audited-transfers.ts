@@ -27,7 +27,7 @@ export function auditedTransfers(
   return {
     read: (grant, range) => logged(grant, 0, () => transfers.read(grant, range)),
     download: (grant, file, limits) => logged(grant, 0, () => transfers.download(grant, file, limits)),
-    write: (grant, body, digest) =>
-      logged(grant, body.byteLength, () => transfers.write(grant, body, digest)),
+    write: (grant, body, digest, tries) =>
+      logged(grant, body.byteLength, () => transfers.write(grant, body, digest, tries)),
   }
 }

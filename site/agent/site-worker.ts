@@ -181,6 +181,7 @@ async function oneLife(options: SiteWorkerOptions): Promise<RunOver> {
       log(`round ${task.round}: ${WORDS[admitted.kind]}`)
       return admitted
     },
+    badLine: true,
     farewell: FAREWELL,
     answerSeconds: ANSWER_SECONDS,
     // A site waits as long as its line is down. Discovery ends the worker once its run is gone.

@@ -13,6 +13,8 @@ interface ProxyOptions {
   /** What it answers to everybody. */
   readonly refusal?: { readonly status: number; readonly headers?: Readonly<Record<string, string>> }
   readonly cutAfter?: CutPlan
+  /** How long each connection lives. */
+  readonly cutAfterSeconds?: number
 }
 
 export interface ConnectProxy extends Omit<Lines, 'carry'> {
@@ -26,8 +28,8 @@ export interface ConnectProxy extends Omit<Lines, 'carry'> {
 }
 
 export async function startConnectProxy(options: ProxyOptions): Promise<ConnectProxy> {
-  const { address = '127.0.0.1', targets, credentials, refusal, cutAfter } = options
-  const lines = createLines(cutAfter)
+  const { address = '127.0.0.1', targets, credentials, refusal } = options
+  const lines = createLines(options.cutAfter, options.cutAfterSeconds)
   const asked: string[] = []
   let isDown = false
   const basic = credentials && `Basic ${Buffer.from(credentials).toString('base64')}`

@@ -22,7 +22,8 @@ export interface Lines {
   carry(near: Duplex, far: Duplex): void
 }
 
-export function createLines(cutAfter: CutPlan = () => undefined): Lines {
+/** `cutAfterSeconds`: how long a connection lives; absent: until somebody ends it. */
+export function createLines(cutAfter: CutPlan = () => undefined, cutAfterSeconds?: number): Lines {
   const open = new Set<readonly [Duplex, Duplex]>()
   let count = 0
   let planned = 0
@@ -50,16 +51,21 @@ export function createLines(cutAfter: CutPlan = () => undefined): Lines {
       const pair = [near, far] as const
       open.add(pair)
       let passed = 0
+      const cutNow = (): void => {
+        planned += 1
+        for (const one of pair) one.destroy()
+      }
+      const timer = cutAfterSeconds === undefined ? undefined : setTimeout(cutNow, 1000 * cutAfterSeconds)
       for (const end of pair) {
         end.on('data', (chunk: Buffer) => {
           passed += chunk.length
           if (passed <= most || end.destroyed) return
-          planned += 1
-          for (const one of pair) one.destroy()
+          cutNow()
         })
         end.on('error', () => {})
         end.on('close', () => {
           open.delete(pair)
+          clearTimeout(timer)
           for (const one of pair) one.destroy()
         })
       }

@@ -10,9 +10,11 @@ import { createAttemptUploads } from '#coordinator/clients/attempt-uploads.ts'
 import { createCurrentAttempt, type ServedAttempt } from '#coordinator/clients/current-attempt.ts'
 import { answerGrants, type GrantsContext } from '#coordinator/clients/grants.ts'
 import { sha256 } from '#protocol/digest.ts'
-import { attemptKeys, uploadName } from '#protocol/keys.ts'
-import { type GrantRequest, PART_BYTES, type Task } from '#protocol/messages.ts'
+import { FedsamError } from '#protocol/errors.ts'
+import { attemptKeys, pieceKey, uploadName } from '#protocol/keys.ts'
+import { type GrantRequest, PART_BYTES, PIECE_BYTES, type Task } from '#protocol/messages.ts'
 import { type Receipt, readMarker } from '#protocol/record.ts'
+import { CONVERSATION } from '#protocol/version.ts'
 import { createNotifier } from '#runtime/notifier.ts'
 import { createReusedBuffer } from '#runtime/reused-buffer.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
@@ -27,6 +29,10 @@ import { keyNamed } from '../given/signed.ts'
 
 const SIZE = 3 * PART_BYTES + 1000
 const KEYS = attemptKeys(1, 1)
+/** Bytes of an update that goes in pieces, and how many they are. */
+const PIECED = 5 * PIECE_BYTES + 1000
+const PIECES = 6
+const PAYLOAD = KEYS.payload('a', uploadName(1))
 const TASK = { kind: 'Train', round: 1, attempt: 1, epoch: 1, base: { size: SIZE, sha256: 'a'.repeat(64) } }
 
 interface Opened {
@@ -71,13 +77,26 @@ function coordinator(store: ObjectStore, restarted: boolean): GrantsContext {
   } as unknown as GrantsContext
 }
 
+/** A line that carries no more than this many bytes in one transfer, and what the worker knows of it. */
+interface BadLine {
+  readonly most: number
+  readonly line: { needsPieces: boolean }
+}
+
 /** One life of the worker. It ends before it sends more than `bytes` of parts; resolves to what it sent. */
-async function live(context: GrantsContext, file: string, bytes = Number.POSITIVE_INFINITY): Promise<number> {
+async function live(
+  context: GrantsContext,
+  file: string,
+  bytes = Number.POSITIVE_INFINITY,
+  badLine?: BadLine,
+): Promise<number> {
   const transfers = createGrantedTransfers()
   let sent = 0
   const counting = {
     ...transfers,
     async write(grant: Grant, body: Uint8Array, digest?: string) {
+      if (badLine !== undefined && body.length > badLine.most)
+        throw new FedsamError('StorageUnreachable', 'the line was cut')
       if (sent + body.length > bytes) throw new NotWanted('the worker was killed')
       sent += body.length
       return transfers.write(grant, body, digest)
@@ -96,10 +115,12 @@ async function live(context: GrantsContext, file: string, bytes = Number.POSITIV
     prefix: 'run',
     key: keyNamed('a'),
     dataset: '',
+    ...(badLine === undefined ? {} : { line: badLine.line }),
     stored: new Set<string>(),
     async ask(wants) {
       const request: GrantRequest = {
         kind: 'grant',
+        version: CONVERSATION,
         client: 'a',
         incarnation: 'i',
         wants: [...wants],
@@ -184,6 +205,81 @@ test('a payload that an earlier life stored keeps its name; the next life takes 
     const { update } = await receiptIn(store)
     assert.equal(update?.upload, uploadName(2))
     assert.equal(update?.sha256, sha256(bodyOf(1000, 2)))
+  } finally {
+    await close()
+  }
+})
+
+const noPieceIn = async (store: ObjectStore): Promise<void> => {
+  for (let piece = 0; piece < PIECES; piece += 1)
+    assert.equal(await store.size(pieceKey(PAYLOAD, piece)), undefined)
+}
+
+for (const [name, open] of [
+  ['S3', openS3],
+  ['a folder', openFolder],
+] as const)
+  for (const size of [PIECED, SIZE])
+    test(`an update of ${size} bytes over a line that carries a piece at a time, to ${name}: each piece is sent once`, async () => {
+      const { store, folder, close } = await open()
+      try {
+        const body = bodyOf(size)
+        const file = join(folder, 'update.safetensors')
+        await writeFile(file, body)
+        const line = { needsPieces: false }
+        const bad = { most: PIECE_BYTES, line }
+        assert.equal(await live(coordinator(store, false), file, 3 * PIECE_BYTES, bad), 3 * PIECE_BYTES)
+        assert.equal(line.needsPieces, true)
+        const sent = await live(coordinator(store, true), file, undefined, bad)
+        const receipt = (await store.size(KEYS.receipt('a')))!
+        assert.equal(sent, size - 3 * PIECE_BYTES + receipt)
+        assert.equal((await receiptIn(store)).update?.sha256, sha256(body))
+        assert.equal(sha256((await store.get(PAYLOAD))!), sha256(body))
+        await noPieceIn(store)
+      } finally {
+        await close()
+      }
+    })
+
+test('pieces of an earlier life that trained another update are sent again', async () => {
+  const { store, folder, close } = await openFolder()
+  try {
+    const context = coordinator(store, false)
+    const file = join(folder, 'update.safetensors')
+    const bad = { most: PIECE_BYTES, line: { needsPieces: true } }
+    await writeFile(file, bodyOf(PIECED, 1))
+    await live(context, file, 3 * PIECE_BYTES, bad)
+    await writeFile(file, bodyOf(PIECED, 2))
+    await live(context, file, undefined, bad)
+    assert.equal(sha256((await store.get(PAYLOAD))!), sha256(bodyOf(PIECED, 2)))
+    await noPieceIn(store)
+  } finally {
+    await close()
+  }
+})
+
+test('a client that lost the answer to its last piece gets the same one; another payload finds the name taken', async () => {
+  const { store, folder, close } = await openFolder()
+  try {
+    const context = coordinator(store, false)
+    const file = join(folder, 'update.safetensors')
+    const body = bodyOf(PIECED)
+    await writeFile(file, body)
+    await live(context, file, undefined, { most: PIECE_BYTES, line: { needsPieces: true } })
+    const whole = { kind: 'Join', key: PAYLOAD, size: PIECED } as const
+    const wants = [sha256(body), 'b'.repeat(64)].map((digest) => ({ ...whole, sha256: digest }))
+    const { granted } = (await answerGrants(context, {
+      kind: 'grant',
+      client: 'a',
+      incarnation: 'i',
+      wants,
+    })) as {
+      granted: object[]
+    }
+    assert.deepEqual(granted, [
+      { kind: 'Completed', written: 'Created' },
+      { kind: 'Completed', written: 'Exists' },
+    ])
   } finally {
     await close()
   }

@@ -14,6 +14,18 @@ const at = (name: string): Buffer => readFileSync(fileURLToPath(new URL(`../tls/
 /** The authority of the edge's certificate. */
 export const EDGE_CA = at('ca.pem')
 
+/** A request to the store. */
+export interface Transfer {
+  readonly method: string
+  readonly path: string
+  /** The header Range. */
+  readonly range: string | undefined
+  /** The port at the other end of its connection. */
+  readonly from: number | undefined
+  /** Of the answer; undefined while there is none. */
+  status: number | undefined
+}
+
 export interface TlsEdge {
   /** "NAME:PORT" */
   readonly host: string
@@ -22,8 +34,11 @@ export interface TlsEdge {
   readonly port: number
   /** Method and path of each request to the store. */
   readonly passed: readonly string[]
+  readonly transfers: readonly Transfer[]
   /** WebSockets that the bus has not ended. */
   websockets(): number
+  /** Ends the connection of each request to the store, until it is up again. */
+  setStoreDown(down: boolean): void
   /** Ends all open connections, without a goodbye; returns how many there were. */
   cut(): number
   close(): Promise<void>
@@ -51,10 +66,14 @@ export interface TlsEdgeOptions {
 export async function startTlsEdge(options: TlsEdgeOptions): Promise<TlsEdge> {
   const { bus, files = 'server', at: place = { address: 'localhost', port: 0, name: 'localhost' } } = options
   const passed: string[] = []
+  const transfers: Transfer[] = []
+  let isStoreDown = false
   let websockets = 0
   const sockets = new Set<Duplex>()
   const server = createServer({ cert: at(`${files}.pem`), key: at(`${files}.key`) }, (incoming, outgoing) => {
     passed.push(`${incoming.method} ${incoming.url?.split('?')[0]}`)
+    transfers.push(transferOf(incoming, outgoing))
+    if (isStoreDown) return void incoming.destroy()
     passRequest(options, incoming, outgoing)
   })
   server.on('connection', (socket) => {
@@ -82,7 +101,11 @@ export async function startTlsEdge(options: TlsEdgeOptions): Promise<TlsEdge> {
     origin: `https://${place.name}:${port}`,
     port,
     passed,
+    transfers,
     websockets: () => websockets,
+    setStoreDown(down) {
+      isStoreDown = down
+    },
     cut,
     async close() {
       cut()
@@ -90,6 +113,24 @@ export async function startTlsEdge(options: TlsEdgeOptions): Promise<TlsEdge> {
       await once(server, 'close')
     },
   }
+}
+
+function transferOf(
+  { method = '', url = '', headers, socket }: IncomingMessage,
+  outgoing: ServerResponse,
+): Transfer {
+  const path = url.split('?')[0]!
+  const transfer: Transfer = {
+    method,
+    path,
+    range: headers.range,
+    from: socket.remotePort,
+    status: undefined,
+  }
+  outgoing.once('close', () => {
+    if (outgoing.headersSent) transfer.status = outgoing.statusCode
+  })
+  return transfer
 }
 
 function passRequest(

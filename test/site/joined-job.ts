@@ -9,7 +9,7 @@ import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import { type Ended, ROOT } from '../cli/fedsam.ts'
 import type { ConnectProxy } from '../faults/connect-proxy.ts'
 import { type FederationOptions, openFederation, QUADRATIC } from '../federation/federation.ts'
-import { jobOf } from '../given/gate.ts'
+import { jobOf, type openGate } from '../given/gate.ts'
 import { keyNamed, seedNamed, TRUST } from '../given/signed.ts'
 import type { TlsEdge } from '../given/tls-edge.ts'
 import { certificate } from '../given/websocket-server.ts'
@@ -26,10 +26,10 @@ export const OPTIONS: FederationOptions = {
 const TRAINER = { type: 'Command', config: {}, command: { command: ['train'], args: [], env: [] } }
 
 /** A site's file in a new folder, with its key. */
-export async function siteFolder(host: string, proxy?: string): Promise<string> {
+export async function siteFolder(host: string, proxy?: string, size = SIZE): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'fedsam-site-command-'))
   await writeFile(join(folder, 'site.key'), seedNamed(SITE), { mode: 0o600 })
-  const command = [process.execPath, `${ROOT}test/trainers/quadratic-main.ts`, SITE, String(SIZE)]
+  const command = [process.execPath, `${ROOT}test/trainers/quadratic-main.ts`, SITE, String(size)]
   await writeFile(
     join(folder, 'site.yaml'),
     `key: site.key
@@ -49,17 +49,21 @@ metrics: {names: [none]}
   return folder
 }
 
+type JobOptions = Partial<FederationOptions> &
+  EdgeOptions &
+  Pick<NonNullable<Parameters<typeof openGate>[0]>, 'siteSeconds'>
+
 /** Everything that a site's job needs but the site; `run` resolves when the run is complete, and `start` starts the other worker alone. */
 export async function openJob(
   t: TestContext,
   proxyOf?: (edge: TlsEdge) => Promise<ConnectProxy>,
-  { mostBody, redirectTo, ...changes }: Partial<FederationOptions> & EdgeOptions = {},
+  { mostBody, redirectTo, siteSeconds = { least: 2, most: 3 }, ...changes }: JobOptions = {},
 ) {
   const { uid } = QUADRATIC
   const job = jobOf('quadratic', uid, ['pod'], { [keyNamed(SITE).publicKey]: SITE })
   const { gate, edge, store } = await openSiteEntry(t, {
     jobs: [job],
-    siteSeconds: { least: 2, most: 3 },
+    siteSeconds,
     ...(mostBody === undefined ? {} : { mostBody }),
     ...(redirectTo === undefined ? {} : { redirectTo }),
   })
@@ -83,7 +87,7 @@ export async function openJob(
   )
   const proxy = await proxyOf?.(edge)
   t.after(() => proxy?.close())
-  const folder = await siteFolder(edge.host, proxy?.url)
+  const folder = await siteFolder(edge.host, proxy?.url, changes.size)
   t.after(() => rm(folder, { recursive: true }))
 
   const start = (): void => void federation.work('pod')

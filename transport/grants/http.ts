@@ -46,7 +46,8 @@ const SILENCE_SECONDS = 300
 export function httpScheme(options: HttpOptions = {}): GrantScheme {
   const attempts = options.attempts ?? 5
   const send = sender(options)
-  const ask = (grant: Grant, sent: Sent) => retryPassing(grant, attempts, () => answerTo(grant, send, sent))
+  const ask = (grant: Grant, sent: Sent, tries = attempts) =>
+    retryPassing(grant, tries, () => answerTo(grant, send, sent))
   return {
     async read(grant, range) {
       if (range) checkRange(placeOf(grant), range)
@@ -63,8 +64,8 @@ export function httpScheme(options: HttpOptions = {}): GrantScheme {
         from > 0 ? answer.headers['content-range']?.split('/')[1] : answer.headers['content-length']
       return { size: Number(total), chunks: answer }
     },
-    async write(grant, body) {
-      const answer = await ask(grant, { method: 'PUT', body })
+    async write(grant, body, _digest, tries) {
+      const answer = await ask(grant, { method: 'PUT', body }, tries)
       await bodyText(answer)
       return answer.statusCode === 412 ? 'Exists' : 'Created'
     },

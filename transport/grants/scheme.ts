@@ -19,6 +19,6 @@ export interface GrantScheme {
    * counts.
    */
   open(grant: Grant, from: number, buffer: ReusedBuffer): Promise<OpenBody>
-  /** `digest`: the SHA-256 of the body, where the caller knows it. */
-  write(grant: Grant, body: Uint8Array, digest?: string): Promise<Written>
+  /** `digest`: the SHA-256 of the body, where the caller knows it. `tries`: as many, where the way may fail. */
+  write(grant: Grant, body: Uint8Array, digest?: string, tries?: number): Promise<Written>
 }

@@ -55,7 +55,7 @@ export function createGrantedTransfers(options: TransferOptions = {}): GrantedTr
   }
   return {
     read: async (grant, range) => schemeOf(grant).read(grant, range),
-    write: async (grant, body, digest) => schemeOf(grant).write(grant, body, digest),
+    write: async (grant, body, digest, tries) => schemeOf(grant).write(grant, body, digest, tries),
     download: async (grant, file, { buffer = createReusedBuffer(), most = Number.POSITIVE_INFINITY } = {}) =>
       download(schemeOf(grant), grant, { file, buffer, most, attempts: options.attempts ?? 5 }),
   }
@@ -126,7 +126,11 @@ async function download(
   const partial: Partial = { path, size, hash, hashed: size > 1 ? await hashFile(path, hash, size - 1) : 0 }
   for (let failures = 0; ; ) {
     const had = partial.size
-    if ((await append(scheme, grant, { partial, buffer, most })) === 'Complete') {
+    const expired = (error: unknown): never => {
+      if (!(error instanceof GrantRefused) || partial.size <= size) throw error
+      throw new GrantRefused(error.message, { cause: error, reason: error.reason, progressed: true })
+    }
+    if ((await append(scheme, grant, { partial, buffer, most }).catch(expired)) === 'Complete') {
       await rename(path, file)
       return { size: partial.size, sha256: partial.hash.digest('hex') }
     }

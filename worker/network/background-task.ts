@@ -23,7 +23,17 @@ export interface BackgroundTask {
 
 export type TaskContext = Pick<
   WorkerOptions,
-  'client' | 'incarnation' | 'prefix' | 'key' | 'transfers' | 'trainer' | 'folder' | 'log' | 'admit'
+  | 'client'
+  | 'incarnation'
+  | 'prefix'
+  | 'key'
+  | 'transfers'
+  | 'trainer'
+  | 'folder'
+  | 'log'
+  | 'admit'
+  | 'badLine'
+  | 'clock'
 > & {
   readonly ask: AskGrants
   readonly unsent: Unsent

@@ -45,7 +45,7 @@ export async function serveRun(options: WorkerOptions): Promise<RunOver> {
     unanswered: 0,
   }
   const conversation = openConversation(options)
-  const unsent: Unsent = { outcome: null, buffer: createReusedBuffer() }
+  const unsent: Unsent = { outcome: null, buffer: createReusedBuffer(), line: { needsPieces: false } }
   let code = 0
   try {
     return await serve({ ...options, conversation, unsent }, state)

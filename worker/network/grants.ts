@@ -1,5 +1,5 @@
 // Uses of a grant: the right to one transfer, which a worker asks its coordinator for. A transfer whose grant has expired asks
-// for a new grant once.
+// for a new grant once, and once more each time that it got further.
 import type { Granted, Want } from '#protocol/messages.ts'
 import { type Grant, GrantRefused } from '#transport/ports.ts'
 
@@ -16,18 +16,25 @@ function grantOf(granted: Granted | undefined): Grant {
   throw new NotWanted(refusalReason(granted, 'the coordinator gave no grant'))
 }
 
-/** Runs a granted transfer; asks for a new grant once where the store refuses the first one. */
+/**
+ * Runs a granted transfer; asks for a new grant where the store refuses the one before. Throws the second refusal in a row: on a slow
+ * line a download takes longer than several grants are valid, and each of them carries it further.
+ */
 export async function withGrant<T>(
   ask: AskGrants,
   want: Want,
   use: (grant: Grant) => Promise<T>,
   first?: Granted,
 ): Promise<T> {
-  try {
-    return await use(grantOf(first ?? (await ask([want]))[0]))
-  } catch (error) {
-    if (!(error instanceof GrantRefused)) throw error
-    return use(grantOf((await ask([want]))[0]))
+  let granted = first
+  for (let refusals = 0; ; granted = undefined) {
+    try {
+      return await use(grantOf(granted ?? (await ask([want]))[0]))
+    } catch (error) {
+      if (!(error instanceof GrantRefused)) throw error
+      refusals = error.progressed ? 1 : refusals + 1
+      if (refusals > 1) throw error
+    }
   }
 }
 

@@ -2,12 +2,13 @@
 // digests, and the worker sends only the others. It replaces a part whose digest differs: an earlier life of this worker trained
 // another update.
 import { sha256 } from '#protocol/digest.ts'
-import { PART_BYTES, type Want } from '#protocol/messages.ts'
+import { type Granted, PART_BYTES, type Want } from '#protocol/messages.ts'
 import { readFully } from '#runtime/file-bytes.ts'
 import type { ReusedBuffer } from '#runtime/reused-buffer.ts'
 import type { GrantedTransfers, Written } from '#transport/ports.ts'
 import type { ForeignFile } from '../trainer/foreign-file.ts'
 import { type AskGrants, NotWanted, refusalReason, withGrant } from './grants.ts'
+import { type LineState, orInPieces, pieceBytesOf } from './pieces.ts'
 
 /** Parts whose grants one request asks for: fewer requests than parts, and no grant expires before its part is sent. */
 const PARTS_PER_PAGE = 16
@@ -15,8 +16,10 @@ const PARTS_PER_PAGE = 16
 export interface PartUpload {
   readonly key: string
   readonly file: ForeignFile
-  /** Bytes of the file. */
+  /** Bytes of the file, and their SHA-256. */
   readonly size: number
+  readonly sha256: string
+  readonly line?: LineState
   readonly ask: AskGrants
   readonly transfers: GrantedTransfers
   /** Memory for the part that is sent. */
@@ -26,13 +29,25 @@ export interface PartUpload {
 
 /** Sends the parts that the store does not have yet. 'Exists': an earlier life has stored this payload. Throws NotWanted. */
 export async function uploadParts(payload: PartUpload): Promise<Written> {
-  const { key, size, ask } = payload
+  const { key, ask } = payload
   const [opened] = await ask([{ kind: 'OpenUpload', key }])
   if (opened?.kind === 'Completed') return opened.written
   if (opened?.kind !== 'Upload')
     throw new NotWanted(refusalReason(opened, 'the coordinator opened no upload'))
-  const { upload } = opened
-  const arrived = new Map(opened.parts.map((part) => [part.number, part.sha256]))
+  // A line that carried one part carries the others.
+  if (opened.parts.length > 0) return sendParts(payload, opened)
+  const pieced = { ...payload, pieceBytes: pieceBytesOf(opened) }
+  return orInPieces(pieced, (tries) => sendParts(payload, opened, tries))
+}
+
+/** `tries`: of each part. */
+async function sendParts(
+  payload: PartUpload,
+  { upload, parts: before }: Extract<Granted, { kind: 'Upload' }>,
+  tries?: number,
+): Promise<Written> {
+  const { key, size, ask } = payload
+  const arrived = new Map(before.map((part) => [part.number, part.sha256]))
   const parts = Math.ceil(size / PART_BYTES)
   for (let first = 1; first <= parts; first += PARTS_PER_PAGE) {
     const last = Math.min(parts, first + PARTS_PER_PAGE - 1)
@@ -40,6 +55,7 @@ export async function uploadParts(payload: PartUpload): Promise<Written> {
     await sendPage(
       payload,
       wants.filter(({ number, sha256 }) => arrived.get(number) !== sha256),
+      tries,
     )
   }
   const [completed] = await ask([{ kind: 'CompleteUpload', key, upload, parts }])
@@ -65,13 +81,17 @@ async function wantsOf(
   return wants
 }
 
-async function sendPage(payload: PartUpload, wants: readonly PartWant[]): Promise<void> {
+async function sendPage(
+  payload: PartUpload,
+  wants: readonly PartWant[],
+  tries: number | undefined,
+): Promise<void> {
   const { ask, transfers, signal } = payload
   const granted = wants.length === 0 ? [] : await ask(wants)
   for (const [i, want] of wants.entries()) {
     if (signal.aborted) throw new NotWanted('the worker gave up the work')
     const bytes = await partAt(payload, want.number)
-    await withGrant(ask, want, (grant) => transfers.write(grant, bytes), granted[i])
+    await withGrant(ask, want, (grant) => transfers.write(grant, bytes, want.sha256, tries), granted[i])
   }
 }
 

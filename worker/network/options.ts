@@ -41,6 +41,11 @@ export interface WorkerOptions {
   readonly answerSeconds: number
   /** The worker ends with Silence after this many seconds without an answer from a coordinator. */
   readonly silenceSeconds: number
+  /**
+   * The way to the store may be bad, and nobody restarts this worker: a transfer that breaks is repeated while its attempt waits, and a
+   * payload that does not get through goes in pieces. Absent: the coordinator learns of the failure.
+   */
+  readonly badLine?: boolean
   readonly log: (line: string) => void
   readonly signal: AbortSignal
 }

@@ -3,7 +3,9 @@
 // evaluation costs no update: the receipt says why it failed (base-evaluation.ts).
 import { mkdir, rm, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
+import { FedsamError } from '#protocol/errors.ts'
 import type { Task } from '#protocol/messages.ts'
+import { pauseAfter } from '#runtime/backoff.ts'
 import type { ReusedBuffer } from '#runtime/reused-buffer.ts'
 import type { Trainer } from '../trainer/seam.ts'
 import { type CallParameters, type Evaluated, evaluateBase } from './base-evaluation.ts'
@@ -11,6 +13,7 @@ import { openUpdate } from './canonical-update.ts'
 import { type AskGrants, NotWanted } from './grants.ts'
 import { deleteOldModels, fetchModel } from './model-cache.ts'
 import type { WorkerOptions } from './options.ts'
+import type { LineState } from './pieces.ts'
 import { type LocalOutcome, uploadOutcome } from './upload.ts'
 
 /**
@@ -20,6 +23,8 @@ export interface Unsent {
   outcome: { readonly task: Task; readonly value: LocalOutcome; readonly stored: Set<string> } | null
   /** Memory that downloads and uploads of all tasks reuse. */
   readonly buffer: ReusedBuffer
+  /** Whether a payload did not get through in one transfer, in this life of the worker. */
+  readonly line: LineState
 }
 
 export type TaskOptions = Pick<
@@ -34,6 +39,8 @@ export type TaskOptions = Pick<
   | 'log'
   | 'signal'
   | 'admit'
+  | 'badLine'
+  | 'clock'
 > & {
   /** The task as it is now: a later attempt at the same round may have taken it over. */
   readonly task: () => Task
@@ -65,7 +72,9 @@ export async function doTask(options: TaskOptions): Promise<Task> {
     const task = options.task()
     try {
       const { value, stored } = unsent.outcome
-      await uploadOutcome(value, { ...options, task, buffer: unsent.buffer, stored })
+      const line = options.badLine ? { line: unsent.line } : {}
+      const send = () => uploadOutcome(value, { ...options, ...line, task, buffer: unsent.buffer, stored })
+      await repeated(options, send)
       await discard(unsent)
       return task
     } catch (error) {
@@ -93,7 +102,9 @@ async function workOn(asked: Task, options: TaskOptions): Promise<LocalOutcome> 
   const { trainer, scratch, folder, unsent, signal } = options
   if (task.base === null) await mkdir(scratch, { recursive: true })
   const output = join(scratch, `update-${task.round}.safetensors`)
-  const base = task.base === null ? null : await fetchModel(task.base, { ...options, buffer: unsent.buffer })
+  const fetch = (base: NonNullable<Task['base']>) => fetchModel(base, { ...options, buffer: unsent.buffer })
+  const { base: wanted } = task
+  const base = wanted === null ? null : await repeated(options, () => fetch(wanted))
   const tidying = base === null ? undefined : deleteOldModels(folder, base).catch(() => {})
   const parameters: CallParameters = { config: { ...task.config, seed: task.seed }, dtypes: task.dtypes }
   // Otherwise a file of an earlier life of this worker could pass for the answer to this call.
@@ -110,6 +121,27 @@ async function workOn(asked: Task, options: TaskOptions): Promise<LocalOutcome> 
   } catch (error) {
     await unlink(output).catch(() => {})
     throw error
+  }
+}
+
+/** Seconds between two tries of a transfer whose line is down. */
+const LINE_BACKOFF = { first: 1, longest: 30 }
+
+/** Where the line may be bad, repeats a transfer while the store cannot be reached. The coordinator refuses grants once the attempt is over. */
+async function repeated<T>(
+  { badLine = false, clock, signal, log, task }: TaskOptions,
+  transfer: () => Promise<T>,
+): Promise<T> {
+  for (let failures = 1; ; failures += 1) {
+    try {
+      return await transfer()
+    } catch (error) {
+      const isLine = error instanceof FedsamError && error.code === 'StorageUnreachable'
+      if (!badLine || !isLine) throw error
+      if (failures === 1) log(`round ${task().round}: ${error.message}; the site tries again`)
+    }
+    await clock.sleep(pauseAfter(failures, LINE_BACKOFF), signal)
+    throwIfStopped(signal)
   }
 }
 

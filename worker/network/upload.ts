@@ -16,6 +16,7 @@ import { shrunk } from './canonical-update.ts'
 import { type AskGrants, NotWanted, withGrant } from './grants.ts'
 import { uploadParts } from './multipart-upload.ts'
 import type { WorkerOptions } from './options.ts'
+import { type LineState, orInPieces, pieceBytesOf } from './pieces.ts'
 
 /** Larger payloads, in bytes, are uploaded in parts. An interrupted upload below this size costs seconds to repeat. */
 const SINGLE_UPLOAD_BYTES = 32 * 1024 * 1024
@@ -45,6 +46,8 @@ export type UploadOptions = Pick<
   readonly ask: AskGrants
   /** Memory for the bytes that are sent. */
   readonly buffer: ReusedBuffer
+  /** Absent: a payload goes in one transfer, or in parts. */
+  readonly line?: LineState
   /** Keys of the payloads of this outcome that this life has stored. Every other payload belongs to an earlier life. */
   readonly stored: Set<string>
 }
@@ -110,13 +113,15 @@ async function uploadUnder(payload: Payload, options: UploadOptions): Promise<bo
   let granted: Granted | undefined
   if (!stored.has(key)) {
     let written: Written
-    if (bytes === undefined)
-      written = await uploadParts({ ...options, key, file: payload.file, size: digest.size })
+    if (bytes === undefined) written = await uploadParts({ ...options, key, file: payload.file, ...digest })
     else {
       const want: Want = { kind: 'Write', key, size: digest.size, sha256: digest.sha256 }
       // Both grants in one request: a small update costs one round trip to the coordinator and two to the store.
       const [first, second] = await ask([want, receipt.want])
-      written = await withGrant(ask, want, (grant) => transfers.write(grant, bytes, digest.sha256), first)
+      const pieced = { ...options, key, file: payload.file, ...digest, pieceBytes: pieceBytesOf(first) }
+      written = await orInPieces(pieced, (tries) =>
+        withGrant(ask, want, (grant) => transfers.write(grant, bytes, digest.sha256, tries), first),
+      )
       granted = second
     }
     if (written === 'Exists') return false

@@ -194,7 +194,11 @@ const FEDERATION: DescribedField = {
       description:
         "A file with certificates that replace the system's roots, relative to this file. E.g. ca.pem.",
     },
-    proxy: { ...FILE, description: 'The proxy to the outside. E.g. http://proxy.example.org:3128.' },
+    proxy: {
+      ...FILE,
+      description:
+        'The proxy to the outside. Without it, HTTPS_PROXY and NO_PROXY of the environment decide. E.g. http://proxy.example.org:3128.',
+    },
     jobs: {
       type: 'array',
       maxItems: 64,

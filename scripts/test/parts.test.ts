@@ -44,7 +44,12 @@ test('a test that names the builder of parts, or a type of a part, needs no part
 
 test('--fast keeps what needs servers or Helm, and leaves out what needs Kubernetes or images', () => {
   const kept = ['protocol/text.test.ts', 'test/cli/run.test.ts', 'test/chart/chart.test.ts']
-  const left = ['test/cluster/crd.test.ts', 'test/chart/install.test.ts', 'test/e2e/node.test.ts']
+  const left = [
+    'test/cluster/crd.test.ts',
+    'test/chart/install.test.ts',
+    'test/e2e/node.test.ts',
+    'test/e2e/bad-line.test.ts',
+  ]
   assert.deepEqual(fastFiles(ROOT, [...left, ...kept]), kept)
 })
 

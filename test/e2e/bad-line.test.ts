@@ -10,7 +10,7 @@ import { startConnectProxy } from '../faults/connect-proxy.ts'
 import { eventsOf, runFederation } from '../federation/federation.ts'
 import { openNamespace } from '../given/namespaces.ts'
 import type { Transfer } from '../given/tls-edge.ts'
-import { JOIN, OPTIONS, openJob } from './joined-job.ts'
+import { JOIN, OPTIONS, openJob } from '../site/joined-job.ts'
 
 const SECONDS = 20
 const BYTES_PER_SECOND = 60_000

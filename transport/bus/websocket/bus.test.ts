@@ -140,25 +140,28 @@ async function silentServer(t: { after(end: () => void): void }) {
 /** No test waits so long: where a connect is not given up, the test fails by its own time. */
 const HOURS = { connectMs: 10_000_000 }
 
-test('a connect that is under way ends at once where its owner stops, and so does the program', async (t) => {
-  const { server, url } = await silentServer(t)
-  const script = `
-    import { connectWebSocket } from ${JSON.stringify(import.meta.resolve('./bus.ts'))}
-    const stop = new AbortController()
-    process.once('SIGTERM', () => stop.abort())
-    const credentials = { user: 'site', nkeySeed: '${SEED}', password: () => '' }
-    const options = { url: '${url}', credentials, onError: () => {}, times: { connectMs: ${HOURS.connectMs} } }
-    await connectWebSocket({ ...options, signal: stop.signal }).catch((error) => console.log(error.code))`
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+for (const scheme of ['ws', 'wss'])
+  test(`a connect by ${scheme} that is under way ends at once where its owner stops, and leaves nothing open`, async (t) => {
+    const { server, url } = await silentServer(t)
+    const script = `
+      import { connectWebSocket } from ${JSON.stringify(import.meta.resolve('./bus.ts'))}
+      const stop = new AbortController()
+      process.once('SIGTERM', () => stop.abort())
+      const credentials = { user: 'site', nkeySeed: '${SEED}', password: () => '' }
+      const options = { url: '${url.replace('ws:', `${scheme}:`)}', credentials, onError: () => {}, times: ${JSON.stringify(HOURS)} }
+      await connectWebSocket({ ...options, signal: stop.signal }).catch((error) => console.log(error.code))
+      for (let turns = 0; turns < 20; turns += 1) await new Promise(setImmediate)
+      console.log(process.getActiveResourcesInfo().filter((name) => /Socket|Timeout/.test(name)).join())`
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    t.after(() => child.kill('SIGKILL'))
+    const closed = once(child, 'close')
+    await once(server, 'connection')
+    child.kill('SIGTERM')
+    assert.equal(await text(child.stdout), 'Interrupted\n\n')
+    assert.deepEqual(await closed, [0, null])
   })
-  t.after(() => child.kill('SIGKILL'))
-  const closed = once(child, 'close')
-  await once(server, 'connection')
-  child.kill('SIGTERM')
-  assert.equal(await text(child.stdout), 'Interrupted\n')
-  assert.deepEqual(await closed, [0, null])
-})
 
 test('where the owner stops before, nothing is opened', async (t) => {
   const { url } = await silentServer(t)

@@ -22,8 +22,13 @@ export function openSocket(
   { ca, proxy }: LineOptions,
   onFailure: (reason: Error) => void,
 ): { readonly socket: WebSocket; readonly end: () => void } {
-  const tls = ca === undefined ? {} : { ca }
-  const line = proxy ? new ProxyAgent({ uri: proxy, requestTls: tls }) : new Agent({ connect: tls })
+  // The library gives a connection that is not there yet its whole time, also after the end of its agent. Node ends it by the signal.
+  const ending = new AbortController()
+  const { signal } = ending
+  const tls = { ...(ca === undefined ? {} : { ca }), signal }
+  const line = proxy
+    ? new ProxyAgent({ uri: proxy, requestTls: tls, proxyTls: { signal } as object })
+    : new Agent({ connect: tls })
   const socket = new WebSocket(url, { dispatcher: line.compose(reporting(onFailure)) })
   const destroy = (): void => void line.destroy().catch(() => {})
   socket.addEventListener('close', destroy)
@@ -45,6 +50,7 @@ export function openSocket(
   })
   socket.addEventListener('close', () => clearTimeout(closing))
   const end = (): void => {
+    ending.abort()
     destroy()
     socket.close()
   }

@@ -45,6 +45,8 @@ class Direction:
             packet = os.read(self.source, LARGEST)
         except OSError:  # the device is down
             return
+        if packet[0] >> 4 != 4:  # what a kernel says by itself on a new device, by IPv6
+            return
         queued = max(0.0, self.free - now)
         if random.random() < self.loss or queued > 1:
             return

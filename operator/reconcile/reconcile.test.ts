@@ -66,7 +66,7 @@ test('the policy of exit codes is that of the table', () => {
     [
       ['Ignore', undefined],
       ['Ignore', { ...exits, values: [79, 143] }],
-      ['FailJob', { ...exits, values: [65, 78] }],
+      ['FailJob', { ...exits, values: [65, 76, 78] }],
     ],
   )
   const coordinator = running.children.find((child) => keyOf(child) === 'Job/brain-coordinator')

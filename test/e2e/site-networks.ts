@@ -44,8 +44,8 @@ export interface Site {
   /** SIGKILL to the trainer of this job (jobTrainer). Throws where there is none. */
   killTrainer(job: string): Promise<void>
   /**
-   * Takes the line down and cuts its open connections; after the site has sent something in vain, the line is up again. Throws where no
-   * connection was open.
+   * Takes the line down once a connection is open, and cuts those that are; after the site has sent something in vain, the line is up
+   * again. It waits first: a wire that goes down and up again and again carries nothing.
    */
   cutLine(): Promise<void>
   close(): Promise<void>
@@ -61,8 +61,10 @@ interface Way {
   /** Fields of the site's file. */
   readonly fields: { readonly proxy?: string; readonly ca?: string }
   readonly env: Readonly<Record<string, string>>
-  /** Ends the open connections, without a goodbye; returns how many there were. */
-  cut(): number
+  /** How many connections are open. */
+  open(): number
+  /** Ends the open connections, without a goodbye. */
+  cut(): unknown
   /** The targets that the proxy of the network was asked for. */
   readonly asked: readonly string[]
   close(): Promise<void>
@@ -78,16 +80,16 @@ const byProxy: LayWay = async (namespace, { listen, port }) => {
   const host = `${ENTRY_HOST}:${port}`
   const proxy = await startConnectProxy({ address: namespace.address, targets: { [host]: port } })
   await namespace.allow(proxy.port)
-  const { url, cut, asked, close } = proxy
-  return { fields: { proxy: url }, env: SYSTEM_CA, cut, asked, close }
+  const { url, open, cut, asked, close } = proxy
+  return { fields: { proxy: url }, env: SYSTEM_CA, open, cut, asked, close }
 }
 
 const directly =
   (files: 'system' | 'entry', { fields, env }: Pick<Way, 'fields' | 'env'>): LayWay =>
   async (namespace, { listen, port }) => {
-    const { cut } = await listen(namespace.address, files)
+    const { open, cut } = await listen(namespace.address, files)
     await namespace.allow(port, [ENTRY_HOST])
-    return { fields, env, cut, asked: [], close: async () => {} }
+    return { fields, env, open, cut, asked: [], close: async () => {} }
   }
 
 const WAYS = {
@@ -167,9 +169,10 @@ async function openSite(name: string, layWay: LayWay, { entry, trust }: Federati
       process.kill(pid, 'SIGKILL')
     },
     async cutLine() {
+      await until(`${name} has an open connection`, async () => way.open(), Boolean)
       await namespace.cut()
       try {
-        assert.ok(way.cut() > 0, `${name} had no open connection`)
+        way.cut()
         const { port } = await namespace.sent()
         const sends = async (): Promise<boolean> => (await namespace.sent()).port > port
         await until(`${name} sends something into the cut line`, sends, Boolean)

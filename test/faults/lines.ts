@@ -10,6 +10,8 @@ export type CutPlan = (connection: number) => number | undefined
 export interface Lines {
   /** How many there were. */
   count(): number
+  /** How many are open. */
+  open(): number
   /** How many the plan has cut. */
   planned(): number
   /** Ends all that are open, without a goodbye; returns how many there were. */
@@ -35,6 +37,7 @@ export function createLines(cutAfter: CutPlan = () => undefined, cutAfterSeconds
   }
   return {
     count: () => count,
+    open: () => open.size,
     planned: () => planned,
     cut,
     silenceNext() {

@@ -39,6 +39,8 @@ export interface TlsEdge {
   websockets(): number
   /** Ends the connection of each request to the store, until it is up again. */
   setStoreDown(down: boolean): void
+  /** Connections that are open. */
+  open(): number
   /** Ends all open connections, without a goodbye; returns how many there were. */
   cut(): number
   close(): Promise<void>
@@ -106,6 +108,7 @@ export async function startTlsEdge(options: TlsEdgeOptions): Promise<TlsEdge> {
     setStoreDown(down) {
       isStoreDown = down
     },
+    open: () => sockets.size,
     cut,
     async close() {
       cut()

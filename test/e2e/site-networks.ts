@@ -41,7 +41,7 @@ export interface Site {
   losePower(): Promise<void>
   /** `fedsam site check` of the site's file, with the way to the federation. */
   check(): Promise<Ended>
-  /** SIGKILL to the trainer of this job (jobTrainer). Throws where there is none. */
+  /** SIGKILL to the trainer of this job (jobTrainer). Throws where the site runs none. */
   killTrainer(job: string): Promise<void>
   /**
    * Takes the line down once a connection is open, and cuts those that are; after the site has sent something in vain, the line is up

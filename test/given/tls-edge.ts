@@ -22,7 +22,7 @@ export interface Transfer {
   readonly range: string | undefined
   /** The port at the other end of its connection. */
   readonly from: number | undefined
-  /** Of the answer; undefined while there is none. */
+  /** Of the answer; undefined before the answer. */
   status: number | undefined
 }
 

@@ -5,10 +5,9 @@ import { FedsamError } from '#protocol/errors.ts'
 import type { Have, Task } from '#protocol/messages.ts'
 import { RunDeclined } from './declined.ts'
 import { messageWithRemedy } from './error-message.ts'
-import { type AskGrants, NotWanted } from './grants.ts'
-import type { WorkerOptions } from './options.ts'
+import { NotWanted } from './grants.ts'
 import { LONGEST_TEXT } from './requests.ts'
-import { doTask, isSameWork, type Unsent } from './task.ts'
+import { doTask, isSameWork, type TaskContext } from './task.ts'
 
 export interface BackgroundTask {
   /** The state that the client reports once the task has ended; never rejects. */
@@ -19,24 +18,6 @@ export interface BackgroundTask {
   stop(): void
   /** Ends it, and waits until it has ended. */
   cancel(): Promise<void>
-}
-
-export type TaskContext = Pick<
-  WorkerOptions,
-  | 'client'
-  | 'incarnation'
-  | 'prefix'
-  | 'key'
-  | 'transfers'
-  | 'trainer'
-  | 'folder'
-  | 'log'
-  | 'admit'
-  | 'badLine'
-  | 'clock'
-> & {
-  readonly ask: AskGrants
-  readonly unsent: Unsent
 }
 
 /** Starts a task in the background. */

@@ -27,7 +27,8 @@ export interface Unsent {
   readonly line: LineState
 }
 
-export type TaskOptions = Pick<
+/** What all tasks of a worker share. */
+export type TaskContext = Pick<
   WorkerOptions,
   | 'client'
   | 'incarnation'
@@ -37,16 +38,19 @@ export type TaskOptions = Pick<
   | 'trainer'
   | 'folder'
   | 'log'
-  | 'signal'
   | 'admit'
   | 'badLine'
   | 'clock'
 > & {
+  readonly ask: AskGrants
+  readonly unsent: Unsent
+}
+
+export interface TaskOptions extends TaskContext {
+  readonly signal: AbortSignal
   /** The task as it is now: a later attempt at the same round may have taken it over. */
   readonly task: () => Task
-  readonly unsent: Unsent
   readonly dataset: string
-  readonly ask: AskGrants
   /** For files that are not complete yet; `folder` holds the cached models. */
   readonly scratch: string
 }

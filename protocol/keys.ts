@@ -51,6 +51,9 @@ export interface AttemptKeys {
   readonly updates: string
   receipt(client: string): string
   payload(client: string, upload: string): string
+  /** Every client's last state that counts. */
+  readonly states: string
+  clientState(client: string, upload: string): string
 }
 
 export function attemptKeys(round: number, attempt: number): AttemptKeys {
@@ -63,10 +66,12 @@ export function attemptKeys(round: number, attempt: number): AttemptKeys {
     updates: `${prefix}/updates/`,
     receipt: (client) => `${prefix}/updates/${client}.json`,
     payload: (client, upload) => `${prefix}/updates/${client}/${upload}.safetensors`,
+    states: `${prefix}/states.json`,
+    clientState: (client, upload) => `${prefix}/updates/${client}/${upload}.state`,
   }
 }
 
-/** The most payloads that a client may leave in one attempt: one for each start of its worker. */
+/** The most updates, and the most states, that a client may leave in one attempt: one for each start of its worker. */
 export const MAX_UPLOADS = 3
 
 /**
@@ -79,14 +84,22 @@ export function uploadName(number: number): string {
 
 /** A piece of a payload that comes in pieces, counted from 0. It is gone once the payload is stored. */
 export function pieceKey(payload: string, piece: number): string {
-  return `${payload.slice(0, -PAYLOAD_ENDING.length)}.${piece}`
+  const stem = payload.endsWith(UPDATE_ENDING) ? payload.slice(0, -UPDATE_ENDING.length) : payload
+  return `${stem}.${piece}`
 }
 
-const PAYLOAD_ENDING = '.safetensors'
+const UPDATE_ENDING = '.safetensors'
 
-/** Every payload that a client may have left in an attempt. */
+const UPLOAD_NAMES = Array.from({ length: MAX_UPLOADS }, (_, at) => uploadName(at + 1))
+
+/** Every update that a client may have left in an attempt. */
 export function payloadKeys(keys: AttemptKeys, client: string): string[] {
-  return Array.from({ length: MAX_UPLOADS }, (_, at) => keys.payload(client, uploadName(at + 1)))
+  return UPLOAD_NAMES.map((name) => keys.payload(client, name))
+}
+
+/** Every state that a client may have left in an attempt. */
+export function clientStateKeys(keys: AttemptKeys, client: string): string[] {
+  return UPLOAD_NAMES.map((name) => keys.clientState(client, name))
 }
 
 export function resultKey(round: number): string {
@@ -101,7 +114,7 @@ export type ParsedKey =
   | { readonly kind: 'Model'; readonly round: number; readonly attempt: number }
   | { readonly kind: 'Receipt'; readonly round: number; readonly attempt: number; readonly client: string }
   | {
-      readonly kind: 'Payload'
+      readonly kind: 'Payload' | 'ClientState'
       readonly round: number
       readonly attempt: number
       readonly client: string
@@ -123,9 +136,13 @@ const BASE = /^base\/([0-9a-f]{64})\/([A-Za-z0-9._-]{1,128})$/
 const PROBE = new RegExp(`^probes/${CLIENT}\\.bin$`)
 const MODEL = new RegExp(`^rounds/${NUMBER}/${NUMBER}/model\\.safetensors$`)
 const RECEIPT = new RegExp(`^rounds/${NUMBER}/${NUMBER}/updates/${CLIENT}\\.json$`)
-const PAYLOAD = new RegExp(`^rounds/${NUMBER}/${NUMBER}/updates/${CLIENT}/([0-9a-f]{16,64})\\.safetensors$`)
+const PAYLOAD = new RegExp(
+  `^rounds/${NUMBER}/${NUMBER}/updates/${CLIENT}/([0-9a-f]{16,64})\\.(safetensors|state)$`,
+)
 
-const PIECE = new RegExp(`^(rounds/${NUMBER}/${NUMBER}/updates/${CLIENT}/[0-9a-f]{16,64})\\.${NUMBER}$`)
+const PIECE = new RegExp(
+  `^(rounds/${NUMBER}/${NUMBER}/updates/${CLIENT}/[0-9a-f]{16,64})(\\.state)?\\.${NUMBER}$`,
+)
 
 /** Takes a key apart; undefined for anything that is not one of the kinds above, letter for letter. */
 export function parseKey(key: string): ParsedKey | undefined {
@@ -142,9 +159,9 @@ export function parseKey(key: string): ParsedKey | undefined {
   }
   const payload = PAYLOAD.exec(key)
   if (payload) {
-    const [, round, attempt, client, upload] = payload
+    const [, round, attempt, client, upload, ending] = payload
     return {
-      kind: 'Payload',
+      kind: ending === 'state' ? 'ClientState' : 'Payload',
       round: Number(round),
       attempt: Number(attempt),
       client: client!,
@@ -157,13 +174,13 @@ export function parseKey(key: string): ParsedKey | undefined {
 function parsePiece(key: string): ParsedKey | undefined {
   const found = PIECE.exec(key)
   if (!found) return undefined
-  const [, stem, round, attempt, client, piece] = found
+  const [, stem, round, attempt, client, state, piece] = found
   return {
     kind: 'Piece',
     round: Number(round),
     attempt: Number(attempt),
     client: client!,
-    payload: `${stem}${PAYLOAD_ENDING}`,
+    payload: `${stem}${state ?? UPDATE_ENDING}`,
     piece: Number(piece),
   }
 }

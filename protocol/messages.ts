@@ -4,6 +4,7 @@
 // not know, so a later version can add some. Each kind has bounds on length, depth and values that hold before it is parsed.
 import * as v from 'valibot'
 import { decodeJson } from './canonical.ts'
+import { STATE_PLACES } from './client-state.ts'
 import type { JsonBounds } from './json-scan.ts'
 import { MAX_TENSORS } from './safetensors.ts'
 import { DTYPES } from './tensors.ts'
@@ -91,6 +92,14 @@ const GrantRequestSchema = v.object({
   wants: v.pipe(v.array(WantSchema), v.maxLength(64)),
 })
 
+/** The state that a client goes on from, and the job's rule for the one that it leaves. */
+const TaskStateSchema = v.object({
+  place: v.picklist(STATE_PLACES),
+  maxBytes: Count,
+  /** Its last state that counts; null: it has none yet. `key` is null where the bytes are at the client. `dataset`: it belongs to. */
+  last: v.nullable(v.object({ sha256: Digest, size: Count, dataset: Text, key: v.nullable(Key) })),
+})
+
 /** A unit of work, as data without URLs. */
 const TaskSchema = v.object({
   /** Train: evaluate the base where asked, train, upload, leave a receipt. Evaluate: only evaluate. */
@@ -108,6 +117,8 @@ const TaskSchema = v.object({
   dtypes: v.optional(v.pipe(v.array(v.picklist(DTYPES)), v.maxLength(MAX_TENSORS))),
   /** 64 hexadecimal digits: everything random in the local work derives from it. */
   seed: Digest,
+  /** The client's state. Absent where the coordinator's release keeps none, and for Initialise. */
+  state: v.optional(TaskStateSchema),
 })
 
 /** In every answer: who gives it. */
@@ -162,6 +173,7 @@ export type Have = v.InferOutput<typeof HaveSchema>
 export type NextRequest = v.InferOutput<typeof NextSchema>
 export type NextAnswer = v.InferOutput<typeof NextAnswerSchema>
 export type Task = v.InferOutput<typeof TaskSchema>
+export type TaskState = v.InferOutput<typeof TaskStateSchema>
 export type Want = v.InferOutput<typeof WantSchema>
 export type GrantRequest = v.InferOutput<typeof GrantRequestSchema>
 export type Granted = v.InferOutput<typeof GrantedSchema>

@@ -31,6 +31,8 @@ export const NOT_EVALUATED_OUTCOMES = [
 export type RejectionReason =
   | 'WrongSignature' // its receipt has no signature of the client's key
   | 'WrongBase' // trained from another model than the plan's
+  | 'WrongState' // goes on from another state than the client's last one that counts
+  | 'StateTooLarge' // its state has more bytes than strategy.clientStateBytes
   | 'WrongTensors' // names, shapes or dtypes differ from the run's list
   | 'WrongSize' // the stored body is longer or shorter than the receipt says
   | 'WrongDigest' // the stored bytes do not fit the receipt

@@ -2,6 +2,13 @@
 // A marker names every payload by key and digest; `epoch` says which coordinator wrote it (protocol/keys.ts has the keys).
 import * as v from 'valibot'
 import { decodeJson } from './canonical.ts'
+import {
+  DecidedStateSchema,
+  ReceiptStateSchema,
+  type States,
+  StatesRefSchema,
+  StatesSchema,
+} from './client-state.ts'
 import { FedsamError } from './errors.ts'
 import { isMetricName, LARGEST_FIGURE, MOST_METRICS } from './measured.ts'
 import {
@@ -13,14 +20,12 @@ import {
   UNMEASURED_OUTCOMES,
 } from './outcomes.ts'
 import { type OutputSignature, OutputSignatureSchema } from './output-signature.ts'
+import { Name, Ordinal, Payload, UploadName } from './record-values.ts'
 import { PublicKey, Signature } from './signatures.ts'
 import { DTYPES } from './tensors.ts'
 import { TextMap } from './text-map.ts'
 import { Count, Digest } from './values.ts'
 
-/** A round, an attempt or an epoch: what a key can hold (protocol/keys.ts). */
-const Ordinal = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(999_999_999))
-const Name = v.pipe(v.string(), v.regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/))
 /** What a client measured. Bounded, so that a weighted mean over any number of clients is a finite number too. */
 const Measured = v.pipe(v.number(), v.minValue(-LARGEST_FIGURE), v.maxValue(LARGEST_FIGURE))
 const Metrics = v.record(v.string(), Measured)
@@ -44,15 +49,6 @@ const NarrowMap = v.pipe(
   v.transform((map) => map as Record<string, 'F16' | 'BF16'>),
 )
 
-/** A key of the store (transport/store/key.ts). A marker that names anything else could make a reader leave the record. */
-const Key = v.pipe(
-  v.string(),
-  v.maxLength(900),
-  v.regex(
-    /^(?!.*\.\.)[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/,
-    'is not a key of a record',
-  ),
-)
 /** A file of the base checkpoint: a plain name, no path. */
 const FileName = v.pipe(
   v.string(),
@@ -69,9 +65,6 @@ const OutputName = v.pipe(
   ),
 )
 const NamedFile = v.object({ name: FileName, size: Count, sha256: Digest })
-
-/** A payload in the store: where, how long, and the digests of the whole and of its blocks. */
-const Payload = v.object({ key: Key, size: Count, sha256: Digest, blocks: v.array(Digest) })
 
 const RunSchema = v.object({
   schema: v.literal('fedsam.run/1'),
@@ -169,7 +162,7 @@ const ReceiptSchema = v.object({
   /** null: it only evaluated. num_examples is checked at admission, not here: a bad one has its own reason. */
   update: v.nullable(
     v.object({
-      upload: v.pipe(v.string(), v.regex(/^[0-9a-f]{16,64}$/)),
+      upload: UploadName,
       size: Count,
       sha256: Digest,
       blocks: v.array(Digest),
@@ -181,6 +174,9 @@ const ReceiptSchema = v.object({
   /** null: the client measured, or nobody asked it to. An update counts even where the evaluation failed. */
   notEvaluated: v.optional(v.nullable(UnmeasuredSchema), null),
   dataset: v.pipe(v.string(), v.maxLength(2048)),
+  /** The client's state after the work, and the digest of the one before; null: none. Absent where the task named no state. */
+  state: v.optional(v.nullable(ReceiptStateSchema)),
+  stateBase: v.optional(v.nullable(Digest)),
   /** The client's public key, and its signature over every other field (receipt-signature.ts). Absent in an older version's. */
   key: v.optional(PublicKey),
   signature: v.optional(Signature),
@@ -236,6 +232,8 @@ const ClosedSchema = v.object({
   evaluations: v.array(v.object({ client: Name, receipt: Digest, ...EvaluationSchema.entries })),
   /** Everybody who was asked to evaluate and is not in `evaluations`, with the reason, by client name. */
   notEvaluated: v.optional(v.array(NotEvaluatedSchema), []),
+  /** The states that count from now on, by client name. Absent where no client has one. */
+  states: v.optional(v.array(DecidedStateSchema)),
   /** Mean over evaluations, weighted by examples (up to the plan's maxExamples), of the base model (round - 1); null where nobody evaluated. */
   evaluation: v.nullable(EvaluationSchema),
   best: v.nullable(BestSchema),
@@ -277,6 +275,8 @@ const ResultSchema = v.object({
   model: Payload,
   /** Server optimizer's state and the strategy's context; null where it has none. */
   state: v.nullable(Payload),
+  /** The clients' states after this round. Absent where no client has one. */
+  states: v.optional(StatesRefSchema),
   /** The tensor list of the run, as its first result fixes it. */
   tensors: v.array(TensorRuleSpec),
   /** Where the model of the first result came from; null in every other. */
@@ -340,6 +340,7 @@ export const RECORD_SCHEMAS = {
   clientKey: ClientKeySchema,
   decision: DecisionSchema,
   result: ResultSchema,
+  states: StatesSchema,
   manifest: ManifestSchema,
   signature: OutputSignatureSchema,
 } as const
@@ -353,6 +354,7 @@ export interface Records {
   clientKey: ClientKey
   decision: Decision
   result: RoundResult
+  states: States
   manifest: Manifest
   signature: OutputSignature
 }

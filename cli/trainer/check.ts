@@ -6,7 +6,7 @@ import { FedsamError } from '#protocol/errors.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { spawnTrainer, type TrainerProgram } from '#worker/trainer/child-process.ts'
 import { launch, type Running } from '#worker/trainer/process.ts'
-import { type Answer, dtypesField, type TrainerCall } from '#worker/trainer/seam.ts'
+import { type Answer, parameterFields, type TrainerCall } from '#worker/trainer/seam.ts'
 import { asRunHandsOut, readContents } from './contents.ts'
 import { judgeEnding } from './endings.ts'
 import {
@@ -142,7 +142,7 @@ async function startingPoint(bench: Bench): Promise<Start | undefined> {
   else if ((await ask('parameters', { call: 'get_parameters', output: base })) === undefined) return undefined
   if ((await contentsOf(base, say, judgeParameters)) === undefined) return undefined
   const { file, dtypes } = await asRunHandsOut(base, scratch)
-  const given = { tensors: file, config, ...dtypesField(dtypes) }
+  const given = { tensors: file, ...parameterFields({ config, dtypes }) }
   return { contents: await readContents(file), given }
 }
 

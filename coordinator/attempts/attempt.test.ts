@@ -1,7 +1,9 @@
 // An open attempt: its tasks, its participants, and receipts that appear in the store.
+
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { decodeJson, encodeJson } from '#protocol/canonical.ts'
+import { DEFAULT_STATE_BYTES, stateRule } from '#protocol/client-state.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { attemptKeys } from '#protocol/keys.ts'
 import { signReceipt } from '#protocol/receipt-signature.ts'
@@ -64,6 +66,7 @@ function open(store: ObjectStore, change: Partial<AttemptOptions> = {}) {
     markers: { store, epoch: 3, run: { value: { uid: 'u1' }, digest: '' } as RunMarkers['run'] },
     clientKeys: { has: async (client, key) => key === keyNamed(client).publicKey },
     plan: { value: PLAN, digest: 'd'.repeat(64) },
+    states: { rule: stateRule({}), last: [] },
     seed: 7,
     dtypes: null,
     admit: async () => ({ kind: 'Admitted', norm: null }),
@@ -92,6 +95,7 @@ describe('tasks', () => {
       evaluate: true,
       config: { epochs: '2', server_round: '1' },
       seed: localSeed(7, 1, 'a'),
+      state: { place: 'Record', maxBytes: DEFAULT_STATE_BYTES, last: null },
     })
     assert.equal(attempt.taskFor('b')?.evaluate, false)
     assert.equal(attempt.taskFor('public')?.kind, 'Evaluate')

@@ -8,7 +8,7 @@
 //          │             │                                              │
 //          │             └ a restart reads the plan and the receipts    └ Abandoned: the next attempt begins (round.ts)
 //          └ too few clients: decision.json Abandoned, without a plan
-import type { Have, Task } from '#protocol/messages.ts'
+import type { Have, Task, TaskState } from '#protocol/messages.ts'
 import type { ClientOutcome, Plan } from '#protocol/record.ts'
 import { localSeed } from '#protocol/seeds.ts'
 import type { DType } from '#protocol/tensors.ts'
@@ -16,6 +16,7 @@ import { createAttemptUploads } from '../clients/attempt-uploads.ts'
 import type { ServedAttempt } from '../clients/current-attempt.ts'
 import type { ClientKeys } from '../record/client-keys.ts'
 import type { Marked, RunMarkers } from '../record/markers.ts'
+import { lastState, type StatesBefore } from '../rounds/client-states.ts'
 import { type Change, createParticipants, type Participants } from './participants.ts'
 import { type Admit, type Judgement, judgeReceipt } from './receipts.ts'
 
@@ -32,6 +33,7 @@ export interface AttemptOptions {
   readonly seed: number
   /** For the tasks: the element types in which round 0 received the tensors; null where the base has them. */
   readonly dtypes: readonly DType[] | null
+  readonly states: StatesBefore
   readonly admit: Admit
   /** The attempt's deadline, in seconds of the coordinator's clock. */
   readonly until: number
@@ -40,7 +42,7 @@ export interface AttemptOptions {
 
 /** Opens the attempt that a plan describes. Every participant is pending. */
 export function openAttempt(options: AttemptOptions): OpenAttempt {
-  const { markers, plan, until, onChange } = options
+  const { markers, plan, states, until, onChange } = options
   const { round, attempt } = plan.value
   const { end, ...participants } = createParticipants(plan.value, onChange)
   const { isPending } = participants
@@ -49,6 +51,7 @@ export function openAttempt(options: AttemptOptions): OpenAttempt {
   return {
     ...participants,
     plan,
+    states,
     until,
     settle,
     uploads: createAttemptUploads(markers.store, plan.value.epoch !== markers.epoch),
@@ -78,13 +81,13 @@ interface Search extends Pick<Participants, 'isPending' | 'end'> {
 
 /** Judges the client's receipts from the newest attempt to the oldest, until one ends its part. */
 async function search(
-  { markers, clientKeys, plan, admit }: AttemptOptions,
+  { markers, clientKeys, plan, states, admit }: AttemptOptions,
   { client, oldest, isPending, end }: Search,
 ): Promise<void> {
   const { attempt, cohort } = plan.value
   const trains = cohort.includes(client)
   for (let from = attempt; from >= oldest && isPending(client); from -= 1) {
-    const expected = { uid: markers.run.value.uid, clientKeys, client, attempt: from, trains }
+    const expected = { uid: markers.run.value.uid, clientKeys, client, attempt: from, trains, states }
     const judgement = await judgeReceipt(markers.store, plan.value, expected, admit)
     // A rejection in an earlier attempt was reported there. It does not count in this one.
     if (judgement.kind !== 'None' && (from === attempt || judgement.kind !== 'Rejected'))
@@ -98,8 +101,16 @@ function changeOf(client: string, judgement: Exclude<Judgement, { kind: 'None' }
   return { kind: 'Settled', outcome: { client, outcome: 'Rejected', reason, message } }
 }
 
+/** The state that the client goes on from. All attempts at a round carry the same one. */
+function stateOf(states: StatesBefore, client: string): TaskState {
+  const last = lastState(states, client)
+  if (last === null) return { ...states.rule, last }
+  const { sha256, size, dataset, key } = last
+  return { ...states.rule, last: { sha256, size, dataset, key } }
+}
+
 /** A client's part of the plan. */
-function taskOf({ markers, plan, seed, dtypes }: AttemptOptions, client: string): Task {
+function taskOf({ markers, plan, seed, dtypes, states }: AttemptOptions, client: string): Task {
   const { round, attempt, kind, cohort, evaluators, base, config } = plan.value
   const trains = cohort.includes(client)
   return {
@@ -112,5 +123,6 @@ function taskOf({ markers, plan, seed, dtypes }: AttemptOptions, client: string)
     config: { ...config, server_round: String(round) },
     ...(dtypes === null ? {} : { dtypes: [...dtypes] }),
     seed: localSeed(seed, round, client),
+    ...(kind === 'Initialise' ? {} : { state: stateOf(states, client) }),
   }
 }

@@ -9,10 +9,11 @@ import { listed, shortened } from '#protocol/text.ts'
 import { meanEvaluation } from '../aggregation/evaluation.ts'
 import type { Presence } from '../clients/presence.ts'
 import type { Marked } from '../record/markers.ts'
+import { decidedStates, lastState, stateChange } from '../rounds/client-states.ts'
 import { clipBound, normsOf } from '../rounds/clipping.ts'
 import { missingMetrics } from '../rounds/declared-metrics.ts'
 import { countFailure, type Failures } from '../rounds/failures.ts'
-import { acceptedOutcome, countedExamples } from '../rounds/limits.ts'
+import { acceptedOutcome, countedExamples, reasonOf } from '../rounds/limits.ts'
 import { bestRound, decideStop } from '../rounds/stopping.ts'
 import type { AttemptAssignment, RoundAssignment } from './assignment.ts'
 import type { OpenAttempt } from './attempt.ts'
@@ -46,6 +47,7 @@ export async function close(
     evaluation === null || base === null
       ? assignment.history
       : [...assignment.history, { round: base.round, evaluation }]
+  const states = decidedStates(open.states, open.receipts())
   const clipNorm =
     kind === 'Train' ? clipBound(context.fixed.clipNorm, assignment.norms, normsOf(updates)) : null
   return context.markers.writeDecision({
@@ -62,6 +64,7 @@ export async function close(
     })),
     clipNorm,
     outcomes: outcomesOf(context, open, clipNorm),
+    ...(states.length === 0 ? {} : { states }),
     evaluations: [...evaluations],
     notEvaluated: notEvaluatedOf(context, open),
     evaluation,
@@ -158,11 +161,17 @@ function outcomesOf(
   const { roster, cohort, available, maxExamples } = open.plan.value
   const settled = new Map(open.outcomes().map((outcome) => [outcome.client, outcome]))
   const accepted = new Map(open.updates().map((update) => [update.client, update]))
+  const changes = new Map(
+    open
+      .receipts()
+      .map(({ value }) => [value.client, stateChange(lastState(open.states, value.client), value)]),
+  )
   const unsettled = (client: string): Omit<ClientOutcome, 'client'> => {
     const update = accepted.get(client)
-    if (update !== undefined) return acceptedOutcome(update, { maxExamples, clipNorm })
+    if (update !== undefined)
+      return acceptedOutcome({ ...update, change: changes.get(client) }, { maxExamples, clipNorm })
     if (!available.includes(client)) return presence.absence(client)
-    if (!cohort.includes(client)) return { outcome: 'NotSelected', reason: '', message: '' }
+    if (!cohort.includes(client)) return { outcome: 'NotSelected', ...reasonOf(changes.get(client)) }
     return overdue(presence, client)
   }
   return roster.map((client) => settled.get(client) ?? { client, ...unsettled(client) })

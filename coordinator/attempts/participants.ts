@@ -27,12 +27,18 @@ export interface Participants {
   /** Evaluators whose receipt says that they measured nothing. */
   readonly notEvaluated: () => readonly NotEvaluated[]
   readonly outcomes: () => readonly ClientOutcome[]
+  /** The receipts that count. */
+  readonly receipts: () => readonly Marked<Receipt>[]
 }
 
 /** What a receipt with neither an evaluation nor a reason means. */
 const NOTHING: Unmeasured = { outcome: 'Nothing', reason: '', message: '' }
 
 const byClient = (a: { client: string }, b: { client: string }): number => (a.client < b.client ? -1 : 1)
+
+function receiptOf(change: Exclude<Change, { kind: 'Settled' }>): Marked<Receipt> {
+  return change.kind === 'Admitted' ? change.update.receipt : change.receipt
+}
 
 /** The participants of a plan, all pending. */
 export function createParticipants(
@@ -57,11 +63,12 @@ export function createParticipants(
     },
     end(client, change) {
       if (!isPending(client)) return
-      if (change.kind !== 'Settled')
-        noteEvaluation(client, change.kind === 'Admitted' ? change.update.receipt : change.receipt)
+      if (change.kind !== 'Settled') noteEvaluation(client, receiptOf(change))
       ends.set(client, change)
       onChange(client, change)
     },
+    receipts: () =>
+      [...ends.values()].flatMap((end) => (end === null || end.kind === 'Settled' ? [] : [receiptOf(end)])),
     updates: () =>
       [...ends.values()].flatMap((end) => (end?.kind === 'Admitted' ? [end.update] : [])).sort(byClient),
     evaluations: () => [...evaluations.values()].sort(byClient),

@@ -8,10 +8,12 @@ import type { RejectionReason } from '#protocol/outcomes.ts'
 import type { ReceiptSigner } from '#protocol/receipt-signature.ts'
 import type { PayloadRef, Plan, Receipt } from '#protocol/record.ts'
 import type { ObjectStore } from '#transport/ports.ts'
+import { wrongStateBytes } from '../aggregation/state-checks.ts'
 import type { Admission } from '../aggregation/update-checks.ts'
 import type { ClientKeys } from '../record/client-keys.ts'
-import { payloadOf } from '../record/marker-facts.ts'
+import { payloadOf, statePayloadOf } from '../record/marker-facts.ts'
 import { type Marked, readReceipt, type SignedReceipt } from '../record/markers.ts'
+import { type StatesBefore, wrongState } from '../rounds/client-states.ts'
 
 /** An admitted update and its receipt. */
 export interface AdmittedUpdate {
@@ -44,6 +46,7 @@ export interface Expected {
   readonly client: string
   readonly attempt: number
   readonly trains: boolean
+  readonly states: StatesBefore
 }
 
 const rejected = (reason: RejectionReason, message: string): Judgement => ({
@@ -91,7 +94,19 @@ export async function judgeReceipt(
   const base = plan.base?.payload.sha256 ?? null
   if (value.base !== base)
     return rejected('WrongBase', `trained from ${value.base}, the plan's base is ${base}`)
+  const wrong = wrongState(expected.states, value) ?? (await judgeStateBytes(store, value))
+  if (wrong !== undefined) return wrong
   return trains ? judgeUpdate(receipt, admit) : { kind: 'Evaluated', receipt }
+}
+
+async function judgeStateBytes(
+  store: ObjectStore,
+  receipt: Receipt,
+): Promise<Extract<Admission, { kind: 'Rejected' }> | undefined> {
+  const payload = statePayloadOf(receipt)
+  if (payload === null) return undefined
+  const found = await wrongStateBytes(store, payload).catch(rejectUnexpected)
+  return found?.kind === 'Rejected' ? found : undefined
 }
 
 /** Why the receipt does not have its client's signature; undefined where it has. */

@@ -7,6 +7,7 @@ import {
   type ClosedDecision,
   firstRound,
   type Plan,
+  type Receipt,
   type RoundResult,
 } from '#protocol/record.ts'
 import { type Backoff, pauseAfter } from '#runtime/backoff.ts'
@@ -27,6 +28,8 @@ export interface ClosedAttempt {
   readonly decision: Marked<ClosedDecision>
   /** Updates that this coordinator admitted, some with their bytes; null where the record had the decision already. */
   readonly admitted: readonly AdmittedUpdate[] | null
+  /** The receipts that this coordinator counted; empty where the record had the decision already. */
+  readonly receipts: readonly Marked<Receipt>[]
   readonly seconds: number
 }
 
@@ -94,10 +97,10 @@ async function runUntilOneCloses(
     const began = clock.now()
     const ended = await runAttempt(context, { ...assignment, ...counted, attempt, lost })
     if (ended === 'OtherPurpose') continue
-    const { plan, decision, admitted } = ended
+    const { plan, decision, admitted, receipts } = ended
     if (decision.value.kind === 'Closed') {
       const closed = decision as Marked<ClosedDecision>
-      return { plan: plan!, decision: closed, admitted, seconds: clock.now() - began }
+      return { plan: plan!, decision: closed, admitted, receipts, seconds: clock.now() - began }
     }
     const { reason, message, outcomes, epoch, failures } = decision.value
     lost = lostClients(outcomes)

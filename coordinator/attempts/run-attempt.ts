@@ -1,7 +1,8 @@
 // Runs one attempt at a round: reads what the record has of it, waits for clients, writes the plan, opens the attempt, and
 // returns its decision. A coordinator that takes over an attempt enters at the first step that the record lacks. round.ts
 // decides what follows.
-import type { AbandonedDecision, ClosedDecision, Plan } from '#protocol/record.ts'
+import { stateRule } from '#protocol/client-state.ts'
+import type { AbandonedDecision, ClosedDecision, Plan, Receipt } from '#protocol/record.ts'
 import type { Marked } from '../record/markers.ts'
 import { admitTo } from './admission.ts'
 import type { AttemptAssignment } from './assignment.ts'
@@ -19,6 +20,8 @@ export interface EndedAttempt {
   readonly decision: Marked<ClosedDecision | AbandonedDecision>
   /** Updates that this coordinator admitted, some with their bytes; null where the record had the decision already. */
   readonly admitted: readonly AdmittedUpdate[] | null
+  /** The receipts that this coordinator counted; empty where the record had the decision already. */
+  readonly receipts: readonly Marked<Receipt>[]
 }
 
 /**
@@ -40,7 +43,7 @@ export async function runAttempt(
   if (planned !== undefined && planned.value.kind !== kind) return 'OtherPurpose'
   if (decided !== undefined) {
     if (planned !== undefined) await leftovers.cleanDecided(planned.value)
-    return { plan: planned, decision: decided, admitted: null }
+    return { plan: planned, decision: decided, admitted: null, receipts: [] }
   }
   const plan = planned ?? (await planAttempt(context, assignment))
   if (plan === 'OtherPurpose' || 'decision' in plan) return plan
@@ -50,6 +53,7 @@ export async function runAttempt(
     plan,
     seed: fixed.seed,
     dtypes: assignment.dtypes,
+    states: { rule: stateRule(plan.value.strategy), last: assignment.states },
     until: context.clock.now() + plan.value.deadlineSeconds,
     admit: admitTo(context, plan.value, previous?.value.tensors ?? null),
     onChange: (client, change) => {
@@ -58,7 +62,7 @@ export async function runAttempt(
     },
   })
   const decision = await runUntilClosed(context, assignment, open)
-  return { plan, decision, admitted: open.updates() }
+  return { plan, decision, admitted: open.updates(), receipts: open.receipts() }
 }
 
 /** Waits for the clients and writes the plan. Another coordinator may have written the plan meanwhile, and the decision too. */
@@ -71,12 +75,12 @@ async function planAttempt(
   const opening = await awaitOpening(context, assignment)
   if (opening.kind === 'Abandon') {
     const decision = await abandonUnopened(context, assignment, opening)
-    return { plan: await markers.plan(round, attempt), decision, admitted: null }
+    return { plan: await markers.plan(round, attempt), decision, admitted: null, receipts: [] }
   }
   const plan = await markers.writePlan(opening.plan)
   if (plan.value.kind !== kind) return 'OtherPurpose'
   const theirs = plan.value.epoch === markers.epoch ? undefined : await markers.decision(round, attempt)
-  return theirs === undefined ? plan : { plan, decision: theirs, admitted: null }
+  return theirs === undefined ? plan : { plan, decision: theirs, admitted: null, receipts: [] }
 }
 
 function report(

@@ -4,6 +4,7 @@ import type { Have, NextAnswer, Task } from '#protocol/messages.ts'
 import type { Plan } from '#protocol/record.ts'
 import type { Notifier } from '#runtime/notifier.ts'
 import type { Marked } from '../record/markers.ts'
+import type { StatesBefore } from '../rounds/client-states.ts'
 import type { AttemptUploads } from './attempt-uploads.ts'
 
 /** The part of an open attempt that clients reach (attempts/attempt.ts implements it). */
@@ -17,6 +18,8 @@ export interface ServedAttempt {
   checkReceipt(client: string): Promise<void>
   /** Records that the client's work failed; ignores reports about other attempts. */
   recordFailure(client: string, have: Extract<Have, { state: 'Failed' }>): void
+  /** The last states of clients that count, and the rule for the next ones. */
+  readonly states: StatesBefore
   /** What clients may write. */
   readonly uploads: AttemptUploads
   /** The attempt's deadline, in seconds of the coordinator's clock. No grant is valid for longer. */

@@ -1,14 +1,22 @@
 // Grants: rights to single transfers. The wanted key and the open attempt decide which requests are granted. A client may read
-// run.json, the base checkpoint and the attempt's model. While the attempt waits for it, it may write one update of bounded size
-// for each life of its worker, and one receipt. No grant is valid for longer than the attempt. A site may write and read its probe at any
-// time: one object with bytes that everybody knows.
+// run.json, the base checkpoint, the attempt's model and its own last state. While the attempt waits for it, it may write one update and
+// one state of bounded size for each life of its worker, and one receipt. No grant is valid for longer than the attempt. A site may
+// write and read its probe at any time: one object with bytes that everybody knows.
 import { encodeJson } from '#protocol/canonical.ts'
-import { attemptKeys, type ParsedKey, parseKey, payloadKeys, RUN_KEY } from '#protocol/keys.ts'
+import {
+  attemptKeys,
+  clientStateKeys,
+  type ParsedKey,
+  parseKey,
+  payloadKeys,
+  RUN_KEY,
+} from '#protocol/keys.ts'
 import { type Granted, type GrantRequest, PART_BYTES, PIECE_BYTES, type Want } from '#protocol/messages.ts'
 import { mostUpdateBytes } from '#protocol/outcomes.ts'
 import { PROBE } from '#protocol/probe.ts'
 import { versionOf } from '#protocol/version.ts'
 import { type ObjectStore, type SiteGrants, UploadGone } from '#transport/ports.ts'
+import { lastState } from '../rounds/client-states.ts'
 import { keyOf } from '../settings/settings.ts'
 import type { ClientsContext } from './context.ts'
 import type { ServedAttempt } from './current-attempt.ts'
@@ -46,7 +54,8 @@ export async function answerGrants(context: GrantsContext, request: GrantRequest
 /** Whether the answer says that the payload may also come in pieces. */
 function offersPieces(request: GrantRequest, want: Want, { kind }: Granted): boolean {
   if (versionOf(request) < PIECES_SINCE) return false
-  const writes = want.kind === 'Write' && parseKey(want.key)?.kind === 'Payload'
+  const key = parseKey(want.key)?.kind
+  const writes = want.kind === 'Write' && (key === 'Payload' || key === 'ClientState')
   return kind === 'Upload' || (kind === 'Grant' && writes)
 }
 
@@ -57,7 +66,8 @@ async function grant(context: GrantsContext, client: string, want: Want): Promis
   const attempt = context.current.attempt()
   const seconds = secondsLeft(context, client)
   const { kind } = parseKey(want.key)!
-  if (kind === 'Payload' || kind === 'Piece') attempt?.uploads.grant(want.key, context.clock.now() + seconds)
+  const isUpload = kind === 'Payload' || kind === 'ClientState' || kind === 'Piece'
+  if (isUpload && want.kind !== 'Read') attempt?.uploads.grant(want.key, context.clock.now() + seconds)
   if (kind === 'Probe') context.leftovers.noteProbe(client, context.clock.now() + seconds)
   switch (want.kind) {
     case 'Read':
@@ -185,6 +195,8 @@ function whyNotRead(
 ): string | undefined {
   if (key.kind === 'Base' || key.kind === 'Run') return undefined
   if (key.kind === 'Model' && attempt?.plan.value.base?.payload.key === name) return undefined
+  if (key.kind === 'ClientState' && attempt !== null && lastState(attempt.states, client)?.key === name)
+    return undefined
   return `${client} may not read ${name} now`
 }
 
@@ -194,7 +206,7 @@ function whyNotWrite(
   key: ParsedKey,
   want: Want,
 ): string | undefined {
-  if (key.kind !== 'Receipt' && key.kind !== 'Payload' && key.kind !== 'Piece')
+  if (key.kind !== 'Receipt' && key.kind !== 'Payload' && key.kind !== 'ClientState' && key.kind !== 'Piece')
     return `clients may not write ${want.key}`
   if (key.client !== client) return `${want.key} belongs to ${key.client}`
   const plan = attempt?.plan.value
@@ -203,11 +215,17 @@ function whyNotWrite(
   }
   if (!attempt!.isPending(client)) return `the attempt no longer waits for ${client}`
   if (key.kind === 'Receipt') return whyNotReceipt(want)
-  if (key.kind === 'Payload') return whyNotPayload(attempt!, client, want)
+  if (key.kind !== 'Piece') return whyNotUpload(attempt!, client, want)
   // A piece counts as a payload that ends with it.
   if (want.kind !== 'Write' || want.size > PIECE_BYTES) return `a piece has at most ${PIECE_BYTES} bytes`
   const size = key.piece * PIECE_BYTES + want.size
-  return whyNotPayload(attempt!, client, { ...want, key: key.payload, size })
+  return whyNotUpload(attempt!, client, { ...want, key: key.payload, size })
+}
+
+function whyNotUpload(attempt: ServedAttempt, client: string, want: Want): string | undefined {
+  return parseKey(want.key)?.kind === 'ClientState'
+    ? whyNotState(attempt, client, want)
+    : whyNotPayload(attempt, client, want)
 }
 
 /** No other body has this digest, so a client can store nothing of its own here. */
@@ -237,6 +255,18 @@ function whyNotPayload({ plan }: ServedAttempt, client: string, want: Want): str
   const size = sizeWanted(want)
   if (size <= most) return undefined
   return `an update of this run has at most ${most} bytes; ${client} asked for ${size}`
+}
+
+/** Only clients that the attempt waits for come here: they train or evaluate. */
+function whyNotState({ plan, states }: ServedAttempt, client: string, want: Want): string | undefined {
+  const { round, attempt } = plan.value
+  const { place, maxBytes } = states.rule
+  if (place === 'Local') return "a client's state stays at the client in this run"
+  if (!clientStateKeys(attemptKeys(round, attempt), client).includes(want.key))
+    return `${want.key} is not a name of a state in this attempt`
+  const size = sizeWanted(want)
+  if (size <= maxBytes) return undefined
+  return `a client's state has at most ${maxBytes} bytes in this run; ${client} asked for ${size}`
 }
 
 /** The least size that the payload would have with this write. */

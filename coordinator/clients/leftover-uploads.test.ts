@@ -13,7 +13,7 @@ import type { ServedAttempt } from './current-attempt.ts'
 import { openLeftoverUploads } from './leftover-uploads.ts'
 
 const KEYS = attemptKeys(2, 1)
-const PLAN = { round: 2, attempt: 1, cohort: ['a', 'b'] } as unknown as Plan
+const PLAN = { round: 2, attempt: 1, cohort: ['a', 'b'], evaluators: [], strategy: {} } as unknown as Plan
 const BYTES = new Uint8Array(8)
 const payload = (client: string, number: number): string => KEYS.payload(client, uploadName(number))
 

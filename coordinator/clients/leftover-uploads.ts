@@ -1,4 +1,4 @@
-// Deletes payloads that clients uploaded in an attempt and that no receipt names. They come from earlier lives of a worker, from
+// Deletes payloads, updates and states, that clients uploaded in an attempt and that no receipt names. They come from earlier lives of a worker, from
 // clients that were late, and from clients that upload without end. A payload that a receipt names stays for the record.
 //
 // One delete is not enough. A client may write until its last grant expires, and a delete may fail. So every such key stays noted,
@@ -9,14 +9,15 @@
 //       └──────────────────────┴─── may still write ─────┘                  └ no one can write it any more
 //
 // Only this coordinator's own attempts are known key by key. For an attempt that it took over, or that was decided before it
-// started, it computes all possible names: each client of the cohort has MAX_UPLOADS of them (protocol/keys.ts). The probes of sites
+// started, it computes all possible names: each client has MAX_UPLOADS of them, for updates and for states (protocol/keys.ts). The probes of sites
 // (protocol/probe.ts) are deleted with them.
-import { attemptKeys, parseKey, payloadKeys, probeKey } from '#protocol/keys.ts'
+import { stateRule } from '#protocol/client-state.ts'
+import { attemptKeys, clientStateKeys, parseKey, payloadKeys, probeKey } from '#protocol/keys.ts'
 import { mostUpdateBytes } from '#protocol/outcomes.ts'
 import type { Plan } from '#protocol/record.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { ObjectStore } from '#transport/ports.ts'
-import { payloadNamedAt } from '../record/marker-facts.ts'
+import { payloadsNamedAt } from '../record/marker-facts.ts'
 import type { ServedAttempt } from './current-attempt.ts'
 import { deleteLeftPieces } from './pieces.ts'
 
@@ -46,7 +47,8 @@ export function openLeftoverUploads({ store, clock, grantSeconds }: LeftoverOpti
   const noted = new Map<string, number>()
 
   const drop = async (key: string): Promise<void> => {
-    if (parseKey(key)?.kind === 'Payload' && (await payloadNamedAt(store, receiptBeside(key))) === key) {
+    const isPayload = parseKey(key)?.kind !== 'Probe'
+    if (isPayload && (await payloadsNamedAt(store, receiptBeside(key))).includes(key)) {
       noted.delete(key)
       return
     }
@@ -58,16 +60,17 @@ export function openLeftoverUploads({ store, clock, grantSeconds }: LeftoverOpti
     for (let at = 0; at < keys.length; at += AT_ONCE)
       await Promise.all(keys.slice(at, at + AT_ONCE).map((key) => drop(key).catch(() => {})))
   }
-  const cleanDecided = async ({ round, attempt, cohort, base, sites = [] }: Plan): Promise<void> => {
-    const keys = attemptKeys(round, attempt)
-    const open = await store.openUploads(keys.updates).catch(() => [])
+  const cleanDecided = async (plan: Plan): Promise<void> => {
+    const { updates } = attemptKeys(plan.round, plan.attempt)
+    const open = await store.openUploads(updates).catch(() => [])
     for (const { key, upload } of open) await store.abortUpload(key, upload).catch(() => {})
     const until = clock.now() + grantSeconds
-    for (const client of cohort) for (const key of payloadKeys(keys, client)) noted.set(key, until)
+    const possible = possibleUploads(plan)
+    for (const { key } of possible) noted.set(key, until)
     // Only sites send pieces.
-    const most = mostUpdateBytes(base?.payload.size ?? null)
-    for (const { name } of sites)
-      for (const key of payloadKeys(keys, name)) await deleteLeftPieces(store, key, most).catch(() => {})
+    const sites = new Set(plan.sites?.map(({ name }) => name))
+    for (const { client, key, most } of possible)
+      if (sites.has(client)) await deleteLeftPieces(store, key, most).catch(() => {})
     await deleteNoted()
   }
   return {
@@ -84,7 +87,27 @@ export function openLeftoverUploads({ store, clock, grantSeconds }: LeftoverOpti
   }
 }
 
-/** The key of the receipt beside a payload: updates/NAME/UPLOAD.safetensors has updates/NAME.json. */
+interface PossibleUpload {
+  readonly client: string
+  readonly key: string
+  /** Bytes of the largest payload under this key. */
+  readonly most: number
+}
+
+/** Every payload that a client may have left in the attempt. */
+function possibleUploads({ round, attempt, cohort, evaluators, base, strategy }: Plan): PossibleUpload[] {
+  const keys = attemptKeys(round, attempt)
+  const { place, maxBytes } = stateRule(strategy)
+  const most = mostUpdateBytes(base?.payload.size ?? null)
+  const updates = cohort.flatMap((client) => payloadKeys(keys, client).map((key) => ({ client, key, most })))
+  const stated = place === 'Record' ? [...new Set([...cohort, ...evaluators])] : []
+  const states = stated.flatMap((client) =>
+    clientStateKeys(keys, client).map((key) => ({ client, key, most: maxBytes })),
+  )
+  return [...updates, ...states]
+}
+
+/** The key of the receipt beside a payload: updates/NAME/UPLOAD.safetensors and UPLOAD.state have updates/NAME.json. */
 function receiptBeside(key: string): string {
   return `${key.slice(0, key.lastIndexOf('/'))}.json`
 }

@@ -1,4 +1,4 @@
-// Facts that a single marker holds: the payload that a receipt names, and the clients that an attempt lost. Readers only: they
+// Facts that a single marker holds: the payloads that a receipt names, and the clients that an attempt lost. Readers only: they
 // write nothing. A payload that a marker names may have been deleted since (retention.ts).
 import { FedsamError } from '#protocol/errors.ts'
 import { attemptKeys } from '#protocol/keys.ts'
@@ -14,13 +14,21 @@ export function payloadOf(receipt: Receipt): PayloadRef | null {
   return { key: attemptKeys(round, attempt).payload(client, upload), size, sha256, blocks }
 }
 
-/** The key of the payload that the receipt under `key` names; undefined where the receipt is missing or damaged, or names none. */
-export async function payloadNamedAt(store: ObjectStore, key: string): Promise<string | undefined> {
+/** The payload of the client's state that a receipt names; null where no bytes of a state travelled. */
+export function statePayloadOf({ state, client, round, attempt }: Receipt): PayloadRef | null {
+  if (state == null || state.upload === null) return null
+  const { size, sha256, blocks, upload } = state
+  return { key: attemptKeys(round, attempt).clientState(client, upload), size, sha256, blocks }
+}
+
+/** The keys of the payloads that the receipt under `key` names: update and state. Empty where the receipt is missing or damaged. */
+export async function payloadsNamedAt(store: ObjectStore, key: string): Promise<string[]> {
   try {
     const receipt = await readRecord(store, 'receipt', key)
-    return receipt === undefined ? undefined : payloadOf(receipt.value)?.key
+    if (receipt === undefined) return []
+    return [payloadOf(receipt.value), statePayloadOf(receipt.value)].flatMap((one) => one?.key ?? [])
   } catch (error) {
-    if (error instanceof FedsamError && error.code === 'RecordDamaged') return undefined
+    if (error instanceof FedsamError && error.code === 'RecordDamaged') return []
     throw error
   }
 }

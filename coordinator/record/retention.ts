@@ -1,14 +1,15 @@
 // Deletes payloads that nothing needs any more, never markers. It keeps the updates of the last `retention.rounds` rounds, and
 // the models of as many rounds, at least the last, the previous and the best one. A delete that failed is repeated after the next
 // round, and by the next coordinator. A round's model is deleted last: where it is missing, the round has no payload left. A
-// superseded coordinator deletes nothing.
+// superseded coordinator deletes nothing. What it keeps of the clients' states: states-retention.ts.
 import { attemptKeys } from '#protocol/keys.ts'
 import type { RoundResult } from '#protocol/record.ts'
 import { bestRound, type StoppingRule } from '../rounds/stopping.ts'
 import type { EpochGuard } from './epochs.ts'
-import { payloadNamedAt } from './marker-facts.ts'
+import { payloadsNamedAt } from './marker-facts.ts'
 import type { RunMarkers } from './markers.ts'
 import type { Progress } from './progress.ts'
+import { keepStates, type StatesRetention } from './states-retention.ts'
 
 /** Requests to the store at a time: a round may have a thousand clients, and the next round runs meanwhile. */
 const AT_ONCE = 16
@@ -36,12 +37,13 @@ export interface RetentionOptions {
 /** `progress` grows while the run continues. */
 export function openRetention(options: RetentionOptions, progress: Progress): Retention {
   const left = new Map<number, Left>()
+  const states = keepStates(options.markers.store, progress, options.retentionRounds)
   let working: Promise<void> | null = null
   let again = false
   const work = async (): Promise<void> => {
     for (again = true; again && !options.signal.aborted; ) {
       again = false
-      await sweep(options, progress, left).catch(() => {})
+      await sweep(options, progress, { left, states }).catch(() => {})
     }
     working = null
   }
@@ -57,7 +59,11 @@ export function openRetention(options: RetentionOptions, progress: Progress): Re
 }
 
 /** Deletes what is due. Throws Superseded, and what the store throws while it looks for a newer coordinator. */
-async function sweep(options: RetentionOptions, progress: Progress, left: Map<number, Left>): Promise<void> {
+async function sweep(
+  options: RetentionOptions,
+  progress: Progress,
+  { left, states }: { readonly left: Map<number, Left>; readonly states: StatesRetention },
+): Promise<void> {
   const { markers, guard, retentionRounds, stopping, signal } = options
   const newest = progress.results.at(-1)?.value.round ?? 0
   const best = bestRound(stopping, progress.history)?.round ?? null
@@ -69,11 +75,14 @@ async function sweep(options: RetentionOptions, progress: Progress, left: Map<nu
     const has = left.get(round) ?? 'All'
     return round > lastOfUpdates || has === 'Nothing' || has === may ? [] : [{ value, may, has }]
   })
-  if (due.length === 0) return
+  await states.refresh()
+  const dropped = states.dropped()
+  if (due.length === 0 && dropped.length === 0) return
   await guard.assertCurrent()
+  await inTurn(dropped, (key) => markers.store.delete(key).then(() => states.deleted(key))).catch(() => {})
   for (const { value, may, has } of due) {
     if (signal.aborted) return
-    await sweepRound(markers, value, { may, has })
+    await sweepRound(markers, value, { may, has, states })
       .then(() => left.set(value.round, may))
       .catch(() => {})
   }
@@ -83,7 +92,7 @@ async function sweep(options: RetentionOptions, progress: Progress, left: Map<nu
 async function sweepRound(
   markers: RunMarkers,
   result: RoundResult,
-  { may, has }: { may: Left; has: Left },
+  { may, has, states }: { may: Left; has: Left; states: StatesRetention },
 ): Promise<void> {
   const { store } = markers
   // An earlier coordinator may have deleted all payloads of its round: it deletes the model last.
@@ -91,14 +100,17 @@ async function sweepRound(
   if (has === 'All' && !isOurs && (await store.size(result.model.key)) === undefined) return
   if (has === 'All') {
     const keys = await payloadsBeside(markers, result)
-    await inTurn(keys, (key) => store.delete(key))
+    await inTurn(
+      keys.filter((key) => !states.keeps(key)),
+      (key) => store.delete(key),
+    )
   }
   if (may !== 'Nothing') return
   if (result.state !== null) await store.delete(result.state.key)
   await store.delete(result.model.key)
 }
 
-/** Keys of the updates of every attempt at a round, accepted or not, and of models and states that no result names. */
+/** Keys of the updates and states of every attempt at a round, accepted or not, and of models and states that no result names. */
 async function payloadsBeside(markers: RunMarkers, { round, attempt }: RoundResult): Promise<string[]> {
   const keys: string[] = []
   for (let number = 1; ; number += 1) {
@@ -107,9 +119,9 @@ async function payloadsBeside(markers: RunMarkers, { round, attempt }: RoundResu
     if (plan === undefined && number > attempt) return keys
     const { model, state, receipt } = attemptKeys(round, number)
     if (number !== attempt) keys.push(model, state)
-    await inTurn(plan?.value.cohort ?? [], async (client) => {
-      const payload = await payloadNamedAt(markers.store, receipt(client))
-      if (payload !== undefined) keys.push(payload)
+    const { cohort = [], evaluators = [] } = plan?.value ?? {}
+    await inTurn([...new Set([...cohort, ...evaluators])], async (client) => {
+      keys.push(...(await payloadsNamedAt(markers.store, receipt(client))))
     })
   }
 }

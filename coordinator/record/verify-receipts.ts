@@ -82,7 +82,11 @@ function countedReceipts({ plan, decision }: Link): Counted[] {
   const evaluations = decision.evaluations
     .filter(({ receipt }) => !named.has(receipt))
     .map(({ client, receipt }) => ({ client, receipt, attempts: all }))
-  return [...updates, ...evaluations]
+  for (const { receipt } of evaluations) named.add(receipt)
+  const states = (decision.states ?? [])
+    .filter(({ receipt }) => !named.has(receipt))
+    .map(({ client, receipt, attempt }) => ({ client, receipt, attempts: [attempt] }))
+  return [...updates, ...evaluations, ...states]
 }
 
 /** Attempts of a round that are searched for a receipt. */

@@ -2,6 +2,7 @@
 // invented an update, swapped or reweighted it, or left one out against the rules, although its record is consistent. What only the
 // coordinator could know, such as when a receipt arrived, becomes a remark and no problem.
 
+import { type KeptState, stateRule } from '#protocol/client-state.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { plannedKeys } from '#protocol/external.ts'
 import { attemptKeys } from '#protocol/keys.ts'
@@ -15,8 +16,10 @@ import {
 } from '#protocol/record.ts'
 import { listed } from '#protocol/text.ts'
 import type { StoreReader } from '#transport/ports.ts'
+import { wrongStateBytes } from '../aggregation/state-checks.ts'
 import { admit } from '../aggregation/update-checks.ts'
-import { payloadOf } from './marker-facts.ts'
+import { wrongState } from '../rounds/client-states.ts'
+import { payloadOf, statePayloadOf } from './marker-facts.ts'
 import type { Reading } from './verify-output.ts'
 import type { Before, Link } from './verify-round.ts'
 
@@ -29,6 +32,8 @@ interface Round {
   readonly decision: ClosedDecision
   readonly result: RoundResult
   readonly uid: string
+  /** The clients' states before it. */
+  readonly last: readonly KeptState[]
 }
 
 interface RosterReading extends Reading {
@@ -46,8 +51,8 @@ export async function verifyRoster(
 ): Promise<void> {
   if (run === undefined) return
   const planned = new Set<string>()
-  for (const link of links) {
-    const round = roundOf(link, run.uid)
+  for (const [at, link] of links.entries()) {
+    const round = roundOf(link, run.uid, links[at - 1]?.states ?? [])
     if (round === undefined) continue
     for (const client of round.plan.roster) planned.add(client)
     verifySites(about, round, roster)
@@ -58,8 +63,12 @@ export async function verifyRoster(
   if (missing.length > 0) about.remarks.push(`no plan of the run names ${listed(missing)}`)
 }
 
-function roundOf({ result, plan, decision }: Link, uid: string): Round | undefined {
-  return plan === null || decision === null ? undefined : { plan, decision, result: result.value, uid }
+function roundOf(
+  { result, plan, decision }: Link,
+  uid: string,
+  last: readonly KeptState[],
+): Round | undefined {
+  return plan === null || decision === null ? undefined : { plan, decision, result: result.value, uid, last }
 }
 
 /** A plan may name no other key for a site than the roster. */
@@ -178,16 +187,19 @@ const TIMELY: readonly string[] = ['Late', 'Failed', 'Unreachable', 'Refused', '
 /** A rejection must be right, as far as the payload still exists. */
 async function isLawful(
   store: StoreReader,
-  { plan, result }: Round,
+  { plan, result, last }: Round,
   receipt: Receipt,
   outcome: string | undefined,
 ): Promise<boolean> {
   if (outcome === undefined) return false
   if (TIMELY.includes(outcome)) return true
   if (outcome !== 'Rejected') return false
+  if (wrongState({ rule: stateRule(plan.strategy), last }, receipt) !== undefined) return true
   const payload = payloadOf(receipt)
   if (payload === null || (await store.size(payload.key)) === undefined) return true
   const base = plan.base === null ? null : { payload: plan.base.payload }
+  const state = statePayloadOf(receipt)
+  if (state !== null && (await wrongStateBytes(store, state)) !== undefined) return true
   const admission = await admit(store, { receipt, payload, base, list: result.tensors })
   return admission.kind === 'Rejected'
 }

@@ -2,6 +2,7 @@
 // that nothing changed since the coordinator wrote. These checks find a coordinator that wrote markers which contradict each other.
 // Pure: verify.ts reads the markers.
 import { canonicalJson } from '#protocol/canonical.ts'
+import type { KeptState } from '#protocol/client-state.ts'
 import { attemptKeys, resultKey } from '#protocol/keys.ts'
 import type { ClosedDecision, Plan, Receipt, RoundResult, RunRecord } from '#protocol/record.ts'
 import { meanEvaluation, meanMetrics } from '../aggregation/evaluation.ts'
@@ -14,7 +15,12 @@ export interface Link {
   readonly result: Marked<RoundResult>
   readonly plan: Plan | null
   readonly decision: ClosedDecision | null
+  /** The clients' states after it; empty where only the chain is verified. */
+  readonly states: readonly KeptState[]
 }
+
+/** A link whose states are not read yet. */
+export type Unstated = Omit<Link, 'states'>
 
 /** The links of a chain up to a round, and the run that they belong to. */
 export interface Before {
@@ -51,7 +57,7 @@ export function ruleOf(run: RunRecord | undefined): StoppingRule {
 }
 
 /** Contradictions between the markers of a round and the rounds before it. */
-export function roundProblems(before: Before, link: Link): string[] {
+export function roundProblems(before: Before, link: Unstated): string[] {
   const previous = before.links.at(-1)
   return [
     ...(previous === undefined ? firstProblems(link) : laterProblems(previous, link)),
@@ -60,12 +66,12 @@ export function roundProblems(before: Before, link: Link): string[] {
   ]
 }
 
-function firstProblems({ result: { value } }: Link): string[] {
+function firstProblems({ result: { value } }: Unstated): string[] {
   const key = resultKey(value.round)
   return broken([[value.origin !== null, `${key} is the first result and names no origin of its model`]])
 }
 
-function laterProblems(previous: Link, { result: { value }, plan }: Link): string[] {
+function laterProblems(previous: Link, { result: { value }, plan }: Unstated): string[] {
   const { round, attempt } = value
   const key = resultKey(round)
   const keys = attemptKeys(round, attempt)
@@ -90,7 +96,7 @@ function baseOf(previous: Link | undefined): Plan['base'] {
   return { round, payload: model }
 }
 
-function planProblems({ run, links }: Before, { result: { value }, plan }: Link): string[] {
+function planProblems({ run, links }: Before, { result: { value }, plan }: Unstated): string[] {
   if (plan === null) return []
   const { round, attempt } = value
   const { plan: key } = attemptKeys(round, attempt)
@@ -102,7 +108,7 @@ function planProblems({ run, links }: Before, { result: { value }, plan }: Link)
   ])
 }
 
-function decisionProblems({ run, links }: Before, { result: { value }, plan, decision }: Link): string[] {
+function decisionProblems({ run, links }: Before, { result: { value }, plan, decision }: Unstated): string[] {
   if (decision === null) return []
   const { round, attempt } = value
   const { decision: key } = attemptKeys(round, attempt)
@@ -162,7 +168,7 @@ export interface CountedUpdate {
 
 /** Contradictions between a decision and the receipts of the updates that it counts. */
 export function updateProblems(
-  { result: { value }, plan }: Link,
+  { result: { value }, plan }: Unstated,
   counted: readonly CountedUpdate[],
 ): string[] {
   const { round } = value

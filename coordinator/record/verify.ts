@@ -1,6 +1,6 @@
 // Verifies a run's record from its bytes alone. Each result must follow the result before it; plans, decisions, receipts and
 // payloads must have the digests that markers name. Payloads that retention deleted are listed as absent. verify-round.ts compares
-// the markers of a round with each other, verify-fold.ts folds its updates again, and verify-output.ts verifies the base checkpoint
+// the markers of a round with each other, verify-states.ts the states of clients, verify-fold.ts folds its updates again, and verify-output.ts verifies the base checkpoint
 // and the output.
 import { sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
@@ -17,7 +17,7 @@ import {
 } from '#protocol/record.ts'
 import type { StoreReader } from '#transport/ports.ts'
 import { readPayload } from '../aggregation/payload-reader.ts'
-import { payloadOf } from './marker-facts.ts'
+import { payloadOf, statePayloadOf } from './marker-facts.ts'
 import { type Marked, readRecord } from './markers.ts'
 import type { Contradiction, Trust } from './output-signatures.ts'
 import { verifyDecisions } from './verify-decisions.ts'
@@ -31,8 +31,10 @@ import {
   evaluationProblems,
   type Link,
   roundProblems,
+  type Unstated,
   updateProblems,
 } from './verify-round.ts'
+import { unnamedStates, verifyNewestStates, verifyStates } from './verify-states.ts'
 
 /** The result of a verification. */
 export interface Verification {
@@ -111,6 +113,7 @@ export async function verifyRecord(
   const about = { store, problems: findings.problems, read }
   await verifyBase(about, chain)
   await verifyReceipts(about, chain)
+  await verifyNewestStates(about, chain.links.at(-1))
   const { manifest, missing, ...output } = await verifyOutput(about, chain, trust)
   const remarks: string[] = []
   const unlisted: string[] = []
@@ -228,18 +231,27 @@ async function verifyResult(findings: Findings, marked: Link['result'], before: 
   if (plan !== null && plan?.digest !== result.plan)
     problems.push(`${keys.plan} is not what the result names`)
   const decision = await verifyDecision(findings, result, keys.decision)
-  const link: Link = { result: marked, plan: plan?.value ?? null, decision }
+  const link: Unstated = { result: marked, plan: plan?.value ?? null, decision }
   problems.push(...roundProblems(before, link))
   await verifyPayload(findings, result.model)
   if (result.state !== null) await verifyPayload(findings, result.state)
-  if (scope === 'Chain' || decision === null) return link
+  if (scope === 'Chain') return { ...link, states: [] }
+  const about = { store, problems, read: <T>(reading: Promise<T>) => sound(findings, reading) }
+  const { states, receipts } = await verifyStates(about, link, before.links.at(-1))
+  for (const receipt of receipts) {
+    const payload = statePayloadOf(receipt)
+    if (payload !== null) await verifyPayload(findings, payload)
+  }
+  if (decision === null) return { ...link, states }
   const counted = await verifyUpdates(findings, decision)
   problems.push(...updateProblems(link, counted))
+  const stated = counted.map(({ receipt }) => receipt)
+  problems.push(...unnamedStates(link, stated))
   await verifyEvaluations(findings, decision, plan?.value.base?.payload.sha256 ?? null)
   const previous = before.links.at(-1)?.result.value
   if (previous !== undefined && counted.length === decision.updates.length)
     await verifyFold(findings, link, { previous, counted })
-  return link
+  return { ...link, states }
 }
 
 async function verifyDecision(
@@ -310,7 +322,7 @@ async function receiptWith(
 
 async function verifyFold(
   findings: Findings,
-  { result, plan, decision }: Link,
+  { result, plan, decision }: Unstated,
   { previous, counted }: { previous: RoundResult; counted: readonly CountedUpdate[] },
 ): Promise<void> {
   if (plan?.kind !== 'Train' || decision === null) return

@@ -9,6 +9,7 @@ import { fold } from '../aggregation/fold.ts'
 import { adviceOn } from '../aggregation/tensor-rules.ts'
 import { type ClosedAttempt, type ConcludedRound, concludeRound } from '../attempts/round.ts'
 import { updatesOf } from '../attempts/updates.ts'
+import { readStates, writeStates } from '../record/client-states.ts'
 import type { Marked } from '../record/markers.ts'
 import { noteEvaluation, noteResult, type Progress, pastNorms } from '../record/progress.ts'
 import { openRetention } from '../record/retention.ts'
@@ -78,6 +79,7 @@ async function trainRound(context: RunContext, progress: Progress): Promise<void
       lost,
       norms: pastNorms(progress),
       dtypes: dtypesOf(progress),
+      states: await readStates(context.markers.store, previous.value),
     },
     async (closed) => {
       const folded = await foldRound(context, previous, closed)
@@ -106,7 +108,7 @@ function dtypesOf({ results }: Progress): readonly DType[] | null {
 async function foldRound(
   context: RunContext,
   previous: Marked<RoundResult>,
-  { plan, decision, admitted, seconds }: ClosedAttempt,
+  { plan, decision, admitted, receipts, seconds }: ClosedAttempt,
 ): Promise<{ result: Marked<RoundResult>; rejected: readonly string[] }> {
   const { markers, fixed, strategy, foldBuffers, updateBuffers, clock, guard, signal } = context
   const { round, attempt } = plan.value
@@ -131,6 +133,11 @@ async function foldRound(
   })
   // No one reads these buffers any more.
   for (const { bytes } of admitted ?? []) if (bytes !== undefined) updateBuffers.giveBack(bytes)
+  const states = await writeStates(markers.store, {
+    decision: decision.value,
+    previous: previous.value,
+    receipts,
+  })
   const result = await markers.writeResult({
     schema: 'fedsam.result/1',
     round,
@@ -141,6 +148,7 @@ async function foldRound(
     previous: previous.digest,
     model: folded.model,
     state: folded.state,
+    ...states,
     tensors,
     origin: null,
     metrics: meanMetrics(updates),
@@ -191,13 +199,20 @@ async function evaluateLast(context: RunContext, progress: Progress): Promise<vo
   const previous = progress.results.at(-1)!
   const round = previous.value.round + 1
   const { lost, history } = progress
+  const { store } = context.markers
+  const states = await readStates(store, previous.value)
   try {
     const concluded = await concludeRound(
       context,
-      { round, kind: 'Evaluate', previous, history, lost, norms: [], dtypes: dtypesOf(progress) },
-      ({ plan, decision, seconds }) =>
+      { round, kind: 'Evaluate', previous, history, lost, norms: [], dtypes: dtypesOf(progress), states },
+      async ({ plan, decision, receipts, seconds }) =>
         context.markers.writeResult({
           ...previous.value,
+          ...(await writeStates(store, {
+            decision: decision.value,
+            previous: previous.value,
+            receipts,
+          })),
           round,
           attempt: plan.value.attempt,
           plan: plan.digest,

@@ -75,6 +75,7 @@ async function initialiseFromClient(context: AttemptsContext): Promise<Initialis
     previous: null,
     history: [],
     norms: [],
+    states: [],
     dtypes: null,
     lost: [],
   } as const

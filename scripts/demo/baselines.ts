@@ -108,17 +108,16 @@ async function measure(
     if ('file' in from) file = from.file
     else {
       const trained = join(scratch, 'trained.safetensors')
+      const sites = from.trainedOn.join(',')
       await trainer.fit(file, trained, {
-        sites: from.trainedOn.join(','),
-        epochs: String(epochs),
-        seed: `${seed}:${name}`,
+        config: { sites, epochs: String(epochs), seed: `${seed}:${name}` },
       })
       file = trained
     }
   }
   const dice: number[] = []
   for (const site of sites) {
-    const { metrics } = await trainer.evaluate(file, { sites: site.name })
+    const { metrics } = await trainer.evaluate(file, { config: { sites: site.name } })
     dice.push(metrics.dice!)
   }
   lane.doing = ''

@@ -118,7 +118,8 @@ test('clients of the release before take part: they get the answers that they ca
         const opened = openAnswer(answer, { uid, client, request: bytesOf(request), check })
         assert.equal(opened.kind, 'Answer')
         readByVersion1(answer)
-        assert.deepEqual(contentOf(new TextDecoder().decode(answer)), contentOf(event.message))
+        // This release adds fields, which that one ignores.
+        assert.partialDeepStrictEqual(contentOf(new TextDecoder().decode(answer)), contentOf(event.message))
       }
     }
     await run

@@ -74,7 +74,12 @@ async function chainOf(
   const links: Link[] = []
   for (let round = 1; round <= rounds; round += 1) {
     const result = { value: await resultOf(store, round), digest: '' }
-    links.push({ result, plan: await planOf(store, round), decision: await closedOf(store, round) })
+    links.push({
+      result,
+      plan: await planOf(store, round),
+      decision: await closedOf(store, round),
+      states: [],
+    })
   }
   const run = { value: { spec }, digest: '' } as unknown as NonNullable<Chain['run']>
   return { run, links }

@@ -107,11 +107,13 @@ async function live(
     update: { file: opened, path: file, numExamples: 1, metrics: {} },
     evaluation: null,
     notEvaluated: null,
+    state: null,
   }
   const leaving = uploadOutcome(outcome, {
     task: TASK as unknown as Task,
     client: 'a',
     incarnation: crypto.randomUUID(),
+    states: '',
     prefix: 'run',
     key: keyNamed('a'),
     dataset: '',

@@ -1,6 +1,6 @@
 // A trainer's work called directly, without a process: for federations in one process.
 import { FedsamError } from '#protocol/errors.ts'
-import { dtypesField, type Progress, type Trainer } from '#worker/trainer/seam.ts'
+import { leftState, type Progress, parameterFields, type Trainer } from '#worker/trainer/seam.ts'
 import type { TrainerWork } from '#worker/trainer/serve.ts'
 
 export function inProcessTrainer(work: TrainerWork): Trainer {
@@ -14,17 +14,17 @@ export function inProcessTrainer(work: TrainerWork): Trainer {
   return {
     ready: async () => ({ dataset: work.dataset, backend: work.backend }),
     getParameters: (output) => orCancelled(work.getParameters(output)),
-    async fit(tensors, output, config, dtypes) {
-      const { num_examples, metrics } = await orCancelled(
-        work.fit({ id: 1, call: 'fit', tensors, output, config, ...dtypesField(dtypes) }, report),
+    async fit(tensors, output, parameters) {
+      const { num_examples, metrics, state } = await orCancelled(
+        work.fit({ id: 1, call: 'fit', tensors, output, ...parameterFields(parameters) }, report),
       )
-      return { numExamples: num_examples, metrics }
+      return { numExamples: num_examples, metrics, hasState: leftState(state, parameters) }
     },
-    async evaluate(tensors, config, dtypes) {
-      const { loss, num_examples, metrics } = await orCancelled(
-        work.evaluate({ id: 1, call: 'evaluate', tensors, config, ...dtypesField(dtypes) }, report),
+    async evaluate(tensors, parameters) {
+      const { loss, num_examples, metrics, state } = await orCancelled(
+        work.evaluate({ id: 1, call: 'evaluate', tensors, ...parameterFields(parameters) }, report),
       )
-      return { loss, numExamples: num_examples, metrics }
+      return { loss, numExamples: num_examples, metrics, hasState: leftState(state, parameters) }
     },
     progress: () => progress,
     async cancel() {

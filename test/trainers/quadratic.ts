@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { readSafetensors, writeSafetensors } from '#protocol/safetensors.ts'
 import type { Tensor } from '#protocol/tensors.ts'
+import type { TrainerCall } from '#worker/trainer/seam.ts'
 import type { TrainerWork } from '#worker/trainer/serve.ts'
 
 export interface QuadraticOptions {
@@ -14,6 +15,10 @@ export interface QuadraticOptions {
   readonly before?: (call: 'get_parameters' | 'fit' | 'evaluate', round: number) => Promise<void> | void
   /** What fit says in place of the client's own number. */
   readonly numExamples?: number
+  /** Keeps counts of its calls in a file, the client's state. They move the model, so a wrong state shows in its bytes. */
+  readonly counts?: boolean | 'Always the same'
+  /** In place of `quadratic-CLIENT`. */
+  readonly dataset?: () => string
   /** Changes what fit has made: for clients that go wrong. */
   readonly spoil?: (tensors: Tensor[]) => Tensor[]
 }
@@ -54,13 +59,42 @@ function step(values: Float32Array, target: Float32Array, noise: Float32Array): 
   return values.map((value, i) => value + 0.5 * (target[i]! - value) + 0.01 * noise[i]!)
 }
 
+/** The state of a trainer that counts. */
+export interface Counts {
+  readonly fits: number
+  readonly evaluations: number
+}
+
+export const readCounts = (bytes: Uint8Array): Counts => JSON.parse(new TextDecoder().decode(bytes)) as Counts
+
+/** Adds one call to the state's counts, where the trainer keeps any, and leaves the new state. */
+async function counted(
+  { state, state_output: output, call }: Extract<TrainerCall, { call: 'fit' | 'evaluate' }>,
+  counts: QuadraticOptions['counts'] = false,
+): Promise<{ shift: number; left: { state?: string } }> {
+  if (counts === false) return { shift: 0, left: {} }
+  if (output === undefined) throw new Error('the call names no state_output, and this trainer keeps a state')
+  const { fits, evaluations } =
+    state === undefined || counts === 'Always the same'
+      ? { fits: 0, evaluations: 0 }
+      : readCounts(await readFile(state))
+  const next: Counts =
+    call === 'fit' || counts === 'Always the same'
+      ? { fits: fits + 1, evaluations }
+      : { fits, evaluations: evaluations + 1 }
+  await writeFile(output, JSON.stringify(next))
+  return { shift: 0.01 * fits + 0.001 * evaluations, left: { state: output } }
+}
+
 /** The trainer's work. Loss is half the mean squared distance to the client's target. */
 export function quadraticWork(options: QuadraticOptions): TrainerWork {
   const { client, size, before = () => {}, spoil = (tensors) => tensors } = options
   const target = (name: string, count: number): Float32Array => numbers(`target:${client}:${name}`, count)
   const examples = examplesOf(client)
   return {
-    dataset: `quadratic-${client}`,
+    get dataset() {
+      return options.dataset?.() ?? `quadratic-${client}`
+    },
     backend: 'typed arrays',
     async getParameters(output) {
       await before('get_parameters', 0)
@@ -69,21 +103,31 @@ export function quadraticWork(options: QuadraticOptions): TrainerWork {
         writeSafetensors(tensorsOf(size, (name, count) => numbers(`initial:${name}`, count))),
       )
     },
-    async fit({ tensors, output, config }, report) {
+    async fit(call, report) {
+      const { tensors, output, config } = call
+      const { shift, left } = await counted(call, options.counts)
       await before('fit', Number(config.server_round))
       const moved = readSafetensors(await readFile(tensors)).map((tensor) => {
         const values = valuesOf(tensor)
         const noise = numbers(`noise:${config.seed}:${tensor.name}`, values.length)
-        return { ...tensor, data: bytesOf(step(values, target(tensor.name, values.length), noise)) }
+        return {
+          ...tensor,
+          data: bytesOf(
+            step(values, target(tensor.name, values.length), noise).map((value) => value + shift),
+          ),
+        }
       })
       report(1, 1)
       await writeFile(output, writeSafetensors(spoil(moved)))
-      return { num_examples: options.numExamples ?? examples, metrics: { train_loss: lossOf(moved, target) } }
+      const metrics = { train_loss: lossOf(moved, target) }
+      return { num_examples: options.numExamples ?? examples, metrics, ...left }
     },
-    async evaluate({ tensors, config }) {
+    async evaluate(call) {
+      const { tensors, config } = call
+      const { left } = await counted(call, options.counts)
       await before('evaluate', Number(config.server_round))
       const loss = lossOf(readSafetensors(await readFile(tensors)), target)
-      return { loss, num_examples: examples, metrics: { closeness: 1 / (1 + loss) } }
+      return { loss, num_examples: examples, metrics: { closeness: 1 / (1 + loss) }, ...left }
     },
   }
 }

@@ -53,6 +53,7 @@ async function perform(context: TaskContext, task: () => Task, signal: AbortSign
       dataset,
       folder: join(folder, 'models'),
       scratch: folder,
+      states: join(folder, 'states'),
     })
     return { state: 'Left', ...attemptOf(left) }
   } catch (error) {

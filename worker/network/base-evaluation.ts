@@ -4,30 +4,25 @@ import { FedsamError } from '#protocol/errors.ts'
 import { isFigure, LARGEST_FIGURE } from '#protocol/measured.ts'
 import { MAX_NUM_EXAMPLES } from '#protocol/outcomes.ts'
 import type { Receipt, Unmeasured } from '#protocol/record.ts'
-import type { DType } from '#protocol/tensors.ts'
-import type { Trainer } from '../trainer/seam.ts'
+import type { CallParameters, Trainer } from '../trainer/seam.ts'
 import { messageWithRemedy } from './error-message.ts'
 
 /** Two fields of a receipt; at least one of them is null. */
 export type Evaluated = Pick<Receipt, 'evaluation' | 'notEvaluated'>
 
-/** The parameters of a trainer's call, besides the model's file. */
-export interface CallParameters {
-  readonly config: Readonly<Record<string, string>>
-  /** The element types of the tensors in round 0; undefined where the file has the same ones. */
-  readonly dtypes: readonly DType[] | undefined
-}
-
-/** Asks the trainer to evaluate the model in the file `base`. */
+/** Asks the trainer to evaluate the model in the file `base`. `hasState`: the call left a new state; one that failed leaves none. */
 export async function evaluateBase(
   trainer: Pick<Trainer, 'evaluate'>,
   base: string,
-  { config, dtypes }: CallParameters,
-): Promise<Evaluated> {
+  parameters: CallParameters,
+): Promise<Evaluated & { readonly hasState: boolean }> {
   try {
-    return judge(await trainer.evaluate(base, config, dtypes))
+    const answer = await trainer.evaluate(base, parameters)
+    const evaluated = judge(answer)
+    return { ...evaluated, hasState: answer.hasState && evaluated.notEvaluated?.outcome !== 'Failed' }
   } catch (error) {
-    return failed(error instanceof FedsamError ? error.code : 'TrainerFailed', messageWithRemedy(error))
+    const code = error instanceof FedsamError ? error.code : 'TrainerFailed'
+    return { ...failed(code, messageWithRemedy(error)), hasState: false }
   }
 }
 

@@ -1,4 +1,4 @@
-// Fetches the models that a worker starts from through granted URLs, verifies and caches them. It verifies a cached file again at
+// Fetches the models and states that a worker starts from through granted URLs, verifies and caches them. It verifies a cached file again at
 // each use: the file may be older than this process, and an update that starts from other bytes than the plan's base spoils a
 // round.
 import { mkdir, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
@@ -24,10 +24,19 @@ export interface ModelOptions {
  * The path of the model's file, verified against its SHA-256, from the cache or the store. Throws RecordDamaged where the store has
  * other bytes, or refuses the read twice; NotWanted where the coordinator gives no grant to read it.
  */
-export async function fetchModel(base: NonNullable<Task['base']>, options: ModelOptions): Promise<string> {
+export function fetchModel(base: NonNullable<Task['base']>, options: ModelOptions): Promise<string> {
+  return fetchFile(base, 'safetensors', options)
+}
+
+/** As fetchModel, for any object; `ending` is that of the file's name. */
+export async function fetchFile(
+  base: { readonly key: string; readonly size: number; readonly sha256: string },
+  ending: 'safetensors' | 'state',
+  options: ModelOptions,
+): Promise<string> {
   const { folder, buffer, ask, transfers } = options
   await mkdir(folder, { recursive: true })
-  const file = join(folder, `${base.sha256}.safetensors`)
+  const file = join(folder, `${base.sha256}.${ending}`)
   if ((await sha256OfFile(file)) === base.sha256) return file
   const part = `${file}.part`
   // The trainer can write to this folder: delete anything that it put in the place of the model or of the partial download.
@@ -47,10 +56,15 @@ export async function fetchModel(base: NonNullable<Task['base']>, options: Model
 }
 
 /** Deletes all but the newest models. A later call deletes a file that cannot be deleted now. */
-export async function deleteOldModels(folder: string, newest: string): Promise<void> {
-  const names = (await readdir(folder)).filter((name) => /^[0-9a-f]{64}\.safetensors$/.test(name))
-  const paths = names.map((name) => join(folder, name)).filter((path) => path !== newest)
+export function deleteOldModels(folder: string, newest: string): Promise<void> {
+  return deleteOldFiles(folder, newest, CACHED_MODELS - 1)
+}
+
+/** Deletes all but `used` and the `others` newest files. */
+export async function deleteOldFiles(folder: string, used: string, others: number): Promise<void> {
+  const names = (await readdir(folder)).filter((name) => /^[0-9a-f]{64}\.(safetensors|state)$/.test(name))
+  const paths = names.map((name) => join(folder, name)).filter((path) => path !== used)
   const files = await Promise.all(paths.map(async (path) => ({ path, at: (await stat(path)).mtimeMs })))
   files.sort((a, b) => b.at - a.at)
-  for (const { path } of files.slice(CACHED_MODELS - 1)) await unlink(path).catch(() => {})
+  for (const { path } of files.slice(others)) await unlink(path).catch(() => {})
 }

@@ -3,13 +3,22 @@
 // evaluation costs no update: the receipt says why it failed (base-evaluation.ts).
 import { mkdir, rm, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
+import { canonicalJson } from '#protocol/canonical.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Task } from '#protocol/messages.ts'
 import { pauseAfter } from '#runtime/backoff.ts'
 import type { ReusedBuffer } from '#runtime/reused-buffer.ts'
-import type { Trainer } from '../trainer/seam.ts'
-import { type CallParameters, type Evaluated, evaluateBase } from './base-evaluation.ts'
+import type { CallParameters, Trainer } from '../trainer/seam.ts'
+import { type Evaluated, evaluateBase } from './base-evaluation.ts'
 import { openUpdate } from './canonical-update.ts'
+import {
+  dropState,
+  openState,
+  rememberState,
+  type StateOfTask,
+  takeState,
+  withState,
+} from './client-state.ts'
 import { type AskGrants, NotWanted } from './grants.ts'
 import { deleteOldModels, fetchModel } from './model-cache.ts'
 import type { WorkerOptions } from './options.ts'
@@ -51,13 +60,26 @@ export interface TaskOptions extends TaskContext {
   /** The task as it is now: a later attempt at the same round may have taken it over. */
   readonly task: () => Task
   readonly dataset: string
-  /** For files that are not complete yet; `folder` holds the cached models. */
+  /** For files that are not complete yet; `folder` holds the cached models, `states` the client's own states. */
   readonly scratch: string
+  readonly states: string
 }
 
-/** Whether two tasks have the same base, seed and kind: then every attempt gets the same update. */
+/** Whether two tasks have the same base, seed, kind and state: then every attempt gets the same update and the same next state. */
 export function isSameWork(one: Task, other: Task): boolean {
-  return one.kind === other.kind && one.seed === other.seed && one.base?.sha256 === other.base?.sha256
+  return nameOf(one) === nameOf(other)
+}
+
+function nameOf({ kind, seed, base, state }: Task): string {
+  const { last } = state ?? {}
+  return canonicalJson([
+    kind,
+    seed,
+    base?.sha256 ?? null,
+    state?.place ?? null,
+    last?.sha256 ?? null,
+    last?.dataset ?? null,
+  ])
 }
 
 /**
@@ -79,6 +101,7 @@ export async function doTask(options: TaskOptions): Promise<Task> {
       const line = options.badLine ? { line: unsent.line } : {}
       const send = () => uploadOutcome(value, { ...options, ...line, task, buffer: unsent.buffer, stored })
       await repeated(options, send)
+      await rememberState(value.state, options.states)
       await discard(unsent)
       return task
     } catch (error) {
@@ -88,10 +111,11 @@ export async function doTask(options: TaskOptions): Promise<Task> {
   }
 }
 
-/** Closes and deletes an update that nobody will send. */
+/** Closes and deletes an update and a state that nobody will send. */
 export async function discard(unsent: Unsent): Promise<void> {
-  const update = unsent.outcome?.value.update
+  const { update, state = null } = unsent.outcome?.value ?? {}
   unsent.outcome = null
+  await dropState(state)
   if (!update) return
   await update.file.close().catch(() => {})
   await unlink(update.path).catch(() => {})
@@ -103,26 +127,36 @@ function throwIfStopped(signal: AbortSignal): void {
 
 async function workOn(asked: Task, options: TaskOptions): Promise<LocalOutcome> {
   const task = (await options.admit?.(asked)) ?? asked
-  const { trainer, scratch, folder, unsent, signal } = options
+  const { trainer, scratch, folder, dataset, unsent, signal } = options
   if (task.base === null) await mkdir(scratch, { recursive: true })
   const output = join(scratch, `update-${task.round}.safetensors`)
   const fetch = (base: NonNullable<Task['base']>) => fetchModel(base, { ...options, buffer: unsent.buffer })
   const { base: wanted } = task
   const base = wanted === null ? null : await repeated(options, () => fetch(wanted))
   const tidying = base === null ? undefined : deleteOldModels(folder, base).catch(() => {})
+  const state = await repeated(options, () => openState(task, dataset, { ...options, buffer: unsent.buffer }))
   const parameters: CallParameters = { config: { ...task.config, seed: task.seed }, dtypes: task.dtypes }
   // Otherwise a file of an earlier life of this worker could pass for the answer to this call.
   await rm(output, { recursive: true, force: true })
   try {
     throwIfStopped(signal)
     const evaluated =
-      base !== null && task.evaluate ? await evaluateBase(trainer, base, parameters) : NOT_ASKED
+      base !== null && task.evaluate
+        ? await evaluate(trainer, {
+            base,
+            parameters,
+            state,
+            output: join(scratch, `evaluated-${task.round}.state`),
+          })
+        : NOT_ASKED
     throwIfStopped(signal)
     logFailure(options, task, evaluated)
-    const update = await train(trainer, { kind: task.kind, base, output, ...parameters })
+    const left = join(scratch, `fitted-${task.round}.state`)
+    const update = await train(trainer, { kind: task.kind, base, output, parameters, state, left })
     await tidying
-    return { update, ...(asked.evaluate && !task.evaluate ? NOT_RELEASED : evaluated) }
+    return { update, state, ...(asked.evaluate && !task.evaluate ? NOT_RELEASED : evaluated) }
   } catch (error) {
+    await dropState(state)
     await unlink(output).catch(() => {})
     throw error
   }
@@ -166,21 +200,47 @@ function logFailure({ log }: Pick<TaskOptions, 'log'>, { round }: Task, { notEva
     log(`round ${round}: the evaluation failed: ${notEvaluated.message}`)
 }
 
-interface Training extends CallParameters {
+interface Call {
+  readonly parameters: CallParameters
+  readonly state: StateOfTask | null
+}
+
+/** Evaluates the base. A state that the call leaves is the one that the training goes on from. */
+async function evaluate(
+  trainer: Trainer,
+  { base, parameters, state, output }: Call & { readonly base: string; readonly output: string },
+): Promise<Evaluated> {
+  const { hasState, ...evaluated } = await evaluateBase(
+    trainer,
+    base,
+    await withState(parameters, state, output),
+  )
+  if (hasState) await takeState(state, output)
+  return evaluated
+}
+
+interface Training extends Call {
   readonly kind: Task['kind']
   readonly base: string | null
   readonly output: string
+  /** Where the call may leave a new state. */
+  readonly left: string
 }
 
 async function train(
   trainer: Trainer,
-  { kind, base, output, config, dtypes }: Training,
+  { kind, base, output, parameters, state, left }: Training,
 ): Promise<LocalOutcome['update']> {
   if (kind === 'Evaluate') return null
   if (kind === 'Initialise' || base === null) {
     await trainer.getParameters(output)
     return { file: await openUpdate(output, null), path: output, numExamples: 1, metrics: {} }
   }
-  const { numExamples, metrics } = await trainer.fit(base, output, config, dtypes)
+  const { numExamples, metrics, hasState } = await trainer.fit(
+    base,
+    output,
+    await withState(parameters, state, left),
+  )
+  if (hasState) await takeState(state, left)
   return { file: await openUpdate(output, base), path: output, numExamples, metrics }
 }

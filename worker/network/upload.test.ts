@@ -58,7 +58,12 @@ async function uploadFloats(floats: number, meddle: () => Promise<unknown>): Pro
   let isFirst = true
   try {
     await uploadOutcome(
-      { update: { file, path, numExamples: 1, metrics: {} }, evaluation: null, notEvaluated: null },
+      {
+        update: { file, path, numExamples: 1, metrics: {} },
+        evaluation: null,
+        notEvaluated: null,
+        state: null,
+      },
       {
         task: TASK,
         client: 'a',
@@ -66,6 +71,7 @@ async function uploadFloats(floats: number, meddle: () => Promise<unknown>): Pro
         prefix: 'run',
         key: keyNamed('a'),
         dataset: '',
+        states: '',
         async ask(wants) {
           if (isFirst) await meddle()
           isFirst = false

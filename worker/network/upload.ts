@@ -1,4 +1,4 @@
-// Uploads a worker's update and then its receipt, through granted URLs. Guarantees the order payload first, receipt last; that an
+// Uploads a worker's state, its update and then its receipt, through granted URLs. Guarantees the order payloads first, receipt last; that an
 // interrupted large upload resumes with the parts that are missing; and that each life of a worker writes its payload under its own
 // name (protocol/keys.ts).
 import { blockHasher, digestPayload, type PayloadDigest, sha256 } from '#protocol/digest.ts'
@@ -13,6 +13,7 @@ import type { ReusedBuffer } from '#runtime/reused-buffer.ts'
 import type { Written } from '#transport/ports.ts'
 import type { ForeignFile } from '../trainer/foreign-file.ts'
 import { shrunk } from './canonical-update.ts'
+import { keepState, type OwnState, type StateOfTask } from './client-state.ts'
 import { type AskGrants, NotWanted, withGrant } from './grants.ts'
 import { uploadParts } from './multipart-upload.ts'
 import type { WorkerOptions } from './options.ts'
@@ -35,6 +36,8 @@ export interface LocalOutcome {
   readonly evaluation: Receipt['evaluation']
   /** Why there is no evaluation; null where there is one, or where the task asked for none. */
   readonly notEvaluated: Receipt['notEvaluated']
+  /** null: the coordinator's release keeps no states. */
+  readonly state: StateOfTask | null
 }
 
 export type UploadOptions = Pick<
@@ -43,6 +46,8 @@ export type UploadOptions = Pick<
 > & {
   readonly task: Task
   readonly dataset: string
+  /** The folder for states whose bytes stay here. */
+  readonly states: string
   readonly ask: AskGrants
   /** Memory for the bytes that are sent. */
   readonly buffer: ReusedBuffer
@@ -66,8 +71,10 @@ export async function uploadOutcome(outcome: LocalOutcome, options: UploadOption
 
 async function upload(outcome: LocalOutcome, options: UploadOptions): Promise<void> {
   const { task, client, buffer } = options
+  const states = outcome.state === null ? {} : await uploadState(outcome.state, options)
   const file = outcome.update?.file
-  if (file === undefined) return uploadReceipt(options, receiptWant(outcome, options, null))
+  if (file === undefined)
+    return uploadReceipt(options, receiptWant(outcome, options, { payload: null, states }))
   // A small update is read once. A large one is read twice: for its digest, and part by part for the upload.
   const bytes = await readSmall(file, buffer)
   const digest = bytes === undefined ? await digestFile(file) : digestPayload(bytes)
@@ -85,11 +92,51 @@ async function upload(outcome: LocalOutcome, options: UploadOptions): Promise<vo
       file,
       bytes,
       digest,
-      receipt: receiptWant(outcome, options, { upload: name, ...digest }),
     }
-    if (await uploadUnder(payload, options)) return
+    const receipt = receiptWant(outcome, options, { payload: { upload: name, ...digest }, states })
+    // Both grants in one request: a small update costs one round trip to the coordinator and two to the store.
+    const stored = await uploadUnder(payload, options, [receipt.want])
+    if (stored === 'Taken') continue
+    await file.check()
+    return uploadReceipt(options, receipt, stored[0])
   }
   throw new NotWanted(`${MAX_UPLOADS} earlier lives of this worker uploaded an update in this attempt`)
+}
+
+/** What the receipt says of the client's state. */
+type ReceiptStates = Pick<Receipt, 'state' | 'stateBase'>
+
+/** Stores the bytes of a new state: in the attempt, or at this client, as the job says. One that equals its base travels no bytes. */
+async function uploadState(state: StateOfTask, options: UploadOptions): Promise<ReceiptStates> {
+  const { base: stateBase, current } = state
+  if (current === null) return { state: null, stateBase }
+  if (current.kind === 'Last') {
+    const { sha256, size } = current
+    return { state: { sha256, size, upload: null, blocks: [] }, stateBase }
+  }
+  current.digest ??= await digestFile(current.file)
+  const { digest } = current
+  if (digest.sha256 === stateBase) return { state: { ...digest, upload: null, blocks: [] }, stateBase }
+  const upload = state.place === 'Local' ? null : await uploadNewState(current, digest, options)
+  if (state.place === 'Local') await keepState({ ...current, digest }, options.states)
+  await current.file.check()
+  return { state: { ...digest, upload, blocks: upload === null ? [] : digest.blocks }, stateBase }
+}
+
+/** Stores the bytes in the attempt; resolves to the name of the upload. */
+async function uploadNewState(
+  { file }: Extract<OwnState, { kind: 'New' }>,
+  digest: PayloadDigest,
+  options: UploadOptions,
+): Promise<string> {
+  const { task, client, buffer } = options
+  const bytes = await readSmall(file, buffer)
+  for (let number = 1; number <= MAX_UPLOADS; number += 1) {
+    const name = uploadName(number)
+    const key = attemptKeys(task.round, task.attempt).clientState(client, name)
+    if ((await uploadUnder({ key, file, bytes, digest }, options)) !== 'Taken') return name
+  }
+  throw new NotWanted(`${MAX_UPLOADS} earlier lives of this worker uploaded a state in this attempt`)
 }
 
 interface ReceiptWant {
@@ -103,33 +150,34 @@ interface Payload {
   /** All bytes of a payload that is uploaded in one piece. */
   readonly bytes: Uint8Array | undefined
   readonly digest: PayloadDigest
-  readonly receipt: ReceiptWant
 }
 
-/** Stores the payload under its key, then the receipt; false where an earlier life has stored another payload under this key. */
-async function uploadUnder(payload: Payload, options: UploadOptions): Promise<boolean> {
-  const { key, bytes, digest, receipt } = payload
+/**
+ * Stores the payload under its key; 'Taken' where an earlier life has stored another payload there. `next`: wants to ask with that of
+ * a small payload; resolves to their answers, where it asked.
+ */
+async function uploadUnder(
+  { key, file, bytes, digest }: Payload,
+  options: UploadOptions,
+  next: readonly Want[] = [],
+): Promise<'Taken' | readonly Granted[]> {
   const { ask, transfers, stored } = options
-  let granted: Granted | undefined
-  if (!stored.has(key)) {
-    let written: Written
-    if (bytes === undefined) written = await uploadParts({ ...options, key, file: payload.file, ...digest })
-    else {
-      const want: Want = { kind: 'Write', key, size: digest.size, sha256: digest.sha256 }
-      // Both grants in one request: a small update costs one round trip to the coordinator and two to the store.
-      const [first, second] = await ask([want, receipt.want])
-      const pieced = { ...options, key, file: payload.file, ...digest, pieceBytes: pieceBytesOf(first) }
-      written = await orInPieces(pieced, (tries) =>
-        withGrant(ask, want, (grant) => transfers.write(grant, bytes, digest.sha256, tries), first),
-      )
-      granted = second
-    }
-    if (written === 'Exists') return false
-    stored.add(key)
+  if (stored.has(key)) return []
+  let written: Written
+  let granted: readonly Granted[] = []
+  if (bytes === undefined) written = await uploadParts({ ...options, key, file, ...digest })
+  else {
+    const want: Want = { kind: 'Write', key, size: digest.size, sha256: digest.sha256 }
+    const [first, ...others] = await ask([want, ...next])
+    const pieced = { ...options, key, file, ...digest, pieceBytes: pieceBytesOf(first) }
+    written = await orInPieces(pieced, (tries) =>
+      withGrant(ask, want, (grant) => transfers.write(grant, bytes, digest.sha256, tries), first),
+    )
+    granted = others
   }
-  await payload.file.check()
-  await uploadReceipt(options, receipt, granted)
-  return true
+  if (written === 'Exists') return 'Taken'
+  stored.add(key)
+  return granted
 }
 
 async function uploadReceipt(
@@ -140,13 +188,15 @@ async function uploadReceipt(
   await withGrant(ask, want, (grant) => transfers.write(grant, body), granted)
 }
 
-function receiptWant(
-  outcome: LocalOutcome,
-  options: UploadOptions,
-  payload: (PayloadDigest & { upload: string }) | null,
-): ReceiptWant {
+/** The payloads that a receipt names. */
+interface Named {
+  readonly payload: (PayloadDigest & { upload: string }) | null
+  readonly states: ReceiptStates
+}
+
+function receiptWant(outcome: LocalOutcome, options: UploadOptions, named: Named): ReceiptWant {
   const { task, client, key: signingKey, prefix } = options
-  const body = signReceipt(signingKey, uidOf(prefix), receiptOf(outcome, options, payload))
+  const body = signReceipt(signingKey, uidOf(prefix), receiptOf(outcome, options, named))
   const key = attemptKeys(task.round, task.attempt).receipt(client)
   return { want: { kind: 'Write', key, size: body.length, sha256: sha256(body) }, body }
 }
@@ -154,7 +204,7 @@ function receiptWant(
 function receiptOf(
   { update, evaluation, notEvaluated }: LocalOutcome,
   { task, client, incarnation, dataset }: UploadOptions,
-  payload: (PayloadDigest & { upload: string }) | null,
+  { payload, states }: Named,
 ): Receipt {
   return {
     schema: 'fedsam.receipt/1',
@@ -171,6 +221,7 @@ function receiptOf(
     notEvaluated,
     // The schema of receipts allows this length.
     dataset: dataset.slice(0, 2048),
+    ...states,
   }
 }
 

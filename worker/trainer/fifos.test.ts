@@ -69,7 +69,7 @@ const lives = async (): Promise<number> =>
   (await readFile(join(folder, 'lives'), 'utf8')).trim().split('\n').length
 const untilCalled = (): Promise<void> =>
   until('the trainer reads its call', () => existsSync(join(folder, 'lives.called')))
-const fit = (of: Trainer) => of.fit('tensors', 'output', CONFIG)
+const fit = (of: Trainer) => of.fit('tensors', 'output', { config: CONFIG })
 
 describe('a trainer in its own container', () => {
   test('answers its calls; at the end its container has the exit code that the network half wrote', async () => {
@@ -78,8 +78,11 @@ describe('a trainer in its own container', () => {
     assert.deepEqual(await of.ready(), { dataset: 'quadratic-a', backend: 'typed arrays' })
     const [first, second] = [join(folder, 'first'), join(folder, 'second')]
     await of.getParameters(first)
-    assert.ok((await of.fit(first, second, CONFIG)).numExamples > 0)
-    assert.ok((await of.evaluate(second, CONFIG)).loss < (await of.evaluate(first, CONFIG)).loss)
+    assert.ok((await of.fit(first, second, { config: CONFIG })).numExamples > 0)
+    assert.ok(
+      (await of.evaluate(second, { config: CONFIG })).loss <
+        (await of.evaluate(first, { config: CONFIG })).loss,
+    )
     await of.close(79)
     assert.equal(await exit, 79)
   })

@@ -55,7 +55,7 @@ const SILENT = /wrote nothing (and used no processor time )?for 1000 s/
 /** What is measured by /proc. */
 const ON_LINUX = { skip: process.platform !== 'linux' && 'there is no /proc' }
 
-const fit = (of: Trainer) => of.fit('tensors', 'output', CONFIG)
+const fit = (of: Trainer) => of.fit('tensors', 'output', { config: CONFIG })
 const lives = async (): Promise<number> =>
   (await readFile(join(folder, 'lives'), 'utf8')).trim().split('\n').length
 
@@ -64,7 +64,7 @@ describe('a trainer in a process', () => {
     const of = awkward('answers')
     assert.deepEqual(await of.ready(), { dataset: 'd', backend: 'b' })
     assert.deepEqual(await fit(of), { numExamples: 3, metrics: { train_loss: 0.5 } })
-    assert.deepEqual(await of.evaluate('tensors', CONFIG), {
+    assert.deepEqual(await of.evaluate('tensors', { config: CONFIG }), {
       loss: 0.25,
       numExamples: 2,
       metrics: { dice: 0.5 },

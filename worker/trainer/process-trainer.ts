@@ -7,7 +7,14 @@ import { spawnTrainer, type TrainerProgram } from './child-process.ts'
 import { openSeamFolder, type SeamFolder } from './fifos.ts'
 import { type LifeOptions, launch, type Running } from './process.ts'
 import type { Link } from './process-link.ts'
-import { type Answer, dtypesField, type Progress, type Trainer, type TrainerCall } from './seam.ts'
+import {
+  type Answer,
+  leftState,
+  type Progress,
+  parameterFields,
+  type Trainer,
+  type TrainerCall,
+} from './seam.ts'
 
 export type ChildTrainerOptions = TrainerProgram & LifeOptions
 
@@ -75,18 +82,20 @@ function trainerOver(connect: () => Link, options: LifeOptions): Trainer {
     async getParameters(output) {
       await call('parameters', (id) => ({ id, call: 'get_parameters', output }))
     },
-    async fit(tensors, output, config, dtypes) {
+    async fit(tensors, output, parameters) {
       const fitted = await call('fitted', (id) => {
-        return { id, call: 'fit', tensors, output, config, ...dtypesField(dtypes) }
+        return { id, call: 'fit', tensors, output, ...parameterFields(parameters) }
       })
-      if (!Number.isFinite(fitted.num_examples)) throw noCount(fitted.num_examples)
-      return { numExamples: fitted.num_examples, metrics: fitted.metrics }
+      const { num_examples: numExamples, metrics, state } = fitted
+      if (!Number.isFinite(numExamples)) throw noCount(numExamples)
+      return { numExamples, metrics, hasState: leftState(state, parameters) }
     },
-    async evaluate(tensors, config, dtypes) {
+    async evaluate(tensors, parameters) {
       const evaluated = await call('evaluated', (id) => {
-        return { id, call: 'evaluate', tensors, config, ...dtypesField(dtypes) }
+        return { id, call: 'evaluate', tensors, ...parameterFields(parameters) }
       })
-      return { loss: evaluated.loss, numExamples: evaluated.num_examples, metrics: evaluated.metrics }
+      const { loss, num_examples: numExamples, metrics, state } = evaluated
+      return { loss, numExamples, metrics, hasState: leftState(state, parameters) }
     },
     progress: () => progress,
     async cancel() {

@@ -11,6 +11,9 @@ const Config = v.record(v.string(), v.string())
 /** The element type of each tensor in round 0, in the order of names; absent where the file has the same types. */
 const DTypes = v.optional(v.array(v.picklist(DTYPES)))
 
+/** The file of the client's state, where it has one, and the only path at which the call may leave a new one. */
+const StateFiles = { state: v.optional(v.string()), state_output: v.optional(v.string()) }
+
 const CallSchema = v.variant('call', [
   v.object({ id: Id, call: v.literal('get_parameters'), output: v.string() }),
   v.object({
@@ -20,16 +23,49 @@ const CallSchema = v.variant('call', [
     output: v.string(),
     config: Config,
     dtypes: DTypes,
+    ...StateFiles,
   }),
-  v.object({ id: Id, call: v.literal('evaluate'), tensors: v.string(), config: Config, dtypes: DTypes }),
+  v.object({
+    id: Id,
+    call: v.literal('evaluate'),
+    tensors: v.string(),
+    config: Config,
+    dtypes: DTypes,
+    ...StateFiles,
+  }),
 ])
 
 /** A call to a trainer, one line on its standard input. Files are absolute paths in the scratch folder. */
 export type TrainerCall = Readonly<v.InferOutput<typeof CallSchema>>
 
-/** The field `dtypes` of a call; absent where the file itself has the types of round 0. */
-export function dtypesField(dtypes: readonly DType[] | undefined): { dtypes?: DType[] } {
-  return dtypes === undefined ? {} : { dtypes: [...dtypes] }
+/** The parameters of a call of fit or evaluate, besides the files of tensors. */
+export interface CallParameters {
+  readonly config: Readonly<Record<string, string>>
+  /** The element types of the tensors in round 0; absent where the file has the same ones. */
+  readonly dtypes?: readonly DType[] | undefined
+  /** Files of the client's state: the one that it has (null: none), and where the call may leave a new one. */
+  readonly state?: { readonly input: string | null; readonly output: string } | undefined
+}
+
+/** The fields of a call for these parameters, as the seam names them. */
+export function parameterFields({ config, dtypes, state }: CallParameters) {
+  return {
+    config,
+    ...(dtypes === undefined ? {} : { dtypes: [...dtypes] }),
+    ...(state === undefined ? {} : { state_output: state.output }),
+    ...(state === undefined || state.input === null ? {} : { state: state.input }),
+  }
+}
+
+/** Whether a call left a new state. Throws TrainerFailed for a file of another path: FedSAM reads no file that it did not name. */
+export function leftState(answered: string | undefined, { state }: CallParameters): boolean {
+  if (answered === undefined) return false
+  if (state !== undefined && answered === state.output) return true
+  throw new FedsamError(
+    'TrainerFailed',
+    `the trainer answered the state ${answered.slice(0, 200)}; ${state === undefined ? 'this call takes no state' : `the call named ${state.output}`}`,
+    { remedy: 'write the new state to the file that the call names in state_output, and answer that path' },
+  )
 }
 
 /** Reads a call. Throws TrainerFailed for every other line. */
@@ -72,6 +108,12 @@ const Figure = v.union([
   v.pipe(v.picklist(['NaN', 'Infinity', '-Infinity']), v.transform(Number)),
 ])
 
+/** The file of the new state; absent where the call left none. Python writes None as null. */
+const StateFile = v.pipe(
+  v.nullish(v.string()),
+  v.transform((path) => path ?? undefined),
+)
+
 const LineSchema = v.variant('type', [
   /** Sent once, before the first call: the digest of the data, and the name of the backend. */
   v.object({
@@ -87,13 +129,14 @@ const LineSchema = v.variant('type', [
     message: v.optional(v.string(), ''),
   }),
   v.object({ type: v.literal('parameters'), id: Id }),
-  v.object({ type: v.literal('fitted'), id: Id, num_examples: Figure, metrics: Metrics }),
+  v.object({ type: v.literal('fitted'), id: Id, num_examples: Figure, metrics: Metrics, state: StateFile }),
   v.object({
     type: v.literal('evaluated'),
     id: Id,
     loss: Figure,
     num_examples: Figure,
     metrics: Metrics,
+    state: StateFile,
   }),
   /** Sent when a call failed (with its id), or when the trainer cannot start (without an id). */
   v.object({
@@ -171,18 +214,21 @@ export interface Trainer {
   ready(): Promise<TrainerReady>
   /** Writes the parameters to `output`. */
   getParameters(output: string): Promise<void>
-  /** Trains from `tensors` and writes the result to `output`. `dtypes` are those of round 0, where the file has others. */
+  /** Trains from `tensors` and writes the result to `output`. `hasState`: the call left a new state. */
   fit(
     tensors: string,
     output: string,
-    config: Readonly<Record<string, string>>,
-    dtypes?: readonly DType[],
-  ): Promise<{ numExamples: number; metrics: Readonly<Record<string, number>> }>
+    parameters: CallParameters,
+  ): Promise<{ numExamples: number; metrics: Readonly<Record<string, number>>; hasState: boolean }>
   evaluate(
     tensors: string,
-    config: Readonly<Record<string, string>>,
-    dtypes?: readonly DType[],
-  ): Promise<{ loss: number; numExamples: number; metrics: Readonly<Record<string, number>> }>
+    parameters: CallParameters,
+  ): Promise<{
+    loss: number
+    numExamples: number
+    metrics: Readonly<Record<string, number>>
+    hasState: boolean
+  }>
   /** The last progress that it reported for the running call. */
   progress(): Progress | null
   /** Cancels the running call: kills the process. The next call starts a new one. */

@@ -8,7 +8,7 @@ import { leaveLastWord, unexpectedWord } from '#runtime/termination-message.ts'
 import { LONGEST_LINE, readLines } from './lines.ts'
 import { readTrainerCall, type TrainerCall, type TrainerLine } from './seam.ts'
 
-/** The calls that a trainer implements. `report` writes a progress line. */
+/** The calls that a trainer implements. `report` writes a progress line; `state` is the file of a new state, call.state_output. */
 export interface TrainerWork {
   readonly dataset: string
   readonly backend: string
@@ -16,11 +16,16 @@ export interface TrainerWork {
   fit(
     call: Extract<TrainerCall, { call: 'fit' }>,
     report: Report,
-  ): Promise<{ num_examples: number; metrics: Record<string, number> }>
+  ): Promise<{ num_examples: number; metrics: Record<string, number>; state?: string | undefined }>
   evaluate(
     call: Extract<TrainerCall, { call: 'evaluate' }>,
     report: Report,
-  ): Promise<{ loss: number; num_examples: number; metrics: Record<string, number> }>
+  ): Promise<{
+    loss: number
+    num_examples: number
+    metrics: Record<string, number>
+    state?: string | undefined
+  }>
 }
 
 /** Writes a progress line. A trainer without progress for noProgressSeconds is killed. */
@@ -86,8 +91,8 @@ async function answer(work: TrainerWork, call: TrainerCall): Promise<TrainerLine
       await work.getParameters(call.output)
       return { type: 'parameters', id: call.id }
     case 'fit':
-      return { type: 'fitted', id: call.id, ...(await work.fit(call, report)) }
+      return { type: 'fitted', id: call.id, state: undefined, ...(await work.fit(call, report)) }
     case 'evaluate':
-      return { type: 'evaluated', id: call.id, ...(await work.evaluate(call, report)) }
+      return { type: 'evaluated', id: call.id, state: undefined, ...(await work.evaluate(call, report)) }
   }
 }

@@ -1,6 +1,7 @@
 // What a client keeps from round to round (ADR 0025): the shapes of a client's state in receipts, decisions, results and the map of all
 // states; and the rule of the job for it. Pure. Who checks a state: coordinator/aggregation/state-checks.ts.
 import * as v from 'valibot'
+import type { CompleteFederatedJobSpec } from './generated/federatedjob.ts'
 import { Key, Name, Ordinal, UploadName } from './record-values.ts'
 import { Count, Digest } from './values.ts'
 
@@ -20,11 +21,12 @@ export const DEFAULT_STATE_BYTES = 128 * 1024 * 1024
 
 /** The rule in spec.strategy, as run.json and each plan hold it. A record of an older version names no rule. */
 export function stateRule(strategy: Readonly<Record<string, unknown>>): StateRule {
-  const { clientState, clientStateBytes } = strategy
-  return {
-    place: clientState === 'Local' ? 'Local' : 'Record',
-    maxBytes: typeof clientStateBytes === 'number' ? clientStateBytes : DEFAULT_STATE_BYTES,
-  }
+  // The schema of the job has checked these fields.
+  const { clientState, clientStateBytes } = strategy as Pick<
+    CompleteFederatedJobSpec['strategy'],
+    'clientState' | 'clientStateBytes'
+  >
+  return { place: clientState ?? 'Record', maxBytes: clientStateBytes ?? DEFAULT_STATE_BYTES }
 }
 
 /** A state in the receipt of the work that made it. */

@@ -465,12 +465,6 @@ export const RULE_CASES: readonly RuleCases[] = [
     ],
   },
   {
-    at: 'spec.trainer.segmentAnything.keepOptimizerState',
-    says: "cannot keep the optimizer's moments",
-    accepts: [trainer({ segmentAnything: { keepOptimizerState: false } })],
-    rejects: [trainer({ segmentAnything: { keepOptimizerState: true } })],
-  },
-  {
     at: 'spec.trainer.segmentAnything.backend',
     says: 'is not available in this version',
     accepts: ['Auto', 'TensorFlow', 'Wasm', 'CPU'].map((backend) =>

@@ -41,9 +41,7 @@ const READ_BY_KUBERNETES = [kubernetes('V1Toleration'), kubernetes('V1EnvVar')]
 type Asked = Readonly<Record<string, unknown>>
 
 /** Fields that no program reads, with a spec that sets each. A rule of the schema refuses it until its program is built. */
-const RESERVED_FIELDS: readonly (readonly [field: string, spec: Asked])[] = [
-  ['spec.trainer.segmentAnything.keepOptimizerState', sam({ keepOptimizerState: true })],
-]
+const RESERVED_FIELDS: readonly (readonly [field: string, spec: Asked])[] = []
 /** Values that no program serves, of fields that a program reads. */
 const RESERVED_VALUES: readonly (readonly [field: string, spec: Asked])[] = [
   ['spec.trainer.segmentAnything.train', sam({ train: ['LoRA'] })],
@@ -159,15 +157,9 @@ function trainerOf(fields: object, others: { dataset?: object; whenUnseen?: stri
   )
 }
 
-test('the trainer refuses a reserved field of a job that was stored before its rule', () => {
-  assert.throws(() => trainerOf({ keepOptimizerState: true }), {
-    code: 'InvalidJob',
-    message: /trainer\.keepOptimizerState: .*; create the job again without it$/,
-  })
-})
-
 /** Lists whose words the code tells apart by itself, or that Kubernetes reads. A new word needs a program that serves it. */
 const TOLD_APART: Readonly<Record<string, readonly string[]>> = {
+  'spec.strategy.clientState': ['Record', 'Local'],
   'spec.trainer.type': ['SegmentAnything', 'Command'],
   'spec.evaluation.bestBy.mode': ['Max', 'Min'],
   'spec.evaluation.stopWhen.mode': ['Max', 'Min'],

@@ -81,6 +81,10 @@ export interface StrategySpec {
   readonly fractionEvaluate?: number
   /** Bounds the L2 norm of each update: of its difference to the model that it starts from. A longer update is scaled down to the bound before the strategy combines the updates (Flower's clipping_norm). Set exactly one field. Absent, no update is clipped. */
   readonly clipNorm?: ClipNormSpec
+  /** Where the bytes of the state that a client keeps from round to round stay. Record: in the run's record, so that the state survives every crash and the loss of the client's machine; only that client may read it. Local: at the client alone; a client that lost them starts afresh, and its outcome says StateLost. E.g. Local. Absent, Record. A client whose trainer leaves no state has none. */
+  readonly clientState?: 'Record' | 'Local'
+  /** The most bytes of one client's state. Work that leaves a larger one does not count. E.g. 1000000000. Absent, 134217728 (128 MiB). */
+  readonly clientStateBytes?: number
   /** Parameters of FedAvgM; absent, all have their defaults. */
   readonly fedAvgM?: FedAvgMSpec
   /** Parameters of FedAdam; absent, all have their defaults. */
@@ -113,6 +117,8 @@ export interface CompleteStrategySpec {
   readonly fractionFit: number
   readonly fractionEvaluate: number
   readonly clipNorm?: CompleteClipNormSpec
+  readonly clientState?: 'Record' | 'Local'
+  readonly clientStateBytes?: number
   readonly fedAvgM?: CompleteFedAvgMSpec
   readonly fedAdam?: CompleteFedAdamSpec
   readonly fedYogi?: CompleteFedYogiSpec
@@ -286,7 +292,7 @@ export interface SegmentAnythingSpec {
   readonly learningRate?: number
   /** The local optimizer. E.g. SGD. Default Adam. */
   readonly optimizer?: 'Adam' | 'AdamW' | 'SGD'
-  /** Reserved for a local optimizer that keeps its moments from round to round. true is refused: every round begins with a new optimizer. Default false. */
+  /** Whether the local optimizer keeps its moments and its number of steps from round to round, as the client's state (strategy.clientState). For Adam and AdamW that is twice the bytes of an update, up and at most once down. false: every round begins with a new optimizer. E.g. true. Default false. */
   readonly keepOptimizerState?: boolean
   /** The loss that training minimises, made of Dice, cross-entropy (CE) and focal loss. E.g. DiceFocal. Default DiceCE. */
   readonly loss?: 'DiceCE' | 'Dice' | 'DiceFocal'

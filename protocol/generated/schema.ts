@@ -331,6 +331,19 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
         }
        }
       },
+      "clientState": {
+       "type": "string",
+       "enum": [
+        "Record",
+        "Local"
+       ]
+      },
+      "clientStateBytes": {
+       "type": "integer",
+       "format": "int64",
+       "minimum": 1,
+       "maximum": 1099511627776
+      },
       "fedAvgM": {
        "type": "object",
        "properties": {
@@ -719,14 +732,7 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
         },
         "keepOptimizerState": {
          "type": "boolean",
-         "default": false,
-         "x-kubernetes-validations": [
-          {
-           "rule": "!self",
-           "reason": "FieldValueInvalid",
-           "message": "is true, and this version cannot keep the optimizer's moments; remove it or set it to false"
-          }
-         ]
+         "default": false
         },
         "loss": {
          "type": "string",

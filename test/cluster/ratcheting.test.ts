@@ -15,7 +15,6 @@ const JOBS = '/apis/fedsam.dev/v1alpha1/namespaces/default/federatedjobs'
 /** What a job could ask for, or hold, before. */
 const REFUSED: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   lora: { trainer: { segmentAnything: { train: ['LoRA'] } } },
-  moments: { trainer: { segmentAnything: { keepOptimizerState: true } } },
   webgpu: { trainer: { segmentAnything: { backend: 'WebGPU' } } },
   layers: { trainer: { type: 'Layers' } },
   outside: { partitions: [{ name: 'a' }, { name: 'b' }, { name: 'c', external: {} }] },
@@ -64,8 +63,8 @@ async function define({ spec }: Definition): Promise<void> {
 function withoutRules(strict: Definition): Definition {
   const before = structuredClone(strict)
   const schema = before.spec.versions[0]!.schema.openAPIV3Schema
-  const fields = ['trainer.segmentAnything.train', 'trainer.segmentAnything.keepOptimizerState']
-  for (const field of [...fields, 'trainer.segmentAnything.backend', 'partitions[]'])
+  const fields = ['trainer.segmentAnything.train', 'trainer.segmentAnything.backend', 'partitions[]']
+  for (const field of fields)
     Object.assign(at(schema, `spec.${field}`), { 'x-kubernetes-validations': undefined })
   const spec = at(schema, 'spec')
   const rules = (spec['x-kubernetes-validations'] ?? []).filter(({ optionalOldSelf }) => !optionalOldSelf)

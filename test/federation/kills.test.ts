@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type NatsServer, startNats } from '#cli/run/servers/servers.ts'
+import { readStates } from '#coordinator/record/client-states.ts'
 import { verifyRecord } from '#coordinator/record/verify.ts'
 import { resultKey } from '#protocol/keys.ts'
 import { connectNats } from '#transport/bus/nats/bus.ts'
@@ -27,7 +28,9 @@ import {
   SOURCE_ROUNDS,
   settingsOf,
   sourceSettings,
+  trainerOf,
 } from './kills/job.ts'
+import { resultOf } from './record.ts'
 
 /** Runs at the same time: each has a folder and subjects of its own. */
 const AT_ONCE = 3
@@ -51,6 +54,8 @@ interface Expected {
   readonly metrics: string
   /** Results of its chain. */
   readonly results: number
+  /** Client and digest of each last state. */
+  readonly states: readonly string[]
 }
 
 let folder: string
@@ -63,8 +68,10 @@ before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'fedsam-kills-'))
   nats = await startNats({ folder: join(folder, 'nats') })
   bus = await connectNats({ url: nats.url })
-  const { model, store } = await runFederation({ ...JOB, fixed: fixedSettings('whole') })
-  reference = { source: '', model, metrics: await metricsOf(store), results: ROUNDS + 2 }
+  const whole = { ...JOB, fixed: fixedSettings('whole'), quadratic: () => trainerOf('') }
+  const { model, store } = await runFederation(whole)
+  const states = await statesOf(store)
+  reference = { source: '', model, metrics: await metricsOf(store), results: ROUNDS + 2, states }
 })
 
 after(async () => {
@@ -76,6 +83,12 @@ after(async () => {
 /** Training metrics and evaluations of all rounds, as the output says. */
 async function metricsOf(store: ObjectStore): Promise<string> {
   return new TextDecoder().decode((await store.get('output/metrics.json'))!)
+}
+
+/** The last states of the clients. */
+async function statesOf(store: ObjectStore): Promise<string[]> {
+  const states = await readStates(store, await resultOf(store, ROUNDS + 1))
+  return states.map(({ client, sha256 }) => `${client} ${sha256}`)
 }
 
 /** A process that obeys. Resolves to whether it was killed; any other end but a good one fails. */
@@ -107,6 +120,7 @@ async function runWith({ victim, kill }: Kill, expected = reference): Promise<st
     fixed: settingsOf(uid, expected.source),
     pace: PACE,
     answerSeconds: ANSWER_SECONDS,
+    quadratic: () => trainerOf(expected.source),
   })
   const orders: Orders = {
     folder: own,
@@ -130,6 +144,7 @@ async function runWith({ victim, kill }: Kill, expected = reference): Promise<st
     for (const end of await Promise.all(workers)) assert.equal(end, 'the run is complete')
     assert.equal(await federation.model(), expected.model, 'the same model bytes')
     assert.equal(await metricsOf(store), expected.metrics, 'the same evaluations')
+    assert.deepEqual(await statesOf(store), expected.states, 'the same states of clients')
     const { problems, complete, results } = await verifyRecord(store)
     assert.deepEqual(problems, [])
     assert.deepEqual({ complete, results }, { complete: true, results: expected.results })
@@ -183,7 +198,8 @@ describe('SIGKILL at every write', () => {
     const resumed = await runFederation({ ...JOB, fixed: settingsOf('resumed', source) })
     assert.equal(resumed.model, model, 'the model of a run of all rounds')
     const metrics = await metricsOf(resumed.store)
-    const expected = { source, model, metrics, results: ROUNDS - SOURCE_ROUNDS + 2 }
+    const results = ROUNDS - SOURCE_ROUNDS + 2
+    const expected = { source, model, metrics, results, states: [] }
     const writes = await runWith({ victim: 'coordinator', kill: null }, expected)
     const first = writes.indexOf(`put ${resultKey(SOURCE_ROUNDS)}`)
     for (const part of ['run.json', 'coordinators/1.json', 'model.safetensors', 'state.safetensors'])

@@ -1,9 +1,9 @@
-// Local training: epochs of seeded, shuffled batches with a new optimizer and one prompt per image. Guarantees that diverging
+// Local training: epochs of seeded, shuffled batches with one prompt per image, from a given state of the optimizer. Guarantees that diverging
 // training ends at once, with the step and the learning rate in the error.
 import { FedsamError } from '#protocol/errors.ts'
 import { randomFrom, shuffle } from '#worker/data/random.ts'
 import type { SegmentAnything, Training } from '#worker/model/segment-anything/model.ts'
-import { freshOptimizerState } from '#worker/model/segment-anything/optimizer.ts'
+import { freshOptimizerState, type OptimizerState } from '#worker/model/segment-anything/optimizer.ts'
 import { promptedBatch, truthOf } from './batches.ts'
 import type { Prepared } from './prepared-samples.ts'
 import type { SegmentAnythingSettings } from './settings.ts'
@@ -12,6 +12,8 @@ export interface FitOptions extends SegmentAnythingSettings {
   readonly names: readonly string[]
   /** The seed of the shuffling and of the box jitter. */
   readonly seed: string
+  /** The optimizer's state to go on from, which the training changes in place; absent, a new one. */
+  readonly state?: OptimizerState
   readonly report: (done: number, total: number, message?: string) => void
 }
 
@@ -29,7 +31,7 @@ export async function fitSamples(
     names,
     loss,
     optimizer: { type: optimizer, learningRate },
-    state: freshOptimizerState(),
+    state: options.state ?? freshOptimizerState(),
   }
   const steps = epochs * Math.ceil(samples.length / batchSize)
   let done = 0

@@ -4,19 +4,23 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { FedsamError } from '#protocol/errors.ts'
 import { readSafetensors, writeSafetensors } from '#protocol/safetensors.ts'
 import { exchangedTensors } from '#protocol/segment-anything.ts'
+import type { Tensor } from '#protocol/tensors.ts'
 import { inspectDataset } from '#worker/data/preflight.ts'
 import { formatReport } from '#worker/data/report.ts'
 import { openSamples } from '#worker/data/samples.ts'
 import { readCheckpoint, readConfig } from '#worker/model/segment-anything/checkpoint.ts'
 import { createSegmentAnything, type SegmentAnything } from '#worker/model/segment-anything/model.ts'
+import { freshOptimizerState, type OptimizerState } from '#worker/model/segment-anything/optimizer.ts'
 import { modelView } from '#worker/model/segment-anything/processor.ts'
 import { readProcessor } from '#worker/model/segment-anything/processor-file.ts'
 import { type Backend, loadBackend } from '#worker/tensorflow/backend.ts'
 import { openPatiently } from './data-wait.ts'
 import { evaluateSamples } from './evaluation.ts'
 import { fitSamples } from './fitting.ts'
+import { readOptimizerState, writeOptimizerState } from './optimizer-state.ts'
 import { withDTypes } from './original-dtypes.ts'
 import { type Prepared, prepareSamples } from './prepared-samples.ts'
+import type { TrainerCall } from './seam.ts'
 import type { Report, TrainerWork } from './serve.ts'
 import type { TrainerSettings } from './settings.ts'
 
@@ -75,6 +79,45 @@ function wordsOn({ name, gpu }: Backend, whenUnseen: TrainerSettings['whenUnseen
   return gpu ? `${name} on the GPU` : `${name} without a GPU: TensorFlow found none`
 }
 
+/** The files of the client's state that a call names. */
+type StateFiles = Pick<Extract<TrainerCall, { call: 'fit' }>, 'state' | 'state_output'>
+
+/** The moments to go on from: those of the client's state where the job keeps them, or else none. */
+async function openOptimizerState(
+  { trainer }: TrainerSettings,
+  { state, state_output: output }: StateFiles,
+  given: readonly Tensor[],
+  names: readonly string[],
+): Promise<OptimizerState> {
+  const { keepOptimizerState: keeps, optimizer } = trainer
+  if (keeps && output === undefined)
+    throw new FedsamError(
+      'TrainerFailed',
+      'this job keeps the moments of the optimizer, and the coordinator keeps no states of clients',
+      {
+        remedy:
+          "upgrade the federation's FedSAM, or set spec.trainer.segmentAnything.keepOptimizerState to false",
+      },
+    )
+  if (!keeps || state === undefined) return freshOptimizerState()
+  const elements = new Map(
+    given
+      .filter(({ name }) => names.includes(name))
+      .map(({ name, shape }) => [name, shape.reduce((all, one) => all * one, 1)]),
+  )
+  return readOptimizerState(optimizer, await readFile(state), elements)
+}
+
+async function leaveOptimizerState(
+  { trainer }: TrainerSettings,
+  { state_output: output }: StateFiles,
+  state: OptimizerState,
+): Promise<{ state?: string }> {
+  if (!trainer.keepOptimizerState || output === undefined) return {}
+  await writeFile(output, writeOptimizerState(trainer.optimizer, state))
+  return { state: output }
+}
+
 /** The trainer's three calls on an open partition. It waits for correct data as long as the settings say. */
 export async function openSegmentAnything(settings: TrainerSettings, report: Report): Promise<TrainerWork> {
   const { waitSeconds, whenUnseen } = settings
@@ -86,17 +129,19 @@ export async function openSegmentAnything(settings: TrainerSettings, report: Rep
     async getParameters(output) {
       await writeFile(output, writeSafetensors(model.getTensors(names)))
     },
-    async fit({ tensors, output, config }, report) {
+    async fit({ tensors, output, config, ...files }, report) {
       const given = readSafetensors(await readFile(tensors))
       model.setTensors(given)
+      const state = await openOptimizerState(settings, files, given, names)
       const metrics = await fitSamples(model, train, {
         ...settings.trainer,
         names,
         seed: config.seed ?? '',
+        state,
         report,
       })
       await writeFile(output, writeSafetensors(withDTypes(model.getTensors(names), given)))
-      return { num_examples: train.length, metrics }
+      return { num_examples: train.length, metrics, ...(await leaveOptimizerState(settings, files, state)) }
     },
     async evaluate({ tensors }, report) {
       model.setTensors(readSafetensors(await readFile(tensors)))

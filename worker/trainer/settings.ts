@@ -20,11 +20,7 @@ const SegmentAnythingSchema = v.object({
   batchSize: v.number(),
   learningRate: v.number(),
   optimizer: v.picklist(['Adam', 'AdamW', 'SGD']),
-  /** The API server refuses true; a job that was stored before that rule may have it. */
-  keepOptimizerState: v.optional(
-    v.literal(false, "this version cannot keep the optimizer's moments; create the job again without it"),
-    false,
-  ),
+  keepOptimizerState: v.optional(v.boolean(), false),
   loss: v.picklist(['DiceCE', 'Dice', 'DiceFocal']),
   prompts: v.picklist(['Box', 'Points']),
   boxJitterPixels: v.number(),

@@ -4,6 +4,7 @@ import type { FixedSettings, LiveSettings, Pace } from '#coordinator/settings/se
 import { DEFAULT_PACE } from '#coordinator/settings/settings.ts'
 import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
 import type { OnWrite } from '../../faults/recording-store.ts'
+import type { QuadraticOptions } from '../../trainers/quadratic.ts'
 import { QUADRATIC, ROUND } from '../federation.ts'
 
 export const CLIENTS = ['a', 'b', 'c']
@@ -11,6 +12,10 @@ export const ROUNDS = 2
 /** Rounds of the record that a run starts from. */
 export const SOURCE_ROUNDS = 1
 export const SIZE = 200
+
+/** Clients keep a state, except where a run starts from another record: it takes over no states. */
+export const trainerOf = (source: string): Partial<QuadraticOptions> =>
+  source === '' ? { counts: true } : {}
 
 /** Seconds: short, so that a request to a process that was killed is soon asked again. */
 export const PACE: Pace = { ...DEFAULT_PACE, holdSeconds: 0.3, pollSeconds: 1, farewellSeconds: 5 }

@@ -8,7 +8,7 @@ import { recordingTransfers } from '../../faults/recording-store.ts'
 import { signing } from '../../given/signed.ts'
 import { inProcessTrainer } from '../../trainers/in-process.ts'
 import { quadraticWork } from '../../trainers/quadratic.ts'
-import { ANSWER_SECONDS, fixedSettings, type Orders, obey, SIZE } from './job.ts'
+import { ANSWER_SECONDS, fixedSettings, type Orders, obey, SIZE, trainerOf } from './job.ts'
 
 const orders = JSON.parse(process.argv[2]!) as Orders
 const client = orders.client!
@@ -20,7 +20,7 @@ await serveRun({
   prefix: subjectPrefix(namespace, uid),
   bus: await connectNats({ url: orders.nats }),
   transfers: recordingTransfers(createGrantedTransfers(), obey(orders)),
-  trainer: inProcessTrainer(quadraticWork({ client, size: SIZE })),
+  trainer: inProcessTrainer(quadraticWork({ client, size: SIZE, ...trainerOf(orders.source) })),
   clock: systemClock(),
   folder: orders.scratch!,
   answerSeconds: ANSWER_SECONDS,

@@ -259,6 +259,12 @@ export const SITE_FILE_SCHEMA: DescribedField = {
         'The only models that a job may start from. For SegmentAnything: the checkpoint as the job names it, or sha256: and the 64 hexadecimal digits of its digest in run.json. For a command: sha256: and the digits of the model of round 0. A name is the word of the coordinator, and the models of later rounds are its own. Empty, any model. E.g. [hf://facebook/sam-vit-base@main]. Default [].',
       items: { type: 'string', minLength: 1, maxLength: 1024, description: 'A model.' },
     },
+    states: {
+      type: 'boolean',
+      default: false,
+      description:
+        "Whether a client's state may leave the site, to the job's store, where only this client may read it: what a trainer keeps from round to round, such as the moments of keepOptimizerState. false: no state leaves. A job with strategy.clientState Local keeps it here in any case. Default false.",
+    },
     metrics: {
       type: 'object',
       default: {},

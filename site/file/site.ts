@@ -68,6 +68,8 @@ export interface Site {
   /** A trainer that is silent for so many seconds has failed. */
   readonly noProgressSeconds: number
   readonly models: readonly string[]
+  /** Whether the states of clients may leave. */
+  readonly states: boolean
   readonly metrics: { readonly share: boolean; readonly names: readonly string[] }
   /** The line of the file that has this field; for an absent field, that of the nearest field around it. */
   lineOf(path: SitePath): number
@@ -113,6 +115,7 @@ export function siteOf(value: unknown, { file, folder, lineOf }: FilePlace): Sit
     trainers: mapped(written.trainers, (trainer) => ({ jobCommand: trainer.command, ...trainer })),
     noProgressSeconds: written.noProgressSeconds,
     models: written.models,
+    states: written.states,
     metrics: written.metrics,
   }
 }

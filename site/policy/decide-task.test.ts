@@ -127,3 +127,15 @@ test('a site that shares no metrics evaluates nothing', () => {
     dice: 1,
   })
 })
+
+test('a state leaves only where the file says so; one that stays here needs no permission', () => {
+  const state = { place: 'Record', maxBytes: 9, last: null } as const
+  const carried = (more: object, task: Partial<Task>): unknown => {
+    const decided = decideTask(siteWith({}, more), jobWith(), { ...TASK, ...task }, NONE)
+    return decided.kind === 'Allowed' && decided.task.state
+  }
+  assert.equal(carried({}, { state }), undefined)
+  assert.deepEqual(carried({ states: true }, { state }), state)
+  assert.deepEqual(carried({}, { state: { ...state, place: 'Local' } }), { ...state, place: 'Local' })
+  assert.equal(carried({ states: true }, {}), undefined)
+})

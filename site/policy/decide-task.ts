@@ -22,7 +22,7 @@ export interface Charge {
 
 export interface AllowedTask {
   readonly kind: 'Allowed'
-  /** The task to carry out: without an evaluation whose results may not leave. */
+  /** The task to carry out: without an evaluation whose results may not leave, and without a state that may not. */
   readonly task: Task
   readonly charge: Charge
 }
@@ -68,7 +68,10 @@ export function decideTask(
     return refuse('the model of round 0 is not one that the site allows', ['models'])
   if (!site.metrics.share && task.kind === 'Evaluate')
     return refuse('the site shares no results of evaluations', ['metrics', 'share'])
-  const allowed = site.metrics.share ? task : { ...task, evaluate: false }
+  const { state, ...stateless } = task
+  const leaves = state?.place === 'Record' && !site.states
+  const kept = leaves ? stateless : task
+  const allowed = site.metrics.share ? kept : { ...kept, evaluate: false }
   const charge = chargeOf(allowed)
   const exceeded = exceededLimit(limits, usage, charge)
   if (exceeded === undefined) return { kind: 'Allowed', task: allowed, charge }

@@ -1,5 +1,5 @@
 // `fedsam run --processes`: coordinator and workers in processes of their own over a real nats-server and a real S3 server,
-// with a trainer of a program's own. The same model bytes as in one process, also where processes are killed meanwhile.
+// with a trainer of a program's own that keeps a state. The same model bytes as in one process, also where processes are killed meanwhile.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
@@ -11,12 +11,15 @@ import { fileURLToPath } from 'node:url'
 import { runLocally } from '#cli/run/local.ts'
 import { runInProcesses } from '#cli/run/processes.ts'
 import { processRecord } from '#cli/run/record-folder.ts'
+import { readStates } from '#coordinator/record/client-states.ts'
 import { verifyRecord } from '#coordinator/record/verify.ts'
 import { completeSpec } from '#protocol/defaults.ts'
 import { sha256 } from '#protocol/digest.ts'
 import type { RunEvent } from '#protocol/events.ts'
 import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
 import { trainerEnvironment } from '#worker/trainer/trainer-environment.ts'
+import { readCounts } from '../trainers/quadratic.ts'
+import { resultOf } from './record.ts'
 
 const TRAINER = fileURLToPath(new URL('../trainers/paced-main.ts', import.meta.url))
 
@@ -31,7 +34,10 @@ const specOf = (gates: string) =>
   completeSpec({
     rounds: 3,
     strategy: { type: 'FedAvg', minFitClients: 3, minAvailableClients: 3 },
-    trainer: { type: 'Command', command: { command: [process.execPath, TRAINER, '500', '0', gates] } },
+    trainer: {
+      type: 'Command',
+      command: { command: [process.execPath, TRAINER, '500', '0', gates, 'counts'] },
+    },
     partitions: ['a', 'b', 'c'].map((name) => ({ name })),
   })
 
@@ -90,6 +96,11 @@ describe('a run in processes', () => {
     const { problems, complete, results } = await verifyRecord(store)
     assert.deepEqual(problems, [])
     assert.deepEqual({ complete, results }, { complete: true, results: 5 })
+    const states = await readStates(store, await resultOf(store, 4))
+    assert.deepEqual(
+      await Promise.all(states.map(async ({ key }) => readCounts((await store.get(key!))!))),
+      ['a', 'b', 'c'].map(() => ({ fits: 3, evaluations: 4 })),
+    )
   })
 
   test('has them too where the coordinator and workers are killed on the way, and leaves no process', async () => {

@@ -93,10 +93,10 @@ async function openOptimizerState(
   if (keeps && output === undefined)
     throw new FedsamError(
       'TrainerFailed',
-      'this job keeps the moments of the optimizer, and the coordinator keeps no states of clients',
+      'this job keeps the moments of the optimizer, and this client keeps no state',
       {
         remedy:
-          "upgrade the federation's FedSAM, or set spec.trainer.segmentAnything.keepOptimizerState to false",
+          "a site allows it with states: true in its file; a coordinator of an earlier release keeps none: upgrade the federation's FedSAM",
       },
     )
   if (!keeps || state === undefined) return freshOptimizerState()

@@ -21,6 +21,12 @@ describe('keys', () => {
     )
     assert.equal(keys.receipt('site-a'), 'rounds/12/3/updates/site-a.json')
     assert.equal(keys.payload('site-a', UPLOAD), `rounds/12/3/updates/site-a/${UPLOAD}.safetensors`)
+    assert.equal(keys.states, 'rounds/12/3/states.json')
+    assert.equal(keys.clientState('site-a', UPLOAD), `rounds/12/3/updates/site-a/${UPLOAD}.state`)
+    assert.equal(
+      pieceKey(keys.clientState('site-a', UPLOAD), 7),
+      `rounds/12/3/updates/site-a/${UPLOAD}.state.7`,
+    )
     assert.equal(pieceKey(keys.payload('site-a', UPLOAD), 7), `rounds/12/3/updates/site-a/${UPLOAD}.7`)
   })
 
@@ -36,6 +42,15 @@ describe('keys', () => {
       client: 'a',
       upload: UPLOAD,
     })
+    const state = keys.clientState('a', UPLOAD)
+    assert.deepEqual(parseKey(state), { kind: 'ClientState', ...at, client: 'a', upload: UPLOAD })
+    assert.deepEqual(parseKey(pieceKey(state, 7)), {
+      kind: 'Piece',
+      ...at,
+      client: 'a',
+      payload: state,
+      piece: 7,
+    })
     const payload = keys.payload('a', UPLOAD)
     assert.deepEqual(parseKey(pieceKey(payload, 7)), { kind: 'Piece', ...at, client: 'a', payload, piece: 7 })
     const digest = 'd'.repeat(64)
@@ -44,6 +59,9 @@ describe('keys', () => {
 
   for (const key of [
     'runs.json',
+    'rounds/1/1/states.json',
+    `rounds/1/1/updates/a/${UPLOAD}.states`,
+    `rounds/1/1/updates/a/${UPLOAD}.state.safetensors`,
     `rounds/1/1/updates/a/${UPLOAD}.07`,
     `rounds/1/1/updates/a/${UPLOAD}.`,
     'coordinators/1.json',

@@ -1,9 +1,10 @@
 // Checks a trainer program with the calls of a run, and reports a finding for each: its start, the three calls, a repeated call,
 // a call that must fail, its progress, and its two ways to end.
-import { copyFile } from 'node:fs/promises'
+import { copyFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import { systemClock } from '#runtime/clock.ts'
+import { sha256OfFile } from '#runtime/file-digest.ts'
 import { spawnTrainer, type TrainerProgram } from '#worker/trainer/child-process.ts'
 import { launch, type Running } from '#worker/trainer/process.ts'
 import { type Answer, parameterFields, type TrainerCall } from '#worker/trainer/seam.ts'
@@ -117,8 +118,27 @@ async function checkCalls(bench: Bench): Promise<void> {
   const first = await checkFit(bench, start, 'first')
   if (first === undefined) return
   const again = await checkFit({ ...bench, say: onlyTroubles(bench) }, start, 'second')
-  if (again !== undefined) bench.say(judgeRepetition(first, again))
+  if (again !== undefined) bench.say(judgeRepetition(first.contents, again.contents))
+  if (first.state !== undefined) await checkStates(bench, start, [first.state, again?.state])
   await checkFailure(bench, start)
+}
+
+/** The second call began as the first one, so it leaves the same state; and the next call goes on from it. */
+async function checkStates(
+  bench: Bench,
+  start: Start,
+  [first, again]: readonly [first: string, again: string | undefined],
+): Promise<void> {
+  const [one, other] = await Promise.all([first, again ?? first].map((file) => sha256OfFile(file)))
+  const size = (await stat(first)).size
+  if (one === other) bench.say(fine(`fit left a state of ${size} bytes; the same call leaves the same one`))
+  else
+    bench.say(
+      note('the same call of fit left another state: a run that was interrupted ends with other bytes'),
+    )
+  const given = { ...start.given, state: first }
+  if ((await checkFit({ ...bench, say: onlyTroubles(bench) }, { ...start, given }, 'third')) !== undefined)
+    bench.say(fine('fit went on from the state that it left'))
 }
 
 /** The inputs of the calls. */
@@ -162,9 +182,11 @@ async function contentsOf(
   }
 }
 
-async function checkEvaluate({ ask, say }: Bench, { given }: Start): Promise<void> {
-  const evaluated = await ask('evaluated', { call: 'evaluate', ...given })
+async function checkEvaluate({ ask, say, scratch }: Bench, { given }: Start): Promise<void> {
+  const state_output = join(scratch, 'evaluated.state')
+  const evaluated = await ask('evaluated', { call: 'evaluate', ...given, state_output })
   if (evaluated === undefined) return
+  if ((await judgeState(say, evaluated.state, state_output)) === 'Wrong') return
   const { loss, num_examples: count } = evaluated
   if (count === 0)
     say(note('evaluate reports 0 examples: nothing is held out, so a run has no evaluation curves'))
@@ -176,24 +198,46 @@ async function checkFit(
   { ask, say, scratch, reported }: Bench,
   { contents, given }: Start,
   name: string,
-): Promise<Contents | undefined> {
+): Promise<{ contents: Contents; state: string | undefined } | undefined> {
+  const state_output = join(scratch, `${name}.state`)
   const output = join(scratch, `${name}.safetensors`)
   const before = reported.lines
   const began = performance.now()
-  const fitted = await ask('fitted', { call: 'fit', ...given, output })
+  const fitted = await ask('fitted', { call: 'fit', ...given, output, state_output })
   if (fitted === undefined) return undefined
+  if ((await judgeState(say, fitted.state, state_output)) === 'Wrong') return undefined
   say(judgeWeight(fitted.num_examples))
   const seconds = (performance.now() - began) / 1000
   const lines = reported.lines - before
   const took = `fit took ${seconds.toFixed(1)} s`
   if (lines > 0 || seconds < LONG_CALL) say(fine(`${took}, with ${lines} lines of progress`))
   else say(note(`${took} and wrote no progress line: set round.noProgressSeconds well above that`))
-  return contentsOf(output, say, (update) => judgeUpdate(contents, update))
+  const update = await contentsOf(output, say, (found) => judgeUpdate(contents, found))
+  return update === undefined ? undefined : { contents: update, state: fitted.state }
+}
+
+/** Whether a call may leave this state: the file that the call named, written before the answer. */
+async function judgeState(
+  say: (finding: Finding) => void,
+  answered: string | undefined,
+  named: string,
+): Promise<'Fine' | 'Wrong'> {
+  if (answered === undefined) return 'Fine'
+  const wrote = answered === named && (await stat(named).catch(() => undefined))?.isFile() === true
+  if (wrote) return 'Fine'
+  say(
+    wrong(
+      `a call answered the state ${answered}`,
+      `write the state to state_output, here ${named}, and answer that path`,
+    ),
+  )
+  return 'Wrong'
 }
 
 /** A call without its file must fail, and the trainer must keep running. */
 async function checkFailure({ running, say, ask, scratch }: Bench, { given }: Start): Promise<void> {
-  const nowhere = { ...given, tensors: join(scratch, 'missing.safetensors') }
+  const stated = { ...given, state_output: join(scratch, 'never.state') }
+  const nowhere = { ...stated, tensors: join(scratch, 'missing.safetensors') }
   const findings: Finding[] = []
   const asked = askOn(running, (finding) => findings.push(finding))
   const output = join(scratch, 'never.safetensors')
@@ -212,7 +256,7 @@ async function checkFailure({ running, say, ask, scratch }: Bench, { given }: St
         'answer {"type": "error"} with its id',
       ),
     )
-  } else if ((await ask('evaluated', { call: 'evaluate', ...given })) !== undefined) {
+  } else if ((await ask('evaluated', { call: 'evaluate', ...stated })) !== undefined) {
     say(fine('the program reports a failed call, and answers the next one'))
   }
 }

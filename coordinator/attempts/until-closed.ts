@@ -3,6 +3,7 @@
 import { plannedKeys } from '#protocol/external.ts'
 import type { Decision } from '#protocol/record.ts'
 import { waitAtMost } from '#runtime/notifier.ts'
+import { payloadOf, statePayloadOf } from '../record/marker-facts.ts'
 import type { Marked } from '../record/markers.ts'
 import { type ClosingDecision, decideClosing } from '../rounds/closing.ts'
 import type { AttemptAssignment } from './assignment.ts'
@@ -40,7 +41,11 @@ export async function runUntilClosed(
   // payload. The next attempt looks for receipts after this, so it cannot admit a payload that is deleted here.
   await leftovers.cleanAttempt(
     open,
-    open.updates().map(({ payload }) => payload.key),
+    open
+      .receipts()
+      .flatMap(({ value }) =>
+        [payloadOf(value), statePayloadOf(value)].flatMap((payload) => payload?.key ?? []),
+      ),
   )
   return decision
 }

@@ -1,6 +1,7 @@
 // Which transfers a client is granted: one row for each rule.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { KeptState, StatePlace } from '#protocol/client-state.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { attemptKeys, baseKey, MAX_UPLOADS, pieceKey, probeKey, RUN_KEY, uploadName } from '#protocol/keys.ts'
 import { type Granted, PIECE_BYTES, type Want } from '#protocol/messages.ts'
@@ -18,6 +19,9 @@ const UPLOAD = uploadName(1)
 const KEYS = attemptKeys(2, 1)
 const BASE = attemptKeys(1, 1).model
 
+/** The last state of `a`, of an earlier round. */
+const LAST = { client: 'a', key: attemptKeys(1, 1).clientState('a', UPLOAD) } as KeptState
+
 /** A context whose round 2, attempt 1 is open for `a` (still at work) and `done` (settled). */
 function contextOf({
   open = true,
@@ -26,12 +30,14 @@ function contextOf({
   size = 100,
   grantSeconds = 60,
   site = '',
+  place = 'Record' as StatePlace,
 } = {}) {
   const base = { round: 1, payload: { key: BASE, size } }
   const plan = { value: { round: 2, attempt: 1, base, cohort: ['a', 'b', 'done'] } }
   const uploads = createAttemptUploads(store, takenOver)
   const isPending = (client: string): boolean => client === 'a' || client === 'onlooker'
-  const attempt = { plan, uploads, until: 1000, isPending } as unknown as ServedAttempt
+  const states = { rule: { place, maxBytes: 50 }, last: [LAST] }
+  const attempt = { plan, uploads, until: 1000, isPending, states } as unknown as ServedAttempt
   const current = createCurrentAttempt(createNotifier())
   if (open) current.open(attempt)
   const time = { now: 0 }
@@ -82,9 +88,20 @@ describe('a client is granted', () => {
     ['the base checkpoint to read', { kind: 'Read', key: baseKey(SHA, 'model.safetensors') }],
     ['its payload to write', write(KEYS.payload('a', UPLOAD))],
     ['its receipt to write', write(KEYS.receipt('a'))],
+    ['its last state to read', { kind: 'Read', key: LAST.key! }],
+    ['its next state to write', write(KEYS.clientState('a', UPLOAD), 50)],
+    ['a piece of it', write(pieceKey(KEYS.clientState('a', UPLOAD), 0), 50)],
   ] as const) {
     test(what, async () => assert.equal((await ask(contextOf().context, want)).kind, 'Grant'))
   }
+})
+
+test('a client that only evaluates may write a state, and nobody may where states stay at the clients', async () => {
+  const own = write(KEYS.clientState('onlooker', UPLOAD))
+  assert.equal((await ask(contextOf().context, own, 'onlooker')).kind, 'Grant')
+  const refused = await ask(contextOf({ place: 'Local' }).context, own, 'onlooker')
+  assert.ok(refused.kind === 'Refused')
+  assert.match(refused.reason, /stays at the client/)
 })
 
 test('only the grant to read run.json says what its object is', async () => {
@@ -100,6 +117,29 @@ describe('a client is refused', () => {
     ['a model of another round', { kind: 'Read', key: attemptKeys(0, 1).model }, /a may not read rounds/],
     ["another's update", { kind: 'Read', key: KEYS.payload('b', UPLOAD) }, /a may not read rounds/],
     ['any key once its partition is gone', { kind: 'Read', key: RUN_KEY }, /no partition gone/, 'gone'],
+    ["another's state", { kind: 'Read', key: LAST.key! }, /b may not read rounds/, 'b'],
+    [
+      'a state of its own that counts no more',
+      { kind: 'Read', key: KEYS.clientState('a', UPLOAD) },
+      /may not read/,
+    ],
+    ["to write another's state", write(KEYS.clientState('b', UPLOAD)), /belongs to b/],
+    [
+      'a byte of state above the bound',
+      write(KEYS.clientState('a', UPLOAD), 51),
+      /at most 50 bytes .* a asked for 51/,
+    ],
+    [
+      'a state under a fourth name',
+      write(KEYS.clientState('a', uploadName(MAX_UPLOADS + 1))),
+      /not a name of a state/,
+    ],
+    [
+      'a piece of state above the bound',
+      write(pieceKey(KEYS.clientState('a', UPLOAD), 1)),
+      /at most 50 bytes/,
+    ],
+    ['to write the map of states', write(KEYS.states), /not a key/],
     ['to write a model', write(KEYS.model), /clients may not write rounds/],
     ["to write another's receipt", write(KEYS.receipt('b')), /belongs to b/],
     ['to write into another attempt', write(attemptKeys(2, 2).receipt('a')), /attempt 2 is not open/],

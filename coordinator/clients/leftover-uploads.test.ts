@@ -122,6 +122,20 @@ describe('at the end of an attempt', () => {
     assert.deepEqual(requests, [])
   })
 
+  test('a state that no receipt names is deleted; one that a receipt names stays', async () => {
+    const { store, leftovers, uploads, open } = setUp()
+    const [first, second] = [1, 2].map((number) => KEYS.clientState('a', uploadName(number)))
+    for (const key of [first!, second!]) {
+      uploads.grant(key, 60)
+      await store.put(key, BYTES)
+    }
+    const state = { upload: uploadName(2), size: 8, sha256: 'a'.repeat(64), blocks: ['a'.repeat(64)] }
+    const named = JSON.parse(new TextDecoder().decode(receipt('a', 1))) as Receipt
+    await store.put(KEYS.receipt('a'), encodeJson({ ...named, state, stateBase: null }))
+    await leftovers.cleanAttempt(open, [])
+    assert.deepEqual([await store.size(first!), await store.size(second!)], [undefined, 8])
+  })
+
   test('the pieces of a payload that were granted are deleted, too', async () => {
     const { store, leftovers, uploads, open } = setUp()
     const piece = pieceKey(payload('a', 1), 3)
@@ -154,6 +168,15 @@ describe('at the end of an attempt', () => {
 })
 
 describe('a coordinator that restarted', () => {
+  test('deletes the states that no receipt names, of evaluators too, by computed names', async () => {
+    const { store, leftovers } = setUp()
+    const plan = { ...PLAN, evaluators: ['onlooker'] } as Plan
+    const states = ['a', 'onlooker'].map((client) => KEYS.clientState(client, uploadName(3)))
+    for (const key of states) await store.put(key, BYTES)
+    await leftovers.cleanDecided(plan)
+    assert.deepEqual(await Promise.all(states.map((key) => store.size(key))), [undefined, undefined])
+  })
+
   test('deletes the pieces that a site left, by computed names', async () => {
     const { store, leftovers } = setUp()
     const base = { payload: { size: 10 * PIECE_BYTES } }

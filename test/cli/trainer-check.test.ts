@@ -40,6 +40,14 @@ describe('a program on the seam', () => {
       assert.match(stdout, says)
   })
 
+  test('that keeps a state is called with it again', async () => {
+    const program = [join(ROOT, 'test/trainers/quadratic-main.ts'), 'toy', '100', 'counts']
+    const { code, stdout } = await check('node', ...program)
+    assert.equal(code, 0, stdout)
+    assert.match(stdout, /fit left a state of 26 bytes; the same call leaves the same one/)
+    assert.match(stdout, /fit went on from the state that it left/)
+  })
+
   const wrong: readonly [flaw: string, says: RegExp][] = [
     [
       'writes-nothing',
@@ -53,6 +61,8 @@ describe('a program on the seam', () => {
     ['weightless', /wrong.*num_examples is 0\n.*1 to 536870912/],
     ['half', /wrong.*evaluate's num_examples is 0.5/],
     ['blind', /wrong fit of a file that does not exist was answered/],
+    ['leaves-elsewhere', /wrong.*answered the state \/etc\/hostname\n.*state_output/],
+    ['leaves-nothing', /wrong.*answered the state .*\n.*write the state to state_output/],
     ['stays', /wrong.*still there 10 s after the end of its input\n.*end the program/],
     ['deaf', /wrong.*still there 10 s after SIGTERM/],
   ]

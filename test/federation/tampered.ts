@@ -144,6 +144,7 @@ export function renameReceipt(objects: Objects, round: number, client: string): 
       ...decision,
       updates: decision.updates.map(named),
       evaluations: decision.evaluations.map(named),
+      ...(decision.states === undefined ? {} : { states: decision.states.map(named) }),
     }
   })
 }

@@ -37,6 +37,11 @@ for await (const text of createInterface({ input: process.stdin })) {
       idle: () => readFileSync(files.tensors!),
     }
     writeFileSync(files.output!, (made[flaw!] ?? (() => file('w', [2, 3])))())
-    say({ type: 'fitted', id, num_examples: flaw === 'weightless' ? 0 : 2 })
+    const states: Readonly<Record<string, string>> = {
+      'leaves-elsewhere': '/etc/hostname',
+      'leaves-nothing': files.state_output!,
+    }
+    const state = states[flaw!] === undefined ? {} : { state: states[flaw!] }
+    say({ type: 'fitted', id, num_examples: flaw === 'weightless' ? 0 : 2, ...state })
   }
 }

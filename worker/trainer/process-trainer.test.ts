@@ -63,11 +63,12 @@ describe('a trainer in a process', () => {
   test('reports its data and backend, and answers its calls', async () => {
     const of = awkward('answers')
     assert.deepEqual(await of.ready(), { dataset: 'd', backend: 'b' })
-    assert.deepEqual(await fit(of), { numExamples: 3, metrics: { train_loss: 0.5 } })
+    assert.deepEqual(await fit(of), { numExamples: 3, metrics: { train_loss: 0.5 }, hasState: false })
     assert.deepEqual(await of.evaluate('tensors', { config: CONFIG }), {
       loss: 0.25,
       numExamples: 2,
       metrics: { dice: 0.5 },
+      hasState: false,
     })
     assert.equal(await lives(), 1)
   })
@@ -110,7 +111,7 @@ describe('a trainer in a process', () => {
   })
 
   test('that answers with a NaN metric loses only that metric, and its log says so', async () => {
-    assert.deepEqual(await fit(awkward('not-finite')), { numExamples: 3, metrics: {} })
+    assert.deepEqual(await fit(awkward('not-finite')), { numExamples: 3, metrics: {}, hasState: false })
     assert.match(log.join('\n'), /FedSAM drops the metric "loss": "NaN" is not a finite number/)
   })
 

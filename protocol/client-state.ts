@@ -20,7 +20,7 @@ export interface StateRule {
 export const DEFAULT_STATE_BYTES = 128 * 1024 * 1024
 
 /** The rule in spec.strategy, as run.json and each plan hold it. A record of an older version names no rule. */
-export function stateRule(strategy: Readonly<Record<string, unknown>>): StateRule {
+export function stateRule(strategy: object): StateRule {
   // The schema of the job has checked these fields.
   const { clientState, clientStateBytes } = strategy as Pick<
     CompleteFederatedJobSpec['strategy'],

@@ -2,6 +2,8 @@
 import { memoryOf, sliceBytes } from '#coordinator/aggregation/budget.ts'
 import { tensorList } from '#coordinator/aggregation/tensor-rules.ts'
 import { strategyFrom } from '#coordinator/strategies/registry.ts'
+import { stateRule } from '#protocol/client-state.ts'
+import { FedsamError } from '#protocol/errors.ts'
 import { isExternal } from '#protocol/external.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { keptTensors } from '#protocol/half.ts'
@@ -80,7 +82,10 @@ async function makePlan(spec: CompleteFederatedJobSpec, say: (line: string) => v
     })),
     epochs: sam.epochs,
     batchSize: sam.batchSize,
+    clientVectors: sam.keepOptimizerState ? (sam.optimizer === 'SGD' ? 1 : 2) : 0,
+    statesTravel: stateRule(wanted).place === 'Record',
   })
+  refuseLargeState(spec, estimate.stateBytes)
   const columns = strategy.combine.kind === 'Columns' || strategy.measure !== 'None' ? estimate.cohort : 1
   const demand = { list, columns, vectors: strategy.serverOptimizer.vectors.length }
   const foldBytes = memoryOf(demand, sliceBytes(demand, spec.coordinator.memoryBytes))
@@ -91,6 +96,21 @@ async function makePlan(spec: CompleteFederatedJobSpec, say: (line: string) => v
     checkpoint: folder,
   }
 }
+
+/** Every round of such a job would fail at its end. */
+function refuseLargeState({ strategy }: CompleteFederatedJobSpec, stateBytes: number): void {
+  const { maxBytes } = stateRule(strategy)
+  const needed = stateBytes + STATE_HEADER
+  if (stateBytes === 0 || needed <= maxBytes) return
+  throw new FedsamError(
+    'InvalidJob',
+    `spec.trainer.segmentAnything.keepOptimizerState needs up to ${needed} bytes for each client, and spec.strategy.clientStateBytes is ${maxBytes}`,
+    { remedy: `set it to ${needed}` },
+  )
+}
+
+/** Room for the header of a state's file, in bytes: names of some thousand tensors. */
+const STATE_HEADER = 1024 * 1024
 
 /** The sites whose data is not on this machine, too. A run here would need it. */
 async function partitionsAtSites({ partitions }: CompleteFederatedJobSpec): Promise<string[]> {

@@ -85,3 +85,18 @@ test('the plan names the sites, and says that a run on this machine trains them'
     `b, c: ${says} them here, like every other partition`,
   ])
 })
+
+test('the plan of a program says what a client may keep, where the job names it', () => {
+  const trainer = { type: 'Command', command: { command: ['t'] } } as const
+  const said = (strategy: object) =>
+    describePlan('job', specOf({ trainer, strategy: { minFitClients: 1, ...strategy } }), OPEN).filter(
+      (line) => line.startsWith('  state'),
+    )
+  assert.deepEqual(said({}), [])
+  assert.deepEqual(said({ clientStateBytes: 50_000_000 }), [
+    '  state       each client keeps at most 50 MB between rounds, and sends them once a round; the store has the last ones of every client',
+  ])
+  assert.deepEqual(said({ clientState: 'Local' }), [
+    '  state       each client keeps at most 134 MB between rounds, and they stay there',
+  ])
+})

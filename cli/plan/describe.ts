@@ -1,4 +1,6 @@
 // Formats a job's plan as lines of text. The tensors are known, or the first answer of the user's program will decide them. Pure.
+
+import { stateRule } from '#protocol/client-state.ts'
 import type { RunEvent } from '#protocol/events.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { counted, listed } from '#protocol/text.ts'
@@ -75,6 +77,7 @@ function describeKnown(spec: CompleteFederatedJobSpec, plan: JobPlan): string[] 
     ...[...parts].map(([part, count]) => `              ${part}: ${count}`),
     describeRound(spec, plan),
     ...describeLimits(spec),
+    ...describeState(spec, plan.stateBytes),
     `  workers     fetch ${megabytes(bytes.down)}, send ${megabytes(bytes.up)}`,
     `  coordinator reads ${megabytes(bytes.read)}, writes ${megabytes(bytes.written)}`,
     `  requests    ${requests.store} to the store, ${requests.bus} over the bus`,
@@ -117,6 +120,7 @@ function describeOpen(spec: CompleteFederatedJobSpec, plan: OpenPlan): string[] 
     `exchanged   ${exchanged}`,
     describeRound(spec, plan),
     ...describeLimits(spec),
+    ...describeState(spec, 0),
     `  workers     each member fetches one model; each of the cohort sends one update`,
     `  coordinator checks each update; the fold reads it ${reads} more where memory does not keep it`,
     ...(plan.vectors === 0
@@ -150,6 +154,19 @@ function describeLimits({
     ...(clipNorm === undefined ? [] : [`  clipping    a longer update is scaled down to the norm ${bound}`]),
     ...(maxExamples === undefined ? [] : [`  examples    at most ${maxExamples} of one client count`]),
   ]
+}
+
+/** What each client keeps between rounds. `known`: its bytes, for the built-in trainer. */
+function describeState({ strategy, trainer }: CompleteFederatedJobSpec, known: number): string[] {
+  const { place, maxBytes } = stateRule(strategy)
+  const says = strategy.clientState !== undefined || strategy.clientStateBytes !== undefined
+  if (known === 0 && (trainer.type !== 'Command' || !says)) return []
+  const size = known === 0 ? `at most ${megabytes(maxBytes)}` : megabytes(known)
+  const then =
+    place === 'Local'
+      ? 'and they stay there'
+      : 'and sends them once a round; the store has the last ones of every client'
+  return [`  state       each client keeps ${size} between rounds, ${then}`]
 }
 
 function megabytes(count: number): string {

@@ -71,3 +71,11 @@ test('a strategy that measures reads updates that do not stay in memory once mor
   assert.equal(read({ memoryBytes: 4, measures: true }), 13)
   assert.equal(read({ measures: true }), 4)
 })
+
+test('a state of each client travels once a round, unless it stays at the client', () => {
+  const { modelBytes, stateBytes, bytes } = estimateRound({ ...DEMAND, clientVectors: 2 })
+  assert.equal(stateBytes, 2 * 1000 * 4)
+  assert.deepEqual([bytes.up, bytes.read], [3 * (modelBytes + stateBytes), 4 * modelBytes + 3 * stateBytes])
+  const local = estimateRound({ ...DEMAND, clientVectors: 2, statesTravel: false })
+  assert.deepEqual(local.bytes, estimateRound(DEMAND).bytes)
+})

@@ -2,6 +2,7 @@
 // so that it can be checked against a run's record.
 import { LARGEST_SLICE } from '#coordinator/aggregation/budget.ts'
 import { cohortSize } from '#coordinator/rounds/cohort.ts'
+import { BLOCK_BYTES } from '#protocol/digest.ts'
 import { canonicalHeader } from '#protocol/safetensors.ts'
 import { type TensorList, type TensorSpec, tensorBytes } from '#protocol/tensors.ts'
 
@@ -36,6 +37,10 @@ export interface RoundDemand extends ClientDemand {
   readonly list: TensorList
   /** State vectors of the server optimizer, each of f64. */
   readonly vectors: number
+  /** Vectors that each client's optimizer keeps from round to round, of f32; absent, none. */
+  readonly clientVectors?: number
+  /** Whether the bytes of these go to the record; absent, they do. */
+  readonly statesTravel?: boolean
   /** Whether the fold reads every update twice, because it measures first. */
   readonly measures: boolean
   /** coordinator.memoryBytes; a quarter of it keeps small updates, so that they are read once. */
@@ -52,6 +57,8 @@ export interface RoundEstimate {
   readonly parameters: number
   /** One update, and one global model. */
   readonly modelBytes: number
+  /** One client's state. */
+  readonly stateBytes: number
   /** Bytes that workers fetch, that they send, that the coordinator reads, that it writes. */
   readonly bytes: {
     readonly down: number
@@ -73,6 +80,9 @@ export function estimateRound(demand: RoundDemand): RoundEstimate {
   const modelBytes = payloadBytes(list)
   const parameters = list.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0)
   const state = demand.vectors * parameters * 8
+  const stateBytes = (demand.clientVectors ?? 0) * parameters * 4
+  // Each state travels once, up; a client has its own last one, so it fetches none.
+  const states = demand.statesTravel === false || stateBytes === 0 ? 0 : cohort
   const kept = Math.min(cohort, Math.floor(memoryBytes / 4 / modelBytes))
   // Admission reads every update once; the fold reads again what was not kept, and everything twice where it measures.
   const readings = cohort + (cohort - kept) * (demand.measures ? 2 : 1)
@@ -84,10 +94,11 @@ export function estimateRound(demand: RoundDemand): RoundEstimate {
     evaluators,
     parameters,
     modelBytes,
+    stateBytes,
     bytes: {
       down: members * modelBytes,
-      up: cohort * modelBytes,
-      read: (readings + baseReadings) * modelBytes + state,
+      up: cohort * modelBytes + states * stateBytes,
+      read: (readings + baseReadings) * modelBytes + state + states * stateBytes,
       written: modelBytes + state,
     },
     requests: {
@@ -98,9 +109,12 @@ export function estimateRound(demand: RoundDemand): RoundEstimate {
         members +
         (readings + baseReadings) * ranges +
         4 +
-        (demand.vectors > 0 ? 2 : 0),
-      // A worker: task and acknowledgement, one grant to read, one to write.
-      bus: members * 4,
+        (demand.vectors > 0 ? 2 : 0) +
+        // A client writes its state, and the coordinator asks for its size and reads it by blocks; then it reads and writes the map.
+        states * (2 + Math.ceil(stateBytes / BLOCK_BYTES)) +
+        (stateBytes > 0 ? 2 : 0),
+      // A worker: task and acknowledgement, one grant to read, one to write; one more to write a state.
+      bus: members * 4 + states,
     },
     steps: Object.fromEntries(
       demand.partitions.map(({ name, train }) => [name, demand.epochs * Math.ceil(train / demand.batchSize)]),

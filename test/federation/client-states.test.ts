@@ -8,14 +8,9 @@ import { readStates } from '#coordinator/record/client-states.ts'
 import { verifyRecord } from '#coordinator/record/verify.ts'
 import type { KeptState } from '#protocol/client-state.ts'
 import { attemptKeys } from '#protocol/keys.ts'
-import { subjectPrefix } from '#protocol/messages.ts'
-import type { Receipt } from '#protocol/record.ts'
-import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import type { ObjectStore } from '#transport/ports.ts'
-import { createMemoryStore } from '../given/memory-store.ts'
 import { type Counts, readCounts } from '../trainers/quadratic.ts'
 import { until } from '../until.ts'
-import { serveCrookedly } from './crooked-client.ts'
 import { eventsOf, type FederationOptions, openFederation, runFederation } from './federation.ts'
 import { closedOf, receiptOf, resultOf } from './record.ts'
 
@@ -279,96 +274,5 @@ test('a state above strategy.clientStateBytes fails the work of its client, whic
     })
   } finally {
     await federation.close()
-  }
-})
-
-describe('admission', () => {
-  const DIGEST = 'd'.repeat(64)
-  const named = { sha256: DIGEST, size: 4, upload: '0000000000000001', blocks: [DIGEST] }
-  for (const [what, change, reason, message] of [
-    [
-      'goes on from another state',
-      { state: null, stateBase: DIGEST },
-      'WrongState',
-      /went on from the state d+; .* is null/,
-    ],
-    [
-      'is larger than the job allows',
-      { state: { ...named, size: 2e9 }, stateBase: null },
-      'StateTooLarge',
-      /2000000000 bytes/,
-    ],
-    [
-      'was never uploaded',
-      { state: named, stateBase: null },
-      'WrongSize',
-      /has no bytes, the receipt states 4/,
-    ],
-    [
-      'has no upload',
-      { state: { ...named, upload: null }, stateBase: null },
-      'BadReceipt',
-      /names no upload/,
-    ],
-    ['lacks the state before it', { state: named }, 'WrongState', /names no state/],
-  ] as const satisfies readonly (readonly [string, Partial<Receipt>, string, RegExp])[])
-    test(`rejects a receipt whose state ${what}: ${reason}`, async () => {
-      const { outcome } = await crooked((receipt) => ({ ...receipt, ...change }))
-      assert.deepEqual([outcome?.outcome, outcome?.reason], ['Rejected', reason])
-      assert.match(outcome!.message, message)
-    })
-
-  test('takes an update of a release that keeps no states, as long as the client has none', async () => {
-    assert.equal((await crooked((receipt) => receipt)).outcome?.outcome, 'Accepted')
-  })
-
-  test('rejects it once the client has one: its release is named', async () => {
-    const { outcome } = await crooked((receipt) => receipt, 2)
-    assert.deepEqual([outcome?.outcome, outcome?.reason], ['Rejected', 'WrongState'])
-    assert.match(outcome!.message, /upgrade the client's FedSAM/)
-  })
-
-  /** A round in which "c" leaves this receipt; before the round it was an honest client. */
-  async function crooked(lie: (receipt: Receipt) => Receipt, round = 1) {
-    const memory = createMemoryStore()
-    const transfers = createGrantedTransfers({ memory })
-    const federation = await openFederation({
-      ...JOB,
-      store: memory,
-      transfers,
-      rounds: round,
-      round: { quorum: 2, settleSeconds: 0 },
-      fixed: { minFitClients: 2, minAvailableClients: 3, fractionEvaluate: 0 },
-    })
-    const signal = new AbortController().signal
-    const serve = () =>
-      serveCrookedly({
-        client: 'c',
-        prefix: subjectPrefix('test', 'test'),
-        bus: federation.bus,
-        transfers,
-        lie: ({ body, receipt }) => ({ body, receipt: lie(receipt) }),
-        signal,
-      })
-    const leave = new AbortController()
-    try {
-      for (const client of ['a', 'b']) void federation.work(client)
-      if (round > 1) void federation.work('c', { signal: leave.signal })
-      await federation.coordinate({
-        onEvent: (event) => {
-          const isBefore =
-            event.event === 'RoundCompleted'
-              ? event.round === round - 1
-              : event.event === 'Initialised' && round === 1
-          if (!isBefore) return
-          leave.abort()
-          void serve()
-        },
-      })
-      const { outcomes } = await closedOf(memory, round)
-      return { outcome: outcomes.find(({ client }) => client === 'c') }
-    } finally {
-      await federation.close()
-    }
   }
 })

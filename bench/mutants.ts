@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Figure, Row } from './figure.ts'
+import { CLIENT_STATES } from './mutants/client-states.ts'
 import { FRESH } from './mutants/fresh.ts'
 import { applyMutant, type Mutant } from './mutants/mutant.ts'
 import { SURVIVORS } from './mutants/survivors.ts'
@@ -29,6 +30,7 @@ export const mutants: Figure = {
       mutants.filter(({ id }) => ids.length === 0 || ids.includes(id))
     const groups = [
       { what: 'mutants that once survived', mutants: chosen(SURVIVORS), mostSurvivors: 0 },
+      { what: 'mutants of client states', mutants: chosen(CLIENT_STATES), mostSurvivors: 0 },
       { what: 'further mutants', mutants: chosen(FRESH), mostSurvivors: 3 },
     ].filter(({ mutants }) => mutants.length > 0)
     const folder = await mkdtemp(join(tmpdir(), 'fedsam-mutants-'))

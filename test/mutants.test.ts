@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { CLIENT_STATES } from '../bench/mutants/client-states.ts'
 import { FRESH } from '../bench/mutants/fresh.ts'
 import { applyMutant, type Mutant } from '../bench/mutants/mutant.ts'
 import { SURVIVORS } from '../bench/mutants/survivors.ts'
@@ -17,7 +18,7 @@ function whyUseless(mutant: Mutant): string | undefined {
 }
 
 test('every mutant can be made, and names tests that exist', () => {
-  const useless = [...SURVIVORS, ...FRESH].flatMap((mutant) => {
+  const useless = [...SURVIVORS, ...CLIENT_STATES, ...FRESH].flatMap((mutant) => {
     const why = whyUseless(mutant)
     return why === undefined ? [] : [`${mutant.id}: ${why}`]
   })

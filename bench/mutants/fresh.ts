@@ -69,8 +69,8 @@ export const FRESH: readonly Mutant[] = [
   {
     id: 'A9',
     file: 'protocol/keys.ts',
-    from: '([0-9a-f]{16,64})\\\\.safetensors$`)',
-    to: '([0-9a-f]{1,64})\\\\.safetensors$`)',
+    from: '([0-9a-f]{16,64})\\\\.(safetensors|state)$`',
+    to: '([0-9a-f]{1,64})\\\\.(safetensors|state)$`',
     what: 'upload names may be short enough to guess',
     tests: ['protocol/keys.test.ts'],
   },

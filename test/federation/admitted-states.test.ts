@@ -67,6 +67,13 @@ describe('admission', () => {
     assert.match(outcome!.message, /upgrade the client's FedSAM/)
   })
 
+  test('rejects it where the client has one and starts afresh: the record has its bytes', async () => {
+    const { outcome } = await crooked((receipt) => ({ ...receipt, ...AFRESH }), 2)
+    assert.deepEqual([outcome?.outcome, outcome?.reason], ['Rejected', 'WrongState'])
+  })
+
+  const AFRESH = { dataset: 'quadratic-c', state: null, stateBase: null }
+
   /** A round in which "c" leaves this receipt; before the round it was an honest client. */
   async function crooked(lie: (receipt: Receipt) => Receipt, round = 1) {
     const memory = createMemoryStore()

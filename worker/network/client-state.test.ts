@@ -10,6 +10,7 @@ import { createReusedBuffer } from '#runtime/reused-buffer.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import { leftState } from '../trainer/seam.ts'
 import { dropState, openState, type StateOfTask, takeState, withState } from './client-state.ts'
+import { isSameWork } from './task.ts'
 
 let folder: string
 let output: string
@@ -74,7 +75,13 @@ describe('a task', () => {
   })
   const taskOf = (dataset: string): Task => {
     const last = { sha256: SHA, size: BYTES.length, dataset, key: null }
-    return { round: 2, state: { place: 'Local', maxBytes: 9, last } } as unknown as Task
+    return {
+      kind: 'Train',
+      seed: 's',
+      base: null,
+      round: 2,
+      state: { place: 'Local', maxBytes: 9, last },
+    } as unknown as Task
   }
   const kept = async (bytes: Uint8Array): Promise<void> => {
     await mkdir(join(folder, 'states'), { recursive: true })
@@ -98,6 +105,15 @@ describe('a task', () => {
     assert.equal((await openState(taskOf('another'), 'd', options()))?.base, null)
     await rm(join(folder, 'states'), { recursive: true })
     assert.equal((await openState(taskOf('d'), 'd', options()))?.base, null)
+  })
+
+  test('with another state is other work: its update and its next state differ', () => {
+    const one = taskOf('d')
+    const last = { ...one.state!.last!, sha256: 'e'.repeat(64) }
+    assert.ok(isSameWork(one, { ...taskOf('d'), attempt: 2 }))
+    assert.ok(!isSameWork(one, { ...one, state: { ...one.state!, last } }))
+    assert.ok(!isSameWork(one, { ...one, state: { ...one.state!, last: null } }))
+    assert.ok(!isSameWork(one, taskOf('another')))
   })
 
   test('of a coordinator that keeps no states names none', async () => {

@@ -5,7 +5,7 @@ const RULES = 'coordinator/rounds/client-states.ts'
 
 export const CLIENT_STATES: readonly Mutant[] = [
   {
-    id: 'C1',
+    id: 'K1',
     file: RULES,
     from: 'if (stateBase !== expected && !isLost)',
     to: 'if (stateBase !== expected && isLost)',
@@ -13,7 +13,7 @@ export const CLIENT_STATES: readonly Mutant[] = [
     tests: ['test/federation/admitted-states.test.ts'],
   },
   {
-    id: 'C2',
+    id: 'K2',
     file: RULES,
     from: "before.rule.place === 'Local' && stateBase === null",
     to: 'stateBase === null',
@@ -21,7 +21,7 @@ export const CLIENT_STATES: readonly Mutant[] = [
     tests: ['test/federation/admitted-states.test.ts'],
   },
   {
-    id: 'C3',
+    id: 'K3',
     file: 'coordinator/attempts/receipts.ts',
     from: '(await judgeStateBytes(store, value))',
     to: 'undefined',
@@ -29,7 +29,7 @@ export const CLIENT_STATES: readonly Mutant[] = [
     tests: ['test/federation/admitted-states.test.ts'],
   },
   {
-    id: 'C4',
+    id: 'K4',
     file: 'protocol/client-state.ts',
     from: 'last !== null && last.dataset === dataset ? last : null',
     to: 'last',
@@ -37,23 +37,23 @@ export const CLIENT_STATES: readonly Mutant[] = [
     tests: ['test/federation/client-states.test.ts'],
   },
   {
-    id: 'C5',
+    id: 'K5',
     file: 'coordinator/record/states-retention.ts',
-    from: '    if (!named.has(key)) return false\n',
-    to: '    if (key.length > 0) return false\n',
+    from: 'keeps: (key) => named.has(key)',
+    to: 'keeps: () => false',
     what: 'retention deletes the state of a client that is away',
     tests: ['test/federation/client-states.test.ts'],
   },
   {
-    id: 'C6',
+    id: 'K6',
     file: 'coordinator/record/states-retention.ts',
-    from: '      held.add(key)\n      return true',
-    to: '      return true',
+    from: 'held.add(key)',
+    to: 'held.delete(key)',
     what: 'a state that retention kept once is never deleted',
     tests: ['test/federation/client-states.test.ts'],
   },
   {
-    id: 'C7',
+    id: 'K7',
     file: 'worker/trainer/seam.ts',
     from: 'state !== undefined && answered === state.output',
     to: 'state !== undefined',
@@ -61,7 +61,7 @@ export const CLIENT_STATES: readonly Mutant[] = [
     tests: ['worker/network/client-state.test.ts'],
   },
   {
-    id: 'C8',
+    id: 'K8',
     file: 'worker/network/task.ts',
     from: '  if (hasState) await takeState(state, output)\n',
     to: '',
@@ -69,7 +69,7 @@ export const CLIENT_STATES: readonly Mutant[] = [
     tests: ['test/federation/client-states.test.ts'],
   },
   {
-    id: 'C9',
+    id: 'K9',
     file: 'worker/network/task.ts',
     from: 'last?.sha256 ?? null,',
     to: '',
@@ -77,7 +77,7 @@ export const CLIENT_STATES: readonly Mutant[] = [
     tests: ['worker/network/client-state.test.ts'],
   },
   {
-    id: 'C10',
+    id: 'K10',
     file: 'coordinator/clients/grants.ts',
     from: 'lastState(attempt.states, client)?.key === name',
     to: 'attempt.states.last.some(({ key: one }) => one === name)',
@@ -85,7 +85,7 @@ export const CLIENT_STATES: readonly Mutant[] = [
     tests: ['coordinator/clients/grants.test.ts'],
   },
   {
-    id: 'C11',
+    id: 'K11',
     file: 'coordinator/record/verify-states.ts',
     from: 'canonicalJson(next) !== canonicalJson(found)',
     to: 'next.length !== found.length',
@@ -93,7 +93,7 @@ export const CLIENT_STATES: readonly Mutant[] = [
     tests: ['test/federation/tampered-states.test.ts'],
   },
   {
-    id: 'C12',
+    id: 'K12',
     file: 'coordinator/clients/leftover-uploads.ts',
     from: 'new Set([...cohort, ...evaluators])',
     to: 'new Set([...cohort])',
@@ -101,7 +101,7 @@ export const CLIENT_STATES: readonly Mutant[] = [
     tests: ['coordinator/clients/leftover-uploads.test.ts'],
   },
   {
-    id: 'C13',
+    id: 'K13',
     file: 'site/policy/decide-task.ts',
     from: "state?.place === 'Record' && !site.states",
     to: "state?.place === 'Local' && !site.states",
@@ -109,7 +109,7 @@ export const CLIENT_STATES: readonly Mutant[] = [
     tests: ['site/policy/decide-task.test.ts'],
   },
   {
-    id: 'C14',
+    id: 'K14',
     file: 'worker/trainer/optimizer-state.ts',
     from: 'return { steps, moments }',
     to: 'return { steps: 0, moments }',

@@ -9,9 +9,9 @@ import type { Progress } from './progress.ts'
 export interface StatesRetention {
   /** Reads the maps where they changed. Throws what the store throws, and RecordDamaged. */
   refresh(): Promise<void>
-  /** Whether a payload must stay. One that is asked about and stays is deleted once no map names it. */
+  /** Whether a payload must stay: a map that is kept names it. */
   keeps(key: string): boolean
-  /** Keys that stayed before, and that no map names any more. */
+  /** Keys that stayed longer than the updates of their round, and that no map names any more. */
   dropped(): readonly string[]
   /** Notes that a dropped key was deleted. */
   deleted(key: string): void
@@ -49,11 +49,7 @@ export function keepStates(
       isFirst = false
       read = wanted
     },
-    keeps(key) {
-      if (!named.has(key)) return false
-      held.add(key)
-      return true
-    },
+    keeps: (key) => named.has(key),
     dropped: () => [...held].filter((key) => !named.has(key)),
     deleted: (key) => void held.delete(key),
   }

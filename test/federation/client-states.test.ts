@@ -166,22 +166,31 @@ describe('retention', () => {
       ...JOB,
       rounds: 5,
       fixed: { minFitClients: 2, minAvailableClients: 2, retentionRounds: 1 },
-      round: { quorum: 2, settleSeconds: 0 },
+      round: { quorum: 2 },
     })
-    const { store, live } = federation
+    const { store, live, folder } = federation
     try {
       const all = live.members
       for (const client of ['a', 'b', 'c']) void federation.work(client)
-      await federation.coordinate({
+      // "c" leaves after round 1, and its entry stays.
+      const stop = new AbortController()
+      const first = federation.coordinate({
+        signal: stop.signal,
         onEvent: (event) => {
           if (event.event !== 'RoundCompleted') return
-          // "c" leaves after round 1, and its entry stays; it comes back for round 5.
-          live.members = event.round < 4 ? all.filter(({ name }) => name !== 'c') : all
-          if (event.round === 4) void federation.work('c')
+          live.members = all.filter(({ name }) => name !== 'c')
+          if (event.round === 4) stop.abort()
         },
       })
+      await assert.rejects(first, { code: 'Interrupted' })
       const [one] = (await statesOf(store, 4)).filter(({ client }) => client === 'c')
       assert.equal(one?.key, attemptKeys(1, 1).clientState('c', '0000000000000001'))
+      // It comes back on another machine, for round 5.
+      rmSync(join(folder, 'c'), { recursive: true })
+      live.members = all
+      void federation.work('c')
+      await federation.coordinate()
+      assert.deepEqual(await countsOf(store, 5, 'c'), { fits: 2, evaluations: 2 })
       const named = (await Promise.all([5, 6].map((round) => statesOf(store, round)))).flat()
       assert.deepEqual(await keysLike(store, /\.state$/), [...new Set(named.map(({ key }) => key!))].sort())
       assert.deepEqual(await problemsOf(store), [])

@@ -2,6 +2,7 @@
 // it. The quadratic trainer counts its calls in a file, and its counts move the model: a wrong state shows in the bytes.
 import assert from 'node:assert/strict'
 import { rmSync } from 'node:fs'
+import { copyFile, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { readStates } from '#coordinator/record/client-states.ts'
@@ -9,7 +10,8 @@ import { verifyRecord } from '#coordinator/record/verify.ts'
 import type { KeptState } from '#protocol/client-state.ts'
 import { attemptKeys } from '#protocol/keys.ts'
 import type { ObjectStore } from '#transport/ports.ts'
-import { type Counts, readCounts } from '../trainers/quadratic.ts'
+import type { TrainerWork } from '#worker/trainer/serve.ts'
+import { type Counts, quadraticWork, readCounts } from '../trainers/quadratic.ts'
 import { until } from '../until.ts'
 import { eventsOf, type FederationOptions, openFederation, runFederation } from './federation.ts'
 import { closedOf, receiptOf, resultOf } from './record.ts'
@@ -158,6 +160,43 @@ test('a client that only evaluates keeps a state, too', async () => {
   const { store } = await runFederation({ ...JOB, onlookers: ['public'] })
   assert.deepEqual(await countsOf(store, LAST, 'public'), { fits: 0, evaluations: LAST })
   assert.deepEqual(await problemsOf(store), [])
+})
+
+test('a large state goes up in parts, and comes back to a client that lost its copy', async () => {
+  const BYTES = 33 * 1024 * 1024
+  const federation = await openFederation({
+    ...JOB,
+    clients: ['a'],
+    rounds: 2,
+    round: { quorum: 1 },
+    fixed: { minFitClients: 1, minAvailableClients: 1, fractionEvaluate: 0 },
+  })
+  const seen: number[] = []
+  const work: TrainerWork = {
+    ...quadraticWork({ client: 'a', size: 10 }),
+    async fit(call) {
+      const { length } = call.state === undefined ? [] : await readFile(call.state)
+      seen.push(length)
+      await copyFile(call.tensors, call.output)
+      await writeFile(call.state_output!, Buffer.alloc(BYTES + length, seen.length))
+      return { num_examples: 1, metrics: {}, state: call.state_output }
+    },
+  }
+  try {
+    void federation.work('a', { work })
+    await federation.coordinate({
+      onEvent: (event) => {
+        if (event.event === 'RoundCompleted' && event.round === 1)
+          rmSync(join(federation.folder, 'a', 'states'), { recursive: true })
+      },
+    })
+    assert.deepEqual(seen, [0, BYTES])
+    const [kept] = await statesOf(federation.store, 2)
+    assert.equal(await federation.store.size(kept!.key!), 2 * BYTES)
+    assert.deepEqual(await problemsOf(federation.store), [])
+  } finally {
+    await federation.close()
+  }
 })
 
 describe('retention', () => {

@@ -1,10 +1,12 @@
-// A site's rules, ledger and audit log in a real run, over a real nats-server: a hostile job, and a limit that a run reaches.
+// A site's rules, ledger and audit log in a real run, over a real nats-server: a hostile job, a limit that a run reaches, and
+// a state that may leave or not.
 import assert from 'node:assert/strict'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { readStates } from '#coordinator/record/client-states.ts'
 import { completeSpec } from '#protocol/defaults.ts'
 import { jobText } from '#protocol/sites.ts'
 import { admitTask } from '#site/agent/admit.ts'
@@ -13,6 +15,7 @@ import { AUDIT_FILE, createAuditLog } from '#site/audit/audit-log.ts'
 import { siteOf } from '#site/file/site.ts'
 import { openLedger, readCounts } from '#site/ledger/ledger.ts'
 import { eventsOf, type FederationOptions, seen } from '../federation/federation.ts'
+import { closedOf, resultOf } from '../federation/record.ts'
 import { startedEnvironment } from '../given/started.ts'
 import { until } from '../until.ts'
 import { JOB, openSiteFederation, SIZE } from './site-federation.ts'
@@ -37,8 +40,9 @@ function optionsOf(command: readonly string[], settleSeconds: number): Federatio
   }
 }
 
-/** The rules of a site that lets a job named `train` take this many updates. */
-async function rulesOf(t: TestContext, updates: number) {
+/** The rules of a site that lets a job named `train` take this many updates. `states`: its trainer keeps one, and it may leave. */
+async function rulesOf(t: TestContext, updates: number, states: 'None' | 'Stay' | 'Leave' = 'None') {
+  const counts = states === 'None' ? [] : ['counts']
   const folder = await mkdtemp(join(tmpdir(), 'fedsam-limits-'))
   t.after(() => rm(folder, { recursive: true }))
   const site = siteOf(
@@ -56,8 +60,12 @@ async function rulesOf(t: TestContext, updates: number) {
       ],
       datasets: { table: { path: folder, limits: { updates } } },
       trainers: {
-        own: { command: [process.execPath, TRAINER, 'hospital-a', String(SIZE)], jobCommand: ['train'] },
+        own: {
+          command: [process.execPath, TRAINER, 'hospital-a', String(SIZE), ...counts],
+          jobCommand: ['train'],
+        },
       },
+      states: states === 'Leave',
     },
     { file: join(folder, 'site.yaml'), folder, lineOf: () => 7 },
   )
@@ -134,3 +142,32 @@ test('a run that reaches a limit of the site ends without it: it declines once, 
     await close()
   }
 })
+
+for (const [states, outcome, message] of [
+  ['Leave', 'Accepted', /^$/],
+  ['Stay', 'Failed', /names no state_output, and this trainer keeps a state/],
+] as const)
+  test(`a state of a site where the file lets it ${states.toLowerCase()}: ${outcome}`, async (t) => {
+    const { federation, startSite, close } = await openSiteFederation(
+      ['hospital-a', 'hospital-b'],
+      optionsOf(['train'], 600),
+    )
+    const rules = await rulesOf(t, 100, states)
+    try {
+      startSite('hospital-a', { decide: rules.decide })
+      startSite('hospital-b')
+      void federation.work('pod')
+      await federation.coordinate()
+      const { outcomes } = await closedOf(federation.store, 2)
+      const own = outcomes.find(({ client }) => client === 'hospital-a')
+      assert.equal(own?.outcome, outcome)
+      assert.match(own!.message, message)
+      const kept = await readStates(federation.store, await resultOf(federation.store, 4))
+      assert.deepEqual(
+        kept.map(({ client }) => client),
+        states === 'Leave' ? ['hospital-a'] : [],
+      )
+    } finally {
+      await close()
+    }
+  })

@@ -33,7 +33,7 @@ export const CLIENT_STATES: readonly Mutant[] = [
     file: 'protocol/client-state.ts',
     from: 'last !== null && last.dataset === dataset ? last : null',
     to: 'last',
-    what: 'a state goes on with another data set',
+    what: 'a state continues on another data set',
     tests: ['test/federation/client-states.test.ts'],
   },
   {
@@ -113,7 +113,7 @@ export const CLIENT_STATES: readonly Mutant[] = [
     file: 'worker/trainer/optimizer-state.ts',
     from: 'return { steps, moments }',
     to: 'return { steps: 0, moments }',
-    what: 'the optimizer corrects its bias anew in each round',
+    what: 'each round restarts the correction of the bias',
     tests: ['worker/trainer/optimizer-state.test.ts'],
   },
 ]

@@ -202,6 +202,14 @@ export const SOURCE = {
 export const TRAINER = {
   client: CLIENT,
   dataset: variable('FEDSAM_DATASET', "the partition's `dataset` as JSON"),
+  partitionId: variable(
+    'FEDSAM_PARTITION_ID',
+    "the partition's place among the job's partitions, from 0; default: unknown, as at a site outside of the cluster",
+  ),
+  numPartitions: variable(
+    'FEDSAM_NUM_PARTITIONS',
+    "the number of the job's partitions when the trainer started; default: unknown",
+  ),
 } as const
 
 /** Of a trainer that is a child. */

@@ -71,7 +71,8 @@ function say({ level, text, remedy = '' }: Finding): void {
 /** `dataset` is JSON, or only a folder. */
 function partitionVariables(client: string, dataset: string): Record<string, string> {
   const json = dataset.startsWith('{') ? dataset : JSON.stringify({ root: resolve(dataset) })
-  return environmentOf(TRAINER, { client, dataset: json })
+  // As in a job with this partition alone.
+  return environmentOf(TRAINER, { client, dataset: json, partitionId: '0', numPartitions: '1' })
 }
 
 /** Checks names as in a job: no name twice, and no name that FedSAM itself sends. */

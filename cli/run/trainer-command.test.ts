@@ -5,7 +5,10 @@ import { completeSpec } from '#protocol/defaults.ts'
 import { trainerCommand } from './trainer-command.ts'
 
 type Written = Parameters<typeof completeSpec>[0]
-const PARTITIONS = [{ name: 'a', dataset: { root: '/data/a' } }]
+const PARTITIONS = [
+  { name: 'before', dataset: { root: '/data/before' } },
+  { name: 'a', dataset: { root: '/data/a' } },
+]
 const FILES = { checkpoint: '/models/sam', initialParameters: '', resumeFrom: '' }
 const INHERITED = { PATH: '/bin', FEDSAM_CLIENT: 'of the shell' }
 
@@ -21,7 +24,10 @@ test("a user's program gets the inherited variables, its partition, and its own 
     command([{ name: 'EPOCHS', value: '2' }, { name: 'PATH', value: '/own' }, { name: 'EMPTY' }]),
   )
   const { FEDSAM_DATASET, ...rest } = env
-  assert.deepEqual(rest, { PATH: '/own', FEDSAM_CLIENT: 'a', EPOCHS: '2', EMPTY: '' })
+  assert.deepEqual(rest, {
+    ...{ PATH: '/own', FEDSAM_CLIENT: 'a', EPOCHS: '2', EMPTY: '' },
+    ...{ FEDSAM_PARTITION_ID: '1', FEDSAM_NUM_PARTITIONS: '2' },
+  })
   assert.equal(JSON.parse(FEDSAM_DATASET!).root, '/data/a')
   assert.equal(cwd, '/job')
 })

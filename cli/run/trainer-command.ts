@@ -17,7 +17,8 @@ export function trainerCommand(
   scratch: string,
 ): TrainerProgram {
   const { trainer, partitions } = spec
-  const { dataset } = partitions.find(({ name }) => name === client)!
+  const place = partitions.findIndex(({ name }) => name === client)
+  const { dataset } = partitions[place]!
   if (trainer.type === 'SegmentAnything') {
     const settings = {
       trainer: trainer.segmentAnything,
@@ -38,7 +39,12 @@ export function trainerCommand(
       },
     )
   }
-  const about = environmentOf(TRAINER, { client, dataset: JSON.stringify(dataset) })
+  const about = environmentOf(TRAINER, {
+    client,
+    dataset: JSON.stringify(dataset),
+    partitionId: String(place),
+    numPartitions: String(partitions.length),
+  })
   const own = ownVariables(trainer.command?.env ?? [], env)
   return { command: [program, ...rest], env: { ...env, ...about, ...own }, cwd: folder }
 }

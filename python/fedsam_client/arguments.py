@@ -11,7 +11,7 @@ import os
 import pathlib
 import re
 import typing
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from fedsam_client.errors import ClientError
 from fedsam_client.values import scalar, unquoted
@@ -28,6 +28,8 @@ class Given(NamedTuple):
     dataset: Mapping[str, Any]
     #: The texts of --arg.
     arguments: Mapping[str, str]
+    #: The partition's place in the job, counted from 0, and the number of partitions; None where FedSAM does not say it.
+    place: Optional[Tuple[int, int]] = None
 
     @property
     def names(self) -> List[str]:
@@ -54,7 +56,7 @@ def read_arguments(texts: Sequence[str]) -> Dict[str, str]:
 
 
 def read_given(arguments: Mapping[str, str], environment: Mapping[str, str]) -> Given:
-    """Reads --arg, FEDSAM_CLIENT and FEDSAM_DATASET."""
+    """Reads --arg, FEDSAM_CLIENT, FEDSAM_DATASET, and the partition's place."""
     text = environment.get("FEDSAM_DATASET", "{}")
     try:
         fields = json.loads(text)
@@ -65,7 +67,12 @@ def read_given(arguments: Mapping[str, str], environment: Mapping[str, str]) -> 
         for key, value in fields.items()
         if value not in ("", None) and not isinstance(value, (dict, list))
     }
-    return Given(environment.get("FEDSAM_CLIENT", "client"), dataset, dict(arguments))
+    return Given(environment.get("FEDSAM_CLIENT", "client"), dataset, dict(arguments), _place(environment))
+
+
+def _place(environment: Mapping[str, str]) -> Optional[Tuple[int, int]]:
+    texts = [environment.get(name, "") for name in ("FEDSAM_PARTITION_ID", "FEDSAM_NUM_PARTITIONS")]
+    return (int(texts[0]), int(texts[1])) if all(text.isascii() and text.isdigit() for text in texts) else None
 
 
 def fill(target: Callable[..., Any], name: str, given: Given, extra: Optional[Mapping[str, Any]] = None) -> Dict[str, Any]:

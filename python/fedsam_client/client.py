@@ -6,16 +6,18 @@ class's author. The coordinator checks the rest (NaN, the tensor list of the run
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import math
 import numbers
 import sys
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
 from fedsam_client import narrow, tensors
 from fedsam_client.errors import ClientError, raised, shortened
+from fedsam_client.state import KeptState
 from fedsam_client.tensors import Spec
 from fedsam_client.values import typed
 
@@ -25,17 +27,45 @@ MOST_EXAMPLES = 2**29
 NOTHING: Dict[str, Any] = {"loss": 0.0, "num_examples": 0, "metrics": {}}
 
 
+class NamedClient:
+    """A client whose arrays have names, and which knows their order: a ClientApp. app.py has it."""
+
+    #: What error messages call its method fit.
+    word = "fit"
+    #: The names of its arrays, in order, after `ordered` or get_parameters.
+    names: List[str]
+
+    def ordered(self, names: Sequence[str]) -> List[str]:
+        """The names of the run's tensors in the client's order."""
+        raise NotImplementedError
+
+
 class SeamClient:
     """Adapts a Flower client to the calls of the seam."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
+        #: The same client, where its arrays have names.
+        self._named_client = client if isinstance(client, NamedClient) else None
+        self._word = "fit" if self._named_client is None else self._named_client.word
         self._noted: Set[str] = set()
         self._names: Optional[List[str]] = None
         #: Indexes of vectors whose values were at least 0 after every fit, as those of a variance are.
         self._never_negative: Optional[Set[int]] = None
         if callable(getattr(client, "parameter_names", None)):
             self._names = _checked_names(_called("parameter_names", client.parameter_names))
+
+    @contextlib.contextmanager
+    def state(self, call: Mapping[str, Any]) -> Iterator[Dict[str, str]]:
+        """Gives a ClientApp its state for a call. After a call that succeeded the dict has the answer's fields."""
+        kept = getattr(self._client, "state", None)
+        left: Dict[str, str] = {}
+        if not isinstance(kept, KeptState):
+            yield left
+            return
+        kept.take(call)
+        yield left
+        left.update(kept.leave(call))
 
     def get_parameters(self, output: str) -> None:
         """Writes the class's parameters to a file."""
@@ -97,6 +127,9 @@ class SeamClient:
         arrays = [array for _, array in found]
         del found
         self._note_negative(specs, arrays)
+        if self._named_client is not None and dtypes is not None:
+            # Flower's ArrayRecord cannot hold bfloat16.
+            dtypes = ["F32" if dtype == "BF16" else dtype for dtype in dtypes]
         types = narrow.narrow_types(specs, dtypes, self._note)
         for index, spec in enumerate(specs):
             if spec.name in types:
@@ -112,7 +145,7 @@ class SeamClient:
 
     def _note_negative(self, specs: List[Spec], arrays: List[np.ndarray]) -> None:
         """Notes negative values: without names, a server optimizer also changes a running variance."""
-        if self._names is not None:
+        if self._names is not None or self._named_client is not None:
             return
         for index in sorted(self._never_negative or ()):
             if (arrays[index] < 0).any():
@@ -124,6 +157,8 @@ class SeamClient:
     def _in_order(self, found: List[Tuple[Spec, np.ndarray]]) -> List[Tuple[Spec, np.ndarray]]:
         """The arrays in the class's order: that of parameter_names, or that of their numbers."""
         by_name = {spec.name: (spec, array) for spec, array in found}
+        if self._named_client is not None:
+            return [by_name[name] for name in self._named_client.ordered(list(by_name))]
         names = self._names
         if names is None:
             names = _numbered(len(found))
@@ -136,6 +171,8 @@ class SeamClient:
         return [by_name[name] for name in names]
 
     def _named(self, method: str, count: int) -> List[str]:
+        if self._named_client is not None:
+            return _checked_names(self._named_client.names)
         if self._names is None:
             return _numbered(count)
         if len(self._names) == count:
@@ -146,14 +183,14 @@ class SeamClient:
         """Converts the arrays to those of the run: the same number and shapes, with floats and integers in the run's types."""
         if len(arrays) != len(specs):
             remedy = "return all of the model's tensors, in the order that they came in"
-            raise ClientError(f"fit returned {len(arrays)} arrays where it was given {len(specs)}", remedy)
+            raise ClientError(f"{self._word} returned {len(arrays)} arrays where it was given {len(specs)}", remedy)
         return [self._fitting(index, spec, array, types.get(spec.name)) for index, (spec, array) in enumerate(zip(specs, arrays))]
 
     def _fitting(self, index: int, spec: Spec, array: np.ndarray, given: Optional[np.dtype]) -> np.ndarray:
         """`given` is the type that fit received, where the run's type is wider."""
         if tuple(array.shape) != spec.shape:
             raise ClientError(
-                f"fit returned array {index} ({spec.name}) with shape {tuple(array.shape)} where it was given {spec.shape}",
+                f"{self._word} returned array {index} ({spec.name}) with shape {tuple(array.shape)} where it was given {spec.shape}",
                 "return the model's tensors in the order and the shapes that they came in",
             )
         if tensors.spec_of(spec.name, array).dtype == spec.dtype:
@@ -163,11 +200,11 @@ class SeamClient:
         cast = _cast(array, wanted)
         if cast is None:
             raise ClientError(
-                f"fit returned array {index} ({spec.name}) as {array.dtype.name} where it was given {shown}",
+                f"{self._word} returned array {index} ({spec.name}) as {array.dtype.name} where it was given {shown}",
                 f"return it as {shown}: array.astype('{shown}')",
             )
         if given is None or array.dtype.name != shown:
-            self._note(f"fit returned array {index} ({spec.name}) as {array.dtype.name}; it is sent as {wanted.name}, the run's type")
+            self._note(f"{self._word} returned array {index} ({spec.name}) as {array.dtype.name}; it is sent as {wanted.name}, the run's type")
         return cast
 
     def _metrics(self, method: str, metrics: Any) -> Dict[str, float]:

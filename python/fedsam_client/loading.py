@@ -7,16 +7,28 @@ import importlib.util
 import inspect
 import os
 import sys
-from types import SimpleNamespace
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, Tuple
 
 from fedsam_client.arguments import Given, fill
 from fedsam_client.errors import ClientError, raised
+from fedsam_client.flower import make_context, missing_in_flower
 from fedsam_client.targets import refuse_made, refuse_others
 
 
 def load_target(target: str) -> Any:
     """The object that module:Name or folder/file.py:Name names. Raises ClientError unless it is, or creates, a client."""
+    found, module = _found(target)
+    refuse_others(_unwrapped(found), target, module)
+    return found
+
+
+def load_value(target: str) -> Any:
+    """The object that module:Name names, of any kind."""
+    return _found(target)[0]
+
+
+def _found(target: str) -> Tuple[Any, Any]:
+    """An object with its module."""
     module_name, colon, name = target.rpartition(":")
     if colon == "" or module_name == "" or not name.replace(".", "_").isidentifier():
         raise ClientError(f"{target} does not name a class", "write module:Class, such as client:SAMClient", "InvalidJob")
@@ -27,8 +39,7 @@ def load_target(target: str) -> Any:
             known = ", ".join(sorted(key for key, value in vars(module).items() if _is_local(value, module)))
             raise ClientError(f"{module_name} has no {name}", f"name one of: {known or 'nothing, the module defines no name'}", "InvalidJob")
         found = getattr(found, part)
-    refuse_others(_unwrapped(found), target, module)
-    return found
+    return found, module
 
 
 def _is_local(value: Any, module: Any) -> bool:
@@ -39,6 +50,9 @@ def _import_module(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
+        older = missing_in_flower(name, error)
+        if older is not None:
+            raise older from error
         if error.name == name.split(".")[0]:
             remedy = f"Python searches {os.getcwd()} and the installed packages; or write a path: folder/{name}.py:Class"
             raise ClientError(f"there is no module {name}", remedy, "InvalidJob") from error
@@ -46,7 +60,8 @@ def _import_module(name: str) -> Any:
             f"{name} imports {error.name}, which is not installed", f"install it: pip install {error.name}", "InvalidJob"
         ) from error
     except Exception as error:
-        raise raised(f"importing {name}", error) from error
+        older = missing_in_flower(name, error) if isinstance(error, ImportError) else None
+        raise older or raised(f"importing {name}", error) from error
 
 
 def _import_file(path: str) -> Any:
@@ -100,27 +115,3 @@ def _extra(function: Any, given: Given) -> Dict[str, Any]:
 def _unwrapped(client: Any) -> Any:
     """The NumPyClient inside the result of .to_client()."""
     return getattr(client, "numpy_client", client)
-
-
-def make_context(given: Given) -> Any:
-    """A Context as flwr's ClientApp passes it: the partition in node_config, the arguments of --arg in run_config."""
-    values: Mapping[str, Any] = {
-        "run_id": 0,
-        "node_id": 0,
-        "node_config": {"client": given.client, **given.dataset},
-        "run_config": given.converted(),
-    }
-    try:
-        from flwr.common import Context
-    except Exception:  # no flwr, or one from before contexts
-        return SimpleNamespace(**values, state=SimpleNamespace())
-    wanted = inspect.signature(Context).parameters
-    known = {key: value for key, value in values.items() if key in wanted}
-    if "state" in wanted:
-        known["state"] = _record()
-    return Context(**known)
-
-
-def _record() -> Any:
-    common = importlib.import_module("flwr.common")
-    return (getattr(common, "RecordDict", None) or common.RecordSet)()

@@ -1,4 +1,4 @@
-"""Explains a target that is not a NumPyClient: a ClientApp, a ServerApp, a model of a framework, a module, a plain value.
+"""Explains a target that is not a client: a ServerApp, an agent, a simulation, a model of a framework, a module, a plain value.
 
 Guarantees that the message names the kind of the target, and a class or function of the same module to use instead. It imports none
 of those frameworks: it recognises classes by their names.
@@ -11,9 +11,10 @@ import types
 from typing import Any, List, NamedTuple, Optional
 
 from fedsam_client.errors import ClientError
+from fedsam_client.flower import is_app
 
 #: The remedy where the module offers no client.
-WANTED = "name a class with fit(self, parameters, config), such as a flwr.client.NumPyClient, or a client_fn"
+WANTED = "name a class with fit(self, parameters, config), such as a flwr.client.NumPyClient, a client_fn, or a ClientApp"
 
 
 class Kind(NamedTuple):
@@ -26,26 +27,26 @@ class Kind(NamedTuple):
 
 
 _FLOWER = ("flwr",)
+_APP = "name the ClientApp, the NumPyClient class or the client_fn"
 _WRAP = "write a NumPyClient that holds it: fit(self, parameters, config) sets its weights, trains it and returns them; name that"
 _KINDS = (
     Kind(
         _FLOWER,
-        "ClientApp",
-        "a Flower ClientApp, which FedSAM does not run yet",
-        "name its client_fn, or the NumPyClient class",
-    ),
-    Kind(
-        _FLOWER,
         "ServerApp",
         "a Flower ServerApp: FedSAM's coordinator does the server's work",
-        "set strategy and rounds in the job, and name the NumPyClient class or the client_fn here",
+        "set strategy and rounds in the job, and name the ClientApp, the NumPyClient class or the client_fn here",
     ),
     Kind(
         _FLOWER,
         "Strategy",
         "a Flower strategy: FedSAM's coordinator aggregates",
-        "set spec.strategy in the job, and name the NumPyClient class or the client_fn here",
+        "set spec.strategy in the job, and name the ClientApp, the NumPyClient class or the client_fn here",
     ),
+    Kind(_FLOWER, "AgentApp", "a Flower AgentApp: FedSAM runs no agents", _APP),
+    Kind(_FLOWER, "AgentConnectors", "a set of Flower's connectors for agents, which FedSAM does not have", _APP),
+    Kind(_FLOWER, "AgentGrid", "a Flower grid for agents: FedSAM runs no agents", _APP),
+    Kind(_FLOWER, "Grid", "a Flower grid, which belongs to a ServerApp", _APP),
+    Kind(_FLOWER, "Driver", "a Flower driver, which belongs to a ServerApp", _APP),
     Kind(
         _FLOWER,
         "Client",
@@ -63,6 +64,9 @@ _KINDS = (
 
 def refuse_others(target: Any, name: str, module: Any = None) -> None:
     """Raises ClientError for a target that neither is nor creates a client."""
+    if is_app(target):
+        return
+    _refuse_functions(target, name, module)
     kind = _kind_of(target)
     if kind is not None:
         raise _refused(name, kind.what, kind.remedy, module)
@@ -77,8 +81,23 @@ def refuse_others(target: Any, name: str, module: Any = None) -> None:
         raise _refused(name, f"{_article(target)}, which has no method fit", WANTED, module)
 
 
+def _refuse_functions(target: Any, name: str, module: Any) -> None:
+    """Raises ClientError for a function of flwr itself: one that starts a simulation, a server or a client of Flower."""
+    origin = str(getattr(target, "__module__", ""))
+    if not inspect.isfunction(target) or origin.split(".")[0] != "flwr":
+        return
+    function = target.__name__
+    what = f"Flower's {function}, which only simulates: FedSAM starts a trainer for each partition" if "simulation" in f"{origin}.{function}" else (
+        f"Flower's own function {function}"
+    )
+    raise _refused(name, what, _APP, module)
+
+
 def refuse_made(made: Any, name: str) -> None:
     """Raises ClientError where a call of the target did not return a client."""
+    if is_app(made):
+        remedy = "name the ClientApp itself: assign it to a name of the module, such as app"
+        raise ClientError(f"{name} returned a Flower ClientApp", remedy, "InvalidJob")
     kind = _kind_of(made)
     if kind is not None:
         raise ClientError(f"{name} returned {kind.what}", kind.remedy, "InvalidJob")
@@ -88,11 +107,12 @@ def refuse_made(made: Any, name: str) -> None:
 
 
 def candidates(module: Any) -> List[str]:
-    """The usable names of a module: its functions called client_fn…, then its own classes with a method fit."""
+    """The usable names of a module: its ClientApps, its functions called client_fn…, then its own classes with a method fit."""
     own = [(key, value) for key, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
+    apps = [key for key, value in vars(module).items() if is_app(value)]
     functions = [key for key, value in own if inspect.isfunction(value) and "client_fn" in key]
     classes = [key for key, value in own if inspect.isclass(value) and callable(getattr(value, "fit", None)) and not _kind_of(value)]
-    return sorted(functions) + sorted(classes)
+    return sorted(apps) + sorted(functions) + sorted(classes)
 
 
 def _refused(name: str, what: str, remedy: str, module: Any) -> ClientError:

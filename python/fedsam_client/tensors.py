@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -69,23 +69,28 @@ def numpy_dtype(name: str) -> np.dtype:
 
 def write(path: str, tensors: Iterable[Tuple[str, np.ndarray]]) -> None:
     """Writes the arrays to a file, sorted by name, without a copy where an array is contiguous."""
+    with open(path, "wb") as file:
+        for part in parts(tensors):
+            file.write(part)
+
+
+def parts(tensors: Iterable[Tuple[str, np.ndarray]], metadata: Optional[Mapping[str, str]] = None) -> Iterator[Any]:
+    """Yields the bytes of such a file: the header, then each array's memory. The header has `metadata`, if it is given."""
     ordered = sorted(tensors, key=lambda named: named[0])
-    entries: Dict[str, Any] = {}
+    entries: Dict[str, Any] = {} if metadata is None else {"__metadata__": dict(metadata)}
     end = 0
     for name, array in ordered:
         spec = spec_of(name, array)
         begin, end = end, end + array.size * array.dtype.itemsize
         entries[name] = {"dtype": spec.dtype, "shape": list(spec.shape), "data_offsets": [begin, end]}
-    header = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    header = json.dumps(entries, separators=(",", ":"), ensure_ascii=metadata is not None).encode("utf-8")
     header += b" " * (-len(header) % 8)
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(header)))
-        file.write(header)
-        for _, array in ordered:
-            if array.size > 0:
-                # Viewed as bytes, numpy's dtypes and bfloat16 alike. Copied only where the order of bytes or elements differs.
-                little = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
-                file.write(little.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
+    yield struct.pack("<Q", len(header)) + header
+    for _, array in ordered:
+        if array.size > 0:
+            # Viewed as bytes, numpy's dtypes and bfloat16 alike. Copied only where the order of bytes or elements differs.
+            little = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
+            yield little.reshape(-1).view(np.uint8)
 
 
 def read(path: str) -> List[Tuple[Spec, np.ndarray]]:

@@ -60,7 +60,9 @@ class Targets(unittest.TestCase):
         self.assertEqual(error.code, "InvalidJob")
 
     def test_of_other_kinds_are_named(self) -> None:
-        self.refused(ClientApp(), "named:it is a Flower ClientApp, which FedSAM does not run yet: name its client_fn.* here that is named:Good$")
+        self.refused(framework("flwr.agentapp.agent_app", "AgentApp")(), "is a Flower AgentApp: FedSAM runs no agents.* here that is named:Good$")
+        self.refused(framework("flwr.agentapp.base", "AgentConnectors")(), "is a set of Flower's connectors for agents")
+        self.refused(framework("flwr.serverapp.grid", "Grid")(), "is a Flower grid, which belongs to a ServerApp")
         self.refused(framework("flwr.server.server_app", "ServerApp")(), "is a Flower ServerApp.*spec|is a Flower ServerApp.*set strategy")
         strategy = framework("flwr.server.strategy.strategy", "Strategy")
         self.refused(strategy, "a Flower strategy.*spec.strategy")
@@ -82,13 +84,14 @@ class Targets(unittest.TestCase):
         self.refused(late, "is an async function")
         self.refused(lambda context: None, "named:it returned None")
         self.refused(lambda context: 3, "named:it returned an int, which has no method fit")
-        self.refused(lambda context: ClientApp(), "named:it returned a Flower ClientApp")
+        self.refused(lambda context: ClientApp(), "named:it returned a Flower ClientApp: name the ClientApp itself")
         self.refused(lambda context: KerasModel(), "named:it returned a Keras model")
 
     def test_of_a_package_offer_the_classes_of_the_module(self) -> None:
         inner = types.ModuleType("named.inner")
+        inner.app = ClientApp()
         inner.Client = type("Client", (), {"fit": fit, "__module__": "named.inner"})
-        self.refused(inner, "is a module: name a class in it: named.it:Client")
+        self.refused(inner, "is a module: name a class in it: named.it:app, named.it:Client")
 
     def test_that_are_clients_are_taken(self) -> None:
         class Callable(NumPyClient):

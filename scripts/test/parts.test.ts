@@ -23,6 +23,10 @@ const CASES: [string, string[]][] = [
   ['test/cluster/crd.test.ts', ['Kubernetes']],
   ['test/chart/chart.test.ts', ['Helm 3 and 4']],
   ['test/flower/python.test.ts', ['Python packages']],
+  [
+    'test/flower/apps.test.ts',
+    ['native TensorFlow', 'nats-server', 'versitygw', 'Python packages', 'Flower'],
+  ],
   ['test/e2e/node.test.ts', ['Helm 3 and 4', 'Kubernetes', 'CoreDNS', 'images']],
 ]
 for (const [pattern, wanted] of CASES)

@@ -3,6 +3,7 @@
 import { type Binary, ensureBinary, hasBinary } from '#cli/run/servers/binaries.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { ensureTensorFlow, hasTensorFlow } from '#worker/tensorflow/addon/build.ts'
+import { ensureFlower, FLOWER_VERSIONS, flowerPackages, OLDER_FLOWER } from '../flower.ts'
 import { ensureHelm, HELM_LINES, hasHelm } from '../helm.ts'
 import { ensureImages, type ImageName, missingImages, QUICKSTART_IMAGES } from '../images/images.ts'
 import { ensureKubernetes, hasKubernetes } from '../kubernetes/build.ts'
@@ -28,6 +29,8 @@ export interface Part {
 /** What the end-to-end layer starts pods of. */
 const IMAGES: readonly ImageName[] = ['pause', ...QUICKSTART_IMAGES, 'site', 'flower-numpy']
 
+const FLOWERS = [...FLOWER_VERSIONS, OLDER_FLOWER]
+
 const PARTS: readonly Part[] = [
   {
     name: 'native TensorFlow',
@@ -44,6 +47,16 @@ const PARTS: readonly Part[] = [
     minutes: 1,
     isCached: () => hasPython(TEST_PACKAGES),
     build: (log) => ensurePython(TEST_PACKAGES, { log }),
+  },
+  {
+    name: 'Flower',
+    neededBy: ['scripts/flower.ts'],
+    minutes: 3,
+    isCached: async () =>
+      (await Promise.all(FLOWERS.map((version) => hasPython(flowerPackages(version))))).every(Boolean),
+    build: async (log) => {
+      for (const version of FLOWERS) await ensureFlower(version, { log })
+    },
   },
   {
     name: 'Helm 3 and 4',

@@ -117,6 +117,8 @@ function programOf(
   }
   const [program, ...rest] = trainer.command
   if (program === undefined) throw new FedsamError('InvalidJob', 'a trainer of the site has no command')
-  const about = environmentOf(TRAINER, { client, dataset: JSON.stringify(dataset) })
+  // A site does not learn of the job's other partitions.
+  const unknown = { partitionId: undefined, numPartitions: undefined }
+  const about = environmentOf(TRAINER, { client, dataset: JSON.stringify(dataset), ...unknown })
   return { command: [program, ...rest], env: { ...env, ...about, ...trainer.env }, cwd }
 }

@@ -27,7 +27,12 @@ export function trainerContainer(pod: WorkerPod): Json {
     env: [
       ...variables({
         HOME: '/tmp',
-        ...environmentOf(TRAINER, { client: partition.name, dataset: canonicalJson(partition.dataset) }),
+        ...environmentOf(TRAINER, {
+          client: partition.name,
+          dataset: canonicalJson(partition.dataset),
+          partitionId: String(spec.partitions.findIndex(({ name }) => name === partition.name)),
+          numPartitions: String(spec.partitions.length),
+        }),
       }),
       ...(command?.env ?? []),
     ],

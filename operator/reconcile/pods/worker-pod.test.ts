@@ -188,6 +188,7 @@ test("a user's program: its image, its arguments under the script, its variables
   assert.equal(by.trainer.workingDir, undefined)
   const env = variablesOf(by.trainer)
   assert.deepEqual([env.HOME, env.FEDSAM_CLIENT, env.A], ['/tmp', 'a', '1'])
+  assert.deepEqual([env.FEDSAM_PARTITION_ID, env.FEDSAM_NUM_PARTITIONS], ['0', '2'])
   assert.equal(JSON.parse(env.FEDSAM_DATASET!).root, '/data')
   assert.equal(variablesOf(by.network).FEDSAM_BASE, 'false')
 })

@@ -52,7 +52,8 @@ class AppClient(NamedClient):
         self._name = name
         self._given = given
         self._options = options
-        self._initial: Optional[List[Tuple[str, np.ndarray]]] = None
+        #: The names of the initial parameters, in order; their arrays would hold memory for the whole run.
+        self._initial_names: Optional[List[str]] = None
         self.state = KeptState()
         self.names: List[str] = []
         found = flower.actions(app)
@@ -75,14 +76,18 @@ class AppClient(NamedClient):
                 f"{self._name} is a ClientApp, which has no initial parameters: under Flower its ServerApp sends them",
                 "start the run from a file (spec.model.initialParameters), or name what makes them: --initial module:function",
             )
-        self.names = [name for name, _ in found]
+        self.names = self._initial_names = [name for name, _ in found]
         return [array for _, array in found]
 
     def ordered(self, names: Sequence[str]) -> List[str]:
         """The order of the ArrayRecord: as --initial has it, by number where all names are numbers, else by name."""
-        initial = [name for name, _ in self._initial_arrays() or ()]
-        if sorted(initial) == sorted(names):
-            self.names = initial
+        if self._initial_names is None:
+            self._initial_names = [name for name, _ in self._initial_arrays() or ()]
+        if self._initial_names:
+            self.names = self._initial_names
+            if sorted(self.names) != sorted(names):
+                strange = shortened(", ".join(sorted(set(self.names) ^ set(names))), 200)
+                raise ClientError(f"the run has other tensors than --initial {self._options.initial}: {strange}", "start the run from those that --initial names, or remove the option", "InvalidJob")
         else:
             are_numbers = all(name.isascii() and name.isdigit() for name in names)
             self.names = sorted(names, key=lambda name: (int(name), name)) if are_numbers else sorted(names)
@@ -111,13 +116,12 @@ class AppClient(NamedClient):
 
     def _initial_arrays(self) -> Optional[List[Tuple[str, np.ndarray]]]:
         named = self._options.initial
-        if named and self._initial is None:
-            category, _, action = named.partition(".")
-            if category == _QUERY and ":" not in named:
-                self._initial = self._queried(action or "default")
-            else:
-                self._initial = named_arrays(load_value(named), named)
-        return self._initial
+        if not named:
+            return None
+        category, _, action = named.partition(".")
+        if category == _QUERY and ":" not in named:
+            return self._queried(action or "default")
+        return named_arrays(load_value(named), named)
 
     def _queried(self, action: str) -> List[Tuple[str, np.ndarray]]:
         from flwr.app import RecordDict

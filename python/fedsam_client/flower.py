@@ -88,20 +88,24 @@ def make_context(given: Given, state: Any = None, for_app: bool = False) -> Any:
         "node_config": {**place, "client": given.client, **given.dataset},
         "run_config": given.converted(),
     }
-    try:
-        from flwr.common import Context
-    except Exception:  # no flwr, or one from before contexts
+    context = _class_of("Context")
+    if context is None:
         return SimpleNamespace(**values, state=SimpleNamespace())
-    wanted = inspect.signature(Context).parameters
+    wanted = inspect.signature(context).parameters
     known = {key: value for key, value in values.items() if key in wanted}
     if "state" in wanted:
-        known["state"] = _record() if state is None else state
-    return Context(**known)
+        known["state"] = (_class_of("RecordDict") or _class_of("RecordSet"))() if state is None else state
+    return context(**known)
 
 
-def _record() -> Any:
-    common = importlib.import_module("flwr.common")
-    return (getattr(common, "RecordDict", None) or common.RecordSet)()
+def _class_of(name: str) -> Any:
+    """A class of flwr, which newer versions have in flwr.app; None without flwr, or before it had the class."""
+    for module in ("flwr.app", "flwr.common"):
+        try:
+            return getattr(importlib.import_module(module), name)
+        except Exception:  # whatever an import of an incomplete flwr raises
+            continue
+    return None
 
 
 def is_app(target: Any) -> bool:

@@ -152,6 +152,13 @@ class Messages(AppTest):
         self.assertEqual(self.seen()["arrays"], {"z": [1.0], "a": [0.0, 0.0]})
         self.assertEqual(list(self.seen()["arrays"]), ["z", "a"])
 
+    def test_of_a_run_with_other_tensors_than_initial_name_them(self) -> None:
+        more = """
+    model = [np.ones(1), np.zeros(2)]
+"""
+        answer = self.fit(self.ready(SEEN + more, "--initial", "client:model"), self.base(w=np.zeros(2)))
+        self.assertRegex(answer["message"], "the run has other tensors than --initial client:model: 0, 1, w")
+
     def test_of_actions_and_keys_that_options_name(self) -> None:
         text = """
     @app.train("slowly")
@@ -393,6 +400,11 @@ class States(AppTest):
         first = self.call(program, "fit", None)["state"]
         emptied = self.call(self.ready(text), "fit", first)
         self.assertEqual(exact(self.stored(emptied["state"])), [])
+
+    def test_that_are_replaced_are_answered(self) -> None:
+        text = COUNTING.replace('times = count(context, "train")', 'times = 1; context.state = RecordDict({"new": MetricRecord({"x": 1})})')
+        left = self.call(self.ready(text), "fit", None)
+        self.assertEqual(exact(self.stored(left["state"])), exact(RecordDict({"new": MetricRecord({"x": 1})})))
 
     def test_of_an_app_that_uses_none_are_not_there(self) -> None:
         self.assertNotIn("state", self.call(self.ready(SEEN), "fit", None))

@@ -86,7 +86,17 @@ def simulate(server, client, partitions, run_config):
     from flwr.simulation import run_simulation
 
     def configured(inner):
-        return lambda first, context: (context.run_config.update(run_config), inner(first, context))[1]
+        def call(first, context):
+            before = dict(context.run_config)
+            context.run_config.update(run_config)
+            try:
+                return inner(first, context)
+            finally:
+                # Flower refuses a Context whose run_config has changed.
+                context.run_config.clear()
+                context.run_config.update(before)
+
+        return call
 
     server._main = configured(server._main)
     for name, function in client._registered_funcs.items():

@@ -204,11 +204,11 @@ export const TRAINER = {
   dataset: variable('FEDSAM_DATASET', "the partition's `dataset` as JSON"),
   partitionId: variable(
     'FEDSAM_PARTITION_ID',
-    "the partition's place among the job's partitions, from 0; default: unknown, as at a site outside of the cluster",
+    "the partition's place among the job's partitions, from 0; set by `fedsam run`. In a pod and at a site the job or the site may set it",
   ),
   numPartitions: variable(
     'FEDSAM_NUM_PARTITIONS',
-    "the number of the job's partitions when the trainer started; default: unknown",
+    "the number of the job's partitions; set in the same places",
   ),
 } as const
 

@@ -190,6 +190,11 @@ def asked(app: Any, kind: str, content: Any, given: Given, state: KeptState) -> 
         remedy = "raise an exception instead: its message is shown"
         raise ClientError(f"{kind} left the program: sys.exit({error.code!r})", remedy) from error
     except Exception as error:
+        if given.place is None and isinstance(error, KeyError) and error.args[:1] in (("partition-id",), ("num-partitions",)):
+            raise ClientError(
+                f"{kind} reads {error.args[0]} of context.node_config, which this trainer does not know",
+                "set FEDSAM_PARTITION_ID and FEDSAM_NUM_PARTITIONS for each partition: docs/how-to-from-flower.md shows how",
+            ) from error
         raise raised(kind, error) from error
     state.records = context.state
     if not hasattr(reply, "has_error"):

@@ -30,8 +30,9 @@ export function trainerContainer(pod: WorkerPod): Json {
         ...environmentOf(TRAINER, {
           client: partition.name,
           dataset: canonicalJson(partition.dataset),
-          partitionId: String(spec.partitions.findIndex(({ name }) => name === partition.name)),
-          numPartitions: String(spec.partitions.length),
+          // They depend on the other partitions, which may change while the job runs. A Job's template cannot: the partition's own template
+          // may name them.
+          ...{ partitionId: undefined, numPartitions: undefined },
         }),
       }),
       ...(command?.env ?? []),

@@ -188,9 +188,20 @@ test("a user's program: its image, its arguments under the script, its variables
   assert.equal(by.trainer.workingDir, undefined)
   const env = variablesOf(by.trainer)
   assert.deepEqual([env.HOME, env.FEDSAM_CLIENT, env.A], ['/tmp', 'a', '1'])
-  assert.deepEqual([env.FEDSAM_PARTITION_ID, env.FEDSAM_NUM_PARTITIONS], ['0', '2'])
+  assert.deepEqual([env.FEDSAM_PARTITION_ID, env.FEDSAM_NUM_PARTITIONS], [undefined, undefined])
   assert.equal(JSON.parse(env.FEDSAM_DATASET!).root, '/data')
   assert.equal(variablesOf(by.network).FEDSAM_BASE, 'false')
+})
+
+test('a partition says its place to an app of Flower by its own template: the pods of others do not change', () => {
+  const env = [
+    { name: 'FEDSAM_PARTITION_ID', value: '0' },
+    { name: 'FEDSAM_NUM_PARTITIONS', value: '2' },
+  ]
+  const template = { spec: { containers: [{ name: 'trainer', env }] } }
+  const { by } = podOf({ partitions: [{ name: 'a', workers: { template } }, { name: 'b' }] })
+  const set = variablesOf(by.trainer)
+  assert.deepEqual([set.FEDSAM_CLIENT, set.FEDSAM_PARTITION_ID, set.FEDSAM_NUM_PARTITIONS], ['a', '0', '2'])
 })
 
 test("all containers have one user, so that each can write to volumes; the partition's securityContext wins", () => {

@@ -219,6 +219,10 @@ class Replies(AppTest):
         self.assertRegex(self.replying("raise ValueError('wrong folder')"), r"train raised ValueError: wrong folder \(.*client.py:\d+ in train")
         self.assertRegex(self.replying("raise SystemExit(3)"), r"train left the program: sys.exit\(3\)")
 
+    def test_that_need_an_unknown_place_say_what_to_set(self) -> None:
+        says = "train reads partition-id of context.node_config, which this trainer does not know: set FEDSAM_PARTITION_ID"
+        self.assertRegex(self.replying('return context.node_config["partition-id"]'), says)
+
     def test_that_cannot_be_used_are_named(self) -> None:
         arrays = 'msg.content["arrays"]'
         cases = {

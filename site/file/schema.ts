@@ -33,7 +33,10 @@ const LIMITS: DescribedField = {
     'What all jobs together may take from this data set. The site counts in a ledger on its own disk. An absent limit does not bound.',
   properties: {
     rounds: count('The most rounds that a job may have. E.g. 50.', 1),
-    updates: count('The most updates that leave the site, over all jobs and all days. E.g. 500.', 0),
+    updates: count(
+      'The most updates that leave the site, over all jobs and all days. First parameters count as an update. E.g. 500.',
+      0,
+    ),
     updatesPerDay: count('The most updates that leave the site on one day (UTC), over all jobs. E.g. 50.', 0),
     evaluations: count('The most models that the data evaluates, over all jobs and all days. E.g. 500.', 0),
     smallestCohort: count(

@@ -161,7 +161,9 @@ function jobWith(publicKey: string, { entry }: Federation): JobObject {
       ...spec,
       ...entry.places,
       strategy: { minFitClients: 2, minAvailableClients: 2 },
-      round: { ...spec.round, quorum: 2 },
+      // The first parameters come from the first client of the seeded ranking, and not from the one that is ready first: the site's limit
+      // counts them. Both are ready within this time.
+      round: { ...spec.round, quorum: 2, settleSeconds: 300 },
       partitions: [pod, { name: SITE, external: { publicKey } }],
     },
   }

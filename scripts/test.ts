@@ -23,8 +23,12 @@ import { inOneReport, type TestEvent } from './test/report.ts'
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const FOLDERS = [...PRODUCT, 'scripts', 'test']
 const END_TO_END = 'test/e2e/'
-/** What --fast reduces, unless the environment says otherwise: the first of 10,000 inputs, and bodies below S3's limit of one request. */
-const FAST_SIZES = { FEDSAM_FUZZ_CASES: '1000', FEDSAM_LARGEST_BODY_MB: '512' } as const
+/** What --fast reduces, unless the environment says otherwise (ReducedSizes). A body stays below S3's limit of one request. */
+const FAST_SIZES = {
+  FEDSAM_FUZZ_CASES: '1000',
+  FEDSAM_LARGEST_BODY_MB: '512',
+  FEDSAM_KILL_STEP: '7',
+} as const
 const isEndToEnd = (file: string): boolean => file.startsWith(END_TO_END)
 const CI = process.env.CI === 'true'
 
@@ -61,7 +65,7 @@ async function choose(args: readonly string[]): Promise<Facts | undefined> {
   const leftOut = chosen.filter((file) => !files.includes(file))
   if (files.length === 0)
     throw new UsageError(
-      `--fast leaves out all that ${beginnings.join(' ')} chooses: those tests need Kubernetes or images; leave out --fast`,
+      `--fast leaves out all that ${beginnings.join(' ')} chooses: those tests need Kubernetes, images or Flower; leave out --fast`,
     )
   const recorded = await readDurations(durationsFile())
   const why = files.some(isEndToEnd) ? await whyNotEndToEnd() : undefined

@@ -15,7 +15,7 @@ export interface TestArguments {
 export const USAGE = `usage: npm test -- [--fast] [FOLDER or FILE]...
 
   npm test                       every test that this machine can run
-  npm test -- --fast             only tests that need no Kubernetes and no image
+  npm test -- --fast             only tests that need no Kubernetes, no image and no Flower
   npm test -- worker/data        tests whose path begins so; only the parts that they need are built
   npm test -- --fast coordinator both`
 

@@ -10,7 +10,7 @@ export function partsOf(root: string, files: readonly string[]): Part[] {
 /** Files that wait for minutes by their nature, on a line as slow as a real one. */
 const LONG = ['test/e2e/bad-line.test.ts']
 
-/** Those of these files that need neither Kubernetes nor an image, and do not wait for minutes. */
+/** Those of these files that need no Kubernetes, no image and no Flower, and do not wait for minutes. */
 export function fastFiles(root: string, files: readonly string[]): string[] {
   const named = new Map<string, readonly string[]>()
   const partsOfOne = (file: string): Part[] =>

@@ -46,13 +46,14 @@ test('a test that names the builder of parts, or a type of a part, needs no part
   assert.deepEqual(await namesOf('scripts/cluster/example.test.ts'), [])
 })
 
-test('--fast keeps what needs servers or Helm, and leaves out what needs Kubernetes or images', () => {
+test('--fast keeps what needs servers or Helm, and leaves out what needs Kubernetes, images or Flower', () => {
   const kept = ['protocol/text.test.ts', 'test/cli/run.test.ts', 'test/chart/chart.test.ts']
   const left = [
     'test/cluster/crd.test.ts',
     'test/chart/install.test.ts',
     'test/e2e/node.test.ts',
     'test/e2e/bad-line.test.ts',
+    'test/flower/apps.test.ts',
   ]
   assert.deepEqual(fastFiles(ROOT, [...left, ...kept]), kept)
 })

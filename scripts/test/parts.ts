@@ -52,6 +52,7 @@ const PARTS: readonly Part[] = [
     name: 'Flower',
     neededBy: ['scripts/flower.ts'],
     minutes: 3,
+    slow: true,
     isCached: async () =>
       (await Promise.all(FLOWERS.map((version) => hasPython(flowerPackages(version))))).every(Boolean),
     build: async (log) => {

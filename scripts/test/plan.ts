@@ -21,6 +21,8 @@ export interface ReducedSizes {
   readonly FEDSAM_FUZZ_CASES: string
   /** The largest body that tests write to a store, in MiB; 5 GiB and a byte without it. */
   readonly FEDSAM_LARGEST_BODY_MB: string
+  /** Tests that kill a program at every write make every n-th kill; all without it. */
+  readonly FEDSAM_KILL_STEP: string
 }
 
 export interface PlanFacts {
@@ -67,7 +69,7 @@ function fileLines({ files, concurrency, endToEnd, whyNotEndToEnd, leftOut, redu
     lines.push(`runs ${counted(endToEnd.length, 'end-to-end file')}, one at a time: ${grouped(endToEnd)}`)
   if (leftOut.length > 0)
     lines.push(
-      `leaves out ${counted(leftOut.length, 'file')} whose tests need Kubernetes or images (--fast): ${grouped(leftOut)}`,
+      `leaves out ${counted(leftOut.length, 'file')} whose tests need Kubernetes, images or Flower (--fast): ${grouped(leftOut)}`,
     )
   lines.push(...reductionLines(reduced).map((line) => `${line} (--fast)`))
   if (whyNotEndToEnd !== undefined) lines.push(`leaves out the end-to-end layer: ${whyNotEndToEnd}`)
@@ -79,6 +81,7 @@ export function reductionLines(reduced: ReducedSizes | undefined): string[] {
   return [
     `each fuzz test reads ${reduced.FEDSAM_FUZZ_CASES} inputs, not 10000`,
     `the largest body in a store has ${reduced.FEDSAM_LARGEST_BODY_MB} MiB, not 5 GiB`,
+    `one in ${reduced.FEDSAM_KILL_STEP} kills at writes is made, not each`,
   ]
 }
 
@@ -119,6 +122,6 @@ function fastLines({ fast, recorded }: PlanFacts): string[] {
   if (fast === undefined) return []
   const span = spanText(estimateSeconds(fast, recorded, FAST_CONCURRENCY))
   return [
-    `in a hurry: npm test -- --fast runs ${counted(fast.length, 'file')} whose tests need no Kubernetes and no image, in about ${span}`,
+    `in a hurry: npm test -- --fast runs ${counted(fast.length, 'file')} whose tests need no Kubernetes, no image and no Flower, in about ${span}`,
   ]
 }

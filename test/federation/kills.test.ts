@@ -16,6 +16,7 @@ import { resultKey } from '#protocol/keys.ts'
 import { connectNats } from '#transport/bus/nats/bus.ts'
 import type { MessageBus, ObjectStore } from '#transport/ports.ts'
 import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
+import { chosenKills } from '../given/kill-step.ts'
 import { openFederation, runFederation } from './federation.ts'
 import {
   ANSWER_SECONDS,
@@ -169,6 +170,21 @@ async function inParallel<T>(items: readonly T[], act: (item: T) => Promise<unkn
     throw new AggregateError(failures, `${failures.length} of ${items.length} failed: ${failures.join('\n')}`)
 }
 
+interface KillAt {
+  readonly write: string
+  readonly index: number
+  readonly phase: 'before' | 'after'
+}
+
+/** The kills before and after these writes. */
+function killsAt(writes: readonly string[]): KillAt[] {
+  return chosenKills(
+    writes.flatMap((write, index) =>
+      (['before', 'after'] as const).map((phase) => ({ write, index, phase })),
+    ),
+  )
+}
+
 const named = (what: string, act: Promise<unknown>): Promise<unknown> =>
   act.catch((error: Error) => {
     throw new Error(`killed ${what}: ${error.message}`, { cause: error })
@@ -180,9 +196,7 @@ describe('SIGKILL at every write', () => {
       const writes = await runWith({ victim, kill: null })
       const least = victim === 'coordinator' ? 20 : 5
       assert.ok(writes.length >= least, `${writes.length} writes: ${writes.join(', ')}`)
-      const kills = writes.flatMap((write, index) =>
-        (['before', 'after'] as const).map((phase) => ({ write, index, phase })),
-      )
+      const kills = killsAt(writes)
       await inParallel(kills, ({ write, index, phase }) =>
         named(`${victim} ${phase} ${write}`, runWith({ victim, kill: { index, phase } })),
       )
@@ -207,9 +221,7 @@ describe('SIGKILL at every write', () => {
         writes.slice(0, first).some((write) => write.endsWith(part)),
         `${part} in ${writes}`,
       )
-    const kills = writes
-      .slice(0, first + 1)
-      .flatMap((write, index) => (['before', 'after'] as const).map((phase) => ({ write, index, phase })))
+    const kills = killsAt(writes.slice(0, first + 1))
     await inParallel(kills, ({ write, index, phase }) =>
       named(`${phase} ${write}`, runWith({ victim: 'coordinator', kill: { index, phase } }, expected)),
     )

@@ -1,7 +1,7 @@
 // The demo's job with three sites: each comes through one TLS host by `fedsam site join`, gets the checkpoint from the store, and trains
 // Segment Anything on its own data. The model has the bytes of `fedsam run` of the same file.
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -23,6 +23,9 @@ import { openSiteEntry } from './entry.ts'
 const NAMES = ['axial', 'coronal', 'sagittal']
 const UID = 'brain-1'
 
+/** Pictures of each site: the bytes do not depend on how many there are. */
+const PICTURES = 6
+
 /** The demo's job with one short round, whose partitions are sites; in a new folder. */
 async function jobFile(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'fedsam-site-sam-'))
@@ -36,6 +39,12 @@ async function jobFile(t: TestContext): Promise<string> {
   spec.storage = { s3: { bucket: 'record', publicEndpoint: 'https://localhost' } }
   spec.messaging = { nats: { publicUrl: 'wss://localhost/bus' } }
   await writeFile(join(folder, 'job.yaml'), stringify(job))
+  for (const name of NAMES)
+    for (const part of ['images', 'masks']) {
+      const from = `${ROOT}examples/data/brain-tissue/${name}/${part}`
+      for (const file of (await readdir(from)).sort().slice(0, PICTURES))
+        await cp(join(from, file), join(folder, 'data', name, part, file))
+    }
   return folder
 }
 
@@ -43,7 +52,7 @@ async function jobFile(t: TestContext): Promise<string> {
 async function siteFile(folder: string, name: string, host: string): Promise<string> {
   await writeFile(join(folder, `${name}.key`), seedNamed(name), { mode: 0o600 })
   const file = `${name}.yaml`
-  const dataset = { path: `${ROOT}examples/data/brain-tissue/${name}`, labels: [2] }
+  const dataset = { path: join(folder, 'data', name), labels: [2] }
   const site = {
     key: `${name}.key`,
     folder: `state-${name}`,
@@ -97,7 +106,7 @@ test('three sites train the demo: the bytes of fedsam run', async (t) => {
   await early
   const local = NAMES.map((site, at) => [
     '--set',
-    `partitions[${at}].dataset={root: ${ROOT}examples/data/brain-tissue/${site}, labels: [2]}`,
+    `partitions[${at}].dataset={root: data/${site}, labels: [2]}`,
   ])
   const { code, stdout, stderr } = await startFedsam(folder, [
     'run',

@@ -27,7 +27,8 @@ const END_TO_END = 'test/e2e/'
 const FAST_SIZES = {
   FEDSAM_FUZZ_CASES: '1000',
   FEDSAM_LARGEST_BODY_MB: '512',
-  FEDSAM_KILL_STEP: '7',
+  FEDSAM_KILL_STEP: '11',
+  FEDSAM_REPEATS: '1',
 } as const
 const isEndToEnd = (file: string): boolean => file.startsWith(END_TO_END)
 const CI = process.env.CI === 'true'

@@ -69,7 +69,14 @@ test('how many files run at a time decides the estimate', () => {
 
 test('fewer inputs of fuzz tests are named', () => {
   assert.match(
-    flat({ reduced: { FEDSAM_FUZZ_CASES: '1000', FEDSAM_LARGEST_BODY_MB: '512', FEDSAM_KILL_STEP: '7' } }),
+    flat({
+      reduced: {
+        FEDSAM_FUZZ_CASES: '1000',
+        FEDSAM_LARGEST_BODY_MB: '512',
+        FEDSAM_KILL_STEP: '7',
+        FEDSAM_REPEATS: '1',
+      },
+    }),
     /each fuzz test reads 1000 inputs, not 10000 \(--fast\).*the largest body in a store has 512 MiB, not 5 GiB \(--fast\).*one in 7 kills at writes is made, not each \(--fast\)/s,
   )
   assert.doesNotMatch(flat({}), /fuzz/)

@@ -23,6 +23,8 @@ export interface ReducedSizes {
   readonly FEDSAM_LARGEST_BODY_MB: string
   /** Tests that kill a program at every write make every n-th kill; all without it. */
   readonly FEDSAM_KILL_STEP: string
+  /** How often each form of Flower's ten rounds runs, to the same bytes; three times without it. */
+  readonly FEDSAM_REPEATS: string
 }
 
 export interface PlanFacts {
@@ -82,6 +84,7 @@ export function reductionLines(reduced: ReducedSizes | undefined): string[] {
     `each fuzz test reads ${reduced.FEDSAM_FUZZ_CASES} inputs, not 10000`,
     `the largest body in a store has ${reduced.FEDSAM_LARGEST_BODY_MB} MiB, not 5 GiB`,
     `one in ${reduced.FEDSAM_KILL_STEP} kills at writes is made, not each`,
+    `each form of Flower's ten rounds runs ${reduced.FEDSAM_REPEATS} time(s), not 3`,
   ]
 }
 

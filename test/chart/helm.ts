@@ -59,7 +59,11 @@ export interface Rendered {
 
 /** Resolves to what Helm prints; rejects with its words. */
 export async function helm(line: HelmLine, args: readonly string[], env = process.env): Promise<string> {
-  const { stdout } = await promisify(execFile)(await ensureHelm(line), args, { env, maxBuffer: 16 * 2 ** 20 })
+  // Helm ends before its garbage is worth collecting: without collections it takes half of the processor time, and 10 MB more.
+  const { stdout } = await promisify(execFile)(await ensureHelm(line), args, {
+    env: { GOGC: 'off', ...env },
+    maxBuffer: 16 * 2 ** 20,
+  })
   return stdout
 }
 

@@ -24,7 +24,7 @@ const NAMES = ['axial', 'coronal', 'sagittal']
 const UID = 'brain-1'
 
 /** Pictures of each site: the bytes do not depend on how many there are. */
-const PICTURES = 6
+const PICTURES = 3
 
 /** The demo's job with one short round, whose partitions are sites; in a new folder. */
 async function jobFile(t: TestContext): Promise<string> {

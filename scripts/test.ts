@@ -1,6 +1,6 @@
 // `npm test`: says what it will build and run and about how long that takes, builds the real parts that the chosen tests reach (native
 // TensorFlow, nats-server, versitygw, Helm, Kubernetes, images; once, cached), then runs the tests with node's own runner: first all
-// others, two files at a time (with --fast four) and the longest first, then the end-to-end layer, one file at a time.
+// others, two files at a time (with --fast five) and the longest first, then the end-to-end layer, one file at a time.
 // Arguments: scripts/test/arguments.ts. With CI=true a skipped test fails the run.
 import { glob } from 'node:fs/promises'
 import type { Readable } from 'node:stream'

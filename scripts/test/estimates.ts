@@ -4,10 +4,10 @@ import type { Durations } from './durations.ts'
 /** Test files that run at the same time. The end-to-end layer runs one at a time. */
 export const CONCURRENCY = 2
 /**
- * The same with --fast. Its files wait for a third of their time, for timeouts and for processes that they start, so two more files
+ * The same with --fast. Its files wait for a third of their time, for timeouts and for processes that they start, so three more files
  * use what two leave of two cores. The largest file holds 0.6 GB.
  */
-export const FAST_CONCURRENCY = 4
+export const FAST_CONCURRENCY = 5
 
 /**
  * Seconds of one test file on average, by the folder: processor seconds of `node FILE` on two busy cores of an AMD EPYC, 30 November

@@ -77,7 +77,7 @@ test('fewer inputs of fuzz tests are named', () => {
         FEDSAM_REPEATS: '1',
       },
     }),
-    /each fuzz test reads 1000 inputs, not 10000 \(--fast\).*the largest body in a store has 512 MiB, not 5 GiB \(--fast\).*one in 7 kills at writes is made, not each \(--fast\)/s,
+    /each fuzz test reads 1000 inputs, not 10000 \(--fast\).*the largest body in a store has 512 MiB, not 5 GiB \(--fast\).*one in 7 kills at writes is made, not each \(--fast\).*each form of Flower's ten rounds runs 1 time, not 3 times \(--fast\)/s,
   )
   assert.doesNotMatch(flat({}), /fuzz/)
 })

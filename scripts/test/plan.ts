@@ -84,7 +84,7 @@ export function reductionLines(reduced: ReducedSizes | undefined): string[] {
     `each fuzz test reads ${reduced.FEDSAM_FUZZ_CASES} inputs, not 10000`,
     `the largest body in a store has ${reduced.FEDSAM_LARGEST_BODY_MB} MiB, not 5 GiB`,
     `one in ${reduced.FEDSAM_KILL_STEP} kills at writes is made, not each`,
-    `each form of Flower's ten rounds runs ${reduced.FEDSAM_REPEATS} time(s), not 3`,
+    `each form of Flower's ten rounds runs ${counted(Number(reduced.FEDSAM_REPEATS), 'time')}, not 3 times`,
   ]
 }
 

@@ -16,7 +16,7 @@ import { resultKey } from '#protocol/keys.ts'
 import { connectNats } from '#transport/bus/nats/bus.ts'
 import type { MessageBus, ObjectStore } from '#transport/ports.ts'
 import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
-import { chosenKills } from '../given/kill-step.ts'
+import { killsAt } from '../given/kill-step.ts'
 import { openFederation, runFederation } from './federation.ts'
 import {
   ANSWER_SECONDS,
@@ -168,21 +168,6 @@ async function inParallel<T>(items: readonly T[], act: (item: T) => Promise<unkn
   await Promise.all(Array.from({ length: AT_ONCE }, lane))
   if (failures.length > 0)
     throw new AggregateError(failures, `${failures.length} of ${items.length} failed: ${failures.join('\n')}`)
-}
-
-interface KillAt {
-  readonly write: string
-  readonly index: number
-  readonly phase: 'before' | 'after'
-}
-
-/** The kills before and after these writes. */
-function killsAt(writes: readonly string[]): KillAt[] {
-  return chosenKills(
-    writes.flatMap((write, index) =>
-      (['before', 'after'] as const).map((phase) => ({ write, index, phase })),
-    ),
-  )
 }
 
 const named = (what: string, act: Promise<unknown>): Promise<unknown> =>

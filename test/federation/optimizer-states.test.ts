@@ -16,7 +16,7 @@ import type { TrainerWork } from '#worker/trainer/serve.ts'
 import { readSettings } from '#worker/trainer/settings.ts'
 import { makeSamJob } from '../cli/sam-job.ts'
 import { type OnWrite, recordingStore, recordingTransfers } from '../faults/recording-store.ts'
-import { chosenKills } from '../given/kill-step.ts'
+import { killsAt } from '../given/kill-step.ts'
 import { createMemoryStore } from '../given/memory-store.ts'
 import { openFederation } from './federation.ts'
 
@@ -151,11 +151,7 @@ describe('ended before and after every write, to the same bytes,', () => {
         writes.some((key) => key.endsWith(victim === 'worker' ? '.state' : 'states.json')),
         writes.join(),
       )
-      const ends = chosenKills(
-        writes.flatMap((write, index) =>
-          (['before', 'after'] as const).map((phase) => ({ write, index, phase })),
-        ),
-      )
+      const ends = killsAt(writes)
       for (const { write, index, phase } of ends) {
         const { values } = await train(work, 2, { [victim]: endAt(victim, index, phase) })
         assert.deepEqual(values, expected, `${victim} ended ${phase} ${write}`)

@@ -23,7 +23,7 @@ import { openSiteEntry } from './entry.ts'
 const NAMES = ['axial', 'coronal', 'sagittal']
 const UID = 'brain-1'
 
-/** Pictures of each site: the bytes do not depend on how many there are. */
+/** Pictures of each site: few show as well as many that both ways have the same bytes. */
 const PICTURES = 3
 
 /** The demo's job with one short round, whose partitions are sites; in a new folder. */

@@ -2,7 +2,7 @@
 // Security level. The job has one pod and this site; its model has the bytes of `fedsam run`, though the agent is killed in one round
 // and its pod deleted in another. This node's network plugin enforces no NetworkPolicy, so network-rules.ts carries out the chart's.
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, chown, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
@@ -42,6 +42,8 @@ interface Hospital {
   /** Takes volumes and the values. */
   readonly folder: string
   kubectl(args: readonly string[], input?: string): Promise<string>
+  /** Follows the log of a pod's container. Resolves once it holds these words, to a function that resolves to the whole log. */
+  follow(pod: string, container: string, words: string): Promise<() => Promise<string>>
   /** Runs the commands of a block of the page, as they are written there. */
   type(section: string, block?: number): Promise<string>
 }
@@ -65,6 +67,20 @@ async function openHospital(): Promise<Hospital> {
     node,
     folder,
     kubectl: (args, input) => node.kubectl(['-n', HOSPITAL, ...args], input),
+    async follow(pod, container, words) {
+      const args = ['-n', HOSPITAL, 'logs', pod, '-c', container, '--follow']
+      const child = spawn(kubectl, args, { env, stdio: ['ignore', 'pipe', 'inherit'] })
+      const ended = once(child, 'close')
+      let log = ''
+      child.stdout.setEncoding('utf8').on('data', (text: string) => (log += text))
+      while (!log.includes(words) && child.exitCode === null)
+        await Promise.race([once(child.stdout, 'data'), ended])
+      assert.ok(log.includes(words), log)
+      return async () => {
+        await ended
+        return log
+      }
+    },
     async type(section, block = 0) {
       const page = await readFile(PAGE, 'utf8')
       const text = page.split(/^## /m).find((one) => one.startsWith(`${section}\n`)) ?? assert.fail(section)
@@ -246,10 +262,16 @@ export function siteChartScenario(stage: () => Stage): void {
     await open(2)
     await trains(3)
     assert.equal(await podName(), first)
-    const said = kubectl(['logs', first, '-c', 'site', '--follow'])
+    // A kubelet that has not seen the second container yet gives the log of the first.
+    await until(
+      'the kubelet knows the second container',
+      async () => JSON.parse(await kubectl(['get', 'pod', first, '-o', 'json'])).status.containerStatuses[0],
+      ({ restartCount, state }) => restartCount === 1 && state.running !== undefined,
+    )
+    const said = await hospital.follow(first, 'site', 'round 3: trains\n')
     await kubectl(['delete', 'pod', first])
     // SIGTERM ended it: it told the coordinator, and nobody had to kill it.
-    assert.match(await said, new RegExp(`heart: ${SITE} in ${TEAM}/\\S+: stopped\n`))
+    assert.match(await said(), new RegExp(`heart: ${SITE} in ${TEAM}/\\S+: stopped\n`))
     await until('another pod takes its place', podName, (name) => name !== first && name !== '')
     for (let round = 3; round <= ROUNDS; round++) await open(round)
     await stage().complete(JOB)

@@ -102,6 +102,41 @@ export function clientStateKeys(keys: AttemptKeys, client: string): string[] {
   return UPLOAD_NAMES.map((name) => keys.clientState(client, name))
 }
 
+/** What one exchange of a Program run holds (exchange.ts), from 1. */
+export interface ExchangeKeys {
+  readonly ask: string
+  readonly decision: string
+  readonly states: string
+  /** Every client's replies begin with this. */
+  readonly replies: string
+  content(sha256: string): string
+  reply(client: string, message: number): string
+  payload(client: string, message: number, upload: string): string
+  clientState(client: string, message: number, upload: string): string
+}
+
+export function exchangeKeys(exchange: number): ExchangeKeys {
+  const prefix = `exchanges/${exchange}`
+  return {
+    ask: `${prefix}/ask.json`,
+    decision: `${prefix}/decision.json`,
+    states: `${prefix}/states.json`,
+    replies: `${prefix}/replies/`,
+    content: (sha256) => `${prefix}/contents/${sha256}.records`,
+    reply: (client, message) => `${prefix}/replies/${client}/${message}.json`,
+    payload: (client, message, upload) => `${prefix}/replies/${client}/${message}/${upload}.records`,
+    clientState: (client, message, upload) => `${prefix}/replies/${client}/${message}/${upload}.state`,
+  }
+}
+
+/** The end of a Program run, and its model. */
+export const PROGRAM_RESULT_KEY = 'program/result.json'
+export const PROGRAM_MODEL_KEY = 'program/model.safetensors'
+
+export function programFileKey(file: string): string {
+  return `program/files/${file}`
+}
+
 export function resultKey(round: number): string {
   return `rounds/${round}/result.json`
 }

@@ -10,6 +10,16 @@ import {
   StatesSchema,
 } from './client-state.ts'
 import { FedsamError } from './errors.ts'
+import {
+  type Ask,
+  AskSchema,
+  type ExchangeDecision,
+  ExchangeDecisionSchema,
+  type ProgramResult,
+  ProgramResultSchema,
+  type Reply,
+  ReplySchema,
+} from './exchange.ts'
 import { isMetricName, LARGEST_FIGURE, MOST_METRICS } from './measured.ts'
 import {
   ABANDON_REASONS,
@@ -343,6 +353,10 @@ export const RECORD_SCHEMAS = {
   states: StatesSchema,
   manifest: ManifestSchema,
   signature: OutputSignatureSchema,
+  ask: AskSchema,
+  reply: ReplySchema,
+  exchange: ExchangeDecisionSchema,
+  program: ProgramResultSchema,
 } as const
 
 /** Verified markers by kind. */
@@ -357,6 +371,10 @@ export interface Records {
   states: States
   manifest: Manifest
   signature: OutputSignature
+  ask: Ask
+  reply: Reply
+  exchange: ExchangeDecision
+  program: ProgramResult
 }
 
 /**

@@ -220,6 +220,11 @@ export const TRAINER_LIFE = {
   ),
 } as const
 
+/** Of a strategy's program. */
+export const PROGRAM_LIFE = {
+  life: variable('FEDSAM_PROGRAM_LIFE', 'a random word that marks the processes of one life of the program'),
+} as const
+
 /** Of the operator: the images of the pods. */
 export const IMAGES = {
   coordinatorImage: variable('FEDSAM_COORDINATOR_IMAGE', "the image of coordinators' pods"),
@@ -366,6 +371,7 @@ export const PROGRAMS: readonly (readonly [string, Variables])[] = [
   ['`worker/main.ts`', { ...WORKER, ...CHILD_TRAINER, ...POD_TRAINER }],
   ['`worker/source/main.ts`', SOURCE],
   ['a trainer', { ...TRAINER, ...TRAINER_LIFE }],
+  ["a strategy's program", PROGRAM_LIFE],
   ['`operator/main.ts`', { ...IMAGES, ...OPERATOR }],
   ['`gate/main.ts`', { ...GATE, ...GATE_SEEDS }],
   ['`gate/config/main.ts`', { ...GATE_CONFIG, ...GATE_SEEDS }],

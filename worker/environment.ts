@@ -6,6 +6,7 @@ import { memberName } from '#protocol/identity.ts'
 import { uidOf } from '#protocol/messages.ts'
 import { PublicKey } from '#protocol/signatures.ts'
 import { shortened } from '#protocol/text.ts'
+import type { ChildProgram } from '#runtime/children/child-process.ts'
 import {
   type Environment,
   excludedBy,
@@ -22,14 +23,13 @@ import {
 import type { NatsOptions } from '#transport/bus/nats/bus.ts'
 import { BUS_RULES, natsOptions } from '#transport/environment.ts'
 import type { S3Options } from '#transport/store/s3/client.ts'
-import type { TrainerProgram } from './trainer/child-process.ts'
 
 /** Default wait for an answer, in seconds: well above the time that a coordinator holds a request open. */
 const ANSWER_SECONDS = 30
 
 /** How the network half reaches its trainer: as a child process, or through the FIFOs of a folder that both containers mount. */
 export type TrainerPlace =
-  | { readonly kind: 'Child'; readonly program: TrainerProgram }
+  | { readonly kind: 'Child'; readonly program: ChildProgram }
   | {
       readonly kind: 'Pod'
       readonly seam: string
@@ -106,7 +106,7 @@ export function workerSettings(env: Environment): WorkerSettings {
     return settingsFrom(read, { kind: 'Pod', seam, cache, base })
   }
   const read = readVariables(env, table, { ...rules, trainer: (text) => json(required(text)) })
-  return settingsFrom(read, { kind: 'Child', program: read.trainer as TrainerProgram })
+  return settingsFrom(read, { kind: 'Child', program: read.trainer as ChildProgram })
 }
 
 function settingsFrom(

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { environmentOf, TRAINER } from '#protocol/environment.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
-import type { TrainerProgram } from '#worker/trainer/child-process.ts'
+import type { ChildProgram } from '#runtime/children/child-process.ts'
 import type { LocalRun } from './local-run.ts'
 
 const SEGMENT_ANYTHING = fileURLToPath(new URL('../../worker/trainer/main.ts', import.meta.url))
@@ -15,7 +15,7 @@ export function trainerCommand(
   { spec, folder, files, env }: Pick<LocalRun, 'spec' | 'folder' | 'files' | 'env'>,
   client: string,
   scratch: string,
-): TrainerProgram {
+): ChildProgram {
   const { trainer, partitions } = spec
   const place = partitions.findIndex(({ name }) => name === client)
   const { dataset } = partitions[place]!

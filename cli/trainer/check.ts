@@ -2,10 +2,11 @@
 // a call that must fail, its progress, and its two ways to end.
 import { copyFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { TRAINER_LIFE } from '#protocol/environment.ts'
 import { FedsamError } from '#protocol/errors.ts'
+import { type ChildProgram, spawnChild } from '#runtime/children/child-process.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { sha256OfFile } from '#runtime/file-digest.ts'
-import { spawnTrainer, type TrainerProgram } from '#worker/trainer/child-process.ts'
 import { launch, type Running } from '#worker/trainer/process.ts'
 import { type Answer, parameterFields, type TrainerCall } from '#worker/trainer/seam.ts'
 import { asRunHandsOut, readContents } from './contents.ts'
@@ -23,7 +24,7 @@ import {
 } from './findings.ts'
 
 export interface CheckOptions {
-  readonly program: TrainerProgram
+  readonly program: ChildProgram
   /** The folder for its files. */
   readonly scratch: string
   readonly config: Readonly<Record<string, string>>
@@ -59,7 +60,7 @@ export async function checkTrainer(options: CheckOptions): Promise<boolean> {
   const reported = { lines: 0 }
   const { program, noProgressSeconds, log } = options
   const life = { noProgressSeconds, log, clock: systemClock() }
-  const running = launch(spawnTrainer(program), life, () => {
+  const running = launch(spawnChild(program, TRAINER_LIFE.life), life, () => {
     reported.lines += 1
   })
   const bench: Bench = { ...options, say, running, reported, ask: askOn(running, say) }

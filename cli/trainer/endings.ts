@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { TrainerProgram } from '#worker/trainer/child-process.ts'
+import type { ChildProgram } from '#runtime/children/child-process.ts'
 import { readTrainerLine } from '#worker/trainer/seam.ts'
 import { type Finding, fine, note, wrong } from './findings.ts'
 
@@ -17,11 +17,7 @@ type End = readonly [code: number | null, signal: NodeJS.Signals | null]
 type Sign = 'EndOfInput' | 'SIGTERM'
 
 /** Checks how the ready program ends on this sign. */
-export async function judgeEnding(
-  program: TrainerProgram,
-  sign: Sign,
-  readySeconds: number,
-): Promise<Finding> {
+export async function judgeEnding(program: ChildProgram, sign: Sign, readySeconds: number): Promise<Finding> {
   const child = spawn(program.command[0], program.command.slice(1), {
     cwd: program.cwd,
     env: { ...program.env },

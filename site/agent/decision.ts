@@ -3,7 +3,7 @@
 import type { Task } from '#protocol/messages.ts'
 import type { RunRecord } from '#protocol/record.ts'
 import type { JobName } from '#protocol/sites.ts'
-import type { TrainerProgram } from '#worker/trainer/child-process.ts'
+import type { ChildProgram } from '#runtime/children/child-process.ts'
 
 /** A job as its certified coordinator describes it. */
 export interface AskedJob {
@@ -24,7 +24,7 @@ export type Decision =
   | {
       readonly kind: 'Allowed'
       /** The site's own program, with nothing of the job in it that the site did not check. */
-      program(folders: RunFolders): TrainerProgram
+      program(folders: RunFolders): ChildProgram
       /** The task to carry out in place of this one. Rejects as admit of WorkerOptions does where a limit is reached. */
       admit(task: Task): Promise<Task>
     }

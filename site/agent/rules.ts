@@ -6,7 +6,7 @@ import { environmentOf, TRAINER } from '#protocol/environment.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Task } from '#protocol/messages.ts'
 import { jobText } from '#protocol/sites.ts'
-import type { TrainerProgram } from '#worker/trainer/child-process.ts'
+import type { ChildProgram } from '#runtime/children/child-process.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Federation, Site } from '../file/site.ts'
 import { type AllowedJob, decideJob } from '../policy/decide-job.ts'
@@ -108,7 +108,7 @@ interface ProgramOptions {
 function programOf(
   { dataset, trainer }: AllowedJob,
   { client, folders, env, cwd }: ProgramOptions,
-): TrainerProgram {
+): ChildProgram {
   if (trainer.kind === 'SegmentAnything') {
     const { checkpoint, scratch } = folders
     const settings = { trainer: trainer.settings, dataset, checkpoint, cache: scratch }

@@ -2,7 +2,7 @@
 // and a trainer that computes has used processor time before each of them.
 import { readdir, readFile } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
-import { readStat, TICKS_PER_SECOND } from '#worker/trainer/process-times.ts'
+import { readStat, TICKS_PER_SECOND } from '#runtime/children/process-times.ts'
 import type { JumpingClock } from '../jumping-clock.ts'
 import { until } from '../until.ts'
 

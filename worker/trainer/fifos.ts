@@ -20,8 +20,8 @@ import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import { SEAM_FILES } from '#protocol/seam-files.ts'
+import type { Ended, Link } from '#runtime/children/process-link.ts'
 import { podProcessorTime } from './pod-processes.ts'
-import type { Ended, Link } from './process-link.ts'
 
 const { input, output, control, exit } = SEAM_FILES
 

@@ -3,8 +3,14 @@
 // folder. Each measurement reads the answer to the request before: it never waits. Without an answer it measures nothing.
 import { join } from 'node:path'
 import { SEAM_FILES } from '#protocol/seam-files.ts'
+import {
+  familyOf,
+  type ProcessTimes,
+  processorAccount,
+  readStat,
+  TICKS_PER_SECOND,
+} from '#runtime/children/process-times.ts'
 import { readForeignText } from './foreign-file.ts'
-import { familyOf, type ProcessTimes, processorAccount, readStat, TICKS_PER_SECOND } from './process-times.ts'
 
 /** Longest text that is read, in bytes: some thousand processes. */
 const LONGEST_TEXT = 2 ** 20

@@ -1,12 +1,13 @@
 // Runs a trainer in its own process, so that it may block for minutes, crash, or be killed. It makes one call of the seam at a
 // time. The first call starts the process; after an end, the next call restarts it. Other output of the trainer goes to the log.
 // On one machine the process is a child, in a pod it runs in another container: the guarantees are the same.
+import { TRAINER_LIFE } from '#protocol/environment.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import { MAX_NUM_EXAMPLES } from '#protocol/outcomes.ts'
-import { spawnTrainer, type TrainerProgram } from './child-process.ts'
+import { type ChildProgram, spawnChild } from '#runtime/children/child-process.ts'
+import type { Link } from '#runtime/children/process-link.ts'
 import { openSeamFolder, type SeamFolder } from './fifos.ts'
 import { type LifeOptions, launch, type Running } from './process.ts'
-import type { Link } from './process-link.ts'
 import {
   type Answer,
   leftState,
@@ -16,7 +17,7 @@ import {
   type TrainerCall,
 } from './seam.ts'
 
-export type ChildTrainerOptions = TrainerProgram & LifeOptions
+export type ChildTrainerOptions = ChildProgram & LifeOptions
 
 /** Time that a trainer has to end after the end of its input, and again after SIGTERM, before the next signal. Milliseconds. */
 const LEAVING_MS = 2000
@@ -24,7 +25,7 @@ const TERMINATING_MS = 3000
 
 /** A trainer in a child process, which starts with the first call. */
 export function childTrainer(options: ChildTrainerOptions): Trainer {
-  return trainerOver(() => spawnTrainer(options), options)
+  return trainerOver(() => spawnChild(options, TRAINER_LIFE.life), options)
 }
 
 /** A trainer in another container of the pod, behind the FIFOs of a folder. The first call creates the FIFOs. */

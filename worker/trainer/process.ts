@@ -1,11 +1,11 @@
 // Follows one life of a trainer's process: its start, its calls one after the other, its end. Guarantees that every call ends:
 // with the answer, with the trainer's own error, with the end of the process, or after noProgressSeconds without output and
-// processor time. A line of a trainer takes at most LONGEST_LINE bytes of memory. The link (process-link.ts) hides whether the
+// processor time. A line of a trainer takes at most LONGEST_LINE bytes of memory. The link (runtime/children/process-link.ts) hides whether the
 // process is a child or runs in another container.
 import { type ErrorCode, FedsamError } from '#protocol/errors.ts'
+import { LONGEST_LINE, LONGEST_LOG_LINE, readLines } from '#runtime/children/lines.ts'
+import type { Ended, Link } from '#runtime/children/process-link.ts'
 import type { Clock } from '#runtime/clock.ts'
-import { LONGEST_LINE, LONGEST_LOG_LINE, readLines } from './lines.ts'
-import type { Ended, Link } from './process-link.ts'
 import {
   type Answer,
   type Progress,

@@ -3,9 +3,9 @@
 import { PassThrough } from 'node:stream'
 import { FedsamError } from '#protocol/errors.ts'
 import { podExitCode } from '#protocol/exit-codes.ts'
+import { LONGEST_LINE, readLines } from '#runtime/children/lines.ts'
 import { exitProcess } from '#runtime/engine.ts'
 import { leaveLastWord, unexpectedWord } from '#runtime/termination-message.ts'
-import { LONGEST_LINE, readLines } from './lines.ts'
 import { readTrainerCall, type TrainerCall, type TrainerLine } from './seam.ts'
 
 /** The calls that a trainer implements. `report` writes a progress line; `state` is the file of a new state, call.state_output. */

@@ -5,9 +5,9 @@ import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { shortCommand } from '#runtime/children/child-process.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { startedEnvironment } from '#test/given/started.ts'
-import { shortCommand } from './child-process.ts'
 import { childTrainer } from './process-trainer.ts'
 
 let folder: string

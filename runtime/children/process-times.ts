@@ -1,4 +1,4 @@
-// The processor time of a trainer and its descendants: which processes belong to it, and how much time they used. Pure: callers
+// The processor time of a child and its descendants: which processes belong to it, and how much time they used. Pure: callers
 // pass the text of /proc/PID/stat. Guarantees that the sum never decreases, even where processes end and their parent does not
 // wait for them.
 

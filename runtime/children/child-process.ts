@@ -1,19 +1,19 @@
-// Runs a trainer as a child process behind pipes, on one machine. Guarantees that its descendants end with it, and that a failed
-// start names the file at fault.
+// Runs a program of the user's as a child process behind pipes, on one machine: a trainer, or a strategy's program. Guarantees that
+// its descendants end with it, and that a failed start names the file at fault.
 
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { environmentOf, TRAINER_LIFE } from '#protocol/environment.ts'
+import type { Variable } from '#protocol/environment.ts'
 import { shortened } from '#protocol/text.ts'
 import { type Family, followFamily } from './process-family.ts'
 import type { Ended, Link } from './process-link.ts'
 import { explainStart } from './start-problem.ts'
 
-export interface TrainerProgram {
-  /** The trainer's name in messages; by default its shortened command line. */
+export interface ChildProgram {
+  /** The program's name in messages; by default its shortened command line. */
   readonly name?: string
   /** Program and arguments. */
   readonly command: readonly [string, ...string[]]
@@ -28,8 +28,11 @@ const DRAIN_MS = 1000
 const LONGEST_NAME = 120
 const LONGEST_WORD = 60
 
-/** Starts the process. Never throws: a process that cannot start is a link that has ended with the reason. */
-export function spawnTrainer(program: TrainerProgram): Link {
+/**
+ * Starts the process. Never throws: a process that cannot start is a link that has ended with the reason. `mark` is the variable whose
+ * value, a random word, marks its descendants.
+ */
+export function spawnChild(program: ChildProgram, mark: Variable): Link {
   const { command, env, cwd } = program
   const name = program.name ?? shortCommand(command)
   const life = randomBytes(8).toString('hex')
@@ -38,7 +41,7 @@ export function spawnTrainer(program: TrainerProgram): Link {
     // Its own process group: killing the group kills its descendants, and Ctrl-C in the terminal reaches only this process.
     child = spawn(command[0], command.slice(1), {
       cwd,
-      env: { ...env, ...environmentOf(TRAINER_LIFE, { life }) },
+      env: { ...env, [mark.name]: life },
       stdio: ['pipe', 'pipe', 'pipe'],
       detached: true,
     })
@@ -46,7 +49,8 @@ export function spawnTrainer(program: TrainerProgram): Link {
     return neverStarted(name, notStarted(program, cause as Error))
   }
   child.stdin.on('error', () => {}) // the end of the process reports the failure
-  const family: Family | undefined = child.pid === undefined ? undefined : followFamily(child.pid, life)
+  const family: Family | undefined =
+    child.pid === undefined ? undefined : followFamily(child.pid, `${mark.name}=${life}`)
   return {
     name,
     output: child.stdout,
@@ -79,7 +83,7 @@ function neverStarted(name: string, ended: Promise<Ended>): Link {
   return { name, output, connected: Promise.resolve(), ended, write: nothing, kill: nothing, leave: nothing }
 }
 
-async function notStarted(program: TrainerProgram, cause: NodeJS.ErrnoException): Promise<Ended> {
+async function notStarted(program: ChildProgram, cause: NodeJS.ErrnoException): Promise<Ended> {
   // Node refuses an argument that contains NUL; no file is at fault then.
   const explained = cause.code?.startsWith('ERR_') ? undefined : await explainStart(program)
   if (explained === undefined) return { how: `cannot start: ${cause.message}` }
@@ -92,7 +96,7 @@ async function notStarted(program: TrainerProgram, cause: NodeJS.ErrnoException)
  */
 async function untilEnded(
   child: ChildProcessWithoutNullStreams,
-  program: TrainerProgram,
+  program: ChildProgram,
   sweep: () => Promise<void> | undefined,
 ): Promise<Ended> {
   let wrote = false
@@ -111,7 +115,7 @@ async function untilEnded(
   await Promise.race([closed, sleep(DRAIN_MS, undefined, { signal: over.signal }).catch(() => {})])
   over.abort()
   const [code, signal] = end
-  if (signal !== null) return { how: `was ended by ${signal}` }
+  if (signal !== null) return { how: `was ended by ${signal}`, signal }
   const explained = wrote ? undefined : await explainStart(program)
   if (explained === undefined) return { how: `ended with code ${code}` }
   return { how: `ended with code ${code}: ${explained.what}`, remedy: explained.remedy }

@@ -1,4 +1,4 @@
-// Which processes belong to a trainer, and how much processor time they used.
+// Which processes belong to a child, and how much processor time they used.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'

@@ -1,8 +1,7 @@
-// Finds the processes of a trainer on this machine in /proc, measures their processor time and kills them. It also finds
+// Finds the processes of a child on this machine in /proc, measures their processor time and kills them. It also finds
 // descendants that got another parent or their own session: they inherit a marked environment variable. Without /proc (macOS) it
-// finds none; then only a trainer's output is a sign of life.
+// finds none; then only a child's output is a sign of life.
 import { readdir, readFile } from 'node:fs/promises'
-import { TRAINER_LIFE } from '#protocol/environment.ts'
 import {
   familyOf,
   keyOf,
@@ -19,10 +18,9 @@ export interface Family {
   end(): Promise<void>
 }
 
-/** The family of the process `root`. The environment of its processes has the mark of this life. */
-export function followFamily(root: number, life: string): Family {
+/** The family of the process `root`. The environment of its processes has the mark of this life, NAME=VALUE. */
+export function followFamily(root: number, mark: string): Family {
   const account = processorAccount()
-  const mark = `${TRAINER_LIFE.life.name}=${life}`
   /** Whether each running process belongs to the family: its environment is read once. */
   let known = new Map<string, boolean>()
   const look = async (): Promise<ProcessTimes[] | undefined> => {

@@ -1,15 +1,17 @@
-// The connection between the network half and one life of a trainer's process: pipes of a child (child-process.ts), or FIFOs to
-// another container (fifos.ts).
+// The connection to one life of a program of the user's: pipes of a child (child-process.ts), or FIFOs to another container
+// (worker/trainer/fifos.ts).
 import type { Readable } from 'node:stream'
 
 /** How a process ended, as a phrase that follows its name, and the remedy where one is known. */
 export interface Ended {
   readonly how: string
   readonly remedy?: string
+  /** The signal that ended it, where one did and this process knows it. */
+  readonly signal?: string
 }
 
 export interface Link {
-  /** The trainer's name in messages. */
+  /** The program's name in messages. */
   readonly name: string
   /** Its standard output. */
   readonly output: Readable
@@ -30,6 +32,6 @@ export interface Link {
   readonly terminate?: () => void
   /** Kills the process and its descendants, where this process may signal them. */
   readonly kill: () => void
-  /** Closes its input: the sign for a trainer to end. */
+  /** Closes its input: the sign for the program to end. */
   readonly leave: () => void
 }

@@ -126,6 +126,10 @@ def _called(client: Any, call: Dict[str, Any]) -> Dict[str, Any]:
         with client.state(call) as left:
             answer = client.evaluate(call["tensors"], call["config"], call.get("dtypes"))
         return {"type": "evaluated", **answer, **left}
+    if name == "message":
+        with client.state(call) as left:
+            answer = client.message(call)
+        return {"type": "replied", **answer, **left}
     raise ClientError(f"the call {name} is unknown", "use the same version of fedsam_client and fedsam")
 
 

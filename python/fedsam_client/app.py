@@ -15,9 +15,10 @@ import numpy as np
 from fedsam_client import flower
 from fedsam_client.arguments import Given
 from fedsam_client.client import NamedClient
-from fedsam_client.errors import LONGEST_TEXT, ClientError, raised, shortened
+from fedsam_client.errors import ClientError, shortened
 from fedsam_client.initial import named_arrays
 from fedsam_client.loading import load_value
+from fedsam_client.messages import answered, asked
 from fedsam_client.state import KeptState
 
 _TRAIN, _EVALUATE, _QUERY = "train", "evaluate", "query"
@@ -57,19 +58,21 @@ class AppClient(NamedClient):
         self.state = KeptState()
         self.names: List[str] = []
         found = flower.actions(app)
-        if f"{_TRAIN}.{options.train_action}" not in found:
-            raise ClientError(
-                f"{name} has no function for {_TRAIN}.{options.train_action}; it has: {', '.join(found) or 'none'}",
-                "write one with @app.train(), or name its action: --train-action ACTION",
-                "InvalidJob",
-            )
+        # An app that only answers other messages serves a strategy that sends those: only an ordinary one needs the function.
+        if not found or options.train_action != "default":
+            self._need_train()
         if f"{_EVALUATE}.{options.evaluate_action}" not in found:
             if options.evaluate_action != "default":
                 raise ClientError(f"{name} has no function for {_EVALUATE}.{options.evaluate_action}", "correct --evaluate-action", "InvalidJob")
             self.evaluate = None  # type: ignore[assignment]
 
+    def message(self, call: Mapping[str, Any]) -> Dict[str, Any]:
+        """The answer to a message of a strategy of the user's own."""
+        return answered(self._app, self._given, self.state, call)
+
     def get_parameters(self, config: Mapping[str, Any]) -> List[np.ndarray]:
         """The initial parameters, from what --initial names."""
+        self._need_train()
         found = self._initial_arrays()
         if found is None:
             raise ClientError(
@@ -95,6 +98,7 @@ class AppClient(NamedClient):
 
     def fit(self, parameters: List[np.ndarray], config: Mapping[str, Any]) -> Tuple[List[np.ndarray], int, Dict[str, Any]]:
         """The reply to a train message: arrays in the order of the message, weight, metrics."""
+        self._need_train()
         content = self._asked(_TRAIN, self._options.train_action, self._content(parameters, config))
         arrays = _only(content.array_records, "ArrayRecord", _TRAIN)
         metrics = _only(content.metric_records, "MetricRecord", _TRAIN)
@@ -113,6 +117,15 @@ class AppClient(NamedClient):
         metrics = _only(content.metric_records, "MetricRecord", _EVALUATE)
         weight = self._weight(_EVALUATE, metrics, least=0)
         return (metrics[self._loss_of(metrics)] if weight > 0 else 0.0), weight, self._others(metrics)
+
+    def _need_train(self) -> None:
+        found, wanted = flower.actions(self._app), f"{_TRAIN}.{self._options.train_action}"
+        if wanted not in found:
+            raise ClientError(
+                f"{self._name} has no function for {wanted}; it has: {', '.join(found) or 'none'}",
+                "write one with @app.train(), or name its action: --train-action ACTION",
+                "InvalidJob",
+            )
 
     def _initial_arrays(self) -> Optional[List[Tuple[str, np.ndarray]]]:
         named = self._options.initial
@@ -179,40 +192,6 @@ class AppClient(NamedClient):
             f"{_EVALUATE} replied without {wanted or 'a metric that is clearly the loss'}; it has: {', '.join(metrics)}",
             "FedSAM compares models by a loss: reply with one, or name the metric that is it: --loss KEY",
         )
-
-
-def asked(app: Any, kind: str, content: Any, given: Given, state: KeptState) -> Any:
-    """The content of an app's reply to a message. Raises ClientError where it raises, leaves, or replies with an error."""
-    context = flower.make_context(given, state.records, for_app=True)
-    try:
-        reply = app(_message(kind, content, flower.node_id(given.client)), context)
-    except SystemExit as error:
-        remedy = "raise an exception instead: its message is shown"
-        raise ClientError(f"{kind} left the program: sys.exit({error.code!r})", remedy) from error
-    except Exception as error:
-        if given.place is None and isinstance(error, KeyError) and error.args[:1] in (("partition-id",), ("num-partitions",)):
-            raise ClientError(
-                f"{kind} reads {error.args[0]} of context.node_config, which this trainer does not know",
-                "set FEDSAM_PARTITION_ID and FEDSAM_NUM_PARTITIONS for each partition: docs/how-to-from-flower.md shows how",
-            ) from error
-        raise raised(kind, error) from error
-    state.records = context.state
-    if not hasattr(reply, "has_error"):
-        raise ClientError(f"{kind} returned a {type(reply).__name__}", "return a Message: Message(content, reply_to=message)")
-    if reply.has_error():
-        raise ClientError(f"{kind} replied with error {reply.error.code}: {shortened(str(reply.error.reason), LONGEST_TEXT)}")
-    return reply.content
-
-
-def _message(kind: str, content: Any, own: int) -> Any:
-    """A message to this client, as it comes from Flower's server; a reply repeats its fields."""
-    from flwr.app import Message
-
-    message = Message(content, dst_node_id=own, message_type=kind)
-    known = message.metadata.__dict__
-    sent = {"_run_id": flower.RUN_ID, "_src_node_id": flower.SERVER_ID, "_message_id": f"{kind}-{own}"}
-    known.update({key: value for key, value in sent.items() if key in known})
-    return message
 
 
 def _only(found: Mapping[str, Any], what: str, category: str) -> Any:

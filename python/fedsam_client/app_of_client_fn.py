@@ -12,8 +12,8 @@ import numpy as np
 
 from fedsam_client import flower
 from fedsam_client.arguments import Given
-from fedsam_client.app import asked
 from fedsam_client.errors import ClientError
+from fedsam_client.messages import answered, asked
 from fedsam_client.state import KeptState
 
 
@@ -27,6 +27,10 @@ class ClientFnApp:
         self._app = app
         self._given = given
         self.state = KeptState()
+
+    def message(self, call: Mapping[str, Any]) -> Dict[str, Any]:
+        """The answer to a message of a strategy of the user's own."""
+        return answered(self._app, self._given, self.state, call)
 
     def get_parameters(self, config: Mapping[str, Any]) -> List[np.ndarray]:
         """What get_parameters of the app's client returns."""

@@ -67,6 +67,14 @@ class SeamClient:
         yield left
         left.update(kept.leave(call))
 
+    def message(self, call: Mapping[str, Any]) -> Dict[str, Any]:
+        """The answer of a ClientApp to a message of a strategy that is a program."""
+        method = getattr(self._client, "message", None)
+        if not isinstance(getattr(self._client, "state", None), KeptState) or method is None:
+            remedy = "name a ClientApp: app = ClientApp(client_fn=…) serves a NumPyClient"
+            raise ClientError("the run's strategy is a program, which sends messages, and this class answers none", remedy, "InvalidJob")
+        return method(call)
+
     def get_parameters(self, output: str) -> None:
         """Writes the class's parameters to a file."""
         if not hasattr(self._client, "get_parameters"):

@@ -47,7 +47,7 @@ def refuse_version(version: str, what: str) -> None:
             "InvalidJob",
         )
     if numbers > LAST:
-        print(f"fedsam_client: flwr {version} is newer than {_RANGE}, with which ClientApps were tested", file=sys.stderr)
+        print(f"fedsam_client: flwr {version} is newer than {_RANGE}, with which apps were tested", file=sys.stderr)
 
 
 def missing_in_flower(name: str, error: ImportError) -> Optional[ClientError]:
@@ -60,7 +60,7 @@ def missing_in_flower(name: str, error: ImportError) -> Optional[ClientError]:
     what = f"{found.group(1)} from {wanted}" if found else wanted
     return ClientError(
         f"{name} imports {what}, which flwr {version} does not have",
-        f"FedSAM runs ClientApps of flwr {_RANGE}; install the version that the app was written for",
+        f"FedSAM runs apps of flwr {_RANGE}; install the version that the app was written for",
         "InvalidJob",
     )
 
@@ -77,6 +77,12 @@ def take_identity(client: str) -> None:
     except (ImportError, AttributeError):
         return
     identity.task_id, identity.run_id, identity.node_id = TASK_ID, RUN_ID, node_id(client)
+
+
+def set_fields(message: Any, **fields: Any) -> None:
+    """Sets metadata of a message, for which flwr has no public setter: its engine sets them as well."""
+    known = message.metadata.__dict__
+    known.update({f"_{name}": value for name, value in fields.items() if f"_{name}" in known})
 
 
 def make_context(given: Given, state: Any = None, for_app: bool = False) -> Any:

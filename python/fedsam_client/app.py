@@ -48,7 +48,7 @@ class AppClient(NamedClient):
     def __init__(self, app: Any, name: str, given: Given, options: AppOptions) -> None:
         flower.refuse_version(flower.flower_version(), f"the ClientApp {name}")
         flower.refuse_secure(app, name)
-        flower.take_identity(given.client)
+        flower.take_identity(flower.node_id(given.client))
         self._app = app
         self._name = name
         self._given = given

@@ -5,7 +5,6 @@ Guarantees a new client for each call, as under Flower, with context.state in be
 
 from __future__ import annotations
 
-import importlib
 from typing import Any, Dict, List, Mapping, Tuple
 
 import numpy as np
@@ -23,7 +22,7 @@ class ClientFnApp:
     def __init__(self, app: Any, name: str, given: Given) -> None:
         flower.refuse_version(flower.flower_version(), f"the ClientApp {name}")
         flower.refuse_secure(app, name)
-        flower.take_identity(given.client)
+        flower.take_identity(flower.node_id(given.client))
         self._app = app
         self._given = given
         self.state = KeptState()
@@ -36,7 +35,7 @@ class ClientFnApp:
         """What get_parameters of the app's client returns."""
         from flwr.common import GetParametersIns, parameters_to_ndarrays
 
-        compat = _compat()
+        compat = flower.compat()
         # Outside of the rounds, so it neither sees nor leaves a state.
         kept, self.state.records = self.state.records, None
         try:
@@ -49,7 +48,7 @@ class ClientFnApp:
         """What fit of the app's client returns."""
         from flwr.common import FitIns, ndarrays_to_parameters, parameters_to_ndarrays
 
-        compat = _compat()
+        compat = flower.compat()
         sent = compat.fitins_to_recorddict(FitIns(ndarrays_to_parameters(parameters), dict(config)), keep_input=True)
         result = compat.recorddict_to_fitres(self._asked("train", sent), keep_input=False)
         if result.status.code.value != 0:
@@ -60,18 +59,10 @@ class ClientFnApp:
         """What evaluate of the app's client returns."""
         from flwr.common import EvaluateIns, ndarrays_to_parameters
 
-        compat = _compat()
+        compat = flower.compat()
         sent = compat.evaluateins_to_recorddict(EvaluateIns(ndarrays_to_parameters(parameters), dict(config)), keep_input=True)
         result = compat.recorddict_to_evaluateres(self._asked("evaluate", sent))
         return result.loss, result.num_examples, dict(result.metrics)
 
     def _asked(self, kind: str, content: Any) -> Any:
         return asked(self._app, kind, content, self._given, self.state)
-
-
-def _compat() -> Any:
-    """Flower's conversions between the older calls and RecordDicts, which moved."""
-    try:
-        return importlib.import_module("flwr.compat.common.recorddict_compat")
-    except ImportError:
-        return importlib.import_module("flwr.common.recorddict_compat")

@@ -169,7 +169,7 @@ class SeamClient:
             return [by_name[name] for name in self._named_client.ordered(list(by_name))]
         names = self._names
         if names is None:
-            names = _numbered(len(found))
+            names = numbered(len(found))
             remedy = "give the class a method parameter_names() that lists the names in the order of its arrays"
         else:
             remedy = "let parameter_names() return the names in the initial parameters"
@@ -182,7 +182,7 @@ class SeamClient:
         if self._named_client is not None:
             return _checked_names(self._named_client.names)
         if self._names is None:
-            return _numbered(count)
+            return numbered(count)
         if len(self._names) == count:
             return self._names
         raise ClientError(f"{method} returned {count} arrays, parameter_names() lists {len(self._names)}", "return one array for each name")
@@ -332,7 +332,7 @@ def _number(value: Any) -> Optional[float]:
     return number if math.isfinite(number) else None
 
 
-def _numbered(count: int) -> List[str]:
+def numbered(count: int) -> List[str]:
     """Names 0000, 0001 …, with enough digits that sorting keeps the order of the arrays."""
     digits = max(4, len(str(count - 1)))
     return [f"{index:0{digits}}" for index in range(count)]

@@ -70,13 +70,21 @@ def node_id(client: str) -> int:
     return max(int.from_bytes(hashlib.sha256(client.encode("utf-8")).digest()[:8], "big") >> 1, SERVER_ID + 1)
 
 
-def take_identity(client: str) -> None:
+def take_identity(own: int) -> None:
     """Tells flwr 1.38 and newer in whose name this process creates messages; older versions need no such identity."""
     try:
         identity = importlib.import_module("flwr.supercore.task_identity").TaskIdentity
     except (ImportError, AttributeError):
         return
-    identity.task_id, identity.run_id, identity.node_id = TASK_ID, RUN_ID, node_id(client)
+    identity.task_id, identity.run_id, identity.node_id = TASK_ID, RUN_ID, own
+
+
+def compat() -> Any:
+    """Flower's conversions between its older calls and RecordDicts, which moved."""
+    try:
+        return importlib.import_module("flwr.compat.common.recorddict_compat")
+    except ImportError:
+        return importlib.import_module("flwr.common.recorddict_compat")
 
 
 def set_fields(message: Any, **fields: Any) -> None:
@@ -94,6 +102,15 @@ def make_context(given: Given, state: Any = None, for_app: bool = False) -> Any:
         "node_config": {**place, "client": given.client, **given.dataset},
         "run_config": given.converted(),
     }
+    return _context(values, state)
+
+
+def server_context(run_config: Mapping[str, Any]) -> Any:
+    """The Context of a ServerApp: the arguments of --arg in run_config, no fields of a node, and an empty state."""
+    return _context({"run_id": RUN_ID, "node_id": SERVER_ID, "node_config": {}, "run_config": dict(run_config)}, None)
+
+
+def _context(values: Mapping[str, Any], state: Any) -> Any:
     context = _class_of("Context")
     if context is None:
         return SimpleNamespace(**values, state=SimpleNamespace())
@@ -117,6 +134,11 @@ def _class_of(name: str) -> Any:
 def is_app(target: Any) -> bool:
     """Whether this is a ClientApp of any version."""
     return any(one.__name__ == "ClientApp" and one.__module__.split(".")[0] == "flwr" for one in type(target).__mro__)
+
+
+def is_server_app(target: Any) -> bool:
+    """Whether this is a ServerApp of any version."""
+    return any(one.__name__ == "ServerApp" and one.__module__.split(".")[0] == "flwr" for one in type(target).__mro__)
 
 
 def has_client_fn(app: Any) -> bool:

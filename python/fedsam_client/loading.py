@@ -17,18 +17,18 @@ from fedsam_client.targets import refuse_made, refuse_others
 
 def load_target(target: str) -> Any:
     """The object that module:Name or folder/file.py:Name names. Raises ClientError unless it is, or creates, a client."""
-    found, module = _found(target)
+    found, module = load_with_module(target)
     refuse_others(_unwrapped(found), target, module)
     return found
 
 
 def load_value(target: str) -> Any:
     """The object that module:Name names, of any kind."""
-    return _found(target)[0]
+    return load_with_module(target)[0]
 
 
-def _found(target: str) -> Tuple[Any, Any]:
-    """An object with its module."""
+def load_with_module(target: str) -> Tuple[Any, Any]:
+    """The same object with its module."""
     module_name, colon, name = target.rpartition(":")
     if colon == "" or module_name == "" or not name.replace(".", "_").isidentifier():
         raise ClientError(f"{target} does not name a class", "write module:Class, such as client:SAMClient", "InvalidJob")
@@ -59,6 +59,8 @@ def _import_module(name: str) -> Any:
         raise ClientError(
             f"{name} imports {error.name}, which is not installed", f"install it: pip install {error.name}", "InvalidJob"
         ) from error
+    except ClientError:  # of a call that FedSAM refuses, such as run_simulation
+        raise
     except Exception as error:
         older = missing_in_flower(name, error) if isinstance(error, ImportError) else None
         raise older or raised(f"importing {name}", error) from error

@@ -59,11 +59,19 @@ class Seam:
     def calls(self) -> Iterator[Dict[str, Any]]:
         """The calls, until the input ends."""
         while True:
+            found = self.line()
+            if found is None:
+                return
+            yield found
+
+    def line(self) -> Optional[Dict[str, Any]]:
+        """The next line that is not empty; None at the end of the input."""
+        while True:
             line = self._calls.readline()
             if line == "":
-                return
+                return None
             if line.strip():
-                yield json.loads(line)
+                return json.loads(line)
 
     def say(self, **line: Any) -> None:
         """Writes one line. Numbers must be finite: JSON has no others."""

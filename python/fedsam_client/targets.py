@@ -11,7 +11,7 @@ import types
 from typing import Any, List, NamedTuple, Optional
 
 from fedsam_client.errors import ClientError
-from fedsam_client.flower import is_app
+from fedsam_client.flower import is_app, is_server_app
 
 #: The remedy where the module offers no client.
 WANTED = "name a class with fit(self, parameters, config), such as a flwr.client.NumPyClient, a client_fn, or a ClientApp"
@@ -34,7 +34,8 @@ _KINDS = (
         _FLOWER,
         "ServerApp",
         "a Flower ServerApp: FedSAM's coordinator does the server's work",
-        "set strategy and rounds in the job, and name the ClientApp, the NumPyClient class or the client_fn here",
+        "set strategy and rounds in the job, and name the ClientApp, the NumPyClient class or the client_fn here; or let it be the strategy: "
+        "python -m fedsam_client.server runs it",
     ),
     Kind(
         _FLOWER,
@@ -104,6 +105,22 @@ def refuse_made(made: Any, name: str) -> None:
     if not callable(getattr(made, "fit", None)):
         what = "None" if made is None else f"{_article(made)}, which has no method fit"
         raise ClientError(f"{name} returned {what}", "return a NumPyClient, or NumPyClient().to_client()", "InvalidJob")
+
+
+def refuse_other_server(target: Any, name: str, module: Any) -> None:
+    """Raises ClientError for a target that is no ServerApp."""
+    if is_server_app(target):
+        return
+    kind = _kind_of(target)
+    if is_app(target):
+        what = "a ClientApp, which runs at the clients: python -m fedsam_client"
+    elif kind is not None and "AgentApp" in kind.what + kind.class_name:
+        what = kind.what
+    else:
+        what = f"{_article(target)}, and no ServerApp" if not inspect.isclass(target) else "a class, and no ServerApp"
+    inside = [f"{name.rpartition(':')[0]}:{key}" for key, value in vars(module).items() if is_server_app(value)]
+    remedy = "name a Flower ServerApp" + (f"; here that is {' or '.join(sorted(inside))}" if inside else ": app = ServerApp()")
+    raise ClientError(f"{name} is {what}", remedy, "InvalidJob")
 
 
 def candidates(module: Any) -> List[str]:

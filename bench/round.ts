@@ -196,6 +196,7 @@ const FIXED: FixedSettings = {
   seed: 0,
   strategy: { type: 'FedAvg' },
   clipNorm: null,
+  program: null,
   minFitClients: 2,
   minAvailableClients: 2,
   fractionFit: 1,

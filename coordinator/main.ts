@@ -25,7 +25,7 @@ import { type JobOrigin, outputUri, readOrigin, readPlaces } from './environment
 import { openMetrics } from './reporting/metrics.ts'
 import { coordinate } from './run/run-from-record.ts'
 import { compileFixed, compileLive, type LocalFiles } from './settings/from-spec.ts'
-import { CLUSTER_PACE, DEFAULT_PACE, type Pace } from './settings/settings.ts'
+import { CLUSTER_PACE, DEFAULT_PACE, type Pace, type ProgramCommand } from './settings/settings.ts'
 import { filesOf } from './start/checkpoint.ts'
 
 /** The contents of a job file (JOB_FILE of protocol/environment.ts). */
@@ -33,6 +33,8 @@ export interface CoordinatorFile {
   readonly job: CoordinatedJob
   readonly files: LocalFiles
   readonly pace?: Partial<Pace>
+  /** The program of a Program run. */
+  readonly program?: ProgramCommand
 }
 
 const print = (event: RunEvent): void => void process.stdout.write(`${JSON.stringify(event)}\n`)
@@ -51,7 +53,7 @@ async function runFromFile(
   { file, certifier }: Extract<JobOrigin, { kind: 'File' }>,
   signal: AbortSignal,
 ): Promise<void> {
-  const { job, files, pace } = JSON.parse(await readFile(file, 'utf8')) as CoordinatorFile
+  const { job, files, pace, program } = JSON.parse(await readFile(file, 'utf8')) as CoordinatorFile
   const { s3, nats } = readPlaces(process.env, job)
   const store = openS3Store(s3)
   const bus = await connectNats({ ...nats, onError })
@@ -68,6 +70,8 @@ async function runFromFile(
       pace: { ...DEFAULT_PACE, ...pace },
       observe: print,
       certify: certifyBy(certifier, job),
+      ...(program === undefined ? {} : { program }),
+      log,
       signal,
     })
   } catch (error) {

@@ -21,6 +21,8 @@ export interface FinishedRound {
 export type RunEvent =
   | {
       readonly event: 'RunStarted'
+      /** Of a Program run alone, which has exchanges in place of rounds: `completed` counts them, `rounds` is 0. */
+      readonly program?: true
       readonly name: string
       readonly epoch: number
       readonly rounds: number
@@ -177,8 +179,46 @@ export type RunEvent =
       /** Bytes of models and checkpoint files that clients were granted since the last round. */
       readonly sentBytes: number
     }
+  /**
+   * A strategy's program started. `life` counts its starts by this coordinator, from 1; the program repeats `recorded` exchanges, whose
+   * replies the record has. `why`: how the life before ended; '' for the first.
+   */
+  | {
+      readonly event: 'ProgramStarted'
+      readonly life: number
+      readonly recorded: number
+      readonly why: string
+    }
+  /** The program named a round of its own; `of` is the number of its rounds, null where it names none. */
+  | {
+      readonly event: 'ProgramRound'
+      readonly exchange: number
+      readonly round: number
+      readonly of: number | null
+    }
+  /** The program's messages leave for their clients, which are named once each. */
+  | {
+      readonly event: 'ExchangeOpened'
+      readonly exchange: number
+      readonly messages: number
+      readonly clients: readonly string[]
+    }
+  /** Of an exchange it is decided which replies count. `errors` counts the replies that say that a client's program failed. */
+  | {
+      readonly event: 'ExchangeCompleted'
+      readonly exchange: number
+      readonly replies: number
+      readonly errors: number
+      /** One for each message without a reply that counts. */
+      readonly outcomes: readonly ClientOutcome[]
+      readonly seconds: number
+      /** Digest of its decision, the head of the hash chain. */
+      readonly head: string
+    }
   | {
       readonly event: 'RunCompleted'
+      /** Of a Program run alone, whose `rounds` are exchanges: what the program measured. `digest` is '' where it has no model. */
+      readonly program?: { readonly metrics: Readonly<Record<string, number>> }
       readonly rounds: number
       readonly output: string
       readonly evaluation: Evaluation | null

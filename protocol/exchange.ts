@@ -137,3 +137,10 @@ export type ExchangeDecision = v.InferOutput<typeof ExchangeDecisionSchema>
 export type ProgramResult = v.InferOutput<typeof ProgramResultSchema>
 export type Member = v.InferOutput<typeof MemberSchema>
 export type DecidedReply = v.InferOutput<typeof DecidedReplySchema>
+export type MemberList = v.InferOutput<typeof ListSchema>
+export type Message = v.InferOutput<typeof MessageSchema>
+
+/** Whether the run has the exchanges of a program in place of rounds. */
+export function isProgramRun({ spec }: { readonly spec: Readonly<Record<string, unknown>> }): boolean {
+  return (spec.strategy as { readonly type?: string } | undefined)?.type === 'Program'
+}

@@ -106,7 +106,8 @@ export function clientStateKeys(keys: AttemptKeys, client: string): string[] {
 export interface ExchangeKeys {
   readonly ask: string
   readonly decision: string
-  readonly states: string
+  /** Every client's last state that counts. By digest: a coordinator that ended before its decision may have left another map. */
+  states(sha256: string): string
   /** Every client's replies begin with this. */
   readonly replies: string
   content(sha256: string): string
@@ -120,7 +121,7 @@ export function exchangeKeys(exchange: number): ExchangeKeys {
   return {
     ask: `${prefix}/ask.json`,
     decision: `${prefix}/decision.json`,
-    states: `${prefix}/states.json`,
+    states: (sha256) => `${prefix}/states/${sha256}.json`,
     replies: `${prefix}/replies/`,
     content: (sha256) => `${prefix}/contents/${sha256}.records`,
     reply: (client, message) => `${prefix}/replies/${client}/${message}.json`,

@@ -35,6 +35,8 @@ const RUN_FAILURES = [
   'MetricNotReported', // no client reports the metric of spec.evaluation
   'TooFewUpdates', // a round closed with fewer updates than its strategy needs
   'TooFewClients', // workers of a run on one machine ended, and too few are left
+  'ProgramFailed', // the strategy's program ended before its result
+  'ProgramDiffered', // the program asked something else than in its life before
   'ParametersOverflow', // aggregation made a value that the tensor's dtype cannot hold
 ] as const
 

@@ -19,3 +19,19 @@ export const Payload = v.object({ key: Key, size: Count, sha256: Digest, blocks:
 
 /** The name of an upload in an attempt (keys.ts). */
 export const UploadName = v.pipe(v.string(), v.regex(/^[0-9a-f]{16,64}$/))
+
+/** A file of the base checkpoint: a plain name, no path. */
+export const FileName = v.pipe(
+  v.string(),
+  v.maxLength(128),
+  v.regex(/^(?!.*\.\.)[A-Za-z0-9_-][A-Za-z0-9._-]*$/, 'is not the plain name of a file'),
+)
+/** A file of the output: a plain name, or one in a folder of its own. */
+export const OutputName = v.pipe(
+  v.string(),
+  v.maxLength(128),
+  v.regex(
+    /^(?!.*\.\.)[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)?$/,
+    'is not the name of a file of the output',
+  ),
+)

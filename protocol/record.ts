@@ -30,7 +30,7 @@ import {
   UNMEASURED_OUTCOMES,
 } from './outcomes.ts'
 import { type OutputSignature, OutputSignatureSchema } from './output-signature.ts'
-import { Name, Ordinal, Payload, UploadName } from './record-values.ts'
+import { FileName, Name, Ordinal, OutputName, Payload, UploadName } from './record-values.ts'
 import { PublicKey, Signature } from './signatures.ts'
 import { DTYPES } from './tensors.ts'
 import { TextMap } from './text-map.ts'
@@ -59,21 +59,6 @@ const NarrowMap = v.pipe(
   v.transform((map) => map as Record<string, 'F16' | 'BF16'>),
 )
 
-/** A file of the base checkpoint: a plain name, no path. */
-const FileName = v.pipe(
-  v.string(),
-  v.maxLength(128),
-  v.regex(/^(?!.*\.\.)[A-Za-z0-9_-][A-Za-z0-9._-]*$/, 'is not the plain name of a file'),
-)
-/** A file of the output: a plain name, or one in a folder of its own. */
-const OutputName = v.pipe(
-  v.string(),
-  v.maxLength(128),
-  v.regex(
-    /^(?!.*\.\.)[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)?$/,
-    'is not the name of a file of the output',
-  ),
-)
 const NamedFile = v.object({ name: FileName, size: Count, sha256: Digest })
 
 const RunSchema = v.object({

@@ -11,6 +11,11 @@ export function localSeed(seed: number, round: number, client: string): string {
   return deriveSeed(seed, 'local', round, client)
 }
 
+/** The seed of a strategy's program, from which its own random numbers follow. */
+export function programSeed(seed: number): string {
+  return deriveSeed(seed, 'program')
+}
+
 /** The clients in the seeded order of a round's attempt, best first: by H(seed, round, attempt, name). */
 export function rankClients(
   seed: number,

@@ -97,6 +97,7 @@ const COORDINATOR_ORDER = [
   'clients',
   'attempts',
   'start',
+  'program',
   'run',
 ]
 
@@ -295,7 +296,7 @@ test('every path in the docs exists', async () => {
     )
     const linked = /\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)|\bsrc(?:set)?="([^"]+)"/g
     const links = [...text.matchAll(linked)].map(([, link, picture]) => join(dirname(page), link ?? picture!))
-    const ofTheRecord = /^(rounds|base|coordinators|output|examples\/models\/my)/
+    const ofTheRecord = /^(rounds|exchanges|program|base|coordinators|output|examples\/models\/my)/
     const wrong = [...inCode, ...links].filter((path) => !ofTheRecord.test(path) && !existsSync(path))
     missing.push(...wrong.map((path) => `${page}: ${path}`))
   }

@@ -101,11 +101,17 @@ function settled(field: string, value: unknown): RuleCases {
   }
 }
 
+/** A Program needs a trainer that answers messages, and no number of clients. */
+const ownStrategy = (type: string, fields: object): JobCase =>
+  type === 'Program'
+    ? { spec: { partitions: TEN, trainer: COMMAND, strategy: fields } }
+    : many({ minFitClients: 5, ...fields })
+
 /** A parameter object that belongs to one type of its union. */
 function owned(union: 'strategy' | 'trainer', type: string, field: string, other: object): RuleCases {
-  const value = field === 'command' ? { command: ['run'] } : {}
+  const value = field === 'command' || field === 'program' ? { command: ['run'] } : {}
   const given = (fields: object): JobCase =>
-    union === 'strategy' ? many({ minFitClients: 5, ...fields }) : trainer(fields)
+    union === 'strategy' ? ownStrategy(type, fields) : trainer(fields)
   return {
     at: `spec.${union}.${field}`,
     says: `is set, but type is another ${union}`,
@@ -154,7 +160,114 @@ function addresses(at: string, good: readonly string[], set: (address: string) =
   }
 }
 
+/** A job with a program as its strategy; one partition is enough for it. */
+const programmed = (spec: object = {}, fields: object = {}): JobCase => ({
+  spec: {
+    partitions: [{ name: 'a' }],
+    trainer: COMMAND,
+    strategy: { type: 'Program', program: { command: ['./server'] }, ...fields },
+    ...spec,
+  },
+})
+
+/** A field that means nothing to a program. `good`: a job without one may set it. */
+function notOfProgram(at: string, good: JobCase, bad: JobCase, accepted: JobCase = programmed()): RuleCases {
+  return { at: `spec.${at}`, says: PROGRAM_SAYS[at]!, accepts: [accepted, good], rejects: [bad] }
+}
+
+const PROGRAM_SAYS: Readonly<Record<string, string>> = {
+  rounds: 'a Program ends its run itself',
+  'trainer.config': 'the messages bring the configuration',
+  evaluation: 'the program itself evaluates and stops',
+  resumeFrom: 'a Program chooses its first parameters itself',
+  'model.initialParameters': 'the program chooses its first parameters itself',
+  'round.quorum': 'the program itself says what is enough',
+  'round.graceSeconds': 'the program itself says how long it waits',
+  'round.maxExamples': 'so it knows no examples',
+  'round.maxFailedRounds': 'never attempted again',
+  'strategy.minFitClients': 'the program itself chooses the clients',
+  'strategy.minAvailableClients': 'the program itself chooses the clients',
+  'strategy.fractionFit': 'the program itself chooses the clients',
+  'strategy.fractionEvaluate': 'the program itself chooses the clients',
+  'strategy.clipNorm': 'so it cannot clip them',
+}
+
+/** Rules for a Program; `set` gives the value to a job of either kind. */
+const PROGRAM_RULES: readonly RuleCases[] = [
+  owned('strategy', 'Program', 'program', { type: 'FedAvg' }),
+  {
+    at: 'spec.strategy.program',
+    says: 'names no program',
+    accepts: [programmed()],
+    rejects: [
+      programmed({ strategy: { type: 'Program' } }),
+      programmed({}, { program: {} }),
+      programmed({}, { program: { command: [] } }),
+    ],
+  },
+  {
+    at: 'spec.trainer.type',
+    says: 'answers no messages',
+    accepts: [programmed(), { spec: {} }],
+    rejects: [programmed({ trainer: {} }), programmed({ trainer: { type: 'SegmentAnything' } })],
+  },
+  notOfProgram('rounds', { spec: { rounds: 3 } }, programmed({ rounds: 1 }), programmed({ rounds: 10 })),
+  notOfProgram(
+    'trainer.config',
+    configured({ epochs: '1' }),
+    programmed({ trainer: { ...COMMAND, config: { epochs: '1' } } }),
+    programmed({ trainer: { ...COMMAND, config: {} } }),
+  ),
+  notOfProgram(
+    'evaluation',
+    { spec: { evaluation: { bestBy: BEST.bestBy } } },
+    programmed({ evaluation: { bestBy: BEST.bestBy } }),
+  ),
+  notOfProgram(
+    'resumeFrom',
+    { spec: { resumeFrom: RESUME } },
+    programmed({ resumeFrom: RESUME, rounds: 10 }),
+  ),
+  notOfProgram(
+    'model.initialParameters',
+    { spec: { model: { initialParameters: 'start.safetensors' } } },
+    programmed({ model: { initialParameters: 'start.safetensors' } }),
+  ),
+  ...(
+    [
+      ['quorum', 2],
+      ['graceSeconds', 60],
+      ['maxExamples', 100],
+      ['maxFailedRounds', 5],
+    ] as const
+  ).map(([field, value]) =>
+    notOfProgram(
+      `round.${field}`,
+      { spec: { round: { [field]: value } } },
+      programmed({ round: { [field]: value } }),
+      programmed({ round: { deadlineSeconds: 60 } }),
+    ),
+  ),
+  ...(
+    [
+      ['minFitClients', 1],
+      ['minAvailableClients', 1],
+      ['fractionFit', 0.5],
+      ['fractionEvaluate', 0.5],
+      ['clipNorm', { norm: 1 }],
+    ] as const
+  ).map(([field, value]) =>
+    notOfProgram(
+      `strategy.${field}`,
+      strategy({ [field]: value }),
+      programmed({}, { [field]: value }),
+      programmed({}, { clientState: 'Local' }),
+    ),
+  ),
+]
+
 export const RULE_CASES: readonly RuleCases[] = [
+  ...PROGRAM_RULES,
   addresses(
     'spec.storage.s3.endpoint',
     ['', 'https://minio.storage.svc:9000', 'http://127.0.0.1:7070', 'https://store.example/s3/@x'],

@@ -7,6 +7,7 @@ import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { findProblems } from '#cli/job/load.ts'
 import { pathText } from '#cli/job/problem.ts'
+import { programRun } from '#coordinator/run/program-run.ts'
 import { STRATEGIES, strategyFrom } from '#coordinator/strategies/registry.ts'
 import { completeSpec, parametersField } from '#protocol/defaults.ts'
 import { type DescribedSchema, readCrd } from '#scripts/generate/crd.ts'
@@ -130,9 +131,13 @@ for (const [field, asked] of [...RESERVED_FIELDS, ...RESERVED_VALUES]) {
   })
 }
 
+const PROGRAM = { command: ['p'], env: {}, folder: '/f', noProgressSeconds: 1 } as const
+
 /** Who takes each word of a list. Throws where nobody does. */
 const SERVES: Readonly<Record<string, (word: string) => unknown>> = {
-  'spec.strategy.type': (type) => strategyFrom({ type }),
+  // A Program is another kind of run: coordinator/run/program-run.ts.
+  'spec.strategy.type': (type) =>
+    type === 'Program' ? programRun({ restarts: 0 }, PROGRAM) : strategyFrom({ type }),
   'spec.trainer.segmentAnything.train[]': (part) => trainerOf({ train: [part] }),
   'spec.trainer.segmentAnything.optimizer': (optimizer) => trainerOf({ optimizer }),
   'spec.trainer.segmentAnything.loss': (loss) => trainerOf({ loss }),

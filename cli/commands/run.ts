@@ -22,7 +22,14 @@ import { watchInterrupts } from '../run/interrupts.ts'
 import { noteSpec } from '../run/last-spec.ts'
 import type { LocalRun } from '../run/local-run.ts'
 import { lockOutput } from '../run/lock.ts'
-import { checkWritable, moveAside, readManifest, readOutput, recordOf } from '../run/output-folder.ts'
+import {
+  checkWritable,
+  moveAside,
+  readManifest,
+  readOutput,
+  readProgramMetrics,
+  recordOf,
+} from '../run/output-folder.ts'
 import { decideOutput, type OutputState, type WantedRun } from '../run/output-state.ts'
 import { checkInitialParameters, refuseSuspended } from '../run/prepare.ts'
 import { openRecordFolder } from '../run/record-folder.ts'
@@ -175,8 +182,10 @@ async function sayComplete({ output, kind }: WantedRun, { json, say }: Running):
   if (manifest === undefined) return
   const { rounds, evaluation, round, head, files } = manifest
   const digest = files.find(({ name }) => name === 'model.safetensors')?.sha256 ?? ''
+  const program = await readProgramMetrics(store)
   const event: RunEvent = {
     event: 'RunCompleted',
+    ...(program === undefined ? {} : { program }),
     rounds,
     output: MANIFEST_KEY,
     evaluation,

@@ -4,12 +4,10 @@ import type { RunEvent } from '#protocol/events.ts'
 import { outlierText } from '#protocol/outliers.ts'
 import type { ClientOutcome, Evaluation, NotEvaluated, RunRecord } from '#protocol/record.ts'
 import { counted, listed } from '#protocol/text.ts'
+import type { EventText } from './event-text.ts'
+import { completedProgram, programText, startedProgram } from './program-lines.ts'
 
-/** The text of an event; `live` replaces the live line. */
-export interface EventText {
-  readonly said?: string
-  readonly live?: string
-}
+export type { EventText } from './event-text.ts'
 
 type Of<K extends RunEvent['event']> = Extract<RunEvent, { event: K }>
 
@@ -71,6 +69,15 @@ export function createEventLines(rounds: number): (event: RunEvent) => EventText
         return { said: `note: ${event.message}` }
       case 'RoundCompleted':
         return roundText(event, rounds)
+      case 'ExchangeOpened':
+        started = true
+        awaited = ''
+        working.clear()
+        return programText(event)
+      case 'ProgramStarted':
+      case 'ProgramRound':
+      case 'ExchangeCompleted':
+        return programText(event)
       case 'RunCompleted':
         return { said: completedLine(event), live: '' }
       case 'MetricMissing':
@@ -92,11 +99,13 @@ function progressText({ client, done, total }: Of<'Progress'>): string {
 }
 
 function startedLine(event: Of<'RunStarted'>): string {
+  if (event.program === true) return startedProgram(event)
   if (event.completed === 0) return `${event.name}: ${counted(event.rounds, 'round')}`
   return `${event.name}: resumes after round ${event.completed} of ${event.rounds} (coordinator ${event.epoch})`
 }
 
-function completedLine({ rounds, evaluation }: Of<'RunCompleted'>): string {
+function completedLine({ rounds, evaluation, program }: Of<'RunCompleted'>): string {
+  if (program !== undefined) return completedProgram(rounds, program.metrics)
   const measured = evaluation === null ? 'the model was not evaluated' : evaluationText(evaluation)
   return `complete after ${counted(rounds, 'round')}: ${measured}`
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { certifyBy } from '#coordinator/clients/local-certifier.ts'
 import { coordinate, type RunOutcome } from '#coordinator/run/run-from-record.ts'
 import { compileFixed, compileLive } from '#coordinator/settings/from-spec.ts'
+import { programCommand } from '#coordinator/settings/program-command.ts'
 import { DEFAULT_PACE } from '#coordinator/settings/settings.ts'
 import { subjectPrefix } from '#protocol/messages.ts'
 import { systemClock } from '#runtime/clock.ts'
@@ -35,6 +36,7 @@ export async function runLocally(run: LocalRun): Promise<RunOutcome> {
   // Nothing that signs is written: each start of the command has keys of its own.
   const certifier = newSigningKey()
   run.onCertifier?.(certifier.publicKey)
+  const program = programCommand(run)
   const over = new AbortController()
   const stop = AbortSignal.any([signal, over.signal])
   const workers = run.spec.partitions.map(async ({ name: client }) => {
@@ -84,6 +86,8 @@ export async function runLocally(run: LocalRun): Promise<RunOutcome> {
       pace: LOCAL_PACE,
       observe,
       certify: certifyBy(certifier, fixed),
+      ...(program === undefined ? {} : { program }),
+      log: (line) => log('program', line),
       signal,
     })
   } catch (error) {

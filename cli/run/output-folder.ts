@@ -4,7 +4,8 @@ import { access, constants, mkdtemp, readdir, rename, rmdir, stat } from 'node:f
 import { dirname, join } from 'node:path'
 import { readRecord } from '#coordinator/record/markers.ts'
 import { FedsamError } from '#protocol/errors.ts'
-import { attemptKeys, MANIFEST_KEY, RUN_KEY, resultKey } from '#protocol/keys.ts'
+import { isProgramRun } from '#protocol/exchange.ts'
+import { attemptKeys, MANIFEST_KEY, PROGRAM_RESULT_KEY, RUN_KEY, resultKey } from '#protocol/keys.ts'
 import { firstRound, type Manifest, type RoundResult } from '#protocol/record.ts'
 import { LOCK_FOLDER } from '#runtime/folder-lock.ts'
 import { makeFolders } from '#runtime/folders.ts'
@@ -59,8 +60,11 @@ export async function readOutput(output: string): Promise<RecordFacts | null> {
     const store = await openRecordFolder(recordOf(output, kind))
     const run = await readable(output, readRecord(store, 'run', RUN_KEY))
     if (run === undefined) continue
-    const facts = await readable(output, progressOf(store, firstRound(run.value)))
     const { name, spec } = run.value
+    const facts = await readable(
+      output,
+      isProgramRun(run.value) ? programProgress(store) : progressOf(store, firstRound(run.value)),
+    )
     return { kind, name, spec, lastSpec: await lastSpecOf(output), ...facts }
   }
   // A run that ended before it had a record leaves only its lock.
@@ -97,6 +101,12 @@ async function progressOf(store: ObjectStore, first: number): Promise<ProgressFa
   return { rounds, complete, stopped, next: await purposeOf(store, rounds + 1, 1) }
 }
 
+/** A program ends its run itself: no job asks it for more. */
+async function programProgress(store: ObjectStore): Promise<ProgressFacts> {
+  const complete = (await readManifest(store)) !== undefined
+  return { rounds: 0, complete, stopped: 'its program ended the run', next: null }
+}
+
 async function purposeOf(store: ObjectStore, round: number, attempt: number): Promise<RecordFacts['next']> {
   const plan = await readRecord(store, 'plan', attemptKeys(round, attempt).plan)
   return plan?.value.kind ?? null
@@ -114,6 +124,14 @@ async function stopOf(store: ObjectStore, round: number): Promise<string | null>
 /** The manifest of a record; undefined if the output is not complete. Throws RecordDamaged. */
 export async function readManifest(store: ObjectStore): Promise<Manifest | undefined> {
   return (await readRecord(store, 'manifest', MANIFEST_KEY))?.value
+}
+
+/** What the program of a Program run measured; undefined for a run with rounds. */
+export async function readProgramMetrics(
+  store: ObjectStore,
+): Promise<{ readonly metrics: Readonly<Record<string, number>> } | undefined> {
+  const result = await readRecord(store, 'program', PROGRAM_RESULT_KEY)
+  return result && { metrics: result.value.metrics }
 }
 
 /**

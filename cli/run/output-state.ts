@@ -75,14 +75,17 @@ export function decideOutput(wanted: WantedRun, record: RecordFacts | null): Out
   return decideComplete(wanted, record, aside)
 }
 
-/** The record names the variables of `command.env` without their values; the spec of the last start has them. */
+/** The record names the variables of both programs without their values; the spec of the last start has them. */
 function changedVariables({ lastSpec }: RecordFacts, { spec }: WantedRun): Difference[] {
-  const [before, now] = [variablesOf(lastSpec), variablesOf(spec)]
-  return lastSpec === null ? [] : differences({ env: before }, { env: now }, 'spec.trainer.command')
+  if (lastSpec === null) return []
+  return Object.entries(VARIABLES).flatMap(([path, variablesOf]) =>
+    differences({ env: variablesOf(lastSpec) ?? [] }, { env: variablesOf(spec) ?? [] }, path),
+  )
 }
 
-function variablesOf(spec: Readonly<Record<string, unknown>> | null): unknown {
-  return (spec as Partial<CompleteFederatedJobSpec> | null)?.trainer?.command?.env ?? []
+const VARIABLES: Readonly<Record<string, (spec: Partial<CompleteFederatedJobSpec>) => unknown>> = {
+  'spec.trainer.command': ({ trainer }) => trainer?.command?.env,
+  'spec.strategy.program': ({ strategy }) => strategy?.program?.env,
 }
 
 /** The purpose of the attempt after the finished rounds. */

@@ -6,6 +6,7 @@ import { cp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { CoordinatorFile } from '#coordinator/main.ts'
+import { programCommand } from '#coordinator/settings/program-command.ts'
 import {
   type BUS,
   COORDINATOR_PROCESS,
@@ -107,13 +108,16 @@ function commonValues(natsUrl: string): Common {
 }
 
 async function coordinatorVariables(
-  { job, files }: LocalRun,
+  run: LocalRun,
   common: Variables & { readonly certifierSeed: string },
   { servers, s3 }: { readonly servers: string; readonly s3: S3Server },
 ): Promise<Record<string, string>> {
+  const { job, files } = run
   const file = join(servers, 'coordinator.json')
+  const program = programCommand(run)
+  const own = program === undefined ? {} : { program }
   // A spec may contain secrets for trainers.
-  await writePrivate(file, JSON.stringify({ job, files, pace: PACE } satisfies CoordinatorFile))
+  await writePrivate(file, JSON.stringify({ job, files, pace: PACE, ...own } satisfies CoordinatorFile))
   return {
     ...setVariables(process.env),
     ...environmentOf(COORDINATOR_PROCESS, {

@@ -13,7 +13,15 @@
 import { encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
-import { attemptKeys, epochKey, RUN_KEY, resultKey } from '#protocol/keys.ts'
+import type { Ask, ExchangeDecision, ProgramResult } from '#protocol/exchange.ts'
+import {
+  attemptKeys,
+  epochKey,
+  exchangeKeys,
+  PROGRAM_RESULT_KEY,
+  RUN_KEY,
+  resultKey,
+} from '#protocol/keys.ts'
 import { type ReceiptSigner, receiptSigner } from '#protocol/receipt-signature.ts'
 import {
   type Decision,
@@ -44,6 +52,13 @@ export interface RunMarkers {
   writePlan(plan: Omit<Plan, 'epoch'>): Promise<Marked<Plan>>
   writeDecision(decision: Unsigned<Decision>): Promise<Marked<Decision>>
   writeResult(result: Omit<RoundResult, 'epoch'>): Promise<Marked<RoundResult>>
+  /** Of a Program run. */
+  ask(exchange: number): Promise<Marked<Ask> | undefined>
+  exchange(exchange: number): Promise<Marked<ExchangeDecision> | undefined>
+  program(): Promise<Marked<ProgramResult> | undefined>
+  writeAsk(ask: Omit<Ask, 'epoch'>): Promise<Marked<Ask>>
+  writeExchange(decision: Omit<ExchangeDecision, 'epoch'>): Promise<Marked<ExchangeDecision>>
+  writeProgram(result: Omit<ProgramResult, 'epoch'>): Promise<Marked<ProgramResult>>
   /** Throws Superseded where a newer coordinator has claimed its epoch. */
   assertCurrent(): Promise<void>
 }
@@ -106,7 +121,7 @@ export async function openRun(store: ObjectStore, wanted: RunRecord): Promise<Ma
 
 /** The markers for the coordinator with this epoch. */
 export function openMarkers(store: ObjectStore, epoch: number, run: Marked<RunRecord>): RunMarkers {
-  const write = async <K extends 'plan' | 'decision' | 'result'>(
+  const write = async <K extends 'plan' | 'decision' | 'result' | 'ask' | 'exchange' | 'program'>(
     kind: K,
     key: string,
     value: object,
@@ -135,6 +150,12 @@ export function openMarkers(store: ObjectStore, epoch: number, run: Marked<RunRe
     writeDecision: (decision) =>
       write('decision', attemptKeys(decision.round, decision.attempt).decision, decision),
     writeResult: (result) => write('result', resultKey(result.round), result),
+    ask: (exchange) => readRecord(store, 'ask', exchangeKeys(exchange).ask),
+    exchange: (exchange) => readRecord(store, 'exchange', exchangeKeys(exchange).decision),
+    program: () => readRecord(store, 'program', PROGRAM_RESULT_KEY),
+    writeAsk: (ask) => write('ask', exchangeKeys(ask.exchange).ask, ask),
+    writeExchange: (decision) => write('exchange', exchangeKeys(decision.exchange).decision, decision),
+    writeProgram: (result) => write('program', PROGRAM_RESULT_KEY, result),
     async assertCurrent() {
       if ((await store.size(epochKey(epoch + 1))) !== undefined) throw superseded(epoch, epoch + 1)
     },

@@ -1,6 +1,7 @@
 // Writes the model card of the output from the record alone: what was trained, from which checkpoint, for how many rounds, and its
 // evaluation. Names that clients chose are escaped, so that the card shows them and does not interpret them. Verification derives the
 // card again, so its text belongs to the record's format: another text needs another schema of the manifest.
+import type { ProgramResult } from '#protocol/exchange.ts'
 import type { Evaluation, RoundResult, RunRecord } from '#protocol/record.ts'
 import type { Evaluated } from '../rounds/stopping.ts'
 import type { Marked } from './markers.ts'
@@ -97,6 +98,42 @@ export function modelCard({ run, chosen, evaluation, results, history }: CardFac
     '',
     '## Provenance',
     '`provenance.json` names every round by the digest of its result. The digests form a hash chain over plans, decisions and models.',
+    '',
+  ].join('\n')
+}
+
+/** The card of a Program run's output. */
+export function programCard(
+  run: RunRecord,
+  { exchanges, round, model, metrics, files }: ProgramResult,
+): string {
+  const measured = Object.entries(metrics).map(
+    ([name, value]) =>
+      `| ${markdownText(name)} | ${value === 0 || Math.abs(value) >= 1e-4 ? figure(value) : value} |`,
+  )
+  return [
+    '---',
+    'library_name: fedsam',
+    'tags: [federated-learning]',
+    '---',
+    `# ${run.name}`,
+    '',
+    `A Program run: a program of the user's own chose the messages to the clients, in ${exchanges} exchanges${round === null ? '' : ` and ${round} rounds of its own`}.`,
+    'FedSAM did not read the contents of the messages. The data never left its partitions; only these messages travelled.',
+    '',
+    '## Contents',
+    model === null
+      ? 'The program left no model.'
+      : `\`model.safetensors\` is the program's model: ${model.size} bytes (sha256 ${model.sha256}).`,
+    ...files.map(({ name, size, sha256 }) => `\`${name}\`: ${size} bytes (sha256 ${sha256}).`),
+    '',
+    '## Metrics',
+    ...(measured.length === 0
+      ? ['The program reported none.']
+      : ['As the program reported them:', '', '| metric | value |', '| --- | --- |', ...measured]),
+    '',
+    '## Provenance',
+    '`provenance.json` names every exchange by the digests of what was asked and what was decided. The digests form a hash chain.',
     '',
   ].join('\n')
 }

@@ -6,7 +6,7 @@ import { exchangedTensors, type TrainablePart } from '#protocol/segment-anything
 import type { CoordinatedJob } from '#transport/ports.ts'
 import { clipRuleOf } from '../rounds/clipping.ts'
 import { stoppingRule } from '../rounds/stopping.ts'
-import type { FixedSettings, LiveSettings, OpenRecord, Origin } from './settings.ts'
+import type { FixedSettings, LiveSettings, OpenRecord, Origin, ProgramRule } from './settings.ts'
 
 /** Fields that may change while a run continues, or that do not affect what it computes. run.json leaves them out. */
 const LIVE_FIELDS: readonly (keyof CompleteFederatedJobSpec)[] = [
@@ -49,6 +49,7 @@ export function compileFixed(
     namespace: job.namespace,
     seed: spec.seed,
     strategy: { ...strategy },
+    program: programRule(strategy),
     clipNorm: clipRuleOf(strategy.clipNorm),
     minFitClients: strategy.minFitClients,
     minAvailableClients: strategy.minAvailableClients,
@@ -69,14 +70,27 @@ export function compileFixed(
 
 /**
  * The part of the spec that run.json records. Every client can read run.json, and provenance.json repeats it beside the model, so it
- * names the variables of `command.env` without their values.
+ * names the variables of `command.env` and `program.env` without their values.
  */
 function recordedSpec(spec: CompleteFederatedJobSpec): Readonly<Record<string, unknown>> {
   const fixed = Object.entries(spec).filter(([field]) => !(LIVE_FIELDS as string[]).includes(field))
   const { command, ...trainer } = spec.trainer
-  if (command === undefined) return Object.fromEntries(fixed)
-  const env = command.env.map(({ value: _, ...named }) => named)
-  return { ...Object.fromEntries(fixed), trainer: { ...trainer, command: { ...command, env } } }
+  const { program, ...strategy } = spec.strategy
+  return {
+    ...Object.fromEntries(fixed),
+    ...(command && { trainer: { ...trainer, command: withoutValues(command) } }),
+    ...(program && { strategy: { ...strategy, program: withoutValues(program) } }),
+  }
+}
+
+function withoutValues<T extends { readonly env: readonly { readonly value?: string }[] }>(
+  command: T,
+): object {
+  return { ...command, env: command.env.map(({ value: _, ...named }) => named) }
+}
+
+function programRule({ type, program }: CompleteFederatedJobSpec['strategy']): ProgramRule | null {
+  return type === 'Program' && program != null ? { restarts: program.restarts } : null
 }
 
 async function cannotOpen(address: string): Promise<never> {

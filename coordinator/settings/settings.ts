@@ -1,4 +1,5 @@
 // The settings that the coordinator reads from a job, as plain values. from-spec.ts derives them from the spec with its defaults.
+import type { ChildProgram } from '#runtime/children/child-process.ts'
 import type { StoreReader } from '#transport/ports.ts'
 import type { ClipRule } from '../rounds/clipping.ts'
 import type { StoppingRule } from '../rounds/stopping.ts'
@@ -60,6 +61,20 @@ export type Origin =
       readonly open: () => Promise<StoreReader>
     }
 
+/** What a job says about its program (spec.strategy.program). */
+export interface ProgramRule {
+  /** How often a program that a signal ended is started again without a new exchange. */
+  readonly restarts: number
+}
+
+/** The program as a child of this process. */
+export interface ProgramCommand extends Omit<ChildProgram, 'cwd'> {
+  /** Its working folder, which each life finds empty. Nothing else may be kept there. */
+  readonly folder: string
+  /** A program that writes nothing and uses no processor for so long, while no call waits for an answer, has failed. Seconds. */
+  readonly noProgressSeconds: number
+}
+
 /** The part of a job that never changes. */
 export interface FixedSettings {
   readonly name: string
@@ -67,6 +82,8 @@ export interface FixedSettings {
   readonly namespace: string
   readonly seed: number
   readonly strategy: { readonly type: string } & Readonly<Record<string, unknown>>
+  /** The rules of a Program run, which has exchanges in place of rounds; null: the run has rounds. */
+  readonly program: ProgramRule | null
   /** How updates are clipped before the strategy combines them; null: they are not. */
   readonly clipNorm: ClipRule | null
   readonly minFitClients: number

@@ -13,7 +13,8 @@ import type { Strategy } from './strategy.ts'
 
 type Rules = Omit<Strategy, 'name'>
 type Specs = CompleteFederatedJobSpec['strategy']
-type StrategyType = Specs['type']
+/** A Program is no strategy of rounds: coordinator/program/ runs it. */
+type StrategyType = Exclude<Specs['type'], 'Program'>
 /** The parameters of a type, as the schema has them. */
 type ParametersOf<T extends StrategyType> =
   Uncapitalize<T> extends keyof Specs ? NonNullable<Specs[Uncapitalize<T>]> : Readonly<Record<string, never>>

@@ -69,8 +69,10 @@ export interface CompleteFederatedJobSpec {
 
 /** How clients are chosen and how their updates become one model. Names and defaults are Flower's. */
 export interface StrategySpec {
-  /** The strategy. FedAvg takes the mean weighted by num_examples; FedAvgM, FedAdam, FedYogi and FedAdagrad run a server optimizer on it; FedMedian and FedTrimmedAvg resist outliers, unweighted; Krum and MultiKrum keep the updates whose neighbours are nearest. Default FedAvg. */
-  readonly type?: 'FedAvg' | 'FedAvgM' | 'FedAdam' | 'FedYogi' | 'FedAdagrad' | 'FedMedian' | 'FedTrimmedAvg' | 'Krum' | 'MultiKrum'
+  /** The strategy. FedAvg takes the mean weighted by num_examples; FedAvgM, FedAdam, FedYogi and FedAdagrad run a server optimizer on it; FedMedian and FedTrimmedAvg resist outliers, unweighted; Krum and MultiKrum keep the updates whose neighbours are nearest. Program runs a program of your own, which sends messages to clients in place of rounds (docs/strategy-seam.md); only fedsam run has it in this version. Default FedAvg. */
+  readonly type?: 'FedAvg' | 'FedAvgM' | 'FedAdam' | 'FedYogi' | 'FedAdagrad' | 'FedMedian' | 'FedTrimmedAvg' | 'Krum' | 'MultiKrum' | 'Program'
+  /** Any program that speaks the strategy seam (docs/strategy-seam.md). */
+  readonly program?: ProgramSpec
   /** The least number of clients that a round asks to train (Flower's min_fit_clients). E.g. 3. Default 2. */
   readonly minFitClients?: number
   /** The least number of clients that must be available before a round begins (Flower's min_available_clients), among the partitions that train. Where minFitClients is larger, it counts instead. E.g. 3. Default 2. */
@@ -111,7 +113,8 @@ export interface StrategySpec {
 
 /** StrategySpec with its defaults. */
 export interface CompleteStrategySpec {
-  readonly type: 'FedAvg' | 'FedAvgM' | 'FedAdam' | 'FedYogi' | 'FedAdagrad' | 'FedMedian' | 'FedTrimmedAvg' | 'Krum' | 'MultiKrum'
+  readonly type: 'FedAvg' | 'FedAvgM' | 'FedAdam' | 'FedYogi' | 'FedAdagrad' | 'FedMedian' | 'FedTrimmedAvg' | 'Krum' | 'MultiKrum' | 'Program'
+  readonly program?: CompleteProgramSpec
   readonly minFitClients: number
   readonly minAvailableClients: number
   readonly fractionFit: number
@@ -224,6 +227,34 @@ export interface FedTrimmedAvgSpec {
 /** FedTrimmedAvgSpec with its defaults. */
 export interface CompleteFedTrimmedAvgSpec {
   readonly beta: number
+}
+
+/** Any program that speaks the strategy seam (docs/strategy-seam.md). */
+export interface ProgramSpec {
+  /** The program and its first arguments. A word that begins with ./ or ../ counts from the folder of the job file. E.g. [python, ./strategy.py]. Default []. */
+  readonly command?: readonly string[]
+  /** Further arguments, in the same way. E.g. [--verbose]. Default []. */
+  readonly args?: readonly string[]
+  /** Environment variables of the program. The record names them without their values. E.g. [{name: OMP_NUM_THREADS, value: "4"}]. Default []. */
+  readonly env?: readonly ({
+    /** Its name. E.g. OMP_NUM_THREADS. */
+    readonly name: string
+    /** Its value. E.g. "4". Default "". */
+    readonly value?: string
+  })[]
+  /** How often a program that a signal ended is started again without a new exchange; then the run fails. A program that ends itself with an error is never started again. E.g. 0. Default 3. */
+  readonly restarts?: number
+}
+
+/** ProgramSpec with its defaults. */
+export interface CompleteProgramSpec {
+  readonly command: readonly string[]
+  readonly args: readonly string[]
+  readonly env: readonly ({
+    readonly name: string
+    readonly value: string
+  })[]
+  readonly restarts: number
 }
 
 /** When a round begins, counts and ends. You can change it while the job runs; the next attempt uses it. */

@@ -40,13 +40,13 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
    ],
    "x-kubernetes-validations": [
     {
-     "rule": "self.strategy.minFitClients <= size(self.partitions.filter(p, p.train))",
+     "rule": "self.strategy.type == 'Program' || self.strategy.minFitClients <= size(self.partitions.filter(p, p.train))",
      "fieldPath": ".strategy.minFitClients",
      "reason": "FieldValueInvalid",
      "message": "is above the number of partitions that train; lower it or add partitions"
     },
     {
-     "rule": "self.strategy.minAvailableClients <= size(self.partitions.filter(p, p.train))",
+     "rule": "self.strategy.type == 'Program' || self.strategy.minAvailableClients <= size(self.partitions.filter(p, p.train))",
      "fieldPath": ".strategy.minAvailableClients",
      "reason": "FieldValueInvalid",
      "message": "is above the number of partitions that train; lower it or add partitions"
@@ -86,6 +86,66 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
      "fieldPath": ".rounds",
      "reason": "FieldValueInvalid",
      "message": "is not above resumeFrom.round; rounds is the number of the last round, so raise it"
+    },
+    {
+     "rule": "self.strategy.type != 'Program' || self.rounds == 10",
+     "fieldPath": ".rounds",
+     "reason": "FieldValueForbidden",
+     "message": "is set, but a Program ends its run itself, after as many exchanges as it likes; remove it"
+    },
+    {
+     "rule": "self.strategy.type != 'Program' || self.trainer.type == 'Command'",
+     "fieldPath": ".trainer.type",
+     "reason": "FieldValueInvalid",
+     "message": "is a trainer that answers no messages, and strategy.type is Program; set it to Command, with a program that answers the call message of docs/trainer-seam.md"
+    },
+    {
+     "rule": "self.strategy.type != 'Program' || !has(self.trainer.config) || size(self.trainer.config) == 0",
+     "fieldPath": ".trainer.config",
+     "reason": "FieldValueForbidden",
+     "message": "is set, but with strategy.type Program the messages bring the configuration; remove it"
+    },
+    {
+     "rule": "self.strategy.type != 'Program' || !has(self.evaluation)",
+     "fieldPath": ".evaluation",
+     "reason": "FieldValueForbidden",
+     "message": "is set, but with strategy.type Program the program itself evaluates and stops; remove it"
+    },
+    {
+     "rule": "self.strategy.type != 'Program' || !has(self.resumeFrom)",
+     "fieldPath": ".resumeFrom",
+     "reason": "FieldValueForbidden",
+     "message": "is set, but a Program chooses its first parameters itself; remove it"
+    },
+    {
+     "rule": "self.strategy.type != 'Program' || self.model.initialParameters == ''",
+     "fieldPath": ".model.initialParameters",
+     "reason": "FieldValueForbidden",
+     "message": "is set, but with strategy.type Program the program chooses its first parameters itself; remove it"
+    },
+    {
+     "rule": "self.strategy.type != 'Program' || !has(self.round.quorum)",
+     "fieldPath": ".round.quorum",
+     "reason": "FieldValueForbidden",
+     "message": "is set, but with strategy.type Program the program itself says what is enough; remove it"
+    },
+    {
+     "rule": "self.strategy.type != 'Program' || !has(self.round.graceSeconds)",
+     "fieldPath": ".round.graceSeconds",
+     "reason": "FieldValueForbidden",
+     "message": "is set, but with strategy.type Program the program itself says how long it waits; remove it"
+    },
+    {
+     "rule": "self.strategy.type != 'Program' || !has(self.round.maxExamples)",
+     "fieldPath": ".round.maxExamples",
+     "reason": "FieldValueForbidden",
+     "message": "is set, but FedSAM does not read the messages of a Program, so it knows no examples; remove it"
+    },
+    {
+     "rule": "self.strategy.type != 'Program' || self.round.maxFailedRounds == 3",
+     "fieldPath": ".round.maxFailedRounds",
+     "reason": "FieldValueForbidden",
+     "message": "is set, but an exchange of a Program is never attempted again; remove it"
     },
     {
      "rule": "oldSelf.hasValue() || self.allowInsecure || !has(self.storage) || !self.storage.s3.endpoint.startsWith('http://')",
@@ -264,6 +324,48 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
        "fieldPath": ".multiKrum",
        "reason": "FieldValueForbidden",
        "message": "is set, but type is another strategy; remove it or set type to MultiKrum"
+      },
+      {
+       "rule": "!has(self.program) || self.type == 'Program'",
+       "fieldPath": ".program",
+       "reason": "FieldValueForbidden",
+       "message": "is set, but type is another strategy; remove it or set type to Program"
+      },
+      {
+       "rule": "!has(self.type) || self.type != 'Program' || (has(self.program) && size(self.program.command) > 0)",
+       "fieldPath": ".program",
+       "reason": "FieldValueRequired",
+       "message": "names no program, and the strategy has type Program; set program.command to the program and its arguments"
+      },
+      {
+       "rule": "!has(self.type) || self.type != 'Program' || self.minFitClients == 2",
+       "fieldPath": ".minFitClients",
+       "reason": "FieldValueForbidden",
+       "message": "is set, but with type Program the program itself chooses the clients; remove it"
+      },
+      {
+       "rule": "!has(self.type) || self.type != 'Program' || self.minAvailableClients == 2",
+       "fieldPath": ".minAvailableClients",
+       "reason": "FieldValueForbidden",
+       "message": "is set, but with type Program the program itself chooses the clients; remove it"
+      },
+      {
+       "rule": "!has(self.type) || self.type != 'Program' || self.fractionFit == 1.0",
+       "fieldPath": ".fractionFit",
+       "reason": "FieldValueForbidden",
+       "message": "is set, but with type Program the program itself chooses the clients; remove it"
+      },
+      {
+       "rule": "!has(self.type) || self.type != 'Program' || self.fractionEvaluate == 1.0",
+       "fieldPath": ".fractionEvaluate",
+       "reason": "FieldValueForbidden",
+       "message": "is set, but with type Program the program itself chooses the clients; remove it"
+      },
+      {
+       "rule": "!has(self.type) || self.type != 'Program' || !has(self.clipNorm)",
+       "fieldPath": ".clipNorm",
+       "reason": "FieldValueForbidden",
+       "message": "is set, but FedSAM does not read the messages of a Program, so it cannot clip them; remove it"
       }
      ],
      "properties": {
@@ -279,8 +381,68 @@ export const FEDERATED_JOB_SCHEMA: StructuralSchema = {
         "FedMedian",
         "FedTrimmedAvg",
         "Krum",
-        "MultiKrum"
+        "MultiKrum",
+        "Program"
        ]
+      },
+      "program": {
+       "type": "object",
+       "properties": {
+        "command": {
+         "type": "array",
+         "default": [],
+         "maxItems": 64,
+         "x-kubernetes-list-type": "atomic",
+         "items": {
+          "type": "string",
+          "maxLength": 4096
+         }
+        },
+        "args": {
+         "type": "array",
+         "default": [],
+         "maxItems": 64,
+         "x-kubernetes-list-type": "atomic",
+         "items": {
+          "type": "string",
+          "maxLength": 4096
+         }
+        },
+        "env": {
+         "type": "array",
+         "default": [],
+         "maxItems": 128,
+         "x-kubernetes-list-type": "map",
+         "x-kubernetes-list-map-keys": [
+          "name"
+         ],
+         "items": {
+          "type": "object",
+          "required": [
+           "name"
+          ],
+          "properties": {
+           "name": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 256
+           },
+           "value": {
+            "type": "string",
+            "maxLength": 4096,
+            "default": ""
+           }
+          }
+         }
+        },
+        "restarts": {
+         "type": "integer",
+         "format": "int32",
+         "default": 3,
+         "minimum": 0,
+         "maximum": 1000
+        }
+       }
       },
       "minFitClients": {
        "type": "integer",

@@ -11,6 +11,7 @@ export const TYPE_NAMES: Readonly<Record<string, string>> = {
   'spec.strategy.fedYogi': 'FedYogiSpec',
   'spec.strategy.fedAdagrad': 'FedAdagradSpec',
   'spec.strategy.fedTrimmedAvg': 'FedTrimmedAvgSpec',
+  'spec.strategy.program': 'ProgramSpec',
   'spec.round': 'RoundSpec',
   'spec.trainer': 'TrainerSpec',
   'spec.trainer.segmentAnything': 'SegmentAnythingSpec',

@@ -99,6 +99,7 @@ export const QUADRATIC: FixedSettings = {
   seed: 7,
   strategy: { type: 'FedAvg' },
   clipNorm: null,
+  program: null,
   minFitClients: 2,
   minAvailableClients: 2,
   fractionFit: 1,

@@ -3,6 +3,7 @@
 import * as v from 'valibot'
 import { FedsamError } from '#protocol/errors.ts'
 import { admitMetrics } from '#protocol/measured.ts'
+import { parsePythonJson } from '#protocol/python-json.ts'
 import { DTYPES, type DType } from '#protocol/tensors.ts'
 
 const Id = v.pipe(v.number(), v.integer())
@@ -175,25 +176,14 @@ export function readTrainerLine(
   return { ...found, metrics }
 }
 
-/** Parses the line as JSON, or as the output of Python's json.dumps with NaN and Infinity. Undefined for any other text. */
+/** A line that is not ours is parsed as JSON alone: a program may log anything. */
 function parseLine(line: string): unknown {
+  if (OURS.test(line)) return parsePythonJson(line)
   try {
     return JSON.parse(line)
   } catch {
-    if (!OURS.test(line)) return undefined
-  }
-  try {
-    return JSON.parse(withNamedFigures(line))
-  } catch {
     return undefined
   }
-}
-
-/** Matches strings, which stay as they are, and the three numbers that JSON lacks. Each alternative matches in linear time. */
-const STRING_OR_FIGURE = /"[^"\\]*(?:\\.?[^"\\]*)*"?|-?Infinity|NaN/gs
-
-function withNamedFigures(line: string): string {
-  return line.replace(STRING_OR_FIGURE, (found) => (found.startsWith('"') ? found : `"${found}"`))
 }
 
 /** What a trainer reported when it was ready. */

@@ -1,0 +1,159 @@
+// A program's run with scripted clients: its exchanges and its result; lives that signals and errors end; replies that a later life gets from
+// the record; and every way in which a later life may differ from an earlier one.
+import assert from 'node:assert/strict'
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, test } from 'node:test'
+import { sha256 } from '#protocol/digest.ts'
+import type { RunEvent } from '#protocol/events.ts'
+import { recordingStore } from '#test/faults/recording-store.ts'
+import { createMemoryStore } from '#test/given/memory-store.ts'
+import { newFolder, notesOf, runScripted, type ScriptedRun } from '#test/programs/scripted.ts'
+import type { ObjectStore } from '#transport/ports.ts'
+
+let folder: string
+beforeEach(async () => {
+  folder = await newFolder()
+})
+afterEach(() => rm(folder, { recursive: true, force: true }))
+
+const textOf = async (store: ObjectStore, key: string): Promise<string> =>
+  new TextDecoder().decode((await store.get(key))!)
+const livesOf = async (): Promise<string[]> => (await readFile(notesOf(folder), 'utf8')).trim().split('\n')
+const named = (events: readonly RunEvent[]): string[] => events.map(({ event }) => event)
+
+/** The output of a run that nothing disturbed. */
+async function undisturbed(): Promise<{ model: string; metrics: string }> {
+  const store = createMemoryStore()
+  const own = await newFolder()
+  await runScripted({ store, folder: own })
+  await rm(own, { recursive: true, force: true })
+  return outputOf(store)
+}
+
+async function outputOf(store: ObjectStore): Promise<{ model: string; metrics: string }> {
+  const model = sha256((await store.get('output/model.safetensors'))!)
+  return { model, metrics: await textOf(store, 'output/metrics.json') }
+}
+
+test('three exchanges, a model, a metric and a file', async () => {
+  const store = createMemoryStore()
+  const { events, log } = await runScripted({ store, folder })
+  assert.equal(await textOf(store, 'output/history.txt'), '4\n')
+  assert.match(await textOf(store, 'output/metrics.json'), /"metrics":\{"mean":4\}/)
+  assert.deepEqual(named(events).filter((event) => event === 'ExchangeCompleted').length, 3)
+  assert.ok(log.includes('a line of its log, with the seed 64'))
+  const ask = JSON.parse(await textOf(store, 'exchanges/2/ask.json'))
+  assert.deepEqual(
+    ask.messages.map(({ client, number, group }: Record<string, unknown>) => [client, number, group]),
+    [
+      ['a', 1, '2'],
+      ['b', 1, '2'],
+      ['c', 1, '2'],
+    ],
+  )
+  assert.equal(ask.previous, sha256((await store.get('exchanges/1/decision.json'))!))
+  assert.equal(ask.lists[0].times, 1)
+  assert.equal(
+    new Set(ask.messages.map(({ content }: { content: { sha256: string } }) => content.sha256)).size,
+    1,
+  )
+})
+
+describe('a program that a signal ends', () => {
+  test('starts again from its beginning in an empty folder, and comes to the same model', async () => {
+    const store = createMemoryStore()
+    const { events } = await runScripted({ store, folder, flaw: 'dies' })
+    assert.deepEqual(await livesOf(), ['life 1, empty', 'life 2, empty', 'life 3, empty'])
+    assert.deepEqual(await outputOf(store), await undisturbed())
+    const starts = events.filter((event) => event.event === 'ProgramStarted')
+    assert.deepEqual(
+      starts.map(({ life, recorded }) => [life, recorded]),
+      [
+        [1, 0],
+        [2, 1],
+        [3, 1],
+      ],
+    )
+    assert.match(starts[1]!.why, /was ended by SIGKILL/)
+  })
+
+  test('starts at most as often as the job allows without a new exchange', async () => {
+    const store = createMemoryStore()
+    const run = runScripted({ store, folder, flaw: 'always-dies', restarts: 2 })
+    await assert.rejects(run, { code: 'RunFailed', reason: 'ProgramFailed', message: /SIGKILL.*3 times/ })
+    assert.equal((await livesOf()).length, 3)
+  })
+})
+
+test('a program that raises is not started again', async () => {
+  const run = runScripted({ store: createMemoryStore(), folder, flaw: 'raises' })
+  await assert.rejects(run, { reason: 'ProgramFailed', message: /ended with code 1/ })
+  assert.equal((await livesOf()).length, 1)
+})
+
+describe('a life that asks something else', () => {
+  test('another kind: the failure names exchange, client and both kinds', async () => {
+    const run = runScripted({ store: createMemoryStore(), folder, flaw: 'asks-else' })
+    await assert.rejects(run, {
+      reason: 'ProgramDiffered',
+      message: /exchange 2, message 1 to a: its kind was "train" and is "evaluate"/,
+    })
+  })
+
+  test('another content, because of a random number', async () => {
+    const run = runScripted({ store: createMemoryStore(), folder, flaw: 'random' })
+    await assert.rejects(run, {
+      reason: 'ProgramDiffered',
+      message: /exchange 1, message 0 to a: its content had \d+ bytes with SHA-256 \w+ and has/,
+    })
+  })
+})
+
+test('a coordinator that fails before and after each of its writes has a successor that comes to the same bytes', async () => {
+  const writes: string[] = []
+  const reference = createMemoryStore()
+  const record = recordingStore(reference, (_index, _operation, key, phase) => {
+    if (phase === 'before') writes.push(key)
+  })
+  await runScripted({ store: record, folder })
+  const wanted = await outputOf(reference)
+  assert.ok(writes.length >= 20, `${writes.length} writes`)
+  for (const [index] of writes.entries()) {
+    for (const phase of ['before', 'after'] as const) {
+      const store = createMemoryStore()
+      const faulty = recordingStore(store, (at, _operation, _key, when) => {
+        if (at === index && when === phase) throw new Error('the fault')
+      })
+      const options: ScriptedRun = { store, folder: join(folder, `${index}-${phase}`) }
+      await assert.rejects(runScripted({ ...options, store: faulty }), { message: 'the fault' })
+      await runScripted(options)
+      assert.deepEqual(await outputOf(store), wanted, `${phase} write ${index}, ${writes[index]}`)
+    }
+  }
+})
+
+test('a file outside of the working folder is refused, also behind a link', async () => {
+  const outside = join(folder, 'outside')
+  await writeFile(outside, 'a secret')
+  const change: ScriptedRun['change'] = (context) => ({
+    ...context,
+    program: {
+      ...context.program,
+      command: ['sh', '-c', PROBE(outside)],
+      env: { PATH: process.env.PATH! },
+    },
+  })
+  const run = runScripted({ store: createMemoryStore(), folder, change })
+  await assert.rejects(run, { reason: 'ProgramFailed', message: /not in the program's working folder/ })
+})
+
+/** A program that names a link to a file outside of its folder, and repeats the coordinator's answer as its error. */
+const PROBE = (outside: string): string => `
+read -r start
+ln -s '${outside}' link
+printf '{"id":1,"call":"result","model":null,"metrics":{},"files":["link"]}\\n'
+read -r answer
+printf '%s\\n' "$answer" >&2
+exit 1
+`

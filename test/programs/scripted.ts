@@ -1,0 +1,118 @@
+// A Program run whose clients are scripted, for unit tests of the coordinator's program folder: each client adds its place to the number that it
+// gets. Their replies are stored as real clients store them, but are not signed. Tests over real clients: test/federation/program.test.ts.
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { ProgramContext, RunExchange } from '#coordinator/program/context.ts'
+import { runProgram } from '#coordinator/program/run-program.ts'
+import { claimEpoch, openEpochGuard } from '#coordinator/record/epochs.ts'
+import { openMarkers, openRun } from '#coordinator/record/markers.ts'
+import { programFacts, writeProgramOutput } from '#coordinator/record/program-output.ts'
+import { DEFAULT_PACE } from '#coordinator/settings/settings.ts'
+import { encodeJson } from '#protocol/canonical.ts'
+import { digestPayload, sha256 } from '#protocol/digest.ts'
+import type { RunEvent } from '#protocol/events.ts'
+import type { DecidedReply, Reply } from '#protocol/exchange.ts'
+import { exchangeKeys, uploadName } from '#protocol/keys.ts'
+import { readMarker } from '#protocol/record.ts'
+import { systemClock } from '#runtime/clock.ts'
+import { createNotifier } from '#runtime/notifier.ts'
+import type { ObjectStore } from '#transport/ports.ts'
+import { ROUND } from '../federation/federation.ts'
+
+export const AVERAGE = fileURLToPath(new URL('./average.mjs', import.meta.url))
+export const CLIENTS = ['a', 'b', 'c']
+
+export interface ScriptedRun {
+  readonly store: ObjectStore
+  /** The folder of the program's working folder and of the notes that its lives leave. */
+  readonly folder: string
+  /** What is wrong with the program (average.mjs). */
+  readonly flaw?: string
+  readonly restarts?: number
+  readonly change?: (context: ProgramContext) => ProgramContext
+}
+
+export async function newFolder(): Promise<string> {
+  return mkdtemp(join(tmpdir(), 'fedsam-program-'))
+}
+
+export const notesOf = (folder: string): string => join(folder, 'notes.txt')
+
+/** Runs the program to its output, as one coordinator does; another one resumes from the store. */
+export async function runScripted(run: ScriptedRun): Promise<{ events: RunEvent[]; log: string[] }> {
+  const events: RunEvent[] = []
+  const log: string[] = []
+  const context = await contextOf(run, events, log)
+  const result = (await context.markers.program()) ?? (await runProgram(context))
+  await writeProgramOutput(context.markers.store, await programFacts(context.markers, result), null)
+  return { events, log }
+}
+
+async function contextOf(
+  { store, folder, flaw = 'none', restarts = 3, change = (same) => same }: ScriptedRun,
+  events: RunEvent[],
+  log: string[],
+): Promise<ProgramContext> {
+  const spec = { strategy: { type: 'Program' } }
+  const named = { name: 'scripted', uid: 'test', spec, seed: 7, base: null }
+  const run = await openRun(store, { schema: 'fedsam.run/1', ...named })
+  const markers = openMarkers(store, await claimEpoch(store, String(Math.random())), run)
+  const clock = systemClock()
+  const notifier = createNotifier()
+  const { signal } = new AbortController()
+  return change({
+    markers,
+    fixed: named,
+    rule: { restarts },
+    live: () => ({
+      generation: 1,
+      rounds: 10,
+      members: CLIENTS.map((name) => ({ name, train: true })),
+      round: ROUND,
+    }),
+    presence: { isReady: () => true } as unknown as ProgramContext['presence'],
+    guard: openEpochGuard({ markers, clock, pollSeconds: 15, notifier, signal }),
+    notifier,
+    clock,
+    pace: DEFAULT_PACE,
+    observe: (event) => events.push(event),
+    log: (line) => log.push(line),
+    signal,
+    program: {
+      command: [process.execPath, AVERAGE, flaw, notesOf(folder)],
+      env: {},
+      folder: join(folder, 'work'),
+      noProgressSeconds: 600,
+    },
+    runExchange: answeredIn(store),
+  })
+}
+
+/** Every client replies at once. */
+function answeredIn(store: ObjectStore): RunExchange {
+  return async ({ value: { exchange, messages } }) => {
+    const keys = exchangeKeys(exchange)
+    const received = new Map()
+    const replies: DecidedReply[] = []
+    for (const [message, { client, content }] of messages.entries()) {
+      const text = new TextDecoder().decode((await store.get(keys.content(content.sha256)))!)
+      const bytes = new TextEncoder().encode(String(Number(text) + CLIENTS.indexOf(client)))
+      const upload = uploadName(1)
+      await store.put(keys.payload(client, message, upload), bytes)
+      const reply = encodeJson({
+        schema: 'fedsam.reply/1',
+        ...{ client, exchange, message, content: content.sha256, incarnation: 'scripted' },
+        reply: { kind: 'Content', upload, ...digestPayload(bytes) },
+        ...{ dataset: '', state: null, stateBase: null, key: '0'.repeat(64), signature: '0'.repeat(128) },
+      } satisfies Reply)
+      const key = keys.reply(client, message)
+      await store.put(key, reply)
+      const digest = sha256(reply)
+      received.set(message, { value: readMarker('reply', key, reply), digest })
+      replies.push({ message, client, outcome: 'Accepted', reason: '', text: '', reply: digest })
+    }
+    return { replies, states: [], map: [], received }
+  }
+}

@@ -126,7 +126,7 @@ export const ProgramResultSchema = v.object({
   round: v.nullable(Ordinal),
   /** A safetensors file; null: the program has none. */
   model: v.nullable(Payload),
-  metrics: v.record(v.string(), v.number()),
+  metrics: v.record(v.string(), v.pipe(v.number(), v.finite())),
   /** Files that the program left in its working folder. */
   files: v.array(v.object({ name: v.pipe(v.string(), v.maxLength(256)), size: Count, sha256: Digest })),
 })

@@ -24,6 +24,7 @@ function report(found: Verification, { trust }: Anchors): number {
     signed,
     remarks,
     results,
+    exchanges,
     payloads,
     refolded,
     absent,
@@ -38,7 +39,11 @@ function report(found: Verification, { trust }: Anchors): number {
   print(
     `${results} results in the chain, ${payloads} payloads have the recorded digest, ${absent.length} were deleted by retention`,
   )
-  print(`the updates of ${counted(refolded, 'round')} were folded again`)
+  print(
+    exchanges === null
+      ? `the updates of ${counted(refolded, 'round')} were folded again`
+      : `a Program run of ${counted(exchanges, 'exchange')}: what its program computed was not computed again`,
+  )
   if (resumedFrom !== null) print(`started from ${plainText(sourceText(resumedFrom))}`)
   if (head !== null) print(`head sha256:${head}`)
   print(`the output is ${complete ? 'complete' : 'not complete'}`)

@@ -123,7 +123,7 @@ function fileOf(name: string, bytes: Uint8Array): OutputFile {
 }
 
 /** The files that describe the output. Their bytes follow from the record, and verification derives them again. */
-function programDescriptions({
+export function programDescriptions({
   run,
   result,
   exchanges,

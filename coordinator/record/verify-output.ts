@@ -90,7 +90,7 @@ export async function verifyOutput(reading: Reading, chain: Chain, trust: Trust)
     return { ...NOTHING, manifest }
   }
   const wanted = [...derived, ...(await checkpointFiles(reading, expected))]
-  problems.push(...fileProblems(manifest, wanted, expected.chosen.value.round))
+  problems.push(...fileProblems(manifest, wanted, `round ${expected.chosen.value.round}`))
   const { uid } = expected.run.value
   const output = { uid, manifest, manifestDigest: marked.digest }
   const signatures = await reading.read(verifySignatures(store, output, trust))
@@ -146,7 +146,7 @@ function chainProblems(manifest: Manifest, { run, links }: Chain, expected: Expe
 }
 
 /** Files whose bytes follow from the record, by name. */
-type Wanted = readonly (readonly [name: string, digest: string | undefined])[]
+export type Wanted = readonly (readonly [name: string, digest: string | undefined])[]
 
 /** undefined for a run.json with a number that JSON cannot hold: 1e999 is read as infinity. */
 function derivedFiles({ run, chosen, facts }: Expected): Wanted | undefined {
@@ -163,14 +163,14 @@ function derivedFiles({ run, chosen, facts }: Expected): Wanted | undefined {
   }
 }
 
-function fileProblems({ files }: Manifest, wanted: Wanted, round: number): string[] {
+export function fileProblems({ files }: Manifest, wanted: Wanted, of: string): string[] {
   const names = new Set(wanted.map(([name]) => name))
   return [
     ...wanted.flatMap(([name, digest]) => {
       const named = files.filter((file) => file.name === name)
       if (named.length === 0) return [`${MANIFEST_KEY} does not name ${name}`]
       if (named.length > 1) return [`${MANIFEST_KEY} names ${name} twice`]
-      return named[0]!.sha256 === digest ? [] : [`${outputKey(name)} is not the file of round ${round}`]
+      return named[0]!.sha256 === digest ? [] : [`${outputKey(name)} is not the file of ${of}`]
     }),
     ...files
       .filter(({ name }) => !names.has(name))
@@ -179,7 +179,10 @@ function fileProblems({ files }: Manifest, wanted: Wanted, round: number): strin
 }
 
 /** Finds files that no output of this run has. Somebody who opens the folder would take them for a part of the model. */
-async function verifyNames({ store, problems, read }: Reading, wanted: readonly string[]): Promise<boolean> {
+export async function verifyNames(
+  { store, problems, read }: Reading,
+  wanted: readonly string[],
+): Promise<boolean> {
   const keys = new Set([MANIFEST_KEY, ...wanted])
   const before = problems.length
   const there = await read(store.list(outputKey('')))
@@ -219,7 +222,7 @@ async function streamDigest(
 }
 
 /** SHA-256 of an object, read in parts; undefined where it is missing or has another size. */
-async function digestOf(store: StoreReader, key: string, size: number): Promise<string | undefined> {
+export async function digestOf(store: StoreReader, key: string, size: number): Promise<string | undefined> {
   if ((await store.size(key)) !== size) return undefined
   const hash = createHash('sha256')
   for (let offset = 0; offset < size; offset += READ_BYTES) {

@@ -3,28 +3,27 @@
 // the markers of a round with each other, verify-states.ts the states of clients, verify-fold.ts folds its updates again, and verify-output.ts verifies the base checkpoint
 // and the output.
 import { sha256 } from '#protocol/digest.ts'
-import { FedsamError } from '#protocol/errors.ts'
-import { attemptKeys, epochKey, RUN_KEY, resultKey } from '#protocol/keys.ts'
+import { isProgramRun } from '#protocol/exchange.ts'
+import { attemptKeys, RUN_KEY, resultKey } from '#protocol/keys.ts'
 import {
   type ClosedDecision,
   firstRound,
-  type Manifest,
-  type PayloadRef,
   type Receipt,
   type RoundResult,
   type RunRecord,
   readMarker,
 } from '#protocol/record.ts'
 import type { StoreReader } from '#transport/ports.ts'
-import { readPayload } from '../aggregation/payload-reader.ts'
+import { existing, type Findings, sound, verifyEpochs, verifyPayload } from './findings.ts'
 import { payloadOf, statePayloadOf } from './marker-facts.ts'
 import { type Marked, readRecord } from './markers.ts'
-import type { Contradiction, Trust } from './output-signatures.ts'
+import type { Anchors, Verification } from './verification.ts'
 import { verifyDecisions } from './verify-decisions.ts'
 import { foldProblems } from './verify-fold.ts'
 import { type Chain, verifyBase, verifyOutput } from './verify-output.ts'
+import { verifyProgram } from './verify-program.ts'
 import { verifyReceipts } from './verify-receipts.ts'
-import { type Roster, verifyRoster } from './verify-roster.ts'
+import { verifyRoster } from './verify-roster.ts'
 import {
   type Before,
   type CountedUpdate,
@@ -36,64 +35,10 @@ import {
 } from './verify-round.ts'
 import { unnamedStates, verifyNewestStates, verifyStates } from './verify-states.ts'
 
-/** The result of a verification. */
-export interface Verification {
-  /** Results in the chain, the evaluation of the last model included. */
-  readonly results: number
-  /** Payloads that were read and that have their digests. */
-  readonly payloads: number
-  /** Training rounds whose model is the fold of their updates, computed again. */
-  readonly refolded: number
-  /** Keys of payloads that the store does not have, because they were deleted or are lost. */
-  readonly absent: readonly string[]
-  /** The manifest of output/, if the output is complete; null if it is missing or damaged. */
-  readonly manifest: Manifest | null
-  readonly complete: boolean
-  /** There is no manifest, although no training round follows the last one. */
-  readonly unfinished: boolean
-  /** The digest of the last result, which fixes every marker before it. Null for an empty chain. */
-  readonly head: string | null
-  /** The round of another run that the run started from; null where it started with round 0, or run.json is unreadable. */
-  readonly resumedFrom: NonNullable<RunRecord['resumedFrom']> | null
-  /** The digests of all results, in their order. */
-  readonly chain: readonly string[]
-  /** False where the credentials did not permit to list the output's files, so that a file too many was not looked for. */
-  readonly listed: boolean
-  /** Epochs of the coordinators whose signatures of the output are valid; of all signatures, by any certifier. */
-  readonly signed: readonly number[]
-  /** Sentences about updates that do not count, for reasons that the record alone cannot prove or refute. */
-  readonly remarks: readonly string[]
-  /** One sentence for each fault; empty for a sound record. */
-  readonly problems: readonly string[]
-  /** Those of the problems that the record alone does not have. */
-  readonly contradictions: readonly Contradiction[]
-}
-
-interface Findings {
-  readonly store: StoreReader
-  readonly scope: Scope
-  readonly problems: string[]
-  readonly absent: string[]
-  payloads: number
-  refolded: number
-}
-
-/** Chain: results, plans and decisions, which fix a model's place in the chain. */
-type Scope = 'Everything' | 'Chain'
+export type { Verification } from './verification.ts'
 
 /** Attempts of a round that are searched for a receipt: above the largest round.maxFailedRounds that a job may have. */
 const MOST_ATTEMPTS = 10_000
-/** Bytes that one read asks for: whole digest blocks. */
-const READ_BYTES = 8 * 1024 * 1024
-
-/** What the caller knows of a record from another source. */
-export interface Anchors {
-  /** Who vouches for the signatures of the output. */
-  readonly trust?: Trust
-  /** Public keys that the clients published. */
-  readonly roster?: Roster
-}
-
 /** Reads every object that the record names. Throws what the store throws where it cannot be reached. */
 export async function verifyRecord(
   store: StoreReader,
@@ -107,8 +52,10 @@ export async function verifyRecord(
     payloads: 0,
     refolded: 0,
   }
+  const program = await programRecord(findings)
+  if (program !== null) return verifyProgram(findings, program, { trust, roster })
   const chain = await verifyChain(findings)
-  await verifyEpochs(findings, chain)
+  await verifyEpochs(findings, epochsOf(chain))
   const read = <T>(reading: Promise<T>): Promise<T | undefined> => sound(findings, reading)
   const about = { store, problems: findings.problems, read }
   await verifyBase(about, chain)
@@ -133,6 +80,7 @@ export async function verifyRecord(
   const chained = { results: digests.length, chain: digests, head: digests.at(-1) ?? null }
   const resumedFrom = chain.run?.value.resumedFrom ?? null
   const found = {
+    exchanges: null,
     payloads,
     refolded,
     absent,
@@ -145,6 +93,12 @@ export async function verifyRecord(
     contradictions,
   }
   return { ...chained, resumedFrom, ...found }
+}
+
+/** run.json of a Program run; null for one with rounds, and where run.json is damaged. */
+async function programRecord({ store }: Findings): Promise<Marked<RunRecord> | null> {
+  const run = await readRecord(store, 'run', RUN_KEY).catch(() => undefined)
+  return run !== undefined && isProgramRun(run.value) ? run : null
 }
 
 /** Whether the newest decision ended the training, or its last model was evaluated. A job may get more rounds later. */
@@ -193,34 +147,15 @@ async function refuseGap(findings: Findings, round: number): Promise<void> {
   if (next !== undefined) findings.problems.push(`${resultKey(round)} is missing`)
 }
 
-/** Every epoch that wrote a marker of the chain must have its claim. */
-async function verifyEpochs(findings: Findings, { links }: Chain): Promise<void> {
-  const epochs = new Set(
+/** The epochs that wrote a marker of the chain. */
+function epochsOf({ links }: Chain): Set<number> {
+  return new Set(
     links.flatMap(({ result, plan, decision }) => [
       result.value.epoch,
       ...(plan === null ? [] : [plan.epoch]),
       ...(decision === null ? [] : [decision.epoch]),
     ]),
   )
-  for (const epoch of epochs) {
-    const key = epochKey(epoch)
-    const claim = await existing(findings, readRecord(findings.store, 'epoch', key), key)
-    if (claim !== undefined && claim.value.epoch !== epoch)
-      findings.problems.push(`${key} claims epoch ${claim.value.epoch}`)
-  }
-}
-
-/** Reads a marker that must exist. A missing marker becomes a problem. */
-async function existing<T>(
-  findings: Findings,
-  reading: Promise<Marked<T> | undefined>,
-  key: string,
-): Promise<Marked<T> | undefined> {
-  const before = findings.problems.length
-  const found = await sound(findings, reading)
-  // `sound` has reported damage already.
-  if (found === undefined && findings.problems.length === before) findings.problems.push(`${key} is missing`)
-  return found
 }
 
 async function verifyResult(findings: Findings, marked: Link['result'], before: Before): Promise<Link> {
@@ -335,36 +270,4 @@ async function verifyFold(
   if (problems === undefined) return
   findings.refolded += 1
   findings.problems.push(...problems)
-}
-
-async function verifyPayload(findings: Findings, payload: PayloadRef): Promise<void> {
-  const { store, scope } = findings
-  if (scope !== 'Everything') return
-  const { key, size } = payload
-  const faults = findings.problems.length
-  const stored = await sound(findings, store.size(key))
-  if (findings.problems.length > faults) return
-  if (stored === undefined) return void findings.absent.push(key)
-  if (stored !== size) {
-    findings.problems.push(`${key} has ${stored} bytes; its marker names ${size}`)
-    return
-  }
-  const read = async (): Promise<true> => {
-    for (let begin = 0; begin < size; begin += READ_BYTES) {
-      await readPayload(store, { payload }, [begin, Math.min(begin + READ_BYTES, size)])
-    }
-    return true
-  }
-  if ((await sound(findings, read())) === true) findings.payloads += 1
-}
-
-/** Awaits a reading. A damaged object becomes a problem, and the result is undefined. */
-async function sound<T>({ problems }: Findings, reading: Promise<T>): Promise<T | undefined> {
-  try {
-    return await reading
-  } catch (error) {
-    if (!(error instanceof FedsamError) || error.code !== 'RecordDamaged') throw error
-    problems.push(error.message)
-    return undefined
-  }
 }

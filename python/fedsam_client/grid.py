@@ -73,9 +73,7 @@ class SeamGrid(Grid):
         sent = list(messages)  # it may be a generator, which can be drawn only once
         for message in sent:
             _check(message)
-        if not sent:
-            return []
-        if not self._names:
+        if sent and not self._names:
             self.get_node_ids()
         self._seen.sending(sent)
         for message in sent:

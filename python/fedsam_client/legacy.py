@@ -98,10 +98,11 @@ def _follow(grid: Any, client_manager: Any) -> Tuple[threading.Thread, threading
 
     def wait_for(num_clients: int, timeout: float = 86400) -> Any:
         end = time.monotonic() + timeout
-        update()
-        while count() < num_clients and time.monotonic() < end:
-            time.sleep(_POLL_SECONDS)
+        while True:
             update()
+            if count() >= num_clients or time.monotonic() >= end:
+                break
+            time.sleep(_POLL_SECONDS)
         return wait(num_clients, max(0, int(end - time.monotonic())))
 
     for name in ("num_available", "all", "sample"):

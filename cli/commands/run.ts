@@ -10,7 +10,7 @@ import { withoutSites } from '#protocol/external.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { MANIFEST_KEY } from '#protocol/keys.ts'
 import { trainerEnvironment } from '#worker/trainer/trainer-environment.ts'
-import { loadJob } from '../job/load.ts'
+import { APP_OPTIONS, type AppOptions, appOptions, loadJobOrApp } from '../flower/load.ts'
 import { resolveLocalPaths } from '../job/paths.ts'
 import { localRemarks } from '../plan/remarks.ts'
 import { createBackendHint } from '../render/backend-hint.ts'
@@ -50,12 +50,14 @@ export const run: RunCommand = async (args) => {
       'pass-env': { type: 'string', multiple: true },
       processes: { type: 'boolean' },
       json: { type: 'boolean' },
+      ...APP_OPTIONS,
     },
     ['JOB.yaml'],
   )
   const screen = openScreen(process.stdout, process.stderr)
   const job = await prepareJob(positionals[0]!, {
     sets: values.set ?? [],
+    app: appOptions(values),
     env: trainerEnvironment(process.env, values['pass-env']),
     processes: values.processes ?? false,
     json: values.json ?? false,
@@ -79,6 +81,8 @@ export const run: RunCommand = async (args) => {
 
 export interface RunJobOptions {
   readonly sets: readonly string[]
+  /** For the folder of a Flower app in place of a job file. */
+  readonly app?: AppOptions
   /** The environment variables of every trainer. */
   readonly env: LocalRun['env']
   readonly output?: string
@@ -102,7 +106,7 @@ export async function prepareJob(file: string, options: RunJobOptions): Promise<
   const say = (line: string): void => {
     if (!options.json) screen.say(line)
   }
-  const loaded = await loadJob(file, options.sets)
+  const loaded = await loadJobOrApp(file, { app: {}, ...options })
   const spec = resolveLocalPaths(loaded)
   refuseSuspended(spec)
   for (const line of localRemarks(spec)) say(line)

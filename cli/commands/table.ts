@@ -23,15 +23,30 @@ ${CLUSTER}`
 export const COMMANDS: readonly Command[] = [
   {
     name: 'run',
-    usage: 'run JOB.yaml [--output DIR] [--set path=value]... [--pass-env NAME]... [--processes] [--json]',
+    usage:
+      'run JOB.yaml|FOLDER [--output DIR] [--set path=value]... [--pass-env NAME]... [--processes] [--json] [--clients N] [--run-config TEXT]...',
     summary: 'runs the whole job on this machine; with the same output folder it resumes or adds rounds',
     details: `  --output DIR          folder for the record, the model and the report (default: fedsam-run/NAME)
   --set PATH=VALUE      changes a field of spec, for example --set rounds=2
   --pass-env NAME       passes this variable to the trainers; without it they get only the variables
                         that docs/trainer-seam.md lists
   --processes           runs coordinator and workers as processes with a real NATS and S3 server
-  --json                prints events as JSON lines`,
+  --json                prints events as JSON lines
+With the folder of a Flower app (pyproject.toml) in place of a job file, it runs the job that
+fedsam flower FOLDER prints, with the options of that command:
+  --clients N, --run-config TEXT`,
     load: async () => (await import('./run.ts')).run,
+  },
+  {
+    name: 'flower',
+    usage: 'flower FOLDER [--clients N] [--run-config TEXT]...',
+    summary: 'prints the job of a Flower app: its ServerApp as the strategy, its ClientApp as the trainer',
+    details: `  FOLDER                the app, with a pyproject.toml that has [tool.flwr.app]
+  --clients N           how many clients (default: num-supernodes of the default federation there)
+  --run-config TEXT     values in place of those in [tool.flwr.app.config], as for flwr run:
+                        'lr=0.5 model="resnet"', or the name of a TOML file
+python3 must have fedsam_client: it reads the project.`,
+    load: async () => (await import('./flower.ts')).flower,
   },
   {
     name: 'plan',

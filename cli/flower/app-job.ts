@@ -7,7 +7,10 @@ import type { AppProject } from './app-folder.ts'
 const LONGEST_NAME = 40
 
 /** The job as a user would write it in the app's folder. Throws InvalidJob where nobody says how many clients there are. */
-export function appJob({ name, serverapp, clientapp, arguments: values, nodes }: AppProject, clients?: number) {
+export function appJob(
+  { name, serverapp, clientapp, arguments: values, nodes }: AppProject,
+  clients?: number,
+) {
   const count = clients ?? nodes
   if (count === null)
     throw new FedsamError('InvalidJob', `the app ${name} does not say how many clients it has`, {

@@ -31,13 +31,21 @@ export interface LoadedJob {
  * Throws FedsamError InvalidJob with one line per problem: "file:line: field: what is wrong; what to do".
  */
 export async function loadJob(file: string, sets: readonly string[] = []): Promise<LoadedJob> {
-  const document = readDocument(file, await readBytes(file))
+  return loadBytes({ file, folder: dirname(resolve(file)), bytes: await readBytes(file) }, sets)
+}
+
+/** The same for bytes at hand. `file` names them in errors; relative paths start from `folder`. */
+export function loadBytes(
+  { file, folder, bytes }: Pick<LoadedJob, 'file' | 'folder'> & { readonly bytes: Uint8Array },
+  sets: readonly string[] = [],
+): LoadedJob {
+  const document = readDocument(file, bytes)
   const { job, overrides } = overridden(document.value, sets)
   refuse(findProblems(job), file, document, overrides)
   const { metadata, spec } = job as { metadata: { name: string; namespace?: string }; spec: FederatedJobSpec }
   return {
     file,
-    folder: dirname(resolve(file)),
+    folder,
     name: metadata.name,
     namespace: metadata.namespace ?? 'default',
     spec: completeSpec(spec),

@@ -46,6 +46,11 @@ def _is_local(value: Any, module: Any) -> bool:
     return callable(value) and getattr(value, "__module__", None) == module.__name__
 
 
+def is_itself(error: ModuleNotFoundError, name: str) -> bool:
+    """Whether the module is missing, or a package that it is in, and not one that it imports."""
+    return error.name is not None and f"{name}.".startswith(f"{error.name}.")
+
+
 def _import_module(name: str) -> Any:
     try:
         return importlib.import_module(name)
@@ -53,8 +58,8 @@ def _import_module(name: str) -> Any:
         older = missing_in_flower(name, error)
         if older is not None:
             raise older from error
-        if error.name == name.split(".")[0]:
-            remedy = f"Python searches {os.getcwd()} and the installed packages; or write a path: folder/{name}.py:Class"
+        if is_itself(error, name):
+            remedy = f"Python searches {os.getcwd()} and the installed packages; or write a path: folder/{name.replace('.', '/')}.py:Class"
             raise ClientError(f"there is no module {name}", remedy, "InvalidJob") from error
         raise ClientError(
             f"{name} imports {error.name}, which is not installed", f"install it: pip install {error.name}", "InvalidJob"

@@ -20,7 +20,7 @@ from fedsam_client.app_files import stage, working_folder
 from fedsam_client.arguments import Given, read_arguments
 from fedsam_client.coordinator import Coordinator
 from fedsam_client.errors import ClientError, raised
-from fedsam_client.loading import load_with_module
+from fedsam_client.loading import is_itself, load_with_module
 from fedsam_client.seam import Seam
 from fedsam_client.targets import refuse_other_server
 
@@ -84,7 +84,7 @@ def _serve(seam: Seam, start: Dict[str, Any], options: argparse.Namespace) -> No
     try:
         app, module = load_with_module(target)
     except ClientError as error:
-        if isinstance(error.__cause__, ModuleNotFoundError) and error.__cause__.name == target.split(":")[0].split(".")[0]:
+        if isinstance(error.__cause__, ModuleNotFoundError) and is_itself(error.__cause__, target.split(":")[0]):
             error.remedy = "name the folder to import from: --path FOLDER; or write a path: folder/file.py:app"
         raise
     refuse_other_server(app, target, module)

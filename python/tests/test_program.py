@@ -133,6 +133,7 @@ class Starting(SeamTest):
     def test_names_what_cannot_be_found(self) -> None:
         self.assertIn("has no Clint", self.refused("class Client: pass", "client:Clint")["message"])
         self.assertIn("no module nowhere", self.refused("", "nowhere:Client")["message"])
+        self.assertIn("no module client.inner", self.refused("", "client.inner:Client")["message"])
         self.assertIn("there is no file", self.refused("", "nowhere.py:Client")["message"])
         self.assertIn("imports torchlike, which is not installed", self.refused("import torchlike")["message"])
         self.assertIn("does not name a class", self.refused("", "client")["message"])

@@ -53,6 +53,7 @@ export const exportRun: RunCommand = async (args) => {
   return withRecord(source, values, async (store, reported) => {
     const found = await checkRecord(store, { anchors, reported })
     if (found.problems.length > 0) return refuse(found)
+    if (found.exchanges !== null) throw nothingToExport(source)
     const { manifest } = found
     const { base, replaced, round, narrow, resumedFrom } = await exportModel(store, target, {
       dtype,
@@ -63,6 +64,13 @@ export const exportRun: RunCommand = async (args) => {
     if (resumedFrom !== undefined) print(`the run started from ${plainText(sourceText(resumedFrom))}`)
     if (narrow.length > 0) print(narrowText(dtype, narrow))
     return 0
+  })
+}
+
+/** The model of a Program run is what its program left. */
+function nothingToExport(source: string): FedsamError {
+  return new FedsamError('InvalidJob', `${source} is a Program run, whose model has no base checkpoint`, {
+    remedy: 'copy output/model.safetensors, which is the whole model of the program',
   })
 }
 

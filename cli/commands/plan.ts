@@ -11,7 +11,7 @@ import { exchangedTensors, type TrainablePart } from '#protocol/segment-anything
 import { exists } from '#runtime/paths.ts'
 import { loadJob } from '../job/load.ts'
 import { resolveLocalPaths } from '../job/paths.ts'
-import { describePlan, type JobPlan, type OpenPlan } from '../plan/describe.ts'
+import { describePlan, type JobPlan, type OpenPlan, type ProgramPlan } from '../plan/describe.ts'
 import { type ClientDemand, estimateRound, roundMembers } from '../plan/estimate.ts'
 import { localRemarks } from '../plan/remarks.ts'
 import { jsonLine } from '../render/plain.ts'
@@ -121,7 +121,12 @@ async function partitionsAtSites({ partitions }: CompleteFederatedJobSpec): Prom
 }
 
 /** The plan of a job with the user's program, before the program runs: its clients are known, its tensors are not. */
-function planCommand(spec: CompleteFederatedJobSpec): Made<OpenPlan> {
+function planCommand(spec: CompleteFederatedJobSpec): Made<OpenPlan | ProgramPlan> {
+  const { type, program } = spec.strategy
+  if (type === 'Program' && program != null) {
+    const words = [...program.command, ...program.args]
+    return { plan: { program: words, restarts: program.restarts }, preflight: [], checkpoint: null }
+  }
   const strategy = strategyFrom({ ...spec.strategy })
   const { command } = spec.trainer
   return {

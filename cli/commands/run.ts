@@ -65,6 +65,7 @@ export const run: RunCommand = async (args) => {
     ...(values.output === undefined ? {} : { output: values.output }),
   })
   const report = async (failure?: FedsamError): Promise<void> => {
+    if (!hasReport(job.spec)) return
     const path = await tryReport(job, screen, failure)
     if (path !== undefined && values.json !== true) screen.say(`report: ${path}`)
   }
@@ -128,7 +129,8 @@ export async function prepareJob(file: string, options: RunJobOptions): Promise<
   await refuseSource(spec, { output, processes: options.processes })
   await checkWritable(output)
   const state = decideOutput(wanted, await readOutput(output))
-  const settled = state.kind === 'Complete' && (await isFile(join(output, 'report.html')))
+  const settled =
+    state.kind === 'Complete' && (!hasReport(spec) || (await isFile(join(output, 'report.html'))))
   if (settled) {
     const run = () => sayComplete(wanted, { ...options, say })
     return { spec, output, checkpoint: null, heldOut: [], settled, run }
@@ -145,6 +147,11 @@ export async function prepareJob(file: string, options: RunJobOptions): Promise<
   const prepared = { job, spec, files, folder, env: options.env, output }
   const run = () => runLocked(wanted, prepared, { ...options, say })
   return { spec, output, checkpoint, heldOut, settled, run }
+}
+
+/** A report shows rounds. What the program of a Program run did is in its output, as the program left it. */
+function hasReport({ strategy }: CompleteFederatedJobSpec): boolean {
+  return strategy.type !== 'Program'
 }
 
 async function isFile(path: string): Promise<boolean> {

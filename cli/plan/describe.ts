@@ -33,19 +33,46 @@ export interface OpenPlan {
   readonly holdsCohort: boolean
 }
 
+/** The plan of a Program run: what travels is the program's matter. */
+export interface ProgramPlan {
+  /** The program and its arguments. */
+  readonly program: readonly string[]
+  readonly restarts: number
+}
+
 /** The lines of `fedsam plan`. */
 export function describePlan(
   name: string,
   spec: CompleteFederatedJobSpec,
-  plan: JobPlan | OpenPlan,
+  plan: JobPlan | OpenPlan | ProgramPlan,
   start: Start | null = null,
 ): string[] {
+  if ('program' in plan) return describeProgram(name, spec, plan)
   const { strategy, partitions } = spec
   const head = `${name}: ${counted(roundsToRun(spec), 'round')} of ${strategy.type} over ${counted(partitions.length, 'partition')}`
   return [
     head,
     ...(start === null ? [] : [describeStart(spec, start)]),
     ...('tensors' in plan ? describeKnown(spec, plan) : describeOpen(spec, plan)),
+  ]
+}
+
+function describeProgram(
+  name: string,
+  spec: CompleteFederatedJobSpec,
+  { program, restarts }: ProgramPlan,
+): string[] {
+  const { trainer, partitions, round } = spec
+  const command = [...(trainer.command?.command ?? []), ...(trainer.command?.args ?? [])]
+  return [
+    `${name}: a program sends messages to ${counted(partitions.length, 'partition')}`,
+    `program     ${program.map(asWord).join(' ')}`,
+    `            after a signal it starts again, at most ${counted(restarts, 'time')} without a new exchange`,
+    `trainer     ${command.map(asWord).join(' ')}`,
+    'exchanged   not known before the run: the program says what travels, and how often',
+    `  waiting     an exchange ends after ${round.deadlineSeconds} s, unless the program names a time`,
+    ...describeState(spec, 0),
+    '  store       keeps every message and every reply until the run has its result',
   ]
 }
 

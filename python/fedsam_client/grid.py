@@ -24,6 +24,7 @@ DEFAULT_TTL = 43200
 #: Flower's code of an error reply for a node that is gone, or that did not reply in time.
 NODE_UNAVAILABLE = 5
 _NO_REPLY = "Node Unavailable"
+_OTHER_CLIENT = "let the clients be ClientApps: python -m fedsam_client module:app"
 _LATER = "This version of FedSAM has no {} for a ServerApp: every message is sent and answered in one call"
 
 
@@ -114,7 +115,7 @@ class SeamGrid(Grid):
             reply = Message(Error(code=answer["error"]["code"], reason=answer["error"]["reason"]), reply_to=message)
         else:
             with open(answer["content"], "rb") as file:
-                reply = Message(records.decode(file.read()), reply_to=message)
+                reply = Message(records.decode(file.read(), _OTHER_CLIENT), reply_to=message)
         flower.set_fields(reply, message_id=self._next_id())
         return reply
 
@@ -141,18 +142,16 @@ class _Contents:
         return self._paths[id(content)]
 
     def _written(self, content: RecordDict) -> str:
-        digest = hashlib.sha256()
-        for part in records.parts(content):
-            digest.update(part)
-        known = self._by_digest.get(digest.digest())
-        if known is not None:
-            return known
         path = self._coordinator.path("content.records")
+        digest = hashlib.sha256()
         with open(path, "xb") as file:
             for part in records.parts(content):
+                digest.update(part)
                 file.write(part)
-        self._by_digest[digest.digest()] = path
-        return path
+        known = self._by_digest.setdefault(digest.digest(), path)
+        if known != path:
+            os.remove(path)
+        return known
 
     def remove(self) -> None:
         """Deletes the files."""

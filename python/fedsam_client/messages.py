@@ -21,7 +21,7 @@ def answered(app: Any, given: Given, state: KeptState, call: Mapping[str, Any]) 
     with open(call["content"], "rb") as file:
         data = file.read()
     kind, group = call["kind"], call.get("group", "")
-    content = records.decode(data)
+    content = records.decode(data, "let the strategy be a Flower ServerApp: python -m fedsam_client.server module:app")
     # A message has the same id in every attempt at it: an app may derive a name from it.
     name = hashlib.sha256(b"\0".join((kind.encode(), group.encode(), data))).hexdigest()
     del data

@@ -38,13 +38,12 @@ def parts(records: Any) -> Iterator[Any]:
     yield from tensors.parts(stored, {FORMAT: json.dumps(contents, separators=(",", ":"))})
 
 
-def decode(data: bytes) -> Any:
-    """The RecordDict of these bytes. Raises ClientError for any other bytes."""
+def decode(data: bytes, remedy: str = "start a new run; its clients begin without a state") -> Any:
+    """The RecordDict of these bytes. Raises ClientError for any other bytes, with this remedy."""
     try:
         contents, stored = _opened(data)
         return _records(contents, stored)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, struct.error, binascii.Error) as error:
-        remedy = "start a new run; its clients begin without a state"
         raise ClientError(f"these are no records in the format {FORMAT}: {type(error).__name__}: {error}", remedy) from error
 
 

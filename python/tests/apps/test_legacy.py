@@ -94,5 +94,25 @@ class Legacy(ServerTest):
         self.assertEqual([len(asked.messages) for asked in ended.exchanges], [1, 7, 7])
 
 
+    def test_workflows_end_with_the_same_model(self) -> None:
+        self.ended(LEGACY, "--arg", "rounds=2")
+        server = {name: array.tobytes() for name, array in self.model().items()}
+        text = LEGACY.split("    app = ServerApp(")[0] + """
+    from flwr.server import LegacyContext
+    from flwr.server.workflow import DefaultWorkflow
+
+    app = ServerApp()
+
+    @app.main()
+    def main(grid, context):
+        made = server_fn(context)
+        DefaultWorkflow()(grid, LegacyContext(context=context, config=made.config, strategy=made.strategy))
+"""
+        ended = self.ended(text, "--arg", "rounds=2")
+        self.assertEqual({name: array.tobytes() for name, array in self.model().items()}, server)
+        self.assertEqual(sorted(ended.result["metrics"]), ["evaluate.largest", "evaluate.loss", "train.round"])
+        self.assertEqual([number for number, _ in ended.rounds], [1, 2])
+
+
 if __name__ == "__main__":
     unittest.main()

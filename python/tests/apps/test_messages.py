@@ -107,7 +107,7 @@ class Failures(MessageTest):
         with open(self.path("other"), "wb") as file:
             file.write(b"\x02\0\0\0\0\0\0\0{}")
         answer = program.ask("message", kind="train", group="", content=self.path("other"), output=self.path("reply"))
-        self.assertRegex(answer["message"], "these are no records in the format fedsam.records/1")
+        self.assertRegex(answer["message"], "these are no records in the format fedsam.records/1.*let the strategy be a Flower ServerApp")
 
     def test_of_a_class_name_what_answers(self) -> None:
         program = self.ready("    class Client:\n        def fit(self, parameters, config): pass\n", target="client:Client")

@@ -267,6 +267,14 @@ assert found == all_but_gone, found
         self.assertEqual([asked.timeout for asked in ended.exchanges], [3, 2, None, 2])
         self.assertEqual({len(asked.messages) for asked in ended.exchanges}, {7})
 
+    def test_name_a_client_that_is_no_clientapp(self) -> None:
+        text = self.main('grid.send_and_receive([Message(RecordDict(), dst_node_id=next(iter(grid.get_node_ids())), message_type="train")])')
+        with open(self.path("other"), "wb") as file:
+            file.write(b"anything")
+        clients = self.clients(text)
+        clients.fails = lambda name, kind: {"content": self.path("other")}
+        self.assertRegex(self.refused(text, clients=clients), "no records in the format fedsam.records/1.*let the clients be ClientApps")
+
     def test_wait_for_clients_as_flower_does(self) -> None:
         clients = self.clients(APP)
         counts = iter([3, 5])

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import type { ProgramContext, RunExchange } from '#coordinator/program/context.ts'
 import { runProgram } from '#coordinator/program/run-program.ts'
 import { claimEpoch, openEpochGuard } from '#coordinator/record/epochs.ts'
-import { openMarkers, openRun } from '#coordinator/record/markers.ts'
+import { type Marked, openMarkers, openRun } from '#coordinator/record/markers.ts'
 import { programFacts, writeProgramOutput } from '#coordinator/record/program-output.ts'
 import { DEFAULT_PACE } from '#coordinator/settings/settings.ts'
 import { encodeJson } from '#protocol/canonical.ts'
@@ -101,18 +101,31 @@ function answeredIn(store: ObjectStore): RunExchange {
       const bytes = new TextEncoder().encode(String(Number(text) + CLIENTS.indexOf(client)))
       const upload = uploadName(1)
       await store.put(keys.payload(client, message, upload), bytes)
-      const reply = encodeJson({
-        schema: 'fedsam.reply/1',
-        ...{ client, exchange, message, content: content.sha256, incarnation: 'scripted' },
-        reply: { kind: 'Content', upload, ...digestPayload(bytes) },
-        ...{ dataset: '', state: null, stateBase: null, key: '0'.repeat(64), signature: '0'.repeat(128) },
-      } satisfies Reply)
-      const key = keys.reply(client, message)
-      await store.put(key, reply)
-      const digest = sha256(reply)
-      received.set(message, { value: readMarker('reply', key, reply), digest })
-      replies.push({ message, client, outcome: 'Accepted', reason: '', text: '', reply: digest })
+      const reply = { kind: 'Content', upload, ...digestPayload(bytes) } as const
+      const about = { client, exchange, message, content: content.sha256, reply }
+      const accepted = await acceptedReply(store, about)
+      received.set(message, accepted.reply)
+      replies.push(accepted.decided)
     }
     return { replies, states: [], map: [], received }
   }
+}
+
+/** Stores the marker of a reply whose bytes are stored, and accepts it. */
+export async function acceptedReply(
+  store: ObjectStore,
+  about: Pick<Reply, 'client' | 'exchange' | 'message' | 'content' | 'reply'>,
+): Promise<{ readonly reply: Marked<Reply>; readonly decided: DecidedReply }> {
+  const { client, exchange, message } = about
+  const bytes = encodeJson({
+    schema: 'fedsam.reply/1',
+    ...about,
+    ...{ incarnation: 'scripted', dataset: '', state: null, stateBase: null },
+    ...{ key: '0'.repeat(64), signature: '0'.repeat(128) },
+  } satisfies Reply)
+  const key = exchangeKeys(exchange).reply(client, message)
+  await store.put(key, bytes)
+  const digest = sha256(bytes)
+  const decided = { message, client, outcome: 'Accepted', reason: '', text: '', reply: digest } as const
+  return { reply: { value: readMarker('reply', key, bytes), digest }, decided }
 }

@@ -222,7 +222,10 @@ export const TRAINER_LIFE = {
 
 /** Of a strategy's program. */
 export const PROGRAM_LIFE = {
-  life: variable('FEDSAM_PROGRAM_LIFE', 'a random word that marks the processes of one life of the program'),
+  life: variable(
+    'FEDSAM_PROGRAM_LIFE',
+    "a word that marks the processes of the run's program: those that a coordinator left behind end before the program starts again",
+  ),
 } as const
 
 /** Of the operator: the images of the pods. */

@@ -1,8 +1,10 @@
 // One life of a strategy's program: its start, its calls in their order, its end. Guarantees that every wait ends: with a call, with
 // the end of the process, or after noProgressSeconds without output and processor time while the program has no call open.
+import { sha256 } from '#protocol/digest.ts'
 import { PROGRAM_LIFE } from '#protocol/environment.ts'
 import { spawnChild } from '#runtime/children/child-process.ts'
 import { LONGEST_LINE, LONGEST_LOG_LINE, readLines } from '#runtime/children/lines.ts'
+import { endMarked } from '#runtime/children/process-family.ts'
 import type { Ended } from '#runtime/children/process-link.ts'
 import type { ProgramContext } from './context.ts'
 import { type Call, type LineToProgram, type Note, programFailed, readProgramLine } from './seam.ts'
@@ -33,13 +35,21 @@ const WORK_SECONDS = 0.05
 /** Letters of the program's last line on standard error that a message quotes. */
 const LONGEST_WORDS = 300
 
+/** The word that marks all processes of the program: its folder belongs to one run. */
+const wordOf = ({ folder }: ProgramContext['program']): string => sha256(folder).slice(0, 16)
+
+/** Ends processes of earlier lives: a coordinator that was killed could not. */
+export function endEarlierLives(program: ProgramContext['program']): Promise<void> {
+  return endMarked(`${PROGRAM_LIFE.life.name}=${wordOf(program)}`)
+}
+
 /** Starts the program in its folder. `onNote` gets its hints, in their order with the calls. */
 export function startLife(
   { program, clock, log }: Pick<ProgramContext, 'program' | 'clock' | 'log'>,
   start: Extract<LineToProgram, { type: 'start' }>,
   onNote: (note: Extract<Note, { type: 'ready' | 'round' }>) => void,
 ): Life {
-  const link = spawnChild({ ...program, cwd: program.folder }, PROGRAM_LIFE.life)
+  const link = spawnChild({ ...program, cwd: program.folder }, PROGRAM_LIFE.life, wordOf(program))
   const waiting: Call[] = []
   let wake: () => void = () => {}
   let end: LifeEnd | undefined

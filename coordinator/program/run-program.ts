@@ -5,7 +5,7 @@ import { programSeed } from '#protocol/seeds.ts'
 import type { Marked } from '../record/markers.ts'
 import type { ProgramContext } from './context.ts'
 import { type Conversation, type Heard, Overtaken, openConversation } from './conversation.ts'
-import { failedBy, type Life, startLife } from './life.ts'
+import { endEarlierLives, failedBy, type Life, startLife } from './life.ts'
 import { recordResult } from './result.ts'
 import { emptyFolder } from './scratch.ts'
 import { type Call, type LineToProgram, programFailed, WrongCall } from './seam.ts'
@@ -45,6 +45,7 @@ export async function decidedExchanges({
 /** One life, from its start to its end. No process of it is left afterwards. */
 async function live(context: ProgramContext, heard: Heard): Promise<Outcome> {
   const { program, fixed, guard, signal } = context
+  await endEarlierLives(program)
   await emptyFolder(program.folder)
   const conversation = openConversation(context, heard)
   let round: number | null = null

@@ -30,12 +30,15 @@ const LONGEST_WORD = 60
 
 /**
  * Starts the process. Never throws: a process that cannot start is a link that has ended with the reason. `mark` is the variable whose
- * value, a random word, marks its descendants.
+ * value, `life`, marks its descendants.
  */
-export function spawnChild(program: ChildProgram, mark: Variable): Link {
+export function spawnChild(
+  program: ChildProgram,
+  mark: Variable,
+  life: string = randomBytes(8).toString('hex'),
+): Link {
   const { command, env, cwd } = program
   const name = program.name ?? shortCommand(command)
-  const life = randomBytes(8).toString('hex')
   let child: ChildProcessWithoutNullStreams
   try {
     // Its own process group: killing the group kills its descendants, and Ctrl-C in the terminal reaches only this process.

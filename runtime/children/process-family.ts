@@ -49,6 +49,12 @@ export function followFamily(root: number, mark: string): Family {
   }
 }
 
+/** Kills (SIGKILL) every process with this mark and its descendants: those that outlived the process that started them. */
+export async function endMarked(mark: string): Promise<void> {
+  // No process has this number, so the mark alone decides.
+  await followFamily(Number.NaN, mark).end()
+}
+
 /** Whether the process existed and was killed. */
 function endProcess({ pid }: ProcessTimes): boolean {
   try {

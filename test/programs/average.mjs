@@ -11,8 +11,15 @@ const life = notes !== '' && existsSync(notes) ? readFileSync(notes, 'utf8').spl
 if (notes !== '') appendFileSync(notes, `life ${life}, ${existsSync('leftover') ? 'dirty' : 'empty'}\n`)
 writeFileSync('leftover', 'of this life')
 
+// It goes on without its coordinator: the end of its input does not end it.
+if (flaw === 'lingers' && life === 1) setInterval(() => writeFileSync('leftover', 'of an earlier life'), 5)
+
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
-const read = async () => JSON.parse((await lines.next()).value)
+async function read() {
+  const { value, done } = await lines.next()
+  if (done && flaw === 'lingers') await new Promise(() => {})
+  return JSON.parse(value)
+}
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`)
 let id = 0
 async function call(fields) {

@@ -26,12 +26,15 @@ async function killedAt(orders: Orders): Promise<void> {
   assert.deepEqual([code, signal], [null, 'SIGKILL'], `${orders.phase} ${orders.key}`)
 }
 
+type Kill = Pick<Orders, 'key' | 'phase' | 'flaw'>
+
+function folderOf(kill: Kill | null): string {
+  return join(folder, kill === null ? 'whole' : `${kill.flaw}-${kill.phase}-${kill.key.replaceAll('/', '-')}`)
+}
+
 /** Ends a coordinator at this write, and resolves to the output of its successor. */
-async function outputAfter(kill: Pick<Orders, 'key' | 'phase' | 'flaw'> | null): Promise<string> {
-  const own = join(
-    folder,
-    kill === null ? 'whole' : `${kill.flaw}-${kill.phase}-${kill.key.replaceAll('/', '-')}`,
-  )
+async function outputAfter(kill: Kill | null): Promise<string> {
+  const own = folderOf(kill)
   const record = join(own, 'record')
   await makeFolders(record)
   if (kill !== null) await killedAt({ ...kill, record, folder: own })
@@ -64,8 +67,12 @@ test('the same bytes, wherever the coordinator is killed', async () => {
       assert.equal(await outputAfter({ key, phase, flaw: 'none' }), wanted, `${phase} ${key}`)
 })
 
-test('a program that goes on without its coordinator ends before the next life begins', async () => {
+test('a program that goes on without its coordinator is ended before the next life begins', async () => {
   const wanted = await outputAfter(null)
   const orders = { key: 'exchanges/2/decision.json', phase: 'after', flaw: 'lingers' } as const
   assert.equal(await outputAfter(orders), wanted)
+  const lives = await readFile(notesOf(folderOf(orders)), 'utf8')
+  const [, pid] = /^life 1, empty, process (\d+)$/m.exec(lives)!
+  // A process that ended has no command, also where nobody has waited for its end.
+  assert.equal(await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''), '')
 })

@@ -19,7 +19,11 @@ afterEach(() => rm(folder, { recursive: true, force: true }))
 
 const textOf = async (store: ObjectStore, key: string): Promise<string> =>
   new TextDecoder().decode((await store.get(key))!)
-const livesOf = async (): Promise<string[]> => (await readFile(notesOf(folder), 'utf8')).trim().split('\n')
+const livesOf = async (): Promise<string[]> =>
+  (await readFile(notesOf(folder), 'utf8'))
+    .trim()
+    .split('\n')
+    .map((line) => line.replace(/, process \d+$/, ''))
 const named = (events: readonly RunEvent[]): string[] => events.map(({ event }) => event)
 
 /** The output of a run that nothing disturbed. */

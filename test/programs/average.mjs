@@ -8,7 +8,11 @@ const [flaw = 'none', notes = ''] = process.argv.slice(2)
 const EXCHANGES = 3
 /** The life of the program, by the notes that the lives before left outside of the working folder. */
 const life = notes !== '' && existsSync(notes) ? readFileSync(notes, 'utf8').split('\n').length : 1
-if (notes !== '') appendFileSync(notes, `life ${life}, ${existsSync('leftover') ? 'dirty' : 'empty'}\n`)
+if (notes !== '')
+  appendFileSync(
+    notes,
+    `life ${life}, ${existsSync('leftover') ? 'dirty' : 'empty'}, process ${process.pid}\n`,
+  )
 writeFileSync('leftover', 'of this life')
 
 // It goes on without its coordinator: the end of its input does not end it.

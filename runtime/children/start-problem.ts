@@ -33,7 +33,9 @@ export async function explainStart({ command, env, cwd }: Started): Promise<Expl
   const path = await findProgram(program, { env, cwd })
   if (typeof path !== 'string') return path
   const found = await explainProgram(path, { env, cwd })
-  if (found !== undefined || !SHELLS.test(basename(program))) return found
+  // With -c the next word is the script itself.
+  const isInline = args.some((arg) => /^-[a-z]*c$/.test(arg))
+  if (found !== undefined || isInline || !SHELLS.test(basename(program))) return found
   // A shell reads the carriage returns of a Windows script as part of each line.
   const script = args.find((arg) => !arg.startsWith('-'))
   return script === undefined ? undefined : explainLineEndings(resolve(cwd, script))

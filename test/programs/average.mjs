@@ -1,7 +1,7 @@
 // A small strategy's program in plain Node, for tests: three exchanges, in each of which every client gets a number and replies with one.
 // The next number is their mean. The result is a model of one tensor, a metric and a file. Its first argument chooses a flaw.
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 
 const [flaw = 'none', notes = ''] = process.argv.slice(2)
@@ -16,7 +16,10 @@ if (notes !== '')
 writeFileSync('leftover', 'of this life')
 
 // It goes on without its coordinator: the end of its input does not end it.
-if (flaw === 'lingers' && life === 1) setInterval(() => writeFileSync('leftover', 'of an earlier life'), 5)
+if (flaw === 'lingers' && life === 1) {
+  const path = join(process.cwd(), 'leftover')
+  setInterval(() => existsSync(dirname(path)) && writeFileSync(path, 'of an earlier life'), 5)
+}
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
 async function read() {

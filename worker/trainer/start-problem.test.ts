@@ -112,6 +112,7 @@ test('a path that is not a program', async () => {
 
 test('a correct program that fails: the message does not blame its file', async () => {
   await writeFile(join(folder, 'fails'), '#!/bin/sh\nexit 3\n', { mode: 0o755 })
+  assert.match(await why(['sh', '-c', 'exit 3']), /ended with code 3; see its log$/)
   assert.match(await why(['./fails']), /^the trainer \.\/fails ended with code 3; see its log$/)
 })
 

@@ -114,7 +114,7 @@ def refuse_other_server(target: Any, name: str, module: Any) -> None:
     kind = _kind_of(target)
     if is_app(target):
         what = "a ClientApp, which runs at the clients: python -m fedsam_client"
-    elif kind is not None and "AgentApp" in kind.what + kind.class_name:
+    elif kind is not None and kind.class_name.startswith("Agent"):
         what = kind.what
     else:
         what = f"{_article(target)}, and no ServerApp" if not inspect.isclass(target) else "a class, and no ServerApp"

@@ -8,6 +8,7 @@ from typing import Any
 from fedsam_client.arguments import read_given
 from fedsam_client.errors import ClientError
 from fedsam_client.loading import load_target, make_client
+from fedsam_client.targets import refuse_other_server
 
 
 def framework(module: str, name: str, **methods: Any) -> type:
@@ -58,6 +59,22 @@ class Targets(unittest.TestCase):
         error = raised.exception
         self.assertRegex(f"{error.message}: {error.remedy}", says)
         self.assertEqual(error.code, "InvalidJob")
+
+    def test_of_a_server_are_its_app(self) -> None:
+        server = framework("flwr.serverapp.server_app", "ServerApp")
+        refuse_other_server(server(), "named:it", self.module)
+        self.module.server = server()
+        cases = {
+            "is a ClientApp, which runs at the clients: python -m fedsam_client: name a Flower ServerApp; here that is named:server": ClientApp(),
+            "is a Flower AgentApp: FedSAM runs no agents": framework("flwr.agentapp.agent_app", "AgentApp")(),
+            "is a set of Flower's connectors for agents": framework("flwr.agentapp.base", "AgentConnectors")(),
+            "is a FedAvg, and no ServerApp": type("FedAvg", (framework("flwr.serverapp.strategy.strategy", "Strategy"),), {})(),
+            "is a class, and no ServerApp": server,
+        }
+        for says, value in cases.items():
+            with self.subTest(says), self.assertRaises(ClientError) as raised:
+                refuse_other_server(value, "named:it", self.module)
+            self.assertRegex(f"{raised.exception.message}: {raised.exception.remedy}", says)
 
     def test_of_other_kinds_are_named(self) -> None:
         self.refused(framework("flwr.agentapp.agent_app", "AgentApp")(), "is a Flower AgentApp: FedSAM runs no agents.* here that is named:Good$")

@@ -182,6 +182,30 @@ test('a server program that is killed in the middle ends with the same bytes', a
   }
 })
 
+test('the folder of an app runs as it is', async () => {
+  const env = await environment(FLOWER_VERSIONS[1])
+  const cwd = await mkdtemp(join(folder, 'project-'))
+  const config = [...NUMPY.values, 'num-server-rounds=1'].join('\n')
+  await writeFile(
+    join(cwd, 'pyproject.toml'),
+    `[project]\nname = "quick"\n[tool.flwr.app.components]\nserverapp = "${NUMPY.name}.server_app:app"\nclientapp = "${NUMPY.name}.client_app:app"\n[tool.flwr.app.config]\n${config}\n`,
+  )
+  const args = [
+    'run',
+    '.',
+    '--clients',
+    '3',
+    '--run-config',
+    `num-server-rounds=${ROUNDS}`,
+    '--output',
+    'out',
+  ]
+  const { code, stdout, stderr } = await startFedsam(cwd, args, { env })
+  assert.equal(code, 0, stdout + stderr)
+  const flower = await underFlower(NUMPY, env)
+  await assertSameModel(join(cwd, 'out/output/model.safetensors'), join(flower, 'final.safetensors'))
+})
+
 test('a ServerApp that raises ends the run with its message', async () => {
   const env = await environment(FLOWER_VERSIONS[1])
   await writeFile(

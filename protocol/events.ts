@@ -200,6 +200,9 @@ export type RunEvent =
   | {
       readonly event: 'ExchangeOpened'
       readonly exchange: number
+      /** The round that the program named last, and the number of its rounds; null where it named none. */
+      readonly round: number | null
+      readonly of: number | null
       readonly messages: number
       readonly clients: readonly string[]
     }

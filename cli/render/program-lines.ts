@@ -15,12 +15,18 @@ export function programText(
     case 'ProgramStarted':
       return lifeText(event)
     case 'ProgramRound':
-      return { live: `round ${event.round}${event.of === null ? '' : ` of ${event.of}`} of the program` }
+      return { live: `after exchange ${event.exchange}${roundText(event)}` }
     case 'ExchangeOpened':
-      return { live: `exchange ${event.exchange}: ${listed(event.clients, NAMED)}` }
+      return { live: `exchange ${event.exchange}${roundText(event)}: ${listed(event.clients, NAMED)}` }
     case 'ExchangeCompleted':
       return exchangeText(event)
   }
+}
+
+/** The program's own count. */
+function roundText({ round, of }: { readonly round: number | null; readonly of: number | null }): string {
+  if (round === null) return ''
+  return of === null ? `, round ${round} of the program` : `, round ${round} of ${of} of the program`
 }
 
 /** The first life of a program of a new run needs no line. */

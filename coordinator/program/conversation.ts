@@ -54,11 +54,22 @@ export interface Heard {
   waited: boolean
 }
 
+/** The round that the program named last in this life, and the number of its rounds. */
+export interface NamedRound {
+  readonly round: number | null
+  readonly of: number | null
+}
+
 interface Outgoing extends NumberedMessage {
   readonly path: string
 }
 
-export function openConversation(context: ProgramContext, heard: Heard): Conversation {
+/** `named` says which round the program is at. */
+export function openConversation(
+  context: ProgramContext,
+  heard: Heard,
+  named: () => NamedRound,
+): Conversation {
   const { markers, program } = context
   let at: Position = {
     exchange: 0,
@@ -128,7 +139,7 @@ export function openConversation(context: ProgramContext, heard: Heard): Convers
         throw damaged(`${exchangeKeys(ask.value.exchange).ask} does not follow the decision before it`)
       const compared = compareAsk(ask.value, outgoing)
       if (compared.kind === 'Different') throw programDiffered(compared.sentence)
-      const { decision, received } = await decide(context, ask, at.map)
+      const { decision, received } = await decide(context, ask, { before: at.map, named: named() })
       const { exchange } = decision.value
       at = {
         exchange,
@@ -187,7 +198,7 @@ function draftAsk(
 async function decide(
   context: ProgramContext,
   ask: Marked<Ask>,
-  before: StatesRef | undefined,
+  { before, named }: { readonly before: StatesRef | undefined; readonly named: NamedRound },
 ): Promise<{
   readonly decision: Marked<ExchangeDecision>
   readonly received: ReadonlyMap<number, Marked<Reply>>
@@ -200,7 +211,7 @@ async function decide(
     throw damaged(`${exchangeKeys(exchange).decision} decides another ask`)
   }
   const clients = [...new Set(messages.map(({ client }) => client))].sort()
-  observe({ event: 'ExchangeOpened', exchange, messages: messages.length, clients })
+  observe({ event: 'ExchangeOpened', exchange, ...named, messages: messages.length, clients })
   const began = clock.now()
   const last = await readStates(markers.store, before === undefined ? {} : { states: before })
   const rule = stateRule((fixed.spec.strategy ?? {}) as object)

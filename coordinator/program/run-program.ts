@@ -4,7 +4,13 @@ import type { ProgramResult } from '#protocol/exchange.ts'
 import { programSeed } from '#protocol/seeds.ts'
 import type { Marked } from '../record/markers.ts'
 import type { ProgramContext } from './context.ts'
-import { type Conversation, type Heard, Overtaken, openConversation } from './conversation.ts'
+import {
+  type Conversation,
+  type Heard,
+  type NamedRound,
+  Overtaken,
+  openConversation,
+} from './conversation.ts'
 import { endEarlierLives, failedBy, type Life, startLife } from './life.ts'
 import { recordResult } from './result.ts'
 import { emptyFolder } from './scratch.ts'
@@ -47,14 +53,15 @@ async function live(context: ProgramContext, heard: Heard): Promise<Outcome> {
   const { program, fixed, guard, signal } = context
   await endEarlierLives(program)
   await emptyFolder(program.folder)
-  const conversation = openConversation(context, heard)
-  let round: number | null = null
+  let named: NamedRound = { round: null, of: null }
+  const conversation = openConversation(context, heard, () => named)
   const start = { type: 'start', seed: programSeed(fixed.seed), scratch: program.folder } as const
   const life = startLife(context, start, (note) => {
     if (note.type !== 'round') return
-    round = note.round
+    const { round, of } = note
+    named = { round, of }
     const { exchange } = conversation.position()
-    context.observe({ event: 'ProgramRound', exchange, round: note.round, of: note.of })
+    context.observe({ event: 'ProgramRound', exchange, ...{ round, of } })
   })
   const stop = (): void => void life.kill()
   signal.addEventListener('abort', stop)
@@ -65,7 +72,10 @@ async function live(context: ProgramContext, heard: Heard): Promise<Outcome> {
       if (next.kind === 'Failed') throw failedBy(next)
       if (next.kind === 'Signal')
         return { kind: 'Again', why: next.how, added: conversation.position().added }
-      const result = await answer(context, life, conversation, { call: next.call, round })
+      const result = await answer(context, life, conversation, {
+        call: next.call,
+        round: named.round,
+      })
       if (result === undefined) continue
       await life.leave()
       return { kind: 'Recorded', result }

@@ -6,7 +6,7 @@ import type { TrainingClients, TrainingStatus } from '#protocol/generated/federa
 import type { AbandonReason } from '#protocol/outcomes.ts'
 import type { CoordinatorFailure, CoordinatorWait } from '#protocol/reasons.ts'
 import type { ClientOutcome } from '#protocol/record.ts'
-import { listed, shortened } from '#protocol/text.ts'
+import { counted, listed, shortened } from '#protocol/text.ts'
 import { timestamp } from '#protocol/timestamp.ts'
 import { boundedMetrics, bounds } from './status-bounds.ts'
 import { withoutFormerSites, withSite } from './status-sites.ts'
@@ -143,13 +143,41 @@ const STEPS: { readonly [K in StatusEvent['event']]?: Step<K> } = {
     return resumed === null ? begun : advance(begun, resumed.round, 1)
   },
   RoundCompleted: completeRound,
-  RunCompleted(status, { rounds, round, digest, head }, { outputUri }) {
-    const counted = `${rounds} ${rounds === 1 ? 'round is' : 'rounds are'}`
+  ProgramStarted(status, { recorded }) {
+    const message =
+      recorded === 0
+        ? 'The program runs.'
+        : `The program runs from its beginning, and repeats ${counted(recorded, 'exchange')} of the record.`
+    return { ...status, ...stated('Starting', 'Starting', message) }
+  },
+  ExchangeOpened(status, { exchange, round, of, messages, clients }) {
+    const own = round === null ? '' : ` (round ${round}${of === null ? '' : ` of ${of}`} of the program)`
+    const asked = `${counted(messages, 'message')} to ${listed(clients, bounds.named)}`
+    return {
+      ...withClients(advance(status, exchange, 1), { cohort: clients.length, accepted: 0 }),
+      ...stated('Training', 'Training', `Exchange ${exchange}${own}: ${asked}.`),
+    }
+  },
+  ExchangeCompleted(status, { exchange, replies, outcomes, head }) {
+    return {
+      ...withClients(advance(status, exchange, 1), { accepted: replies, absent: absentOf(outcomes) }),
+      head: digestOf(head),
+    }
+  },
+  RunCompleted(status, { rounds, round, digest, head, program }, { outputUri }) {
+    const number = `${rounds} ${rounds === 1 ? 'round is' : 'rounds are'}`
+    const message =
+      program === undefined
+        ? `${number} complete; the output is the model of round ${round}.`
+        : `The program has its result after ${counted(rounds, 'exchange')}.`
     return {
       ...advance(status, rounds, 1),
-      ...stated('Complete', 'Complete', `${counted} complete; the output is the model of round ${round}.`),
+      ...stated('Complete', 'Complete', message),
       head: digestOf(head),
-      output: { uri: outputUri.slice(0, bounds.uri), round, digest: digestOf(digest) },
+      // A program may leave no model.
+      ...(digest === ''
+        ? {}
+        : { output: { uri: outputUri.slice(0, bounds.uri), round, digest: digestOf(digest) } }),
     }
   },
   RunFailed: (status, { reason, message }) => ({ ...status, ...stated('Failed', reason, message) }),

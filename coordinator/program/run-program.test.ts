@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
+import { encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
 import type { RunEvent } from '#protocol/events.ts'
 import { recordingStore } from '#test/faults/recording-store.ts'
@@ -88,6 +89,40 @@ describe('a program that a signal ends', () => {
     await assert.rejects(run, { code: 'RunFailed', reason: 'ProgramFailed', message: /SIGKILL.*3 times/ })
     assert.equal((await livesOf()).length, 3)
   })
+})
+
+test('a coordinator that is asked to stop ends its program, and its successor comes to the same model', async () => {
+  const store = createMemoryStore()
+  const stop = new AbortController()
+  const onEvent = ({ event }: RunEvent): void => {
+    if (event === 'ExchangeCompleted') stop.abort()
+  }
+  await assert.rejects(runScripted({ store, folder, signal: stop.signal, onEvent }), { code: 'Interrupted' })
+  await runScripted({ store, folder })
+  assert.deepEqual(await outputOf(store), await undisturbed())
+})
+
+test('a coordinator that finds the ask of another one starts its program again, with what the record has', async () => {
+  const memory = createMemoryStore()
+  let found = 0
+  const store: ObjectStore = {
+    ...memory,
+    async put(key, body) {
+      if (key !== 'exchanges/2/ask.json' || found > 0) return memory.put(key, body)
+      found += 1
+      const { lists, ...own } = JSON.parse(new TextDecoder().decode(body))
+      const earlier = { ...own, epoch: 0, lists: [{ ...lists[0], times: 4 }] }
+      await memory.put(key, encodeJson(earlier))
+      return 'Exists'
+    },
+  }
+  const { events } = await runScripted({ store, folder, restarts: 0 })
+  assert.equal((await livesOf()).length, 2)
+  assert.match(
+    events.map((event) => (event.event === 'ProgramStarted' ? event.why : '')).join(),
+    /another coordinator/,
+  )
+  assert.deepEqual(await outputOf(store), await undisturbed())
 })
 
 test('a program that raises is not started again', async () => {

@@ -19,7 +19,10 @@ import { type Call, type LineToProgram, programFailed, WrongCall } from './seam.
 /** How a life ended. */
 type Outcome =
   | { readonly kind: 'Recorded'; readonly result: Marked<ProgramResult> }
-  | { readonly kind: 'Again'; readonly why: string; readonly added: number }
+  /** `added`: exchanges that no earlier life had asked for. */
+  | { readonly kind: 'Signal'; readonly why: string; readonly added: number }
+  /** Another coordinator was faster; the program has no part in it. */
+  | { readonly kind: 'Overtaken'; readonly why: string }
 
 /** Throws RunFailed (ProgramFailed, ProgramDiffered), Interrupted, Superseded. */
 export async function runProgram(context: ProgramContext): Promise<Marked<ProgramResult>> {
@@ -32,6 +35,7 @@ export async function runProgram(context: ProgramContext): Promise<Marked<Progra
     const outcome = await live(context, heard)
     if (outcome.kind === 'Recorded') return outcome.result
     why = outcome.why
+    if (outcome.kind === 'Overtaken') continue
     restarts = outcome.added > 0 ? 1 : restarts + 1
     if (restarts > rule.restarts)
       throw programFailed(
@@ -71,7 +75,7 @@ async function live(context: ProgramContext, heard: Heard): Promise<Outcome> {
       guard.throwIfStopped()
       if (next.kind === 'Failed') throw failedBy(next)
       if (next.kind === 'Signal')
-        return { kind: 'Again', why: next.how, added: conversation.position().added }
+        return { kind: 'Signal', why: next.how, added: conversation.position().added }
       const result = await answer(context, life, conversation, {
         call: next.call,
         round: named.round,
@@ -82,7 +86,7 @@ async function live(context: ProgramContext, heard: Heard): Promise<Outcome> {
     }
   } catch (error) {
     if (!(error instanceof Overtaken)) throw error
-    return { kind: 'Again', why: 'another coordinator wrote the next exchange', added: 1 }
+    return { kind: 'Overtaken', why: 'another coordinator wrote the next exchange' }
   } finally {
     signal.removeEventListener('abort', stop)
     await life.kill()

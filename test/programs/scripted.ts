@@ -31,6 +31,9 @@ export interface ScriptedRun {
   /** What is wrong with the program (average.mjs). */
   readonly flaw?: string
   readonly restarts?: number
+  /** Stops the coordinator. */
+  readonly signal?: AbortSignal
+  readonly onEvent?: (event: RunEvent) => void
   readonly change?: (context: ProgramContext) => ProgramContext
 }
 
@@ -51,17 +54,17 @@ export async function runScripted(run: ScriptedRun): Promise<{ events: RunEvent[
 }
 
 async function contextOf(
-  { store, folder, flaw = 'none', restarts = 3, change = (same) => same }: ScriptedRun,
+  { store, folder, flaw = 'none', restarts = 3, change = (same) => same, ...run }: ScriptedRun,
   events: RunEvent[],
   log: string[],
 ): Promise<ProgramContext> {
   const spec = { strategy: { type: 'Program' } }
   const named = { name: 'scripted', uid: 'test', spec, seed: 7, base: null }
-  const run = await openRun(store, { schema: 'fedsam.run/1', ...named })
-  const markers = openMarkers(store, await claimEpoch(store, String(Math.random())), run)
+  const record = await openRun(store, { schema: 'fedsam.run/1', ...named })
+  const markers = openMarkers(store, await claimEpoch(store, String(Math.random())), record)
   const clock = systemClock()
   const notifier = createNotifier()
-  const { signal } = new AbortController()
+  const { signal = new AbortController().signal, onEvent = () => {} } = run
   return change({
     markers,
     fixed: named,
@@ -77,7 +80,10 @@ async function contextOf(
     notifier,
     clock,
     pace: DEFAULT_PACE,
-    observe: (event) => events.push(event),
+    observe(event) {
+      events.push(event)
+      onEvent(event)
+    },
     log: (line) => log.push(line),
     signal,
     program: {

@@ -18,6 +18,8 @@ export interface Life {
   /** The next call of the program, or its end. */
   next(): Promise<{ readonly kind: 'Call'; readonly call: Call } | LifeEnd>
   answer(line: LineToProgram): void
+  /** The work; rejects at once where the program fails meanwhile. After a signal the work goes on, for the next life. */
+  unlessFailed<T>(work: Promise<T>): Promise<T>
   /** Ends its input, and waits for its end: after a while with SIGTERM, then with SIGKILL. */
   leave(): Promise<void>
   /** Kills it and its descendants, and waits for their end. */
@@ -58,6 +60,8 @@ export function startLife(
   let heardAt = clock.now()
   let open = 0
   const over = new AbortController()
+  const failed = Promise.withResolvers<never>()
+  failed.promise.catch(() => {}) // whoever asks for the next call gets the failure, too
 
   const fail = (message: string, remedy = ''): void => {
     failure ??= { message: `the program ${link.name} ${message}`, remedy }
@@ -80,6 +84,7 @@ export function startLife(
   }
   const finish = (ended: Ended): void => {
     end = endOf(ended)
+    if (end.kind === 'Failed') failed.reject(failedBy(end))
     over.abort('ended')
     wake()
   }
@@ -147,6 +152,7 @@ export function startLife(
       heardAt = clock.now()
       link.write(`${JSON.stringify(line)}\n`)
     },
+    unlessFailed: (work) => Promise.race([work, failed.promise]),
     async leave() {
       link.leave()
       await Promise.race([ended, clock.sleep(LEAVING, over.signal)])

@@ -172,6 +172,25 @@ test('a coordinator that fails before and after each of its writes has a success
   }
 })
 
+test('a program that ends while its clients work fails the run at once', async () => {
+  const change: ScriptedRun['change'] = (context) => ({
+    ...context,
+    runExchange: () => new Promise(() => {}),
+    program: { ...context.program, command: ['sh', '-c', LEAVES], env: { PATH: process.env.PATH! } },
+  })
+  const run = runScripted({ store: createMemoryStore(), folder, change })
+  await assert.rejects(run, { reason: 'ProgramFailed', message: /ended with code 4/ })
+})
+
+/** A program that sends one message and ends. */
+const LEAVES = `
+read -r start
+echo 1 > number
+echo '{"messages":[{"client":"a","kind":"train","content":"number"}]}' > list
+echo '{"id":1,"call":"exchange","messages":"list"}'
+exit 4
+`
+
 test('a file outside of the working folder is refused, also behind a link', async () => {
   const outside = join(folder, 'outside')
   await writeFile(outside, 'a secret')

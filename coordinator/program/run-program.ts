@@ -102,7 +102,7 @@ async function answer(
 ): Promise<Marked<ProgramResult> | undefined> {
   if (call.call !== 'result') {
     const line = await orRefuse<LineToProgram>(life, call.id, () =>
-      call.call === 'clients' ? conversation.clients(call) : conversation.exchange(call),
+      life.unlessFailed(call.call === 'clients' ? conversation.clients(call) : conversation.exchange(call)),
     )
     if (line !== undefined) life.answer(line)
     return undefined

@@ -102,8 +102,11 @@ const TaskStateSchema = v.object({
 
 /** A unit of work, as data without URLs. */
 const TaskSchema = v.object({
-  /** Train: evaluate the base where asked, train, upload, leave a receipt. Evaluate: only evaluate. */
-  kind: v.picklist(['Train', 'Evaluate', 'Initialise']),
+  /**
+   * Train: evaluate the base where asked, train, upload, leave a receipt. Evaluate: only evaluate. Message: reply to a message of a
+   * strategy's program, whose content is `base`; `round` is the exchange, and `attempt` the message's place in the ask, from 1.
+   */
+  kind: v.picklist(['Train', 'Evaluate', 'Initialise', 'Message']),
   ...At,
   epoch: Count,
   /** The model to start from; null for Initialise (the trainer's own get_parameters). */
@@ -119,6 +122,8 @@ const TaskSchema = v.object({
   seed: Digest,
   /** The client's state. Absent where the coordinator's release keeps none, and for Initialise. */
   state: v.optional(TaskStateSchema),
+  /** Of a Message: its kind and group in the program's words, and the client's node (exchange.ts). */
+  message: v.optional(v.object({ kind: Text, group: Text, node: Text })),
 })
 
 /** In every answer: who gives it. */

@@ -195,7 +195,12 @@ async function oneLife(options: SiteWorkerOptions): Promise<RunOver> {
   return over
 }
 
-const WORDS = { Train: 'trains', Evaluate: 'evaluates', Initialise: 'sends the first parameters' } as const
+const WORDS = {
+  Train: 'trains',
+  Evaluate: 'evaluates',
+  Initialise: 'sends the first parameters',
+  Message: 'replies to a message',
+} as const
 
 function isJob(job: JobName, { namespace, name }: JobName): boolean {
   return job.namespace === namespace && job.name === name

@@ -158,7 +158,7 @@ const REFUSALS: readonly Refusal[] = [
     given: '--set with an unknown path',
     text: HEAD + PAIR,
     sets: ['strategy.minFit=1'],
-    says: '--set strategy.minFit=1: spec.strategy.minFit: is not a field; remove it, or use one of type, minFitClients, minAvailableClients, fractionFit, fractionEvaluate, clipNorm, clientState, clientStateBytes, fedAvgM, fedAdam, fedYogi, fedAdagrad, fedTrimmedAvg, krum, multiKrum',
+    says: '--set strategy.minFit=1: spec.strategy.minFit: is not a field; remove it, or use one of type, program, minFitClients, minAvailableClients, fractionFit, fractionEvaluate, clipNorm, clientState, clientStateBytes, fedAvgM, fedAdam, fedYogi, fedAdagrad, fedTrimmedAvg, krum, multiKrum',
   },
   {
     given: '--set with bad paths and values',

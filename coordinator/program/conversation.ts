@@ -1,7 +1,7 @@
 // Answers the calls of one life of a program: who is there, and exchanges. It begins with the record's first exchange: what an earlier life
 // asked is compared with what this one asks, and answered from the record. Guarantees that ask.json is durable before a message
 // leaves, and decision.json before the program sees a reply.
-import { canonicalJson } from '#protocol/canonical.ts'
+import { canonicalJson, decodeJson, encodeJson } from '#protocol/canonical.ts'
 import type { StatesRef } from '#protocol/client-state.ts'
 import { stateRule } from '#protocol/client-state.ts'
 import { FedsamError } from '#protocol/errors.ts'
@@ -15,7 +15,7 @@ import { recordedAnswer, withAnswer } from './lists.ts'
 import { awaitClients, readyMembers } from './presence.ts'
 import { writeList, writeReplies } from './replies.ts'
 import { digestFile, fileWithin, readSmall, storeFile } from './scratch.ts'
-import { type Call, type LineToProgram, readMessages } from './seam.ts'
+import { type Call, type LineToProgram, readMessages, WrongCall } from './seam.ts'
 import { writeMap } from './states.ts'
 
 /** Bytes of a list of messages: ten thousand with long paths. */
@@ -104,10 +104,12 @@ export function openConversation(
     const exchange = at.exchange + 1
     const stored = await markers.ask(exchange)
     if (stored !== undefined) return stored
+    const draft = draftAsk(context, at, outgoing, timeout)
+    refuseLarge(draft)
     for (const { content, path } of new Map(outgoing.map((one) => [one.content.sha256, one])).values())
       await storeFile(markers.store, exchangeKeys(exchange).content(content.sha256), path, content)
     context.guard.throwIfStopped()
-    const ask = await markers.writeAsk(draftAsk(context, at, outgoing, timeout))
+    const ask = await markers.writeAsk(draft)
     if (canonicalJson(ask.value.lists) !== canonicalJson(at.lists)) throw new Overtaken()
     at = { ...at, added: at.added + 1 }
     return ask
@@ -158,6 +160,19 @@ export function openConversation(
       })
       return { type: 'replies', id, exchange, replies }
     },
+  }
+}
+
+/** A marker that nobody can read back would end the run for good, so it is not written. Throws WrongCall. */
+function refuseLarge(draft: Omit<Ask, 'epoch'>): void {
+  try {
+    decodeJson(encodeJson(draft))
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw new WrongCall(
+      `the record cannot hold these messages in one exchange: ${error.message}`,
+      'send fewer messages in an exchange: each takes about 70 bytes for every 4 MiB of its content',
+    )
   }
 }
 

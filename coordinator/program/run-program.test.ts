@@ -182,6 +182,39 @@ test('a program that ends while its clients work fails the run at once', async (
   await assert.rejects(run, { reason: 'ProgramFailed', message: /ended with code 4/ })
 })
 
+test('messages that no marker can hold are refused before anything is written', async () => {
+  const store = createMemoryStore()
+  const change: ScriptedRun['change'] = (context) => ({
+    ...context,
+    program: { ...context.program, command: [process.execPath, '-e', FLOOD], env: {} },
+  })
+  const run = runScripted({ store, folder, change })
+  await assert.rejects(run, {
+    reason: 'ProgramFailed',
+    message: /cannot hold these messages in one exchange/,
+  })
+  assert.deepEqual(
+    (await store.list(''))!.filter((key) => key.startsWith('exchanges/')),
+    [],
+  )
+})
+
+/** A program that sends a content of a hundred blocks ten thousand times, and repeats the coordinator's answer as its error. */
+const FLOOD = `
+const { truncateSync, writeFileSync } = require('node:fs')
+writeFileSync('content', '')
+truncateSync('content', 100 * 4 * 2 ** 20)
+const messages = Array.from({ length: 10_000 }, () => ({ client: 'a', kind: 'train', content: 'content' }))
+writeFileSync('list', JSON.stringify({ messages }))
+console.log(JSON.stringify({ id: 1, call: 'exchange', messages: 'list' }))
+require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
+  const { type, message } = JSON.parse(line)
+  if (type !== 'error') return
+  console.error(message)
+  process.exit(1)
+})
+`
+
 /** A program that sends one message and ends. */
 const LEAVES = `
 read -r start

@@ -118,7 +118,7 @@ export function openConversation(
   return {
     position: () => at,
     async clients({ id }) {
-      const recorded = (await markers.ask(at.exchange + 1)) ?? (await markers.program())
+      const recorded = await markers.ask(at.exchange + 1)
       const known = recorded && recordedAnswer(recorded.value.lists, at.answers)
       if (recorded !== undefined && known === undefined)
         throw programDiffered(

@@ -61,7 +61,7 @@ export function startLife(
   let open = 0
   const over = new AbortController()
   const failed = Promise.withResolvers<never>()
-  failed.promise.catch(() => {}) // whoever asks for the next call gets the failure, too
+  failed.promise.catch(() => {}) // next() reports the failure, too
 
   const fail = (message: string, remedy = ''): void => {
     failure ??= { message: `the program ${link.name} ${message}`, remedy }

@@ -31,9 +31,16 @@ export function programRun(
   }
 }
 
+/** Clients get no messages in this version: coordinator/exchanges/ is not built yet. A program that sends none has a run all the same. */
 function exchangesOf(_context: SharedContext): RunExchange {
   return async () => {
-    throw new FedsamError('InvalidJob', 'messages to clients are not built yet')
+    throw new FedsamError(
+      'InvalidJob',
+      'spec.strategy.type: messages of a Program to clients are not built yet',
+      {
+        remedy: 'choose another strategy, or a later version',
+      },
+    )
   }
 }
 

@@ -1,5 +1,5 @@
 // What a client keeps from round to round (ADR 0025): the shapes of a client's state in receipts, decisions, results and the map of all
-// states; and the rule of the job for it. Pure. Who checks a state: coordinator/aggregation/state-checks.ts.
+// states; and the rule of the job for it. Pure. Who checks a state: coordinator/aggregation/opaque-checks.ts.
 import * as v from 'valibot'
 import type { CompleteFederatedJobSpec } from './generated/federatedjob.ts'
 import { Key, Name, Ordinal, UploadName } from './record-values.ts'

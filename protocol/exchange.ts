@@ -12,6 +12,8 @@ export const MOST_MESSAGES = 10_000
 /** Letters of a message's kind and group, and of an error's reason. */
 const LONGEST_WORD = 256
 export const LONGEST_REASON = 2048
+/** Bytes of a reply: as many as a client's first parameters may have. */
+export const MOST_REPLY_BYTES = 64 * 1024 ** 3
 
 const Word = v.pipe(v.string(), v.maxLength(LONGEST_WORD))
 /** A content: bytes under exchangeKeys(K).content(sha256). Equal contents of one exchange are stored once. */

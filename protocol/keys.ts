@@ -138,6 +138,16 @@ export function programFileKey(file: string): string {
   return `program/files/${file}`
 }
 
+/** Every payload that a client may have left for a message. */
+export function replyPayloadKeys(keys: ExchangeKeys, client: string, message: number): string[] {
+  return UPLOAD_NAMES.map((name) => keys.payload(client, message, name))
+}
+
+/** Every state that a client may have left for a message. */
+export function replyStateKeys(keys: ExchangeKeys, client: string, message: number): string[] {
+  return UPLOAD_NAMES.map((name) => keys.clientState(client, message, name))
+}
+
 export function resultKey(round: number): string {
   return `rounds/${round}/result.json`
 }
@@ -154,6 +164,25 @@ export type ParsedKey =
       readonly round: number
       readonly attempt: number
       readonly client: string
+      readonly upload: string
+    }
+  | {
+      /** Of a message to clients: its content, which the program sent. */
+      readonly kind: 'Content'
+      readonly exchange: number
+      readonly sha256: string
+    }
+  | {
+      readonly kind: 'Reply'
+      readonly exchange: number
+      readonly client: string
+      readonly message: number
+    }
+  | {
+      readonly kind: 'ReplyPayload' | 'ReplyState'
+      readonly exchange: number
+      readonly client: string
+      readonly message: number
       readonly upload: string
     }
   | {
@@ -180,6 +209,12 @@ const PIECE = new RegExp(
   `^(rounds/${NUMBER}/${NUMBER}/updates/${CLIENT}/[0-9a-f]{16,64})(\\.state)?\\.${NUMBER}$`,
 )
 
+const CONTENT = new RegExp(`^exchanges/${NUMBER}/contents/([0-9a-f]{64})\\.records$`)
+const REPLY = new RegExp(`^exchanges/${NUMBER}/replies/${CLIENT}/${NUMBER}\\.json$`)
+const REPLY_PAYLOAD = new RegExp(
+  `^exchanges/${NUMBER}/replies/${CLIENT}/${NUMBER}/([0-9a-f]{16,64})\\.(records|state)$`,
+)
+
 /** Takes a key apart; undefined for anything that is not one of the kinds above, letter for letter. */
 export function parseKey(key: string): ParsedKey | undefined {
   if (key === RUN_KEY) return { kind: 'Run' }
@@ -204,7 +239,25 @@ export function parseKey(key: string): ParsedKey | undefined {
       upload: upload!,
     }
   }
-  return parsePiece(key)
+  return parseExchangeKey(key) ?? parsePiece(key)
+}
+
+function parseExchangeKey(key: string): ParsedKey | undefined {
+  const content = CONTENT.exec(key)
+  if (content) return { kind: 'Content', exchange: Number(content[1]), sha256: content[2]! }
+  const reply = REPLY.exec(key)
+  if (reply)
+    return { kind: 'Reply', exchange: Number(reply[1]), client: reply[2]!, message: Number(reply[3]) }
+  const payload = REPLY_PAYLOAD.exec(key)
+  if (!payload) return undefined
+  const [, exchange, client, message, upload, ending] = payload
+  return {
+    kind: ending === 'state' ? 'ReplyState' : 'ReplyPayload',
+    exchange: Number(exchange),
+    client: client!,
+    message: Number(message),
+    upload: upload!,
+  }
 }
 
 function parsePiece(key: string): ParsedKey | undefined {

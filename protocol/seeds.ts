@@ -16,6 +16,11 @@ export function programSeed(seed: number): string {
   return deriveSeed(seed, 'program')
 }
 
+/** A client's node in a Program run: 63 bits of a digest, in decimal, so that a run made again has the same nodes. */
+export function nodeOf(seed: number, run: string, client: string): string {
+  return (BigInt(`0x${deriveSeed(seed, 'node', run, client).slice(0, 16)}`) >> 1n).toString()
+}
+
 /** The clients in the seeded order of a round's attempt, best first: by H(seed, round, attempt, name). */
 export function rankClients(
   seed: number,

@@ -97,6 +97,7 @@ const COORDINATOR_ORDER = [
   'clients',
   'attempts',
   'start',
+  'exchanges',
   'program',
   'run',
 ]

@@ -8,7 +8,7 @@ import type { RejectionReason } from '#protocol/outcomes.ts'
 import type { ReceiptSigner } from '#protocol/receipt-signature.ts'
 import type { PayloadRef, Plan, Receipt } from '#protocol/record.ts'
 import type { ObjectStore } from '#transport/ports.ts'
-import { wrongStateBytes } from '../aggregation/state-checks.ts'
+import { wrongBytes } from '../aggregation/opaque-checks.ts'
 import type { Admission } from '../aggregation/update-checks.ts'
 import type { ClientKeys } from '../record/client-keys.ts'
 import { payloadOf, statePayloadOf } from '../record/marker-facts.ts'
@@ -105,7 +105,7 @@ async function judgeStateBytes(
 ): Promise<Extract<Admission, { kind: 'Rejected' }> | undefined> {
   const payload = statePayloadOf(receipt)
   if (payload === null) return undefined
-  const found = await wrongStateBytes(store, payload).catch(rejectUnexpected)
+  const found = await wrongBytes(store, payload).catch(rejectUnexpected)
   return found?.kind === 'Rejected' ? found : undefined
 }
 

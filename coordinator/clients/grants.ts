@@ -11,7 +11,7 @@ import {
   payloadKeys,
   RUN_KEY,
 } from '#protocol/keys.ts'
-import { type Granted, type GrantRequest, PART_BYTES, PIECE_BYTES, type Want } from '#protocol/messages.ts'
+import { type Granted, type GrantRequest, PIECE_BYTES, type Want } from '#protocol/messages.ts'
 import { mostUpdateBytes } from '#protocol/outcomes.ts'
 import { PROBE } from '#protocol/probe.ts'
 import { versionOf } from '#protocol/version.ts'
@@ -20,16 +20,15 @@ import { lastState } from '../rounds/client-states.ts'
 import { keyOf } from '../settings/settings.ts'
 import type { ClientsContext } from './context.ts'
 import type { ServedAttempt } from './current-attempt.ts'
+import { sizeOfContent, whyNotReadExchange, whyNotWriteExchange } from './exchange-rights.ts'
 import { joinPieces } from './pieces.ts'
+import { sizeWanted, whyNotReceipt } from './wanted.ts'
 
 /** What granting needs. */
 export type GrantsContext = Pick<
   ClientsContext,
   'markers' | 'live' | 'current' | 'leftovers' | 'clock' | 'pace'
 >
-
-/** Bytes of the longest receipt, which the coordinator reads into memory. Block digests of 5 GB of parameters take 350 kB. */
-const RECEIPT_BYTES = 4 * 1024 * 1024
 
 /** Parts that one answer names, so that it fits into a message. A client sends parts that are not named again. */
 const MOST_PARTS = 8000
@@ -59,6 +58,15 @@ function offersPieces(request: GrantRequest, want: Want, { kind }: Granted): boo
   return kind === 'Upload' || (kind === 'Grant' && writes)
 }
 
+/** What clients upload, besides their marker. */
+const UPLOADS: ReadonlySet<ParsedKey['kind']> = new Set([
+  'Payload',
+  'ClientState',
+  'Piece',
+  'ReplyPayload',
+  'ReplyState',
+])
+
 async function grant(context: GrantsContext, client: string, want: Want): Promise<Granted> {
   const reason = whyNot(context, client, want)
   if (reason !== undefined) return { kind: 'Refused', reason }
@@ -66,7 +74,7 @@ async function grant(context: GrantsContext, client: string, want: Want): Promis
   const attempt = context.current.attempt()
   const seconds = secondsLeft(context, client)
   const { kind } = parseKey(want.key)!
-  const isUpload = kind === 'Payload' || kind === 'ClientState' || kind === 'Piece'
+  const isUpload = UPLOADS.has(kind)
   if (isUpload && want.kind !== 'Read') attempt?.uploads.grant(want.key, context.clock.now() + seconds)
   if (kind === 'Probe') context.leftovers.noteProbe(client, context.clock.now() + seconds)
   switch (want.kind) {
@@ -112,7 +120,7 @@ function secondsLeft(
 }
 
 /** The answer names the parts that arrived, with their digests, so that a client sends only the others. */
-async function openUpload({ uploads }: ServedAttempt, key: string): Promise<Granted> {
+async function openUpload({ uploads }: Pick<ServedAttempt, 'uploads'>, key: string): Promise<Granted> {
   const resumed = await uploads.resume(key)
   if (resumed.kind === 'Stored') return { kind: 'Completed', written: 'Exists' }
   const parts = resumed.parts.slice(0, MOST_PARTS).map(({ number, size, sha256 }) => {
@@ -122,7 +130,7 @@ async function openUpload({ uploads }: ServedAttempt, key: string): Promise<Gran
 }
 
 interface UploadWant {
-  readonly attempt: ServedAttempt
+  readonly attempt: Pick<ServedAttempt, 'uploads'>
   readonly client: string
   readonly want: Extract<Want, { kind: 'Part' | 'CompleteUpload' }>
 }
@@ -146,7 +154,9 @@ async function continueUpload(
 /** Bytes that a read grant covers, as the record states them. Only reports use it. */
 function sizeOf({ markers, current }: Pick<GrantsContext, 'markers' | 'current'>, wanted: string): number {
   const key = parseKey(wanted)
-  if (key?.kind === 'Model') return current.attempt()?.plan.value.base?.payload.size ?? 0
+  const open = current.attempt()
+  if (open !== null && 'ask' in open) return key?.kind === 'Content' ? sizeOfContent(open, key) : 0
+  if (key?.kind === 'Model') return open?.plan.value.base?.payload.size ?? 0
   if (key?.kind !== 'Base') return 0
   return markers.run.value.base?.files.find(({ name }) => name === key.file)?.size ?? 0
 }
@@ -182,6 +192,10 @@ function whyNot(context: GrantsContext, client: string, want: Want): string | un
   if (!context.live().members.some(({ name }) => name === client)) return `the job has no partition ${client}`
   if (key.kind === 'Probe') return whyNotProbe(context, client, { owner: key.client, want })
   const attempt = context.current.attempt()
+  if (attempt !== null && 'ask' in attempt)
+    return want.kind === 'Read'
+      ? whyNotReadExchange(attempt, client, key, want.key)
+      : whyNotWriteExchange(attempt, client, key, want)
   return want.kind === 'Read'
     ? whyNotRead(attempt, client, key, want.key)
     : whyNotWrite(attempt, client, key, want)
@@ -241,11 +255,6 @@ function whyNotProbe(
   return want.kind === 'Read' || isProbe ? undefined : `${want.key} has the bytes of the probe, and no others`
 }
 
-function whyNotReceipt(want: Want): string | undefined {
-  if (want.kind === 'Write' && want.size <= RECEIPT_BYTES) return undefined
-  return `a receipt has at most ${RECEIPT_BYTES} bytes, and one part`
-}
-
 function whyNotPayload({ plan }: ServedAttempt, client: string, want: Want): string | undefined {
   const { round, attempt, cohort, base } = plan.value
   const most = mostUpdateBytes(base?.payload.size ?? null)
@@ -267,11 +276,4 @@ function whyNotState({ plan, states }: ServedAttempt, client: string, want: Want
   const size = sizeWanted(want)
   if (size <= maxBytes) return undefined
   return `a client's state has at most ${maxBytes} bytes in this run; ${client} asked for ${size}`
-}
-
-/** The least size that the payload would have with this write. */
-function sizeWanted(want: Want): number {
-  if (want.kind === 'Write' || want.kind === 'Join') return want.size
-  if (want.kind !== 'Part') return 0
-  return want.size > PART_BYTES ? Number.POSITIVE_INFINITY : (want.number - 1) * PART_BYTES + want.size
 }

@@ -11,14 +11,25 @@
 // Only this coordinator's own attempts are known key by key. For an attempt that it took over, or that was decided before it
 // started, it computes all possible names: each client has MAX_UPLOADS of them, for updates and for states (protocol/keys.ts). The probes of sites
 // (protocol/probe.ts) are deleted with them.
-import { stateRule } from '#protocol/client-state.ts'
-import { attemptKeys, clientStateKeys, parseKey, payloadKeys, probeKey } from '#protocol/keys.ts'
+import { type StateRule, stateRule } from '#protocol/client-state.ts'
+import { type Ask, MOST_REPLY_BYTES } from '#protocol/exchange.ts'
+import {
+  attemptKeys,
+  clientStateKeys,
+  exchangeKeys,
+  parseKey,
+  payloadKeys,
+  probeKey,
+  replyPayloadKeys,
+  replyStateKeys,
+} from '#protocol/keys.ts'
 import { mostUpdateBytes } from '#protocol/outcomes.ts'
 import type { Plan } from '#protocol/record.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import { payloadsNamedAt } from '../record/marker-facts.ts'
-import type { ServedAttempt } from './current-attempt.ts'
+import type { AttemptUploads } from './attempt-uploads.ts'
+import type { ServedAttempt, ServedExchange } from './current-attempt.ts'
 import { deleteLeftPieces } from './pieces.ts'
 
 /** Requests to the store at a time: a cohort may have a thousand clients, and the next attempt waits for these deletes. */
@@ -29,6 +40,11 @@ export interface LeftoverUploads {
   noteProbe(client: string, until: number): void
   /** Deletes the leftovers of this attempt and earlier ones. `admitted`: keys of admitted payloads. Never rejects. */
   cleanAttempt(attempt: Pick<ServedAttempt, 'plan' | 'uploads'>, admitted: readonly string[]): Promise<void>
+  /** As cleanAttempt, of an exchange of a Program run. */
+  cleanExchange(
+    exchange: Pick<ServedExchange, 'ask' | 'states' | 'uploads'>,
+    admitted: readonly string[],
+  ): Promise<void>
   /** Deletes the leftovers of an attempt whose uploads this coordinator does not know. Never rejects. */
   cleanDecided(plan: Plan): Promise<void>
   /** Deletes every noted leftover that no receipt names. Never rejects. */
@@ -60,26 +76,40 @@ export function openLeftoverUploads({ store, clock, grantSeconds }: LeftoverOpti
     for (let at = 0; at < keys.length; at += AT_ONCE)
       await Promise.all(keys.slice(at, at + AT_ONCE).map((key) => drop(key).catch(() => {})))
   }
-  const cleanDecided = async (plan: Plan): Promise<void> => {
-    const { updates } = attemptKeys(plan.round, plan.attempt)
-    const open = await store.openUploads(updates).catch(() => [])
+  /** Notes every upload that clients may have left below the prefix, and ends those that are open. */
+  const noteAll = async (prefix: string, possible: readonly PossibleUpload[]): Promise<void> => {
+    const open = await store.openUploads(prefix).catch(() => [])
     for (const { key, upload } of open) await store.abortUpload(key, upload).catch(() => {})
     const until = clock.now() + grantSeconds
-    const possible = possibleUploads(plan)
     for (const { key } of possible) noted.set(key, until)
+  }
+  const cleanDecided = async (plan: Plan): Promise<void> => {
+    const possible = possibleUploads(plan)
+    await noteAll(attemptKeys(plan.round, plan.attempt).updates, possible)
     // Only sites send pieces.
     const sites = new Set(plan.sites?.map(({ name }) => name))
     for (const { client, key, most } of possible)
       if (sites.has(client)) await deleteLeftPieces(store, key, most).catch(() => {})
     await deleteNoted()
   }
+  /** Deletes what this coordinator granted and nothing names. */
+  const cleanGranted = async (
+    { open, granted }: Pick<AttemptUploads, 'open' | 'granted'>,
+    admitted: readonly string[],
+  ): Promise<void> => {
+    for (const [key, upload] of open) await store.abortUpload(key, upload).catch(() => {})
+    const named = new Set(admitted)
+    for (const [key, until] of granted) if (!named.has(key)) noted.set(key, until)
+    await deleteNoted()
+  }
   return {
     noteProbe: (client, until) => void noted.set(probeKey(client), until),
     async cleanAttempt({ plan, uploads }, admitted) {
-      if (uploads.takenOver) return cleanDecided(plan.value)
-      for (const [key, upload] of uploads.open) await store.abortUpload(key, upload).catch(() => {})
-      const named = new Set(admitted)
-      for (const [key, until] of uploads.granted) if (!named.has(key)) noted.set(key, until)
+      return uploads.takenOver ? cleanDecided(plan.value) : cleanGranted(uploads, admitted)
+    },
+    async cleanExchange({ ask: { value: ask }, states, uploads }, admitted) {
+      if (!uploads.takenOver) return cleanGranted(uploads, admitted)
+      await noteAll(exchangeKeys(ask.exchange).replies, possibleReplies(ask, states.rule))
       await deleteNoted()
     },
     cleanDecided,
@@ -107,7 +137,20 @@ function possibleUploads({ round, attempt, cohort, evaluators, base, strategy }:
   return [...updates, ...states]
 }
 
-/** The key of the receipt beside a payload: updates/NAME/UPLOAD.safetensors and UPLOAD.state have updates/NAME.json. */
+/** Every payload that a client may have left in the exchange. */
+function possibleReplies({ exchange, messages }: Ask, { place, maxBytes }: StateRule): PossibleUpload[] {
+  const keys = exchangeKeys(exchange)
+  return messages.flatMap(({ client }, at) => {
+    const replies = replyPayloadKeys(keys, client, at).map((key) => ({ client, key, most: MOST_REPLY_BYTES }))
+    const states = place === 'Record' ? replyStateKeys(keys, client, at) : []
+    return [...replies, ...states.map((key) => ({ client, key, most: maxBytes }))]
+  })
+}
+
+/**
+ * The key of the receipt beside a payload: updates/NAME/UPLOAD.safetensors and UPLOAD.state have updates/NAME.json, and a reply's
+ * replies/NAME/I/UPLOAD.records has replies/NAME/I.json.
+ */
 function receiptBeside(key: string): string {
   return `${key.slice(0, key.lastIndexOf('/'))}.json`
 }

@@ -211,13 +211,14 @@ function goOnWithout(
   client: string,
   { code, message }: { readonly code: ErrorCode; readonly message: string },
 ): void {
-  const attempt = current.attempt()
-  if (!attempt?.isPending(client)) return
-  const { round, attempt: number } = attempt.plan.value
-  attempt.recordFailure(client, {
+  const open = current.attempt()
+  const task = open?.taskFor(client)
+  if (task === undefined) return
+  const { round, attempt } = task
+  open!.recordFailure(client, {
     state: 'Failed',
     round,
-    attempt: number,
+    attempt,
     epoch: markers.epoch,
     code,
     message,

@@ -1,21 +1,10 @@
 // What a Program run needs. run/program-run.ts builds one value that has all of it; each function names the fields that it uses.
-import type { DecidedState, KeptState } from '#protocol/client-state.ts'
-import type { Ask, DecidedReply, Reply } from '#protocol/exchange.ts'
+import type { Ask } from '#protocol/exchange.ts'
 import type { ClientsContext } from '../clients/context.ts'
+import type { ClosedExchange } from '../exchanges/exchange.ts'
 import type { Marked } from '../record/markers.ts'
 import type { StatesBefore } from '../rounds/client-states.ts'
 import type { FixedSettings, ProgramCommand, ProgramRule } from '../settings/settings.ts'
-
-/** How an exchange ended. */
-export interface ClosedExchange {
-  /** One for each message, in the order of the ask. */
-  readonly replies: readonly DecidedReply[]
-  /** The states that count, by client name, and the map of all states after the exchange. */
-  readonly states: readonly DecidedState[]
-  readonly map: readonly KeptState[]
-  /** The replies that count, by message place. */
-  readonly received: ReadonlyMap<number, Marked<Reply>>
-}
 
 /** Serves an exchange to its clients until it is over. An earlier coordinator may have served it before. */
 export type RunExchange = (ask: Marked<Ask>, before: StatesBefore) => Promise<ClosedExchange>

@@ -241,6 +241,7 @@ async function decide(
     ...(closed.states.length === 0 ? {} : { states: [...closed.states] }),
     ...(map === undefined ? {} : { map }),
   })
+  await closed.clean()
   reportClosed(context, decision, closed.received, clock.now() - began)
   return { decision, received: closed.received }
 }

@@ -2,7 +2,7 @@
 // runs again gets the same lists in the same order. Pure.
 import { canonicalJson } from '#protocol/canonical.ts'
 import type { Member, MemberList } from '#protocol/exchange.ts'
-import { deriveSeed } from '#protocol/seeds.ts'
+import { nodeOf } from '#protocol/seeds.ts'
 
 /** The lists with one more answer. */
 export function withAnswer(lists: readonly MemberList[], clients: readonly Member[]): MemberList[] {
@@ -25,12 +25,11 @@ export function recordedAnswer(lists: readonly MemberList[], n: number): readonl
   return lists.at(-1)?.clients
 }
 
-/** A client as the program sees it. Its node is 63 bits of a digest, so that a run made again has the same nodes. */
+/** A client as the program sees it. */
 export function memberOf(
   { seed, name: run }: { readonly seed: number; readonly name: string },
   name: string,
   partition: number,
 ): Member {
-  const bits = BigInt(`0x${deriveSeed(seed, 'node', run, name).slice(0, 16)}`) >> 1n
-  return { name, node: bits.toString(), partition }
+  return { name, node: nodeOf(seed, run, name), partition }
 }

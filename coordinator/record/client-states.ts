@@ -8,6 +8,7 @@ import { attemptKeys } from '#protocol/keys.ts'
 import type { ClosedDecision, Receipt, RoundResult } from '#protocol/record.ts'
 import type { ObjectStore, StoreReader } from '#transport/ports.ts'
 import { nextStates } from '../rounds/client-states.ts'
+import { statePayloadOf } from './marker-facts.ts'
 import { type Marked, readRecord } from './markers.ts'
 
 /** The states that a result names. Throws RecordDamaged where the map is missing, or is not the one that the result names. */
@@ -39,7 +40,8 @@ export async function writeStates(
   const { round, attempt, states: decided = [] } = decision
   if (decided.length === 0) return same
   const last = previous === null ? [] : await readStates(store, previous)
-  const next = nextStates(last, await receiptsOf(store, round, decided, receipts))
+  const named = await receiptsOf(store, round, decided, receipts)
+  const next = nextStates(last, named, (receipt) => statePayloadOf(receipt)?.key ?? null)
   if (sha256(encodeJson(next)) === sha256(encodeJson(last))) return same
   const key = attemptKeys(round, attempt).states
   const bytes = encodeJson({ schema: 'fedsam.states/1', round, attempt, states: next })

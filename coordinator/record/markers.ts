@@ -78,24 +78,31 @@ export async function readRecord<K extends keyof Records>(
   return bytes === undefined ? undefined : { value: readMarker(kind, key, bytes), digest: sha256(bytes) }
 }
 
-/** A receipt as the store has it, with the key that signed it. */
-export interface SignedReceipt extends Marked<Receipt> {
+/** A client's marker as the store has it, with the key that signed it. */
+export interface Signed<T> extends Marked<T> {
   readonly signer: ReceiptSigner
 }
 
-/** Reads a receipt of the run with this uid; undefined where the key does not exist. Throws RecordDamaged. */
-export async function readReceipt(
+export type SignedReceipt = Signed<Receipt>
+
+/** Reads a receipt, or a reply, of the run with this uid; undefined where the key does not exist. Throws RecordDamaged. */
+export async function readSigned<K extends 'receipt' | 'reply'>(
+  store: Pick<StoreReader, 'get'>,
+  kind: K,
+  key: string,
+  uid: string,
+): Promise<Signed<Records[K]> | undefined> {
+  const bytes = await store.get(key)
+  if (bytes === undefined) return undefined
+  return { value: readMarker(kind, key, bytes), digest: sha256(bytes), signer: receiptSigner(bytes, uid) }
+}
+
+export function readReceipt(
   store: Pick<StoreReader, 'get'>,
   key: string,
   uid: string,
 ): Promise<SignedReceipt | undefined> {
-  const bytes = await store.get(key)
-  if (bytes === undefined) return undefined
-  return {
-    value: readMarker('receipt', key, bytes),
-    digest: sha256(bytes),
-    signer: receiptSigner(bytes, uid),
-  }
+  return readSigned(store, 'receipt', key, uid)
 }
 
 /** Writes run.json, or reads the existing one, which must describe the same run. Throws OutputInUse where it does not. */

@@ -16,7 +16,7 @@ import {
 } from '#protocol/record.ts'
 import { listed } from '#protocol/text.ts'
 import type { StoreReader } from '#transport/ports.ts'
-import { wrongStateBytes } from '../aggregation/state-checks.ts'
+import { wrongBytes } from '../aggregation/opaque-checks.ts'
 import { admit } from '../aggregation/update-checks.ts'
 import { wrongState } from '../rounds/client-states.ts'
 import { payloadOf, statePayloadOf } from './marker-facts.ts'
@@ -199,7 +199,7 @@ async function isLawful(
   if (payload === null || (await store.size(payload.key)) === undefined) return true
   const base = plan.base === null ? null : { payload: plan.base.payload }
   const state = statePayloadOf(receipt)
-  if (state !== null && (await wrongStateBytes(store, state)) !== undefined) return true
+  if (state !== null && (await wrongBytes(store, state)) !== undefined) return true
   const admission = await admit(store, { receipt, payload, base, list: result.tensors })
   return admission.kind === 'Rejected'
 }

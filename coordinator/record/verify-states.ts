@@ -7,6 +7,7 @@ import { attemptKeys, resultKey } from '#protocol/keys.ts'
 import type { ClosedDecision, Receipt } from '#protocol/record.ts'
 import { decidedStates, nextStates, type StatesBefore, wrongState } from '../rounds/client-states.ts'
 import { readStates } from './client-states.ts'
+import { statePayloadOf } from './marker-facts.ts'
 import { readRecord } from './markers.ts'
 import type { Reading } from './verify-output.ts'
 import type { Link, Unstated } from './verify-round.ts'
@@ -39,6 +40,7 @@ export async function verifyStates(
   const next = nextStates(
     last,
     received.map((one) => one.value),
+    (receipt) => statePayloadOf(receipt)?.key ?? null,
   )
   const complete = received.length === (decision.states ?? []).length
   if (complete && canonicalJson(next) !== canonicalJson(found))

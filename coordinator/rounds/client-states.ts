@@ -4,10 +4,10 @@ import {
   continuedState,
   type DecidedState,
   type KeptState,
+  type ReceiptState,
   type StateChange,
   type StateRule,
 } from '#protocol/client-state.ts'
-import { attemptKeys } from '#protocol/keys.ts'
 import type { RejectionReason } from '#protocol/outcomes.ts'
 import type { Receipt } from '#protocol/record.ts'
 
@@ -15,6 +15,14 @@ import type { Receipt } from '#protocol/record.ts'
 export interface StatesBefore {
   readonly rule: StateRule
   readonly last: readonly KeptState[]
+}
+
+/** What a client's marker says of its state: a receipt, or a reply to a message. */
+export interface Stated {
+  readonly client: string
+  readonly dataset: string
+  readonly state?: ReceiptState | null | undefined
+  readonly stateBase?: string | null | undefined
 }
 
 /** A receipt with the SHA-256 of its bytes. */
@@ -35,7 +43,7 @@ export function lastState({ last }: Pick<StatesBefore, 'last'>, client: string):
 }
 
 /** Why a receipt's state cannot count; undefined where it can. Its bytes are not read here. */
-export function wrongState(before: StatesBefore, receipt: Receipt): WrongState | undefined {
+export function wrongState(before: StatesBefore, receipt: Stated): WrongState | undefined {
   const { state, stateBase } = receipt
   const last = lastState(before, receipt.client)
   if (state === undefined || stateBase === undefined) {
@@ -81,7 +89,7 @@ function rejected(reason: RejectionReason, message: string): WrongState {
 }
 
 /** Why a client with a last state started afresh; undefined where it went on, or had none. */
-export function stateChange(last: KeptState | null, receipt: Receipt): StateChange | undefined {
+export function stateChange(last: KeptState | null, receipt: Stated): StateChange | undefined {
   if (last === null) return undefined
   if (continuedState(last, receipt.dataset) === null) return 'StateReset'
   return receipt.stateBase === null ? 'StateLost' : undefined
@@ -101,17 +109,23 @@ export function decidedStates(before: StatesBefore, receipts: readonly Received[
     .sort((a, b) => (a.client < b.client ? -1 : 1))
 }
 
-/** The map after a decision: the states of clients that it does not name stay, also of clients that left the job. */
-export function nextStates(last: readonly KeptState[], receipts: readonly Receipt[]): KeptState[] {
+/**
+ * The map after these receipts or replies: the states of other clients stay, also of clients that left the job. `keyOf`: where the bytes
+ * of a new state are; null where none travelled.
+ */
+export function nextStates<T extends Stated>(
+  last: readonly KeptState[],
+  receipts: readonly T[],
+  keyOf: (receipt: T) => string | null,
+): KeptState[] {
   const next = new Map(last.map((one) => [one.client, one]))
   for (const receipt of receipts) {
-    const { client, round, attempt, dataset, state = null } = receipt
+    const { client, dataset, state = null } = receipt
     const before = next.get(client)
-    if (state === null) next.delete(client)
+    if (state == null) next.delete(client)
     else if (state.upload !== null || before?.sha256 !== state.sha256 || before.dataset !== dataset) {
-      const { sha256, size, upload, blocks } = state
-      const key = upload === null ? null : attemptKeys(round, attempt).clientState(client, upload)
-      next.set(client, { client, sha256, size, dataset, key, blocks })
+      const { sha256, size, blocks } = state
+      next.set(client, { client, sha256, size, dataset, key: keyOf(receipt), blocks })
     }
   }
   return [...next.values()].sort((a, b) => (a.client < b.client ? -1 : 1))

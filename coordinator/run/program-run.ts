@@ -3,7 +3,8 @@
 import { FedsamError } from '#protocol/errors.ts'
 import type { ProgramResult } from '#protocol/exchange.ts'
 import { MANIFEST_KEY } from '#protocol/keys.ts'
-import type { ProgramContext, RunExchange } from '../program/context.ts'
+import { runExchange } from '../exchanges/exchange.ts'
+import type { ProgramContext } from '../program/context.ts'
 import { decidedExchanges, runProgram } from '../program/run-program.ts'
 import type { Marked } from '../record/markers.ts'
 import { programFacts, writeProgramOutput } from '../record/program-output.ts'
@@ -24,23 +25,16 @@ export function programRun(
     )
   return {
     async begin(shared) {
-      const context: ProgramContext = { ...shared, rule, program, log, runExchange: exchangesOf(shared) }
+      const context: ProgramContext = {
+        ...shared,
+        rule,
+        program,
+        log,
+        runExchange: (ask, before) => runExchange(shared, ask, before),
+      }
       await announce(shared)
       return () => runToOutput(shared, context)
     },
-  }
-}
-
-/** Clients get no messages in this version: coordinator/exchanges/ is not built yet. A program that sends none has a run all the same. */
-function exchangesOf(_context: SharedContext): RunExchange {
-  return async () => {
-    throw new FedsamError(
-      'InvalidJob',
-      'spec.strategy.type: messages of a Program to clients are not built yet',
-      {
-        remedy: 'choose another strategy, or a later version',
-      },
-    )
   }
 }
 

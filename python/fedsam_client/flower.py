@@ -93,12 +93,12 @@ def set_fields(message: Any, **fields: Any) -> None:
     known.update({f"_{name}": value for name, value in fields.items() if f"_{name}" in known})
 
 
-def make_context(given: Given, state: Any = None, for_app: bool = False) -> Any:
-    """A Context as Flower passes it: the partition in node_config, the arguments of --arg in run_config."""
+def make_context(given: Given, state: Any = None, node: int = 0) -> Any:
+    """A Context as Flower passes it: the partition in node_config, the arguments of --arg in run_config. `node`: the client's id; 0 for a client_fn without an app."""
     place: Dict[str, Any] = {} if given.place is None else {"partition-id": given.place[0], "num-partitions": given.place[1]}
     values: Mapping[str, Any] = {
-        "run_id": RUN_ID if for_app else 0,
-        "node_id": node_id(given.client) if for_app else 0,
+        "run_id": RUN_ID if node else 0,
+        "node_id": node,
         "node_config": {**place, "client": given.client, **given.dataset},
         "run_config": given.converted(),
     }

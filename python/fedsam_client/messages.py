@@ -21,11 +21,14 @@ def answered(app: Any, given: Given, state: KeptState, call: Mapping[str, Any]) 
     with open(call["content"], "rb") as file:
         data = file.read()
     kind, group = call["kind"], call.get("group", "")
+    # The server knows the client by this number. An older FedSAM names none.
+    own = int(call["node"]) if "node" in call else flower.node_id(given.client)
+    flower.take_identity(own)
     content = records.decode(data, "let the strategy be a Flower ServerApp: python -m fedsam_client.server module:app")
     # A message has the same id in every attempt at it: an app may derive a name from it.
     name = hashlib.sha256(b"\0".join((kind.encode(), group.encode(), data))).hexdigest()
     del data
-    reply = delivered(app, message_of(kind, content, flower.node_id(given.client), name, group), given, state)
+    reply = delivered(app, message_of(kind, content, own, name, group), given, state)
     if reply.has_error():
         return {"error": {"code": int(reply.error.code), "reason": shortened(str(reply.error.reason), LONGEST_TEXT)}}
     _write(call["output"], reply.content)
@@ -44,7 +47,7 @@ def asked(app: Any, kind: str, content: Any, given: Given, state: KeptState) -> 
 def delivered(app: Any, message: Any, given: Given, state: KeptState) -> Any:
     """The app's reply, a Message with a content or an error. Leaves context.state in `state`."""
     kind = message.metadata.message_type
-    context = flower.make_context(given, state.records, for_app=True)
+    context = flower.make_context(given, state.records, message.metadata.dst_node_id)
     try:
         reply = app(message, context)
     except SystemExit as error:

@@ -32,6 +32,7 @@ export function createLateTrainer(release: Release | null): LateTrainer {
     getParameters: async (output) => trainer().getParameters(output),
     fit: async (...call) => released(await trainer().fit(...call)),
     evaluate: async (...call) => released(await trainer().evaluate(...call)),
+    message: async (...call) => trainer().message(...call),
     progress: () => shown(chosen?.progress() ?? null),
     cancel: async () => chosen?.cancel(),
     close: async (code) => chosen?.close(code),

@@ -49,6 +49,12 @@ export function decideTask(
     isForRun,
     line: site.lineOf(at),
   })
+  if (task.kind === 'Message')
+    return refuse(
+      "the job's strategy is a program, and a site takes part in rounds alone",
+      ['datasets', listed.dataset],
+      true,
+    )
   // After its last round a job evaluates the model once more: that is no round of training.
   const round = task.kind === 'Evaluate' ? task.round - 1 : task.round
   if (limits.rounds !== undefined && round > limits.rounds)

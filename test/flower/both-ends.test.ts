@@ -124,7 +124,7 @@ function answeredBy(clients: ReadonlyMap<string, Client>, store: ObjectStore, sc
       received.set(message, accepted.reply)
       replies.push(accepted.decided)
     }
-    return { replies, states: [], map: [], received }
+    return { replies, states: [], map: [], received, clean: async () => {} }
   }
 }
 

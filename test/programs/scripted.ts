@@ -113,7 +113,7 @@ function answeredIn(store: ObjectStore): RunExchange {
       received.set(message, accepted.reply)
       replies.push(accepted.decided)
     }
-    return { replies, states: [], map: [], received }
+    return { replies, states: [], map: [], received, clean: async () => {} }
   }
 }
 

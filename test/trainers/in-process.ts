@@ -1,6 +1,12 @@
 // A trainer's work called directly, without a process: for federations in one process.
 import { FedsamError } from '#protocol/errors.ts'
-import { leftState, type Progress, parameterFields, type Trainer } from '#worker/trainer/seam.ts'
+import {
+  leftState,
+  messageFields,
+  type Progress,
+  parameterFields,
+  type Trainer,
+} from '#worker/trainer/seam.ts'
 import type { TrainerWork } from '#worker/trainer/serve.ts'
 
 export function inProcessTrainer(work: TrainerWork): Trainer {
@@ -25,6 +31,13 @@ export function inProcessTrainer(work: TrainerWork): Trainer {
         work.evaluate({ id: 1, call: 'evaluate', tensors, ...parameterFields(parameters) }, report),
       )
       return { loss, numExamples: num_examples, metrics, hasState: leftState(state, parameters) }
+    },
+    async message(content, output, parameters) {
+      if (work.message === undefined) throw new FedsamError('TrainerFailed', 'it takes no messages')
+      const { error, state } = await orCancelled(
+        work.message({ id: 1, call: 'message', content, output, ...messageFields(parameters) }, report),
+      )
+      return { error: error ?? null, hasState: leftState(state, parameters) }
     },
     progress: () => progress,
     async cancel() {

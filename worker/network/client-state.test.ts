@@ -59,7 +59,7 @@ describe('a state that a call left', () => {
       code: 'TrainerFailed',
       message: /call named/,
     })
-    assert.throws(() => leftState(output, { config: {} }), /takes no state/)
+    assert.throws(() => leftState(output, {}), /takes no state/)
   })
 })
 

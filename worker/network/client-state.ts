@@ -78,11 +78,11 @@ function pathOf(folder: string, sha256: string): string {
 }
 
 /** The parameters of a call: with the state, and the file at which it may leave a new one. */
-export async function withState(
-  parameters: CallParameters,
+export async function withState<T extends object>(
+  parameters: T,
   state: StateOfTask | null,
   output: string,
-): Promise<CallParameters> {
+): Promise<T & Pick<CallParameters, 'state'>> {
   if (state === null) return parameters
   // Otherwise a file of an earlier call could pass for the state that this one leaves.
   await rm(output, { recursive: true, force: true })

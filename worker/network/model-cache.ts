@@ -31,7 +31,7 @@ export function fetchModel(base: NonNullable<Task['base']>, options: ModelOption
 /** As fetchModel, for any object; `ending` is that of the file's name. */
 export async function fetchFile(
   base: { readonly key: string; readonly size: number; readonly sha256: string },
-  ending: 'safetensors' | 'state',
+  ending: 'safetensors' | 'state' | 'records',
   options: ModelOptions,
 ): Promise<string> {
   const { folder, buffer, ask, transfers } = options

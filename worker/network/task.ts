@@ -20,7 +20,8 @@ import {
   withState,
 } from './client-state.ts'
 import { type AskGrants, NotWanted } from './grants.ts'
-import { deleteOldModels, fetchModel } from './model-cache.ts'
+import { replyTo } from './message-reply.ts'
+import { deleteOldModels, fetchFile, fetchModel } from './model-cache.ts'
 import type { WorkerOptions } from './options.ts'
 import type { LineState } from './pieces.ts'
 import { type LocalOutcome, uploadOutcome } from './upload.ts'
@@ -70,10 +71,12 @@ export function isSameWork(one: Task, other: Task): boolean {
   return nameOf(one) === nameOf(other)
 }
 
-function nameOf({ kind, seed, base, state }: Task): string {
+function nameOf({ kind, seed, base, state, round, attempt }: Task): string {
   const { last } = state ?? {}
   return canonicalJson([
     kind,
+    // Two messages are two, though they say the same.
+    kind === 'Message' ? [round, attempt] : null,
     seed,
     base?.sha256 ?? null,
     state?.place ?? null,
@@ -130,7 +133,10 @@ async function workOn(asked: Task, options: TaskOptions): Promise<LocalOutcome> 
   const { trainer, scratch, folder, dataset, unsent, signal } = options
   if (task.base === null) await mkdir(scratch, { recursive: true })
   const output = join(scratch, `update-${task.round}.safetensors`)
-  const fetch = (base: NonNullable<Task['base']>) => fetchModel(base, { ...options, buffer: unsent.buffer })
+  const fetch = (base: NonNullable<Task['base']>) => {
+    const into = { ...options, buffer: unsent.buffer }
+    return task.kind === 'Message' ? fetchFile(base, 'records', into) : fetchModel(base, into)
+  }
   const { base: wanted } = task
   const base = wanted === null ? null : await repeated(options, () => fetch(wanted))
   const tidying = base === null ? undefined : deleteOldModels(folder, base).catch(() => {})
@@ -140,6 +146,12 @@ async function workOn(asked: Task, options: TaskOptions): Promise<LocalOutcome> 
   await rm(output, { recursive: true, force: true })
   try {
     throwIfStopped(signal)
+    if (task.message !== undefined && base !== null) {
+      const left = join(scratch, `replied-${task.round}.state`)
+      const replied = await replyTo(trainer, { message: task.message, content: base, output, left, state })
+      await tidying
+      return { ...replied, state, ...NOT_ASKED }
+    }
     const evaluated =
       base !== null && task.evaluate
         ? await evaluate(trainer, {

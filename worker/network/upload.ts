@@ -3,7 +3,8 @@
 // name (protocol/keys.ts).
 import { blockHasher, digestPayload, type PayloadDigest, sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
-import { attemptKeys, MAX_UPLOADS, uploadName } from '#protocol/keys.ts'
+import { MOST_REPLY_BYTES, type Reply } from '#protocol/exchange.ts'
+import { MAX_UPLOADS, uploadName } from '#protocol/keys.ts'
 import { type Granted, type Task, uidOf, type Want } from '#protocol/messages.ts'
 import { mostUpdateBytes } from '#protocol/outcomes.ts'
 import { signReceipt } from '#protocol/receipt-signature.ts'
@@ -18,6 +19,7 @@ import { type AskGrants, NotWanted, withGrant } from './grants.ts'
 import { uploadParts } from './multipart-upload.ts'
 import type { WorkerOptions } from './options.ts'
 import { type LineState, orInPieces, pieceBytesOf } from './pieces.ts'
+import { taskKeys } from './task-keys.ts'
 
 /** Larger payloads, in bytes, are uploaded in parts. An interrupted upload below this size costs seconds to repeat. */
 const SINGLE_UPLOAD_BYTES = 32 * 1024 * 1024
@@ -26,7 +28,10 @@ const STEP_BYTES = 1024 * 1024
 
 /** The outcome of the local work. */
 export interface LocalOutcome {
-  /** The open file of the trained parameters, its path, and what fit reported; null for an evaluate-only task. */
+  /**
+   * The open file of the trained parameters, its path, and what fit reported; null for an evaluate-only task. Of a message: the file of the
+   * reply; null where the reply is an error.
+   */
   readonly update: {
     readonly file: ForeignFile
     readonly path: string
@@ -38,6 +43,8 @@ export interface LocalOutcome {
   readonly notEvaluated: Receipt['notEvaluated']
   /** null: the coordinator's release keeps no states. */
   readonly state: StateOfTask | null
+  /** Of a message: the error with which the client replies. */
+  readonly error?: { readonly code: number; readonly reason: string } | null
 }
 
 export type UploadOptions = Pick<
@@ -78,7 +85,7 @@ async function upload(outcome: LocalOutcome, options: UploadOptions): Promise<vo
   // A small update is read once. A large one is read twice: for its digest, and part by part for the upload.
   const bytes = await readSmall(file, buffer)
   const digest = bytes === undefined ? await digestFile(file) : digestPayload(bytes)
-  const most = mostUpdateBytes(task.base?.size ?? null)
+  const most = task.kind === 'Message' ? MOST_REPLY_BYTES : mostUpdateBytes(task.base?.size ?? null)
   if (digest.size > most)
     throw new FedsamError(
       'TrainerFailed',
@@ -88,7 +95,7 @@ async function upload(outcome: LocalOutcome, options: UploadOptions): Promise<vo
   for (let number = 1; number <= MAX_UPLOADS; number += 1) {
     const name = uploadName(number)
     const payload: Payload = {
-      key: attemptKeys(task.round, task.attempt).payload(client, name),
+      key: taskKeys(task, client).payload(name),
       file,
       bytes,
       digest,
@@ -133,7 +140,7 @@ async function uploadNewState(
   const bytes = await readSmall(file, buffer)
   for (let number = 1; number <= MAX_UPLOADS; number += 1) {
     const name = uploadName(number)
-    const key = attemptKeys(task.round, task.attempt).clientState(client, name)
+    const key = taskKeys(task, client).state(name)
     if ((await uploadUnder({ key, file, bytes, digest }, options)) !== 'Taken') return name
   }
   throw new NotWanted(`${MAX_UPLOADS} earlier lives of this worker uploaded a state in this attempt`)
@@ -196,8 +203,10 @@ interface Named {
 
 function receiptWant(outcome: LocalOutcome, options: UploadOptions, named: Named): ReceiptWant {
   const { task, client, key: signingKey, prefix } = options
-  const body = signReceipt(signingKey, uidOf(prefix), receiptOf(outcome, options, named))
-  const key = attemptKeys(task.round, task.attempt).receipt(client)
+  const marker =
+    task.kind === 'Message' ? replyOf(outcome, options, named) : receiptOf(outcome, options, named)
+  const body = signReceipt(signingKey, uidOf(prefix), marker)
+  const key = taskKeys(task, client).marker
   return { want: { kind: 'Write', key, size: body.length, sha256: sha256(body) }, body }
 }
 
@@ -222,6 +231,27 @@ function receiptOf(
     // The schema of receipts allows this length.
     dataset: dataset.slice(0, 2048),
     ...states,
+  }
+}
+
+function replyOf(
+  { error }: LocalOutcome,
+  { task, client, incarnation, dataset }: UploadOptions,
+  { payload, states }: Named,
+): Omit<Reply, 'key' | 'signature'> {
+  const { state = null, stateBase = null } = states
+  return {
+    schema: 'fedsam.reply/1',
+    client,
+    exchange: task.round,
+    message: task.attempt - 1,
+    content: task.base!.sha256, // a message always has a content
+    incarnation,
+    reply: payload === null ? { kind: 'Error', ...error! } : { kind: 'Content', ...payload },
+    // The schema of replies allows this length.
+    dataset: dataset.slice(0, 2048),
+    state,
+    stateBase,
   }
 }
 

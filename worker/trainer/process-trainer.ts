@@ -11,6 +11,7 @@ import { type LifeOptions, launch, type Running } from './process.ts'
 import {
   type Answer,
   leftState,
+  messageFields,
   type Progress,
   parameterFields,
   type Trainer,
@@ -97,6 +98,12 @@ function trainerOver(connect: () => Link, options: LifeOptions): Trainer {
       })
       const { loss, num_examples: numExamples, metrics, state } = evaluated
       return { loss, numExamples, metrics, hasState: leftState(state, parameters) }
+    },
+    async message(content, output, parameters) {
+      const { error, state } = await call('replied', (id) => {
+        return { id, call: 'message', content, output, ...messageFields(parameters) }
+      })
+      return { error: error ?? null, hasState: leftState(state, parameters) }
     },
     progress: () => progress,
     async cancel() {

@@ -1,5 +1,5 @@
-// The seam between the network half of a worker and a trainer: three calls as JSON lines, with tensors in safetensors files.
-// The calls are those of Flower's NumPyClient. docs/trainer-seam.md describes the seam for trainers in any language.
+// The seam between the network half of a worker and a trainer: calls as JSON lines, with tensors in safetensors files.
+// The calls are those of Flower's NumPyClient, and the messages of a strategy's program. docs/trainer-seam.md describes the seam for trainers in any language.
 import * as v from 'valibot'
 import { FedsamError } from '#protocol/errors.ts'
 import { admitMetrics } from '#protocol/measured.ts'
@@ -34,6 +34,17 @@ const CallSchema = v.variant('call', [
     dtypes: DTypes,
     ...StateFiles,
   }),
+  v.object({
+    id: Id,
+    call: v.literal('message'),
+    kind: v.string(),
+    group: v.string(),
+    /** The client's node: a number below 2**63, in decimal. */
+    node: v.string(),
+    content: v.string(),
+    output: v.string(),
+    ...StateFiles,
+  }),
 ])
 
 /** A call to a trainer, one line on its standard input. Files are absolute paths in the scratch folder. */
@@ -48,18 +59,38 @@ export interface CallParameters {
   readonly state?: { readonly input: string | null; readonly output: string } | undefined
 }
 
+/** A message of a strategy's program, besides its content. */
+export interface MessageParameters extends Pick<CallParameters, 'state'> {
+  readonly kind: string
+  readonly group: string
+  readonly node: string
+}
+
+/** What a trainer replied: bytes in the output, or an error of its own. */
+export interface Replied {
+  readonly error: { readonly code: number; readonly reason: string } | null
+  readonly hasState: boolean
+}
+
 /** The fields of a call for these parameters, as the seam names them. */
 export function parameterFields({ config, dtypes, state }: CallParameters) {
+  return { config, ...(dtypes === undefined ? {} : { dtypes: [...dtypes] }), ...stateFields(state) }
+}
+
+/** The fields of a message's call. */
+export function messageFields({ kind, group, node, state }: MessageParameters) {
+  return { kind, group, node, ...stateFields(state) }
+}
+
+function stateFields(state: CallParameters['state']): { state?: string; state_output?: string } {
   return {
-    config,
-    ...(dtypes === undefined ? {} : { dtypes: [...dtypes] }),
     ...(state === undefined ? {} : { state_output: state.output }),
     ...(state === undefined || state.input === null ? {} : { state: state.input }),
   }
 }
 
 /** Whether a call left a new state. Throws TrainerFailed for a file of another path: FedSAM reads no file that it did not name. */
-export function leftState(answered: string | undefined, { state }: CallParameters): boolean {
+export function leftState(answered: string | undefined, { state }: Pick<CallParameters, 'state'>): boolean {
   if (answered === undefined) return false
   if (state !== undefined && answered === state.output) return true
   throw new FedsamError(
@@ -139,6 +170,15 @@ const LineSchema = v.variant('type', [
     metrics: Metrics,
     state: StateFile,
   }),
+  v.object({
+    type: v.literal('replied'),
+    id: Id,
+    error: v.pipe(
+      v.nullish(v.object({ code: v.pipe(v.number(), v.safeInteger()), reason: v.string() })),
+      v.transform((error) => error ?? null),
+    ),
+    state: StateFile,
+  }),
   /** Sent when a call failed (with its id), or when the trainer cannot start (without an id). */
   v.object({
     type: v.literal('error'),
@@ -156,7 +196,7 @@ export type TrainerLine = v.InferOutput<typeof LineSchema>
 export type Answer = Exclude<TrainerLine, { type: 'ready' | 'progress' }>
 
 /** The beginning of a line of the seam, as JSON encoders write it. */
-const OURS = /^\{\s*"type"\s*:\s*"(ready|parameters|fitted|evaluated|error)"/
+const OURS = /^\{\s*"type"\s*:\s*"(ready|parameters|fitted|evaluated|replied|error)"/
 
 /**
  * Reads a line; undefined for a line that is not part of the seam (a print, a warning). 'Unreadable' for a malformed answer,
@@ -219,6 +259,8 @@ export interface Trainer {
     metrics: Readonly<Record<string, number>>
     hasState: boolean
   }>
+  /** Answers a message whose content is in the file: writes the reply's bytes to `output`, or replies with an error of its own. */
+  message(content: string, output: string, parameters: MessageParameters): Promise<Replied>
   /** The last progress that it reported for the running call. */
   progress(): Progress | null
   /** Cancels the running call: kills the process. The next call starts a new one. */

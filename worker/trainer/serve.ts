@@ -26,6 +26,18 @@ export interface TrainerWork {
     metrics: Record<string, number>
     state?: string | undefined
   }>
+  /** Writes the reply to call.output, or returns an error of its own. Absent: it takes no messages. */
+  message?(
+    call: Extract<TrainerCall, { call: 'message' }>,
+    report: Report,
+  ): Promise<{ error?: { code: number; reason: string } | null; state?: string | undefined }>
+}
+
+/** A call for which a trainer has no function. */
+function noMessages(): FedsamError {
+  return new FedsamError('TrainerFailed', 'this trainer takes no messages of a strategy that is a program', {
+    remedy: 'choose another strategy, or a trainer that answers messages (docs/trainer-seam.md)',
+  })
 }
 
 /** Writes a progress line. A trainer without progress for noProgressSeconds is killed. */
@@ -92,6 +104,15 @@ async function answer(work: TrainerWork, call: TrainerCall): Promise<TrainerLine
       return { type: 'parameters', id: call.id }
     case 'fit':
       return { type: 'fitted', id: call.id, state: undefined, ...(await work.fit(call, report)) }
+    case 'message':
+      if (work.message === undefined) throw noMessages()
+      return {
+        type: 'replied',
+        id: call.id,
+        error: null,
+        state: undefined,
+        ...(await work.message(call, report)),
+      }
     case 'evaluate':
       return { type: 'evaluated', id: call.id, state: undefined, ...(await work.evaluate(call, report)) }
   }

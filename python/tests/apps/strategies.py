@@ -43,7 +43,7 @@ class Clients:
 
     def context(self, name: str) -> Any:
         given = Given(name, {}, self.run_config, (self.names.index(name), len(self.names)))
-        return flower.make_context(given, self.states[name], for_app=True)
+        return flower.make_context(given, self.states[name], flower.node_id(given.client))
 
     def reply(self, name: str, message: Any) -> Any:
         reply = self.app(message, self.context(name))

@@ -1,4 +1,4 @@
-// Checks the bytes of a client's state against its receipt. They may be any bytes: the coordinator reads them only to know that the
+// Checks the bytes of a client's state, or of its reply to a message, against its receipt. They may be any bytes: the coordinator reads them only to know that the
 // client can get the same ones back. Memory is bounded for any size. Which state may count: rounds/client-states.ts.
 import { BLOCK_BYTES, blockHasher } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
@@ -8,7 +8,7 @@ import type { StoreReader } from '#transport/ports.ts'
 import { readPayload } from './payload-reader.ts'
 
 /** Why the stored bytes are not those of the receipt; undefined where they are. Throws what the store throws. */
-export async function wrongStateBytes(
+export async function wrongBytes(
   store: StoreReader,
   payload: PayloadRef,
 ): Promise<
@@ -18,7 +18,10 @@ export async function wrongStateBytes(
   const rejected = (reason: RejectionReason, message: string) =>
     ({ kind: 'Rejected', reason, message }) as const
   if (blocks.length !== Math.ceil(size / BLOCK_BYTES))
-    return rejected('BadReceipt', `the receipt has ${blocks.length} block digests for ${size} bytes of state`)
+    return rejected(
+      'BadReceipt',
+      `the receipt has ${blocks.length} block digests for the ${size} bytes of ${key}`,
+    )
   const stored = await store.size(key)
   if (stored !== size)
     return rejected('WrongSize', `${key} has ${stored ?? 'no'} bytes, the receipt states ${size}`)

@@ -1,6 +1,21 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { attemptKeys, baseKey, epochKey, outputKey, parseKey, pieceKey, RUN_KEY, resultKey } from './keys.ts'
+import {
+  attemptKeys,
+  baseKey,
+  epochKey,
+  exchangeKeys,
+  outputKey,
+  PROGRAM_MODEL_KEY,
+  PROGRAM_RESULT_KEY,
+  parseKey,
+  pieceKey,
+  programFileKey,
+  RUN_KEY,
+  replyPayloadKeys,
+  replyStateKeys,
+  resultKey,
+} from './keys.ts'
 
 const UPLOAD = '0123456789abcdef'
 
@@ -28,6 +43,52 @@ describe('keys', () => {
       `rounds/12/3/updates/site-a/${UPLOAD}.state.7`,
     )
     assert.equal(pieceKey(keys.payload('site-a', UPLOAD), 7), `rounds/12/3/updates/site-a/${UPLOAD}.7`)
+  })
+
+  test('of exchanges are these, and no version of the program may change them', () => {
+    const keys = exchangeKeys(4)
+    const digest = 'd'.repeat(64)
+    assert.deepEqual(
+      [keys.ask, keys.decision, keys.replies, keys.states(digest), keys.content(digest), keys.reply('a', 7)],
+      [
+        'exchanges/4/ask.json',
+        'exchanges/4/decision.json',
+        'exchanges/4/replies/',
+        `exchanges/4/states/${digest}.json`,
+        `exchanges/4/contents/${digest}.records`,
+        'exchanges/4/replies/a/7.json',
+      ],
+    )
+    assert.equal(keys.payload('a', 7, UPLOAD), `exchanges/4/replies/a/7/${UPLOAD}.records`)
+    assert.equal(keys.clientState('a', 7, UPLOAD), `exchanges/4/replies/a/7/${UPLOAD}.state`)
+    assert.deepEqual(
+      [PROGRAM_RESULT_KEY, PROGRAM_MODEL_KEY, programFileKey('history.txt')],
+      ['program/result.json', 'program/model.safetensors', 'program/files/history.txt'],
+    )
+  })
+
+  test('of exchanges that clients may name are taken apart as they were put together', () => {
+    const keys = exchangeKeys(4)
+    const sha256 = 'd'.repeat(64)
+    const about = { exchange: 4, client: 'a', message: 7 }
+    assert.deepEqual(parseKey(keys.content(sha256)), { kind: 'Content', exchange: 4, sha256 })
+    assert.deepEqual(parseKey(keys.reply('a', 7)), { kind: 'Reply', ...about })
+    for (const [key, kind] of [
+      [keys.payload('a', 7, UPLOAD), 'ReplyPayload'],
+      [keys.clientState('a', 7, UPLOAD), 'ReplyState'],
+    ] as const)
+      assert.deepEqual(parseKey(key), { kind, ...about, upload: UPLOAD })
+  })
+
+  test('that a client may have left for a message are those that it may name', () => {
+    const keys = exchangeKeys(4)
+    for (const [all, kind] of [
+      [replyPayloadKeys(keys, 'a', 7), 'ReplyPayload'],
+      [replyStateKeys(keys, 'a', 7), 'ReplyState'],
+    ] as const) {
+      assert.equal(new Set(all).size, 3)
+      for (const key of all) assert.equal(parseKey(key)?.kind, kind, key)
+    }
   })
 
   test('that clients may name are taken apart as they were put together', () => {
@@ -65,6 +126,22 @@ describe('keys', () => {
     `rounds/1/1/updates/a/${UPLOAD}.07`,
     `rounds/1/1/updates/a/${UPLOAD}.`,
     'coordinators/1.json',
+    'exchanges/1/ask.json',
+    'exchanges/1/decision.json',
+    `exchanges/1/states/${'d'.repeat(64)}.json`,
+    `exchanges/01/contents/${'d'.repeat(64)}.records`,
+    `exchanges/1/contents/${'D'.repeat(64)}.records`,
+    `exchanges/1/contents/${'d'.repeat(63)}.records`,
+    `exchanges/1/contents/${'d'.repeat(64)}.json`,
+    'exchanges/1/replies/a/01.json',
+    'exchanges/1/replies/A/1.json',
+    'exchanges/1/replies/a/1/1.json',
+    'exchanges/1/replies/../1.json',
+    `exchanges/1/replies/a/1/${UPLOAD}.safetensors`,
+    `exchanges/1/replies/a/1/${UPLOAD}.records.0`,
+    `exchanges/1/replies/a/${UPLOAD}.records`,
+    'program/result.json',
+    'program/files/../../run.json',
     'rounds/1/1/plan.json',
     'rounds/1/1/decision.json',
     'rounds/1/result.json',

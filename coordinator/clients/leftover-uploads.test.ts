@@ -3,9 +3,10 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { encodeJson } from '#protocol/canonical.ts'
 import { FedsamError } from '#protocol/errors.ts'
-import { attemptKeys, MAX_UPLOADS, pieceKey, probeKey, uploadName } from '#protocol/keys.ts'
+import { attemptKeys, exchangeKeys, MAX_UPLOADS, pieceKey, probeKey, uploadName } from '#protocol/keys.ts'
 import { PIECE_BYTES } from '#protocol/messages.ts'
 import type { Plan, Receipt } from '#protocol/record.ts'
+import { askOf, NO_STATES, storeReply, UPLOAD } from '#test/given/exchange.ts'
 import { createMemoryStore } from '#test/given/memory-store.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import { createAttemptUploads } from './attempt-uploads.ts'
@@ -204,6 +205,25 @@ describe('a coordinator that restarted', () => {
       assert.deepEqual(await store.openUploads(KEYS.updates), [])
     })
   }
+
+  test('deletes what clients left in an exchange that was decided before, and keeps what replies name', async () => {
+    const { store, leftovers } = setUp()
+    const { value: ask } = askOf()
+    const keys = exchangeKeys(ask.exchange)
+    await storeReply(store, ask, { place: 0, text: 'done', state: 'kept' })
+    const left = [
+      keys.payload('a', 0, uploadName(MAX_UPLOADS)),
+      keys.payload('b', 1, uploadName(1)),
+      keys.clientState('a', 2, uploadName(2)),
+    ]
+    for (const key of left) await store.put(key, BYTES)
+    await store.openUpload(keys.payload('b', 1, uploadName(2)))
+    await leftovers.cleanDecidedExchange(ask, NO_STATES.rule)
+    for (const key of left) assert.equal(await store.size(key), undefined, key)
+    assert.deepEqual(await store.openUploads(keys.replies), [])
+    for (const key of [keys.payload('a', 0, UPLOAD), keys.clientState('a', 0, UPLOAD)])
+      assert.equal(await store.size(key), 4, key)
+  })
 
   test('deletes no payload while the store cannot say whether a receipt names it', async () => {
     const memory = createMemoryStore()

@@ -47,6 +47,8 @@ export interface LeftoverUploads {
   ): Promise<void>
   /** Deletes the leftovers of an attempt whose uploads this coordinator does not know. Never rejects. */
   cleanDecided(plan: Plan): Promise<void>
+  /** As cleanDecided, of an exchange with this rule for states. */
+  cleanDecidedExchange(ask: Ask, rule: StateRule): Promise<void>
   /** Deletes every noted leftover that no receipt names. Never rejects. */
   deleteNoted(): Promise<void>
 }
@@ -102,17 +104,22 @@ export function openLeftoverUploads({ store, clock, grantSeconds }: LeftoverOpti
     for (const [key, until] of granted) if (!named.has(key)) noted.set(key, until)
     await deleteNoted()
   }
+  const cleanDecidedExchange = async (ask: Ask, rule: StateRule): Promise<void> => {
+    await noteAll(exchangeKeys(ask.exchange).replies, possibleReplies(ask, rule))
+    await deleteNoted()
+  }
   return {
     noteProbe: (client, until) => void noted.set(probeKey(client), until),
     async cleanAttempt({ plan, uploads }, admitted) {
       return uploads.takenOver ? cleanDecided(plan.value) : cleanGranted(uploads, admitted)
     },
-    async cleanExchange({ ask: { value: ask }, states, uploads }, admitted) {
-      if (!uploads.takenOver) return cleanGranted(uploads, admitted)
-      await noteAll(exchangeKeys(ask.exchange).replies, possibleReplies(ask, states.rule))
-      await deleteNoted()
+    async cleanExchange({ ask, states, uploads }, admitted) {
+      return uploads.takenOver
+        ? cleanDecidedExchange(ask.value, states.rule)
+        : cleanGranted(uploads, admitted)
     },
     cleanDecided,
+    cleanDecidedExchange,
     deleteNoted,
   }
 }

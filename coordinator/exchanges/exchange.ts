@@ -103,7 +103,7 @@ async function awaitEnd(context: ExchangesContext, open: OpenExchange): Promise<
     guard.throwIfStopped()
     const notified = notifier.next()
     sites.report()
-    settleRemoved(context, open)
+    await settleRemoved(context, open)
     if (open.pending().length === 0) return
     const left = open.until - clock.now()
     const poll = polledAt + pace.pollSeconds - clock.now()
@@ -136,20 +136,22 @@ function settleOverdue({ presence }: Pick<ExchangesContext, 'presence'>, open: O
 
 const KEY_CHANGED = 'the partition has another key than when the exchange began, or a pod instead of a site'
 
-/** Stops waiting for clients whose partition left the job, never was in it, or has another key. */
-function settleRemoved({ live }: Pick<ExchangesContext, 'live'>, open: OpenExchange): void {
+/**
+ * Stops waiting for clients whose partition left the job, never was in it, or has another key. A reply that they wrote before counts, as it
+ * would if its message had come a moment earlier.
+ */
+async function settleRemoved({ live }: Pick<ExchangesContext, 'live'>, open: OpenExchange): Promise<void> {
   const members = new Map(live().members.map((member) => [member.name, member]))
   const keys = plannedKeys(open.ask.value)
   for (const client of open.pending()) {
     const member = members.get(client)
-    if (member === undefined)
-      open.settle(client, {
-        outcome: 'Removed',
-        reason: 'PartitionRemoved',
-        text: `the job has no partition ${client}`,
-      })
-    else if (member.publicKey !== keys.get(client))
-      open.settle(client, { outcome: 'Removed', reason: 'KeyChanged', text: KEY_CHANGED })
+    if (member !== undefined && member.publicKey === keys.get(client)) continue
+    await open.checkReceipt(client)
+    const [reason, text] =
+      member === undefined
+        ? (['PartitionRemoved', `the job has no partition ${client}`] as const)
+        : (['KeyChanged', KEY_CHANGED] as const)
+    open.settle(client, { outcome: 'Removed', reason, text })
   }
 }
 

@@ -1,4 +1,5 @@
 // What a Program run needs. run/program-run.ts builds one value that has all of it; each function names the fields that it uses.
+import type { StateRule } from '#protocol/client-state.ts'
 import type { Ask } from '#protocol/exchange.ts'
 import type { ClientsContext } from '../clients/context.ts'
 import type { ClosedExchange } from '../exchanges/exchange.ts'
@@ -18,6 +19,8 @@ export interface ProgramContext
   readonly rule: ProgramRule
   readonly program: ProgramCommand
   readonly runExchange: RunExchange
+  /** Deletes what clients left in an exchange that an earlier coordinator decided. Never rejects. */
+  readonly cleanDecided: (ask: Ask, rule: StateRule) => Promise<void>
   /** Takes the program's own output, line by line. */
   readonly log: (line: string) => void
 }

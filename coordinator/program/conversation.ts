@@ -52,6 +52,8 @@ export interface Conversation {
 export interface Heard {
   /** Whether this coordinator has waited for the clients. */
   waited: boolean
+  /** Whether it has cleaned the last exchange that an earlier coordinator decided. */
+  cleaned: boolean
 }
 
 /** The round that the program named last in this life, and the number of its rounds. */
@@ -143,6 +145,7 @@ export function openConversation(
       if (compared.kind === 'Different') throw programDiffered(compared.sentence)
       const { decision, received } = await decide(context, ask, { before: at.map, named: named() })
       const { exchange } = decision.value
+      await cleanAfterEarlier(context, heard, ask.value, decision.value)
       at = {
         exchange,
         previous: decision.digest,
@@ -244,6 +247,21 @@ async function decide(
   await closed.clean()
   reportClosed(context, decision, closed.received, clock.now() - began)
   return { decision, received: closed.received }
+}
+
+/**
+ * Cleans an exchange whose coordinator may have ended between the decision and the cleaning: the last one that the record has. That of any
+ * exchange before it opened the next one, or answered its program, after it had cleaned.
+ */
+async function cleanAfterEarlier(
+  { markers, cleanDecided, fixed }: Pick<ProgramContext, 'markers' | 'cleanDecided' | 'fixed'>,
+  heard: Heard,
+  ask: Ask,
+  { epoch }: ExchangeDecision,
+): Promise<void> {
+  if (heard.cleaned || epoch === markers.epoch || (await markers.ask(ask.exchange + 1)) !== undefined) return
+  await cleanDecided(ask, stateRule((fixed.spec.strategy ?? {}) as object))
+  heard.cleaned = true
 }
 
 function reportClosed(

@@ -102,6 +102,27 @@ test('a coordinator that is asked to stop ends its program, and its successor co
   assert.deepEqual(await outputOf(store), await undisturbed())
 })
 
+test('a coordinator cleans the last exchange of the one before it, once, and no exchange of its own', async () => {
+  const store = createMemoryStore()
+  const cleaned: number[] = []
+  const change: ScriptedRun['change'] = (context) => ({
+    ...context,
+    cleanDecided: async ({ exchange }) => void cleaned.push(exchange),
+  })
+  const stop = new AbortController()
+  let completed = 0
+  const onEvent = ({ event }: RunEvent): void => {
+    if (event === 'ExchangeCompleted' && ++completed === 2) stop.abort()
+  }
+  const first = runScripted({ store, folder, signal: stop.signal, onEvent, change })
+  await assert.rejects(first, { code: 'Interrupted' })
+  assert.deepEqual(cleaned, [])
+  // The second coordinator's program has two lives, and both get the two exchanges from the record.
+  await runScripted({ store, folder, change, flaw: 'dies-late' })
+  assert.equal((await livesOf()).length, 3)
+  assert.deepEqual(cleaned, [2])
+})
+
 test('a coordinator that finds the ask of another one starts its program again, with what the record has', async () => {
   const memory = createMemoryStore()
   let found = 0

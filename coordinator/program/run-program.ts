@@ -27,7 +27,7 @@ type Outcome =
 /** Throws RunFailed (ProgramFailed, ProgramDiffered), Interrupted, Superseded. */
 export async function runProgram(context: ProgramContext): Promise<Marked<ProgramResult>> {
   const { rule, observe, markers } = context
-  const heard: Heard = { waited: false }
+  const heard: Heard = { waited: false, cleaned: false }
   let why = ''
   let restarts = 0
   for (let life = 1; ; life += 1) {

@@ -31,6 +31,7 @@ export function programRun(
         program,
         log,
         runExchange: (ask, before) => runExchange(shared, ask, before),
+        cleanDecided: shared.leftovers.cleanDecidedExchange,
       }
       await announce(shared)
       return () => runToOutput(shared, context)

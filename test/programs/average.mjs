@@ -46,6 +46,7 @@ for (let exchange = 1; exchange <= EXCHANGES; exchange += 1) {
   const { clients } = await call({ call: 'clients' })
   if (flaw === 'raises' && exchange === 2) throw new Error('the program does not like this number')
   if (flaw === 'dies' && exchange === 2 && life <= 2) process.kill(process.pid, 'SIGKILL')
+  if (flaw === 'dies-late' && exchange === 3 && life === 2) process.kill(process.pid, 'SIGKILL')
   if (flaw === 'always-dies' && exchange === 2) process.kill(process.pid, 'SIGKILL')
   const content = join(scratch, `number-${exchange}`)
   const noise = flaw === 'random' ? Math.random() : 0

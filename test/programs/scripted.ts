@@ -93,6 +93,7 @@ async function contextOf(
       noProgressSeconds: 600,
     },
     runExchange: answeredIn(store),
+    cleanDecided: async () => {},
   })
 }
 

@@ -1,11 +1,9 @@
 // When an exchange ends, and what became of each message, with a clock that stands still until the exchange waits.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { setImmediate } from 'node:timers/promises'
 import type { RunEvent } from '#protocol/events.ts'
 import type { Ask } from '#protocol/exchange.ts'
 import { uploadName } from '#protocol/keys.ts'
-import type { Clock } from '#runtime/clock.ts'
 import { createNotifier } from '#runtime/notifier.ts'
 import {
   askOf,
@@ -19,6 +17,7 @@ import {
   UPLOAD,
 } from '#test/given/exchange.ts'
 import { createMemoryStore } from '#test/given/memory-store.ts'
+import { type ClockScript, scriptedClock } from '#test/given/scripted-clock.ts'
 import { keyNamed } from '#test/given/signed.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import { createCurrentAttempt, type ServedExchange } from '../clients/current-attempt.ts'
@@ -26,8 +25,7 @@ import { openLeftoverUploads } from '../clients/leftover-uploads.ts'
 import { DEFAULT_PACE, type Member } from '../settings/settings.ts'
 import { type ExchangesContext, runExchange } from './exchange.ts'
 
-/** Seconds from the start; what happens then. */
-type Script = readonly (readonly [number, (given: Given) => unknown])[]
+type Script = ClockScript<Given>
 
 interface Given {
   readonly store: ObjectStore
@@ -52,28 +50,6 @@ interface Setting {
   readonly members?: Member[]
 }
 
-/** Time passes when the exchange waits, and stops where the script has something to do. */
-function clockOf(script: Script, given: () => Given): Clock {
-  let now = 0
-  const left = [...script].sort(([a], [b]) => a - b)
-  return {
-    now: () => now,
-    async sleep(seconds, signal) {
-      await setImmediate()
-      if (signal?.aborted) return
-      const until = now + seconds
-      const [next] = left
-      if (next === undefined || next[0] > until) {
-        now = until
-        return
-      }
-      left.shift()
-      now = Math.max(now, next[0])
-      await next[1](given())
-    },
-  }
-}
-
 async function run(
   script: Script,
   { ask: change = {}, epoch = 1, store = createMemoryStore(), members }: Setting = {},
@@ -92,7 +68,7 @@ async function run(
     told: async (client) => given.served().checkReceipt(client),
     changed: notifier.notify,
   }
-  const clock = clockOf(script, () => given)
+  const clock = scriptedClock(script, () => given)
   const context = {
     ...{ current, notifier, clock, pace: DEFAULT_PACE, clientKeys: CLIENT_KEYS },
     markers: markersIn(store, epoch) as ExchangesContext['markers'],
@@ -364,6 +340,26 @@ describe('uploads that no reply names', () => {
     await closed.clean()
     assert.equal(await store.size(other), undefined)
     assert.notEqual(await store.size(KEYS.payload('a', 0, UPLOAD)), undefined)
+  })
+
+  test('cost no request to the store where every upload has its reply', async () => {
+    const memory = createMemoryStore()
+    const reads: string[] = []
+    const store: ObjectStore = {
+      ...memory,
+      get(key, ...rest) {
+        reads.push(key)
+        return memory.get(key, ...rest)
+      },
+    }
+    const grant = ({ served }: Given) => served().uploads.grant(KEYS.payload('a', 0, UPLOAD), 900)
+    const { closed } = await run(
+      [[0, grant], ...[0, 1, 2].map((place) => [2 + place, replies(place)] as const)],
+      { store },
+    )
+    reads.length = 0
+    await closed.clean()
+    assert.deepEqual(reads, [])
   })
 
   test('are deleted by a coordinator that took over, by computed names', async () => {

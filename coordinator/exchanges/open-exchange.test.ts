@@ -1,7 +1,7 @@
 // An open exchange gives each client its messages one after the other, each with the state that the one before left.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { KeptState } from '#protocol/client-state.ts'
+import type { KeptState, StateRule } from '#protocol/client-state.ts'
 import { digestPayload } from '#protocol/digest.ts'
 import type { DecidedReply } from '#protocol/exchange.ts'
 import { localSeed, nodeOf } from '#protocol/seeds.ts'
@@ -12,6 +12,7 @@ import {
   EXCHANGE,
   KEYS,
   markersIn,
+  messageTo,
   NO_STATES,
   storeReply,
   UPLOAD,
@@ -23,16 +24,21 @@ import { openExchange } from './open-exchange.ts'
 const ENDING = { outcome: 'Late', reason: 'NoReceipt', text: '' } as const
 const digestOf = (text: string): string => digestPayload(bytesOf(text)).sha256
 
-function open({ store = createMemoryStore() as ObjectStore, last = [] as readonly KeptState[] } = {}) {
+function open({
+  store = createMemoryStore() as ObjectStore,
+  last = [] as readonly KeptState[],
+  rule = NO_STATES.rule,
+  messages = askOf().value.messages,
+} = {}) {
   const ended: DecidedReply[] = []
-  const ask = askOf()
+  const ask = askOf({ messages })
   const exchange = openExchange({
     markers: markersIn(store, 3),
     clientKeys: CLIENT_KEYS,
     ask,
     seed: 7,
     run: 'run',
-    before: { ...NO_STATES, last },
+    before: { rule, last },
     until: 60,
     onEnd: (decided) => ended.push(decided),
   })
@@ -114,20 +120,20 @@ test('the second reply of a client goes on from the state of the first, which it
 })
 
 test('the decision names the state of the last reply of each client, and what changed since the exchange before', async () => {
-  const last = [kept('a', 'old'), kept('b', 'theirs', 'another data set')]
+  const last = [kept('a', 'old', 'another data set'), kept('b', 'theirs')]
   const { exchange, store, ask } = open({ last })
-  const stateBase = digestOf('old')
-  await storeReply(store, ask, { place: 0, text: 'done', state: 'first', change: { stateBase } })
-  await storeReply(store, ask, {
-    ...{ place: 2, text: 'done', state: 'second' },
-    change: { stateBase: digestOf('first') },
-  })
-  await storeReply(store, ask, { place: 1, text: 'done', state: 'afresh', change: { stateBase: null } })
-  for (const client of ['a', 'b']) await exchange.checkReceipt(client)
-  const [, toB, second] = exchange.replies()
+  // Client b, which replied first, went on; a started afresh with its first message, and went on with its second.
+  const toB = { place: 1, text: 'done', state: 'more' }
+  await storeReply(store, ask, { ...toB, change: { stateBase: digestOf('theirs') } })
+  await exchange.checkReceipt('b')
+  await storeReply(store, ask, { place: 0, text: 'done', state: 'first', change: { stateBase: null } })
+  const toA = { place: 2, text: 'done', state: 'second' }
+  await storeReply(store, ask, { ...toA, change: { stateBase: digestOf('first') } })
+  await exchange.checkReceipt('a')
+  const [, replyOfB, second] = exchange.replies()
   assert.deepEqual(exchange.decidedStates(), [
-    { client: 'a', attempt: 3, receipt: second!.reply, sha256: digestOf('second') },
-    { client: 'b', attempt: 2, receipt: toB!.reply, sha256: digestOf('afresh'), change: 'StateReset' },
+    { client: 'a', attempt: 3, receipt: second!.reply, sha256: digestOf('second'), change: 'StateReset' },
+    { client: 'b', attempt: 2, receipt: replyOfB!.reply, sha256: digestOf('more') },
   ])
   assert.deepEqual(
     exchange.states.last.map(({ client, key }) => [client, key]),
@@ -136,6 +142,38 @@ test('the decision names the state of the last reply of each client, and what ch
       ['b', KEYS.clientState('b', 1, UPLOAD)],
     ],
   )
+})
+
+test('the decision has the clients in the order of their names, and what the first of their replies changed', async () => {
+  const rule: StateRule = { place: 'Local', maxBytes: 100 }
+  const messages = [messageTo('b', 'one'), messageTo('a', 'one'), messageTo('b', 'two')]
+  const { exchange, store, ask } = open({ last: [kept('b', 'lost at the client')], rule, messages })
+  const state = (text: string) => ({ upload: null, ...digestPayload(bytesOf(text)) })
+  for (const [place, text, stateBase] of [
+    [0, 'afresh', null],
+    [1, 'first', null],
+    [2, 'more', digestOf('afresh')],
+  ] as const)
+    await storeReply(store, ask, { place, text: 'done', change: { state: state(text), stateBase } })
+  for (const client of ['a', 'b']) await exchange.checkReceipt(client)
+  assert.deepEqual(
+    exchange.decidedStates().map(({ client, sha256, change }) => [client, sha256, change]),
+    [
+      ['a', digestOf('first'), undefined],
+      ['b', digestOf('more'), 'StateLost'],
+    ],
+  )
+})
+
+test('the decision names a client whose state ended', async () => {
+  const { exchange, store, ask } = open({ last: [kept('b', 'theirs', 'another data set')] })
+  await storeReply(store, ask, { place: 1, text: 'done' })
+  await exchange.checkReceipt('b')
+  const [{ reply: receipt }] = exchange.replies() as [DecidedReply]
+  assert.deepEqual(exchange.decidedStates(), [
+    { client: 'b', attempt: 2, receipt, sha256: null, change: 'StateReset' },
+  ])
+  assert.deepEqual(exchange.states.last, [])
 })
 
 test('a client without a state before and after is not in the decision', async () => {
@@ -185,6 +223,27 @@ test('a reply that arrives while the store is read is seen: the check that it as
   release()
   await Promise.all([first, second])
   assert.deepEqual(exchange.pending(), ['a'])
+})
+
+test('an ending that comes while the store is read counts, and the reply does not', async () => {
+  const memory = createMemoryStore()
+  let settle = (): void => {}
+  const store: ObjectStore = {
+    ...memory,
+    async size(key) {
+      settle()
+      return memory.size(key)
+    },
+  }
+  const { exchange, ask, ended } = open({ store })
+  settle = () => exchange.settle('b', ENDING)
+  await storeReply(memory, ask, { place: 1, text: 'done' })
+  await exchange.checkReceipt('b')
+  assert.deepEqual(
+    ended.map(({ outcome }) => outcome),
+    ['Late'],
+  )
+  assert.deepEqual([...exchange.received], [])
 })
 
 test('a check that failed does not keep the next one from looking', async () => {

@@ -1,4 +1,4 @@
-// When an exchange ends, and what became of each message, with a clock that stands still until the exchange waits.
+// When an exchange ends, and what became of each message, with a clock on which no time passes until the exchange waits.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { RunEvent } from '#protocol/events.ts'

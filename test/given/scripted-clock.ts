@@ -1,4 +1,4 @@
-// A clock for tests of what waits: it stands still, and goes on only when somebody sleeps. On its way it stops where the test has something to do.
+// A clock for tests of what waits: no time passes until somebody sleeps. On its way it stops where the test has something to do.
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '#runtime/clock.ts'
 

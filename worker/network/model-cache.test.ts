@@ -3,14 +3,14 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
 import { digestPayload } from '#protocol/digest.ts'
 import { createReusedBuffer } from '#runtime/reused-buffer.ts'
 import { createMemoryStore, type MemoryStore } from '#test/given/memory-store.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import { type AskGrants, NotWanted } from './grants.ts'
-import { deleteOldModels, fetchModel } from './model-cache.ts'
+import { deleteOldModels, fetchFile, fetchModel } from './model-cache.ts'
 
 const BODY = Uint8Array.from({ length: 1000 }, (_, i) => i % 256)
 const KEY = 'rounds/1/1/model.safetensors'
@@ -95,13 +95,19 @@ test('a refusal by the coordinator means NotWanted', async () => {
   await assert.rejects(fetchModel(BASE, { ...options, ask }), NotWanted)
 })
 
-test('the cache keeps the models of two rounds', async () => {
-  for (const round of [1, 2, 3, 4]) {
-    const body = BODY.map((byte) => byte ^ round)
-    const key = `rounds/${round}/1/model.safetensors`
-    await memory.put(key, body)
-    const file = await fetchModel({ key, ...digestPayload(body) }, options)
-    await deleteOldModels(folder, file)
-  }
-  assert.equal((await readdir(folder)).length, 2)
-})
+for (const ending of ['safetensors', 'records', 'state'] as const)
+  test(`the cache keeps two files that end in ${ending}, and no download that did not come to its end`, async () => {
+    await writeFile(join(folder, 'precious'), 'mine')
+    let file = ''
+    for (const round of [1, 2, 3, 4]) {
+      const body = BODY.map((byte) => byte ^ round)
+      const key = `exchanges/${round}/contents/x`
+      await memory.put(key, body)
+      await writeFile(join(folder, `${String(round).repeat(64)}.${ending}.part.partial`), 'its beginning')
+      file = await fetchFile({ key, ...digestPayload(body) }, ending, options)
+      await deleteOldModels(folder, file)
+    }
+    const left = await readdir(folder)
+    assert.equal(left.length, 3, left.join(' '))
+    for (const name of [basename(file), 'precious']) assert.ok(left.includes(name), name)
+  })

@@ -13,6 +13,9 @@ import { type AskGrants, withGrant } from './grants.ts'
 /** Models that stay in the cache: the one in use and the one before it. */
 const CACHED_MODELS = 2
 
+/** Of the names of a model, of a client's state, and of a message's content. */
+const ENDINGS = ['safetensors', 'state', 'records'] as const
+
 export interface ModelOptions {
   readonly folder: string
   readonly buffer: ReusedBuffer
@@ -31,7 +34,7 @@ export function fetchModel(base: NonNullable<Task['base']>, options: ModelOption
 /** As fetchModel, for any object; `ending` is that of the file's name. */
 export async function fetchFile(
   base: { readonly key: string; readonly size: number; readonly sha256: string },
-  ending: 'safetensors' | 'state' | 'records',
+  ending: (typeof ENDINGS)[number],
   options: ModelOptions,
 ): Promise<string> {
   const { folder, buffer, ask, transfers } = options
@@ -55,16 +58,24 @@ export async function fetchFile(
   return file
 }
 
-/** Deletes all but the newest models. A later call deletes a file that cannot be deleted now. */
+/** Deletes all but the newest models or contents of messages. A later call deletes a file that cannot be deleted now. */
 export function deleteOldModels(folder: string, newest: string): Promise<void> {
   return deleteOldFiles(folder, newest, CACHED_MODELS - 1)
 }
 
-/** Deletes all but `used` and the `others` newest files. */
+/** A file of the cache, or one that a download has begun. */
+const CACHED = new RegExp(`^[0-9a-f]{64}\\.(${ENDINGS.join('|')})(\\.part(\\.partial)?)?$`)
+
+/** Deletes all but `used` and the `others` newest files, and every download that did not come to its end. Call it when none runs. */
 export async function deleteOldFiles(folder: string, used: string, others: number): Promise<void> {
-  const names = (await readdir(folder)).filter((name) => /^[0-9a-f]{64}\.(safetensors|state)$/.test(name))
-  const paths = names.map((name) => join(folder, name)).filter((path) => path !== used)
+  const names = (await readdir(folder)).filter((name) => CACHED.test(name))
+  const [begun, whole] = [
+    names.filter((name) => /\.part/.test(name)),
+    names.filter((name) => !/\.part/.test(name)),
+  ]
+  const paths = whole.map((name) => join(folder, name)).filter((path) => path !== used)
   const files = await Promise.all(paths.map(async (path) => ({ path, at: (await stat(path)).mtimeMs })))
   files.sort((a, b) => b.at - a.at)
-  for (const { path } of files.slice(others)) await unlink(path).catch(() => {})
+  const old = files.slice(others).map(({ path }) => path)
+  for (const path of [...old, ...begun.map((name) => join(folder, name))]) await unlink(path).catch(() => {})
 }

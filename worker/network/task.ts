@@ -149,6 +149,8 @@ async function workOn(asked: Task, options: TaskOptions): Promise<LocalOutcome> 
     if (task.message !== undefined && base !== null) {
       const left = join(scratch, `replied-${task.round}.state`)
       const replied = await replyTo(trainer, { message: task.message, content: base, output, left, state })
+      // Beside an error the trainer may have left a file.
+      if (replied.update === null) await rm(output, { recursive: true, force: true })
       await tidying
       return { ...replied, state, ...NOT_ASKED }
     }
@@ -169,7 +171,7 @@ async function workOn(asked: Task, options: TaskOptions): Promise<LocalOutcome> 
     return { update, state, ...(asked.evaluate && !task.evaluate ? NOT_RELEASED : evaluated) }
   } catch (error) {
     await dropState(state)
-    await unlink(output).catch(() => {})
+    await rm(output, { recursive: true, force: true }).catch(() => {})
     throw error
   }
 }

@@ -50,6 +50,13 @@ const TASK: Task = {
 }
 const NONE: Usage = { updates: 0, updatesToday: 0, evaluations: 0 }
 
+test('a message of a program is refused for the whole run, whatever the limits allow', () => {
+  const decided = decideTask(siteWith(), jobWith(), { ...TASK, kind: 'Message' }, NONE)
+  assert.ok(decided.kind === 'Refused')
+  assert.match(decided.reason, /strategy is a program, and a site takes part in rounds alone/)
+  assert.equal(decided.isForRun, true)
+})
+
 test('a task counts what it takes from the data', () => {
   const chargeOf = (task: Partial<Task>): unknown => {
     const decided = decideTask(siteWith(), jobWith(), { ...TASK, ...task }, NONE)

@@ -20,13 +20,13 @@ import type { MessageParameters, Replied, Trainer } from '../trainer/seam.ts'
 import { doTask, type TaskOptions } from './task.ts'
 
 const UPLOAD = uploadName(1)
-const KEYS = exchangeKeys(4)
+const KEYS = exchangeKeys(5)
 const OK: Replied = { error: null, hasState: false }
-/** The second message of exchange 4 to client a, at place 3 of the ask. */
+/** The second message of exchange 5 to client a, at place 3 of the ask. */
 const { content: CONTENT } = messageTo('a', 'a question')
 const TASK: Task = {
   kind: 'Message',
-  round: 4,
+  round: 5,
   attempt: 4,
   epoch: 1,
   base: { key: KEYS.content(CONTENT.sha256), ...CONTENT },
@@ -112,7 +112,7 @@ test('the trainer gets content, kind, group and node; its bytes and the signed m
   assert.deepEqual(reply, {
     schema: 'fedsam.reply/1',
     client: 'a',
-    exchange: 4,
+    exchange: 5,
     message: 3,
     content: CONTENT.sha256,
     incarnation: 'life',
@@ -146,7 +146,7 @@ test('an error is a reply without bytes, and what lies beside it is deleted', as
 describe('a state', () => {
   test('goes on from the last one, and the marker names both', async () => {
     const last = messageTo('a', 'old').content
-    const key = exchangeKeys(3).clientState('a', 0, UPLOAD)
+    const key = exchangeKeys(4).clientState('a', 0, UPLOAD)
     await store.put(key, bytesOf('old'))
     const task = { ...TASK, state: { ...TASK.state!, last: { ...last, dataset: 'the data', key } } }
     await doTask(
@@ -201,7 +201,7 @@ describe('a trainer fails that replies', () => {
     })
 
   test('with the file of an earlier call: it was deleted before this one', async () => {
-    await writeFile(join(folder, 'update-4.safetensors'), 'of an earlier life')
+    await writeFile(join(folder, 'update-5.safetensors'), 'of an earlier life')
     await assert.rejects(doTask(optionsFor(async () => OK)), { code: 'TrainerFailed', message: /no file/ })
   })
 })
@@ -209,25 +209,28 @@ describe('a trainer fails that replies', () => {
 describe('the same message', () => {
   test('of a coordinator that started again is answered by the same work', async () => {
     const unsent: TaskOptions['unsent'] = optionsFor(says('')).unsent
-    let isAway = true
-    const ask: TaskOptions['ask'] = async (wants) => {
-      if (isAway && wants.some(({ kind }) => kind === 'Write')) throw new Error('nobody is there')
-      return Promise.all(wants.map(grant))
-    }
-    await assert.rejects(doTask(optionsFor(says('an answer'), { unsent, ask })), /nobody is there/)
-    isAway = false
-    await doTask(optionsFor(says('another answer'), { unsent, ask, task: () => ({ ...TASK, epoch: 2 }) }))
+    const first = optionsFor(says('an answer'), { unsent, ask: readsOnly })
+    await assert.rejects(doTask(first), /nobody is there/)
+    await doTask(optionsFor(says('another answer'), { unsent, task: () => ({ ...TASK, epoch: 2 }) }))
     assert.equal(called.length, 1)
     assert.deepEqual(await store.get(KEYS.payload('a', 3, UPLOAD)), bytesOf('an answer'))
   })
 
-  test('as another message of the exchange is answered by work of its own', async () => {
-    for (const attempt of [4, 5])
-      await doTask(optionsFor(says(`answer ${attempt}`), { task: () => ({ ...TASK, attempt }) }))
-    assert.equal(called.length, 2)
-    assert.deepEqual(await store.get(KEYS.payload('a', 4, UPLOAD)), bytesOf('answer 5'))
+  test('as another message of the exchange, or in another exchange, is answered by work of its own', async () => {
+    const { unsent } = optionsFor(says(''))
+    for (const change of [{}, { attempt: 5 }, { round: 6 }]) {
+      const task = { ...TASK, ...change }
+      const options = optionsFor(says('an answer'), { unsent, ask: readsOnly, task: () => task })
+      await assert.rejects(doTask(options), /nobody is there/)
+    }
+    assert.equal(called.length, 3)
   })
 })
+
+const readsOnly: TaskOptions['ask'] = async (wants) => {
+  if (wants.some(({ kind }) => kind === 'Write')) throw new Error('nobody is there')
+  return Promise.all(wants.map(grant))
+}
 
 test('a content with other bytes than the task names is no message', async () => {
   await store.delete(KEYS.content(CONTENT.sha256))

@@ -6,7 +6,8 @@ from typing import Any, Dict
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
-from test_app import COUNTING, AppTest
+from test_app import AppTest
+from test_app_states import COUNTING
 from test_records import Maker, exact
 
 from fedsam_client import records

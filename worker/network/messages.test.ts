@@ -129,7 +129,7 @@ test('a reply may have no bytes', async () => {
   assert.ok(reply.kind === 'Content' && reply.size === 0)
 })
 
-test('an error is a reply without bytes, and what lies beside it is deleted', async () => {
+test('an error is a reply without bytes, and a file beside it is deleted', async () => {
   const error = { code: 6, reason: `a mod refused it: ${'x'.repeat(4000)}` }
   await doTask(
     optionsFor(async (call) => {

@@ -113,6 +113,20 @@ export function answerCases(opened: Opened): void {
     assert.equal(text(await waiting), 'done')
   })
 
+  test('two ends that ask and answer without a pause keep nothing else from running', async () => {
+    const [server, client] = await Promise.all([opened().connect(), opened().connect()])
+    const subject = freshSubject()
+    await server.serve(subject, async (_, body) => body)
+    let isOver = false
+    setTimeout(() => {
+      isOver = true
+    }, 1)
+    for (let asked = 0; !isOver; asked += 1) {
+      assert.ok(asked < 100_000, 'a timer of a millisecond waits for this loop to end')
+      await client.request(subject, Buffer.from('now'), LONG)
+    }
+  })
+
   test('both servers of a subject receive the request, and the first answer counts', async () => {
     const [one, two, client] = await Promise.all([opened().connect(), opened().connect(), opened().connect()])
     const subject = freshSubject()

@@ -10,6 +10,7 @@ import {
   type FixedSettings,
   type LiveSettings,
   type Pace,
+  type ProgramCommand,
 } from '#coordinator/settings/settings.ts'
 import { sha256 } from '#protocol/digest.ts'
 import type { RunEvent } from '#protocol/events.ts'
@@ -50,6 +51,10 @@ export interface FederationOptions {
   /** Longest time that a request may stay unanswered; real seconds. */
   readonly answerSeconds?: number
   readonly log?: (line: string) => void
+  /** A client's work in place of the quadratic trainer. */
+  readonly work?: (client: string) => TrainerWork
+  /** The program of a Program run, for coordinators of this federation with this folder. */
+  readonly program?: (folder: string) => ProgramCommand
 }
 
 /** A federation whose parts a test starts and stops. */
@@ -174,6 +179,7 @@ export async function openFederation(options: FederationOptions): Promise<Federa
           own.onEvent?.(event)
         },
         certify: certifyBy(CERTIFIER, fixed),
+        ...(options.program === undefined ? {} : { program: options.program(folder) }),
         ...(own.version === undefined ? {} : { version: own.version }),
         signal: orOver(own.signal),
       })
@@ -181,7 +187,10 @@ export async function openFederation(options: FederationOptions): Promise<Federa
       return outcome
     },
     work(client, own = {}) {
-      const work = own.work ?? quadraticWork({ client, size, ...options.quadratic?.(client, events) })
+      const work =
+        own.work ??
+        options.work?.(client) ??
+        quadraticWork({ client, size, ...options.quadratic?.(client, events) })
       const served = serveRun({
         client,
         incarnation: own.incarnation ?? `${client}-life-${lives++}`,

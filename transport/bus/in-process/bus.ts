@@ -1,6 +1,7 @@
 // A message bus within one process, for tests and for local runs in one process.
 // Guarantees those of ports.ts. As with NATS, every server of a subject receives a request, and the first answer counts.
 
+import { setImmediate } from 'node:timers/promises'
 import { type MessageBus, NoAnswer, type RequestHandler } from '../../ports.ts'
 import { checkBody, checkPattern, checkSubject, covers } from '../subject.ts'
 
@@ -23,6 +24,8 @@ export function createInProcessBus(options: InProcessOptions = {}): MessageBus {
     subject: string,
     body: Uint8Array,
   ): Promise<Uint8Array | undefined> => {
+    // A turn of the event loop, as on a network: two ends that ask and answer without a pause must not keep all else from running.
+    await setImmediate()
     try {
       return new Uint8Array(checkBody(subject, await handler(subject, new Uint8Array(body))))
     } catch (error) {

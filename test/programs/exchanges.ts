@@ -3,6 +3,7 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { FixedSettings, ProgramCommand } from '#coordinator/settings/settings.ts'
+import type { TrainerWork } from '#worker/trainer/serve.ts'
 import { type FederationOptions, QUADRATIC } from '../federation/federation.ts'
 import { type AdderOptions, adderWork } from '../trainers/adder.ts'
 
@@ -30,12 +31,17 @@ export type Before = (
   call: Parameters<NonNullable<AdderOptions['before']>>[0],
 ) => ReturnType<NonNullable<AdderOptions['before']>>
 
+/** The work of a client, which adds its place. */
+export function adds(client: string, before: Before = () => undefined): TrainerWork {
+  return adderWork({ place: CLIENTS.indexOf(client), before: (call) => before(client, call) })
+}
+
 /** Three clients that add 0, 1 and 2. */
-export function exchanges(before: Before = () => {}, flaw = 'none'): FederationOptions {
+export function exchanges(before?: Before): FederationOptions {
   return {
     clients: CLIENTS,
     fixed: programSettings('test'),
-    program: (folder) => averageIn(folder, flaw),
-    work: (client) => adderWork({ place: CLIENTS.indexOf(client), before: (call) => before(client, call) }),
+    program: (folder) => averageIn(folder),
+    work: (client) => adds(client, before),
   }
 }

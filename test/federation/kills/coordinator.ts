@@ -6,6 +6,7 @@ import { connectNats } from '#transport/bus/nats/bus.ts'
 import { openFilesystemStore } from '#transport/store/filesystem/store.ts'
 import { recordingStore } from '../../faults/recording-store.ts'
 import { CERTIFIER } from '../../given/signed.ts'
+import { averageIn, programSettings } from '../../programs/exchanges.ts'
 import { asRecorded } from '../federation.ts'
 import { liveSettings, type Orders, obey, PACE, settingsOf } from './job.ts'
 
@@ -14,7 +15,8 @@ const store = await openFilesystemStore({ folder: orders.folder, durable: false 
 const bus = await connectNats({ url: orders.nats })
 const live = liveSettings()
 // The same run.json as that of the successor in the test's process.
-const fixed = asRecorded(settingsOf(orders.uid, orders.source))
+const { uid, source, isProgram, scratch } = orders
+const fixed = asRecorded(isProgram ? programSettings(uid) : settingsOf(uid, source))
 await coordinate({
   store: recordingStore(store, obey(orders)),
   bus,
@@ -25,5 +27,6 @@ await coordinate({
   observe: () => {},
   certify: certifyBy(CERTIFIER, fixed),
   signal: new AbortController().signal,
+  ...(isProgram ? { program: averageIn(scratch) } : {}),
 })
 process.exit(0)

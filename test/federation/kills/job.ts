@@ -33,9 +33,12 @@ export interface Orders {
   readonly record: string
   /** Of a worker. */
   readonly client?: string
-  readonly scratch?: string
+  /** Of a worker, for its files; of a coordinator, for those of its program. */
+  readonly scratch: string
   /** Folder of the record that the run starts from; '' for a run that starts with round 0. */
   readonly source: string
+  /** The job is that of ../../programs/exchanges.ts. */
+  readonly isProgram: boolean
 }
 
 /** A run from another record has a server optimizer with a state, so that model and state are copied. */

@@ -6,6 +6,7 @@ import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import { serveRun } from '#worker/network/client.ts'
 import { recordingTransfers } from '../../faults/recording-store.ts'
 import { signing } from '../../given/signed.ts'
+import { adds } from '../../programs/exchanges.ts'
 import { inProcessTrainer } from '../../trainers/in-process.ts'
 import { quadraticWork } from '../../trainers/quadratic.ts'
 import { ANSWER_SECONDS, fixedSettings, type Orders, obey, SIZE, trainerOf } from './job.ts'
@@ -20,9 +21,11 @@ await serveRun({
   prefix: subjectPrefix(namespace, uid),
   bus: await connectNats({ url: orders.nats }),
   transfers: recordingTransfers(createGrantedTransfers(), obey(orders)),
-  trainer: inProcessTrainer(quadraticWork({ client, size: SIZE, ...trainerOf(orders.source) })),
+  trainer: inProcessTrainer(
+    orders.isProgram ? adds(client) : quadraticWork({ client, size: SIZE, ...trainerOf(orders.source) }),
+  ),
   clock: systemClock(),
-  folder: orders.scratch!,
+  folder: orders.scratch,
   answerSeconds: ANSWER_SECONDS,
   silenceSeconds: 60,
   log: () => {},

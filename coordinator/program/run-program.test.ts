@@ -7,7 +7,6 @@ import { afterEach, beforeEach, describe, test } from 'node:test'
 import { encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
 import type { RunEvent } from '#protocol/events.ts'
-import { recordingStore } from '#test/faults/recording-store.ts'
 import { createMemoryStore } from '#test/given/memory-store.ts'
 import { newFolder, notesOf, runScripted, type ScriptedRun } from '#test/programs/scripted.ts'
 import type { ObjectStore } from '#transport/ports.ts'
@@ -168,29 +167,6 @@ describe('a life that asks something else', () => {
       message: /exchange 1, message 0 to a: its content had \d+ bytes with SHA-256 \w+ and has/,
     })
   })
-})
-
-test('a coordinator that fails before and after each of its writes has a successor that comes to the same bytes', async () => {
-  const writes: string[] = []
-  const reference = createMemoryStore()
-  const record = recordingStore(reference, (_index, _operation, key, phase) => {
-    if (phase === 'before') writes.push(key)
-  })
-  await runScripted({ store: record, folder })
-  const wanted = await outputOf(reference)
-  assert.ok(writes.length >= 20, `${writes.length} writes`)
-  for (const [index] of writes.entries()) {
-    for (const phase of ['before', 'after'] as const) {
-      const store = createMemoryStore()
-      const faulty = recordingStore(store, (at, _operation, _key, when) => {
-        if (at === index && when === phase) throw new Error('the fault')
-      })
-      const options: ScriptedRun = { store, folder: join(folder, `${index}-${phase}`) }
-      await assert.rejects(runScripted({ ...options, store: faulty }), { message: 'the fault' })
-      await runScripted(options)
-      assert.deepEqual(await outputOf(store), wanted, `${phase} write ${index}, ${writes[index]}`)
-    }
-  }
 })
 
 test('a program that ends while its clients work fails the run at once', async () => {

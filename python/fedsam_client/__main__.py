@@ -1,4 +1,7 @@
-"""python -m fedsam_client module:Name [--arg name=value]…: serves a NumPyClient or a ClientApp on the seam until the input ends."""
+"""python -m fedsam_client module:Name [--arg name=value]…: serves a NumPyClient or a ClientApp on the seam until the input ends.
+
+python -m fedsam_client --script train.py …: serves the Hugging Face Trainer of a script (script.py).
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,12 @@ _APP_OPTIONS = {
 
 def main(args: Optional[List[str]] = None) -> int:
     """Returns the exit code: 0 when the input ended, 1 when the client could not be created."""
-    target, arguments, options = _read(sys.argv[1:] if args is None else args)
+    args = sys.argv[1:] if args is None else args
+    if "--script" in args:
+        from fedsam_client.script import run
+
+        return run(args)
+    target, arguments, options = _read(args)
     # Protect the seam before the imports of numpy and the class, which may print.
     seam = Seam()
     try:
@@ -37,10 +45,10 @@ def main(args: Optional[List[str]] = None) -> int:
         _print_cause(error)
         seam.say(type="error", code=error.code, message=error.message, remedy=error.remedy)
         return 1
-    seam.say(type="ready", dataset="", backend=_backend())
+    seam.say(type="ready", dataset="", backend=backend())
     pulse = Pulse(seam)
     for call in seam.calls():
-        _answer(seam, pulse, client, call)
+        answer(seam, pulse, client, call)
         if not seam.is_ours:
             os._exit(0)  # a fork of the class's that came back here is not the client
     return 0
@@ -82,14 +90,16 @@ def _open(target: str, texts: List[str], options: Dict[str, str]) -> Any:
     return SeamClient(make_client(found, target, given))
 
 
-def _backend() -> str:
+def backend() -> str:
+    """What computes, for the ready line."""
     import numpy
 
     flower = f", flwr {flower_version()}" if "flwr" in sys.modules else ""
     return f"Python {sys.version.split()[0]}, numpy {numpy.__version__}{flower}"
 
 
-def _answer(seam: Seam, pulse: Pulse, client: Any, call: Dict[str, Any]) -> None:
+def answer(seam: Seam, pulse: Pulse, client: Any, call: Dict[str, Any]) -> None:
+    """Makes one call on a SeamClient, and says its answer or its error."""
     try:
         with pulse:
             line = _called(client, call)

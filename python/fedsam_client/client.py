@@ -11,7 +11,7 @@ import inspect
 import math
 import numbers
 import sys
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -32,12 +32,22 @@ class NamedClient:
 
     #: What error messages call its method fit.
     word = "fit"
+    #: Whether its arrays may be bfloat16. Flower's ArrayRecord cannot hold them.
+    has_bfloat16 = False
     #: The names of its arrays, in order, after `ordered` or get_parameters.
     names: List[str]
 
     def ordered(self, names: Sequence[str]) -> List[str]:
         """The names of the run's tensors in the client's order."""
         raise NotImplementedError
+
+
+class Opened(NamedTuple):
+    """The tensors of a call: their file, their order, and the 16-bit types that the class gets instead of float32, by name."""
+
+    source: str
+    specs: List[Spec]
+    types: Mapping[str, np.dtype]
 
 
 class SeamClient:
@@ -93,13 +103,18 @@ class SeamClient:
     ) -> Dict[str, Any]:
         """Trains from one file to the other; returns weight and metrics of the update. For `dtypes` see narrow.py."""
         # Only the method holds the arrays while it trains, so no memory is used twice.
-        specs, types, returned = self._call_with("fit", source, config, dtypes)
+        opened, returned = self._call_with("fit", source, config, dtypes)
+        return self.fitted(opened, output, returned)
+
+    def fitted(self, opened: Opened, output: str, returned: Any) -> Dict[str, Any]:
+        """Checks and writes what `fit` returned for `opened`; returns weight and metrics of the update."""
         if not isinstance(returned, (tuple, list)) or len(returned) != 3:
-            raise ClientError(f"fit returned {_described(returned)}", "return three values: parameters, num_examples, metrics")
+            raise ClientError(f"{self._word} returned {_described(returned)}", "return three values: parameters, num_examples, metrics")
         parameters, num_examples, metrics = returned
-        count = _count("fit", num_examples, least=1)
-        found = self._metrics("fit", metrics)
-        arrays = self._matched(specs, types, _arrays("fit", parameters))
+        count = _count(self._word, num_examples, least=1)
+        found = self._metrics(self._word, metrics)
+        source, specs, types = opened
+        arrays = self._matched(specs, types, _arrays(self._word, parameters))
         self._watch_signs(arrays)
         if types:
             places = {spec.name: index for index, spec in enumerate(specs)}
@@ -114,7 +129,7 @@ class SeamClient:
         """The loss on the held-out examples; num_examples is 0 without the method evaluate, or without such examples."""
         if not callable(getattr(self._client, "evaluate", None)):
             return NOTHING
-        _, _, returned = self._call_with("evaluate", source, config, dtypes)
+        _, returned = self._call_with("evaluate", source, config, dtypes)
         if not isinstance(returned, (tuple, list)) or len(returned) != 3:
             raise ClientError(f"evaluate returned {_described(returned)}", "return three values: loss, num_examples, metrics")
         loss, num_examples, metrics = returned
@@ -127,25 +142,27 @@ class SeamClient:
             raise ClientError(f"evaluate returned the loss {_described(loss)}", remedy)
         return {"loss": number, "num_examples": count, "metrics": self._metrics("evaluate", metrics)}
 
-    def _call_with(
-        self, name: str, source: str, config: Mapping[str, str], dtypes: Optional[Sequence[str]]
-    ) -> Tuple[List[Spec], Dict[str, np.dtype], Any]:
+    def opened(self, source: str, dtypes: Optional[Sequence[str]] = None) -> Tuple[Opened, List[np.ndarray]]:
+        """Reads the arrays of a call, in the class's order and types."""
         found = self._in_order(tensors.read(source))
         specs = [spec for spec, _ in found]
         arrays = [array for _, array in found]
         del found
         self._note_negative(specs, arrays)
-        if self._named_client is not None and dtypes is not None:
-            # Flower's ArrayRecord cannot hold bfloat16.
+        if self._named_client is not None and not self._named_client.has_bfloat16 and dtypes is not None:
             dtypes = ["F32" if dtype == "BF16" else dtype for dtype in dtypes]
         types = narrow.narrow_types(specs, dtypes, self._note)
         for index, spec in enumerate(specs):
             if spec.name in types:
                 arrays[index] = narrow.narrowed(spec, arrays[index], types[spec.name])
+        return Opened(source, specs, types), arrays
+
+    def _call_with(self, name: str, source: str, config: Mapping[str, str], dtypes: Optional[Sequence[str]]) -> Tuple[Opened, Any]:
+        opened, arrays = self.opened(source, dtypes)
         method = getattr(self._client, name)
         arguments, named = _with_config(method, typed(config), arrays)
         del arrays
-        return specs, types, _called(name, method, *arguments, **named)
+        return opened, _called(name, method, *arguments, **named)
 
     def _watch_signs(self, arrays: List[np.ndarray]) -> None:
         signs = {index for index, array in enumerate(arrays) if _is_vector(array) and not (array < 0).any()}

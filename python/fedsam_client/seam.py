@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import sys
 import threading
 import time
@@ -51,6 +52,26 @@ class Seam:
             os.dup2(nothing, file.fileno(), inheritable=False)
         os.close(nothing)
 
+    def has_call(self, seconds: float) -> bool:
+        """Waits until a call or the end of the input can be read."""
+        return bool(select.select([self._calls], [], [], seconds)[0])
+
+    def give_back(self) -> None:
+        """Puts the seam back to standard input and output, for a program that replaces this one."""
+        self._answers.flush()
+        os.dup2(self._calls.fileno(), 0)
+        os.dup2(self._answers.fileno(), 1)
+
+    def close(self) -> None:
+        """Leaves the seam to another process."""
+        self._forked()
+        self._owner = 0
+
+    def end_line(self) -> None:
+        """Ends a line that the process began on its standard output before it opened the seam: the next one must be whole."""
+        with self._lock:
+            self._answers.write("\n")
+
     @property
     def is_ours(self) -> bool:
         """False in a forked child."""
@@ -81,6 +102,11 @@ class Seam:
         with self._lock:
             self._answers.write(text + "\n")
             self._answers.flush()
+
+
+def is_open() -> bool:
+    """Whether this process has a seam already."""
+    return _open is not None
 
 
 def report(done: float, total: float, message: str = "") -> None:

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import textwrap
 import unittest
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
 
@@ -47,13 +47,13 @@ class SeamTest(unittest.TestCase):
 
 
 class Program:
-    """python -m fedsam_client, with the seam at its standard input and output."""
+    """python -m fedsam_client, or another command, with the seam at its standard input and output."""
 
-    def __init__(self, folder: str, args: Any, env: Dict[str, str]) -> None:
+    def __init__(self, folder: str, args: Any, env: Dict[str, str], command: Sequence[str] = (sys.executable, "-m", "fedsam_client")) -> None:
         self.next_id = 0
         self.log = tempfile.TemporaryFile("w+", encoding="utf-8")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "fedsam_client", *args],
+            [*command, *args],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": PACKAGE, **env},
             stdin=subprocess.PIPE,

@@ -21,8 +21,8 @@ from fedsam_client.weights import arrays_of, load_into
 
 #: The first version whose Trainer this file knows.
 FIRST_VERSION = 5
-#: Ends of names of metrics that a clock or the memory decides: the same call would not have the same answer twice.
-_MEASURED = ("runtime", "_per_second", "preparation_time", "total_flos")
+#: Ends of names of metrics that a clock or the memory decides (the same call would not have the same answer twice), and of the schedule's place.
+_MEASURED = ("runtime", "_per_second", "preparation_time", "total_flos", "epoch")
 
 
 def serve_with(module: Any, session: Any) -> None:

@@ -15,6 +15,7 @@ import traceback
 from importlib.abc import MetaPathFinder
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
+from fedsam_client.arguments import Given, read_given
 from fedsam_client.errors import ClientError, raised
 from fedsam_client.processes import Calls, Processes, Restart
 
@@ -56,6 +57,7 @@ def run(args: List[str]) -> int:
     restart = Restart(args)
     restart.take_call()
     options = _read(restart.args)
+    # Protect the seam before the script runs: it may print.
     calls = Calls(Processes(os.environ), restart, options.fresh)
     session = Session(options, calls)
     try:
@@ -77,7 +79,15 @@ def _read(args: List[str]) -> Options:
     parser.add_argument("--script", required=True, nargs=argparse.REMAINDER, metavar="train.py", help="the script, and all of its arguments")
     parsed = parser.parse_args(args)
     script = (parsed.script or [""])[0]
-    return Options(script, parsed.script[1:], parsed.keep_optimizer, parsed.fresh, parsed.examples)
+    arguments = [_filled(text, read_given({}, os.environ)) for text in parsed.script[1:]]
+    return Options(script, arguments, parsed.keep_optimizer, parsed.fresh, parsed.examples)
+
+
+def _filled(text: str, given: Given) -> str:
+    """An argument of the script, with {client}, {dataset_root} and the partition's other fields replaced. Other braces stay."""
+    for name, value in {"client": given.client, **given.dataset}.items():
+        text = text.replace("{" + name + "}", str(value))
+    return text
 
 
 def _check(options: Options, calls: Calls) -> None:

@@ -58,32 +58,30 @@ def _tensors_of(model: Any) -> Dict[str, Any]:
 
 
 def _is_torch(model: Any) -> bool:
-    return callable(getattr(model, "state_dict", None)) and callable(getattr(model, "load_state_dict", None))
+    methods = ("state_dict", "load_state_dict")
+    return not _is_keras(model) and all(callable(getattr(model, name, None)) for name in methods)
 
 
 def _is_keras(model: Any) -> bool:
-    return not _is_torch(model) and all(callable(getattr(model, name, None)) for name in ("get_weights", "set_weights"))
+    """Also on Keras' torch backend, where a model is a torch module that names each tensor twice."""
+    methods = ("get_weights", "set_weights")
+    return isinstance(getattr(model, "weights", None), list) and all(callable(getattr(model, name, None)) for name in methods)
 
 
 def _keras_names(model: Any) -> List[str]:
     """The variables' paths, which FedSAM's rules for running statistics read; their places where two are equal."""
-    names = [str(getattr(one, "path", None) or getattr(one, "name", "")) for one in getattr(model, "weights", [])]
+    names = [str(getattr(one, "path", None) or getattr(one, "name", "")) for one in model.weights]
     if len(names) == len(model.get_weights()) and len(set(names)) == len(names) and "" not in names:
         return names
     return [f"{place:04}" for place in range(len(model.get_weights()))]
 
 
 def _adapter(model: Any) -> Optional[str]:
-    """The active adapter, where PEFT has put adapters into the model: only they train, and only they travel."""
+    """The active adapter of a PeftModel: only its arrays train, and only they travel."""
     peft = sys.modules.get("peft")
-    if peft is None or not hasattr(model, "peft_config"):
+    if peft is None or not isinstance(model, peft.PeftModel):
         return None
-    if isinstance(model, peft.PeftModel):
-        active = model.active_adapter
-    elif getattr(model, "_hf_peft_config_loaded", False):
-        active = model.active_adapters()
-    else:
-        return None
+    active = model.active_adapter
     names = [active] if isinstance(active, str) else list(active)
     if len(names) == 1:
         return names[0]

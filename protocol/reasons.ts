@@ -22,6 +22,7 @@ export const OPERATOR_WAITS = [
   'TemplateRefused', // a pod template or a security context holds what the operator does not allow
   'AccountRefused', // a partition has the coordinator's account
   'KeyShared', // two external partitions have the same key
+  'ProgramRefused', // the strategy is a program, which runs on one machine alone
   'NamespaceRefused', // the job is in the operator's own namespace
 ] as const
 

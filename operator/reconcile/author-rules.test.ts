@@ -61,6 +61,15 @@ test('a job that ran before its template was refused is stopped, and none of its
   )
 })
 
+test('a strategy that is a program gets no pod: it would run beside the credentials of the coordinator', () => {
+  const strategy = { type: 'Program', program: { command: ['python3', 'server.py'] } } as const
+  const desired = reconcile(observe(jobWith({ strategy } as Partial<FederatedJobSpec>)))
+  assert.deepEqual(desired.writes, [])
+  const reconciling = desired.status?.conditions.find(({ type }) => type === 'Reconciling')
+  assert.equal(reconciling?.reason, 'ProgramRefused')
+  assert.match(reconciling?.message ?? '', /run the job on one machine with fedsam run/)
+})
+
 test("the operator's own namespace runs no job", () => {
   const settings = { ...SETTINGS, home: 'team' }
   const desired = reconcile(observe(jobWith(), { settings }))

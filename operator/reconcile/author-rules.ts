@@ -1,7 +1,7 @@
 // What no author of a job gets: pods in the operator's own namespace; pod templates and security contexts beyond
 // podTemplates; for the coordinator the account that the operator makes for a worker, or the reverse. The chart's
 // admission policies refuse the same at `kubectl apply`. These rules also hold for jobs that were stored before. And, what only this
-// file refuses: one key for two external partitions. Pure.
+// file refuses: one key for two external partitions, and a strategy that is a program. Pure.
 import { isExternal, sharedKeys } from '#protocol/external.ts'
 import type { CompleteFederatedJobSpec } from '#protocol/generated/federatedjob.ts'
 import { coordinatorAccount, workerAccount } from '#protocol/identity.ts'
@@ -16,7 +16,7 @@ import { NOT_ALLOWED, refusedBy } from './pods/template-shape.ts'
 export interface Forbidden {
   readonly waitingFor: Extract<
     WaitingReason,
-    'TemplateRefused' | 'AccountRefused' | 'NamespaceRefused' | 'KeyShared'
+    'TemplateRefused' | 'AccountRefused' | 'NamespaceRefused' | 'KeyShared' | 'ProgramRefused'
   >
   readonly message: string
 }
@@ -34,6 +34,12 @@ export function forbidden(
     return {
       waitingFor: 'NamespaceRefused',
       message: `Namespace ${metadata.namespace} is the operator's own, and runs no jobs; create the job in another namespace.`,
+    }
+  if (spec.strategy.type === 'Program')
+    return {
+      waitingFor: 'ProgramRefused',
+      message:
+        'spec.strategy.type Program is not available in a cluster in this version; run the job on one machine with fedsam run, or choose another strategy.',
     }
   const account = coordinatorAccount(metadata.name, spec)
   const shared = spec.partitions.find(

@@ -60,7 +60,7 @@ const CASES: readonly Case[] = [
   {
     name: 'unknown strategy',
     spoil: edit('  rounds: 1\n', '  rounds: 1\n  strategy: {type: FedAverage}\n'),
-    says: 'fedsam: job.yaml:6: spec.strategy.type: is "FedAverage"; write one of FedAvg, FedAvgM, FedAdam, FedYogi, FedAdagrad, FedMedian, FedTrimmedAvg, Krum, MultiKrum\n',
+    says: 'fedsam: job.yaml:6: spec.strategy.type: is "FedAverage"; write one of FedAvg, FedAvgM, FedAdam, FedYogi, FedAdagrad, FedMedian, FedTrimmedAvg, Krum, MultiKrum, Program\n',
   },
   {
     name: 'too few clients for the strategy',

@@ -196,6 +196,10 @@ export type RunEvent =
       readonly round: number
       readonly of: number | null
     }
+  /**
+   * A later life of the program sent the same messages with other roundings, as it may on another processor. The record's messages count.
+   */
+  | { readonly event: 'ReplayRounded'; readonly exchange: number }
   /** The program's messages leave for their clients, which are named once each. */
   | {
       readonly event: 'ExchangeOpened'

@@ -76,6 +76,7 @@ export function createEventLines(rounds: number): (event: RunEvent) => EventText
         return programText(event)
       case 'ProgramStarted':
       case 'ProgramRound':
+      case 'ReplayRounded':
       case 'ExchangeCompleted':
         return programText(event)
       case 'RunCompleted':

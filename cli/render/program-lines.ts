@@ -9,13 +9,17 @@ type Of<K extends RunEvent['event']> = Extract<RunEvent, { event: K }>
 const NAMED = 10
 
 export function programText(
-  event: Of<'ProgramStarted' | 'ProgramRound' | 'ExchangeOpened' | 'ExchangeCompleted'>,
+  event: Of<'ProgramStarted' | 'ProgramRound' | 'ReplayRounded' | 'ExchangeOpened' | 'ExchangeCompleted'>,
 ): EventText {
   switch (event.event) {
     case 'ProgramStarted':
       return lifeText(event)
     case 'ProgramRound':
       return { live: `after exchange ${event.exchange}${roundText(event)}` }
+    case 'ReplayRounded':
+      return {
+        said: `exchange ${event.exchange}: the program now rounds otherwise than before; the messages of the record count`,
+      }
     case 'ExchangeOpened':
       return { live: `exchange ${event.exchange}${roundText(event)}: ${listed(event.clients, NAMED)}` }
     case 'ExchangeCompleted':

@@ -10,10 +10,10 @@ import { exchangeKeys } from '#protocol/keys.ts'
 import { readStates } from '../record/client-states.ts'
 import type { Marked } from '../record/markers.ts'
 import type { ProgramContext } from './context.ts'
-import { compareAsk, countedWith, type NumberedMessage, numbered } from './difference.ts'
+import { compareAsk, countedWith, different, type NumberedMessage, numbered } from './difference.ts'
 import { recordedAnswer, withAnswer } from './lists.ts'
 import { awaitClients, readyMembers } from './presence.ts'
-import { writeList, writeReplies } from './replies.ts'
+import { writeList, writeRecorded, writeReplies } from './replies.ts'
 import { digestFile, fileWithin, readSmall, storeFile } from './scratch.ts'
 import { type Call, type LineToProgram, readMessages, WrongCall } from './seam.ts'
 import { writeMap } from './states.ts'
@@ -44,7 +44,10 @@ export class Overtaken extends Error {
 export interface Conversation {
   position(): Position
   clients(call: Extract<Call, { call: 'clients' }>): Promise<LineToProgram>
-  /** Throws WrongCall, RunFailed (ProgramDiffered), Overtaken. */
+  /**
+   * Answers `differs` where the record has other contents of the same messages, once for an exchange, and only to a program that compares them.
+   * Throws WrongCall, RunFailed (ProgramDiffered), Overtaken.
+   */
   exchange(call: Extract<Call, { call: 'exchange' }>): Promise<LineToProgram>
 }
 
@@ -66,12 +69,15 @@ interface Outgoing extends NumberedMessage {
   readonly path: string
 }
 
-/** `named` says which round the program is at. */
-export function openConversation(
-  context: ProgramContext,
-  heard: Heard,
-  named: () => NamedRound,
-): Conversation {
+/** What a life has said so far, besides its calls. */
+export interface Said {
+  /** The round that it is at. */
+  readonly named: NamedRound
+  /** It takes the answer `differs`. */
+  readonly compares: boolean
+}
+
+export function openConversation(context: ProgramContext, heard: Heard, said: () => Said): Conversation {
   const { markers, program } = context
   let at: Position = {
     exchange: 0,
@@ -82,6 +88,8 @@ export function openConversation(
     answers: 0,
     added: 0,
   }
+  /** The exchange whose recorded contents this life has got. */
+  let offered = 0
 
   const ready = async (): Promise<readonly Member[]> => {
     if (!heard.waited) await awaitClients(context, at.exchange + 1)
@@ -130,21 +138,35 @@ export function openConversation(
       at = { ...at, answers: at.answers + 1, lists: withAnswer(at.lists, clients) }
       return { type: 'clients', id, clients }
     },
-    async exchange({ id, messages, timeout }) {
+    async exchange({ id, messages, timeout, difference }) {
       const { folder } = program
       const outgoing = await prepare(messages)
       if (outgoing.length === 0) {
         // Nobody is asked, so there is no exchange.
-        const replies = await writeList(folder, 'no-replies.json', [])
+        const replies = await writeList(folder, 'no-replies.json', { replies: [] })
         return { type: 'replies', id, exchange: at.exchange, replies }
       }
       const ask = await asked(outgoing, timeout)
       if (ask.value.previous !== at.previous)
         throw damaged(`${exchangeKeys(ask.value.exchange).ask} does not follow the decision before it`)
       const compared = compareAsk(ask.value, outgoing)
+      const { exchange } = ask.value
       if (compared.kind === 'Different') throw programDiffered(compared.sentence)
-      const { decision, received } = await decide(context, ask, { before: at.map, named: named() })
-      const { exchange } = decision.value
+      if (compared.kind === 'Contents') {
+        const { differing, places } = compared
+        if (offered === exchange || !said().compares)
+          throw programDiffered(sentenceOf(exchange, outgoing, difference) ?? compared.sentence)
+        offered = exchange
+        const recorded = differing.map((message) => ({
+          message,
+          content: ask.value.messages[places[message]!]!.content,
+        }))
+        const contents = await writeRecorded(markers.store, folder, exchange, recorded)
+        return { type: 'differs', id, exchange, contents }
+      }
+      if (offered === exchange) context.observe({ event: 'ReplayRounded', exchange })
+      const { named } = said()
+      const { decision, received } = await decide(context, ask, { before: at.map, named })
       await cleanAfterEarlier(context, heard, ask.value, decision.value)
       at = {
         exchange,
@@ -164,6 +186,16 @@ export function openConversation(
       return { type: 'replies', id, exchange, replies }
     },
   }
+}
+
+/** The program's own words about a content that is another one. */
+function sentenceOf(
+  exchange: number,
+  outgoing: readonly Outgoing[],
+  difference: Extract<Call, { call: 'exchange' }>['difference'],
+): string | undefined {
+  const message = difference === null ? undefined : outgoing[difference.message]
+  return message && different(exchange, message, difference!.text).sentence
 }
 
 /** A marker that nobody can read back would end the run for good, so it is not written. Throws WrongCall. */

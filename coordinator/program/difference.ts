@@ -29,9 +29,18 @@ export function countedWith(
   return next
 }
 
-/** For each message of the program the place of the same message in the record; or what differs, as a sentence. */
+/**
+ * For each message of the program the place of the same message in the record; or what differs, as a sentence. Contents: the messages are the
+ * same but for the contents of those that `differing` names by their places in the program's list.
+ */
 export type Comparison =
   | { readonly kind: 'Same'; readonly places: readonly number[] }
+  | {
+      readonly kind: 'Contents'
+      readonly places: readonly number[]
+      readonly differing: readonly number[]
+      readonly sentence: string
+    }
   | { readonly kind: 'Different'; readonly sentence: string }
 
 /** Letters of a kind or a group that a sentence shows. */
@@ -44,26 +53,37 @@ export function compareAsk(
   const nameOf = ({ client, number }: NumberedMessage): string => `${client} ${number}`
   const places = new Map(recorded.map((message, place) => [nameOf(message), place]))
   const found: number[] = []
-  for (const message of asked) {
+  const differing: number[] = []
+  for (const [index, message] of asked.entries()) {
     const place = places.get(nameOf(message))
     if (place === undefined) return different(exchange, message, 'the record has no such message')
-    const says = differenceOf(recorded[place]!, message)
+    const says = wordsDiffer(recorded[place]!, message)
     if (says !== undefined) return different(exchange, message, says)
+    if (recorded[place]!.content.sha256 !== message.content.sha256) differing.push(index)
     found.push(place)
   }
   const missing = recorded.find((message) => !asked.some((other) => nameOf(other) === nameOf(message)))
   if (missing !== undefined) return different(exchange, missing, 'the program sent no such message now')
-  return { kind: 'Same', places: found }
+  const [first] = differing
+  if (first === undefined) return { kind: 'Same', places: found }
+  const says = contentsDiffer(recorded[found[first]!]!.content, asked[first]!.content)
+  const { sentence } = different(exchange, asked[first]!, says)
+  return { kind: 'Contents', places: found, differing, sentence }
 }
 
-function different(exchange: number, { client, number }: NumberedMessage, says: string): Comparison {
+/** `says`: what differs in the message. */
+export function different(
+  exchange: number,
+  { client, number }: Pick<NumberedMessage, 'client' | 'number'>,
+  says: string,
+): Extract<Comparison, { kind: 'Different' }> {
   return {
     kind: 'Different',
     sentence: `exchange ${exchange}, message ${number} to ${client}: ${says}`,
   }
 }
 
-function differenceOf(recorded: NumberedMessage, now: NumberedMessage): string | undefined {
+function wordsDiffer(recorded: NumberedMessage, now: NumberedMessage): string | undefined {
   for (const field of ['kind', 'group'] as const) {
     if (recorded[field] === now[field]) continue
     const [was, is] = [recorded[field], now[field]].map((word) =>
@@ -71,7 +91,9 @@ function differenceOf(recorded: NumberedMessage, now: NumberedMessage): string |
     )
     return `its ${field} was ${was} and is ${is}`
   }
-  const [was, is] = [recorded.content, now.content]
-  if (was.sha256 === is.sha256) return undefined
+  return undefined
+}
+
+function contentsDiffer(was: NumberedMessage['content'], is: NumberedMessage['content']): string {
   return `its content had ${was.size} bytes with SHA-256 ${was.sha256} and has ${is.size} with ${is.sha256}`
 }

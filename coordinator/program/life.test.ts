@@ -44,7 +44,7 @@ test('calls come in their order, notes on the way, and all else is the log', asy
   )
   life.answer({ type: 'clients', id: 1, clients: [] })
   await life.leave()
-  assert.deepEqual(notes, [{ type: 'ready' }])
+  assert.deepEqual(notes, [{ type: 'ready', compares: false }])
   assert.deepEqual(log, ['hello', '{"type":"clients","id":1,"clients":[]}', 'over'])
 })
 

@@ -1,5 +1,6 @@
-// Gives the replies of a decided exchange to the program, as files of its working folder. Each content is checked against its digests on
-// the way. They come from the record alone, so that every life of the program gets the same.
+// Gives what the record has of an exchange to the program, as files of its working folder: the replies of a decided one, and contents that the
+// program sends otherwise in this life. Each content is checked against its digests on the way. They come from the record alone, so that every
+// life of the program gets the same.
 import { open, writeFile } from 'node:fs/promises'
 import { FedsamError } from '#protocol/errors.ts'
 import type { DecidedReply, ExchangeDecision, Reply } from '#protocol/exchange.ts'
@@ -9,8 +10,9 @@ import { writeFully } from '#runtime/file-bytes.ts'
 import type { StoreReader } from '#transport/ports.ts'
 import { readPayload } from '../aggregation/payload-reader.ts'
 import { type Marked, readRecord } from '../record/markers.ts'
+import type { NumberedMessage } from './difference.ts'
 import { placeIn } from './scratch.ts'
-import type { IncomingReply } from './seam.ts'
+import type { IncomingReply, RecordedContent } from './seam.ts'
 
 /** Codes of error replies, which are Flower's: the client's program failed; the client is gone, or its reply does not count. */
 const CLIENT_FAILED = 2
@@ -44,17 +46,37 @@ export async function writeReplies(
     const reply = await replyOf(store, folder, { exchange, message, decided, received })
     if (reply !== undefined) replies.push(reply)
   }
-  return writeList(folder, `replies-${exchange}.json`, replies)
+  return writeList(folder, `replies-${exchange}.json`, { replies })
 }
 
-/** Writes a list of replies. */
+/** Writes the recorded contents of messages, by their places in the program's list, and resolves to the file that lists them. */
+export async function writeRecorded(
+  store: StoreReader,
+  folder: string,
+  exchange: number,
+  messages: readonly (Pick<NumberedMessage, 'content'> & { readonly message: number })[],
+): Promise<string> {
+  const contents: RecordedContent[] = []
+  const written = new Map<string, string>()
+  for (const { message, content } of messages) {
+    const path =
+      written.get(content.sha256) ?? (await placeIn(folder, `recorded-${exchange}`, `${message}.records`))
+    if (!written.has(content.sha256))
+      await download(store, { key: exchangeKeys(exchange).content(content.sha256), ...content }, path)
+    written.set(content.sha256, path)
+    contents.push({ message, content: path })
+  }
+  return writeList(folder, `recorded-${exchange}.json`, { contents })
+}
+
+/** Writes a list of replies, or of contents. */
 export async function writeList(
   folder: string,
   name: string,
-  replies: readonly IncomingReply[],
+  list: { readonly replies: readonly IncomingReply[] } | { readonly contents: readonly RecordedContent[] },
 ): Promise<string> {
   const file = await placeIn(folder, name)
-  await writeFile(file, JSON.stringify({ replies }))
+  await writeFile(file, JSON.stringify(list))
   return file
 }
 

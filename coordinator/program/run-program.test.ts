@@ -169,6 +169,28 @@ describe('a life that asks something else', () => {
   })
 })
 
+describe('a life whose contents are others', () => {
+  test('by rounding alone: the messages of the record count, and its answers', async () => {
+    const store = createMemoryStore()
+    const { events } = await runScripted({ store, folder, flaw: 'rounds' })
+    assert.deepEqual(
+      events.filter(({ event }) => event === 'ReplayRounded'),
+      [1, 2].map((exchange) => ({ event: 'ReplayRounded', exchange })),
+    )
+    const found = events.map(({ event }) => event)
+    assert.equal(found.filter((event) => event === 'ExchangeCompleted').length, 3)
+    // The replies are those to the messages of the first life, whose numbers were 1e-9 larger than without the flaw.
+    assert.ok(Math.abs(Number(await textOf(store, 'output/history.txt')) - 4) < 1e-8)
+  })
+
+  test('by more: the failure has the words of the program', async () => {
+    await assert.rejects(runScripted({ store: createMemoryStore(), folder, flaw: 'rounds-far' }), {
+      reason: 'ProgramDiffered',
+      message: /asked something else: exchange 1, message 0 to b: it is another number/,
+    })
+  })
+})
+
 test('a program that ends while its clients work fails the run at once', async () => {
   const change: ScriptedRun['change'] = (context) => ({
     ...context,

@@ -4,13 +4,7 @@ import type { ProgramResult } from '#protocol/exchange.ts'
 import { programSeed } from '#protocol/seeds.ts'
 import type { Marked } from '../record/markers.ts'
 import type { ProgramContext } from './context.ts'
-import {
-  type Conversation,
-  type Heard,
-  type NamedRound,
-  Overtaken,
-  openConversation,
-} from './conversation.ts'
+import { type Conversation, type Heard, Overtaken, openConversation, type Said } from './conversation.ts'
 import { endEarlierLives, failedBy, type Life, startLife } from './life.ts'
 import { recordResult } from './result.ts'
 import { emptyFolder } from './scratch.ts'
@@ -57,13 +51,16 @@ async function live(context: ProgramContext, heard: Heard): Promise<Outcome> {
   const { program, fixed, guard, signal } = context
   await endEarlierLives(program)
   await emptyFolder(program.folder)
-  let named: NamedRound = { round: null, of: null }
-  const conversation = openConversation(context, heard, () => named)
+  let said: Said = { named: { round: null, of: null }, compares: false }
+  const conversation = openConversation(context, heard, () => said)
   const start = { type: 'start', seed: programSeed(fixed.seed), scratch: program.folder } as const
   const life = startLife(context, start, (note) => {
-    if (note.type !== 'round') return
+    if (note.type === 'ready') {
+      said = { ...said, compares: note.compares }
+      return
+    }
     const { round, of } = note
-    named = { round, of }
+    said = { ...said, named: { round, of } }
     const { exchange } = conversation.position()
     context.observe({ event: 'ProgramRound', exchange, ...{ round, of } })
   })
@@ -78,7 +75,7 @@ async function live(context: ProgramContext, heard: Heard): Promise<Outcome> {
         return { kind: 'Signal', why: next.how, added: conversation.position().added }
       const result = await answer(context, life, conversation, {
         call: next.call,
-        round: named.round,
+        round: said.named.round,
       })
       if (result === undefined) continue
       await life.leave()

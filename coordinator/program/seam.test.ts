@@ -10,7 +10,7 @@ test('calls, with what they may leave out', () => {
   })
   assert.deepEqual(readProgramLine('{"id": 2, "call": "exchange", "messages": "/m"}'), {
     kind: 'Call',
-    call: { id: 2, call: 'exchange', messages: '/m', timeout: null },
+    call: { id: 2, call: 'exchange', messages: '/m', timeout: null, difference: null },
   })
   assert.deepEqual(readProgramLine('{"call":"result","id":3}'), {
     kind: 'Call',

@@ -11,6 +11,8 @@ import { Name, Ordinal } from '#protocol/record-values.ts'
 const Id = v.pipe(v.number(), v.safeInteger())
 /** The most files that a result may name. */
 const MOST_FILES = 256
+/** Letters of the sentence that says what differs. */
+const LONGEST_DIFFERENCE = 1024
 /** Letters of a path that a call or a list may name. */
 const LONGEST_PATH = 4096
 
@@ -28,6 +30,11 @@ const CallSchema = v.variant('call', [
     messages: Path,
     /** Seconds; null: as long as the job allows (round.deadlineSeconds). */
     timeout: v.optional(v.nullable(v.pipe(v.number(), v.finite(), v.minValue(0))), null),
+    /** After the answer `differs`: the place of a message whose content is another one than the record's, and what differs. */
+    difference: v.optional(
+      v.nullable(v.object({ message: Ordinal, text: v.pipe(v.string(), v.maxLength(LONGEST_DIFFERENCE)) })),
+      null,
+    ),
   }),
   v.object({
     id: Id,
@@ -39,7 +46,8 @@ const CallSchema = v.variant('call', [
 ])
 
 const NoteSchema = v.variant('type', [
-  v.object({ type: v.literal('ready') }),
+  /** `compares`: the program takes the answer `differs`. */
+  v.object({ type: v.literal('ready'), compares: v.optional(v.boolean(), false) }),
   v.object({ type: v.literal('round'), round: Ordinal, of: v.optional(v.nullable(Ordinal), null) }),
   v.object({
     type: v.literal('error'),
@@ -77,12 +85,20 @@ export type IncomingReply =
       readonly error: { readonly code: number; readonly reason: string }
     }
 
+/** The recorded content of a message, by its place in the program's list. */
+export interface RecordedContent {
+  readonly message: number
+  readonly content: string
+}
+
 /** A line to the program. */
 export type LineToProgram =
   | { readonly type: 'start'; readonly seed: string; readonly scratch: string }
   | { readonly type: 'clients'; readonly id: number; readonly clients: readonly Member[] }
   | { readonly type: 'replies'; readonly id: number; readonly exchange: number; readonly replies: string }
   | { readonly type: 'recorded'; readonly id: number }
+  /** In place of `replies`: `contents` lists the recorded contents of the messages whose contents are others now. */
+  | { readonly type: 'differs'; readonly id: number; readonly exchange: number; readonly contents: string }
   | {
       readonly type: 'error'
       readonly id: number

@@ -12,7 +12,8 @@ import sys
 import threading
 from typing import Any, Dict, List, Mapping, Optional
 
-from fedsam_client.errors import ClientError
+from fedsam_client import records, rounding
+from fedsam_client.errors import ClientError, shortened
 from fedsam_client.seam import Seam
 
 
@@ -31,11 +32,36 @@ class Coordinator:
 
     def exchange(self, messages: List[Mapping[str, Any]], timeout: Optional[float]) -> List[Dict[str, Any]]:
         """Sends the messages, whose contents lie in files, and waits for the replies. Those of the timeout are absent."""
+        answer = self._call("exchange", messages=self._listed(messages), timeout=timeout)
+        if answer["type"] == "differs":
+            answer = self._recorded(messages, answer["contents"], timeout)
+        with open(answer["replies"], encoding="utf-8") as file:
+            return json.load(file)["replies"]
+
+    def _listed(self, messages: List[Mapping[str, Any]]) -> str:
         path = self.path("messages.json")
         with open(path, "w", encoding="utf-8") as file:
             json.dump({"messages": messages}, file, allow_nan=False)
-        with open(self._call("exchange", messages=path, timeout=timeout)["replies"], encoding="utf-8") as file:
-            return json.load(file)["replies"]
+        return path
+
+    def _recorded(self, messages: List[Mapping[str, Any]], listed: str, timeout: Optional[float]) -> Dict[str, Any]:
+        """Sends the record's contents in place of those that differ from them by rounding alone; any other difference ends the run."""
+        with open(listed, encoding="utf-8") as file:
+            found = {one["message"]: one["content"] for one in json.load(file)["contents"]}
+        says: Dict[Any, Optional[str]] = {}
+        try:
+            for place, path in found.items():
+                pair = (path, messages[place]["content"])
+                if pair not in says:
+                    says[pair] = rounding.difference(*map(_content_of, pair))
+                if says[pair] is not None:
+                    difference = {"message": place, "text": shortened(str(says[pair]), 1000)}
+                    return self._call("exchange", messages=self._listed(messages), timeout=timeout, difference=difference)
+            own = [{**message, "content": found.get(place, message["content"])} for place, message in enumerate(messages)]
+            return self._call("exchange", messages=self._listed(own), timeout=timeout)
+        finally:
+            for path in set(found.values()):
+                os.remove(path)
 
     def round(self, number: int, of: Optional[int]) -> None:
         """A hint for the run's status."""
@@ -62,3 +88,8 @@ class Coordinator:
         if answer.get("type") == "error":
             raise ClientError(answer.get("message", f"the call {name} failed"), answer.get("remedy", ""), answer.get("code", "ProgramFailed"))
         return answer
+
+
+def _content_of(path: str) -> Any:
+    with open(path, "rb") as file:
+        return records.decode(file.read())

@@ -89,7 +89,7 @@ def _serve(seam: Seam, start: Dict[str, Any], options: argparse.Namespace) -> No
         raise
     refuse_other_server(app, target, module)
     grid = SeamGrid(coordinator, start["seed"], sight)
-    seam.say(type="ready")
+    seam.say(type="ready", compares=True)
     _run(app, target, grid, flower.server_context(run_config))
     os.chdir(start["scratch"])
     coordinator.result(_written(sight.model, coordinator), sight.metrics, stage(folder, start["scratch"]))

@@ -1,7 +1,7 @@
 """Whether two RecordDicts differ by rounding alone: the same program on another processor sums in another order.
 
 A program that starts again sends its messages once more, and the run's record has the first ones. Where only floats differ, and by no more
-than these bounds, the record's message stands.
+than these bounds, the record's message counts.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 // A ServerApp that goes on where another kind of processor left it: OpenBLAS sums in another order there, so the app's messages differ by
-// rounding. The record's messages stand, and the run goes on. An app that draws other numbers is no such case, and the failure names what differs.
+// rounding. The record's messages count, and the run goes on. An app that draws other numbers is no such case, and the failure names what differs.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -91,7 +91,7 @@ before(async () => {
 })
 after(() => rm(folder, { recursive: true, force: true }))
 
-/** Runs the app; `dies`: its program is killed in its third round, and goes on with another processor. */
+/** Runs the app; `dies`: its program is killed in its third round, and continues on another processor. */
 async function runApp(kind: string, dies: boolean): Promise<Ended & { cwd: string }> {
   const cwd = await mkdtemp(join(folder, `${kind}-`))
   const marker = dies ? join(cwd, 'died') : ''

@@ -11,7 +11,7 @@ import type { ServedExchange } from '../clients/current-attempt.ts'
 import type { ClientKeys } from '../record/client-keys.ts'
 import { replyStateOf } from '../record/marker-facts.ts'
 import type { Marked, RunMarkers } from '../record/markers.ts'
-import { lastState, nextStates, type StatesBefore, stateChange } from '../rounds/client-states.ts'
+import { lastState, nextStates, type StatesBefore, statesOfReplies } from '../rounds/client-states.ts'
 import { judgeReply } from './replies.ts'
 
 /** How a message ended without a reply that counts. */
@@ -114,7 +114,7 @@ export function openExchange(options: OpenExchangeOptions): OpenExchange {
       for (let place = placeOf(client); place !== undefined; place = placeOf(client)) end(place, ending, null)
     },
     replies: () => [...ended.values()].sort((a, b) => a.message - b.message),
-    decidedStates: () => decidedStates(before, received),
+    decidedStates: () => statesOfReplies(before, received),
   }
 }
 
@@ -148,22 +148,4 @@ function taskOf(
         last === null ? null : { sha256: last.sha256, size: last.size, dataset: last.dataset, key: last.key },
     },
   }
-}
-
-/** What the decision says of the states: of each client that of its last reply. */
-function decidedStates(before: StatesBefore, received: ReadonlyMap<number, Marked<Reply>>): DecidedState[] {
-  const newest = new Map<string, { readonly place: number; readonly reply: Marked<Reply> }>()
-  for (const [place, reply] of [...received].sort(([a], [b]) => a - b))
-    newest.set(reply.value.client, { place, reply })
-  return [...newest]
-    .flatMap(([client, { place, reply }]): DecidedState[] => {
-      const last = lastState(before, client)
-      const { state } = reply.value
-      if (state === null && last === null) return []
-      const first = [...received].sort(([a], [b]) => a - b).find(([, one]) => one.value.client === client)!
-      const change = stateChange(last, first[1].value)
-      const named = { client, attempt: place + 1, receipt: reply.digest, sha256: state?.sha256 ?? null }
-      return [change === undefined ? named : { ...named, change }]
-    })
-    .sort((a, b) => (a.client < b.client ? -1 : 1))
 }

@@ -5,7 +5,7 @@ import type { Ask, Reply } from '#protocol/exchange.ts'
 import { plannedKeys } from '#protocol/external.ts'
 import { exchangeKeys } from '#protocol/keys.ts'
 import type { RejectionReason } from '#protocol/outcomes.ts'
-import type { ObjectStore } from '#transport/ports.ts'
+import type { StoreReader } from '#transport/ports.ts'
 import { wrongBytes } from '../aggregation/opaque-checks.ts'
 import type { ClientKeys } from '../record/client-keys.ts'
 import { replyPayloadOf, replyStateOf } from '../record/marker-facts.ts'
@@ -28,20 +28,17 @@ export interface ExpectedReply {
   readonly states: StatesBefore
 }
 
-const rejected = (reason: RejectionReason, message: string): ReplyJudgement => ({
-  kind: 'Rejected',
-  reason,
-  message,
-})
+const rejected = (reason: RejectionReason, message: string) =>
+  ({ kind: 'Rejected', reason, message }) as const
 
 /** Reads and judges one reply. Throws what the store throws: the client is not at fault for that. */
 export async function judgeReply(
-  store: ObjectStore,
+  store: StoreReader,
   ask: Ask,
   expected: ExpectedReply,
 ): Promise<ReplyJudgement> {
-  const { place, states, uid } = expected
-  const { client, content } = ask.messages[place]!
+  const { place, uid } = expected
+  const { client } = ask.messages[place]!
   let reply: Signed<Reply> | undefined
   try {
     reply = await readSigned(store, 'reply', exchangeKeys(ask.exchange).reply(client, place), uid)
@@ -52,19 +49,31 @@ export async function judgeReply(
   }
   if (reply === undefined) return { kind: 'None' }
   const { value } = reply
+  const fault = await whyNotCounted(reply, ask, expected)
+  if (fault !== undefined) return fault
+  for (const payload of [replyStateOf(value), replyPayloadOf(value)]) {
+    const found = payload === null ? undefined : await wrongBytes(store, payload)
+    if (found !== undefined) return found
+  }
+  return { kind: 'Accepted', reply }
+}
+
+/** Why the reply does not count, whatever its bytes are; undefined where it does. */
+export async function whyNotCounted(
+  reply: Signed<Reply>,
+  ask: Ask,
+  expected: ExpectedReply,
+): Promise<Extract<ReplyJudgement, { kind: 'Rejected' }> | undefined> {
+  const { value } = reply
+  const { place, states } = expected
+  const { client, content } = ask.messages[place]!
   if (value.client !== client || value.exchange !== ask.exchange || value.message !== place)
     return rejected('BadReceipt', 'it names another client, exchange or message')
   const unsigned = await whyNotSigned(reply, ask, expected)
   if (unsigned !== undefined) return rejected('WrongSignature', unsigned)
   if (value.content !== content.sha256)
     return rejected('WrongBase', `replies to ${value.content}; the message has ${content.sha256}`)
-  const wrong = wrongState(states, value)
-  if (wrong !== undefined) return wrong
-  for (const payload of [replyStateOf(value), replyPayloadOf(value)]) {
-    const found = payload === null ? undefined : await wrongBytes(store, payload)
-    if (found !== undefined) return found
-  }
-  return { kind: 'Accepted', reply }
+  return wrongState(states, value)
 }
 
 /** Why the reply does not have its client's signature; undefined where it has. */

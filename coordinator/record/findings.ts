@@ -23,11 +23,11 @@ export type Scope = 'Everything' | 'Chain'
 const READ_BYTES = 8 * 1024 * 1024
 
 /** Reads a marker that must exist. A missing marker becomes a problem. */
-export async function existing<T>(
+export async function existing<T extends Marked<unknown>>(
   findings: Findings,
-  reading: Promise<Marked<T> | undefined>,
+  reading: Promise<T | undefined>,
   key: string,
-): Promise<Marked<T> | undefined> {
+): Promise<T | undefined> {
   const before = findings.problems.length
   const found = await sound(findings, reading)
   // `sound` has reported damage already.

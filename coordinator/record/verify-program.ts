@@ -1,7 +1,8 @@
 // Verifies the record of a Program run from its bytes alone. Each ask must follow the decision before it, each decision its ask, and the
-// result the last decision. Contents, replies, states, the result's files and the output must have the digests that markers name. What
-// the program computed is its own matter: nothing computes it again.
-import type { Ask, DecidedReply, ExchangeDecision, ProgramResult, Reply } from '#protocol/exchange.ts'
+// result the last decision. Contents, states, the result's files and the output must have the digests that markers name;
+// verify-replies.ts verifies the replies. What the program computed is its own matter: nothing computes it again.
+import { stateRule } from '#protocol/client-state.ts'
+import type { Ask, ExchangeDecision, ProgramResult } from '#protocol/exchange.ts'
 import {
   exchangeKeys,
   MANIFEST_KEY,
@@ -12,12 +13,14 @@ import {
 } from '#protocol/keys.ts'
 import type { Manifest, RunRecord } from '#protocol/record.ts'
 import { readStates } from './client-states.ts'
-import { existing, type Findings, sound, verifyEpochs, verifyPayload } from './findings.ts'
+import { type Findings, sound, verifyEpochs, verifyPayload } from './findings.ts'
 import { type Marked, readRecord } from './markers.ts'
 import { verifySignatures } from './output-signatures.ts'
 import { type ProgramFacts, programManifest } from './program-output.ts'
 import type { Anchors, Verification } from './verification.ts'
 import { digestOf, fileProblems, type Reading, verifyNames, type Wanted } from './verify-output.ts'
+import { pinnedIn } from './verify-receipts.ts'
+import { type Others, type StatesAt, verifyReplies, verifyRosterNames } from './verify-replies.ts'
 
 /** A decided exchange. */
 interface Link {
@@ -32,7 +35,8 @@ export async function verifyProgram(
   { trust = { keys: [] }, roster }: { readonly [K in keyof Anchors]: Anchors[K] | undefined },
 ): Promise<Verification> {
   const { store, problems, absent } = findings
-  const links = await verifyExchanges(findings, run)
+  const others: Others = { roster, remarks: [], unlisted: [] }
+  const links = await verifyExchanges(findings, run, others)
   const result = await verifyResult(findings, run, links)
   const markers = [
     ...links.flatMap(({ ask, decision }) => [ask.value, decision.value]),
@@ -55,6 +59,10 @@ export async function verifyProgram(
   }
   const output =
     marked === undefined ? NO_OUTPUT : await verifyProgramOutput(about, { manifest: marked, facts, trust })
+  const contradictions = [
+    ...output.contradictions,
+    ...others.unlisted.map((sentence) => ({ source: 'Roster', sentence }) as const),
+  ]
   const chain = [...links.map(({ decision }) => decision.digest), ...(result ? [result.digest] : [])]
   return {
     results: chain.length,
@@ -69,25 +77,38 @@ export async function verifyProgram(
     resumedFrom: null,
     chain,
     ...output,
-    remarks:
-      roster === undefined
-        ? []
-        : ['the record of a Program run is not compared with a roster in this version'],
-    problems: [...problems, ...output.contradictions.map(({ sentence }) => sentence)],
+    contradictions,
+    remarks: others.remarks,
+    problems: [...problems, ...contradictions.map(({ sentence }) => sentence)],
   }
 }
 
 const NO_OUTPUT = { listed: true, signed: [], contradictions: [] } as const
 
-async function verifyExchanges(findings: Findings, run: Marked<RunRecord>): Promise<Link[]> {
+async function verifyExchanges(findings: Findings, run: Marked<RunRecord>, others: Others): Promise<Link[]> {
   const links: Link[] = []
   const counts = new Map<string, number>()
+  const read = <T>(reading: Promise<T>): Promise<T | undefined> => sound(findings, reading)
+  const about = { findings, keysOf: pinnedIn({ store: findings.store, read }), ...others }
+  let states: StatesAt = {
+    rule: stateRule((run.value.spec.strategy ?? {}) as object),
+    last: [],
+    map: undefined,
+  }
   for (;;) {
     const previous = links.at(-1)?.decision.digest ?? run.digest
     const link = await verifyExchange(findings, { exchange: links.length + 1, previous, counts })
-    if (link === undefined) return links
+    if (link === undefined) break
     links.push(link)
+    const { ask, decision } = link
+    const { uid } = run.value
+    states = await verifyReplies(about, { uid, ask: ask.value, decision: decision.value, before: states })
   }
+  verifyRosterNames(
+    others,
+    links.map(({ ask }) => ask.value),
+  )
+  return links
 }
 
 /** Undefined where the exchange is not decided: it is open, or there is none. */
@@ -116,9 +137,7 @@ async function verifyExchange(
     [(decision?.value.exchange ?? exchange) === exchange, `${keys.decision} names another exchange`],
   ]
   problems.push(...rules.flatMap(([holds, sentence]) => (holds ? [] : [sentence])))
-  if (decision === undefined) return undefined
-  await verifyReplies(findings, ask.value, decision.value)
-  return { ask, decision }
+  return decision && { ask, decision }
 }
 
 /** Messages are numbered at each client, and every content is there. */
@@ -137,58 +156,6 @@ async function verifyMessages(
   const contents = new Map(messages.map(({ content }) => [content.sha256, content]))
   for (const content of contents.values())
     await verifyPayload(findings, { key: keys.content(content.sha256), ...content })
-}
-
-/** One decision for each message; each reply that counts is the one to this message, with its bytes. */
-async function verifyReplies(
-  findings: Findings,
-  ask: Ask,
-  { exchange, replies }: ExchangeDecision,
-): Promise<void> {
-  const { problems } = findings
-  const { decision: key } = exchangeKeys(exchange)
-  const isSame = (decided: DecidedReply, place: number): boolean =>
-    decided.message === place && decided.client === ask.messages[place]?.client
-  if (replies.length !== ask.messages.length || !replies.every(isSame))
-    problems.push(`${key} does not decide about every message of the ask, in their order`)
-  for (const decided of replies) {
-    if ((decided.outcome === 'Accepted') !== (decided.reply !== null))
-      problems.push(`${key} names a reply of ${decided.client} and the outcome ${decided.outcome}`)
-    if (decided.reply !== null) await verifyReply(findings, ask, decided)
-  }
-}
-
-async function verifyReply(
-  findings: Findings,
-  { exchange, messages }: Ask,
-  { client, message, reply: wanted }: DecidedReply,
-): Promise<void> {
-  const { store, problems } = findings
-  const keys = exchangeKeys(exchange)
-  const key = keys.reply(client, message)
-  const found = await existing(findings, readRecord(store, 'reply', key), key)
-  if (found === undefined) return
-  if (found.digest !== wanted) problems.push(`${key} is not what the decision names`)
-  const { value } = found
-  const isAnswer =
-    value.client === client &&
-    value.exchange === exchange &&
-    value.message === message &&
-    value.content === messages[message]?.content.sha256
-  if (!isAnswer) problems.push(`${key} is no reply to message ${message} of the ask`)
-  await verifyReplyBytes(findings, value)
-}
-
-async function verifyReplyBytes(findings: Findings, value: Reply): Promise<void> {
-  const { client, exchange, message, reply, state } = value
-  const keys = exchangeKeys(exchange)
-  if (reply.kind === 'Content') {
-    const { upload, size, sha256, blocks } = reply
-    await verifyPayload(findings, { key: keys.payload(client, message, upload), size, sha256, blocks })
-  }
-  if (state === null || state.upload === null) return
-  const { upload, size, sha256, blocks } = state
-  await verifyPayload(findings, { key: keys.clientState(client, message, upload), size, sha256, blocks })
 }
 
 /** The newest map is what the last decision names, and each of its states is there. */

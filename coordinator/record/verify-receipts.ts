@@ -20,15 +20,7 @@ interface ReceiptFindings {
 /** Adds a problem for each receipt that counts and lacks its client's signature. */
 export async function verifyReceipts(findings: ReceiptFindings, { run, links }: Chain): Promise<void> {
   if (run === undefined) return
-  const keys = new Map<string, ReadonlySet<string>>()
-  const keysOf = async (client: string): Promise<ReadonlySet<string>> => {
-    const known = keys.get(client)
-    if (known !== undefined) return known
-    const pinned = (await findings.read(pinnedKeys(findings.store, client))) ?? []
-    const own = new Set(pinned.flatMap((one) => (one.client === client ? [one.key] : [])))
-    keys.set(client, own)
-    return own
-  }
+  const keysOf = pinnedIn(findings)
   for (const link of links) {
     if (link.plan?.receipts !== 'Signed') continue
     const sites = plannedKeys(link.plan)
@@ -48,6 +40,22 @@ export async function verifyReceipts(findings: ReceiptFindings, { run, links }: 
           `round ${link.plan.round}: ${fault} of ${client} signed its receipt that counts`,
         )
     }
+  }
+}
+
+/** Reads the keys that the record pinned for a client, once for each. */
+export function pinnedIn({
+  store,
+  read,
+}: Pick<ReceiptFindings, 'store' | 'read'>): (client: string) => Promise<ReadonlySet<string>> {
+  const keys = new Map<string, ReadonlySet<string>>()
+  return async (client) => {
+    const known = keys.get(client)
+    if (known !== undefined) return known
+    const pinned = (await read(pinnedKeys(store, client))) ?? []
+    const own = new Set(pinned.flatMap((one) => (one.client === client ? [one.key] : [])))
+    keys.set(client, own)
+    return own
   }
 }
 

@@ -130,3 +130,29 @@ export function nextStates<T extends Stated>(
   }
   return [...next.values()].sort((a, b) => (a.client < b.client ? -1 : 1))
 }
+
+/** A reply with the SHA-256 of its marker. */
+interface StatedReply {
+  readonly value: Stated
+  readonly digest: string
+}
+
+/** As decidedStates, of the replies that count in an exchange, by the place of their message: of each client the state of its last one. */
+export function statesOfReplies(
+  before: StatesBefore,
+  received: ReadonlyMap<number, StatedReply>,
+): DecidedState[] {
+  const inOrder = [...received].sort(([a], [b]) => a - b)
+  return [...Map.groupBy(inOrder, ([, { value }]) => value.client)]
+    .flatMap(([client, replies]): DecidedState[] => {
+      const last = lastState(before, client)
+      const [[, first], [place, newest]] = [replies[0]!, replies.at(-1)!]
+      const { state = null } = newest.value
+      if (state === null && last === null) return []
+      // What a later reply goes on from is the state of the first.
+      const change = stateChange(last, first.value)
+      const named = { client, attempt: place + 1, receipt: newest.digest, sha256: state?.sha256 ?? null }
+      return [change === undefined ? named : { ...named, change }]
+    })
+    .sort((a, b) => (a.client < b.client ? -1 : 1))
+}

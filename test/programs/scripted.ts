@@ -1,27 +1,30 @@
 // A Program run whose clients are scripted, for unit tests of the coordinator's program folder: each client adds its place to the number that it
-// gets. Their replies are stored as real clients store them, but are not signed. Tests over real clients: test/federation/program.test.ts.
+// gets. Their replies are signed and stored as real clients do it. Tests over real clients: test/federation/program.test.ts.
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ProgramContext, RunExchange } from '#coordinator/program/context.ts'
 import { runProgram } from '#coordinator/program/run-program.ts'
+import { openClientKeys } from '#coordinator/record/client-keys.ts'
 import { claimEpoch, openEpochGuard } from '#coordinator/record/epochs.ts'
 import { type Marked, openMarkers, openRun } from '#coordinator/record/markers.ts'
 import { programFacts, writeProgramOutput } from '#coordinator/record/program-output.ts'
 import { DEFAULT_PACE } from '#coordinator/settings/settings.ts'
-import { encodeJson } from '#protocol/canonical.ts'
 import { digestPayload, sha256 } from '#protocol/digest.ts'
 import type { RunEvent } from '#protocol/events.ts'
 import type { DecidedReply, Reply } from '#protocol/exchange.ts'
 import { exchangeKeys, uploadName } from '#protocol/keys.ts'
+import { signReceipt } from '#protocol/receipt-signature.ts'
 import { readMarker } from '#protocol/record.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { createNotifier } from '#runtime/notifier.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import { ROUND } from '../federation/federation.ts'
+import { keyNamed } from '../given/signed.ts'
 
 export const AVERAGE = fileURLToPath(new URL('./average.mjs', import.meta.url))
+const UID = 'test'
 export const CLIENTS = ['a', 'b', 'c']
 
 export interface ScriptedRun {
@@ -59,7 +62,7 @@ async function contextOf(
   log: string[],
 ): Promise<ProgramContext> {
   const spec = { strategy: { type: 'Program' } }
-  const named = { name: 'scripted', uid: 'test', spec, seed: 7, base: null }
+  const named = { name: 'scripted', uid: UID, spec, seed: 7, base: null }
   const record = await openRun(store, { schema: 'fedsam.run/1', ...named })
   const markers = openMarkers(store, await claimEpoch(store, String(Math.random())), record)
   const clock = systemClock()
@@ -124,12 +127,13 @@ export async function acceptedReply(
   about: Pick<Reply, 'client' | 'exchange' | 'message' | 'content' | 'reply'>,
 ): Promise<{ readonly reply: Marked<Reply>; readonly decided: DecidedReply }> {
   const { client, exchange, message } = about
-  const bytes = encodeJson({
+  const signer = keyNamed(client)
+  await openClientKeys(store).pin(client, signer.publicKey, 'scripted')
+  const bytes = signReceipt(signer, UID, {
     schema: 'fedsam.reply/1',
     ...about,
     ...{ incarnation: 'scripted', dataset: '', state: null, stateBase: null },
-    ...{ key: '0'.repeat(64), signature: '0'.repeat(128) },
-  } satisfies Reply)
+  } satisfies Omit<Reply, 'key' | 'signature'>)
   const key = exchangeKeys(exchange).reply(client, message)
   await store.put(key, bytes)
   const digest = sha256(bytes)

@@ -9,10 +9,10 @@ import { localSeed, nodeOf } from '#protocol/seeds.ts'
 import { createAttemptUploads } from '../clients/attempt-uploads.ts'
 import type { ServedExchange } from '../clients/current-attempt.ts'
 import type { ClientKeys } from '../record/client-keys.ts'
+import { judgeReply } from '../record/judge-reply.ts'
 import { replyStateOf } from '../record/marker-facts.ts'
 import type { Marked, RunMarkers } from '../record/markers.ts'
 import { lastState, nextStates, type StatesBefore, statesOfReplies } from '../rounds/client-states.ts'
-import { judgeReply } from './replies.ts'
 
 /** How a message ended without a reply that counts. */
 interface Ending {

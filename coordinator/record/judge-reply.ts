@@ -7,10 +7,10 @@ import { exchangeKeys } from '#protocol/keys.ts'
 import type { RejectionReason } from '#protocol/outcomes.ts'
 import type { StoreReader } from '#transport/ports.ts'
 import { wrongBytes } from '../aggregation/opaque-checks.ts'
-import type { ClientKeys } from '../record/client-keys.ts'
-import { replyPayloadOf, replyStateOf } from '../record/marker-facts.ts'
-import { type Marked, readSigned, type Signed } from '../record/markers.ts'
 import { type StatesBefore, wrongState } from '../rounds/client-states.ts'
+import type { ClientKeys } from './client-keys.ts'
+import { replyPayloadOf, replyStateOf } from './marker-facts.ts'
+import { type Marked, readSigned, type Signed } from './markers.ts'
 
 export type ReplyJudgement =
   | { readonly kind: 'None' }

@@ -18,7 +18,7 @@ import {
 } from '#test/given/exchange.ts'
 import { createMemoryStore } from '#test/given/memory-store.ts'
 import { keyNamed } from '#test/given/signed.ts'
-import { judgeReply } from './replies.ts'
+import { judgeReply } from './judge-reply.ts'
 
 const { value: ASK } = askOf()
 /** The reply of a to message 0. */

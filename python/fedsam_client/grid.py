@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from flwr.app import Error, Message, RecordDict
 from flwr.serverapp import Grid
@@ -25,7 +25,6 @@ DEFAULT_TTL = 43200
 NODE_UNAVAILABLE = 5
 _NO_REPLY = "Node Unavailable"
 _OTHER_CLIENT = "let the clients be ClientApps: python -m fedsam_client module:app"
-_LATER = "This version of FedSAM has no {} for a ServerApp: every message is sent and answered in one call"
 
 
 class SeamGrid(Grid):
@@ -39,6 +38,10 @@ class SeamGrid(Grid):
         self._run: Any = None
         #: Every client that a list named, by node id: one that has left still gets its error reply.
         self._names: Dict[int, str] = {}
+        #: What was pushed and waits for the next pull; and replies that nobody has pulled, by the id of their message.
+        self._pushed: List[Message] = []
+        self._encoded: List[_Contents] = []
+        self._replies: Dict[str, Message] = {}
 
     def set_run(self, run: Any) -> None:
         """Replaces what `run` returns."""
@@ -62,38 +65,71 @@ class SeamGrid(Grid):
         return list(found)
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        """Refused: see send_and_receive."""
-        raise ClientError(_LATER.format("push_messages"), "call grid.send_and_receive(messages)", "InvalidJob")
+        """Takes messages as they are now, and returns their ids. They leave with the next call that waits for replies."""
+        sent = self._named(messages)
+        files = _Contents(self._coordinator)
+        for message in sent:
+            files.of(message.content)
+        self._pushed += sent
+        self._encoded += [files] * len(sent)
+        return [message.metadata.message_id for message in sent]
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        """Refused: see send_and_receive."""
-        raise ClientError(_LATER.format("pull_messages"), "call grid.send_and_receive(messages)", "InvalidJob")
+        """The replies to these messages that nobody has pulled before. Waits until each message that was pushed has one, or an error reply.
+
+        Under Flower it does not wait. A program that runs again must get the same replies from the same calls, whatever their time is.
+        """
+        ids = list(message_ids)
+        if any(message.metadata.message_id in ids for message in self._pushed):
+            self.flush()
+        return [self._replies.pop(one) for one in ids if one in self._replies]
+
+    def flush(self) -> None:
+        """Sends what was pushed, and waits for the replies."""
+        sent, files = self._pushed, self._encoded
+        self._pushed, self._encoded = [], []
+        for message, reply in zip(sent, self._answered(sent, files, None)):
+            if reply is not None:
+                self._replies[message.metadata.message_id] = reply
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: Optional[float] = None) -> Iterable[Message]:
         """The replies in the order of the messages. One that did not come is absent after the timeout, and an error reply after a ttl."""
+        sent = self._named(messages)
+        if self._pushed:
+            self.flush()
+        files = [_Contents(self._coordinator)] * len(sent)
+        replies = self._answered(sent, files, timeout)
+        return [reply for reply in replies if reply is not None]
+
+    def _named(self, messages: Iterable[Message]) -> List[Message]:
+        """The messages with their ids."""
         sent = list(messages)  # it may be a generator, which can be drawn only once
         for message in sent:
             _check(message)
         if sent and not self._names:
             self.get_node_ids()
-        self._seen.sending(sent)
         for message in sent:
             flower.set_fields(message, message_id=self._next_id(), run_id=flower.RUN_ID, src_node_id=flower.SERVER_ID)
-        known = [message for message in sent if message.metadata.dst_node_id in self._names]
-        limit = _limit(known, timeout)
-        found = {id(known[place]): reply for place, reply in self._exchanged(known, limit).items()}
-        replies = [found.get(id(message)) or self._missing(message, timeout, limit) for message in sent]
-        return [reply for reply in replies if reply is not None]
+        return sent
+
+    def _answered(self, sent: List[Message], files: List[_Contents], timeout: Optional[float]) -> List[Optional[Message]]:
+        """The replies in the order of the messages, each of which has its content among these files."""
+        self._seen.sending(sent)
+        known = [(message, own) for message, own in zip(sent, files) if message.metadata.dst_node_id in self._names]
+        limit = _limit([message for message, _ in known], timeout)
+        found = {id(known[place][0]): reply for place, reply in self._exchanged(known, limit).items()}
+        for own in {id(own): own for own in files}.values():
+            own.remove()
+        return [found.get(id(message)) or self._missing(message, timeout, limit) for message in sent]
 
     def _next_id(self) -> str:
         self._sent += 1
         return hashlib.sha256(f"{self._seed}/{self._sent}".encode()).hexdigest()
 
-    def _exchanged(self, messages: Sequence[Message], limit: Optional[float]) -> Dict[int, Message]:
+    def _exchanged(self, messages: Sequence[Tuple[Message, _Contents]], limit: Optional[float]) -> Dict[int, Message]:
         """The replies by the place of their message."""
         if not messages:
             return {}
-        files = _Contents(self._coordinator)
         asked = [
             {
                 "client": self._names[message.metadata.dst_node_id],
@@ -101,11 +137,10 @@ class SeamGrid(Grid):
                 "group": message.metadata.group_id,
                 "content": files.of(message.content),
             }
-            for message in messages
+            for message, files in messages
         ]
         answers = self._coordinator.exchange(asked, limit)
-        files.remove()
-        replies = {answer["message"]: self._reply(messages[answer["message"]], answer) for answer in answers}
+        replies = {answer["message"]: self._reply(messages[answer["message"]][0], answer) for answer in answers}
         for path in {answer["content"] for answer in answers if "content" in answer}:
             os.remove(path)  # the record has it; a run of many rounds would fill the disk
         return replies
@@ -157,6 +192,7 @@ class _Contents:
         """Deletes the files."""
         for path in self._by_digest.values():
             os.remove(path)
+        self._by_digest = {}
 
 
 def _check(message: Any) -> None:

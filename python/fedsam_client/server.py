@@ -91,6 +91,7 @@ def _serve(seam: Seam, start: Dict[str, Any], options: argparse.Namespace) -> No
     grid = SeamGrid(coordinator, start["seed"], sight)
     seam.say(type="ready", compares=True)
     _run(app, target, grid, flower.server_context(run_config))
+    grid.flush()  # messages that were pushed, and whose replies the app does not need
     os.chdir(start["scratch"])
     coordinator.result(_written(sight.model, coordinator), sight.metrics, stage(folder, start["scratch"]))
 

@@ -284,10 +284,36 @@ assert found == all_but_gone, found
         self.assertEqual([len(asked.messages) for asked in ended.exchanges], [7, 7])
         self.assertGreaterEqual(ended.lists, 3)
 
-    def test_refuse_to_push_and_to_pull(self) -> None:
-        for call in ("grid.push_messages([])", "grid.pull_messages([])"):
-            says = self.refused(self.main(call))
-            self.assertRegex(says, r"has no (push|pull)_messages for a ServerApp.*call grid.send_and_receive")
+    def test_push_and_pull_in_parts(self) -> None:
+        ended = self.ended(self.main('''
+nodes = list(grid.get_node_ids())
+def query(node, number, ttl=None):
+    return Message(RecordDict({"arrays": initial(), "config": ConfigRecord({"lr": 0.1, "number": number})}), dst_node_id=node, message_type="train", ttl=ttl)
+content = RecordDict({"arrays": initial(), "config": ConfigRecord({"lr": 0.1, "number": 0})})
+first = list(grid.push_messages(Message(content, dst_node_id=node, message_type="train") for node in nodes[:2]))
+content["config"]["number"] = 7  # the messages are what they were at the push
+second = list(grid.push_messages([query(nodes[2], 2), query(99, 3)]))
+assert len({*first, *second}) == 4
+assert list(grid.pull_messages(["unknown"])) == []
+ids, replies = {*second}, []
+while ids:  # as Flower's own send_and_receive does it
+    found = list(grid.pull_messages(ids))
+    ids -= {reply.metadata.reply_to_message_id for reply in found}
+    replies += found
+assert sorted(reply.has_error() for reply in replies) == [False, True], replies
+assert [reply.metadata.src_node_id for reply in grid.pull_messages(first)] == nodes[:2]
+assert list(grid.pull_messages(first)) == []
+grid.push_messages([query(nodes[3], 4)])
+grid.send_and_receive([query(nodes[4], 5)])
+grid.push_messages([query(nodes[5], 6)])
+'''))
+        asked = [[(one["client"], records.decode(content)["config"]["number"]) for one, content in zip(exchange.messages, exchange.contents)] for exchange in ended.exchanges]
+        wanted = [[(NAMES[0], 0), (NAMES[1], 0), (NAMES[2], 2)], [(NAMES[3], 4)], [(NAMES[4], 5)], [(NAMES[5], 6)]]
+        self.assertEqual(asked, wanted)
+
+    def test_push_and_pull_nothing(self) -> None:
+        ended = self.ended(self.main("assert list(grid.push_messages([])) == [] == list(grid.pull_messages([]))"))
+        self.assertEqual(ended.exchanges, [])
 
     def test_refuse_what_is_no_message(self) -> None:
         self.assertRegex(self.refused(self.main("grid.send_and_receive([3])")), "TypeError: a Grid sends Messages, and not a int")

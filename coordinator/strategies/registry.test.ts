@@ -6,8 +6,10 @@ import { FedsamError } from '#protocol/errors.ts'
 import { weighByKrum } from './krum.ts'
 import { addDelta, divide } from './mean.ts'
 import { readParameters } from './parameters.ts'
-import { strategyFrom } from './registry.ts'
+import { STRATEGIES, strategyFrom } from './registry.ts'
 import type { Strategy } from './strategy.ts'
+
+const TYPES = Object.keys(STRATEGIES)
 
 interface Given {
   readonly base: number[]
@@ -166,10 +168,14 @@ test('the fewest updates that a strategy can combine', () => {
   assert.equal(minimum('MultiKrum', { numNodesToSelect: 9 }), 9)
 })
 
+test('every type of the schema is a strategy of rounds, but for Program', () => {
+  const { enum: types = [] } = SPEC_SCHEMA.properties?.strategy?.properties?.type ?? {}
+  assert.ok(TYPES.length >= 9)
+  assert.deepEqual(types, [...TYPES, 'Program'])
+})
+
 test('no strategy changes the model where no update changes it', () => {
-  const types = SPEC_SCHEMA.properties?.strategy?.properties?.type?.enum ?? []
-  assert.ok(types.length >= 9)
-  for (const type of types) {
+  for (const type of TYPES) {
     const still: Given = {
       base: [1, -2, 3],
       updates: Array.from({ length: 5 }, (_, i) => [[1, -2, 3], i + 1]),
@@ -179,9 +185,8 @@ test('no strategy changes the model where no update changes it', () => {
 })
 
 test('without parameters a strategy has the defaults of the schema, each in its range', () => {
-  const { properties = {} } = SPEC_SCHEMA.properties?.strategy ?? {}
   let parameters = 0
-  for (const type of properties.type?.enum ?? []) {
+  for (const type of TYPES) {
     const own = Object.entries(parametersSchema('strategy', type)?.properties ?? {})
     const defaults = Object.fromEntries(own.map(([name, schema]) => [name, schema.default]))
     parameters += own.length
@@ -202,8 +207,7 @@ test('without parameters a strategy has the defaults of the schema, each in its 
 test('docs/strategies.md has a row for every strategy, with its parameters and their defaults', async () => {
   const page = await readFile('docs/strategies.md', 'utf8')
   const rows = new Map([...page.matchAll(/^\| (\w+) \|([^|]*)\|/gm)].map(([, type, own]) => [type, own!]))
-  const { properties = {} } = SPEC_SCHEMA.properties?.strategy ?? {}
-  for (const type of properties.type?.enum ?? []) {
+  for (const type of TYPES) {
     const row = rows.get(type) ?? assert.fail(`${type} has no row`)
     const said = [...row.matchAll(/(\w+)[^(,]* \(([^)]*)\)/g)].map(([, name, value]) => [name, Number(value)])
     const own = Object.entries(parametersSchema('strategy', type)?.properties ?? {})

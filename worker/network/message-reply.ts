@@ -3,6 +3,7 @@
 import { FedsamError } from '#protocol/errors.ts'
 import { LONGEST_REASON, MOST_REPLY_BYTES } from '#protocol/exchange.ts'
 import type { Task } from '#protocol/messages.ts'
+import { shortened } from '#protocol/text.ts'
 import { openForeign } from '../trainer/foreign-file.ts'
 import type { Trainer } from '../trainer/seam.ts'
 import { type StateOfTask, takeState, withState } from './client-state.ts'
@@ -30,8 +31,9 @@ export async function replyTo(
     await withState({ kind, group, node }, state, left),
   )
   if (hasState) await takeState(state, left)
-  if (error !== null)
-    return { update: null, error: { code: error.code, reason: error.reason.slice(0, LONGEST_REASON) } }
+  if (error !== null) {
+    return { update: null, error: { code: error.code, reason: shortened(error.reason, LONGEST_REASON) } }
+  }
   const file = await openForeign(output, MOST_REPLY_BYTES, "the trainer's reply")
   if (file === undefined)
     throw new FedsamError('TrainerFailed', 'the trainer replied, and wrote no file', {

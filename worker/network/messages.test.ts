@@ -10,6 +10,7 @@ import { exchangeKeys, uploadName } from '#protocol/keys.ts'
 import type { Granted, Task, Want } from '#protocol/messages.ts'
 import { receiptSigner } from '#protocol/receipt-signature.ts'
 import { readMarker } from '#protocol/record.ts'
+import { shortened } from '#protocol/text.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { createReusedBuffer } from '#runtime/reused-buffer.ts'
 import { bytesOf, messageTo } from '#test/given/exchange.ts'
@@ -138,7 +139,7 @@ test('an error is a reply without bytes, and a file beside it is deleted', async
     }),
   )
   const { reply } = await storedReply()
-  assert.deepEqual(reply, { kind: 'Error', code: 6, reason: error.reason.slice(0, 2048) })
+  assert.deepEqual(reply, { kind: 'Error', code: 6, reason: shortened(error.reason, 2048) })
   assert.equal(await store.size(KEYS.payload('a', 3, UPLOAD)), undefined)
   assert.deepEqual(await readdir(folder), ['models'])
 })

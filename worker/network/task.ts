@@ -173,7 +173,17 @@ async function workOn(asked: Task, options: TaskOptions): Promise<LocalOutcome> 
     await dropState(state)
     await rm(output, { recursive: true, force: true }).catch(() => {})
     throw error
+  } finally {
+    await deleteUntaken(task, scratch, state)
   }
+}
+
+/** Deletes the files that the calls of a task wrote for a new state, and that are not the client's state: nobody reads them. */
+async function deleteUntaken({ round }: Task, scratch: string, state: StateOfTask | null): Promise<void> {
+  const taken = state?.current?.path
+  const paths = ['evaluated', 'fitted', 'replied'].map((call) => join(scratch, `${call}-${round}.state`))
+  const untaken = paths.filter((path) => path !== taken)
+  await Promise.all(untaken.map((path) => rm(path, { recursive: true, force: true }).catch(() => {})))
 }
 
 /** Seconds between two tries of a transfer whose line is down. */

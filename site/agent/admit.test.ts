@@ -86,3 +86,22 @@ test('a disk that takes no count, or no line, refuses the task', async (t) => {
   const other = admitTask(raised, { ledger, audit: full, now: () => 0 })
   await assert.rejects(other(JOB, RUN, task(2)), { code: 'SiteRefused', message: /ledger/ })
 })
+
+test('a message of a program is refused for the whole run, by name, with its place in the file; it costs nothing', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'fedsam-admit-'))
+  t.after(() => rm(folder, { recursive: true }))
+  const ledger = await openLedger(folder)
+  t.after(() => ledger.close())
+  const admit = admitTask(SITE, { ledger, audit: createAuditLog(folder, () => 0), now: () => 0 })
+  const reason = "the job's strategy is a program, and a site takes part in rounds alone"
+  const message = { ...task(1), kind: 'Message' } as Task
+  await assert.rejects(admit(JOB, RUN, message), { name: 'RunDeclined', message: reason })
+  const {
+    decision,
+    kind,
+    reason: written,
+    line,
+  } = JSON.parse(await readFile(join(folder, AUDIT_FILE), 'utf8'))
+  assert.deepEqual([decision, kind, written, line], ['Refused', 'Message', reason, 9])
+  assert.deepEqual(await admit(JOB, RUN, task(1)), task(1), 'the only update of the limit is still there')
+})

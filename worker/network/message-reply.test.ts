@@ -20,6 +20,7 @@ import { keyNamed } from '#test/given/signed.ts'
 import { createGrantedTransfers } from '#transport/grants/transfers.ts'
 import { childTrainer } from '../trainer/process-trainer.ts'
 import type { Trainer } from '../trainer/seam.ts'
+import { RunDeclined } from './declined.ts'
 import { doTask, type TaskOptions } from './task.ts'
 
 const TRAINER = fileURLToPath(new URL('../../test/trainers/replies.mjs', import.meta.url))
@@ -219,4 +220,21 @@ test('the contents of the last two messages stay, and the one at hand is there w
   // An old content is sent once more: it is in use, though the newest files are others.
   await reply('echo', { exchange: 5, text: 'content 3' })
   await access(join(options.folder, names.find((name) => name.startsWith(asked.base!.sha256))!))
+})
+
+test('nothing of a message that a site does not admit is fetched, and its trainer is not called', async () => {
+  asked = await messageOf('echo')
+  const wants: Want[] = []
+  const refusing: TaskOptions = {
+    ...options,
+    async admit() {
+      throw new RunDeclined('a site takes part in rounds alone')
+    },
+    async ask(asked) {
+      wants.push(...asked)
+      return options.ask(asked)
+    },
+  }
+  await assert.rejects(doTask(refusing), RunDeclined)
+  assert.deepEqual([wants, await readdir(folder)], [[], []])
 })

@@ -61,6 +61,13 @@ class Contents(MessageTest):
         }
         self.assertEqual(dict(self.reply()["seen"]), wanted)
 
+    def test_name_the_node_that_the_app_sees(self) -> None:
+        program = self.ready(ECHO, "--arg", "rate=0.5", env={"FEDSAM_CLIENT": "north", "FEDSAM_PARTITION_ID": "2", "FEDSAM_NUM_PARTITIONS": "3"})
+        for node in (2**63 - 1, 1):
+            self.assertEqual(self.send(program, kind="query.seen", node=str(node))["type"], "replied")
+            seen = self.reply()["seen"]
+            self.assertEqual((seen["to"], seen["own"]), (node, node))
+
     def test_pass_through_mods(self) -> None:
         text = """
     def mod(msg, context, call_next):

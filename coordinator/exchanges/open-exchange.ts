@@ -6,6 +6,7 @@ import { exchangeKeys } from '#protocol/keys.ts'
 import type { Have, Task } from '#protocol/messages.ts'
 import type { Outcome } from '#protocol/outcomes.ts'
 import { localSeed, nodeOf } from '#protocol/seeds.ts'
+import { shortened } from '#protocol/text.ts'
 import { createAttemptUploads } from '../clients/attempt-uploads.ts'
 import type { ServedExchange } from '../clients/current-attempt.ts'
 import type { ClientKeys } from '../record/client-keys.ts'
@@ -68,8 +69,8 @@ export function openExchange(options: OpenExchangeOptions): OpenExchange {
       message: place,
       client: messages[place]!.client,
       outcome,
-      reason: reason.slice(0, LONGEST_CODE),
-      text: text.slice(0, LONGEST_REASON),
+      reason: shortened(reason, LONGEST_CODE),
+      text: shortened(text, LONGEST_REASON),
       reply: reply?.digest ?? null,
     }
     ended.set(place, decided)

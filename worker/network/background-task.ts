@@ -3,6 +3,7 @@
 import { join } from 'node:path'
 import { FedsamError } from '#protocol/errors.ts'
 import type { Have, Task } from '#protocol/messages.ts'
+import { shortened } from '#protocol/text.ts'
 import { RunDeclined } from './declined.ts'
 import { messageWithRemedy } from './error-message.ts'
 import { NotWanted } from './grants.ts'
@@ -63,7 +64,7 @@ async function perform(context: TaskContext, task: () => Task, signal: AbortSign
     }
     if (error instanceof RunDeclined) {
       log(`declined from round ${task().round} on: ${error.message}`)
-      return { state: 'Declined', message: error.message.slice(0, LONGEST_TEXT) }
+      return { state: 'Declined', message: shortened(error.message, LONGEST_TEXT) }
     }
     const code = error instanceof FedsamError ? error.code : 'TrainerFailed'
     const message = messageWithRemedy(error)

@@ -1,6 +1,7 @@
 // The requests of a client: `next` reports what the client has and gets an instruction, `grant` gets rights to transfers, and the
 // last `next` reports that the client leaves. A request without an answer is not an error: each caller repeats its request.
 import { type Have, type NextAnswer, readGrantAnswer, readNextAnswer } from '#protocol/messages.ts'
+import { shortened } from '#protocol/text.ts'
 import type { Progress, TrainerReady } from '../trainer/seam.ts'
 import type { Conversation } from './conversation.ts'
 import { type AskGrants, NotWanted } from './grants.ts'
@@ -50,7 +51,7 @@ function progressOf(progress: Progress | null): Progress | null {
   if (progress === null) return null
   const count = (steps: number): number => (Number.isFinite(steps) ? Math.max(0, Math.floor(steps)) : 0)
   const { done, total, message } = progress
-  return { done: count(done), total: count(total), message: message.slice(0, LONGEST_TEXT) }
+  return { done: count(done), total: count(total), message: shortened(message, LONGEST_TEXT) }
 }
 
 /** Reports that this client stops and may come back, with the reason. Tried once: who stops it may not wait for long. */
@@ -61,7 +62,7 @@ export async function reportStopping(options: SendOptions, message: string): Pro
 
 /** Reports why this client does not understand the coordinator: one of an earlier release cannot see it by itself. Tried once. */
 export async function reportOtherVersion(options: SendOptions, message: string): Promise<void> {
-  const have = { state: 'Declined', message: message.slice(0, LONGEST_TEXT) } as const
+  const have = { state: 'Declined', message: shortened(message, LONGEST_TEXT) } as const
   await options.conversation.send(
     nextOf(options, { about: NOT_READY, have }, null),
     LEAVING_SECONDS,

@@ -2,6 +2,7 @@
 // the client is missing. A coordinator gives no work to a client that prepares; an instruction that comes all the same is
 // repeated later.
 import { FedsamError } from '#protocol/errors.ts'
+import { shortened } from '#protocol/text.ts'
 import type { Progress, TrainerReady } from '../trainer/seam.ts'
 import { type Contact, type Received, type ReceiveOptions, receive } from './answers.ts'
 import type { WorkerOptions } from './options.ts'
@@ -80,7 +81,7 @@ async function decline(
 ): Promise<Extract<Prepared, { kind: 'Finished' }>> {
   const { clock, signal, log } = options
   log(`declined: ${message}`)
-  const have = { state: 'Declined', message: message.slice(0, LONGEST_TEXT) } as const
+  const have = { state: 'Declined', message: shortened(message, LONGEST_TEXT) } as const
   for (;;) {
     const news = await Promise.race([askNext(options, { about: NOT_READY, have }), stopped])
     if (news === 'Stopped') throw new FedsamError('Interrupted', 'the worker was asked to stop')

@@ -27,6 +27,8 @@ export const TEST_PACKAGES: readonly string[] = [
 
 /** Flower itself, for the benchmark beside it. */
 export const FLOWER_PACKAGES: readonly string[] = [...TEST_PACKAGES, 'flwr==1.42.0']
+/** With what `flwr run` needs for its simulation, for measurements alone. */
+export const FLOWER_APP_PACKAGES: readonly string[] = [...TEST_PACKAGES, 'flwr[simulation]==1.42.0']
 
 export interface PythonOptions {
   readonly log?: (line: string) => void

@@ -7,11 +7,11 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { PYTHON_PACKAGE } from '#scripts/python.ts'
-import { watchMemory } from './memory.ts'
+import { sumOf, watchMemory } from './memory.ts'
 
 const HERE = fileURLToPath(new URL('.', import.meta.url))
-const CLI = fileURLToPath(new URL('../../cli/fedsam.js', import.meta.url))
-const CLIENTS = 2
+export const CLI = fileURLToPath(new URL('../../cli/fedsam.js', import.meta.url))
+export const CLIENTS = 2
 
 export interface Bout {
   readonly python: string
@@ -45,13 +45,13 @@ export async function runFlower({ python, megabytes, rounds, folder }: Bout): Pr
   const server = start('server')
   const clients = Array.from({ length: CLIENTS }, () => start('client'))
   const ends = await endsOfLines(server, (line) => /^round \d+|^over/.test(line))
-  const { server: serving = 0, client = 0 } = memory.stop()
+  const { server: serving, client } = memory.stop()
   for (const left of [server, ...clients]) left.kill('SIGKILL')
-  return { seconds: between(ends), server: serving, client: client / CLIENTS }
+  return { seconds: between(ends), server: sumOf(serving), client: sumOf(client) / CLIENTS }
 }
 
 /** What of `fedsam run` serves and what is a client's. The rest supervises, which a cluster does by itself. */
-function roleOf(command: string): 'server' | 'client' | null {
+export function roleOf(command: string): 'server' | 'client' | null {
   if (/coordinator\/main\.ts|nats-server|versitygw/.test(command)) return 'server'
   if (/worker\/main\.ts|fedsam_client/.test(command)) return 'client'
   return null
@@ -92,8 +92,8 @@ async function runFedsam(
     const event = JSON.parse(line) as { event: string; accepted?: readonly string[]; round?: number }
     return event.event === 'RoundCompleted' && (event.accepted ?? []).length === CLIENTS
   })
-  const { server = 0, client = 0 } = memory.stop()
-  return { seconds: between(ends), server, client: client / CLIENTS }
+  const { server, client } = memory.stop()
+  return { seconds: between(ends), server: sumOf(server), client: sumOf(client) / CLIENTS }
 }
 
 /** When such lines came, once the process has ended. */
@@ -107,11 +107,11 @@ async function endsOfLines(child: ChildProcess, counts: (line: string) => boolea
   return ends
 }
 
-function between(times: readonly number[]): number[] {
+export function between(times: readonly number[]): number[] {
   return times.slice(1).map((time, i) => time - times[i]!)
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve) => {
     const server = createServer().listen(0, '127.0.0.1', () => {
       const address = server.address()

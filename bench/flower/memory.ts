@@ -5,9 +5,12 @@ import { readdirSync, readFileSync } from 'node:fs'
 const PAUSE_MS = 50
 
 export interface MemoryWatch {
-  /** Megabytes by role, processes of a role added up. */
-  stop(): Readonly<Record<string, number>>
+  /** The megabytes of each process, by role. */
+  stop(): Readonly<Record<string, readonly number[]>>
 }
+
+export const sumOf = (megabytes: readonly number[] = []): number =>
+  megabytes.reduce((sum, one) => sum + one, 0)
 
 /** `roleOf` says what a command line is for; null leaves it out. */
 export function watchMemory(root: number, roleOf: (command: string) => string | null): MemoryWatch {
@@ -26,9 +29,9 @@ export function watchMemory(root: number, roleOf: (command: string) => string | 
   return {
     stop() {
       clearInterval(timer)
-      const sums: Record<string, number> = {}
-      for (const { role, bytes } of peaks.values()) sums[role] = (sums[role] ?? 0) + bytes / 1e6
-      return sums
+      const found: Record<string, number[]> = {}
+      for (const { role, bytes } of peaks.values()) found[role] = [...(found[role] ?? []), bytes / 1e6]
+      return found
     },
   }
 }

@@ -62,6 +62,31 @@ test('nothing goes wrong', () =>
     assert.equal(left.length, 9, left.join('\n'))
   }))
 
+test('two messages to each client in an exchange, and exchanges with nobody; a client is killed between the two', async () => {
+  const killed = new AbortController()
+  let met = 0
+  const before: Before = (client, { group }) => {
+    if (client !== 'b' || group !== '2') return undefined
+    met += 1
+    if (met !== 2) return undefined
+    killed.abort()
+    throw new Error('killed')
+  }
+  await withFederation(exchanges(before, 'twice'), async (federation) => {
+    for (const client of ['a', 'c']) void federation.work(client)
+    const first = federation.work('b', { signal: killed.signal })
+    const over = federation.coordinate()
+    assert.equal(await first, 'Interrupted')
+    void federation.work('b')
+    await over
+    // The mean of 1, 2, 3 and, of the second messages, 11, 12, 13 is 7; then each adds 10 and its place.
+    assert.equal(await historyOf(federation), '29\n')
+    assert.deepEqual(await outcomesOf(federation, 2), [...ALL, ...ALL])
+    assert.equal(await federation.store.size(exchangeKeys(4).ask), undefined)
+    await isSound(federation)
+  })
+})
+
 describe('a client that is killed', () => {
   test('while it works on a message, and comes back with another key, replies to it', async () => {
     const killed = new AbortController()

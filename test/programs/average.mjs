@@ -55,7 +55,16 @@ for (let exchange = 1; exchange <= EXCHANGES; exchange += 1) {
   if (['random', 'asks-else', 'rounds', 'rounds-far'].includes(flaw) && exchange === 3 && life === 1)
     process.kill(process.pid, 'SIGKILL')
   const kind = flaw === 'asks-else' && life > 1 && exchange === 2 ? 'evaluate' : 'train'
-  const messages = clients.map(({ name }) => ({ client: name, kind, group: String(exchange), content }))
+  const one = clients.map(({ name }) => ({ client: name, kind, group: String(exchange), content }))
+  const messages = flaw === 'twice' ? [...one, ...one] : one
+  if (flaw === 'twice') {
+    // Asking nobody is no exchange.
+    const nobody = join(scratch, 'nobody.json')
+    writeFileSync(nobody, JSON.stringify({ messages: [] }))
+    const empty = await call({ call: 'exchange', messages: nobody, timeout: null })
+    const count = JSON.parse(readFileSync(empty.replies, 'utf8')).replies.length
+    if (empty.exchange !== exchange - 1 || count !== 0) throw new Error(JSON.stringify(empty))
+  }
   const list = join(scratch, `messages-${exchange}.json`)
   writeFileSync(list, JSON.stringify({ messages }))
   let answer = await call({ call: 'exchange', messages: list, timeout: null })

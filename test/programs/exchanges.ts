@@ -37,11 +37,11 @@ export function adds(client: string, before: Before = () => undefined): TrainerW
 }
 
 /** Three clients that add 0, 1 and 2. */
-export function exchanges(before?: Before): FederationOptions {
+export function exchanges(before?: Before, flaw?: string): FederationOptions {
   return {
     clients: CLIENTS,
     fixed: programSettings('test'),
-    program: (folder) => averageIn(folder),
+    program: (folder) => averageIn(folder, flaw),
     work: (client) => adds(client, before),
   }
 }

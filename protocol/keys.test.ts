@@ -6,11 +6,10 @@ import {
   epochKey,
   exchangeKeys,
   outputKey,
-  PROGRAM_MODEL_KEY,
   PROGRAM_RESULT_KEY,
   parseKey,
   pieceKey,
-  programFileKey,
+  programKeys,
   RUN_KEY,
   replyPayloadKeys,
   replyStateKeys,
@@ -62,8 +61,8 @@ describe('keys', () => {
     assert.equal(keys.payload('a', 7, UPLOAD), `exchanges/4/replies/a/7/${UPLOAD}.records`)
     assert.equal(keys.clientState('a', 7, UPLOAD), `exchanges/4/replies/a/7/${UPLOAD}.state`)
     assert.deepEqual(
-      [PROGRAM_RESULT_KEY, PROGRAM_MODEL_KEY, programFileKey('history.txt')],
-      ['program/result.json', 'program/model.safetensors', 'program/files/history.txt'],
+      [PROGRAM_RESULT_KEY, programKeys(3).model, programKeys(3).file('history.txt')],
+      ['program/result.json', 'program/3/model.safetensors', 'program/3/files/history.txt'],
     )
   })
 
@@ -141,7 +140,7 @@ describe('keys', () => {
     `exchanges/1/replies/a/1/${UPLOAD}.records.0`,
     `exchanges/1/replies/a/${UPLOAD}.records`,
     'program/result.json',
-    'program/files/../../run.json',
+    'program/1/files/../../../run.json',
     'rounds/1/1/plan.json',
     'rounds/1/1/decision.json',
     'rounds/1/result.json',

@@ -130,12 +130,19 @@ export function exchangeKeys(exchange: number): ExchangeKeys {
   }
 }
 
-/** The end of a Program run, and its model. */
+/** The end of a Program run. */
 export const PROGRAM_RESULT_KEY = 'program/result.json'
-export const PROGRAM_MODEL_KEY = 'program/model.safetensors'
 
-export function programFileKey(file: string): string {
-  return `program/files/${file}`
+/**
+ * The model and the files of a program's result, as the coordinator with this epoch got them: a coordinator before it may have ended between
+ * them and the result, and a program may round otherwise where it runs now.
+ */
+export function programKeys(epoch: number) {
+  const prefix = `program/${epoch}`
+  return {
+    model: `${prefix}/model.safetensors`,
+    file: (name: string): string => `${prefix}/files/${name}`,
+  }
 }
 
 /** Every payload that a client may have left for a message. */

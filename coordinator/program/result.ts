@@ -1,10 +1,10 @@
 // Records the result of a program: its model and its files first, program/result.json last. A life that is killed on the way leaves files
-// that the next life writes again: they must have the same bytes then.
+// that the next life of the same coordinator writes again: they must have the same bytes then. Another coordinator writes its own.
 import { createHash } from 'node:crypto'
 import type { PayloadDigest } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { ProgramResult } from '#protocol/exchange.ts'
-import { PROGRAM_MODEL_KEY, programFileKey } from '#protocol/keys.ts'
+import { programKeys } from '#protocol/keys.ts'
 import { SafetensorsError } from '#protocol/safetensors.ts'
 import type { ObjectStore } from '#transport/ports.ts'
 import type { Marked } from '../record/markers.ts'
@@ -39,18 +39,32 @@ export async function recordResult(
     found.set(name, { path, ...(await digestFile(path)) })
   }
   guard.throwIfStopped()
-  if (model !== null) await keep(store, PROGRAM_MODEL_KEY, model)
-  for (const [name, file] of found) await keep(store, programFileKey(name), file)
+  const keys = programKeys(markers.epoch)
+  if (model !== null) await keep(store, keys.model, model)
+  for (const [name, file] of found) await keep(store, keys.file(name), file)
   return markers.writeProgram({
     schema: 'fedsam.program/1',
     exchanges: exchange,
     previous,
     lists: [...lists],
     round,
-    model: model && { key: PROGRAM_MODEL_KEY, size: model.size, sha256: model.sha256, blocks: model.blocks },
+    model: model && { key: keys.model, size: model.size, sha256: model.sha256, blocks: model.blocks },
     metrics: { ...countedMetrics(call, log) },
     files: [...found].map(([name, { size, sha256 }]) => ({ name, size, sha256 })),
   })
+}
+
+/** Deletes what coordinators left whose result does not count. Never rejects. */
+export async function deleteOtherResults(
+  { store, epoch: newest }: Pick<ProgramContext['markers'], 'store' | 'epoch'>,
+  { epoch, files }: ProgramResult,
+): Promise<void> {
+  for (let other = 1; other <= newest; other += 1) {
+    if (other === epoch) continue
+    const keys = programKeys(other)
+    for (const key of [keys.model, ...files.map(({ name }) => keys.file(name))])
+      await store.delete(key).catch(() => {})
+  }
 }
 
 type ResultFile = PayloadDigest & { readonly path: string }

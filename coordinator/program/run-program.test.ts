@@ -169,6 +169,22 @@ describe('a life that asks something else', () => {
   })
 })
 
+test('a coordinator whose program has another result than one that ended before it was recorded records its own', async () => {
+  const memory = createMemoryStore()
+  const store: ObjectStore = {
+    ...memory,
+    async put(key, body) {
+      if (key === 'program/result.json') throw new Error('the machine stops')
+      return memory.put(key, body)
+    },
+  }
+  await assert.rejects(runScripted({ store, folder }), /the machine stops/)
+  assert.notEqual(await memory.size('program/1/model.safetensors'), undefined)
+  // As on another kind of processor: the same messages, and another last bit of the model.
+  await runScripted({ store: memory, folder, flaw: 'other-result' })
+  assert.match(await textOf(memory, 'output/history.txt'), /^4\.0000/)
+})
+
 describe('a life whose contents are others', () => {
   test('by rounding alone: the messages of the record count, and its answers', async () => {
     const store = createMemoryStore()

@@ -4,7 +4,7 @@ import { encodeJson } from '#protocol/canonical.ts'
 import { sha256 } from '#protocol/digest.ts'
 import { FedsamError } from '#protocol/errors.ts'
 import type { ProgramResult } from '#protocol/exchange.ts'
-import { MANIFEST_KEY, outputKey, programFileKey, SIGNATURE_FOLDER } from '#protocol/keys.ts'
+import { MANIFEST_KEY, outputKey, programKeys, SIGNATURE_FOLDER } from '#protocol/keys.ts'
 import type { OutputSigner } from '#protocol/output-signature.ts'
 import type { Manifest, RunRecord } from '#protocol/record.ts'
 import type { ObjectStore } from '#transport/ports.ts'
@@ -77,9 +77,10 @@ export async function writeProgramOutput(
   signer: OutputSigner | null,
 ): Promise<Manifest> {
   const { run, result } = facts
-  const { model, files } = result.value
+  const { model, files, epoch } = result.value
   if (model !== null) await copyPayload(store, { payload: model }, outputKey('model.safetensors'))
-  for (const { name, size } of files) await copyFile(store, programFileKey(name), outputKey(name), size)
+  for (const { name, size } of files)
+    await copyFile(store, programKeys(epoch).file(name), outputKey(name), size)
   for (const { name, bytes } of programDescriptions(facts)) await store.put(outputKey(name), bytes)
   const bytes = (await store.get(MANIFEST_KEY)) ?? encodeJson(programManifest(facts))
   // The manifest is the last object, so an output that has one has a signature too.

@@ -8,7 +8,7 @@ import {
   MANIFEST_KEY,
   outputKey,
   PROGRAM_RESULT_KEY,
-  programFileKey,
+  programKeys,
   RUN_KEY,
 } from '#protocol/keys.ts'
 import type { Manifest, RunRecord } from '#protocol/record.ts'
@@ -176,14 +176,14 @@ async function verifyResult(
   const { store, problems } = findings
   const result = await sound(findings, readRecord(store, 'program', PROGRAM_RESULT_KEY))
   if (result === undefined) return undefined
-  const { exchanges, previous, model, files } = result.value
+  const { exchanges, previous, model, files, epoch } = result.value
   if (exchanges !== links.length)
     problems.push(`${PROGRAM_RESULT_KEY} names ${exchanges} exchanges; the record has ${links.length}`)
   if (previous !== (links.at(-1)?.decision.digest ?? run.digest))
     problems.push(`${PROGRAM_RESULT_KEY} does not follow the last decision`)
   if (model !== null) await verifyPayload(findings, model)
   for (const { name, size, sha256 } of files) {
-    const key = programFileKey(name)
+    const key = programKeys(epoch).file(name)
     if ((await sound(findings, digestOf(store, key, size))) === sha256) findings.payloads += 1
     else problems.push(`${key} is not what ${PROGRAM_RESULT_KEY} names`)
   }

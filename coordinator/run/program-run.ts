@@ -5,6 +5,7 @@ import type { ProgramResult } from '#protocol/exchange.ts'
 import { MANIFEST_KEY } from '#protocol/keys.ts'
 import { runExchange } from '../exchanges/exchange.ts'
 import type { ProgramContext } from '../program/context.ts'
+import { deleteOtherResults } from '../program/result.ts'
 import { decidedExchanges, runProgram } from '../program/run-program.ts'
 import type { Marked } from '../record/markers.ts'
 import { programFacts, writeProgramOutput } from '../record/program-output.ts'
@@ -58,6 +59,7 @@ async function announce({ markers, fixed, live, observe }: SharedContext): Promi
 async function runToOutput(shared: SharedContext, context: ProgramContext): Promise<RunOutcome> {
   const { markers, guard, identity, observe } = shared
   const result: Marked<ProgramResult> = (await markers.program()) ?? (await runProgram(context))
+  await deleteOtherResults(markers, result.value)
   await guard.assertCurrent()
   guard.throwIfStopped()
   const { head } = await writeProgramOutput(markers.store, await programFacts(markers, result), identity)

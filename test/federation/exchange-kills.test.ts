@@ -50,6 +50,8 @@ async function factsOf(store: ObjectStore): Promise<object> {
     metrics: await digestOf('metrics.json'),
     history: await digestOf('history.txt'),
     decided,
+    // The result's file, its model, its history: one coordinator's alone.
+    program: (await store.list('program/'))!.length,
   }
 }
 

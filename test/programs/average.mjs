@@ -85,6 +85,8 @@ for (let exchange = 1; exchange <= EXCHANGES; exchange += 1) {
   value = numbers.reduce((sum, number) => sum + number, 0) / numbers.length
 }
 
+if (flaw === 'other-result') value += 1e-5
+
 const data = Buffer.alloc(4)
 data.writeFloatLE(value)
 const header = Buffer.from(JSON.stringify({ mean: { dtype: 'F32', shape: [1], data_offsets: [0, 4] } }))

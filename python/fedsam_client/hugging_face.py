@@ -33,18 +33,18 @@ def serve_with(module: Any, session: Any) -> None:
         if session.is_serving:
             raise ClientError("a second train() was called", "call train() once: each round calls it again", "InvalidJob")
         options = session.options
-        _refuse(self, args, kwargs)
+        _refuse(session, self, args, kwargs)
         fits = Fits(self, lambda: original(self, *args, **kwargs), options.examples, options.keep_optimizer)
         session.serve(fits)
 
     def hyperparameter_search(*_: Any, **__: Any) -> None:
-        raise ClientError("--script does not run hyperparameter_search()", "search in a script of its own, without FedSAM", "InvalidJob")
+        raise session.refuse("--script does not run hyperparameter_search()", "search in a script of its own, without FedSAM")
 
     module.Trainer.train = train
     module.Trainer.hyperparameter_search = hyperparameter_search
 
 
-def _refuse(trainer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+def _refuse(session: Any, trainer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     version = str(sys.modules["transformers"].__version__)
     resumed = [*args[:1], kwargs.get("resume_from_checkpoint")]
     reasons = {
@@ -57,7 +57,9 @@ def _refuse(trainer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Non
     }
     for name, (is_found, remedy) in reasons.items():
         if is_found:
-            raise ClientError(f"--script does not run a Trainer with {name}", remedy, "InvalidJob")
+            raise session.refuse(f"--script does not run a Trainer with {name}", remedy)
+    if session.options.examples is None and _length(trainer.train_dataset) is None:
+        raise session.refuse("the train_dataset has no length, so an update has no weight", "name it: --examples N")
 
 
 _SHARDED = ("is_fsdp_enabled", "is_fsdp_xla_enabled", "is_distributed_loading_by_transformers")
@@ -78,8 +80,6 @@ class Fits(NamedClient):
         self._train = train
         self._keep_optimizer = keep_optimizer
         self._examples = _length(trainer.train_dataset) if examples is None else examples
-        if self._examples is None:
-            raise ClientError("the train_dataset has no length, so an update has no weight", "name it: --examples N", "InvalidJob")
         self._held_out = _lengths(trainer.eval_dataset)
         if self._held_out is None:
             self.evaluate = None  # type: ignore[assignment]

@@ -9,11 +9,12 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-import runpy
 import sys
 import traceback
+import types
 from importlib.abc import MetaPathFinder
-from typing import Any, Callable, Dict, List, NamedTuple, Optional
+from importlib.machinery import SourceFileLoader
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
 
 from fedsam_client.arguments import Given, read_given
 from fedsam_client.errors import ClientError, raised
@@ -27,7 +28,7 @@ class Options(NamedTuple):
     """The options of --script."""
 
     script: str
-    #: The script's own arguments.
+    #: The script's own arguments, with the partition's fields still in braces.
     arguments: List[str]
     keep_optimizer: bool
     fresh: bool
@@ -43,6 +44,13 @@ class Session:
         self.calls = calls
         #: Whether a train() serves the calls, or has served them.
         self.is_serving = False
+        #: Why the script cannot be served. It may have caught the exception.
+        self.refused: Optional[ClientError] = None
+
+    def refuse(self, message: str, remedy: str) -> ClientError:
+        """The exception to raise in the script."""
+        self.refused = ClientError(message, remedy, "InvalidJob")
+        return self.refused
 
     def serve(self, client: Any) -> None:
         """Serves the calls, and leaves the script when they end."""
@@ -76,10 +84,11 @@ def _read(args: List[str]) -> Options:
     parser.add_argument("--keep-optimizer", action="store_true", help="keep the optimizer's moments from round to round, in the client's state")
     parser.add_argument("--fresh", action="store_true", help="restart the script for each fit, so that nothing that it remembers changes the next one")
     parser.add_argument("--examples", type=int, metavar="N", help="the weight of an update, for data without a length")
-    parser.add_argument("--script", required=True, nargs=argparse.REMAINDER, metavar="train.py", help="the script, and all of its arguments")
-    parsed = parser.parse_args(args)
-    script = (parsed.script or [""])[0]
-    arguments = [_filled(text, read_given({}, os.environ)) for text in parsed.script[1:]]
+    parser.add_argument("--script", required=True, metavar="train.py …", help="the script, and all of its arguments")
+    # argparse would look into the script's arguments: it ends them at "--".
+    place = args.index("--script")
+    parsed = parser.parse_args([*args[:place], "--script", ""])
+    script, *arguments = args[place + 1 :] or [""]
     return Options(script, arguments, parsed.keep_optimizer, parsed.fresh, parsed.examples)
 
 
@@ -91,8 +100,12 @@ def _filled(text: str, given: Given) -> str:
 
 
 def _check(options: Options, calls: Calls) -> None:
+    if options.script == "":
+        raise ClientError("--script names no file", "name the script after --script", "InvalidJob")
     if not os.path.isfile(options.script):
         raise ClientError(f"there is no script {os.path.abspath(options.script)}", "name it after --script", "InvalidJob")
+    if options.examples is not None and options.examples < 1:
+        raise ClientError(f"--examples is {options.examples}", "name a whole number from 1", "InvalidJob")
     if options.fresh and calls.processes.count > 1:
         raise ClientError("--fresh cannot restart the processes of torchrun", "remove --fresh, or train with one process", "InvalidJob")
 
@@ -102,32 +115,47 @@ def _run(options: Options, session: Session) -> None:
     from fedsam_client import hugging_face
 
     patches: Dict[str, Callable[[Any], None]] = {"transformers.trainer": lambda module: hugging_face.serve_with(module, session)}
-    patches.update({name: _refuse_lightning for name in _LIGHTNING})
+    patches.update({name: lambda module: _refuse_lightning(module, session) for name in _LIGHTNING})
+    given = read_given({}, os.environ)
+    arguments = [_filled(text, given) for text in options.arguments]
     sys.meta_path.insert(0, _Patches(patches))
-    sys.argv = [options.script, *options.arguments]
-    sys.path.insert(0, os.path.dirname(os.path.abspath(options.script)))
     name = os.path.basename(options.script)
     try:
-        runpy.run_path(options.script, run_name="__main__")
+        _run_as_python(options.script, arguments)
     except SystemExit as error:
         if not session.is_serving:
-            raise ClientError(f"{name} left the program before it trained: sys.exit({error.code!r})", "read its log", "InvalidJob") from None
+            raise session.refused or ClientError(f"{name} left the program before it trained: sys.exit({error.code!r})", "read its log", "InvalidJob") from None
     except ClientError:
         raise
     except Exception as error:
         if session.is_serving:
             traceback.print_exc()  # of what follows train(), in a script that catches SystemExit
             return
-        raise raised(name, error) from error
+        raise session.refused or raised(name, error) from error
     if not session.is_serving:
         remedy = "--script runs scripts that call train() of transformers.Trainer; a loop of your own calls fedsam_client.receive() and send()"
-        raise ClientError(f"{name} ended without Trainer.train()", remedy, "InvalidJob")
+        raise session.refused or ClientError(f"{name} ended without Trainer.train()", remedy, "InvalidJob")
 
 
-def _refuse_lightning(module: Any) -> None:
+def _run_as_python(script: str, arguments: List[str]) -> None:
+    """Runs a file as `python FILE ARGUMENTS` does: as the module __main__, with its own folder in place of the working folder in sys.path."""
+    path = os.path.join(os.getcwd(), script)
+    sys.argv = [script, *arguments]
+    if not getattr(sys.flags, "safe_path", False):
+        sys.path[0] = os.path.dirname(os.path.realpath(path))
+    module = types.ModuleType("__main__")
+    found = {"__file__": path, "__cached__": None, "__builtins__": sys.modules["builtins"], "__loader__": SourceFileLoader("__main__", path)}
+    vars(module).update(found)
+    sys.modules["__main__"] = module
+    with open(path, "rb") as file:
+        code = compile(file.read(), path, "exec", dont_inherit=True)
+    exec(code, vars(module))
+
+
+def _refuse_lightning(module: Any, session: Session) -> None:
     def fit(*_: Any, **__: Any) -> None:
         remedy = "write the loop with fedsam_client.receive() and send(), with a new Trainer for each call"
-        raise ClientError("--script does not run Lightning's Trainer.fit()", remedy, "InvalidJob")
+        raise session.refuse("--script does not run Lightning's Trainer.fit()", remedy)
 
     module.Trainer.fit = fit
 
@@ -136,13 +164,20 @@ class _Patches(MetaPathFinder):
     """Changes modules right after their import, whenever the script imports them: it may first set variables that they read."""
 
     def __init__(self, patches: Dict[str, Callable[[Any], None]]) -> None:
-        self._patches = dict(patches)
+        self._patches = patches
+        #: The modules that the other finders look for.
+        self._asked: Set[str] = set()
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
-        patch = self._patches.pop(fullname, None)
-        if patch is None:
+        # Each time: a library may only look whether the module is there, and an import that fails may be tried again.
+        patch = self._patches.get(fullname)
+        if patch is None or fullname in self._asked:
             return None
-        spec = importlib.util.find_spec(fullname)
+        self._asked.add(fullname)
+        try:
+            spec = importlib.util.find_spec(fullname)
+        finally:
+            self._asked.discard(fullname)
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
 

@@ -98,8 +98,8 @@ def backend() -> str:
     return f"Python {sys.version.split()[0]}, numpy {numpy.__version__}{flower}"
 
 
-def answer(seam: Seam, pulse: Pulse, client: Any, call: Dict[str, Any]) -> None:
-    """Makes one call on a SeamClient, and says its answer or its error."""
+def answer(seam: Seam, pulse: Pulse, client: Any, call: Dict[str, Any]) -> bool:
+    """Makes one call on a SeamClient, and says its answer or its error. Returns whether it succeeded."""
     try:
         with pulse:
             line = _called(client, call)
@@ -112,8 +112,9 @@ def answer(seam: Seam, pulse: Pulse, client: Any, call: Dict[str, Any]) -> None:
         # Only the message of a failed call reaches the run's record, so append the remedy.
         message = known.message + (f": {known.remedy}" if known.remedy else "")
         seam.say(type="error", id=call["id"], code=known.code, message=message)
-    else:
-        seam.say(id=call["id"], **line)
+        return False
+    seam.say(id=call["id"], **line)
+    return True
 
 
 def _print_cause(error: ClientError) -> None:

@@ -17,12 +17,12 @@ from fedsam_client.errors import ClientError, raised, shortened
 from fedsam_client.loop import seed_of
 from fedsam_client.renewed import Renewed
 from fedsam_client.state import KeptBytes
-from fedsam_client.weights import arrays_of, load_into
+from fedsam_client.weights import arrays_of, load_into, names_of
 
 #: The first version whose Trainer this file knows.
 FIRST_VERSION = 5
 #: Ends of names of metrics that a clock or the memory decides (the same call would not have the same answer twice), and of the schedule's place.
-_MEASURED = ("runtime", "_per_second", "preparation_time", "total_flos", "epoch")
+_MEASURED = ("runtime", "_per_second", "preparation_time", "total_flos")
 
 
 def serve_with(module: Any, session: Any) -> None:
@@ -110,7 +110,7 @@ class Fits(NamedClient):
 
     def ordered(self, names: Sequence[str]) -> List[str]:
         """The model's order. Where the names differ, loading them says so."""
-        own = list(arrays_of(self._trainer.model))
+        own = names_of(self._trainer.model)
         self.names = own if sorted(own) == sorted(names) else sorted(names)
         return self.names
 
@@ -156,7 +156,8 @@ class Fits(NamedClient):
         """In on_train_begin: model_init has made its model by then, and no other callback has seen it."""
         load_into(self._trainer.model, self._given)
         name = next((name for name, array in self._given.items() if array.size > 0), None)
-        if name is not None and not np.array_equal(arrays_of(model)[name], self._given[name].astype(arrays_of(model)[name].dtype)):
+        found = arrays_of(model).get(name) if name is not None else None
+        if name is not None and (found is None or not np.array_equal(found, self._given[name].astype(found.dtype))):
             raise ClientError(f"train() trains another model than the one that got the weights: {name} differs", "use a plain transformers.Trainer")
         if self._keep_optimizer and self.state.records:
             _restore(optimizer, self.state.records)
@@ -209,7 +210,7 @@ def _loss(found: Mapping[str, Any], lengths: Mapping[str, Optional[int]], count:
 
 
 def _metrics(found: Mapping[str, Any]) -> Dict[str, Any]:
-    return {name: value for name, value in found.items() if not name.endswith(_MEASURED) and "_mem_" not in name}
+    return {name: value for name, value in found.items() if name != "epoch" and not name.endswith(_MEASURED) and "_mem_" not in name}
 
 
 def _saved(optimizer: Any) -> bytes:

@@ -14,6 +14,7 @@ import atexit
 import os
 import sys
 import traceback
+from functools import partial
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -25,7 +26,7 @@ from fedsam_client.errors import ClientError, raised
 from fedsam_client.seam import Pulse, Seam
 from fedsam_client.state import KeptBytes
 from fedsam_client.values import typed
-from fedsam_client.weights import arrays_of, load_into
+from fedsam_client.weights import arrays_of, load_into, names_of
 
 #: Gives the loss, the number of held-out examples and metrics, with the weights of a call.
 Evaluate = Callable[["Call"], Tuple[float, int, Mapping[str, float]]]
@@ -112,7 +113,7 @@ class _Script(NamedClient):
 
     def ordered(self, names: Sequence[str]) -> List[str]:
         """The model's order; without a model by number where all names are numbers, else by name."""
-        own = [] if self.model is None else list(arrays_of(self.model))
+        own = [] if self.model is None else names_of(self.model)
         if sorted(own) == sorted(names):
             self.names = own
         else:  # where a model has other names, loading it says so
@@ -149,7 +150,7 @@ class _Loop:
         self._waiting: Optional[_Waiting] = None
         self._calls = self._seam.calls()
         self._is_ready = False
-        #: The call that `receive` answers itself.
+        #: The call that `receive` answers itself; empty while it answers none.
         self._line: Dict[str, Any] = {}
         self._hook = sys.excepthook
         sys.excepthook = self._raised
@@ -157,11 +158,13 @@ class _Loop:
 
     def receive(self, model: Any, evaluate: Optional[Evaluate]) -> Optional[Call]:
         """Answers all calls but fit, and returns the next one of fit."""
+        if self._line:
+            raise ClientError("receive() was called by evaluate", "return the loss, the number of held-out examples and metrics")
         if self._waiting is not None:
             raise ClientError("receive() was called before the last call had its answer", "call send() once for each call")
         script = self._script
         script.model = model
-        script.evaluate = None if evaluate is None else lambda arrays, config: evaluate(script.call(arrays, config, lambda: self._read(self._line)))
+        script.evaluate = None if evaluate is None else lambda arrays, config: evaluate(script.call(arrays, config, partial(self._read, self._line)))
         if not self._is_ready:
             self._is_ready = True
             self._seam.say(type="ready", dataset="", backend=backend())
@@ -173,6 +176,7 @@ class _Loop:
             else:
                 self._line = line
                 answer(self._seam, self._pulse, self._served, line)
+                self._line = {}
         return None
 
     def send(self, model: Any, num_examples: int, metrics: Optional[Mapping[str, float]], state: Optional[bytes]) -> None:

@@ -18,6 +18,8 @@ from fedsam_client.seam import Pulse, Seam
 WAIT_SECONDS = 60.0
 #: The internal option that hands a call to a restarted script, as the number of an open file.
 _CALL = "--call-in"
+#: The calls that every rank makes. Rank 0 alone has the first parameters.
+_SHARED = ("fit", "evaluate")
 
 
 class Processes:
@@ -62,6 +64,8 @@ class Restart:
         file.flush()
         file.seek(0)
         os.set_inheritable(file.fileno(), True)
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()  # the new process begins with empty buffers
         seam.give_back()
         os.chdir(self._folder)
         os.execve(sys.executable, [*_interpreter(), _CALL, str(file.fileno()), *self.args], self._environment)
@@ -107,10 +111,10 @@ class Calls:
                 continue
             if call["call"] == "fit" and (client.is_broken or (self._is_fresh and client.is_used)):
                 self._restart.with_call(self._seam, call)
-            answer(self._seam, self._pulse, served, call)
+            is_answered = answer(self._seam, self._pulse, served, call)
             if not self._seam.is_ours:
                 os._exit(0)
-            if client.is_broken and self.processes.count > 1:
+            if not is_answered and self.processes.count > 1 and call["call"] in _SHARED:
                 os._exit(1)  # the other ranks may be anywhere in the call: torchrun ends them, and FedSAM restarts the command
 
     def _shared(self) -> Iterator[Dict[str, Any]]:

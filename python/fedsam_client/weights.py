@@ -23,8 +23,13 @@ def arrays_of(model: Any) -> Dict[str, np.ndarray]:
     return {name: _array(name, value) for name, value in _tensors_of(model).items()}
 
 
+def names_of(model: Any) -> List[str]:
+    """The names of its arrays, in order. Copies no array from a device."""
+    return _keras_names(model) if _is_keras(model) else list(_tensors_of(model))
+
+
 def load_into(model: Any, arrays: Mapping[str, np.ndarray]) -> None:
-    """Replaces the values of all arrays of a model. A dict or a list is changed in place."""
+    """Replaces the values of all arrays of a model, which shares no memory with `arrays`. A dict or a list is changed in place."""
     if _is_keras(model):
         names = _keras_names(model)
         _same_names(names, arrays)
@@ -51,7 +56,12 @@ def _tensors_of(model: Any) -> Dict[str, Any]:
             return dict(model.state_dict())
         return dict(sys.modules["peft"].get_peft_model_state_dict(model, adapter_name=adapter))
     if isinstance(model, Mapping):
-        return {str(name): value for name, value in model.items()}
+        found = {str(name): value for name, value in model.items()}
+        if len(found) == len(model):
+            return found
+        texts = [str(name) for name in model]
+        twice = next(text for text in texts if texts.count(text) > 1)
+        raise ClientError(f"two arrays have the name {twice}", "give each array a key whose text is its own")
     if isinstance(model, (list, tuple)):
         return {f"{place:04}": value for place, value in enumerate(model)}
     raise ClientError(f"a {type(model).__name__} has no arrays by name", _REMEDY)
@@ -106,9 +116,9 @@ def _replace(model: Any, name: str, value: Any, array: np.ndarray) -> None:
     elif isinstance(value, np.ndarray) and value.flags.writeable and value.dtype == array.dtype:
         np.copyto(value, array)
     elif isinstance(model, list):
-        model[int(name)] = array
+        model[int(name)] = array.copy()
     elif isinstance(model, MutableMapping):
-        model[next(key for key in model if str(key) == name)] = array
+        model[next(key for key in model if str(key) == name)] = array.copy()
     else:
         raise ClientError(f"array {name} of a {type(model).__name__} cannot be replaced", "give receive a dict or a list, or use call.arrays")
 

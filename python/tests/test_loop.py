@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 import unittest
 from typing import Any, Dict, Optional
 
@@ -160,6 +161,13 @@ class Calls(LoopTest):
         self.assertNotIn("state", answer)
         self.assertFalse(os.path.exists(self.path("left")))
 
+    def test_the_call_of_an_evaluation_has_its_weights_afterwards(self) -> None:
+        text = SCRIPT.replace("return float", "kept.append(call); return float")
+        program = self.script("kept = []\n" + textwrap.dedent(text).format(body="model['w'] += kept[0].arrays['w']; fedsam_client.send(model, 1)"))
+        program.ask("evaluate", tensors=self.base(), config=CONFIG)
+        self.fit(program)
+        self.assertEqual(self.update()["w"], [2.0, 4.0])
+
     def test_an_evaluation_that_raises_costs_no_round(self) -> None:
         program = self.script(SCRIPT.replace("return float", "1 / 0; return float").format(body=GOOD))
         self.assertIn("evaluate raised ZeroDivisionError", program.ask("evaluate", tensors=self.base(), config=CONFIG)["message"])
@@ -213,6 +221,13 @@ class Misuse(LoopTest):
         """.strip("\n").strip())
         self.assertEqual(self.fit(program)["type"], "error")
         self.assertEqual(self.fit(program)["type"], "fitted")
+
+    def test_receive_and_send_in_an_evaluation(self) -> None:
+        for name, says in {"receive()": "receive() was called by evaluate", "send(model, 1)": "send() was called without a call to answer"}.items():
+            with self.subTest(name):
+                program = self.script(SCRIPT.replace("return float", f"fedsam_client.{name}; return float").format(body=GOOD))
+                self.assertIn(says, program.ask("evaluate", tensors=self.base(), config=CONFIG)["message"])
+                self.assertEqual(self.fit(program)["type"], "fitted")
 
     def test_another_model_than_the_run_has(self) -> None:
         program = self.looping(GOOD)

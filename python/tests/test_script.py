@@ -117,6 +117,12 @@ class Fits(ScriptTest):
         answer = program.ask("evaluate", tensors=self.path("base"), config=CONFIG)
         self.assertEqual((answer["loss"], answer["num_examples"]), (3.0, 4))
 
+    def test_metrics_of_the_script_are_kept(self) -> None:
+        program = self.ready("trainer.evaluate = lambda: {'eval_loss': 1.0, 'eval_best_epoch': 3, 'epoch': 1.0, 'eval_runtime': 0.1}")
+        tensors.write(self.path("base"), [("w", np.array([1.0, 2.0]))])
+        answer = program.ask("evaluate", tensors=self.path("base"), config=CONFIG)
+        self.assertEqual(answer["metrics"], {"eval_loss": 1.0, "eval_best_epoch": 3.0})
+
     def test_data_without_a_length(self) -> None:
         body = "trainer.train_dataset = iter([1])"
         self.assertIn("train_dataset has no length, so an update has no weight: name it: --examples N", self.refused(body))
@@ -162,6 +168,41 @@ class Restarts(ScriptTest):
         self.assertRegex(self.fit(program, w=-1.0)["message"], r"fit raised ValueError: too low \(trainer.py:\d+ in train")
         self.assertEqual(self.fit(program)["type"], "fitted")
         self.assertEqual(program.logged().count("loading"), 2)
+
+    def test_a_restart_loses_no_text(self) -> None:
+        program = self.ready("print('half a line', end='')", "--fresh", PYTHONUNBUFFERED="")
+        for _ in range(2):
+            self.fit(program)
+        program.process.stdin.close()
+        self.assertEqual(program.process.wait(20), 0)
+        self.assertEqual(program.logged().count("half a line"), 2)
+
+
+class Ranks(ScriptTest):
+    """Rank 0 of torchrun. After a call that failed in it alone, the other ranks wait in the middle of that call."""
+
+    def rank(self, body: str) -> Program:
+        program = self.ready(body, WORLD_SIZE="2", RANK="0")
+        tensors.write(self.path("base"), [("w", np.array([1.0, 1.0]))])
+        return program
+
+    def test_a_call_that_fails_ends_the_rank(self) -> None:
+        calls = {
+            "trainer.fails_below = 2": {"call": "fit", "output": self.path("update")},
+            "trainer.evaluate = lambda: 1 / 0": {"call": "evaluate"},
+        }
+        for body, call in calls.items():
+            with self.subTest(body):
+                program = self.rank(body)
+                self.assertEqual(program.ask(tensors=self.path("base"), config=CONFIG, **call)["type"], "error")
+                self.assertEqual(program.process.wait(20), 1)
+
+    def test_calls_that_succeed_and_the_first_parameters_do_not(self) -> None:
+        program = self.rank("trainer.eval_dataset = None")
+        self.assertEqual(program.ask("get_parameters", output="/nowhere/own")["type"], "error")
+        self.assertEqual(self.fit(program)["type"], "fitted")
+        self.assertEqual(self.fit(program)["type"], "fitted")
+        self.assertEqual(program.end(), 0)
 
 
 class Refusals(ScriptTest):

@@ -107,7 +107,7 @@ export type LineToProgram =
       readonly remedy: string
     }
 
-/** What a line of the program is. Undefined: a line of its log. Unreadable: it begins as a line of the seam, and is none. */
+/** What a line of the program is. Undefined: a line of its log. Unreadable: it begins as a line of the seam, and cannot be read. */
 export type ProgramLine =
   | { readonly kind: 'Call'; readonly call: Call }
   | { readonly kind: 'Note'; readonly note: Note }

@@ -76,7 +76,7 @@ describe('a reply is rejected that names', () => {
       rejectedAs('BadReceipt', /another client, exchange or message/)(judged({ change, signer: 'a' })),
     )
 
-  test('the content of another message: the reply to one is none to another', () =>
+  test('the content of another message: the reply to one message does not answer another', () =>
     rejectedAs(
       'WrongBase',
       /the message has/,
@@ -126,7 +126,7 @@ describe('a reply is rejected whose stored bytes', () => {
     rejectedAs('BadReceipt', /block digests/)(judged({ change: content('fine', { blocks: [] }) })))
 })
 
-test('a marker that is none is rejected', async () => {
+test('a marker that cannot be read is rejected', async () => {
   for (const bytes of [
     bytesOf('{'),
     bytesOf(''),

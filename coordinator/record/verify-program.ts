@@ -111,7 +111,7 @@ async function verifyExchanges(findings: Findings, run: Marked<RunRecord>, other
   return links
 }
 
-/** Undefined where the exchange is not decided: it is open, or there is none. */
+/** Undefined where the exchange is not decided: it is open, or does not exist. */
 async function verifyExchange(
   findings: Findings,
   {

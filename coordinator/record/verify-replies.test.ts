@@ -220,7 +220,7 @@ describe('with a roster', () => {
     assert.deepEqual((await verified(lost('Rejected', 'X'))).unlisted, [], 'nothing without a roster')
   })
 
-  test('a bad reply that was rejected is none', async () => {
+  test('a bad reply that was rejected contradicts nothing', async () => {
     const decision = await exchange({ 1: { stored: null } })
     const replies = decision.replies.map((one, at) =>
       at === 1 ? ({ ...one, outcome: 'Rejected', reason: 'WrongSize', reply: null } as const) : one,

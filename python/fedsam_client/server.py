@@ -28,7 +28,7 @@ _FAILED = "ProgramFailed"
 
 
 def main(args: Optional[List[str]] = None) -> int:
-    """Returns the exit code: 0 when the record has the result, 1 when there is none."""
+    """Returns the exit code: 0 when the record has the result, 1 when it has not."""
     options = _read(sys.argv[1:] if args is None else args)
     # Protect the seam before the imports of numpy and the app, which may print.
     seam = Seam()

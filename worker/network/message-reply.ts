@@ -19,7 +19,7 @@ export interface MessageToReply {
   readonly state: StateOfTask | null
 }
 
-/** Throws TrainerFailed where the trainer fails, or replies with a file that is none. */
+/** Throws TrainerFailed where the trainer fails, or leaves no regular file as its reply. */
 export async function replyTo(
   trainer: Pick<Trainer, 'message'>,
   { message, content, output, left, state }: MessageToReply,
